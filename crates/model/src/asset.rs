@@ -1,0 +1,202 @@
+//! An asset and what is known of it. The same rows in `spandrel pcap`, the API and on disk.
+
+use crate::{Mac, Time};
+use serde::{Deserialize, Serialize};
+use std::{fmt, net::IpAddr};
+
+/// `ast_` and 16 hexadecimal digits, derived from the address the asset was first known by, so
+/// the same capture gives the same id.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct AssetId(pub String);
+
+impl fmt::Display for AssetId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What kind of thing it is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AssetClass {
+    Plc,
+    Rtu,
+    Ied,
+    IoAdapter,
+    Drive,
+    Robot,
+    Meter,
+    Sensor,
+    BuildingController,
+    Hmi,
+    Scada,
+    EngineeringStation,
+    Historian,
+    Gateway,
+    Server,
+    Workstation,
+    Switch,
+    Router,
+    Firewall,
+    AccessPoint,
+    Printer,
+    Camera,
+    Phone,
+    Clock,
+    Mobile,
+    VirtualMachine,
+    /// An address outside the site, e.g. on the Internet.
+    External,
+    Unknown,
+}
+
+/// What it does on the network, from its behaviour.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    Controller,
+    FieldDevice,
+    Operator,
+    Engineering,
+    Historian,
+    Server,
+    Client,
+    Infrastructure,
+    Scanner,
+    External,
+    Unknown,
+}
+
+/// Level of the Purdue model; 3.5 is the industrial demilitarised zone.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Purdue {
+    Process,
+    Control,
+    Supervisory,
+    Operations,
+    Dmz,
+    Business,
+    Enterprise,
+}
+
+impl Purdue {
+    pub const ALL: [Purdue; 7] = [
+        Self::Process,
+        Self::Control,
+        Self::Supervisory,
+        Self::Operations,
+        Self::Dmz,
+        Self::Business,
+        Self::Enterprise,
+    ];
+
+    pub const fn level(self) -> f64 {
+        match self {
+            Self::Process => 0.0,
+            Self::Control => 1.0,
+            Self::Supervisory => 2.0,
+            Self::Operations => 3.0,
+            Self::Dmz => 3.5,
+            Self::Business => 4.0,
+            Self::Enterprise => 5.0,
+        }
+    }
+}
+
+impl Serialize for Purdue {
+    fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.serialize_f64(self.level())
+    }
+}
+
+impl<'de> Deserialize<'de> for Purdue {
+    fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        let level = f64::deserialize(d)?;
+        Self::ALL
+            .into_iter()
+            .find(|p| (p.level() - level).abs() < 0.01)
+            .ok_or_else(|| serde::de::Error::custom("a Purdue level is 0, 1, 2, 3, 3.5, 4 or 5"))
+    }
+}
+
+/// One thing somebody said about an asset. Conflicting facts stand side by side.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+pub struct Fact {
+    pub path: String,
+    pub value: String,
+    /// Protocol and message that said it, e.g. `enip List Identity`.
+    pub source: String,
+    /// 0 to 100.
+    pub confidence: u8,
+    pub observed_at: Time,
+}
+
+/// A module in the asset's rack.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+pub struct Module {
+    pub slot: u16,
+    pub vendor: Option<String>,
+    pub model: Option<String>,
+    pub firmware: Option<String>,
+    pub serial: Option<String>,
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Asset {
+    pub id: AssetId,
+    pub macs: Vec<Mac>,
+    pub ips: Vec<IpAddr>,
+    pub vlans: Vec<u16>,
+    /// Best first.
+    pub names: Vec<String>,
+    pub vendor: Option<String>,
+    pub model: Option<String>,
+    pub firmware: Option<String>,
+    pub serial: Option<String>,
+    pub class: AssetClass,
+    pub role: Role,
+    /// Why this class and role, for a person.
+    pub role_reason: Option<String>,
+    pub purdue: Option<Purdue>,
+    pub purdue_reason: Option<String>,
+    pub os: Option<String>,
+    pub protocols: Vec<String>,
+    pub first_seen: Time,
+    pub last_seen: Time,
+    /// Packets sent by it.
+    pub packets: u64,
+    pub facts: Vec<Fact>,
+    pub modules: Vec<Module>,
+}
+
+impl Asset {
+    /// What a person would call it: best name, else model, else an address, else its id.
+    pub fn display(&self) -> String {
+        if let Some(name) = self.names.first() {
+            return name.clone();
+        }
+        let address = self.ips.first().map(ToString::to_string);
+        let address = address.or_else(|| self.macs.first().map(ToString::to_string));
+        match (&self.model, address) {
+            (Some(model), Some(address)) => format!("{model} ({address})"),
+            (Some(model), None) => model.clone(),
+            (None, Some(address)) => address,
+            (None, None) => self.id.0.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn purdue_levels_round_trip_as_numbers() {
+        for level in Purdue::ALL {
+            let json = serde_json::to_string(&level).expect("a number");
+            assert_eq!(serde_json::from_str::<Purdue>(&json).expect("same"), level);
+        }
+        assert!(serde_json::from_str::<Purdue>("2.2").is_err());
+    }
+}

@@ -1,0 +1,36 @@
+//! What leaves a live sensor, one JSON object a line: upserts of whole rows, keyed by id.
+
+use crate::{Asset, Finding, Health, Link, Time};
+use serde::{Deserialize, Serialize};
+
+/// Version of this stream; a reader refuses a newer major one.
+pub const INSIGHT_VERSION: u32 = 1;
+
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+#[expect(clippy::large_enum_variant, reason = "short-lived, one at a time, on its way to a pipe")]
+pub enum Insight {
+    /// First line of a stream.
+    Hello {
+        version: u32,
+        sensor: String,
+        interface: String,
+        started_at: Time,
+    },
+    Asset(Asset),
+    /// An asset that was merged into another; rows that name it now mean `into`.
+    AssetMerged {
+        id: crate::AssetId,
+        into: crate::AssetId,
+    },
+    Link(Link),
+    Finding(Finding),
+    /// Once a second: packets and bytes since the last beat, and the state of the sensor.
+    Beat {
+        at: Time,
+        packets: u64,
+        bytes: u64,
+        learning: bool,
+        health: Health,
+    },
+}

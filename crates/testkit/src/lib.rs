@@ -1,0 +1,1 @@
+//! What every crate's tests share: annotated hex, seeds, bit flips. Not for use outside tests.

@@ -1,0 +1,1 @@
+//! Bytes to frames and headers, and the capture file formats around them.
