@@ -1,1 +1,20 @@
+//! One folder per protocol: bytes to messages to observations.
+//!
+//! Read [`seam`] first: what a protocol is. [`output`] is where dissectors put what they
+//! understood. [`REGISTRY`] is the list; a protocol that is not in it does not exist. Not here:
+//! flows, reassembly, addresses of the peers (the sensor adds them). Invariant: nothing here
+//! panics, loops without progress or grows without a limit on bytes from outside.
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::indexing_slicing))]
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
+pub mod output;
+pub mod seam;
+
+pub use output::{Ends, Group, Message, Observed, Output};
+pub use seam::{
+    About, Carrier, Dissector, Gap, Hint, Malformed, Probe, Progress, Protocol, Segment, Side,
+};
+
+/// Every protocol, in the order in which probes are asked when ports give no hint: strong
+/// signatures first, so that weak ones only see what nothing else claimed.
+pub static REGISTRY: &[&dyn Protocol] = &[];

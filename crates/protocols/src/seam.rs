@@ -1,0 +1,149 @@
+//! What a protocol is to the sensor: how to recognise it and how to read a conversation in it.
+//!
+//! A port is a hint, never a decision: a probe that matches on content wins wherever it is
+//! spoken. Anomalies are observations, not errors.
+
+use crate::Output;
+use model::{Endpoint, Time};
+
+/// Static description of a protocol.
+#[derive(Debug)]
+pub struct About {
+    /// Short name in code, JSON, CLI and console: `modbus`.
+    pub name: &'static str,
+    /// Full name for people: `Modbus/TCP`.
+    pub title: &'static str,
+    /// Standards the parser follows, with the edition.
+    pub specs: &'static [&'static str],
+    pub carriers: &'static [Carrier],
+    /// Usual server ports, for the hint only.
+    pub ports: &'static [u16],
+    /// Groups of counted messages it reports.
+    pub groups: &'static [&'static crate::Group],
+    /// Depth, for the docs table: what is decoded beyond the header, in a few words.
+    pub depth: &'static str,
+}
+
+/// What carries a protocol.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Carrier {
+    Tcp,
+    Udp,
+    /// Directly on Ethernet II with this EtherType.
+    Ethertype(u16),
+    /// IEEE 802.2 SNAP with this OUI and protocol id.
+    Snap([u8; 3], u16),
+    /// IEEE 802.2 LLC with this destination SAP.
+    Llc(u8),
+    /// Directly on IP with this protocol number.
+    Ip(u8),
+}
+
+/// What is known of the bytes besides themselves when a probe looks at them.
+#[derive(Clone, Copy, Debug)]
+pub struct Hint {
+    pub carrier: Carrier,
+    /// One of the conversation's ports is in [`About::ports`].
+    pub port: bool,
+    /// Who seems to have sent these bytes, by TCP handshake or ports.
+    pub from: Side,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Probe {
+    /// These bytes are this protocol.
+    Match,
+    /// They are, and only a server sends them, whatever the ports suggest.
+    MatchServer,
+    /// They are, and only a client sends them.
+    MatchClient,
+    NoMatch,
+    /// Too short to tell.
+    NeedMore,
+}
+
+/// An end of a conversation. Where no one serves (multicast notices) the sender is the client.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Side {
+    Client,
+    Server,
+}
+
+impl Side {
+    pub const fn other(self) -> Side {
+        match self {
+            Side::Client => Side::Server,
+            Side::Server => Side::Client,
+        }
+    }
+}
+
+/// Bytes of one direction: for TCP the contiguous bytes not yet consumed, for anything else
+/// exactly one datagram or frame payload.
+#[derive(Clone, Copy, Debug)]
+pub struct Segment<'a> {
+    pub bytes: &'a [u8],
+    pub from: Side,
+    pub at: Time,
+    pub carrier: Carrier,
+    /// Sender and receiver as in the frame.
+    pub sender: Endpoint,
+    pub receiver: Endpoint,
+    /// Bytes were lost just before these: a message may begin in the middle.
+    pub after_gap: bool,
+    /// Bytes the capture's snap length cut off the end of this datagram.
+    pub missing: usize,
+}
+
+pub trait Protocol: Sync {
+    fn about(&self) -> &'static About;
+
+    /// Looks at the first bytes of one direction of a conversation. Must be cheap, and must say
+    /// no to every other protocol's messages: the registry's tests hold all against all.
+    fn probe(&self, head: &[u8], hint: Hint) -> Probe;
+
+    /// State for one conversation. Bounded: see each protocol's `limits`.
+    fn open(&self) -> Box<dyn Dissector>;
+}
+
+/// Reads one conversation.
+pub trait Dissector: Send {
+    /// Reads as many whole messages as `segment` holds and says how far it came.
+    ///
+    /// On TCP the unconsumed rest comes again with more bytes behind it. On datagrams and frames
+    /// the rest is dropped: a message cut short there is a violation, not a wait.
+    fn feed(&mut self, segment: Segment<'_>, out: &mut Output) -> Progress;
+
+    /// Bytes of one direction are lost for good; transactions waiting for them are void.
+    fn gap(&mut self, gap: Gap);
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Gap {
+    pub from: Side,
+    /// Bytes lost, where known.
+    pub bytes: Option<u64>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Progress {
+    /// Took this many bytes; call again at once if some are left and progress was made.
+    Consumed(usize),
+    /// Took `consumed`, and the message behind that needs `needed` bytes in all to be read.
+    NeedMore { consumed: usize, needed: usize },
+    /// This is not the protocol (any more): the sensor stops asking and counts why.
+    GiveUp(Malformed),
+}
+
+/// Why bytes cannot be read: the peer's fault, never an error of ours.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Malformed {
+    /// Stable kebab-case reason, a key of the health counters.
+    pub reason: &'static str,
+}
+
+impl Malformed {
+    pub const fn new(reason: &'static str) -> Self {
+        Malformed { reason }
+    }
+}

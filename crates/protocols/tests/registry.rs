@@ -1,0 +1,119 @@
+//! What every protocol in the registry must keep: goldens, no panic on damage, probes that do
+//! not claim what is not theirs.
+
+mod common;
+
+use common::{Fixture, drive, fixtures, protocol};
+use protocols::{Hint, Probe, REGISTRY, Side};
+use std::fs;
+
+#[test]
+fn every_protocol_cites_its_spec_and_has_a_fixture() {
+    let fixtures = fixtures();
+    for about in REGISTRY.iter().map(|p| p.about()) {
+        assert!(!about.specs.is_empty(), "{} cites no specification", about.name);
+        assert!(!about.carriers.is_empty(), "{} has no carrier", about.name);
+        let count = fixtures.iter().filter(|f| f.protocol == about.name).count();
+        assert!(count > 0, "{} has no fixture", about.name);
+    }
+}
+
+#[test]
+fn names_are_unique() {
+    let mut names: Vec<_> = REGISTRY.iter().map(|p| p.about().name).collect();
+    names.sort_unstable();
+    let count = names.len();
+    names.dedup();
+    assert_eq!(names.len(), count);
+}
+
+#[test]
+fn every_fixture_gives_its_golden() {
+    let update = std::env::var_os("UPDATE").is_some();
+    let mut wrong = Vec::new();
+    for fixture in fixtures() {
+        let got = drive(&fixture, &fixture.segments);
+        let golden = fixture.path.with_extension("golden");
+        if update {
+            fs::write(&golden, &got).expect("a writable fixtures folder");
+        } else if fs::read_to_string(&golden).unwrap_or_default() != got {
+            wrong.push(format!("{}\n--- got\n{got}", golden.display()));
+        }
+    }
+    assert!(wrong.is_empty(), "UPDATE=1 rewrites them after a look:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_prefix_of_every_fixture_is_survived() {
+    for fixture in fixtures() {
+        for (i, (side, bytes)) in fixture.segments.iter().enumerate() {
+            for length in 0..bytes.len() {
+                let mut cut = fixture.segments[..i].to_vec();
+                cut.push((*side, bytes[..length].to_vec()));
+                drive(&fixture, &cut);
+            }
+        }
+    }
+}
+
+#[test]
+fn every_flipped_bit_of_every_fixture_is_survived() {
+    for fixture in fixtures() {
+        let mut damaged = fixture.segments.clone();
+        for i in 0..damaged.len() {
+            for bit in 0..damaged[i].1.len() * 8 {
+                damaged[i].1[bit / 8] ^= 1 << (bit % 8);
+                drive(&fixture, &damaged);
+                damaged[i].1[bit / 8] ^= 1 << (bit % 8);
+            }
+        }
+    }
+}
+
+/// One byte at a time on TCP gives the same as whole segments: no dissector depends on how the
+/// peers' stacks cut the stream.
+#[test]
+fn segmentation_does_not_change_what_is_counted() {
+    let counts = |text: &str| -> Vec<String> {
+        text.lines().filter(|l| l.contains(" count ")).map(str::to_owned).collect()
+    };
+    for fixture in fixtures().iter().filter(|f| f.carrier == protocols::Carrier::Tcp) {
+        let whole = drive(fixture, &fixture.segments);
+        let bytewise: Vec<(Side, Vec<u8>)> = fixture
+            .segments
+            .iter()
+            .flat_map(|(side, bytes)| bytes.iter().map(|b| (*side, vec![*b])))
+            .collect();
+        let pieces = drive(fixture, &bytewise);
+        assert_eq!(counts(&pieces), counts(&whole), "{}", fixture.path.display());
+    }
+}
+
+#[test]
+fn own_probe_matches_and_no_other_does() {
+    let mut wrong = Vec::new();
+    for fixture in fixtures() {
+        let own = protocol(&fixture.protocol);
+        let Some((side, head)) = fixture.segments.first() else { continue };
+        let hint = Hint { carrier: fixture.carrier, port: true, from: *side };
+        if !matched(own.probe(head, hint)) {
+            wrong.push(format!("{} does not know its own", fixture.path.display()));
+        }
+        wrong.extend(claims_of_others(&fixture, *side, head));
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+fn claims_of_others(fixture: &Fixture, side: Side, head: &[u8]) -> Vec<String> {
+    let hint = Hint { carrier: fixture.carrier, port: false, from: side };
+    let others = REGISTRY.iter().filter(|p| p.about().name != fixture.protocol);
+    let others = others.filter(|p| p.about().carriers.contains(&fixture.carrier));
+    others
+        .filter(|p| matched(p.probe(head, hint)))
+        .map(|p| format!("{} claims {}", p.about().name, fixture.path.display()))
+        .collect()
+}
+
+fn matched(probe: Probe) -> bool {
+    matches!(probe, Probe::Match | Probe::MatchServer | Probe::MatchClient)
+}
