@@ -193,7 +193,7 @@ impl Output {
     }
 }
 
-/// Builds an [`Operation`] by name: `Op::request(OperationClass::Read, 3, "read holding registers")`.
+/// Builds an [`Operation`], e.g. `Op::request(OperationClass::Read, 3, "read holding registers")`.
 #[derive(Clone, Debug)]
 pub struct Op {
     pub direction: Direction,

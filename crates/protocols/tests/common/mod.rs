@@ -3,8 +3,9 @@
 //! A fixture is `src/<protocol>/fixtures/<name>.hex`:
 //! ```text
 //! # any line may end in a comment
-//! tcp 502                 carrier and server port: tcp|udp N, ethertype 88cc, snap 00000c 2000, llc 42, ip 2
-//! > 00 01 | 00 00 ...     bytes from the client, one segment (further lines that are only hex continue it)
+//! tcp 502                 carrier and server port: tcp N, udp N, ethertype 88cc,
+//!                         snap 00000c 2000, llc 42, ip 2
+//! > 00 01 | 00 00 ...     bytes from the client, one segment; lines of only hex continue it
 //! < 00 01 ...             bytes from the server
 //! ```
 //! Beside it stands `<name>.golden`: what was understood. `UPDATE=1 cargo test -p protocols`

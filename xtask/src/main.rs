@@ -1,0 +1,29 @@
+//! Automation of this repository: `cargo xtask COMMAND`.
+//!
+//! Not part of the product: nothing here ships. Every command prints what it did and exits
+//! non-zero when something is wrong.
+
+mod tidy;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "usage: cargo xtask COMMAND
+  tidy     check layers, sizes, banned calls and file headers";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let result = match arguments.first().map(String::as_str) {
+        Some("tidy") => tidy::run(),
+        _ => {
+            eprintln!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
