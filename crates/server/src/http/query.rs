@@ -1,0 +1,32 @@
+//! What every list understands: filter, sort, paging, fields, facets.
+//!
+//! Not here: the grammar of filters, which `store` owns. Invariant: a limit is never above
+//! [`PAGE_ROWS_MAX`].
+
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+/// Rows of one page at most.
+pub const PAGE_ROWS_MAX: u32 = 1_000;
+/// Rows of a page when nobody says how many.
+pub const PAGE_ROWS: u32 = 100;
+
+#[derive(Deserialize, IntoParams, Debug, Default, Clone)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct ListQuery {
+    /// E.g. `class eq "plc" and purdue le 1 and vendor contains "siemens"`; `eq ne lt le gt ge
+    /// contains in`, `and or not`, parentheses, strings, numbers, times, spans such as `-P7D`.
+    pub filter: Option<String>,
+    /// A field, `-` before it for descending.
+    pub sort: Option<String>,
+    /// 1 to 1000, 100 when absent.
+    pub limit: Option<u32>,
+    /// `next_cursor` of the page before.
+    pub cursor: Option<String>,
+    /// Only these members of each row, separated by commas.
+    pub fields: Option<String>,
+    /// Assets: count values of `class`, `vendor`, `purdue`, `role`, `zone`, `lifecycle`,
+    /// `severity`, separated by commas.
+    pub facets: Option<String>,
+}
