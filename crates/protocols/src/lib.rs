@@ -10,6 +10,25 @@
 pub mod output;
 pub mod seam;
 
+// shared between protocols
+mod ber;
+mod text;
+
+// protocols
+pub mod arp;
+pub mod browser;
+pub mod dhcp;
+pub mod dns;
+pub mod ftp;
+pub mod llmnr;
+pub mod mdns;
+pub mod nbns;
+pub mod ntp;
+pub mod smb;
+pub mod snmp;
+pub mod ssh;
+pub mod telnet;
+
 pub use output::{Ends, Group, Message, Observed, Output};
 pub use seam::{
     About, Carrier, Dissector, Gap, Hint, Malformed, Probe, Progress, Protocol, Segment, Side,
@@ -17,4 +36,16 @@ pub use seam::{
 
 /// Every protocol, in the order in which probes are asked when ports give no hint: strong
 /// signatures first, so that weak ones only see what nothing else claimed.
-pub static REGISTRY: &[&dyn Protocol] = &[];
+pub static REGISTRY: &[&dyn Protocol] = &[
+    &dhcp::DHCP,
+    &snmp::SNMP,
+    &ssh::SSH,
+    &ftp::FTP,
+    &dns::DNS,
+    &mdns::MDNS,
+    &llmnr::LLMNR,
+    &nbns::NBNS,
+    &browser::BROWSER,
+    &ntp::NTP,
+    &telnet::TELNET,
+];

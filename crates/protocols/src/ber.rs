@@ -1,0 +1,128 @@
+//! Basic Encoding Rules (X.690): tag, length, contents; definite lengths, one-byte tags.
+//!
+//! Not a schema: callers know what they expect. Invariant: never reads past its bytes and
+//! always makes progress.
+
+use crate::Malformed;
+
+/// One element: its identifier octet and contents.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Element<'a> {
+    pub tag: u8,
+    pub contents: &'a [u8],
+}
+
+/// Reads elements one after the other.
+#[derive(Clone, Copy, Debug)]
+pub struct Ber<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Ber<'a> {
+    pub fn new(bytes: &'a [u8]) -> Self {
+        Ber { rest: bytes }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.rest.is_empty()
+    }
+
+    /// The next element, whatever its tag.
+    pub fn element(&mut self) -> Result<Element<'a>, Malformed> {
+        let short = Malformed::new("ber-element-cut-short");
+        let (&tag, rest) = self.rest.split_first().ok_or(short)?;
+        let (&first, rest) = rest.split_first().ok_or(short)?;
+        let (length, rest) = if first < 0x80 {
+            (usize::from(first), rest)
+        } else {
+            let octets = usize::from(first & 0x7f);
+            if octets == 0 || octets > 4 {
+                return Err(Malformed::new("ber-length-form-not-supported"));
+            }
+            let (bytes, rest) = rest.split_at_checked(octets).ok_or(short)?;
+            let length = bytes.iter().fold(0usize, |n, b| n << 8 | usize::from(*b));
+            (length, rest)
+        };
+        let (contents, rest) = rest.split_at_checked(length).ok_or(short)?;
+        self.rest = rest;
+        Ok(Element { tag, contents })
+    }
+
+    /// The contents of the next element if it has this tag; an error otherwise.
+    pub fn expect(&mut self, tag: u8) -> Result<&'a [u8], Malformed> {
+        let element = self.element()?;
+        if element.tag == tag {
+            Ok(element.contents)
+        } else {
+            Err(Malformed::new("ber-unexpected-tag"))
+        }
+    }
+
+    /// An INTEGER that fits 64 bits.
+    pub fn integer(&mut self) -> Result<i64, Malformed> {
+        integer(self.expect(0x02)?)
+    }
+
+    pub fn octets(&mut self) -> Result<&'a [u8], Malformed> {
+        self.expect(0x04)
+    }
+}
+
+/// Two's complement, big endian, one to eight octets.
+pub fn integer(contents: &[u8]) -> Result<i64, Malformed> {
+    if contents.is_empty() || contents.len() > 8 {
+        return Err(Malformed::new("ber-integer-of-odd-size"));
+    }
+    let negative = contents.first().is_some_and(|b| b & 0x80 != 0);
+    let start = if negative { -1 } else { 0 };
+    Ok(contents.iter().fold(start, |n: i64, b| n << 8 | i64::from(*b)))
+}
+
+/// An OBJECT IDENTIFIER as dotted text.
+pub fn object_identifier(contents: &[u8]) -> String {
+    use std::fmt::Write;
+    let mut text = String::new();
+    let mut arc = 0u64;
+    for (i, byte) in contents.iter().enumerate() {
+        arc = arc << 7 | u64::from(byte & 0x7f);
+        if byte & 0x80 != 0 {
+            continue;
+        }
+        let written = if text.is_empty() && i < 10 {
+            let root = (arc / 40).min(2);
+            write!(text, "{root}.{}", arc.saturating_sub(root.saturating_mul(40)))
+        } else {
+            write!(text, ".{arc}")
+        };
+        written.expect("a String takes any text");
+        arc = 0;
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_form_length_and_nested_elements() {
+        let bytes = [0x30, 0x81, 0x05, 0x02, 0x01, 0xff, 0x04, 0x00];
+        let mut outer = Ber::new(&bytes);
+        let mut inner = Ber::new(outer.expect(0x30).expect("a sequence"));
+        assert_eq!(inner.integer(), Ok(-1));
+        assert_eq!(inner.octets(), Ok(&[][..]));
+        assert!(outer.is_empty());
+    }
+
+    #[test]
+    fn a_length_beyond_the_bytes_is_malformed() {
+        assert!(Ber::new(&[0x30, 0x84, 0xff, 0xff, 0xff, 0xff, 0]).element().is_err());
+        assert!(Ber::new(&[0x30, 0x80, 0, 0]).element().is_err());
+    }
+
+    #[test]
+    fn sys_descr_has_its_usual_name() {
+        assert_eq!(object_identifier(&[0x2b, 6, 1, 2, 1, 1, 1, 0]), "1.3.6.1.2.1.1.1.0");
+        assert_eq!(object_identifier(&[0x2b, 6, 1, 4, 1, 0x82, 0x37]), "1.3.6.1.4.1.311");
+    }
+}

@@ -1,0 +1,225 @@
+//! Reads DNS, mDNS and LLMNR messages: counts, names, operations.
+
+use super::{DNS_GROUP, DNS_NAME, DNS_RCODE, plausible, wire};
+use crate::{Carrier, Dissector, Gap, Malformed, Output, Progress, Segment, output::Op};
+use model::{Address, OperationClass, Scalar, Subject};
+use std::net::IpAddr;
+
+/// Which protocol of the family speaks; decides source names and confidence.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Flavour {
+    Dns,
+    Mdns,
+    Llmnr,
+}
+
+impl Flavour {
+    const fn name(self) -> &'static str {
+        match self {
+            Flavour::Dns => "dns",
+            Flavour::Mdns => "mdns",
+            Flavour::Llmnr => "llmnr",
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct NameMessages {
+    flavour: Flavour,
+}
+
+impl NameMessages {
+    pub(crate) fn new(flavour: Flavour) -> Self {
+        NameMessages { flavour }
+    }
+}
+
+impl Dissector for NameMessages {
+    fn feed(&mut self, segment: Segment<'_>, out: &mut Output) -> Progress {
+        if segment.carrier != Carrier::Tcp {
+            read(self.flavour, &segment, segment.bytes, 0, out);
+            return Progress::Consumed(segment.bytes.len());
+        }
+        let Some(([high, low], rest)) = segment
+            .bytes
+            .split_at_checked(2)
+            .and_then(|(h, r)| <[u8; 2]>::try_from(h).ok().map(|h| (h, r)))
+        else {
+            return Progress::NeedMore { consumed: 0, needed: 2 };
+        };
+        let length = usize::from(u16::from_be_bytes([high, low]));
+        if !rest.is_empty() && rest.len() >= 12 && !plausible(rest) {
+            return Progress::GiveUp(Malformed::new("dns-header-not-plausible"));
+        }
+        let needed = length.saturating_add(2);
+        match rest.get(..length) {
+            Some(message) => {
+                read(self.flavour, &segment, message, 2, out);
+                Progress::Consumed(needed)
+            }
+            None => Progress::NeedMore { consumed: 0, needed },
+        }
+    }
+
+    fn gap(&mut self, _: Gap) {}
+}
+
+fn read(flavour: Flavour, segment: &Segment<'_>, bytes: &[u8], start: usize, out: &mut Output) {
+    out.begin(flavour.name(), start..start.saturating_add(bytes.len()));
+    let message = match wire::parse(bytes) {
+        Ok(message) => message,
+        Err(_) if segment.missing > 0 => return,
+        Err(malformed) => {
+            let says = "a DNS message that cannot be read";
+            out.violation(malformed.reason, says, "RFC 1035, 4.1");
+            return;
+        }
+    };
+    let kind = if message.is_response() { "response" } else { "query" };
+    out.count(&DNS_GROUP, [Scalar::Text(kind.into())]);
+    if message.is_response() {
+        out.count(&DNS_RCODE, [Scalar::Number(u64::from(message.response_code()))]);
+        answers(flavour, &message, out);
+    } else {
+        for question in &message.questions {
+            let root = question.name.is_empty();
+            let name = if root { "<Root>" } else { question.name.as_str() };
+            out.count(&DNS_NAME, [Scalar::Text(name.into())]);
+        }
+    }
+    operation(&message, out);
+}
+
+fn operation(message: &wire::Message, out: &mut Output) {
+    const UPDATE: u8 = 5;
+    let (class, name) = match message.opcode() {
+        UPDATE => (OperationClass::Configure, "update"),
+        _ => (OperationClass::Browse, "query"),
+    };
+    let function = u32::from(message.opcode());
+    let op = if message.is_response() {
+        let answer = Op::response(class, function, name);
+        match message.response_code() {
+            0 => answer.done(),
+            code => answer.refused(u32::from(code), response_code_name(code)),
+        }
+    } else {
+        Op::request(class, function, name)
+    };
+    match message.questions.first() {
+        Some(question) => out.operation(op.named(question_type(question.kind), &question.name)),
+        None => out.operation(op),
+    }
+}
+
+fn question_type(kind: u16) -> &'static str {
+    match kind {
+        wire::TYPE_A => "A",
+        wire::TYPE_PTR => "PTR",
+        wire::TYPE_TXT => "TXT",
+        wire::TYPE_AAAA => "AAAA",
+        wire::TYPE_SRV => "SRV",
+        wire::TYPE_ANY => "ANY",
+        _ => "name",
+    }
+}
+
+/// RFC 1035, 4.1.1 and RFC 2136, 2.2.
+fn response_code_name(code: u16) -> &'static str {
+    match code {
+        1 => "format error",
+        2 => "server failure",
+        3 => "no such name",
+        4 => "not implemented",
+        5 => "refused",
+        6 => "name exists",
+        _ => "error",
+    }
+}
+
+/// Names of addresses. A DNS server speaks of third hosts, mDNS and LLMNR of the sender.
+fn answers(flavour: Flavour, message: &wire::Message, out: &mut Output) {
+    for record in &message.records {
+        match &record.value {
+            wire::Value::Address(ip) => address_name(flavour, &record.name, *ip, out),
+            wire::Value::Name(target) if record.kind == wire::TYPE_PTR => {
+                pointer(flavour, record, target, out);
+            }
+            wire::Value::Text(texts) if flavour == Flavour::Mdns => {
+                described(&record.name, texts, out);
+            }
+            wire::Value::Service { port, target } if flavour == Flavour::Mdns => {
+                let service = service_type(&record.name).map(|s| format!("{s} port {port}"));
+                let name = target.trim_end_matches(".local").to_owned();
+                let facts = [("service", service.unwrap_or_default()), ("hostname", name)];
+                out.identity(Subject::Sender, "mDNS SRV record", facts);
+            }
+            _ => {}
+        }
+    }
+}
+
+fn address_name(flavour: Flavour, name: &str, ip: IpAddr, out: &mut Output) {
+    let internal = match ip {
+        IpAddr::V4(v4) => v4.is_private() || v4.is_link_local(),
+        IpAddr::V6(v6) => v6.is_unique_local() || v6.is_unicast_link_local(),
+    };
+    let (message, confidence) = match flavour {
+        Flavour::Dns if internal => ("DNS answer", 60),
+        Flavour::Dns => return,
+        Flavour::Mdns => ("mDNS answer", 85),
+        Flavour::Llmnr => ("LLMNR answer", 80),
+    };
+    let name = name.trim_end_matches(".local");
+    let subject = Subject::Address(Address::Ip(ip));
+    out.attribute(subject, message, ("hostname", name), confidence);
+}
+
+/// Reverse names (`4.3.2.1.in-addr.arpa`) and DNS-SD service lists (RFC 6763, 4.1).
+fn pointer(flavour: Flavour, record: &wire::Record, target: &str, out: &mut Output) {
+    if let Some(ip) = reverse_name(&record.name) {
+        address_name(flavour, target, ip, out);
+    } else if flavour == Flavour::Mdns
+        && let Some(service) = service_type(&record.name)
+        && let Some(instance) = target.strip_suffix(&record.name)
+    {
+        let instance = instance.trim_end_matches('.').to_owned();
+        let facts = [("service", service), ("name", instance)];
+        out.identity(Subject::Sender, "mDNS service", facts);
+    }
+}
+
+fn reverse_name(name: &str) -> Option<IpAddr> {
+    let octets = name.strip_suffix(".in-addr.arpa")?;
+    let mut parts = octets.split('.').map(|o| o.parse::<u8>().ok());
+    let (d, c, b, a) = (parts.next()??, parts.next()??, parts.next()??, parts.next()??);
+    parts.next().is_none().then_some(IpAddr::from([a, b, c, d]))
+}
+
+/// `_ipp._tcp` of `Printer._ipp._tcp.local`.
+fn service_type(name: &str) -> Option<String> {
+    let mut labels = name.split('.').skip_while(|l| !l.starts_with('_'));
+    let (service, transport) = (labels.next()?, labels.next()?);
+    let known = matches!(transport, "_tcp" | "_udp") && service != "_services";
+    known.then(|| format!("{service}.{transport}"))
+}
+
+/// TXT keys that device makers agree on (RFC 6763, 6; Bonjour printing; device-info).
+fn described(name: &str, texts: &[String], out: &mut Output) {
+    let mut facts = Vec::new();
+    for (key, value) in texts.iter().filter_map(|t| t.split_once('=')) {
+        let path = match key.to_ascii_lowercase().as_str() {
+            "model" | "ty" | "md" | "product" | "usb_mdl" => "model",
+            "manufacturer" | "usb_mfg" | "vendor" | "mf" => "vendor",
+            "serial" | "serialnumber" | "sn" => "serial",
+            "fv" | "fw" | "firmware" | "version" | "sw" => "firmware",
+            "osxvers" => "os",
+            "fn" | "note" => "name",
+            _ => continue,
+        };
+        facts.push((path, value.trim_matches(['(', ')']).to_owned()));
+    }
+    if name.contains("_device-info.") || service_type(name).is_some() {
+        out.identity(Subject::Sender, "mDNS TXT record", facts);
+    }
+}

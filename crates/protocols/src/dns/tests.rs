@@ -1,0 +1,45 @@
+//! Round trips and hostile names.
+
+use super::wire::{Message, Question, Record, Value, emit, parse};
+use proptest::prelude::*;
+
+fn label() -> impl Strategy<Value = String> {
+    "[a-z0-9_-]{1,20}(\\.[a-z0-9_-]{1,20}){0,3}"
+}
+
+fn value() -> impl Strategy<Value = (u16, Value)> {
+    prop_oneof![
+        any::<[u8; 4]>().prop_map(|o| (1, Value::Address(o.into()))),
+        any::<[u8; 16]>().prop_map(|o| (28, Value::Address(o.into()))),
+        label().prop_map(|n| (12, Value::Name(n))),
+        (any::<u16>(), label()).prop_map(|(port, target)| (33, Value::Service { port, target })),
+        prop::collection::vec("[a-z=]{0,30}", 0..3).prop_map(|t| (16, Value::Text(t))),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn what_is_written_is_read(
+        id: u16,
+        flags: u16,
+        names in prop::collection::vec(label(), 0..3),
+        values in prop::collection::vec((label(), value(), any::<u32>()), 0..4),
+    ) {
+        let questions = names.into_iter().map(|name| Question { name, kind: 1, class: 1 });
+        let records = values.into_iter().map(|(name, (kind, value), ttl)| {
+            Record { name, kind, class: 1, ttl, value }
+        });
+        let (questions, records) = (questions.collect(), records.collect());
+        let message = Message { id, flags, questions, records };
+        prop_assert_eq!(parse(&emit(&message)).expect("own message"), message);
+    }
+}
+
+#[test]
+fn a_pointer_to_itself_ends() {
+    let mut bytes = vec![0, 1, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+    bytes.extend([0xc0, 0x0c, 0, 1, 0, 1]);
+    let malformed = parse(&bytes).expect_err("a loop");
+    assert_eq!(malformed.reason, "dns-name-pointer-loop");
+}

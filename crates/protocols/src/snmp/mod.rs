@@ -1,0 +1,203 @@
+//! SNMP v1, v2c and v3: who manages whom, and what devices say of themselves.
+//!
+//! Not here: MIBs beyond the system group and the entity table. Invariant: a community string is
+//! a secret; it is compared with well-known ones on the spot and never kept.
+
+pub mod wire;
+
+use crate::{
+    About, Carrier, Dissector, Ends, Gap, Group, Hint, Output, Probe, Progress, Protocol, Segment,
+    ber, output::Op, text,
+};
+use model::{Authentication, OperationClass, Scalar, Subject};
+use wire::{Message, Pdu};
+
+pub static SNMP_GROUP: Group = Group { name: "snmp", ends: Ends::Pair, keys: &["version", "pdu"] };
+
+pub struct Snmp;
+pub static SNMP: Snmp = Snmp;
+
+static ABOUT: About = About {
+    name: "snmp",
+    title: "SNMP",
+    specs: &["RFC 1157", "RFC 3416", "RFC 3412", "RFC 3414", "RFC 3418 (system)", "RFC 6933"],
+    carriers: &[Carrier::Udp],
+    ports: &[161, 162],
+    groups: &[&SNMP_GROUP],
+    depth: "PDUs, system group, entity table, v3 users, default communities",
+};
+
+impl Protocol for Snmp {
+    fn about(&self) -> &'static About {
+        &ABOUT
+    }
+
+    fn probe(&self, head: &[u8], _: Hint) -> Probe {
+        if head.first() != Some(&0x30) {
+            return Probe::NoMatch;
+        }
+        match wire::parse(head) {
+            Ok(message) => match message.pdu.map(|p| p.kind) {
+                Some(2 | 4 | 7) => Probe::Match,
+                _ => Probe::MatchClient,
+            },
+            Err(_) => Probe::NoMatch,
+        }
+    }
+
+    fn open(&self) -> Box<dyn Dissector> {
+        Box::new(Reader { community_seen: false })
+    }
+}
+
+struct Reader {
+    /// One observation of a community for each conversation is enough.
+    community_seen: bool,
+}
+
+impl Dissector for Reader {
+    fn feed(&mut self, segment: Segment<'_>, out: &mut Output) -> Progress {
+        let taken = Progress::Consumed(segment.bytes.len());
+        out.begin("snmp", 0..segment.bytes.len());
+        let message = match wire::parse(segment.bytes) {
+            Ok(message) => message,
+            Err(_) if segment.missing > 0 => return taken,
+            Err(malformed) => {
+                let says = "an SNMP message that cannot be read";
+                out.violation(malformed.reason, says, "RFC 1157, 4; RFC 3412, 6");
+                return taken;
+            }
+        };
+        let version = match message.version {
+            3 => Scalar::Null,
+            version => Scalar::Number(u64::from(version)),
+        };
+        if let Some(pdu) = &message.pdu {
+            out.count(&SNMP_GROUP, [version, Scalar::Number(u64::from(pdu.kind))]);
+            operation(&message, pdu, out);
+            if pdu.kind == 2 && pdu.error == 0 {
+                system(pdu, out);
+            }
+        }
+        self.credentials(&message, out);
+        taken
+    }
+
+    fn gap(&mut self, _: Gap) {}
+}
+
+impl Reader {
+    fn credentials(&mut self, message: &Message, out: &mut Output) {
+        let from_client = message.pdu.as_ref().is_none_or(|p| p.kind != 2);
+        if self.community_seen || !from_client {
+            return;
+        }
+        if let Some(community) = &message.community {
+            let default = matches!(community.as_slice(), b"public" | b"private");
+            out.authentication(Authentication {
+                user: None,
+                accepted: None,
+                clear_text: true,
+                default_password: default,
+                method: "snmp community",
+            });
+            self.community_seen = true;
+        } else if let Some(user) = message.user.as_ref().filter(|u| !u.name.is_empty()) {
+            out.authentication(Authentication {
+                user: Some(text::lossy(&user.name).into()),
+                accepted: None,
+                clear_text: false,
+                default_password: false,
+                method: if user.authenticated {
+                    "snmp v3"
+                } else {
+                    "snmp v3 without authentication"
+                },
+            });
+            self.community_seen = true;
+        }
+    }
+}
+
+fn operation(message: &Message, pdu: &Pdu, out: &mut Output) {
+    use OperationClass as Class;
+    let function = u32::from(pdu.kind);
+    let op = match pdu.kind {
+        0 => Op::request(Class::Diagnose, function, "get"),
+        1 => Op::request(Class::Browse, function, "get-next"),
+        2 if pdu.error == 0 => Op::response(Class::Diagnose, function, "response").done(),
+        2 => {
+            let code = u32::try_from(pdu.error).unwrap_or(u32::MAX);
+            Op::response(Class::Diagnose, function, "response").refused(code, error_name(code))
+        }
+        3 => Op::request(Class::Configure, function, "set"),
+        5 => Op::request(Class::Browse, function, "get-bulk"),
+        6 => Op::request(Class::Report, function, "inform"),
+        8 => Op::response(Class::Session, function, "report"),
+        _ => Op::notice(Class::Report, function, "trap"),
+    };
+    let engine = message.user.as_ref().map(|u| u.engine.len());
+    match pdu.variables.first() {
+        Some(variable) if engine.is_none() || pdu.kind != 8 => {
+            out.operation(op.named("oid", &ber::object_identifier(&variable.name)));
+        }
+        _ => out.operation(op),
+    }
+}
+
+/// RFC 3416, 3.
+fn error_name(code: u32) -> &'static str {
+    match code {
+        1 => "too big",
+        2 => "no such name",
+        3 => "bad value",
+        4 => "read only",
+        5 => "general error",
+        6 => "no access",
+        16 => "authorization error",
+        17 => "not writable",
+        _ => "error",
+    }
+}
+
+const SYSTEM: &[u8] = &[0x2b, 6, 1, 2, 1, 1];
+/// entPhysicalEntry (RFC 6933): columns 7 name, 8 hardware, 9 firmware, 10 software, 11 serial,
+/// 12 manufacturer, 13 model; the row behind it is the physical index.
+const ENTITY: &[u8] = &[0x2b, 6, 1, 2, 1, 47, 1, 1, 1, 1];
+
+fn system(pdu: &Pdu, out: &mut Output) {
+    const OCTET_STRING: u8 = 4;
+    const OBJECT_IDENTIFIER: u8 = 6;
+    let mut facts = Vec::new();
+    for variable in &pdu.variables {
+        let is_text = variable.tag == OCTET_STRING;
+        if let Some([column, 0]) = variable.name.strip_prefix(SYSTEM) {
+            let path = match (column, is_text) {
+                (1, true) => "description",
+                (4, true) => "contact",
+                (5, true) => "name",
+                (6, true) => "location",
+                (2, false) if variable.tag == OBJECT_IDENTIFIER => {
+                    let oid = ber::object_identifier(&variable.value);
+                    facts.push(("sys_object_id", oid));
+                    continue;
+                }
+                _ => continue,
+            };
+            facts.push((path, text::lossy(&variable.value)));
+        } else if let Some([column, 1]) = variable.name.strip_prefix(ENTITY)
+            && is_text
+        {
+            let path = match column {
+                8 => "hardware",
+                9 | 10 => "firmware",
+                11 => "serial",
+                12 => "vendor",
+                13 => "model",
+                _ => continue,
+            };
+            facts.push((path, text::lossy(&variable.value)));
+        }
+    }
+    out.identity(Subject::Sender, "SNMP response", facts);
+}
