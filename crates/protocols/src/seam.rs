@@ -147,3 +147,9 @@ impl Malformed {
         Malformed { reason }
     }
 }
+
+impl From<wire::reader::Short> for Malformed {
+    fn from(_: wire::reader::Short) -> Self {
+        Malformed::new("message-shorter-than-its-fields")
+    }
+}

@@ -1,0 +1,94 @@
+//! Frames as mirrors and captures deliver them, and damage done to them.
+
+use crate::{Layer, LinkType, Transport, decode, transport};
+
+/// Ethernet, 802.1Q 20, IPv4 10.0.0.1 > 10.0.0.2, TCP 49152 > 502 with "hi" and six octets of
+/// padding.
+const TAGGED: &[u8] = &[
+    0, 0x1b, 0x1b, 1, 2, 3, 0, 0x80, 0xf4, 4, 5, 6, 0x81, 0, 0, 20, 8, 0, 0x45, 0, 0, 42, 0, 1,
+    0x40, 0, 64, 6, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2, 0xc0, 0, 1, 0xf6, 0, 0, 0, 1, 0, 0, 0, 2, 0x50,
+    0x18, 0xff, 0xff, 0, 0, 0, 0, b'h', b'i', 0, 0, 0, 0, 0, 0,
+];
+
+/// ERSPAN II around the frame above without its tag would be long; GRE around IPv4 shows the same.
+fn gre_around(inner: &[u8]) -> Vec<u8> {
+    let total = (20 + 4 + inner.len()) as u16;
+    let mut bytes = vec![0x45, 0];
+    bytes.extend(total.to_be_bytes());
+    bytes.extend([0, 9, 0, 0, 64, 47, 0, 0, 192, 0, 2, 1, 192, 0, 2, 2]);
+    bytes.extend([0, 0, 8, 0]);
+    bytes.extend(inner);
+    bytes
+}
+
+#[test]
+fn padding_is_no_payload_and_the_vlan_is_kept() {
+    let frame = decode(LinkType::Ethernet, TAGGED);
+    assert_eq!(frame.vlans.as_slice(), [20]);
+    let Layer::Ip(ip) = frame.layer else { panic!("IP") };
+    let Transport::Tcp(tcp) = transport(ip.protocol, ip.payload) else { panic!("TCP") };
+    assert_eq!((tcp.source, tcp.destination, tcp.payload), (49_152, 502, &b"hi"[..]));
+    assert_eq!(ip.missing, 0);
+}
+
+#[test]
+fn a_snapped_packet_says_what_is_missing() {
+    let frame = decode(LinkType::Ethernet, &TAGGED[..59]);
+    let Layer::Ip(ip) = frame.layer else { panic!("IP") };
+    assert_eq!(ip.missing, 1);
+}
+
+#[test]
+fn a_tunnel_keeps_its_outer_addresses() {
+    let bytes = gre_around(&TAGGED[18..60]);
+    let frame = decode(LinkType::RawIp, &bytes);
+    let outer = frame.outer.expect("a tunnel");
+    assert_eq!(outer.0.to_string(), "192.0.2.1");
+    let Layer::Ip(ip) = frame.layer else { panic!("IP") };
+    assert_eq!(ip.source.to_string(), "10.0.0.1");
+}
+
+#[test]
+fn a_tunnel_around_nonsense_is_not_opened() {
+    let bytes = gre_around(&[0xff; 30]);
+    let frame = decode(LinkType::RawIp, &bytes);
+    let Layer::Ip(ip) = frame.layer else { panic!("IP") };
+    assert_eq!((ip.protocol, frame.outer), (47, None));
+}
+
+#[test]
+fn every_prefix_and_every_flipped_bit_is_survived() {
+    let links = [
+        LinkType::Ethernet,
+        LinkType::RawIp,
+        LinkType::Null,
+        LinkType::LinuxCooked,
+        LinkType::LinuxCooked2,
+        LinkType::Ppp,
+    ];
+    let tunnel = gre_around(&TAGGED[18..60]);
+    for link in links {
+        for sample in [TAGGED, &tunnel] {
+            for end in 0..sample.len() {
+                decode(link, &sample[..end]);
+            }
+            let mut damaged = sample.to_vec();
+            for bit in 0..damaged.len() * 8 {
+                damaged[bit / 8] ^= 1 << (bit % 8);
+                decode(link, &damaged);
+                damaged[bit / 8] ^= 1 << (bit % 8);
+            }
+        }
+    }
+}
+
+#[test]
+fn tags_nested_without_end_stop() {
+    let mut bytes = vec![0; 12];
+    for _ in 0..100 {
+        bytes.extend([0x81, 0, 0, 1]);
+    }
+    let frame = decode(LinkType::Ethernet, &bytes);
+    assert_eq!(frame.malformed, Some("headers-nested-too-deep"));
+    assert_eq!(frame.vlans.as_slice().len(), crate::limits::VLANS_MAX);
+}

@@ -1,0 +1,127 @@
+//! Tunnels that mirror sessions and carriers use: GRE, ERSPAN, VXLAN, GTP-U, IP in IP, Teredo.
+//!
+//! Invariant: a tunnel is opened only when what is inside it decodes; otherwise the outer packet
+//! stands as it is.
+
+use crate::{
+    frame::Ip,
+    link::{Decoded, Decoder, ETHERTYPE_BRIDGE},
+    reader::{Reader, Short},
+    transport::{Transport, transport},
+};
+
+/// `None` when the packet carries no tunnel.
+pub(crate) fn open<'a>(decoder: &mut Decoder, ip: &Ip<'a>) -> Option<Decoded<'a>> {
+    let mut at = Reader::new(ip.payload);
+    match ip.protocol {
+        4 | 41 => Some(decoder.raw_ip(&mut at)),
+        47 => Some(gre(decoder, &mut at)),
+        97 => {
+            at.skip(2).ok()?;
+            Some(decoder.ethernet(&mut at))
+        }
+        17 => {
+            let Transport::Udp(udp) = transport(17, ip.payload) else { return None };
+            let mut at = Reader::new(udp.payload);
+            match (udp.source, udp.destination) {
+                (_, 4789 | 8472) => vxlan(decoder, &mut at),
+                (2152, _) | (_, 2152) => gtp(decoder, &mut at),
+                (3544, _) | (_, 3544) => teredo(decoder, &mut at),
+                (5072, _) | (_, 5072) => ayiya(decoder, &mut at),
+                _ => None,
+            }
+        }
+        _ => None,
+    }
+}
+
+/// RFC 2784 and 2890; version 1 is PPTP's (RFC 2637, 4.1).
+fn gre<'a>(decoder: &mut Decoder, at: &mut Reader<'a>) -> Decoded<'a> {
+    let (flags, protocol) = (at.be16()?, at.be16()?);
+    let mut words = 0usize;
+    for (bit, present) in [(0x8000, 4), (0x2000, 4), (0x1000, 4)] {
+        if flags & bit != 0 {
+            words = words.saturating_add(present);
+        }
+    }
+    let pptp = flags & 7 == 1;
+    if pptp && flags & 0x0080 != 0 {
+        words = words.saturating_add(4);
+    }
+    at.skip(words)?;
+    if at.is_empty() {
+        return Err(Short { needed: 1 });
+    }
+    match protocol {
+        0x880b => decoder.ppp(at),
+        // ERSPAN II: eight octets when a sequence number is there, none in type I.
+        0x88be => {
+            if flags & 0x1000 != 0 {
+                at.skip(8)?;
+            }
+            decoder.ethernet(at)
+        }
+        // ERSPAN III: twelve octets and, if flagged, a platform header of eight.
+        0x22eb => {
+            let header = at.array::<12>()?;
+            if header.last().is_some_and(|b| b & 1 == 1) {
+                at.skip(8)?;
+            }
+            decoder.ethernet(at)
+        }
+        ETHERTYPE_BRIDGE => decoder.ethernet(at),
+        ethertype if ethertype > 1_500 => decoder.ethertype(ethertype, at),
+        _ => Err(Short { needed: 1 }),
+    }
+}
+
+/// RFC 7348, 5: the I flag and three reserved octets.
+fn vxlan<'a>(decoder: &mut Decoder, at: &mut Reader<'a>) -> Option<Decoded<'a>> {
+    let [flags, _, _, _, _, _, _, reserved] = at.array::<8>().ok()?;
+    (flags & 0x08 != 0 && reserved == 0 && at.remaining() >= 14 && decoder.deeper())
+        .then(|| decoder.ethernet(at))
+}
+
+/// 3GPP TS 29.281, 5.1: version 1, a G-PDU (type 255).
+fn gtp<'a>(decoder: &mut Decoder, at: &mut Reader<'a>) -> Option<Decoded<'a>> {
+    let [flags, kind, ..] = at.array::<8>().ok()?;
+    if flags >> 5 != 1 || kind != 255 {
+        return None;
+    }
+    if flags & 0x07 != 0 {
+        let [_, _, _, mut next] = at.array::<4>().ok()?;
+        while flags & 0x04 != 0 && next != 0 {
+            let words = usize::from(at.u8().ok()?);
+            let octets = words.saturating_mul(4).checked_sub(2)?;
+            at.skip(octets).ok()?;
+            next = at.u8().ok()?;
+        }
+    }
+    Some(decoder.raw_ip(at))
+}
+
+/// RFC 4380, 5.1.1: optional authentication and origin headers, then IPv6.
+fn teredo<'a>(decoder: &mut Decoder, at: &mut Reader<'a>) -> Option<Decoded<'a>> {
+    if at.rest().starts_with(&[0, 1]) {
+        let [_, _, id, authentication] = at.array::<4>().ok()?;
+        let octets = usize::from(id).saturating_add(usize::from(authentication));
+        at.skip(octets.saturating_add(9)).ok()?;
+    }
+    if at.rest().starts_with(&[0, 0]) {
+        at.skip(8).ok()?;
+    }
+    let whole = at.peek_u8().is_some_and(|b| b >> 4 == 6) && at.remaining() >= 40;
+    whole.then(|| decoder.raw_ip(at))
+}
+
+/// draft-massar-v6ops-ayiya-02, 3: identity and signature lengths in the first octets.
+fn ayiya<'a>(decoder: &mut Decoder, at: &mut Reader<'a>) -> Option<Decoded<'a>> {
+    let [identity, signature, _, next, ..] = at.array::<8>().ok()?;
+    let identity = 1usize.checked_shl(u32::from(identity >> 4))?;
+    let signature = usize::from(signature >> 4).saturating_mul(4);
+    at.skip(identity.saturating_add(signature)).ok()?;
+    match next {
+        41 | 4 => Some(decoder.raw_ip(at)),
+        _ => None,
+    }
+}
