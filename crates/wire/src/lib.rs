@@ -10,6 +10,7 @@ mod ip;
 pub mod limits;
 mod tunnel;
 
+pub mod file;
 pub mod frame;
 pub mod link;
 pub mod reader;

@@ -1,0 +1,103 @@
+//! Round trips, byte orders, time resolutions, gzip, damage.
+
+use super::{CaptureReader, OpenError, PcapWriter, PcapngWriter, ReadError};
+use crate::link::LinkType;
+use std::io::Write;
+
+fn packets(bytes: &[u8]) -> (Vec<(i64, u32, Vec<u8>)>, Option<ReadError>) {
+    let mut reader = CaptureReader::open(bytes).expect("a capture");
+    let mut found = Vec::new();
+    loop {
+        match reader.next() {
+            Ok(Some(p)) => found.push((p.at_nanos, p.wire_len, p.data.to_vec())),
+            Ok(None) => return (found, None),
+            Err(error) => return (found, Some(error)),
+        }
+    }
+}
+
+fn sample_pcapng() -> Vec<u8> {
+    let mut writer = PcapngWriter::new(Vec::new(), LinkType::Ethernet).expect("a Vec");
+    writer.packet(1_500_000_000_123_456_789, b"hello").expect("a Vec");
+    writer.packet(1_500_000_001_000_000_000, &[7; 64]).expect("a Vec");
+    writer.into_inner()
+}
+
+fn sample_pcap() -> Vec<u8> {
+    let mut writer = PcapWriter::new(Vec::new(), LinkType::RawIp).expect("a Vec");
+    writer.packet(1_500_000_000_123_456_789, 60, b"hello").expect("a Vec");
+    writer.packet(1_500_000_001_000_000_000, 64, &[7; 64]).expect("a Vec");
+    writer.into_inner()
+}
+
+#[test]
+fn what_is_written_is_read() {
+    for (bytes, wire_len) in [(sample_pcapng(), 5), (sample_pcap(), 60)] {
+        let (found, error) = packets(&bytes);
+        assert!(error.is_none());
+        assert_eq!(found[0], (1_500_000_000_123_456_789, wire_len, b"hello".to_vec()));
+        assert_eq!(found.len(), 2);
+    }
+}
+
+#[test]
+fn gzip_is_opened() {
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gzip.write_all(&sample_pcapng()).expect("a Vec");
+    let (found, error) = packets(&gzip.finish().expect("a Vec"));
+    assert_eq!((found.len(), error.is_none()), (2, true));
+}
+
+#[test]
+fn every_cut_gives_the_packets_before_it() {
+    for bytes in [sample_pcapng(), sample_pcap()] {
+        for end in 28..bytes.len() {
+            let (found, error) = packets(&bytes[..end]);
+            assert!(found.len() < 2);
+            let truncated = matches!(error, Some(ReadError::Truncated { .. }));
+            assert!(truncated || error.is_none(), "{error:?} at {end}");
+        }
+    }
+}
+
+#[test]
+fn every_flipped_bit_is_survived() {
+    for bytes in [sample_pcapng(), sample_pcap()] {
+        let mut damaged = bytes;
+        for bit in 0..damaged.len() * 8 {
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            if let Ok(mut reader) = CaptureReader::open(damaged.as_slice()) {
+                while let Ok(Some(_)) = reader.next() {}
+            }
+            damaged[bit / 8] ^= 1 << (bit % 8);
+        }
+    }
+}
+
+#[test]
+fn a_text_file_is_no_capture_and_an_empty_one_says_so() {
+    assert!(matches!(CaptureReader::open(&b"hello there"[..]), Err(OpenError::NotACapture(_))));
+    assert!(matches!(CaptureReader::open(&b""[..]), Err(OpenError::Empty)));
+    let error = CaptureReader::open(&[0xd4, 0xc3, 0xb2, 0xa1, 2][..]).err().expect("cut short");
+    assert!(matches!(error, OpenError::Damaged(_)));
+}
+
+/// Big endian, microseconds, one packet of two octets at 1.000002 s.
+#[test]
+fn big_endian_microseconds() {
+    let mut bytes = vec![0xa1, 0xb2, 0xc3, 0xd4, 0, 2, 0, 4];
+    bytes.extend([0; 8]);
+    bytes.extend([0, 0, 0xff, 0xff, 0, 0, 0, 1]);
+    bytes.extend([0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 2, 0, 0, 0, 2, 0xaa, 0xbb]);
+    assert_eq!(packets(&bytes).0, [(1_000_002_000, 2, vec![0xaa, 0xbb])]);
+}
+
+#[test]
+fn a_block_of_endless_length_is_damage_not_memory() {
+    let mut bytes = sample_pcapng();
+    let at = bytes.len();
+    bytes.extend([6, 0, 0, 0, 0xfc, 0xff, 0xff, 0x7f, 0, 0, 0, 0]);
+    let (found, error) = packets(&bytes);
+    assert_eq!(found.len(), 2);
+    assert!(matches!(error, Some(ReadError::Damaged { offset, .. }) if offset == at as u64));
+}
