@@ -20,12 +20,14 @@ pub mod browser;
 pub mod dhcp;
 pub mod dns;
 pub mod ftp;
+pub mod http;
 pub mod llmnr;
 pub mod mdns;
 pub mod nbns;
 pub mod ntp;
 pub mod smb;
 pub mod snmp;
+pub mod ssdp;
 pub mod ssh;
 pub mod telnet;
 
@@ -40,6 +42,8 @@ pub static REGISTRY: &[&dyn Protocol] = &[
     &dhcp::DHCP,
     &snmp::SNMP,
     &ssh::SSH,
+    &http::HTTP,
+    &ssdp::SSDP,
     &ftp::FTP,
     &dns::DNS,
     &mdns::MDNS,

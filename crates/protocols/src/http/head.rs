@@ -1,0 +1,133 @@
+//! The head of an HTTP/1 message (RFC 9112, 2 to 6): start line, headers, how long the body is.
+//!
+//! Invariant: a head is bounded by [`HEAD_OCTETS_MAX`]; header names compare without case.
+
+use crate::text;
+
+pub const HEAD_OCTETS_MAX: usize = 64 * 1024;
+const METHOD_OCTETS_MAX: usize = 20;
+
+/// A parsed head and the octets it takes, with its empty line.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Head<'a> {
+    pub start: Start<'a>,
+    pub headers: &'a [u8],
+    pub octets: usize,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Start<'a> {
+    Request { method: &'a [u8], target: &'a [u8] },
+    Response { status: u16 },
+}
+
+/// Where the body ends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Body {
+    None,
+    Length(u64),
+    Chunked,
+    /// Until the connection closes.
+    Rest,
+}
+
+/// Reads a head if it is whole.
+pub fn parse(bytes: &[u8]) -> Option<Head<'_>> {
+    let (line, first) = text::line(bytes)?;
+    let start = start(line)?;
+    let rest = bytes.get(first..)?;
+    let mut octets = first;
+    let mut at = rest;
+    loop {
+        let (line, taken) = text::line(at)?;
+        octets = octets.saturating_add(taken);
+        at = at.get(taken..)?;
+        if line.is_empty() {
+            let headers = bytes.get(first..octets)?;
+            return Some(Head { start, headers, octets });
+        }
+    }
+}
+
+/// RFC 9112, 3 and 4. `ICY` is what old streaming servers and some cameras say.
+pub fn start(line: &[u8]) -> Option<Start<'_>> {
+    if line.starts_with(b"HTTP/1.") || line.starts_with(b"ICY ") {
+        let (_, rest) = text::word(line);
+        let status = std::str::from_utf8(rest.get(..3)?).ok()?.parse().ok()?;
+        return Some(Start::Response { status });
+    }
+    let (method, rest) = text::word(line);
+    let end = rest.iter().rposition(|b| *b == b' ')?;
+    let (target, version) = rest.split_at(end);
+    let known = is_method(method) && version.trim_ascii_start().starts_with(b"HTTP/1.");
+    known.then_some(Start::Request { method, target })
+}
+
+/// Upper-case letters and dashes (M-SEARCH), as every registered method is written.
+pub fn is_method(word: &[u8]) -> bool {
+    (2..=METHOD_OCTETS_MAX).contains(&word.len())
+        && word.iter().all(|b| b.is_ascii_uppercase() || matches!(b, b'-' | b'_'))
+}
+
+impl<'a> Head<'a> {
+    /// Contents of the first header with this name.
+    pub fn header(&self, name: &str) -> Option<&'a [u8]> {
+        let mut at = self.headers;
+        while let Some((line, taken)) = text::line(at) {
+            at = at.get(taken..).unwrap_or_default();
+            let Some(colon) = line.iter().position(|b| *b == b':') else { continue };
+            let (key, value) = line.split_at(colon);
+            if key.trim_ascii().eq_ignore_ascii_case(name.as_bytes()) {
+                return Some(value.get(1..).unwrap_or_default().trim_ascii());
+            }
+        }
+        None
+    }
+
+    pub fn text(&self, name: &str) -> String {
+        self.header(name).map(text::lossy).unwrap_or_default()
+    }
+
+    /// RFC 9112, 6.3. `to_head` says that this answers a HEAD request.
+    pub fn body(&self, to_head: bool) -> Body {
+        let response = match self.start {
+            Start::Response { status } => Some(status),
+            Start::Request { .. } => None,
+        };
+        if to_head || matches!(response, Some(100..=199 | 204 | 304)) {
+            return Body::None;
+        }
+        let coding = self.header("transfer-encoding").unwrap_or_default();
+        if coding.to_ascii_lowercase().ends_with(b"chunked") {
+            return Body::Chunked;
+        }
+        let length = self.header("content-length").and_then(|v| std::str::from_utf8(v).ok());
+        match (length.and_then(|l| l.parse().ok()), response) {
+            (Some(length), _) => Body::Length(length),
+            (None, None) => Body::None,
+            (None, Some(_)) => Body::Rest,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_head_is_read_only_when_whole() {
+        let bytes = b"POST /api HTTP/1.1\r\nHost: plc\r\nContent-Length: 5\r\n\r\nhello";
+        let head = parse(bytes).expect("a whole head");
+        assert_eq!(head.start, Start::Request { method: b"POST", target: b"/api" });
+        assert_eq!(head.header("HOST"), Some(&b"plc"[..]));
+        assert_eq!(head.body(false), Body::Length(5));
+        assert_eq!(&bytes[head.octets..], b"hello");
+        assert_eq!(parse(&bytes[..head.octets - 1]), None);
+    }
+
+    #[test]
+    fn responses_without_length_last_until_the_close() {
+        let head = parse(b"HTTP/1.0 200 OK\r\n\r\n").expect("a whole head");
+        assert_eq!((head.body(false), head.body(true)), (Body::Rest, Body::None));
+    }
+}

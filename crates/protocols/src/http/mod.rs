@@ -1,0 +1,347 @@
+//! HTTP/1 (RFC 9110, 9112): requests, answers, software, log-ons. Bodies are skipped, not read.
+//!
+//! Not here: HTTP/2, and what a web page says. Invariant: an Authorization header is compared
+//! with vendors' defaults on the spot and never kept.
+
+pub mod head;
+
+use crate::{
+    About, Carrier, Dissector, Ends, Gap, Group, Hint, Malformed, Output, Probe, Progress,
+    Protocol, Segment, Side, output::Op, text,
+};
+use head::{Body, HEAD_OCTETS_MAX, Head, Start};
+use model::{Authentication, OperationClass, Scalar, Subject};
+use std::collections::VecDeque;
+
+pub static HTTP_REQUEST: Group =
+    Group { name: "http_request", ends: Ends::Pair, keys: &["method"] };
+pub static HTTP_HOST: Group = Group { name: "http_host", ends: Ends::None, keys: &["host"] };
+pub static HTTP_STATUS: Group = Group { name: "http_status", ends: Ends::Pair, keys: &["status"] };
+pub static GROUPS: &[&Group] = &[&HTTP_REQUEST, &HTTP_HOST, &HTTP_STATUS];
+
+pub struct Http;
+pub static HTTP: Http = Http;
+
+static ABOUT: About = About {
+    name: "http",
+    title: "HTTP/1",
+    specs: &["RFC 9110", "RFC 9112", "RFC 7617 (Basic)", "RFC 7616 (Digest)"],
+    carriers: &[Carrier::Tcp],
+    ports: &[80, 8080, 8000, 8008, 8081, 8088, 3128, 5985],
+    groups: GROUPS,
+    depth: "requests, answers, hosts, software, log-ons, SOAP actions",
+};
+
+/// Requests whose answers are awaited on one connection.
+const PIPELINE_MAX: usize = 64;
+
+impl Protocol for Http {
+    fn about(&self) -> &'static About {
+        &ABOUT
+    }
+
+    fn probe(&self, head: &[u8], _: Hint) -> Probe {
+        if head.starts_with(b"HTTP/1.") {
+            return Probe::MatchServer;
+        }
+        if let Some((line, _)) = text::line(head) {
+            return match head::start(line) {
+                Some(Start::Request { .. }) => Probe::MatchClient,
+                _ => Probe::NoMatch,
+            };
+        }
+        let (word, rest) = text::word(head);
+        let printable = head.iter().all(|b| (0x20..0x7f).contains(b) || *b == b'\r');
+        let begins = !rest.is_empty() && head::is_method(word) && rest.first() == Some(&b'/');
+        if printable && (begins || b"HTTP/1.".starts_with(head)) && !head.is_empty() {
+            Probe::NeedMore
+        } else {
+            Probe::NoMatch
+        }
+    }
+
+    fn open(&self) -> Box<dyn Dissector> {
+        Box::<Reader>::default()
+    }
+}
+
+#[derive(Default)]
+struct Reader {
+    client: Half,
+    server: Half,
+    /// Requests not answered yet, oldest first.
+    pending: VecDeque<Asked>,
+    tunnel: bool,
+}
+
+/// What stands next in one direction.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Half {
+    #[default]
+    Head,
+    Skip(u64),
+    Chunk,
+    Trailer,
+    Rest,
+}
+
+struct Asked {
+    to_head: bool,
+    connect: bool,
+    class: OperationClass,
+    name: &'static str,
+    credentials: Option<Credentials>,
+}
+
+struct Credentials {
+    user: Option<Box<str>>,
+    clear_text: bool,
+    default_password: bool,
+    method: &'static str,
+}
+
+impl Dissector for Reader {
+    fn feed(&mut self, segment: Segment<'_>, out: &mut Output) -> Progress {
+        if self.tunnel {
+            return Progress::Consumed(segment.bytes.len());
+        }
+        let half = match segment.from {
+            Side::Client => self.client,
+            Side::Server => self.server,
+        };
+        let all = segment.bytes.len();
+        match half {
+            Half::Rest => Progress::Consumed(all),
+            Half::Skip(left) => {
+                let taken = usize::try_from(left).unwrap_or(usize::MAX).min(all);
+                let left = left.saturating_sub(taken as u64);
+                self.set(segment.from, if left == 0 { Half::Head } else { Half::Skip(left) });
+                Progress::Consumed(taken)
+            }
+            Half::Chunk => self.chunk(&segment),
+            Half::Trailer => self.trailer(&segment),
+            Half::Head => self.head(&segment, out),
+        }
+    }
+
+    fn gap(&mut self, gap: Gap) {
+        // Where the next head begins cannot be known inside a lost body; the next bytes that look
+        // like a head are one.
+        self.set(gap.from, Half::Head);
+        self.pending.clear();
+    }
+}
+
+impl Reader {
+    fn set(&mut self, side: Side, half: Half) {
+        match side {
+            Side::Client => self.client = half,
+            Side::Server => self.server = half,
+        }
+    }
+
+    fn head(&mut self, segment: &Segment<'_>, out: &mut Output) -> Progress {
+        let bytes = segment.bytes;
+        if let Some((line, taken)) = text::line(bytes) {
+            if line.is_empty() {
+                return Progress::Consumed(taken);
+            }
+            if head::start(line).is_none() {
+                if segment.after_gap {
+                    self.set(segment.from, Half::Rest);
+                    return Progress::Consumed(bytes.len());
+                }
+                return Progress::GiveUp(Malformed::new("http-start-line-not-http"));
+            }
+        }
+        let Some(head) = head::parse(bytes) else {
+            if bytes.len() > HEAD_OCTETS_MAX {
+                out.limit("http-head-too-long");
+                return Progress::GiveUp(Malformed::new("http-head-too-long"));
+            }
+            let needed = bytes.len().saturating_add(1);
+            return Progress::NeedMore { consumed: 0, needed };
+        };
+        out.begin("http", 0..head.octets);
+        let body = match head.start {
+            Start::Request { method, target } => self.request(&head, method, target, out),
+            Start::Response { status } => self.response(&head, status, out),
+        };
+        let next = match body {
+            Body::None | Body::Length(0) => Half::Head,
+            Body::Length(octets) => Half::Skip(octets),
+            Body::Chunked => Half::Chunk,
+            Body::Rest => Half::Rest,
+        };
+        self.set(segment.from, next);
+        Progress::Consumed(head.octets)
+    }
+
+    fn request(&mut self, head: &Head<'_>, method: &[u8], target: &[u8], out: &mut Output) -> Body {
+        count_request(head, method, out);
+        let agent = head.text("user-agent");
+        out.attribute(Subject::Sender, "HTTP request", ("user_agent", &agent), 70);
+        let (class, name) = class_of(method);
+        let target = text::lossy(target);
+        let soap = head.text("soapaction");
+        let op = Op::request(class, 0, name);
+        let object = if soap.is_empty() { target } else { format!("{target} {soap}") };
+        out.operation(op.named("uri", &object));
+        if self.pending.len() >= PIPELINE_MAX {
+            out.limit("http-pipeline-full");
+            self.pending.pop_front();
+        }
+        let (to_head, connect) = (method == b"HEAD", method == b"CONNECT");
+        let credentials = credentials(head);
+        self.pending.push_back(Asked { to_head, connect, class, name, credentials });
+        head.body(false)
+    }
+
+    fn response(&mut self, head: &Head<'_>, status: u16, out: &mut Output) -> Body {
+        out.count(&HTTP_STATUS, [Scalar::Number(u64::from(status))]);
+        let server = head.text("server");
+        out.identity(Subject::Sender, "HTTP response", [("http_server", server)]);
+        let interim = (100..200).contains(&status);
+        let asked = if interim { None } else { self.pending.pop_front() };
+        let Some(asked) = asked else { return head.body(false) };
+        let op = Op::response(asked.class, u32::from(status), asked.name);
+        let refused = status >= 400;
+        out.operation(if refused { op.refused(u32::from(status), "error") } else { op.done() });
+        if let Some(credentials) = asked.credentials {
+            out.authentication(Authentication {
+                user: credentials.user,
+                accepted: Some(!matches!(status, 401 | 403 | 407)),
+                clear_text: credentials.clear_text,
+                default_password: credentials.default_password,
+                method: credentials.method,
+            });
+        }
+        if (asked.connect && status < 300) || status == 101 {
+            self.tunnel = true;
+        }
+        head.body(asked.to_head)
+    }
+
+    /// RFC 9112, 7.1: a size in hexadecimal, the octets, an empty line.
+    fn chunk(&mut self, segment: &Segment<'_>) -> Progress {
+        let Some((line, taken)) = text::line(segment.bytes) else {
+            return wait_for_line(segment.bytes);
+        };
+        let size = line.split(|b| *b == b';').next().unwrap_or_default().trim_ascii();
+        if size.is_empty() {
+            return Progress::Consumed(taken);
+        }
+        let size = std::str::from_utf8(size).ok().and_then(|s| u64::from_str_radix(s, 16).ok());
+        let Some(size) = size else {
+            return Progress::GiveUp(Malformed::new("http-chunk-size-not-hexadecimal"));
+        };
+        if size == 0 {
+            self.set(segment.from, Half::Trailer);
+            return Progress::Consumed(taken);
+        }
+        let rest = segment.bytes.len().saturating_sub(taken);
+        let skipped = usize::try_from(size).unwrap_or(usize::MAX).min(rest);
+        if skipped as u64 == size {
+            return Progress::Consumed(taken.saturating_add(skipped));
+        }
+        // The whole chunk is waited for only when it is small; a long one is skipped as it comes.
+        let needed = taken.saturating_add(usize::try_from(size).unwrap_or(usize::MAX));
+        if needed <= HEAD_OCTETS_MAX {
+            return Progress::NeedMore { consumed: 0, needed };
+        }
+        self.set(segment.from, Half::Rest);
+        Progress::Consumed(segment.bytes.len())
+    }
+
+    fn trailer(&mut self, segment: &Segment<'_>) -> Progress {
+        let Some((line, taken)) = text::line(segment.bytes) else {
+            return wait_for_line(segment.bytes);
+        };
+        if line.is_empty() {
+            self.set(segment.from, Half::Head);
+        }
+        Progress::Consumed(taken)
+    }
+}
+
+fn wait_for_line(bytes: &[u8]) -> Progress {
+    if bytes.len() > HEAD_OCTETS_MAX {
+        return Progress::GiveUp(Malformed::new("http-line-too-long"));
+    }
+    Progress::NeedMore { consumed: 0, needed: bytes.len().saturating_add(1) }
+}
+
+pub(crate) fn count_request(head: &Head<'_>, method: &[u8], out: &mut Output) {
+    out.count(&HTTP_REQUEST, [Scalar::Text(text::lossy(method).into())]);
+    if let Some(host) = head.header("host").filter(|h| !h.is_empty()) {
+        out.count(&HTTP_HOST, [Scalar::Text(text::lossy(host).into())]);
+    }
+}
+
+fn class_of(method: &[u8]) -> (OperationClass, &'static str) {
+    use OperationClass as Class;
+    match method {
+        b"GET" => (Class::Read, "GET"),
+        b"HEAD" => (Class::Read, "HEAD"),
+        b"POST" => (Class::Other, "POST"),
+        b"PUT" => (Class::File, "PUT"),
+        b"DELETE" => (Class::File, "DELETE"),
+        b"PATCH" => (Class::Other, "PATCH"),
+        b"CONNECT" => (Class::Session, "CONNECT"),
+        b"OPTIONS" => (Class::Browse, "OPTIONS"),
+        b"PROPFIND" => (Class::Browse, "PROPFIND"),
+        _ => (Class::Other, "request"),
+    }
+}
+
+/// RFC 7617: `Basic` carries user and password in base64. Others keep the secret.
+fn credentials(head: &Head<'_>) -> Option<Credentials> {
+    let header = head.header("authorization").or_else(|| head.header("proxy-authorization"))?;
+    let (scheme, rest) = text::word(header);
+    if scheme.eq_ignore_ascii_case(b"basic") {
+        let pair = text::lossy(&base64(rest));
+        let (user, password) = pair.split_once(':').unwrap_or((&pair, ""));
+        let known = ["admin", "password", "1234", "12345", "root", "user", "default", ""];
+        return Some(Credentials {
+            user: Some(user.into()),
+            clear_text: true,
+            default_password: known.contains(&password.to_ascii_lowercase().as_str()),
+            method: "http basic",
+        });
+    }
+    let method = if scheme.eq_ignore_ascii_case(b"digest") { "http digest" } else { "http token" };
+    Some(Credentials { user: None, clear_text: false, default_password: false, method })
+}
+
+/// RFC 4648, 4; anything that is not of the alphabet ends it.
+fn base64(text: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let (mut bits, mut count) = (0u32, 0u32);
+    for letter in text.iter().take(1_024) {
+        let value = match letter {
+            b'A'..=b'Z' => letter.wrapping_sub(b'A'),
+            b'a'..=b'z' => letter.wrapping_sub(b'a').wrapping_add(26),
+            b'0'..=b'9' => letter.wrapping_sub(b'0').wrapping_add(52),
+            b'+' => 62,
+            b'/' => 63,
+            _ => break,
+        };
+        bits = bits << 6 | u32::from(value);
+        count = count.saturating_add(6);
+        if count >= 8 {
+            count = count.saturating_sub(8);
+            bytes.push((bits >> count) as u8);
+        }
+    }
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::base64;
+
+    #[test]
+    fn base64_of_admin_admin() {
+        assert_eq!(base64(b"YWRtaW46YWRtaW4="), b"admin:admin");
+    }
+}
