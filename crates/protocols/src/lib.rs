@@ -30,6 +30,7 @@ pub mod snmp;
 pub mod ssdp;
 pub mod ssh;
 pub mod telnet;
+pub mod tls;
 
 pub use output::{Ends, Group, Message, Observed, Output};
 pub use seam::{
@@ -43,6 +44,7 @@ pub static REGISTRY: &[&dyn Protocol] = &[
     &snmp::SNMP,
     &ssh::SSH,
     &http::HTTP,
+    &tls::TLS,
     &ssdp::SSDP,
     &ftp::FTP,
     &dns::DNS,

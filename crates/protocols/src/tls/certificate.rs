@@ -1,0 +1,102 @@
+//! The few fields of an X.509 certificate (RFC 5280, 4.1) that name who holds it.
+//!
+//! Not a validation of anything. Invariant: only text that stands in the subject or issuer.
+
+use crate::{Malformed, ber::Ber, ber::Element, text};
+
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+pub struct Certificate {
+    pub subject: Name,
+    pub issuer: Name,
+    pub not_after: String,
+    pub alternative_names: Vec<String>,
+}
+
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+pub struct Name {
+    pub common: String,
+    pub organisation: String,
+}
+
+const SEQUENCE: u8 = 0x30;
+const SET: u8 = 0x31;
+const OID: u8 = 0x06;
+const NAMES_MAX: usize = 32;
+
+pub fn parse(der: &[u8]) -> Result<Certificate, Malformed> {
+    let mut outer = Ber::new(Ber::new(der).expect(SEQUENCE)?);
+    let mut body = Ber::new(outer.expect(SEQUENCE)?);
+    // The version is optional: [0] EXPLICIT, then the serial number.
+    let first = body.element()?;
+    if first.tag == 0xa0 {
+        body.element()?;
+    }
+    body.expect(SEQUENCE)?;
+    let issuer = name(body.expect(SEQUENCE)?)?;
+    let mut validity = Ber::new(body.expect(SEQUENCE)?);
+    validity.element()?;
+    let not_after = text::lossy(validity.element()?.contents);
+    let subject = name(body.expect(SEQUENCE)?)?;
+    let mut alternative_names = Vec::new();
+    body.expect(SEQUENCE)?;
+    while let Ok(element) = body.element() {
+        if element.tag == 0xa3 {
+            alternative_names = alternatives(element).unwrap_or_default();
+        }
+    }
+    Ok(Certificate { subject, issuer, not_after, alternative_names })
+}
+
+fn name(contents: &[u8]) -> Result<Name, Malformed> {
+    const COMMON_NAME: &[u8] = &[0x55, 4, 3];
+    const ORGANISATION: &[u8] = &[0x55, 4, 10];
+    let mut name = Name::default();
+    let mut sets = Ber::new(contents);
+    while !sets.is_empty() {
+        let mut pair = Ber::new(Ber::new(sets.expect(SET)?).expect(SEQUENCE)?);
+        let kind = pair.expect(OID)?;
+        let value = pair.element()?;
+        let said = match value.tag {
+            0x1e => utf16be(value.contents),
+            _ => text::lossy(value.contents),
+        };
+        match kind {
+            COMMON_NAME => name.common = said,
+            ORGANISATION => name.organisation = said,
+            _ => {}
+        }
+    }
+    Ok(name)
+}
+
+fn utf16be(bytes: &[u8]) -> String {
+    let units = bytes.chunks_exact(2).filter_map(|p| p.try_into().ok()).map(u16::from_be_bytes);
+    char::decode_utf16(units).map(|c| c.unwrap_or('\u{fffd}')).collect()
+}
+
+/// subjectAltName (RFC 5280, 4.2.1.6): DNS names and addresses.
+fn alternatives(extensions: Element<'_>) -> Result<Vec<String>, Malformed> {
+    const SUBJECT_ALT_NAME: &[u8] = &[0x55, 0x1d, 0x11];
+    let mut found = Vec::new();
+    let mut list = Ber::new(Ber::new(extensions.contents).expect(SEQUENCE)?);
+    while !list.is_empty() {
+        let mut extension = Ber::new(list.expect(SEQUENCE)?);
+        if extension.expect(OID)? != SUBJECT_ALT_NAME {
+            continue;
+        }
+        let mut value = extension.element()?;
+        if value.tag == 0x01 {
+            value = extension.element()?;
+        }
+        let mut names = Ber::new(Ber::new(value.contents).expect(SEQUENCE)?);
+        while !names.is_empty() && found.len() < NAMES_MAX {
+            let one = names.element()?;
+            match (one.tag, one.contents) {
+                (0x82, dns) => found.push(text::lossy(dns)),
+                (0x87, [a, b, c, d]) => found.push(format!("{a}.{b}.{c}.{d}")),
+                _ => {}
+            }
+        }
+    }
+    Ok(found)
+}

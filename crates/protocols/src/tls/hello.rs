@@ -1,0 +1,226 @@
+//! ClientHello and ServerHello (RFC 8446, 4.1; RFC 5246, 7.4.1), and their JA3 and JA4 prints.
+//!
+//! JA3: github.com/salesforce/ja3. JA4: FoxIO's JA4 (the client print, BSD-licensed).
+//! Invariant: GREASE values (RFC 8701) are in no print.
+
+use crate::{Malformed, text};
+use md5::{Digest, Md5};
+use sha2::Sha256;
+use wire::reader::Reader;
+
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+pub struct Hello {
+    pub version: u16,
+    pub ciphers: Vec<u16>,
+    /// Types in the order they stand.
+    pub extensions: Vec<u16>,
+    pub server_name: Option<String>,
+    pub groups: Vec<u16>,
+    pub point_formats: Vec<u8>,
+    pub signatures: Vec<u16>,
+    pub protocols: Vec<String>,
+    pub versions: Vec<u16>,
+}
+
+const SERVER_NAME: u16 = 0;
+const SUPPORTED_GROUPS: u16 = 10;
+const POINT_FORMATS: u16 = 11;
+const SIGNATURE_ALGORITHMS: u16 = 13;
+const ALPN: u16 = 16;
+const SUPPORTED_VERSIONS: u16 = 43;
+
+/// The body of a ClientHello message.
+pub fn client(body: &[u8]) -> Result<Hello, Malformed> {
+    let mut at = Reader::new(body);
+    let mut hello = Hello { version: at.be16()?, ..Hello::default() };
+    at.skip(32)?;
+    let session = at.u8()?;
+    at.skip(usize::from(session))?;
+    let length = at.be16()?;
+    hello.ciphers = list16(at.bytes(usize::from(length))?);
+    let compression = at.u8()?;
+    at.skip(usize::from(compression))?;
+    if !at.is_empty() {
+        let length = at.be16()?;
+        extensions(at.bytes(usize::from(length))?, true, &mut hello)?;
+    }
+    Ok(hello)
+}
+
+/// The body of a ServerHello message: one cipher, one version.
+pub fn server(body: &[u8]) -> Result<Hello, Malformed> {
+    let mut at = Reader::new(body);
+    let mut hello = Hello { version: at.be16()?, ..Hello::default() };
+    at.skip(32)?;
+    let session = at.u8()?;
+    at.skip(usize::from(session))?;
+    hello.ciphers = vec![at.be16()?];
+    at.skip(1)?;
+    if !at.is_empty() {
+        let length = at.be16()?;
+        extensions(at.bytes(usize::from(length))?, false, &mut hello)?;
+    }
+    Ok(hello)
+}
+
+fn extensions(bytes: &[u8], from_client: bool, hello: &mut Hello) -> Result<(), Malformed> {
+    let mut at = Reader::new(bytes);
+    while !at.is_empty() {
+        let kind = at.be16()?;
+        let length = at.be16()?;
+        let contents = at.bytes(usize::from(length))?;
+        hello.extensions.push(kind);
+        // A known extension that is malformed inside must not hide the others.
+        let _unread = extension(kind, contents, from_client, hello);
+    }
+    Ok(())
+}
+
+fn extension(
+    kind: u16,
+    contents: &[u8],
+    from_client: bool,
+    hello: &mut Hello,
+) -> Result<(), Malformed> {
+    let mut at = Reader::new(contents);
+    match kind {
+        SERVER_NAME if from_client => {
+            at.skip(3)?;
+            let length = at.be16()?;
+            hello.server_name = Some(text::lossy(at.bytes(usize::from(length))?));
+        }
+        SUPPORTED_GROUPS => {
+            at.skip(2)?;
+            hello.groups = list16(at.rest());
+        }
+        POINT_FORMATS => {
+            at.skip(1)?;
+            hello.point_formats = at.rest().to_vec();
+        }
+        SIGNATURE_ALGORITHMS => {
+            at.skip(2)?;
+            hello.signatures = list16(at.rest());
+        }
+        ALPN => {
+            at.skip(2)?;
+            while !at.is_empty() {
+                let length = at.u8()?;
+                hello.protocols.push(text::lossy(at.bytes(usize::from(length))?));
+            }
+        }
+        SUPPORTED_VERSIONS if from_client => {
+            at.skip(1)?;
+            hello.versions = list16(at.rest());
+        }
+        SUPPORTED_VERSIONS => hello.versions = vec![at.be16()?],
+        _ => {}
+    }
+    Ok(())
+}
+
+fn list16(bytes: &[u8]) -> Vec<u16> {
+    let pairs = bytes.chunks_exact(2).filter_map(|p| p.try_into().ok());
+    pairs.map(u16::from_be_bytes).collect()
+}
+
+/// RFC 8701: 0x0a0a, 0x1a1a, ... 0xfafa.
+fn is_grease(value: u16) -> bool {
+    value & 0x0f0f == 0x0a0a && value >> 8 == value & 0xff
+}
+
+impl Hello {
+    /// The highest version offered or chosen, without GREASE.
+    pub fn highest_version(&self) -> u16 {
+        let offered = self.versions.iter().copied().filter(|v| !is_grease(*v)).max();
+        offered.unwrap_or(self.version)
+    }
+
+    /// MD5 over version, ciphers, extensions, groups and point formats, in hexadecimal.
+    pub fn ja3(&self) -> String {
+        let join = |values: &[u16]| {
+            let kept = values.iter().filter(|v| !is_grease(**v)).map(u16::to_string);
+            kept.collect::<Vec<_>>().join("-")
+        };
+        let formats: Vec<_> = self.point_formats.iter().map(u8::to_string).collect();
+        let text = format!(
+            "{},{},{},{},{}",
+            self.version,
+            join(&self.ciphers),
+            join(&self.extensions),
+            join(&self.groups),
+            formats.join("-")
+        );
+        hex(&Md5::digest(text.as_bytes()))
+    }
+
+    /// JA4 of a client over TCP: readable part, sorted ciphers, sorted extensions and signatures.
+    pub fn ja4(&self) -> String {
+        let keep = |values: &[u16]| -> Vec<u16> {
+            values.iter().copied().filter(|v| !is_grease(*v)).collect()
+        };
+        let (mut ciphers, extensions) = (keep(&self.ciphers), keep(&self.extensions));
+        let version = match self.highest_version() {
+            0x0304 => "13",
+            0x0303 => "12",
+            0x0302 => "11",
+            0x0301 => "10",
+            0x0300 => "s3",
+            _ => "00",
+        };
+        let name = if self.server_name.is_some() { 'd' } else { 'i' };
+        let protocol = self.protocols.first().map(|p| ends(p)).unwrap_or_else(|| "00".into());
+        let (c, e) = (ciphers.len().min(99), extensions.len().min(99));
+        ciphers.sort_unstable();
+        let mut hashed: Vec<u16> =
+            extensions.into_iter().filter(|x| !matches!(*x, SERVER_NAME | ALPN)).collect();
+        hashed.sort_unstable();
+        let mut second = words(&hashed);
+        if !self.signatures.is_empty() {
+            second = format!("{second}_{}", words(&keep(&self.signatures)));
+        }
+        let (first, second) = (short_hash(&words(&ciphers)), short_hash(&second));
+        format!("t{version}{name}{c:02}{e:02}{protocol}_{first}_{second}")
+    }
+}
+
+/// First and last character of the first ALPN value.
+fn ends(protocol: &str) -> String {
+    let first = protocol.chars().next().filter(char::is_ascii_alphanumeric).unwrap_or('9');
+    let last = protocol.chars().last().filter(char::is_ascii_alphanumeric).unwrap_or('9');
+    [first, last].iter().collect()
+}
+
+fn words(values: &[u16]) -> String {
+    values.iter().map(|v| format!("{v:04x}")).collect::<Vec<_>>().join(",")
+}
+
+fn short_hash(text: &str) -> String {
+    if text.is_empty() {
+        return "000000000000".to_owned();
+    }
+    hex(&Sha256::digest(text.as_bytes())).chars().take(12).collect()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prints_ignore_grease() {
+        let plain = Hello { version: 0x0303, ciphers: vec![0x1301], ..Hello::default() };
+        let greased = Hello { ciphers: vec![0x0a0a, 0x1301], ..plain.clone() };
+        assert_eq!(plain.ja3(), greased.ja3());
+        assert_eq!(plain.ja4(), greased.ja4());
+        assert!(plain.ja4().starts_with("t12i010000_"), "{}", plain.ja4());
+    }
+
+    #[test]
+    fn a_hello_cut_short_is_malformed() {
+        assert!(client(&[3, 3, 0, 0]).is_err());
+        assert!(server(&[3]).is_err());
+    }
+}

@@ -1,0 +1,255 @@
+//! TLS up to the point where it is encrypted: hellos, server names, certificates, prints.
+//!
+//! SSL 3.0 (RFC 6101) to TLS 1.3 (RFC 8446). Not here: QUIC, DTLS. Invariant: nothing after a
+//! change of cipher is read as a handshake.
+
+mod certificate;
+mod hello;
+
+use crate::{
+    About, Carrier, Dissector, Ends, Gap, Group, Hint, Malformed, Output, Probe, Progress,
+    Protocol, Segment, Side, output::Op,
+};
+use hello::Hello;
+use model::{OperationClass, Scalar, Subject};
+
+pub static TLS_HANDSHAKE: Group =
+    Group { name: "tls_handshake", ends: Ends::Pair, keys: &["type"] };
+pub static TLS_SNI: Group = Group { name: "tls_sni", ends: Ends::Source, keys: &["sni"] };
+pub static TLS_JA3: Group = Group { name: "tls_ja3", ends: Ends::Source, keys: &["ja3"] };
+
+pub struct Tls;
+pub static TLS: Tls = Tls;
+
+static ABOUT: About = About {
+    name: "tls",
+    title: "TLS",
+    specs: &["RFC 8446", "RFC 5246", "RFC 6066 (SNI)", "RFC 5280", "JA3", "JA4"],
+    carriers: &[Carrier::Tcp],
+    ports: &[443, 8443, 636, 989, 990, 993, 995, 4843, 8883],
+    groups: &[&TLS_HANDSHAKE, &TLS_SNI, &TLS_JA3],
+    depth: "hellos, versions, SNI, ALPN, JA3, JA4, certificates up to TLS 1.2, alerts",
+};
+
+/// RFC 8446, 5.2: 2^14 octets and what encryption may add.
+const RECORD_OCTETS_MAX: usize = (1 << 14) + 2_048;
+/// A handshake message spread over records; certificates chains are the longest.
+const HANDSHAKE_OCTETS_MAX: usize = 1 << 18;
+
+const CHANGE_CIPHER: u8 = 20;
+const ALERT: u8 = 21;
+const HANDSHAKE: u8 = 22;
+const APPLICATION: u8 = 23;
+const HEARTBEAT: u8 = 24;
+
+impl Protocol for Tls {
+    fn about(&self) -> &'static About {
+        &ABOUT
+    }
+
+    fn probe(&self, head: &[u8], hint: Hint) -> Probe {
+        let [kind, major, minor, high, low, rest @ ..] = head else {
+            return match head {
+                [] | [HANDSHAKE] | [HANDSHAKE, 3, ..] => Probe::NeedMore,
+                _ => Probe::NoMatch,
+            };
+        };
+        let length = usize::from(u16::from_be_bytes([*high, *low]));
+        let record = *major == 3 && *minor <= 4 && length > 0 && length <= RECORD_OCTETS_MAX;
+        match (record, *kind, rest.first()) {
+            (true, HANDSHAKE, Some(1)) => Probe::MatchClient,
+            (true, HANDSHAKE, Some(2)) => Probe::MatchServer,
+            (true, HANDSHAKE, None) => Probe::NeedMore,
+            // A connection picked up in its middle: a run of well-formed records.
+            (true, CHANGE_CIPHER..=APPLICATION, _) if hint.port => Probe::Match,
+            (true, APPLICATION | ALERT, _) if next_record_fits(rest, length) => Probe::Match,
+            _ => Probe::NoMatch,
+        }
+    }
+
+    fn open(&self) -> Box<dyn Dissector> {
+        Box::<Reader>::default()
+    }
+}
+
+/// A second record header right behind the first.
+fn next_record_fits(rest: &[u8], length: usize) -> bool {
+    matches!(
+        rest.get(length..).and_then(|r| r.first_chunk::<3>()),
+        Some([CHANGE_CIPHER..=APPLICATION, 3, 0..=4])
+    )
+}
+
+#[derive(Default)]
+struct Reader {
+    client: Half,
+    server: Half,
+    /// TLS 1.3 was chosen: everything after the ServerHello is encrypted.
+    encrypted_after_hello: bool,
+}
+
+#[derive(Default)]
+struct Half {
+    encrypted: bool,
+    /// Handshake octets not yet forming a message.
+    handshake: Vec<u8>,
+}
+
+impl Dissector for Reader {
+    fn feed(&mut self, segment: Segment<'_>, out: &mut Output) -> Progress {
+        let Some(&[kind, major, minor, high, low]) = segment.bytes.first_chunk::<5>() else {
+            return Progress::NeedMore { consumed: 0, needed: 5 };
+        };
+        let length = usize::from(u16::from_be_bytes([high, low]));
+        let valid = (CHANGE_CIPHER..=HEARTBEAT).contains(&kind) && major == 3 && minor <= 4;
+        if !valid || length > RECORD_OCTETS_MAX {
+            return Progress::GiveUp(Malformed::new("tls-record-not-plausible"));
+        }
+        let needed = length.saturating_add(5);
+        let Some(body) = segment.bytes.get(5..needed) else {
+            return Progress::NeedMore { consumed: 0, needed };
+        };
+        out.begin("tls", 0..needed);
+        match kind {
+            CHANGE_CIPHER => self.half(segment.from).encrypted = true,
+            HANDSHAKE if !self.half(segment.from).encrypted => {
+                self.half(segment.from).handshake.extend_from_slice(body);
+                self.messages(segment.from, out);
+            }
+            ALERT if !self.half(segment.from).encrypted => alert(body, out),
+            APPLICATION => self.half(segment.from).encrypted = true,
+            _ => {}
+        }
+        Progress::Consumed(needed)
+    }
+
+    fn gap(&mut self, gap: Gap) {
+        let half = self.half(gap.from);
+        half.encrypted = true;
+        half.handshake.clear();
+    }
+}
+
+impl Reader {
+    fn half(&mut self, side: Side) -> &mut Half {
+        match side {
+            Side::Client => &mut self.client,
+            Side::Server => &mut self.server,
+        }
+    }
+
+    fn messages(&mut self, side: Side, out: &mut Output) {
+        let mut bytes = std::mem::take(&mut self.half(side).handshake);
+        let mut at = 0usize;
+        while let Some((kind, body, taken)) = bytes.get(at..).and_then(message) {
+            at = at.saturating_add(taken);
+            out.count(&TLS_HANDSHAKE, [Scalar::Number(u64::from(kind))]);
+            self.message(side, kind, body, out);
+            if self.half(side).encrypted {
+                return;
+            }
+        }
+        bytes.drain(..at.min(bytes.len()));
+        if bytes.len() > HANDSHAKE_OCTETS_MAX {
+            out.limit("tls-handshake-too-long");
+            self.half(side).encrypted = true;
+            return;
+        }
+        self.half(side).handshake = bytes;
+    }
+
+    fn message(&mut self, side: Side, kind: u8, body: &[u8], out: &mut Output) {
+        const CLIENT_HELLO: u8 = 1;
+        const SERVER_HELLO: u8 = 2;
+        const CERTIFICATE: u8 = 11;
+        match kind {
+            CLIENT_HELLO => match hello::client(body) {
+                Ok(hello) => client_hello(&hello, out),
+                Err(malformed) => violation(malformed, out),
+            },
+            SERVER_HELLO => match hello::server(body) {
+                Ok(hello) => {
+                    server_hello(&hello, out);
+                    self.encrypted_after_hello = hello.highest_version() >= 0x0304;
+                    if self.encrypted_after_hello {
+                        self.half(side).encrypted = true;
+                    }
+                }
+                Err(malformed) => violation(malformed, out),
+            },
+            CERTIFICATE => certificates(body, out),
+            _ => {}
+        }
+    }
+}
+
+/// (type, body, octets taken) of the first handshake message if it is whole.
+fn message(bytes: &[u8]) -> Option<(u8, &[u8], usize)> {
+    let &[kind, a, b, c] = bytes.first_chunk::<4>()?;
+    let length = u32::from_be_bytes([0, a, b, c]) as usize;
+    let end = length.saturating_add(4);
+    Some((kind, bytes.get(4..end)?, end))
+}
+
+fn violation(malformed: Malformed, out: &mut Output) {
+    out.violation(malformed.reason, "a TLS hello that cannot be read", "RFC 8446, 4.1");
+}
+
+fn version_name(version: u16) -> &'static str {
+    match version {
+        0x0300 => "SSL 3.0",
+        0x0301 => "TLS 1.0",
+        0x0302 => "TLS 1.1",
+        0x0303 => "TLS 1.2",
+        0x0304 => "TLS 1.3",
+        _ => "TLS of unknown version",
+    }
+}
+
+fn client_hello(hello: &Hello, out: &mut Output) {
+    let ja3 = hello.ja3();
+    out.count(&TLS_JA3, [Scalar::Text(ja3.as_str().into())]);
+    let op = Op::request(OperationClass::Session, 1, "client hello");
+    match &hello.server_name {
+        Some(name) => {
+            out.count(&TLS_SNI, [Scalar::Text(name.as_str().into())]);
+            out.operation(op.named("server-name", name));
+        }
+        None => out.operation(op),
+    }
+    out.identity(Subject::Sender, "TLS client hello", [("ja3", ja3), ("ja4", hello.ja4())]);
+}
+
+fn server_hello(hello: &Hello, out: &mut Output) {
+    let version = hello.highest_version();
+    out.operation(Op::response(OperationClass::Session, 2, "server hello").done());
+    let facts = [("tls_version", version_name(version).to_owned())];
+    out.identity(Subject::Sender, "TLS server hello", facts);
+}
+
+/// RFC 5246, 7.4.2: a list of certificates, the holder's first.
+fn certificates(body: &[u8], out: &mut Output) {
+    let first = body.get(3..6).and_then(|l| match l {
+        [a, b, c] => Some(u32::from_be_bytes([0, *a, *b, *c]) as usize),
+        _ => None,
+    });
+    let end = first.map(|length| length.saturating_add(6));
+    let Some(der) = end.and_then(|end| body.get(6..end)) else { return };
+    let Ok(certificate) = certificate::parse(der) else { return };
+    let names = certificate.alternative_names.join(", ");
+    let facts = [
+        ("certificate_name", certificate.subject.common),
+        ("certificate_organisation", certificate.subject.organisation),
+        ("certificate_issuer", certificate.issuer.common),
+        ("certificate_alternative_names", names),
+        ("certificate_not_after", certificate.not_after),
+    ];
+    out.identity(Subject::Sender, "TLS certificate", facts);
+}
+
+fn alert(body: &[u8], out: &mut Output) {
+    if let Some(&[level, code]) = body.first_chunk::<2>() {
+        let op = Op::notice(OperationClass::Session, u32::from(code), "alert");
+        out.operation(if level == 2 { op.refused(u32::from(code), "fatal alert") } else { op });
+    }
+}
