@@ -8,7 +8,6 @@ pub const INSIGHT_VERSION: u32 = 1;
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
-#[expect(clippy::large_enum_variant, reason = "short-lived, one at a time, on its way to a pipe")]
 pub enum Insight {
     /// First line of a stream.
     Hello {

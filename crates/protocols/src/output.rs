@@ -139,7 +139,7 @@ impl Output {
             .into_iter()
             .filter_map(|(path, value)| {
                 let value = clean_text(&value);
-                (!value.is_empty()).then(|| Attribute { path, value, confidence: 90 })
+                (!value.is_empty()).then_some(Attribute { path, value, confidence: 90 })
             })
             .collect();
         if !attributes.is_empty() {

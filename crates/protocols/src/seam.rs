@@ -25,7 +25,7 @@ pub struct About {
 }
 
 /// What carries a protocol.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Carrier {
     Tcp,
     Udp,

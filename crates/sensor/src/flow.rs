@@ -1,0 +1,333 @@
+//! Conversations: their keys, their state, and the table that holds them.
+//!
+//! Invariant: the table is bounded; the conversation idle longest makes room and is handed back
+//! so that what it still holds is not lost in silence.
+
+use crate::{sieve::Seen, stream::Stream};
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+use model::{Endpoint, Time};
+use protocols::{About, Carrier, Dissector, Side};
+use std::net::IpAddr;
+
+/// Both ends in a fixed order, so that both directions have one key.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct FlowKey {
+    low: [u8; 16],
+    high: [u8; 16],
+    low_port: u16,
+    high_port: u16,
+    vlan: u16,
+    kind: Kind,
+}
+
+/// What the conversation rides on.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) enum Kind {
+    Tcp,
+    Udp,
+    Ip(u8),
+    Ethertype(u16),
+    Snap([u8; 3], u16),
+    Llc(u8),
+}
+
+impl Kind {
+    pub(crate) fn carrier(self) -> Carrier {
+        match self {
+            Kind::Tcp => Carrier::Tcp,
+            Kind::Udp => Carrier::Udp,
+            Kind::Ip(protocol) => Carrier::Ip(protocol),
+            Kind::Ethertype(kind) => Carrier::Ethertype(kind),
+            Kind::Snap(oui, pid) => Carrier::Snap(oui, pid),
+            Kind::Llc(sap) => Carrier::Llc(sap),
+        }
+    }
+
+    pub(crate) fn transport(self) -> &'static str {
+        match self {
+            Kind::Tcp => "tcp",
+            Kind::Udp => "udp",
+            Kind::Ip(1 | 58) => "icmp",
+            Kind::Ip(_) => "ip",
+            _ => "ethernet",
+        }
+    }
+}
+
+/// An end in the key: IPv4 as IPv4-mapped IPv6, MAC addresses in the low octets.
+fn octets(end: &Endpoint) -> [u8; 16] {
+    match (end.ip, end.mac) {
+        (Some(IpAddr::V4(ip)), _) => ip.to_ipv6_mapped().octets(),
+        (Some(IpAddr::V6(ip)), _) => ip.octets(),
+        (None, Some(mac)) => {
+            let mut octets = [0xfe; 16];
+            octets[10..].copy_from_slice(&mac.0);
+            octets
+        }
+        (None, None) => [0; 16],
+    }
+}
+
+impl FlowKey {
+    /// The key, and whether `from` is its low end.
+    pub(crate) fn new(from: &Endpoint, to: &Endpoint, kind: Kind) -> (FlowKey, bool) {
+        let a = (octets(from), from.port.unwrap_or_default());
+        let b = (octets(to), to.port.unwrap_or_default());
+        let from_is_low = a <= b;
+        let (low, high) = if from_is_low { (a, b) } else { (b, a) };
+        let vlan = from.vlan.unwrap_or_default();
+        let key =
+            FlowKey { low: low.0, high: high.0, low_port: low.1, high_port: high.1, vlan, kind };
+        (key, from_is_low)
+    }
+}
+
+/// How far the search for the protocol has come.
+pub(crate) enum Identity {
+    /// Not known yet; octets so far wait in [`Half::pending`].
+    Searching {
+        tries: u8,
+    },
+    Known {
+        about: &'static About,
+        dissector: Box<dyn Dissector>,
+    },
+    /// Known, but its octets cannot be read any more.
+    Failed {
+        about: &'static About,
+    },
+    /// Nothing fits.
+    Unknown,
+}
+
+/// State of one direction.
+#[derive(Default)]
+pub(crate) struct Half {
+    pub(crate) stream: Stream,
+    /// Octets of a message not yet whole, or not yet identified.
+    pub(crate) pending: Vec<u8>,
+    /// Octets the message being read needs in all.
+    pub(crate) needed: usize,
+    pub(crate) after_gap: bool,
+    pub(crate) seen: bool,
+    pub(crate) finished: bool,
+    pub(crate) packets: u64,
+    pub(crate) bytes: u64,
+}
+
+pub(crate) struct Flow {
+    pub(crate) key: FlowKey,
+    pub(crate) kind: Kind,
+    /// The client is the low end of the key.
+    pub(crate) client_is_low: bool,
+    /// A handshake said who the client is.
+    pub(crate) client_certain: bool,
+    pub(crate) client: Endpoint,
+    pub(crate) server: Endpoint,
+    pub(crate) identity: Identity,
+    /// Protocol inside the registered one, once the dissector named it.
+    pub(crate) refined: Option<&'static str>,
+    pub(crate) halves: [Half; 2],
+    pub(crate) seen: Seen,
+    /// Frame that began it; orders conversations in output.
+    pub(crate) first_frame: u64,
+    pub(crate) first: Time,
+    pub(crate) last: Time,
+    pub(crate) syn: bool,
+    pub(crate) answered: bool,
+    pub(crate) closed: bool,
+    older: u32,
+    newer: u32,
+}
+
+impl Flow {
+    pub(crate) fn new(
+        (key, from_is_low): (FlowKey, bool),
+        kind: Kind,
+        (from, to, sender_is_client): (Endpoint, Endpoint, bool),
+        (frame, at): (u64, Time),
+    ) -> Flow {
+        let (client, server) = if sender_is_client { (from, to) } else { (to, from) };
+        Flow {
+            key,
+            kind,
+            client_is_low: from_is_low == sender_is_client,
+            client_certain: false,
+            client,
+            server,
+            identity: Identity::Searching { tries: 0 },
+            refined: None,
+            halves: [Half::default(), Half::default()],
+            seen: Seen::default(),
+            first_frame: frame,
+            first: at,
+            last: at,
+            syn: false,
+            answered: false,
+            closed: false,
+            older: NONE,
+            newer: NONE,
+        }
+    }
+
+    pub(crate) fn side(&self, from_is_low: bool) -> Side {
+        if from_is_low == self.client_is_low { Side::Client } else { Side::Server }
+    }
+
+    pub(crate) fn half(&mut self, side: Side) -> &mut Half {
+        &mut self.halves[side as usize]
+    }
+
+    /// The ends were taken the wrong way round.
+    pub(crate) fn swap(&mut self) {
+        self.client_is_low = !self.client_is_low;
+        std::mem::swap(&mut self.client, &mut self.server);
+        self.halves.swap(0, 1);
+    }
+
+    /// What the conversation speaks, by its most precise name.
+    pub(crate) fn protocol(&self) -> Option<&'static str> {
+        match &self.identity {
+            Identity::Known { about, .. } | Identity::Failed { about } => {
+                Some(self.refined.unwrap_or(about.name))
+            }
+            _ => None,
+        }
+    }
+
+    pub(crate) fn buffered(&self) -> usize {
+        let of = |h: &Half| h.pending.capacity() + h.stream.held_octets();
+        self.halves.iter().map(of).sum()
+    }
+}
+
+const NONE: u32 = u32::MAX;
+const SEED: u64 = 0x666c_6f77_7365_6564;
+
+/// Conversations by key, in order of last use.
+pub(crate) struct FlowTable {
+    index: HashMap<FlowKey, u32, FixedState>,
+    flows: Vec<Flow>,
+    newest: u32,
+    oldest: u32,
+    max: usize,
+}
+
+impl FlowTable {
+    pub(crate) fn new(max: usize) -> Self {
+        let index = HashMap::with_hasher(FixedState::with_seed(SEED));
+        FlowTable { index, flows: Vec::new(), newest: NONE, oldest: NONE, max }
+    }
+
+    /// Finds a conversation and makes it the newest.
+    pub(crate) fn find(&mut self, key: &FlowKey) -> Option<u32> {
+        let at = *self.index.get(key)?;
+        if self.newest != at {
+            self.unlink(at);
+            self.link_newest(at);
+        }
+        Some(at)
+    }
+
+    pub(crate) fn get(&mut self, at: u32) -> &mut Flow {
+        &mut self.flows[at as usize]
+    }
+
+    /// Adds a conversation; a full table gives the one idle longest back.
+    pub(crate) fn insert(&mut self, flow: Flow) -> (u32, Option<Flow>) {
+        let key = flow.key;
+        if self.flows.len() < self.max {
+            let at = self.flows.len() as u32;
+            self.flows.push(flow);
+            self.link_newest(at);
+            self.index.insert(key, at);
+            return (at, None);
+        }
+        let at = self.oldest;
+        self.unlink(at);
+        let evicted = std::mem::replace(&mut self.flows[at as usize], flow);
+        self.index.remove(&evicted.key);
+        self.link_newest(at);
+        self.index.insert(key, at);
+        (at, Some(evicted))
+    }
+
+    /// Puts a new conversation where one with the same key stands; gives the old one.
+    pub(crate) fn replace(&mut self, at: u32, mut flow: Flow) -> Flow {
+        let old = &self.flows[at as usize];
+        (flow.older, flow.newer) = (old.older, old.newer);
+        std::mem::replace(&mut self.flows[at as usize], flow)
+    }
+
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Flow> {
+        self.flows.iter_mut()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.flows.len()
+    }
+
+    fn unlink(&mut self, at: u32) {
+        let (older, newer) = {
+            let flow = &self.flows[at as usize];
+            (flow.older, flow.newer)
+        };
+        match older {
+            NONE => self.oldest = newer,
+            older => self.flows[older as usize].newer = newer,
+        }
+        match newer {
+            NONE => self.newest = older,
+            newer => self.flows[newer as usize].older = older,
+        }
+    }
+
+    fn link_newest(&mut self, at: u32) {
+        let before = self.newest;
+        let flow = &mut self.flows[at as usize];
+        (flow.older, flow.newer) = (before, NONE);
+        match before {
+            NONE => self.oldest = at,
+            before => self.flows[before as usize].newer = at,
+        }
+        self.newest = at;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn end(last: u8, port: u16) -> Endpoint {
+        Endpoint { ip: Some([10, 0, 0, last].into()), port: Some(port), ..Endpoint::default() }
+    }
+
+    fn flow(last: u8) -> Flow {
+        let (a, b) = (end(last, 1), end(200, 2));
+        Flow::new(FlowKey::new(&a, &b, Kind::Tcp), Kind::Tcp, (a, b, true), (1, Time(0)))
+    }
+
+    #[test]
+    fn both_directions_have_one_key() {
+        let (a, b) = (end(1, 49_152), end(2, 502));
+        let (there, low) = FlowKey::new(&a, &b, Kind::Tcp);
+        let (back, high) = FlowKey::new(&b, &a, Kind::Tcp);
+        assert_eq!(there, back);
+        assert_ne!(low, high);
+    }
+
+    #[test]
+    fn a_full_table_gives_up_the_conversation_idle_longest() {
+        let mut table = FlowTable::new(2);
+        let (first, second) = (flow(1), flow(2));
+        let (key_first, key_second) = (first.key, second.key);
+        table.insert(first);
+        table.insert(second);
+        table.find(&key_first);
+        let (_, evicted) = table.insert(flow(3));
+        assert_eq!(evicted.map(|f| f.key), Some(key_second));
+        assert!(table.find(&key_second).is_none() && table.find(&key_first).is_some());
+        assert_eq!(table.len(), 2);
+    }
+}

@@ -1,0 +1,90 @@
+//! Which protocol a conversation speaks, by content, with the port as a hint.
+//!
+//! Invariant: a port alone decides nothing; every probe sees the octets.
+
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+use protocols::{Carrier, Hint, Probe, Protocol, REGISTRY, Side};
+
+/// Protocols by what carries them, in registry order, and by usual port.
+pub(crate) struct Directory {
+    carried: HashMap<Carrier, Vec<&'static dyn Protocol>, FixedState>,
+    ports: HashMap<(Carrier, u16), Vec<&'static dyn Protocol>, FixedState>,
+}
+
+/// What the probes said of the first octets of a direction.
+pub(crate) enum Verdict {
+    /// This one, and whether the sender must be client or server.
+    Is(&'static dyn Protocol, Option<Side>),
+    NeedMore,
+    Nothing,
+}
+
+impl Directory {
+    pub(crate) fn new() -> Self {
+        let hasher = || FixedState::with_seed(0x0064_6972_6563_7479);
+        let mut directory = Directory {
+            carried: HashMap::with_hasher(hasher()),
+            ports: HashMap::with_hasher(hasher()),
+        };
+        for protocol in REGISTRY.iter().copied() {
+            let about = protocol.about();
+            for carrier in about.carriers {
+                directory.carried.entry(*carrier).or_default().push(protocol);
+                for port in about.ports {
+                    directory.ports.entry((*carrier, *port)).or_default().push(protocol);
+                }
+            }
+        }
+        directory
+    }
+
+    pub(crate) fn is_known_port(&self, carrier: Carrier, port: u16) -> bool {
+        self.ports.contains_key(&(carrier, port))
+    }
+
+    pub(crate) fn is_carried(&self, carrier: Carrier) -> bool {
+        self.carried.contains_key(&carrier)
+    }
+
+    /// Asks the protocols of the ports first, then all others of the carrier.
+    pub(crate) fn ask(
+        &self,
+        head: &[u8],
+        carrier: Carrier,
+        ports: [u16; 2],
+        from: Side,
+    ) -> Verdict {
+        let empty = Vec::new();
+        let of_port = |port| self.ports.get(&(carrier, port)).unwrap_or(&empty);
+        let hinted = || of_port(ports[0]).iter().chain(of_port(ports[1]));
+        let mut need_more = false;
+        for protocol in hinted() {
+            match protocol.probe(head, Hint { carrier, port: true, from }) {
+                Probe::NoMatch => {}
+                Probe::NeedMore => need_more = true,
+                found => return Verdict::Is(*protocol, side(found)),
+            }
+        }
+        for protocol in self.carried.get(&carrier).unwrap_or(&empty) {
+            let asked = |p: &&&dyn Protocol| std::ptr::eq(p.about(), protocol.about());
+            if hinted().any(|p| asked(&p)) {
+                continue;
+            }
+            match protocol.probe(head, Hint { carrier, port: false, from }) {
+                Probe::NoMatch => {}
+                Probe::NeedMore => need_more = true,
+                found => return Verdict::Is(*protocol, side(found)),
+            }
+        }
+        if need_more { Verdict::NeedMore } else { Verdict::Nothing }
+    }
+}
+
+fn side(probe: Probe) -> Option<Side> {
+    match probe {
+        Probe::MatchServer => Some(Side::Server),
+        Probe::MatchClient => Some(Side::Client),
+        _ => None,
+    }
+}

@@ -1,0 +1,18 @@
+//! From packets to events: what a passive sensor makes of traffic.
+//!
+//! Read [`worker`] first. Not here: opening files and interfaces (`capture`), what messages mean
+//! (`protocols`), threads. Invariant: everything is a pure function of the packets.
+
+mod event;
+mod flow;
+mod fragments;
+mod identify;
+pub mod limits;
+mod senders;
+mod sieve;
+mod stream;
+mod tally;
+mod worker;
+
+pub use event::{Event, Repeats, Sent, Stamped};
+pub use worker::{Messages, Packet, Worker, WorkerSettings};

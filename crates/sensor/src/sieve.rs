@@ -1,0 +1,183 @@
+//! What is worth saying again: equal polls pass once and are counted from then on.
+//!
+//! Changes, refusals, states, violations, log-ons and session events always pass. Invariant:
+//! what is held back is counted, with its last time and its period.
+
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+use model::{Detail, Direction, Operation, Outcome, Time};
+use std::hash::{BuildHasher, Hash, Hasher};
+
+/// Distinct operations remembered of one conversation; beyond, all pass.
+const OPERATIONS_MAX: usize = 4_096;
+/// Distinct identities remembered of one conversation.
+const IDENTITIES_MAX: usize = 256;
+/// Intervals of which the period is the median.
+const INTERVALS: usize = 8;
+
+/// What one conversation has said already.
+#[derive(Default)]
+pub(crate) struct Seen {
+    operations: Vec<Repeat>,
+    /// Hash -> place in `operations`.
+    index: HashMap<u64, u32, FixedState>,
+    identities: Vec<u64>,
+    /// Where the operation seen last stands: polls come in cycles.
+    cursor: usize,
+}
+
+/// An operation that came again.
+pub(crate) struct Repeat {
+    hash: u64,
+    pub(crate) operation: Operation,
+    pub(crate) protocol: &'static str,
+    /// Since it was last reported.
+    pub(crate) count: u64,
+    pub(crate) last: Time,
+    intervals: [u32; INTERVALS],
+    next_interval: u8,
+    total: u64,
+}
+
+impl Repeat {
+    /// Median of the last intervals in milliseconds, once three are known.
+    pub(crate) fn period_ms(&self) -> Option<u64> {
+        let known = (self.total as usize).min(INTERVALS);
+        if known < 3 {
+            return None;
+        }
+        let mut sorted = self.intervals;
+        let sorted = &mut sorted[..known];
+        sorted.sort_unstable();
+        Some(u64::from(sorted[known / 2]))
+    }
+}
+
+fn hash_of(value: &impl Hash) -> u64 {
+    FixedState::with_seed(0x7369_6576_6573_6565).hash_one(value)
+}
+
+impl Seen {
+    /// Does this observation pass?
+    pub(crate) fn passes(&mut self, detail: &Detail, protocol: &'static str, at: Time) -> bool {
+        match detail {
+            Detail::Operation(operation) => {
+                let always = operation.class.changes()
+                    || matches!(operation.outcome, Outcome::Refused { .. });
+                always || self.first_time(operation, protocol, at)
+            }
+            Detail::Identity(identity) => {
+                let mut hasher = FixedState::with_seed(7).build_hasher();
+                identity.message.hash(&mut hasher);
+                format!("{:?}", identity.subject).hash(&mut hasher);
+                for attribute in &identity.attributes {
+                    (attribute.path, &attribute.value).hash(&mut hasher);
+                }
+                let hash = hasher.finish();
+                if self.identities.contains(&hash) {
+                    return false;
+                }
+                if self.identities.len() < IDENTITIES_MAX {
+                    self.identities.push(hash);
+                }
+                true
+            }
+            _ => true,
+        }
+    }
+
+    fn first_time(&mut self, operation: &Operation, protocol: &'static str, at: Time) -> bool {
+        let key = (
+            operation.direction,
+            operation.class,
+            operation.function,
+            &operation.object,
+            operation.unit,
+        );
+        let hash = hash_of(&key);
+        let count = self.operations.len();
+        // A cycle repeats its order: the operation after the last one is the likely one.
+        let likely = if self.cursor + 1 < count { self.cursor + 1 } else { 0 };
+        let known = match self.operations.get(likely) {
+            Some(repeat) if repeat.hash == hash => Some(likely),
+            _ => self.index.get(&hash).map(|at| *at as usize),
+        };
+        if let Some(known) = known {
+            self.cursor = known;
+            self.operations[known].again(at);
+            return false;
+        }
+        if count < OPERATIONS_MAX {
+            self.operations.push(Repeat {
+                hash,
+                operation: operation.clone(),
+                protocol,
+                count: 0,
+                last: at,
+                intervals: [0; INTERVALS],
+                next_interval: 0,
+                total: 0,
+            });
+            self.index.insert(hash, count as u32);
+            self.cursor = count;
+        }
+        true
+    }
+
+    /// Takes what was counted since the last call, requests and notices first.
+    pub(crate) fn drain(&mut self) -> impl Iterator<Item = &mut Repeat> {
+        self.operations.iter_mut().filter(|r| r.count > 0)
+    }
+}
+
+impl Repeat {
+    fn again(&mut self, at: Time) {
+        let interval = at.since(self.last).max(0) / 1_000_000;
+        if self.operation.direction != Direction::Response {
+            let slot = usize::from(self.next_interval) % INTERVALS;
+            self.intervals[slot] = u32::try_from(interval).unwrap_or(u32::MAX);
+            self.next_interval = self.next_interval.wrapping_add(1) % INTERVALS as u8;
+            self.total += 1;
+        }
+        self.count += 1;
+        self.last = at;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::{Object, OperationClass};
+
+    fn operation(class: OperationClass, first: u32) -> Detail {
+        Detail::Operation(Operation {
+            direction: Direction::Request,
+            class,
+            function: 3,
+            function_name: "read holding registers",
+            object: Object::Range { area: "holding-register", block: 0, first, count: 2 },
+            outcome: Outcome::Open,
+            unit: Some(1),
+        })
+    }
+
+    #[test]
+    fn polls_pass_once_and_their_period_is_known() {
+        let mut seen = Seen::default();
+        let poll = operation(OperationClass::Read, 40);
+        let mut passed = 0;
+        for i in 0..10 {
+            passed += usize::from(seen.passes(&poll, "modbus", Time::from_secs(i * 2)));
+        }
+        assert_eq!(passed, 1);
+        let repeat = seen.drain().next().expect("counted");
+        assert_eq!((repeat.count, repeat.period_ms()), (9, Some(2_000)));
+    }
+
+    #[test]
+    fn writes_always_pass() {
+        let mut seen = Seen::default();
+        let write = operation(OperationClass::Write, 40);
+        assert!((0..5).all(|i| seen.passes(&write, "modbus", Time(i))));
+    }
+}

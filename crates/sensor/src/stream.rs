@@ -1,0 +1,235 @@
+//! One direction of a TCP conversation put back in order (RFC 9293, 3.10.7.4).
+//!
+//! Not here: what the octets mean. The octets seen first win; what comes twice is dropped.
+//! Invariant: octets are given out once, in order, and a hole is always announced before what
+//! stands behind it.
+
+use crate::limits::{
+    HELD_OCTETS_PER_FLOW_MAX, HELD_SEGMENTS_PER_FLOW_MAX, LOST_AFTER_NANOS, LOST_AFTER_SEGMENTS,
+    SEQUENCE_JUMP_MAX,
+};
+use std::cmp::Ordering;
+
+#[derive(Default)]
+pub(crate) struct Stream {
+    /// Sequence number expected next, once one is known.
+    next: Option<u32>,
+    /// Early segments, by sequence number from `next` on, without overlaps decided yet.
+    held: Vec<Held>,
+    held_octets: usize,
+    /// Highest acknowledgement of the other side.
+    acknowledged: Option<u32>,
+    /// Segments of the other side since a hole was acknowledged.
+    patience: u8,
+}
+
+struct Held {
+    sequence: u32,
+    bytes: Vec<u8>,
+    at_nanos: i64,
+}
+
+/// What a segment did.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Arrival {
+    /// The octets from this offset on are next in order.
+    InOrder(usize),
+    /// Every octet was seen before.
+    Repeated,
+    /// Kept until what is missing before it comes.
+    Early,
+    /// So far from what was expected that the conversation must have begun anew.
+    Elsewhere,
+}
+
+/// Octets that can be given out now.
+pub(crate) enum Ready {
+    Bytes(Vec<u8>),
+    /// This many octets are lost.
+    Gap(u32),
+}
+
+/// `a - b` in sequence space.
+fn distance(a: u32, b: u32) -> i32 {
+    a.wrapping_sub(b) as i32
+}
+
+impl Stream {
+    /// A SYN fixes the numbers: data begin behind it.
+    pub(crate) fn begin(&mut self, sequence: u32) {
+        self.next = Some(sequence.wrapping_add(1));
+        self.held.clear();
+        self.held_octets = 0;
+    }
+
+    pub(crate) fn is_begun(&self) -> bool {
+        self.next.is_some()
+    }
+
+    /// Is a SYN with this number the one already seen?
+    pub(crate) fn began_at(&self, sequence: u32) -> bool {
+        self.next.is_none_or(|next| {
+            distance(next, sequence.wrapping_add(1)) >= 0
+                && distance(next, sequence) < SEQUENCE_JUMP_MAX as i32
+        })
+    }
+
+    pub(crate) fn held_octets(&self) -> usize {
+        self.held_octets
+    }
+
+    /// Takes note of a segment with data. In order: the caller feeds the octets, then calls
+    /// [`Self::advance`].
+    pub(crate) fn arrive(&mut self, sequence: u32, bytes: &[u8], at_nanos: i64) -> Arrival {
+        let Some(next) = self.next else {
+            self.next = Some(sequence);
+            return Arrival::InOrder(0);
+        };
+        let ahead = distance(sequence, next);
+        let length = bytes.len() as i32;
+        if ahead <= 0 {
+            let old = ahead.unsigned_abs() as usize;
+            return match ahead.saturating_add(length).cmp(&0) {
+                Ordering::Greater => Arrival::InOrder(old),
+                _ if ahead.unsigned_abs() > SEQUENCE_JUMP_MAX => Arrival::Elsewhere,
+                _ => Arrival::Repeated,
+            };
+        }
+        if ahead as u32 > SEQUENCE_JUMP_MAX {
+            return Arrival::Elsewhere;
+        }
+        self.hold(sequence, bytes, at_nanos)
+    }
+
+    fn hold(&mut self, sequence: u32, bytes: &[u8], at_nanos: i64) -> Arrival {
+        let at = self.held.partition_point(|h| distance(h.sequence, sequence) < 0);
+        let end = sequence.wrapping_add(bytes.len() as u32);
+        let known = |h: &Held| {
+            distance(h.sequence, sequence) <= 0
+                && distance(h.sequence.wrapping_add(h.bytes.len() as u32), end) >= 0
+        };
+        let before = at.checked_sub(1).and_then(|i| self.held.get(i));
+        if before.is_some_and(known) || self.held.get(at).is_some_and(known) {
+            return Arrival::Repeated;
+        }
+        self.held_octets = self.held_octets.saturating_add(bytes.len());
+        self.held.insert(at, Held { sequence, bytes: bytes.to_vec(), at_nanos });
+        Arrival::Early
+    }
+
+    /// `count` octets were given out.
+    pub(crate) fn advance(&mut self, count: usize) {
+        if let Some(next) = &mut self.next {
+            *next = next.wrapping_add(count as u32);
+        }
+    }
+
+    /// The other side acknowledged octets up to `number`.
+    pub(crate) fn acknowledge(&mut self, number: u32) {
+        if self.acknowledged.is_none_or(|a| distance(number, a) > 0) {
+            self.acknowledged = Some(number);
+        }
+        let beyond = self.next.is_some_and(|next| distance(number, next) > 0);
+        let waiting = beyond && !self.held.is_empty();
+        self.patience = if waiting { self.patience.saturating_add(1) } else { 0 };
+    }
+
+    /// What can be given out: early octets that are next, or a hole given up. `at_nanos` is the
+    /// time of the packet being looked at; `last` says that nothing more will come.
+    pub(crate) fn ready(&mut self, at_nanos: i64, last: bool) -> Option<Ready> {
+        let (next, first) = (self.next?, self.held.first()?);
+        let ahead = distance(first.sequence, next);
+        if ahead <= 0 {
+            let held = self.held.remove(0);
+            self.held_octets = self.held_octets.saturating_sub(held.bytes.len());
+            let old = (ahead.unsigned_abs() as usize).min(held.bytes.len());
+            let mut bytes = held.bytes;
+            bytes.drain(..old);
+            return Some(Ready::Bytes(bytes));
+        }
+        let full = self.held.len() > HELD_SEGMENTS_PER_FLOW_MAX
+            || self.held_octets > HELD_OCTETS_PER_FLOW_MAX;
+        let old = at_nanos.saturating_sub(first.at_nanos) > LOST_AFTER_NANOS;
+        let acknowledged = self.acknowledged.is_some_and(|a| distance(a, first.sequence) >= 0)
+            && self.patience >= LOST_AFTER_SEGMENTS;
+        if !(full || old || acknowledged || last) {
+            return None;
+        }
+        self.next = Some(first.sequence);
+        self.patience = 0;
+        Some(Ready::Gap(ahead.unsigned_abs()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn collect(stream: &mut Stream, last: bool) -> (Vec<u8>, u32) {
+        let (mut bytes, mut lost) = (Vec::new(), 0);
+        while let Some(ready) = stream.ready(0, last) {
+            match ready {
+                Ready::Bytes(more) => {
+                    stream.advance(more.len());
+                    bytes.extend(more);
+                }
+                Ready::Gap(count) => lost += count,
+            }
+        }
+        (bytes, lost)
+    }
+
+    fn begun() -> Stream {
+        let mut stream = Stream::default();
+        stream.begin(u32::MAX - 1);
+        stream
+    }
+
+    #[test]
+    fn early_segments_wait_and_come_in_order_across_the_wrap() {
+        let mut stream = begun();
+        let first = u32::MAX;
+        assert_eq!(stream.arrive(first.wrapping_add(2), b"cd", 0), Arrival::Early);
+        assert_eq!(stream.arrive(first.wrapping_add(4), b"e", 0), Arrival::Early);
+        assert!(collect(&mut stream, false).0.is_empty());
+        assert_eq!(stream.arrive(first, b"ab", 0), Arrival::InOrder(0));
+        stream.advance(2);
+        assert_eq!(collect(&mut stream, false), (b"cde".to_vec(), 0));
+    }
+
+    #[test]
+    fn a_retransmission_is_repeated_and_an_overlap_gives_only_its_end() {
+        let mut stream = begun();
+        assert_eq!(stream.arrive(u32::MAX, b"abc", 0), Arrival::InOrder(0));
+        stream.advance(3);
+        assert_eq!(stream.arrive(u32::MAX, b"abc", 0), Arrival::Repeated);
+        assert_eq!(stream.arrive(u32::MAX, b"abcd", 0), Arrival::InOrder(3));
+    }
+
+    #[test]
+    fn a_hole_is_lost_when_acknowledged_and_when_nothing_more_comes() {
+        let mut stream = begun();
+        stream.arrive(u32::MAX.wrapping_add(5), b"xyz", 0);
+        assert_eq!(collect(&mut stream, false).1, 0);
+        for _ in 0..LOST_AFTER_SEGMENTS {
+            stream.acknowledge(u32::MAX.wrapping_add(8));
+        }
+        assert_eq!(collect(&mut stream, false), (b"xyz".to_vec(), 5));
+        stream.arrive(u32::MAX.wrapping_add(20), b"q", 0);
+        assert_eq!(collect(&mut stream, true), (b"q".to_vec(), 12));
+    }
+
+    #[test]
+    fn a_flood_of_early_segments_is_bounded() {
+        let mut stream = begun();
+        for i in 0..10_000u32 {
+            stream.arrive(u32::MAX.wrapping_add(10 + i * 10), &[0; 5], 0);
+            while let Some(ready) = stream.ready(0, false) {
+                if let Ready::Bytes(bytes) = ready {
+                    stream.advance(bytes.len());
+                }
+            }
+            assert!(stream.held.len() <= HELD_SEGMENTS_PER_FLOW_MAX + 1);
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! Counts of messages: one row for each distinct combination of peers and keys.
+//!
+//! Invariant: rows come out sorted and sums do not depend on the order of counting, so any
+//! number of workers gives the same table.
+
+use crate::limits::TALLY_ROWS_MAX;
+use foldhash::fast::FixedState;
+use hashbrown::HashTable;
+use model::{Address, MessageRow, Scalar};
+use protocols::{Ends, Group, Message};
+use std::{
+    collections::BTreeMap,
+    hash::{BuildHasher, Hash, Hasher},
+};
+
+const SEED: u64 = 0x7461_6c6c_7973_6565;
+
+type Peers = (Option<Address>, Option<Address>);
+
+struct Row {
+    group: &'static Group,
+    peers: Peers,
+    keys: [Scalar; protocols::output::KEYS_MAX],
+    count: u64,
+}
+
+#[derive(Default)]
+pub(crate) struct Tally {
+    rows: HashTable<Row>,
+    pub(crate) refused: u64,
+}
+
+fn hash(group: &'static Group, peers: &Peers, keys: &[Scalar]) -> u64 {
+    let mut hasher = FixedState::with_seed(SEED).build_hasher();
+    group.name.as_ptr().addr().hash(&mut hasher);
+    peers.hash(&mut hasher);
+    for key in keys.iter().take(group.keys.len()) {
+        match key {
+            Scalar::Null => hasher.write_u64(u64::MAX),
+            Scalar::Bool(b) => hasher.write_u64(u64::from(*b)),
+            Scalar::Number(n) => hasher.write_u64(*n),
+            Scalar::Text(text) => text.hash(&mut hasher),
+        }
+    }
+    hasher.finish()
+}
+
+impl Tally {
+    pub(crate) fn count(&mut self, message: Message, peers: Peers) {
+        self.add(Row { group: message.group, peers, keys: message.keys, count: 1 });
+    }
+
+    fn add(&mut self, row: Row) {
+        let hashed = hash(row.group, &row.peers, &row.keys);
+        let same = |known: &Row| {
+            std::ptr::eq(known.group, row.group)
+                && known.peers == row.peers
+                && known.keys == row.keys
+        };
+        if let Some(known) = self.rows.find_mut(hashed, same) {
+            known.count += row.count;
+        } else if self.rows.len() >= TALLY_ROWS_MAX {
+            self.refused += row.count;
+        } else {
+            self.rows.insert_unique(hashed, row, |r| hash(r.group, &r.peers, &r.keys));
+        }
+    }
+
+    /// Adds the rows of another worker.
+    pub(crate) fn merge(&mut self, other: Tally) {
+        self.refused += other.refused;
+        for row in other.rows {
+            self.add(row);
+        }
+    }
+
+    /// Group -> rows, as `spandrel pcap` prints them.
+    pub(crate) fn into_rows(self) -> BTreeMap<&'static str, Vec<MessageRow>> {
+        let mut groups: BTreeMap<&'static str, Vec<MessageRow>> = BTreeMap::new();
+        for row in self.rows {
+            let mut keys = Vec::new();
+            let (source, destination) = row.peers;
+            match row.group.ends {
+                Ends::Pair | Ends::MacPair => {
+                    keys.push(("src", text(source)));
+                    keys.push(("dst", text(destination)));
+                }
+                Ends::Source => keys.push(("src", text(source))),
+                Ends::None => {}
+            }
+            keys.extend(row.group.keys.iter().copied().zip(row.keys));
+            groups.entry(row.group.name).or_default().push(MessageRow { keys, count: row.count });
+        }
+        groups.values_mut().for_each(|rows| rows.sort());
+        groups
+    }
+}
+
+fn text(address: Option<Address>) -> Scalar {
+    address.map_or(Scalar::Null, |a| Scalar::Text(a.to_string().into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    static GROUP: Group = Group { name: "test", ends: Ends::None, keys: &["n"] };
+
+    fn message(n: u64) -> Message {
+        let mut keys = [const { Scalar::Null }; protocols::output::KEYS_MAX];
+        keys[0] = Scalar::Number(n);
+        Message { group: &GROUP, keys }
+    }
+
+    #[test]
+    fn merging_is_counting() {
+        let (mut a, mut b) = (Tally::default(), Tally::default());
+        for n in [1, 2, 2] {
+            a.count(message(n), (None, None));
+        }
+        b.count(message(2), (None, None));
+        a.merge(b);
+        let rows = &a.into_rows()["test"];
+        assert_eq!(rows.iter().map(|r| r.count).collect::<Vec<_>>(), [1, 3]);
+    }
+}
