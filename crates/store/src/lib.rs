@@ -1,7 +1,52 @@
 //! Control-plane state on disk: the only crate that speaks SQL.
 //!
-//! Not here: HTTP, rights, processes. Invariant: nothing is acknowledged before it is committed.
+//! Read in the order of the modules. One writer task turns calls into transactions, many calls to
+//! a commit; readers have a pool of their own. Not here: HTTP, rights, processes.
+//! Invariant: nothing is acknowledged before it is committed.
 
+mod account;
+mod asset;
+mod audit;
+mod capture;
+mod columns;
+mod error;
+mod filter;
+mod finding;
+mod fold;
+mod ingest;
+mod limits;
+mod link;
+mod migrate;
+mod mute;
+mod open;
+mod overview;
+mod page;
+mod reply;
+mod retention;
+mod sensor;
+mod text;
+mod watch;
 mod words;
+mod writer;
+mod zone;
 
+pub use account::{Once, Session, Token, User, UserPatch};
+pub use asset::{AssetFull, AssetPatch, AssetRecord, Declared, Event};
+pub use audit::{AuditBegin, AuditEnd, AuditRecord, ChainState};
+pub use capture::{Capture, CaptureSummary};
+pub use columns::AssetColumns;
+pub use error::{Error, OpenError, Result};
+pub use filter::{ASSETS, FINDINGS, Field, Filter, FilterError, Kind, LINKS, Row, Value};
+pub use finding::{FindingFull, FindingPatch, FindingRecord, NamedAsset};
+pub use limits::*;
+pub use link::{Edge, LinkRecord};
+pub use mute::Mute;
+pub use open::{Settings, Store};
+pub use overview::{Count, Overview, ProtocolShare, Talker, TrafficPoint};
+pub use page::{ListRequest, Page};
+pub use reply::Reply;
+pub use retention::Swept;
+pub use sensor::{SensorRecord, SensorStatus};
+pub use watch::{Backlog, Change, ChangedRow};
 pub use words::{CaptureState, FindingStatus, Lifecycle, Role, SensorState};
+pub use zone::{Zone, ZoneSpec, site_zone};

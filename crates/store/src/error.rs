@@ -1,0 +1,106 @@
+//! What can go wrong, by who has to act.
+//!
+//! Invariant: an [`OpenError`] is one line that says what to do; the text of [`Error::Refused`] is
+//! for the caller, that of [`Error::Database`] only for the log.
+
+use std::path::PathBuf;
+
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// The store cannot be opened; the operator has to act.
+#[derive(thiserror::Error, Debug)]
+pub enum OpenError {
+    #[error(
+        "cannot use data directory {}: {reason}; choose another with --data or let this user write there",
+        path.display()
+    )]
+    Directory { path: PathBuf, reason: String },
+    #[error(
+        "data directory {} is in use by another spandrel{}; stop that one or choose another \
+         directory with --data",
+        path.display(),
+        pid.map(|pid| format!(" (process {pid})")).unwrap_or_default()
+    )]
+    Locked { path: PathBuf, pid: Option<u32> },
+    #[error(
+        "database {} is damaged ({reason}); restore it from a backup, or move it away to start \
+         with an empty one",
+        path.display()
+    )]
+    Corrupt { path: PathBuf, reason: String },
+    #[error(
+        "database {} was written by a newer spandrel (schema {found}, this one knows {known}); \
+         start the newer version, or restore the backup made before the update",
+        path.display()
+    )]
+    Newer { path: PathBuf, found: i64, known: i64 },
+    #[error("no space left for database {}; free some disk space and start again", path.display())]
+    Full { path: PathBuf },
+    #[error(
+        "there is no spandrel database in {}; name the directory of a server with --data",
+        path.display()
+    )]
+    Missing { path: PathBuf },
+    #[error("cannot open database {}: {reason}", path.display())]
+    Other { path: PathBuf, reason: String },
+}
+
+/// A call did not do what it was asked.
+#[derive(thiserror::Error, Debug, Clone)]
+pub enum Error {
+    #[error("there is no {kind} {id}")]
+    NotFound { kind: &'static str, id: String },
+    #[error("the row is at generation {current}")]
+    Mismatch { current: i64 },
+    #[error("{kind} {id} exists")]
+    Exists { kind: &'static str, id: String },
+    /// What was asked is wrong: which member, and why.
+    #[error("{path}: {reason}")]
+    Refused { path: &'static str, reason: String },
+    #[error("no space left on the server's disk; nothing was saved")]
+    Full,
+    #[error("the store is closed")]
+    Closed,
+    #[error("database error: {0}")]
+    Database(String),
+}
+
+impl Error {
+    pub(crate) fn refused(path: &'static str, reason: impl Into<String>) -> Self {
+        Error::Refused { path, reason: reason.into() }
+    }
+
+    pub(crate) fn missing(kind: &'static str, id: &str) -> Self {
+        Error::NotFound { kind, id: id.to_owned() }
+    }
+}
+
+/// SQLite's primary result codes (sqlite.org/rescode.html) are the low byte of the extended code.
+pub(crate) fn primary_code(error: &sqlx::Error) -> Option<u32> {
+    let code: u32 = error.as_database_error()?.code()?.parse().ok()?;
+    Some(code & 0xff)
+}
+
+pub(crate) const SQLITE_BUSY: u32 = 5;
+pub(crate) const SQLITE_READONLY: u32 = 8;
+pub(crate) const SQLITE_IOERR: u32 = 10;
+pub(crate) const SQLITE_CORRUPT: u32 = 11;
+pub(crate) const SQLITE_FULL: u32 = 13;
+pub(crate) const SQLITE_CANTOPEN: u32 = 14;
+pub(crate) const SQLITE_NOTADB: u32 = 26;
+
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Self {
+        match (primary_code(&error), &error) {
+            (Some(SQLITE_FULL), _) => Error::Full,
+            (_, sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed) => Error::Closed,
+            _ => Error::Database(error.to_string()),
+        }
+    }
+}
+
+impl From<serde_json::Error> for Error {
+    fn from(error: serde_json::Error) -> Self {
+        Error::Database(format!("a stored document cannot be read: {error}"))
+    }
+}

@@ -1,0 +1,191 @@
+//! What sensors and imported captures say becomes rows.
+//!
+//! Not here: reading the sensor's pipe. Invariant: a batch of insights is one call of the writer;
+//! when it returns, all of them are on disk.
+
+use crate::{
+    Error, Event, Result, Store,
+    asset::{self, Stored, record_event},
+    capture, finding,
+    fold::fold_asset,
+    link, sensor,
+    text::clean,
+    writer::Turn,
+};
+use model::{Asset, AssetId, Insight, Time};
+use sqlx::Row;
+
+/// `changed` entries an asset may get an hour; a device that renames itself for ever gets no more.
+const CHANGES_PER_HOUR_MAX: i64 = 30;
+/// New addresses in an asset's first minutes are how it is found, not news.
+const SETTLING_S: i64 = 300;
+
+impl Store {
+    /// Takes insights of the sensor `name` in their order. `epoch` is when its run began.
+    pub async fn take(&self, name: &str, epoch: Time, insights: Vec<Insight>) -> Result<()> {
+        let name = name.to_owned();
+        self.write(move |turn| {
+            Box::pin(async move {
+                for insight in insights {
+                    match take(turn, &name, epoch.nanos(), insight).await {
+                        // One odd row must not cost the others of its batch.
+                        Err(error @ (Error::Refused { .. } | Error::NotFound { .. })) => {
+                            tracing::warn!(sensor = name, %error, "an insight was not taken");
+                        }
+                        result => result?,
+                    }
+                }
+                Ok(())
+            })
+        })
+        .await
+    }
+
+    /// Lets the rows of a capture's report join the site.
+    pub async fn import(&self, capture: &str, epoch: Time, insights: Vec<Insight>) -> Result<()> {
+        let capture = capture.to_owned();
+        self.write(move |turn| {
+            Box::pin(async move {
+                for insight in insights {
+                    take(turn, &capture, epoch.nanos(), insight).await?;
+                }
+                capture::mark_imported(turn, &capture).await
+            })
+        })
+        .await
+    }
+}
+
+async fn take(turn: &mut Turn, name: &str, epoch: i64, insight: Insight) -> Result<()> {
+    match insight {
+        Insight::Hello { interface, started_at, .. } => {
+            sensor::hello(turn, name, &interface, started_at).await
+        }
+        Insight::Asset(asset) => take_asset(turn, name, epoch, asset).await,
+        Insight::AssetMerged { id, into } => merge(turn, &id, &into).await,
+        Insight::Link(link) => link::take(turn, name, epoch, link).await,
+        Insight::Finding(finding) => finding::take(turn, name, epoch, finding).await,
+        Insight::Beat { at, packets, bytes, learning, health } => {
+            let health = &health;
+            let beat = sensor::Beat { sensor: name, at, packets, bytes, learning, health };
+            sensor::beat(turn, beat).await
+        }
+    }
+}
+
+async fn take_asset(turn: &mut Turn, sensor: &str, epoch: i64, asset: Asset) -> Result<()> {
+    let id = asset.id.0.clone();
+    let Some(mut stored) = asset::load(turn, &id).await? else {
+        let observed = fold_asset(None, asset);
+        let at = observed.first_seen;
+        let stored = Stored {
+            sensor: sensor.to_owned(),
+            epoch,
+            earlier: None,
+            observed,
+            declared: crate::Declared::default(),
+            generation: 1,
+            findings: 0,
+            severity: None,
+        };
+        asset::save(turn, &stored).await?;
+        let says = format!("first seen by sensor {sensor}");
+        note(turn, &id, at, "first-seen", says).await?;
+        // A finding may have named it before its own row came.
+        return asset::recount(turn, &id).await;
+    };
+    if stored.epoch != epoch {
+        stored.earlier = Some(stored.observed.clone());
+        stored.epoch = epoch;
+    }
+    let observed = fold_asset(stored.earlier.as_ref(), asset);
+    let before = std::mem::replace(&mut stored.observed, observed);
+    asset::save(turn, &stored).await?;
+    let changes = differences(&before, &stored.observed);
+    if !changes.is_empty() {
+        let at = stored.observed.last_seen;
+        if room_for_changes(turn, &id, at).await? {
+            note(turn, &id, at, "changed", changes.join("; ")).await?;
+        }
+    }
+    Ok(())
+}
+
+/// What an engineer would want to know changed.
+fn differences(before: &Asset, after: &Asset) -> Vec<String> {
+    let mut changes = Vec::new();
+    for (what, before, after) in [
+        ("model", &before.model, &after.model),
+        ("firmware", &before.firmware, &after.firmware),
+        ("serial number", &before.serial, &after.serial),
+        ("operating system", &before.os, &after.os),
+        ("name", &before.names.first().cloned(), &after.names.first().cloned()),
+    ] {
+        if let (Some(before), Some(after)) = (before, after)
+            && before != after
+        {
+            changes.push(format!("{what} was {:?}, is {:?}", clean(before), clean(after)));
+        }
+    }
+    if after.last_seen.since(after.first_seen) > SETTLING_S * 1_000_000_000 {
+        let new = after.ips.iter().filter(|ip| !before.ips.contains(ip));
+        changes.extend(new.map(|ip| format!("uses the address {ip}")));
+    }
+    changes
+}
+
+async fn room_for_changes(turn: &mut Turn, id: &str, at: Time) -> Result<bool> {
+    let row = sqlx::query(
+        "SELECT COUNT(*) FROM events WHERE asset = $1 AND kind = 'changed' AND at > $2",
+    )
+    .bind(id)
+    .bind(at.plus_secs(-3_600).nanos())
+    .fetch_one(&mut turn.db)
+    .await?;
+    Ok(row.try_get::<i64, _>(0)? < CHANGES_PER_HOUR_MAX)
+}
+
+async fn note(turn: &mut Turn, id: &str, at: Time, kind: &str, says: String) -> Result<()> {
+    let event = Event {
+        at,
+        kind: kind.to_owned(),
+        asset: Some(id.to_owned()),
+        finding: None,
+        actor: None,
+        says,
+    };
+    record_event(turn, event).await
+}
+
+/// `id` turned out to be part of `into`.
+async fn merge(turn: &mut Turn, id: &AssetId, into: &AssetId) -> Result<()> {
+    if id == into {
+        return Err(Error::refused("into", "an asset cannot merge into itself"));
+    }
+    let Some(gone) = asset::load(turn, &id.0).await? else { return Ok(()) };
+    let revision = turn.revision();
+    sqlx::query(
+        "UPDATE assets SET merged_into = $1, revision = $2 WHERE id = $3 OR merged_into = $3",
+    )
+    .bind(&into.0)
+    .bind(revision)
+    .bind(&id.0)
+    .execute(&mut turn.db)
+    .await?;
+    turn.changed(revision, crate::ChangedRow::AssetMerged { id: id.clone(), into: into.clone() });
+    if let Some(mut heir) = asset::load(turn, &into.0).await? {
+        // What the operator said of the part is not lost with it.
+        if heir.declared == crate::Declared::default()
+            && gone.declared != crate::Declared::default()
+        {
+            heir.declared = gone.declared.clone();
+            heir.generation += 1;
+        }
+        asset::save(turn, &heir).await?;
+        let name = clean(&gone.observed.display());
+        let at = heir.observed.last_seen;
+        note(turn, &into.0, at, "merged", format!("{name} is part of it")).await?;
+    }
+    link::rename_ends(turn, &id.0, &into.0).await?;
+    finding::rename_assets(turn, &id.0, &into.0).await
+}

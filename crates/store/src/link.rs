@@ -1,0 +1,306 @@
+//! Links as rows, and the graph the map draws.
+//!
+//! Not here: how links are recognised. Invariant: a link whose ends were merged away names the
+//! assets they became.
+
+use crate::{
+    Change, ChangedRow, LINKS, ListRequest, MAP_NODES_MAX, Page, Result, Store,
+    asset::{push_filter, signed, unsigned},
+    filter::Filter,
+    fold::fold_counts,
+    page::Order,
+    text::clean,
+    writer::Turn,
+};
+use model::{AssetId, Link, LinkId, Time};
+use sqlx::{QueryBuilder, Row, Sqlite, sqlite::SqliteRow};
+use std::collections::BTreeMap;
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct LinkRecord {
+    pub link: Link,
+    pub client_name: String,
+    pub server_name: String,
+    pub sensor: String,
+    pub revision: i64,
+}
+
+/// All links between two assets.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Edge {
+    pub a: AssetId,
+    pub b: AssetId,
+    pub protocols: Vec<String>,
+    pub packets: u64,
+    pub bytes: u64,
+    pub operations: BTreeMap<String, u64>,
+    pub last_seen: Time,
+}
+
+const SELECT: &str = "SELECT links.id, links.sensor, links.client, links.server, links.protocol, \
+    links.transport, links.port, links.first_seen, links.last_seen, links.packets, links.bytes, \
+    links.operations, links.poll_interval_ms, links.revision, \
+    COALESCE(c.name, links.client) AS client_name, COALESCE(s.name, links.server) AS server_name";
+const FROM: &str = " FROM links LEFT JOIN assets c ON c.id = links.client \
+    LEFT JOIN assets s ON s.id = links.server";
+
+fn record(row: &SqliteRow) -> Result<LinkRecord> {
+    let port: Option<i64> = row.try_get("port")?;
+    let poll: Option<i64> = row.try_get("poll_interval_ms")?;
+    Ok(LinkRecord {
+        link: Link {
+            id: LinkId(row.try_get("id")?),
+            client: AssetId(row.try_get("client")?),
+            server: AssetId(row.try_get("server")?),
+            protocol: row.try_get("protocol")?,
+            transport: row.try_get("transport")?,
+            port: port.and_then(|port| port.try_into().ok()),
+            first_seen: Time(row.try_get("first_seen")?),
+            last_seen: Time(row.try_get("last_seen")?),
+            packets: unsigned(row.try_get("packets")?),
+            bytes: unsigned(row.try_get("bytes")?),
+            operations: serde_json::from_str(row.try_get("operations")?)?,
+            poll_interval_ms: poll.map(unsigned),
+        },
+        client_name: row.try_get("client_name")?,
+        server_name: row.try_get("server_name")?,
+        sensor: row.try_get("sensor")?,
+        revision: row.try_get("revision")?,
+    })
+}
+
+/// Takes a link of a sensor's run that began at `epoch`.
+pub(crate) async fn take(turn: &mut Turn, sensor: &str, epoch: i64, link: Link) -> Result<()> {
+    let known = sqlx::query(
+        "SELECT epoch, earlier_packets, earlier_bytes, earlier_operations, packets, bytes, \
+         operations, first_seen, last_seen, poll_interval_ms FROM links WHERE id = $1",
+    )
+    .bind(&link.id.0)
+    .fetch_optional(&mut turn.db)
+    .await?;
+    let mut earlier = Earlier::default();
+    let mut link = link;
+    if let Some(row) = known {
+        let same_run = row.try_get::<i64, _>("epoch")? == epoch;
+        let names = if same_run {
+            ("earlier_packets", "earlier_bytes", "earlier_operations")
+        } else {
+            ("packets", "bytes", "operations")
+        };
+        earlier = Earlier {
+            packets: unsigned(row.try_get(names.0)?),
+            bytes: unsigned(row.try_get(names.1)?),
+            operations: serde_json::from_str(row.try_get(names.2)?)?,
+        };
+        link.first_seen = link.first_seen.min(Time(row.try_get("first_seen")?));
+        link.last_seen = link.last_seen.max(Time(row.try_get("last_seen")?));
+        let poll: Option<i64> = row.try_get("poll_interval_ms")?;
+        link.poll_interval_ms = link.poll_interval_ms.or(poll.map(unsigned));
+    }
+    link.packets = link.packets.saturating_add(earlier.packets);
+    link.bytes = link.bytes.saturating_add(earlier.bytes);
+    link.operations = fold_counts(&earlier.operations, link.operations);
+    link.protocol = clean(&link.protocol);
+    link.client = AssetId(current_id(turn, &link.client.0).await?);
+    link.server = AssetId(current_id(turn, &link.server.0).await?);
+    put(turn, sensor, epoch, &earlier, &link).await
+}
+
+#[derive(Default)]
+struct Earlier {
+    packets: u64,
+    bytes: u64,
+    operations: BTreeMap<String, u64>,
+}
+
+async fn put(
+    turn: &mut Turn,
+    sensor: &str,
+    epoch: i64,
+    earlier: &Earlier,
+    link: &Link,
+) -> Result<()> {
+    let revision = turn.revision();
+    sqlx::query(
+        "INSERT INTO links (id, sensor, epoch, earlier_packets, earlier_bytes, \
+         earlier_operations, client, server, protocol, transport, port, first_seen, last_seen, \
+         packets, bytes, operations, poll_interval_ms, revision) VALUES ($1, $2, $3, $4, $5, $6, \
+         $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) ON CONFLICT (id) DO UPDATE SET \
+         sensor = $2, epoch = $3, earlier_packets = $4, earlier_bytes = $5, \
+         earlier_operations = $6, client = $7, server = $8, protocol = $9, transport = $10, \
+         port = $11, first_seen = $12, last_seen = $13, packets = $14, bytes = $15, \
+         operations = $16, poll_interval_ms = $17, revision = $18",
+    )
+    .bind(&link.id.0)
+    .bind(sensor)
+    .bind(epoch)
+    .bind(signed(earlier.packets))
+    .bind(signed(earlier.bytes))
+    .bind(serde_json::to_string(&earlier.operations)?)
+    .bind(&link.client.0)
+    .bind(&link.server.0)
+    .bind(&link.protocol)
+    .bind(clean(&link.transport))
+    .bind(link.port.map(i64::from))
+    .bind(link.first_seen.nanos())
+    .bind(link.last_seen.nanos())
+    .bind(signed(link.packets))
+    .bind(signed(link.bytes))
+    .bind(serde_json::to_string(&link.operations)?)
+    .bind(link.poll_interval_ms.map(signed))
+    .bind(revision)
+    .execute(&mut turn.db)
+    .await?;
+    tell(turn, &link.id.0).await
+}
+
+async fn tell(turn: &mut Turn, id: &str) -> Result<()> {
+    let sql = format!("{SELECT}{FROM} WHERE links.id = $1");
+    let row = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(id).fetch_one(&mut turn.db).await?;
+    let record = record(&row)?;
+    turn.changed(record.revision, ChangedRow::Link(record));
+    Ok(())
+}
+
+/// The id an asset has after merges.
+pub(crate) async fn current_id(turn: &mut Turn, id: &str) -> Result<String> {
+    let row = sqlx::query("SELECT merged_into FROM assets WHERE id = $1")
+        .bind(id)
+        .fetch_optional(&mut turn.db)
+        .await?;
+    let into: Option<String> = row.map(|row| row.try_get("merged_into")).transpose()?.flatten();
+    Ok(into.unwrap_or_else(|| id.to_owned()))
+}
+
+/// Links that name `id` name `into` from here on.
+pub(crate) async fn rename_ends(turn: &mut Turn, id: &str, into: &str) -> Result<()> {
+    let rows = sqlx::query("SELECT id FROM links WHERE client = $1 OR server = $1")
+        .bind(id)
+        .fetch_all(&mut turn.db)
+        .await?;
+    for row in rows {
+        let link: String = row.try_get("id")?;
+        let revision = turn.revision();
+        sqlx::query(
+            "UPDATE links SET client = CASE WHEN client = $1 THEN $2 ELSE client END, \
+             server = CASE WHEN server = $1 THEN $2 ELSE server END, revision = $3 WHERE id = $4",
+        )
+        .bind(id)
+        .bind(into)
+        .bind(revision)
+        .bind(&link)
+        .execute(&mut turn.db)
+        .await?;
+        tell(turn, &link).await?;
+    }
+    Ok(())
+}
+
+pub(crate) async fn changed_since(store: &Store, since: i64, limit: i64) -> Result<Vec<Change>> {
+    let sql = format!("{SELECT}{FROM} WHERE links.revision > $1 ORDER BY links.revision LIMIT $2");
+    let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
+        .bind(since)
+        .bind(limit)
+        .fetch_all(store.readers())
+        .await?;
+    rows.iter()
+        .map(|row| {
+            let link = record(row)?;
+            Ok(Change { revision: link.revision, row: ChangedRow::Link(link) })
+        })
+        .collect()
+}
+
+impl Store {
+    /// Links in pages; most bytes first where no order is asked for.
+    pub async fn links(&self, request: &ListRequest) -> Result<Page<LinkRecord>> {
+        let sort = request.sort.as_deref().unwrap_or("-bytes");
+        let order = Order::parse(sort, LINKS, "links.", "links.id")?;
+        let mut query = QueryBuilder::<Sqlite>::new(format!(
+            "{SELECT}, {} AS page_key, links.id AS page_id FROM (SELECT * FROM links WHERE 1 = 1",
+            order.key_sql()
+        ));
+        // Inside, the columns a filter names are the links' own.
+        push_filter(request, &mut query);
+        query.push(
+            ") AS links LEFT JOIN assets c ON c.id = links.client \
+             LEFT JOIN assets s ON s.id = links.server WHERE 1 = 1",
+        );
+        order.push_after(request.cursor.as_deref(), &mut query)?;
+        order.push_end(request.limit, &mut query);
+        let rows = query.build().fetch_all(self.readers()).await?;
+        let page = order.page(rows, request.limit)?;
+        let items = page.items.iter().map(record).collect::<Result<_>>()?;
+        Ok(Page { items, next_cursor: page.next_cursor })
+    }
+
+    /// Links of an asset, most bytes first; says whether there are more.
+    pub async fn asset_links(&self, id: &str) -> Result<(Vec<LinkRecord>, bool)> {
+        let sql = format!(
+            "{SELECT}{FROM} WHERE links.client = $1 OR links.server = $1 \
+             ORDER BY links.bytes DESC, links.id LIMIT $2"
+        );
+        let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
+            .bind(id)
+            .bind(crate::ASSET_LINKS_MAX as i64 + 1)
+            .fetch_all(self.readers())
+            .await?;
+        let more = rows.len() > crate::ASSET_LINKS_MAX;
+        let links = rows.iter().take(crate::ASSET_LINKS_MAX).map(record);
+        Ok((links.collect::<Result<_>>()?, more))
+    }
+
+    /// The assets a filter keeps and what passes between them; says whether some are left out.
+    pub async fn graph(
+        &self,
+        filter: Option<Filter>,
+    ) -> Result<(Vec<crate::AssetRecord>, Vec<Edge>, bool)> {
+        let limit = u32::try_from(MAP_NODES_MAX).expect("a small constant");
+        let sort = Some("-last_seen".to_owned());
+        let page = self.assets(&ListRequest { filter, sort, cursor: None, limit }).await?;
+        let known: std::collections::HashSet<&str> =
+            page.items.iter().map(|asset| asset.id.0.as_str()).collect();
+        let rows = sqlx::query(
+            "SELECT client, server, protocol, packets, bytes, operations, last_seen FROM links",
+        )
+        .fetch_all(self.readers())
+        .await?;
+        let mut edges: BTreeMap<(String, String), Edge> = BTreeMap::new();
+        for row in &rows {
+            let (client, server): (&str, &str) = (row.try_get("client")?, row.try_get("server")?);
+            if client != server && known.contains(client) && known.contains(server) {
+                add_edge(&mut edges, row, client, server)?;
+            }
+        }
+        let truncated = page.next_cursor.is_some();
+        Ok((page.items, edges.into_values().collect(), truncated))
+    }
+}
+
+fn add_edge(
+    edges: &mut BTreeMap<(String, String), Edge>,
+    row: &SqliteRow,
+    client: &str,
+    server: &str,
+) -> Result<()> {
+    let (a, b) = if client < server { (client, server) } else { (server, client) };
+    let edge = edges.entry((a.to_owned(), b.to_owned())).or_insert_with(|| Edge {
+        a: AssetId(a.to_owned()),
+        b: AssetId(b.to_owned()),
+        protocols: Vec::new(),
+        packets: 0,
+        bytes: 0,
+        operations: BTreeMap::new(),
+        last_seen: Time(0),
+    });
+    let protocol: String = row.try_get("protocol")?;
+    if let Err(at) = edge.protocols.binary_search(&protocol) {
+        edge.protocols.insert(at, protocol);
+    }
+    edge.packets = edge.packets.saturating_add(unsigned(row.try_get("packets")?));
+    edge.bytes = edge.bytes.saturating_add(unsigned(row.try_get("bytes")?));
+    let operations: BTreeMap<String, u64> = serde_json::from_str(row.try_get("operations")?)?;
+    edge.operations = fold_counts(&edge.operations, operations);
+    edge.last_seen = edge.last_seen.max(Time(row.try_get("last_seen")?));
+    Ok(())
+}

@@ -1,0 +1,278 @@
+//! Opening the data directory: one server writes, anybody with rights reads.
+//!
+//! Not here: what is stored. Invariant: two servers never share a directory; each way to fail is
+//! its own [`OpenError`].
+
+use crate::{
+    OpenError, READERS_MAX, Result, error,
+    migrate::{SCHEMA, migrate, schema_of},
+    watch::Watchers,
+    writer::Writer,
+};
+use sqlx::{
+    Connection, Row, SqliteConnection, SqlitePool,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+use std::{
+    fs::{File, TryLockError},
+    io::{Read, Seek, Write},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+/// How the store behaves; [`Settings::default`] suits a site.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// How long the first call of a batch waits for company.
+    pub commit_delay: Duration,
+    /// Upper bound of the database file; `None` leaves it to the disk.
+    pub database_bytes_max: Option<u64>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings { commit_delay: Duration::from_millis(5), database_bytes_max: None }
+    }
+}
+
+/// The open store. Clones share it.
+#[derive(Clone)]
+pub struct Store {
+    pub(crate) inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) readers: SqlitePool,
+    pub(crate) writer: Option<Writer>,
+    pub(crate) watchers: Watchers,
+    pub(crate) path: PathBuf,
+    /// Held as long as the store is open.
+    _lock: Option<File>,
+}
+
+const DATABASE: &str = "spandrel.db";
+const LOCK: &str = "spandrel.lock";
+const PAGE_BYTES: u64 = 4_096;
+
+impl Store {
+    /// Opens or makes the database in `dir` for writing, and locks the directory.
+    pub async fn open(dir: &Path, settings: Settings) -> std::result::Result<Store, OpenError> {
+        make_directory(dir)?;
+        let lock = lock(dir)?;
+        let path = dir.join(DATABASE);
+        let fail = |error| explain(&path, error);
+        check_header(&path)?;
+        let mut options = options(&path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full);
+        if let Some(bytes) = settings.database_bytes_max {
+            options = options.pragma("max_page_count", (bytes / PAGE_BYTES).max(1).to_string());
+        }
+        let mut db = SqliteConnection::connect_with(&options).await.map_err(fail)?;
+        quick_check(&mut db, &path).await?;
+        let found = schema_of(&mut db).await.map_err(fail)?;
+        if found > SCHEMA {
+            return Err(OpenError::Newer { path, found, known: SCHEMA });
+        }
+        migrate(&mut db).await.map_err(fail)?;
+        keep_private(&path)?;
+        let readers = readers(&path, false).await.map_err(fail)?;
+        let watchers = Watchers::new();
+        let writer =
+            Writer::start(db, settings.commit_delay, watchers.clone()).await.map_err(fail)?;
+        let inner = Inner { readers, writer: Some(writer), watchers, path, _lock: Some(lock) };
+        Ok(Store { inner: Arc::new(inner) })
+    }
+
+    /// Opens the database in `dir` for reading, also while a server has it open.
+    pub async fn open_read_only(dir: &Path) -> std::result::Result<Store, OpenError> {
+        let path = dir.join(DATABASE);
+        if !path.exists() {
+            return Err(OpenError::Missing { path: dir.to_owned() });
+        }
+        check_header(&path)?;
+        let fail = |error| explain(&path, error);
+        let readers = match readers(&path, false).await {
+            Ok(readers) => readers,
+            // Without a log beside it nobody is writing, so a reader that may not make the
+            // shared-memory file can still read the database as it lies there.
+            Err(_) if !path.with_extension("db-wal").exists() => {
+                self::readers(&path, true).await.map_err(fail)?
+            }
+            Err(error) => return Err(fail(error)),
+        };
+        let mut db = readers.acquire().await.map_err(fail)?;
+        let found = schema_of(&mut db).await.map_err(fail)?;
+        drop(db);
+        if found > SCHEMA {
+            return Err(OpenError::Newer { path, found, known: SCHEMA });
+        }
+        let watchers = Watchers::new();
+        let inner = Inner { readers, writer: None, watchers, path, _lock: None };
+        Ok(Store { inner: Arc::new(inner) })
+    }
+
+    /// Commits what waits and closes; calls after it get [`crate::Error::Closed`].
+    pub async fn close(&self) {
+        if let Some(writer) = &self.inner.writer {
+            writer.stop().await;
+        }
+        self.inner.readers.close().await;
+    }
+
+    /// Size of the database file and of its log.
+    pub fn size_bytes(&self) -> u64 {
+        let size = |path: &Path| std::fs::metadata(path).map_or(0, |m| m.len());
+        size(&self.inner.path) + size(&self.inner.path.with_extension("db-wal"))
+    }
+
+    /// One round trip through the writer: does it still commit?
+    pub async fn ping(&self) -> Result<()> {
+        self.write(|_| Box::pin(async { Ok(()) })).await
+    }
+
+    pub(crate) fn readers(&self) -> &SqlitePool {
+        &self.inner.readers
+    }
+}
+
+fn options(path: &Path) -> SqliteConnectOptions {
+    // With it, LIKE tells upper from lower case as PostgreSQL's does.
+    SqliteConnectOptions::new()
+        .filename(path)
+        .busy_timeout(Duration::from_secs(5))
+        .foreign_keys(true)
+        .pragma("case_sensitive_like", "ON")
+        .pragma("temp_store", "MEMORY")
+}
+
+async fn readers(path: &Path, frozen: bool) -> sqlx::Result<SqlitePool> {
+    let options = options(path).read_only(true).immutable(frozen);
+    SqlitePoolOptions::new()
+        .max_connections(READERS_MAX)
+        .min_connections(1)
+        .acquire_timeout(Duration::from_secs(10))
+        .connect_with(options)
+        .await
+}
+
+fn make_directory(dir: &Path) -> std::result::Result<(), OpenError> {
+    let fail = |error: std::io::Error| OpenError::Directory {
+        path: dir.to_owned(),
+        reason: reason(&error),
+    };
+    if !dir.exists() {
+        std::fs::create_dir_all(dir).map_err(fail)?;
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            let private = std::fs::Permissions::from_mode(0o700);
+            std::fs::set_permissions(dir, private).map_err(fail)?;
+        }
+    }
+    Ok(())
+}
+
+fn reason(error: &std::io::Error) -> String {
+    match error.kind() {
+        std::io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
+        std::io::ErrorKind::NotADirectory => "it is not a directory".to_owned(),
+        std::io::ErrorKind::ReadOnlyFilesystem => "the file system is read-only".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
+/// The lock file names the process that holds it, for the message of the next one.
+fn lock(dir: &Path) -> std::result::Result<File, OpenError> {
+    let fail = |error: std::io::Error| match error.kind() {
+        std::io::ErrorKind::StorageFull => OpenError::Full { path: dir.join(DATABASE) },
+        _ => OpenError::Directory { path: dir.to_owned(), reason: reason(&error) },
+    };
+    let mut file = File::options()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(dir.join(LOCK))
+        .map_err(fail)?;
+    match file.try_lock() {
+        Ok(()) => {
+            file.set_len(0).map_err(fail)?;
+            file.rewind().map_err(fail)?;
+            write!(file, "{}", std::process::id()).map_err(fail)?;
+            Ok(file)
+        }
+        Err(TryLockError::WouldBlock) => {
+            let mut text = String::new();
+            let read = file.read_to_string(&mut text);
+            let pid = read.ok().and_then(|_| text.trim().parse().ok());
+            Err(OpenError::Locked { path: dir.to_owned(), pid })
+        }
+        Err(TryLockError::Error(error)) => Err(fail(error)),
+    }
+}
+
+/// SQLite would quietly take a file of foreign bytes for "not a database" only at first use.
+fn check_header(path: &Path) -> std::result::Result<(), OpenError> {
+    let mut head = [0u8; 16];
+    let Ok(mut file) = File::open(path) else { return Ok(()) };
+    let size = file.metadata().map_or(0, |m| m.len());
+    if size == 0 {
+        return Ok(());
+    }
+    match file.read_exact(&mut head) {
+        Ok(()) if &head == b"SQLite format 3\0" => Ok(()),
+        _ => Err(OpenError::Corrupt {
+            path: path.to_owned(),
+            reason: "its first bytes are not those of a database".to_owned(),
+        }),
+    }
+}
+
+/// Reads every page once. Cheap for a site's database, and damage is found before it spreads.
+async fn quick_check(db: &mut SqliteConnection, path: &Path) -> std::result::Result<(), OpenError> {
+    let row = sqlx::query("PRAGMA quick_check(1)").fetch_one(db).await;
+    let verdict = row.and_then(|row| row.try_get::<String, _>(0));
+    match verdict.map_err(|error| explain(path, error))? {
+        ok if ok == "ok" => Ok(()),
+        complaint => {
+            let line = complaint.lines().last().unwrap_or("quick check failed").to_owned();
+            Err(OpenError::Corrupt { path: path.to_owned(), reason: line })
+        }
+    }
+}
+
+fn keep_private(path: &Path) -> std::result::Result<(), OpenError> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let private = std::fs::Permissions::from_mode(0o600);
+        std::fs::set_permissions(path, private).map_err(|error| OpenError::Directory {
+            path: path.to_owned(),
+            reason: reason(&error),
+        })?;
+    }
+    Ok(())
+}
+
+fn explain(path: &Path, error: sqlx::Error) -> OpenError {
+    let path = path.to_owned();
+    match error::primary_code(&error) {
+        Some(error::SQLITE_CORRUPT | error::SQLITE_NOTADB) => {
+            OpenError::Corrupt { path, reason: message(&error) }
+        }
+        Some(error::SQLITE_FULL) => OpenError::Full { path },
+        Some(error::SQLITE_BUSY) => OpenError::Locked { path, pid: None },
+        Some(error::SQLITE_READONLY | error::SQLITE_CANTOPEN | error::SQLITE_IOERR) => {
+            OpenError::Directory { path, reason: message(&error) }
+        }
+        _ => OpenError::Other { path, reason: message(&error) },
+    }
+}
+
+fn message(error: &sqlx::Error) -> String {
+    let text = error.as_database_error().map_or_else(|| error.to_string(), |e| e.message().into());
+    text.lines().next().unwrap_or_default().to_owned()
+}

@@ -1,0 +1,156 @@
+//! Lists in pages: order, cursor, limit.
+//!
+//! A cursor is the sort and the last row's key, so a page stays right while rows come and go
+//! before it. Not here: filters. Invariant: every order ends with the id, so no two rows are equal.
+
+use crate::{Error, Field, Filter, Kind, Result, text::hex};
+use serde::{Deserialize, Serialize};
+use sqlx::{QueryBuilder, Sqlite, sqlite::SqliteRow};
+
+/// What part of a list is asked for.
+#[derive(Clone, Debug)]
+pub struct ListRequest {
+    pub filter: Option<Filter>,
+    /// A field, `-` before it for descending; the list's own order when absent.
+    pub sort: Option<String>,
+    pub cursor: Option<String>,
+    pub limit: u32,
+}
+
+impl ListRequest {
+    /// Everything in the list's own order, up to `limit` rows.
+    pub fn first(limit: u32) -> Self {
+        ListRequest { filter: None, sort: None, cursor: None, limit }
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct Page<T> {
+    pub items: Vec<T>,
+    pub next_cursor: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Cursor {
+    sort: String,
+    key: Key,
+    id: String,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum Key {
+    Whole(i64),
+    Real(f64),
+    Text(String),
+}
+
+/// An order that was checked against the fields.
+pub(crate) struct Order {
+    sort: String,
+    /// SQL of the key; never NULL.
+    key: String,
+    kind: Kind,
+    descending: bool,
+    id: &'static str,
+}
+
+impl Order {
+    /// `table` is the prefix of the columns, e.g. `a.`; `id` the column that breaks ties.
+    pub(crate) fn parse(
+        sort: &str,
+        fields: &'static [Field],
+        table: &str,
+        id: &'static str,
+    ) -> Result<Order> {
+        let name = sort.strip_prefix('-').unwrap_or(sort);
+        let sortable = |f: &&Field| !matches!(f.kind, Kind::Search | Kind::Labels);
+        let Some(field) = fields.iter().filter(sortable).find(|f| f.name == name) else {
+            let names: Vec<_> = fields.iter().filter(sortable).map(|f| f.name).collect();
+            let reason = format!("cannot sort by {name:?}; there are {}", names.join(", "));
+            return Err(Error::refused("sort", reason));
+        };
+        // Absent sorts first; the stand-in is below every real value of its kind.
+        let key = match field.kind {
+            Kind::Text | Kind::List => format!("COALESCE({table}{}, '')", field.column),
+            Kind::Real => format!("COALESCE({table}{}, -1.0)", field.column),
+            _ => format!("COALESCE({table}{}, -1)", field.column),
+        };
+        let descending = sort.starts_with('-');
+        Ok(Order { sort: sort.to_owned(), key, kind: field.kind, descending, id })
+    }
+
+    pub(crate) fn key_sql(&self) -> &str {
+        &self.key
+    }
+
+    /// Appends `AND ...` for rows after the cursor.
+    pub(crate) fn push_after(
+        &self,
+        cursor: Option<&str>,
+        query: &mut QueryBuilder<Sqlite>,
+    ) -> Result<()> {
+        let Some(text) = cursor else { return Ok(()) };
+        let cursor = decode(text).filter(|c| c.sort == self.sort);
+        let Some(cursor) = cursor else {
+            let reason = "it is not of this list and order; start without one";
+            return Err(Error::refused("cursor", reason));
+        };
+        let sign = if self.descending { "<" } else { ">" };
+        query.push(format_args!(" AND ({} {sign} ", self.key));
+        push_key(&cursor.key, query);
+        query.push(format_args!(" OR ({} = ", self.key));
+        push_key(&cursor.key, query);
+        query.push(format_args!(" AND {} > ", self.id));
+        query.push_bind(cursor.id);
+        query.push("))");
+        Ok(())
+    }
+
+    /// Appends ORDER BY and LIMIT, one row more than asked: it tells whether there is a next page.
+    pub(crate) fn push_end(&self, limit: u32, query: &mut QueryBuilder<Sqlite>) {
+        let way = if self.descending { " DESC" } else { "" };
+        query.push(format_args!(" ORDER BY {}{way}, {} LIMIT ", self.key, self.id));
+        query.push_bind(i64::from(limit) + 1);
+    }
+
+    /// Rows whose last two columns are the key and the id, as a page.
+    pub(crate) fn page(&self, mut rows: Vec<SqliteRow>, limit: u32) -> Result<Page<SqliteRow>> {
+        let limit = limit as usize;
+        let more = rows.len() > limit;
+        rows.truncate(limit);
+        let next_cursor = match rows.last() {
+            Some(row) if more => Some(self.encode(row)?),
+            _ => None,
+        };
+        Ok(Page { items: rows, next_cursor })
+    }
+
+    fn encode(&self, row: &SqliteRow) -> Result<String> {
+        use sqlx::Row;
+        let key = match self.kind {
+            Kind::Text | Kind::List => Key::Text(row.try_get("page_key")?),
+            Kind::Real => Key::Real(row.try_get("page_key")?),
+            _ => Key::Whole(row.try_get("page_key")?),
+        };
+        let cursor = Cursor { sort: self.sort.clone(), key, id: row.try_get("page_id")? };
+        Ok(hex(&serde_json::to_vec(&cursor)?))
+    }
+}
+
+fn push_key(key: &Key, query: &mut QueryBuilder<Sqlite>) {
+    match key {
+        Key::Whole(whole) => query.push_bind(*whole),
+        Key::Real(real) => query.push_bind(*real),
+        Key::Text(text) => query.push_bind(text.clone()),
+    };
+}
+
+fn decode(text: &str) -> Option<Cursor> {
+    let bytes: Option<Vec<u8>> = text
+        .as_bytes()
+        .chunks(2)
+        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok())
+        .collect();
+    serde_json::from_slice(&bytes?).ok()
+}

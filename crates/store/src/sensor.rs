@@ -1,0 +1,260 @@
+//! Sensors as rows: what their processes do and what they saw a second ago.
+//!
+//! Not here: starting them. Invariant: a sensor that is not running shows no rate.
+
+use crate::{
+    Change, ChangedRow, Error, Result, SensorState, Store,
+    asset::{signed, unsigned},
+    text::clean,
+    writer::{Turn, now},
+};
+use model::{Health, Time};
+use sqlx::{Row, sqlite::SqliteRow};
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct SensorRecord {
+    pub id: String,
+    pub interface: String,
+    pub state: SensorState,
+    pub detail: Option<String>,
+    pub started_at: Option<Time>,
+    pub last_beat: Option<Time>,
+    pub packets_per_s: f64,
+    pub bytes_per_s: f64,
+    pub packets: u64,
+    pub bytes: u64,
+    pub drops: Option<u64>,
+    pub restarts: u32,
+    pub learning: bool,
+    pub learning_until: Option<Time>,
+    pub health: Option<Health>,
+    pub revision: i64,
+}
+
+/// What the supervisor knows of a sensor's process.
+#[derive(Clone, Debug)]
+pub struct SensorStatus {
+    pub id: String,
+    pub interface: String,
+    pub state: SensorState,
+    pub detail: Option<String>,
+    pub restarts: u32,
+    pub learning_until: Option<Time>,
+}
+
+const COLUMNS: &str = "id, interface, state, detail, started_at, last_beat, packets_per_s, \
+    bytes_per_s, packets, bytes, drops, restarts, learning, learning_until, health, revision";
+
+fn record(row: &SqliteRow) -> Result<SensorRecord> {
+    let time =
+        |name: &str| -> Result<Option<Time>> { Ok(row.try_get::<Option<i64>, _>(name)?.map(Time)) };
+    let health: Option<String> = row.try_get("health")?;
+    Ok(SensorRecord {
+        id: row.try_get("id")?,
+        interface: row.try_get("interface")?,
+        state: SensorState::from_word(row.try_get("state")?).unwrap_or(SensorState::Stopped),
+        detail: row.try_get("detail")?,
+        started_at: time("started_at")?,
+        last_beat: time("last_beat")?,
+        packets_per_s: row.try_get("packets_per_s")?,
+        bytes_per_s: row.try_get("bytes_per_s")?,
+        packets: unsigned(row.try_get("packets")?),
+        bytes: unsigned(row.try_get("bytes")?),
+        drops: row.try_get::<Option<i64>, _>("drops")?.map(unsigned),
+        restarts: u32::try_from(row.try_get::<i64, _>("restarts")?).unwrap_or(0),
+        learning: row.try_get::<i64, _>("learning")? != 0,
+        learning_until: time("learning_until")?,
+        health: health.map(|json| serde_json::from_str(&json)).transpose()?,
+        revision: row.try_get("revision")?,
+    })
+}
+
+async fn tell(turn: &mut Turn, id: &str) -> Result<()> {
+    let revision = turn.revision();
+    sqlx::query("UPDATE sensors SET revision = $1 WHERE id = $2")
+        .bind(revision)
+        .bind(id)
+        .execute(&mut turn.db)
+        .await?;
+    let sql = format!("SELECT {COLUMNS} FROM sensors WHERE id = $1");
+    let row = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(id).fetch_one(&mut turn.db).await?;
+    turn.changed(revision, ChangedRow::Sensor(record(&row)?));
+    Ok(())
+}
+
+/// A sensor said hello: its run begins.
+pub(crate) async fn hello(turn: &mut Turn, id: &str, interface: &str, at: Time) -> Result<()> {
+    sqlx::query(
+        "INSERT INTO sensors (id, interface, state, started_at, packets_per_s, bytes_per_s, \
+         packets, bytes, restarts, learning, revision) VALUES ($1, $2, 'running', $3, 0, 0, 0, 0, \
+         0, 0, 0) ON CONFLICT (id) DO UPDATE SET interface = $2, state = 'running', \
+         detail = NULL, started_at = $3, packets = 0, bytes = 0, drops = NULL, health = NULL",
+    )
+    .bind(id)
+    .bind(clean(interface))
+    .bind(at.nanos())
+    .execute(&mut turn.db)
+    .await?;
+    tell(turn, id).await
+}
+
+/// What a sensor counted since its last beat.
+pub(crate) struct Beat<'a> {
+    pub(crate) sensor: &'a str,
+    pub(crate) at: Time,
+    pub(crate) packets: u64,
+    pub(crate) bytes: u64,
+    pub(crate) learning: bool,
+    pub(crate) health: &'a Health,
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a rate is shown, not computed with")]
+pub(crate) async fn beat(turn: &mut Turn, beat: Beat<'_>) -> Result<()> {
+    let row = sqlx::query("SELECT last_beat, drops, learning, health FROM sensors WHERE id = $1")
+        .bind(beat.sensor)
+        .fetch_optional(&mut turn.db)
+        .await?;
+    // A beat before any hello is from a stream that does not keep the protocol.
+    let Some(row) = row else { return Err(Error::missing("sensor", beat.sensor)) };
+    let last: Option<i64> = row.try_get("last_beat")?;
+    let known_drops: Option<i64> = row.try_get("drops")?;
+    let was_learning = row.try_get::<i64, _>("learning")? != 0;
+    let total_drops = beat.health.kernel_drops;
+    let drops = total_drops.unwrap_or(0).saturating_sub(known_drops.map_or(0, unsigned));
+    let elapsed = last.map_or(1.0, |last| beat.at.since(Time(last)) as f64 / 1e9);
+    // Beats come once a second; after a pause the rate is over the pause.
+    let elapsed = if elapsed > 0.0 { elapsed.clamp(0.5, 60.0) } else { 1.0 };
+    let revision = turn.revision();
+    sqlx::query(
+        "UPDATE sensors SET last_beat = $1, packets_per_s = $2, bytes_per_s = $3, \
+         packets = packets + $4, bytes = bytes + $5, drops = $6, learning = $7, health = $8, \
+         revision = $9 WHERE id = $10",
+    )
+    .bind(beat.at.nanos())
+    .bind(beat.packets as f64 / elapsed)
+    .bind(beat.bytes as f64 / elapsed)
+    .bind(signed(beat.packets))
+    .bind(signed(beat.bytes))
+    .bind(total_drops.map(signed))
+    .bind(i64::from(beat.learning))
+    .bind(serde_json::to_string(beat.health)?)
+    .bind(revision)
+    .bind(beat.sensor)
+    .execute(&mut turn.db)
+    .await?;
+    add_to_series(turn, &beat, drops).await?;
+    turn.changed(
+        revision,
+        ChangedRow::Beat {
+            sensor: beat.sensor.to_owned(),
+            at: beat.at,
+            packets: beat.packets,
+            bytes: beat.bytes,
+            drops,
+            learning: beat.learning,
+        },
+    );
+    if was_learning != beat.learning {
+        tell(turn, beat.sensor).await?;
+    }
+    Ok(())
+}
+
+/// One row a second and one a minute; the sweep drops the old ones of each.
+async fn add_to_series(turn: &mut Turn, beat: &Beat<'_>, drops: u64) -> Result<()> {
+    for step_s in [1, 60] {
+        let step = step_s * 1_000_000_000;
+        let at = beat.at.nanos().div_euclid(step) * step;
+        sqlx::query(
+            "INSERT INTO beats (sensor, step_s, at, packets, bytes, drops) \
+             VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (sensor, step_s, at) DO UPDATE SET \
+             packets = beats.packets + $4, bytes = beats.bytes + $5, drops = beats.drops + $6",
+        )
+        .bind(beat.sensor)
+        .bind(step_s)
+        .bind(at)
+        .bind(signed(beat.packets))
+        .bind(signed(beat.bytes))
+        .bind(signed(drops))
+        .execute(&mut turn.db)
+        .await?;
+    }
+    Ok(())
+}
+
+pub(crate) async fn changed_since(store: &Store, since: i64) -> Result<Vec<Change>> {
+    let sensors = store.sensors().await?.into_iter().filter(|sensor| sensor.revision > since);
+    Ok(sensors.map(|s| Change { revision: s.revision, row: ChangedRow::Sensor(s) }).collect())
+}
+
+impl Store {
+    pub async fn sensors(&self) -> Result<Vec<SensorRecord>> {
+        let sql = format!("SELECT {COLUMNS} FROM sensors ORDER BY id");
+        let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_all(self.readers()).await?;
+        rows.iter().map(record).collect()
+    }
+
+    pub async fn sensor(&self, id: &str) -> Result<SensorRecord> {
+        let sensors = self.sensors().await?;
+        sensors.into_iter().find(|s| s.id == id).ok_or_else(|| Error::missing("sensor", id))
+    }
+
+    /// What the supervisor says of a sensor's process.
+    pub async fn set_sensor(&self, status: SensorStatus) -> Result<()> {
+        self.write(move |turn| {
+            Box::pin(async move {
+                let idle = status.state != SensorState::Running;
+                sqlx::query(
+                    "INSERT INTO sensors (id, interface, state, detail, packets_per_s, \
+                     bytes_per_s, packets, bytes, restarts, learning, learning_until, revision) \
+                     VALUES ($1, $2, $3, $4, 0, 0, 0, 0, $5, 0, $6, 0) ON CONFLICT (id) DO UPDATE \
+                     SET interface = $2, state = $3, detail = $4, restarts = $5, \
+                     learning_until = $6, \
+                     packets_per_s = CASE WHEN $7 = 1 THEN 0 ELSE sensors.packets_per_s END, \
+                     bytes_per_s = CASE WHEN $7 = 1 THEN 0 ELSE sensors.bytes_per_s END",
+                )
+                .bind(&status.id)
+                .bind(clean(&status.interface))
+                .bind(status.state.word())
+                .bind(status.detail.as_deref().map(clean))
+                .bind(i64::from(status.restarts))
+                .bind(status.learning_until.map(Time::nanos))
+                .bind(i64::from(idle))
+                .execute(&mut turn.db)
+                .await?;
+                tell(turn, &status.id).await
+            })
+        })
+        .await
+    }
+
+    /// Drops sensors that are configured no longer; what they saw stays.
+    pub async fn keep_sensors(&self, configured: Vec<String>) -> Result<()> {
+        for sensor in self.sensors().await? {
+            if !configured.contains(&sensor.id) {
+                self.write(move |turn| {
+                    Box::pin(async move {
+                        sqlx::query("DELETE FROM sensors WHERE id = $1")
+                            .bind(&sensor.id)
+                            .execute(&mut turn.db)
+                            .await?;
+                        Ok(())
+                    })
+                })
+                .await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Is a sensor that says it runs silent for longer than `limit_s`?
+    pub async fn silent_sensors(&self, limit_s: i64) -> Result<Vec<String>> {
+        let oldest = now().plus_secs(-limit_s);
+        let silent = |sensor: &SensorRecord| {
+            sensor.state == SensorState::Running
+                && sensor.last_beat.or(sensor.started_at).is_none_or(|beat| beat < oldest)
+        };
+        let sensors = self.sensors().await?;
+        Ok(sensors.into_iter().filter(silent).map(|sensor| sensor.id).collect())
+    }
+}

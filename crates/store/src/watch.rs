@@ -1,0 +1,102 @@
+//! Changes as they are committed, and catching up with them from disk.
+//!
+//! Not here: server-sent events. Invariant: revisions only grow; a watcher that was told of
+//! revision N and catches up from N misses no row's newest state.
+
+use crate::{
+    AssetRecord, BACKLOG_ROWS_MAX, Capture, FindingRecord, LinkRecord, Result, SensorRecord, Store,
+    WATCH_CHANGES_MAX, asset, capture, finding, link, sensor,
+};
+use model::{AssetId, Time};
+use sqlx::Row;
+use std::sync::Arc;
+use tokio::sync::broadcast;
+
+/// A row as it is since `revision`.
+#[derive(Clone, Debug)]
+pub struct Change {
+    pub revision: i64,
+    pub row: ChangedRow,
+}
+
+#[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "shared behind an Arc")]
+pub enum ChangedRow {
+    Asset(AssetRecord),
+    AssetMerged {
+        id: AssetId,
+        into: AssetId,
+    },
+    Link(LinkRecord),
+    Finding(FindingRecord),
+    Sensor(SensorRecord),
+    Capture(Capture),
+    /// Not kept: a watcher that was away does not hear of it.
+    Beat {
+        sensor: String,
+        at: Time,
+        packets: u64,
+        bytes: u64,
+        drops: u64,
+        learning: bool,
+    },
+}
+
+/// What a watcher missed.
+#[derive(Debug)]
+pub enum Backlog {
+    /// In the order of their revisions.
+    Changes(Vec<Change>),
+    /// Too much, or from another database: read the lists again.
+    TooOld,
+}
+
+#[derive(Clone)]
+pub(crate) struct Watchers(broadcast::Sender<Arc<Change>>);
+
+impl Watchers {
+    pub(crate) fn new() -> Self {
+        Watchers(broadcast::Sender::new(WATCH_CHANGES_MAX))
+    }
+
+    pub(crate) fn tell(&self, changes: Vec<Change>) {
+        for change in changes {
+            // Nobody listens: fine, the rows are on disk.
+            drop(self.0.send(Arc::new(change)));
+        }
+    }
+}
+
+impl Store {
+    /// Hears every change committed from here on. A receiver that lags goes on with
+    /// [`Store::backlog`].
+    pub fn watch(&self) -> broadcast::Receiver<Arc<Change>> {
+        self.inner.watchers.0.subscribe()
+    }
+
+    /// Revision of the newest commit.
+    pub async fn revision(&self) -> Result<i64> {
+        let row = sqlx::query("SELECT value FROM counters WHERE name = 'revision'")
+            .fetch_one(self.readers())
+            .await?;
+        Ok(row.try_get(0)?)
+    }
+
+    /// Rows changed after `since`.
+    pub async fn backlog(&self, since: i64) -> Result<Backlog> {
+        if since > self.revision().await? || since < 0 {
+            return Ok(Backlog::TooOld);
+        }
+        let limit = i64::try_from(BACKLOG_ROWS_MAX).expect("a small constant");
+        let mut changes = asset::changed_since(self, since, limit).await?;
+        changes.extend(link::changed_since(self, since, limit).await?);
+        changes.extend(finding::changed_since(self, since, limit).await?);
+        changes.extend(sensor::changed_since(self, since).await?);
+        changes.extend(capture::changed_since(self, since, limit).await?);
+        if changes.len() >= BACKLOG_ROWS_MAX {
+            return Ok(Backlog::TooOld);
+        }
+        changes.sort_by_key(|change| change.revision);
+        Ok(Backlog::Changes(changes))
+    }
+}

@@ -1,0 +1,339 @@
+//! The site's rows as sensors and operators change them.
+
+use model::{AssetId, Insight, Time};
+use serde_json::json;
+use store::{
+    AssetPatch, AuditBegin, AuditEnd, Backlog, ChainState, ChangedRow, Error, FindingPatch,
+    FindingStatus, ListRequest, Role, Settings, Store, UserPatch, ZoneSpec,
+};
+use tempfile::TempDir;
+
+async fn site() -> (TempDir, Store) {
+    let dir = tempfile::tempdir().expect("a directory");
+    let store = Store::open(dir.path(), Settings::default()).await.expect("opens");
+    (dir, store)
+}
+
+fn insight(row: serde_json::Value) -> Insight {
+    serde_json::from_value(row).expect("an insight")
+}
+
+fn asset(id: &str, ip: &str, packets: u64) -> Insight {
+    insight(json!({
+        "kind": "asset", "id": id, "macs": [], "ips": [ip], "vlans": [], "names": [],
+        "vendor": "Siemens AG", "model": null, "firmware": null, "serial": null, "class": "plc",
+        "role": "controller", "role_reason": "answers reads", "purdue": 1.0,
+        "purdue_reason": null, "os": null, "protocols": ["s7comm"],
+        "first_seen": "2026-01-01T00:00:00Z", "last_seen": "2026-01-01T00:01:00Z",
+        "packets": packets, "facts": [], "modules": [],
+    }))
+}
+
+fn link(id: &str, client: &str, server: &str, packets: u64) -> Insight {
+    insight(json!({
+        "kind": "link", "id": id, "client": client, "server": server, "protocol": "s7comm",
+        "transport": "tcp", "port": 102, "first_seen": "2026-01-01T00:00:00Z",
+        "last_seen": "2026-01-01T00:01:00Z", "packets": packets, "bytes": packets * 100,
+        "operations": {"read": packets}, "poll_interval_ms": null,
+    }))
+}
+
+fn finding(id: &str, assets: &[&str], count: u64, last_seen: &str) -> Insight {
+    insight(json!({
+        "kind": "finding", "id": id, "detector": "program-download", "engine": "policy",
+        "severity": "high", "title": "program downloaded", "techniques": ["T0843"],
+        "first_seen": "2026-01-01T00:00:30Z", "last_seen": last_seen, "count": count,
+        "assets": assets, "addresses": ["10.0.0.1"], "explanation": "why",
+        "evidence": [{"kind": "count", "first": "2026-01-01T00:00:30Z", "last": last_seen,
+                      "count": count, "says": "downloads"}],
+        "runbook": "Ask who did it",
+    }))
+}
+
+#[tokio::test]
+async fn sensor_restart_adds_to_counts_instead_of_replacing_them() {
+    let (_dir, store) = site().await;
+    let rows = |packets| {
+        vec![
+            asset("ast_a", "10.0.0.1", packets),
+            asset("ast_b", "10.0.0.2", 1),
+            link("lnk_1", "ast_b", "ast_a", packets),
+            finding("fnd_1", &["ast_a"], packets, "2026-01-01T00:01:00Z"),
+        ]
+    };
+    store.take("s", Time(1), rows(10)).await.expect("first run");
+    store.take("s", Time(1), rows(12)).await.expect("first run goes on");
+    store.take("s", Time(2), rows(3)).await.expect("second run");
+    store.take("s", Time(2), rows(4)).await.expect("second run goes on");
+    assert_eq!(store.asset("ast_a").await.expect("there").record.packets, 16);
+    let links = store.links(&ListRequest::first(10)).await.expect("links").items;
+    assert_eq!((links[0].link.packets, links[0].link.operations["read"]), (16, 16));
+    assert_eq!(links[0].server_name, "10.0.0.1");
+    let found = store.finding("fnd_1").await.expect("there");
+    assert_eq!(found.record.count, 16);
+    assert_eq!(found.observed.evidence().len(), 1);
+}
+
+#[tokio::test]
+async fn operators_word_wins_and_the_observation_stays() {
+    let (_dir, store) = site().await;
+    store.take("s", Time(1), vec![asset("ast_a", "10.0.0.1", 1)]).await.expect("taken");
+    let patch = AssetPatch {
+        name: Some(Some("Filler 2".into())),
+        class: Some(Some(model::AssetClass::Hmi)),
+        ..Default::default()
+    };
+    store.patch_asset("ast_a", 1, patch.clone(), "ada").await.expect("patched");
+    let error = store.patch_asset("ast_a", 1, patch, "ada").await.expect_err("stale");
+    assert!(matches!(error, Error::Mismatch { current: 2 }));
+    store.take("s", Time(1), vec![asset("ast_a", "10.0.0.1", 2)]).await.expect("taken");
+    let asset = store.asset("ast_a").await.expect("there");
+    assert_eq!(
+        (asset.record.name.as_str(), asset.record.class),
+        ("Filler 2", model::AssetClass::Hmi)
+    );
+    assert_eq!(asset.observed.class, model::AssetClass::Plc);
+    assert_eq!(asset.declared.changed_by.as_deref(), Some("ada"));
+    let back = AssetPatch { name: Some(None), ..Default::default() };
+    store.patch_asset("ast_a", 2, back, "ada").await.expect("taken back");
+    assert_eq!(store.asset("ast_a").await.expect("there").record.name, "10.0.0.1");
+    let says: Vec<_> =
+        store.asset_events("ast_a").await.expect("events").into_iter().map(|e| e.kind).collect();
+    assert_eq!(says, ["operator", "operator", "first-seen"]);
+}
+
+#[tokio::test]
+async fn zones_take_and_lose_assets_as_ranges_change() {
+    let (_dir, store) = site().await;
+    store.take("s", Time(1), vec![asset("ast_a", "10.1.2.3", 1)]).await.expect("taken");
+    let spec = |cidr: &str| ZoneSpec {
+        name: "Packaging".into(),
+        purdue: Some(model::Purdue::Supervisory),
+        cidrs: vec![cidr.into()],
+        vlans: vec![],
+    };
+    let id = store.create_zone(spec("10.1.0.0/16")).await.expect("made");
+    let of = |store: Store| async move { store.asset("ast_a").await.expect("there").record };
+    let inside = of(store.clone()).await;
+    assert_eq!((inside.zone.as_ref(), inside.purdue), (Some(&id), Some(2.0)));
+    assert_eq!(store.zone(&id).await.expect("there").assets, 1);
+    assert!(matches!(store.create_zone(spec("10.2.0.0/16")).await, Err(Error::Exists { .. })));
+    store.replace_zone(&id, 1, spec("10.9.0.0/16")).await.expect("moved");
+    let outside = of(store.clone()).await;
+    assert_eq!((outside.zone, outside.purdue), (None, Some(1.0)));
+    store.replace_zone(&id, 2, spec("10.1.2.0/24")).await.expect("moved back");
+    assert!(matches!(store.delete_zone(&id, 1).await, Err(Error::Mismatch { current: 3 })));
+    store.delete_zone(&id, 3).await.expect("deleted");
+    assert_eq!(of(store.clone()).await.zone, None);
+    let bad = ZoneSpec { cidrs: vec!["10.0.0.0/40".into()], ..spec("x") };
+    assert!(matches!(store.create_zone(bad).await, Err(Error::Refused { path: "cidrs", .. })));
+}
+
+#[tokio::test]
+async fn findings_count_on_assets_until_closed_or_muted_and_open_again_when_seen_anew() {
+    let (_dir, store) = site().await;
+    let rows = vec![
+        finding("fnd_1", &["ast_a"], 1, "2026-01-01T00:01:00Z"),
+        asset("ast_a", "10.0.0.1", 1),
+    ];
+    store.take("s", Time(1), rows).await.expect("taken");
+    let severity = |store: Store| async move {
+        let asset = store.asset("ast_a").await.expect("there").record;
+        (asset.findings, asset.severity)
+    };
+    assert_eq!(severity(store.clone()).await, (1, Some(model::Severity::High)));
+    store.mute_finding("fnd_1", "planned work", None, "ada").await.expect("muted");
+    assert_eq!(severity(store.clone()).await, (0, None));
+    let muted = store.finding("fnd_1").await.expect("there");
+    assert!(muted.record.muted && muted.mute.is_some_and(|m| m.reason == "planned work"));
+    store.unmute_finding("fnd_1", "ada").await.expect("unmuted");
+    assert_eq!(severity(store.clone()).await.0, 1);
+    let resolve = FindingPatch { status: Some(FindingStatus::Resolved), ..Default::default() };
+    store.patch_finding("fnd_1", 1, resolve, "ada").await.expect("resolved");
+    assert_eq!(severity(store.clone()).await.0, 0);
+    let same = finding("fnd_1", &["ast_a"], 1, "2026-01-01T00:01:00Z");
+    store.take("s", Time(1), vec![same]).await.expect("taken");
+    assert_eq!(store.finding("fnd_1").await.expect("there").record.status, FindingStatus::Resolved);
+    let again = finding("fnd_1", &["ast_a"], 2, "2199-01-01T00:00:00Z");
+    store.take("s", Time(1), vec![again]).await.expect("taken");
+    let found = store.finding("fnd_1").await.expect("there");
+    assert_eq!(found.record.status, FindingStatus::Open);
+    assert!(found.history[0].says.contains("seen again"), "{:?}", found.history);
+    assert_eq!(severity(store.clone()).await.0, 1);
+    let owner = FindingPatch { owner: Some(Some("nobody".into())), ..Default::default() };
+    let error = store.patch_finding("fnd_1", found.record.generation, owner, "ada").await;
+    assert!(matches!(error, Err(Error::Refused { path: "owner", .. })));
+}
+
+#[tokio::test]
+async fn merged_asset_lives_on_in_links_findings_and_the_operators_word() {
+    let (_dir, store) = site().await;
+    let rows = vec![
+        asset("ast_a", "10.0.0.1", 1),
+        asset("ast_b", "10.0.0.2", 1),
+        link("lnk_1", "ast_b", "ast_a", 5),
+        finding("fnd_1", &["ast_a"], 1, "2026-01-01T00:01:00Z"),
+    ];
+    store.take("s", Time(1), rows).await.expect("taken");
+    let patch = AssetPatch { criticality: Some(Some(4)), ..Default::default() };
+    store.patch_asset("ast_a", 1, patch, "ada").await.expect("patched");
+    let since = store.revision().await.expect("a revision");
+    let merged =
+        Insight::AssetMerged { id: AssetId("ast_a".into()), into: AssetId("ast_c".into()) };
+    store.take("s", Time(1), vec![asset("ast_c", "10.0.0.3", 1), merged]).await.expect("taken");
+    assert_eq!(store.assets(&ListRequest::first(10)).await.expect("a page").items.len(), 2);
+    let heir = store.asset("ast_a").await.expect("the old id leads on").record;
+    assert_eq!((heir.id.0.as_str(), heir.criticality, heir.findings), ("ast_c", Some(4), 1));
+    assert_eq!(store.asset_links("ast_c").await.expect("links").0.len(), 1);
+    store.take("s", Time(1), vec![link("lnk_1", "ast_b", "ast_a", 6)]).await.expect("taken");
+    let (links, _) = store.asset_links("ast_c").await.expect("links");
+    assert_eq!(links[0].link.packets, 6);
+    let Backlog::Changes(changes) = store.backlog(since).await.expect("a backlog") else {
+        panic!("not too old")
+    };
+    assert!(
+        changes
+            .iter()
+            .any(|c| matches!(&c.row, ChangedRow::AssetMerged { into, .. } if into.0 == "ast_c"))
+    );
+    assert!(changes.windows(2).all(|pair| pair[0].revision < pair[1].revision));
+}
+
+#[tokio::test]
+async fn watchers_hear_of_each_commit_and_catch_up_from_disk() {
+    let (_dir, store) = site().await;
+    let mut watch = store.watch();
+    store.take("s", Time(1), vec![asset("ast_a", "10.0.0.1", 1)]).await.expect("taken");
+    let change = watch.recv().await.expect("a change");
+    assert!(matches!(&change.row, ChangedRow::Asset(a) if a.id.0 == "ast_a"));
+    let Backlog::Changes(changes) = store.backlog(0).await.expect("a backlog") else {
+        panic!("not too old")
+    };
+    assert_eq!(changes.len(), 1);
+    assert!(matches!(store.backlog(1_000_000).await.expect("answers"), Backlog::TooOld));
+    let bad = store.patch_asset("ast_a", 7, AssetPatch::default(), "ada").await;
+    assert!(bad.is_err());
+    store.take("s", Time(1), vec![asset("ast_b", "10.0.0.2", 1)]).await.expect("taken");
+    let next = watch.recv().await.expect("a change");
+    assert!(
+        matches!(&next.row, ChangedRow::Asset(a) if a.id.0 == "ast_b"),
+        "a refused call is silent"
+    );
+}
+
+#[tokio::test]
+async fn pages_hold_every_row_once_in_every_order() {
+    let (_dir, store) = site().await;
+    let rows = (0..57).map(|n| asset(&format!("ast_{n:02}"), &format!("10.0.{}.1", n % 7), n % 5));
+    store.take("s", Time(1), rows.collect()).await.expect("taken");
+    for sort in ["name", "-packets", "purdue", "-zone", "-last_seen"] {
+        let mut seen = Vec::new();
+        let mut request = ListRequest { sort: Some(sort.into()), ..ListRequest::first(10) };
+        loop {
+            let page = store.assets(&request).await.expect("a page");
+            seen.extend(page.items.into_iter().map(|a| a.id.0));
+            match page.next_cursor {
+                Some(cursor) => request.cursor = Some(cursor),
+                None => break,
+            }
+        }
+        assert_eq!(seen.len(), 57, "{sort}");
+        seen.sort();
+        seen.dedup();
+        assert_eq!(seen.len(), 57, "{sort}");
+    }
+    let foreign = ListRequest { cursor: Some("7b7d".into()), ..ListRequest::first(10) };
+    assert!(matches!(store.assets(&foreign).await, Err(Error::Refused { path: "cursor", .. })));
+}
+
+#[tokio::test]
+async fn audit_chain_shows_a_row_that_was_altered_or_taken_out() {
+    let (dir, store) = site().await;
+    let begin = |action: &str| AuditBegin {
+        actor: "ada".into(),
+        method: "session".into(),
+        session: None,
+        ip: None,
+        trace_id: "t".into(),
+        action: action.into(),
+        resource: "/zones".into(),
+    };
+    for n in 0..5 {
+        let record = store.audit_begin(begin(&format!("POST {n}"))).await.expect("begun");
+        if n != 3 {
+            let end = AuditEnd { result: "done".into(), ..Default::default() };
+            store.audit_end(record, "ada", end).await.expect("ended");
+        }
+    }
+    let (records, next) = store.audit(Some("ada"), None, 3).await.expect("records");
+    assert_eq!(records.len(), 3);
+    assert!(records[1].end.is_none() && records[0].end.is_some());
+    let (older, end) = store.audit(None, next, 3).await.expect("records");
+    assert_eq!((older.len(), end), (2, None));
+    let (state, good) = store.audit_chain(None).await.expect("walks");
+    assert_eq!(state, ChainState::Intact);
+    assert_eq!(store.audit_chain(good).await.expect("walks").0, ChainState::Intact);
+    let url = format!("sqlite://{}", dir.path().join("spandrel.db").display());
+    let mut db =
+        <sqlx::SqliteConnection as sqlx::Connection>::connect(&url).await.expect("connects");
+    sqlx::query("UPDATE audit SET actor = 'eve' WHERE seq = 4")
+        .execute(&mut db)
+        .await
+        .expect("altered");
+    assert_eq!(store.audit_chain(None).await.expect("walks").0, ChainState::BrokenAt(4));
+    sqlx::query("DELETE FROM audit WHERE seq IN (4, 5)").execute(&mut db).await.expect("taken out");
+    assert_eq!(store.audit_chain(None).await.expect("walks").0, ChainState::BrokenAt(4));
+}
+
+#[tokio::test]
+async fn last_admin_cannot_be_taken_away_and_links_work_once() {
+    let (_dir, store) = site().await;
+    store.create_user("admin", Role::Admin, None).await.expect("made");
+    assert!(matches!(
+        store.create_user("admin", Role::Viewer, None).await,
+        Err(Error::Exists { .. })
+    ));
+    for patch in [
+        UserPatch { role: Some(Role::Viewer), ..Default::default() },
+        UserPatch { disabled: Some(true), ..Default::default() },
+    ] {
+        assert!(store.patch_user("admin", 1, patch).await.is_err());
+    }
+    assert!(store.delete_user("admin").await.is_err());
+    assert_eq!(store.user("admin").await.expect("still there").generation, 1);
+    let later = Time::from_secs(4_000_000_000);
+    store.create_once("admin", "hash".into(), later).await.expect("made");
+    let once = store.redeem_once("hash".into(), "phc".into()).await.expect("answers");
+    assert_eq!(once.expect("redeemed").user, "admin");
+    assert!(store.redeem_once("hash".into(), "phc".into()).await.expect("answers").is_none());
+    store.create_once("admin", "old".into(), Time(0)).await.expect("made");
+    assert!(store.redeem_once("old".into(), "phc".into()).await.expect("answers").is_none());
+    store.create_session("admin", "s1".into(), "c".into(), None).await.expect("made");
+    let patch = UserPatch { password: Some("new".into()), ..Default::default() };
+    let generation = store.user("admin").await.expect("there").generation;
+    store.patch_user("admin", generation, patch).await.expect("changed");
+    assert!(store.session("s1").await.expect("answers").is_none(), "a new password ends sessions");
+}
+
+#[tokio::test]
+async fn beats_become_rates_and_a_series_and_old_ones_are_swept() {
+    let (_dir, store) = site().await;
+    let hello = json!({"kind": "hello", "version": 1, "sensor": "s", "interface": "eth0",
+        "started_at": "2026-01-01T00:00:00Z"});
+    let beat = |at: Time, drops: u64| {
+        insight(json!({"kind": "beat", "at": at, "packets": 10,
+        "bytes": 1000, "learning": true, "health": {"unparsed": {}, "segments_lost": 0,
+        "bytes_lost": 0, "kernel_drops": drops, "limits": {}, "unidentified": {},
+        "damaged": null, "at": null}}))
+    };
+    let old = Time::from_secs(1_700_000_000);
+    let rows = vec![insight(hello), beat(old, 3), beat(old.plus_secs(2), 5)];
+    store.take("s", Time(1), rows).await.expect("taken");
+    let sensor = store.sensor("s").await.expect("there");
+    assert_eq!((sensor.packets_per_s, sensor.packets, sensor.drops), (5.0, 20, Some(5)));
+    assert!(sensor.learning);
+    let swept = store.sweep(60).await.expect("sweeps");
+    assert!(swept.beats >= 3, "{swept:?}");
+    assert!(store.take("other", Time(1), vec![beat(old, 0)]).await.is_ok(), "logged, not fatal");
+    assert!(store.sensor("other").await.is_err());
+}
