@@ -20,7 +20,6 @@ pub struct Change {
 }
 
 #[derive(Clone, Debug)]
-#[expect(clippy::large_enum_variant, reason = "shared behind an Arc")]
 pub enum ChangedRow {
     Asset(AssetRecord),
     AssetMerged {
