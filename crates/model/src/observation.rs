@@ -133,6 +133,8 @@ pub struct Authentication {
 /// Conversation counters since the last report, with the estimated polling period.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 pub struct Exchange {
+    /// `tcp`, `udp`, `icmp`, `ip` or `ethernet`.
+    pub transport: &'static str,
     pub first: Time,
     pub last: Time,
     /// Sender to receiver, where the sender of this observation is the client.

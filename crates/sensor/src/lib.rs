@@ -5,6 +5,7 @@
 
 mod event;
 mod flow;
+mod fold;
 mod fragments;
 mod identify;
 pub mod limits;
@@ -15,4 +16,5 @@ mod tally;
 mod worker;
 
 pub use event::{Event, Repeats, Sent, Stamped};
+pub use fold::Fold;
 pub use worker::{Messages, Packet, Worker, WorkerSettings};

@@ -428,6 +428,7 @@ fn report(flow: &mut Flow, frame: u64, events: &mut Vec<Stamped>) {
     let [up, down] = &mut flow.halves;
     if up.packets + down.packets > 0 {
         let exchange = Exchange {
+            transport: flow.kind.transport(),
             first: flow.first,
             last: flow.last,
             packets_up: std::mem::take(&mut up.packets),

@@ -4,7 +4,7 @@
 
 use anyhow::{Context as _, Result};
 use model::{CaptureReport, Time};
-use sensor::{Packet, Worker, WorkerSettings};
+use sensor::{Fold, Packet, Worker, WorkerSettings};
 use std::{fs::File, io::Read, path::Path};
 use wire::file::CaptureReader;
 
@@ -18,6 +18,7 @@ pub fn analyse(path: &Path) -> Result<CaptureReport> {
     };
     let mut reader = CaptureReader::open(source).with_context(|| format!("cannot read {shown}"))?;
     let mut worker = Worker::new(WorkerSettings::default());
+    let mut fold = Fold::new();
     let (mut packets, mut bytes) = (0u64, 0u64);
     let (mut first, mut last) = (None::<Time>, None::<Time>);
     let mut damaged = None;
@@ -36,7 +37,9 @@ pub fn analyse(path: &Path) -> Result<CaptureReport> {
                     link: raw.link,
                     data: raw.data,
                 });
-                worker.take_events();
+                if packets % 1_024 == 0 {
+                    fold.apply(worker.take_events());
+                }
             }
             Ok(None) => break,
             Err(error) => {
@@ -46,6 +49,7 @@ pub fn analyse(path: &Path) -> Result<CaptureReport> {
         }
     }
     worker.finish(packets, last.unwrap_or_default());
+    fold.apply(worker.take_events());
     worker.count_unidentified();
     let mut health = worker.health();
     health.damaged = damaged;
@@ -57,8 +61,8 @@ pub fn analyse(path: &Path) -> Result<CaptureReport> {
         first_ts: first,
         last_ts: last,
         messages: worker.take_tally().into_rows(),
-        assets: Vec::new(),
-        links: Vec::new(),
+        assets: fold.inventory.assets(),
+        links: fold.inventory.links(),
         findings: Vec::new(),
         values: None,
         health,

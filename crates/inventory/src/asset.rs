@@ -1,0 +1,324 @@
+//! Rows of assets and links, made of address records when somebody asks.
+//!
+//! Invariant: the same records give the same rows in the same order.
+
+use crate::{
+    AssetKey, Changes, Inventory,
+    classify::{Evidence, classify, is_industrial},
+    links::LinkRecord,
+    record::{Behaviour, Known, Record},
+    vendor,
+};
+use model::{Address, Asset, AssetId, Fact, Link, LinkId, Mac};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    hash::BuildHasher,
+    net::IpAddr,
+};
+
+/// Paths that name an asset, best first.
+const NAMES: &[&str] = &["station_name", "name", "hostname", "plc_name", "system_name"];
+
+impl Inventory {
+    /// Every asset that sent a packet or was named by one that did, sorted by id.
+    pub fn assets(&self) -> Vec<Asset> {
+        let groups = self.groups();
+        let mut assets: Vec<_> =
+            groups.iter().map(|(root, members)| self.asset_of_group(*root, members)).collect();
+        assets.sort_by(|a, b| a.id.cmp(&b.id));
+        assets
+    }
+
+    /// Every link, sorted by client, server, protocol, port.
+    pub fn links(&self) -> Vec<Link> {
+        let mut joined: BTreeMap<(u32, u32, &str, &str, u16), LinkRecord> = BTreeMap::new();
+        for ((client, server, port), row) in &self.links.rows {
+            let key = (self.root(*client), self.root(*server), row.protocol, row.transport, *port);
+            match joined.get_mut(&key) {
+                Some(known) => join(known, row),
+                None => {
+                    joined.insert(key, row.clone());
+                }
+            }
+        }
+        let mut links: Vec<_> = joined
+            .into_iter()
+            .map(|((client, server, _, _, port), row)| self.link((client, server, port), &row))
+            .collect();
+        links.sort_by(|a, b| {
+            let key = |l: &Link| (l.client.clone(), l.server.clone(), l.protocol.clone(), l.port);
+            key(a).cmp(&key(b))
+        });
+        links
+    }
+
+    /// Rows that changed since the last call.
+    pub fn drain_changes(&mut self) -> Changes {
+        let roots: BTreeSet<u32> =
+            std::mem::take(&mut self.changed).into_iter().map(|r| self.root(r)).collect();
+        let keys = std::mem::take(&mut self.changed_links);
+        let merged = std::mem::take(&mut self.merged);
+        let mut members: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
+        for root in &roots {
+            let mut group = vec![*root];
+            let own = |ip: &&u32| self.records[**ip as usize].owner == Some(*root);
+            group.extend(self.records[*root as usize].partners.iter().filter(own));
+            members.insert(*root, group);
+        }
+        let shown = |root: &u32| {
+            let group = members.get(root)?;
+            group.iter().any(|r| self.records[*r as usize].sent).then_some(group)
+        };
+        let assets = roots
+            .iter()
+            .filter_map(|root| shown(root).map(|group| self.asset_of_group(*root, group)))
+            .collect();
+        let links = keys
+            .iter()
+            .filter_map(|key| self.links.rows.get(key).map(|row| (key, row)))
+            .filter(|(_, row)| !row.transport.is_empty())
+            .map(|((a, b, port), row)| self.link((self.root(*a), self.root(*b), *port), row))
+            .collect();
+        let merged = merged
+            .into_iter()
+            .map(|(from, into)| (self.id_of(from), self.id_of(self.root(into))))
+            .filter(|(from, into)| from != into)
+            .collect();
+        Changes { assets, links, merged }
+    }
+
+    pub fn id(&self, key: AssetKey) -> AssetId {
+        self.id_of(key.0)
+    }
+
+    /// The asset's row; for findings and titles.
+    pub fn asset(&self, key: AssetKey) -> Asset {
+        let own = |ip: &&u32| self.records[**ip as usize].owner == Some(key.0);
+        let mut group = vec![key.0];
+        group.extend(self.records[key.0 as usize].partners.iter().filter(own));
+        self.asset_of_group(key.0, &group)
+    }
+
+    /// Addresses of an asset.
+    pub fn addresses(&self, key: AssetKey) -> Vec<Address> {
+        let own = |ip: &&u32| self.records[**ip as usize].owner == Some(key.0);
+        let record = &self.records[key.0 as usize];
+        let mut addresses = vec![record.address];
+        let ips = record.partners.iter().filter(own);
+        addresses.extend(ips.map(|ip| self.records[*ip as usize].address));
+        addresses.sort();
+        addresses
+    }
+
+    fn id_of(&self, root: u32) -> AssetId {
+        let text = self.records[root as usize].address.to_string();
+        AssetId(format!("ast_{:016x}", hash(&text)))
+    }
+
+    fn groups(&self) -> BTreeMap<u32, Vec<u32>> {
+        let mut groups: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
+        for record in 0..self.records.len() as u32 {
+            groups.entry(self.root(record)).or_default().push(record);
+        }
+        groups.retain(|_, members| members.iter().any(|r| self.records[*r as usize].sent));
+        groups
+    }
+
+    fn asset_of_group(&self, root: u32, members: &[u32]) -> Asset {
+        let records: Vec<&Record> = members.iter().map(|r| &self.records[*r as usize]).collect();
+        let known: Vec<Known> = records.iter().flat_map(|r| r.facts.iter().cloned()).collect();
+        let mut behaviour = Behaviour::default();
+        records.iter().for_each(|r| behaviour.merge(&r.behaviour));
+        let macs: BTreeSet<Mac> = records.iter().filter_map(|r| mac_of(r)).collect();
+        let ips: BTreeSet<IpAddr> = records.iter().filter_map(|r| ip_of(r)).collect();
+        let oui = macs.iter().find_map(|m| vendor::vendor_of(*m));
+        let decided = classify(&Evidence {
+            facts: &known,
+            behaviour: &behaviour,
+            vendor: oui,
+            virtual_machine: macs.iter().any(|m| vendor::is_virtual(*m)),
+            external: !ips.is_empty() && ips.iter().all(|ip| is_external(*ip)),
+            industrial_peers: self.has_industrial_peers(members, &behaviour),
+        });
+        let best = |paths: &[&str]| best_fact(&known, paths);
+        let vlans: BTreeSet<u16> = records.iter().flat_map(|r| r.vlans.iter().copied()).collect();
+        let first_seen = records.iter().map(|r| r.first).min().unwrap_or_default();
+        let last_seen = records.iter().map(|r| r.last).max().unwrap_or_default();
+        Asset {
+            id: self.id_of(root),
+            macs: macs.into_iter().collect(),
+            ips: ips.into_iter().collect(),
+            vlans: vlans.into_iter().collect(),
+            names: names(&known),
+            vendor: best(&["vendor"]).or(oui.map(str::to_owned)),
+            model: best(&["model", "order_number", "platform"]),
+            firmware: best(&["firmware"]),
+            serial: best(&["serial"]),
+            class: decided.class,
+            role: decided.role,
+            role_reason: Some(decided.reason).filter(|r| !r.is_empty()),
+            purdue: decided.purdue,
+            purdue_reason: Some(decided.purdue_reason).filter(|r| !r.is_empty()),
+            os: best(&["os"]),
+            protocols: protocols(&behaviour),
+            first_seen,
+            last_seen,
+            packets: records.iter().map(|r| r.packets).sum(),
+            facts: facts(&known, oui, first_seen),
+            modules: records.iter().flat_map(|r| r.modules.values().cloned()).collect(),
+        }
+    }
+
+    fn has_industrial_peers(&self, members: &[u32], behaviour: &Behaviour) -> bool {
+        let speaks = |b: &Behaviour| {
+            b.served.keys().chain(b.told.keys()).any(|p| is_industrial(p))
+                || b.asked.keys().any(|(p, _)| is_industrial(p))
+        };
+        if speaks(behaviour) {
+            return true;
+        }
+        members.iter().any(|member| {
+            let peers = &self.records[*member as usize].behaviour.controllers;
+            peers.iter().any(|peer| speaks(&self.records[*peer as usize].behaviour))
+        })
+    }
+
+    fn link(&self, (client, server, port): (u32, u32, u16), row: &LinkRecord) -> Link {
+        let (client, server) = (self.id_of(client), self.id_of(server));
+        let key = format!("{client} {server} {} {} {port}", row.protocol, row.transport);
+        Link {
+            id: LinkId(format!("lnk_{:016x}", hash(&key))),
+            client,
+            server,
+            protocol: row.protocol.to_owned(),
+            transport: row.transport.to_owned(),
+            port: Some(port).filter(|p| *p != 0),
+            first_seen: row.first,
+            last_seen: row.last,
+            packets: row.packets,
+            bytes: row.bytes,
+            operations: row.operations.iter().map(|(c, n)| (c.word().to_owned(), *n)).collect(),
+            poll_interval_ms: row.poll_interval_ms,
+        }
+    }
+}
+
+fn join(known: &mut LinkRecord, row: &LinkRecord) {
+    known.first = known.first.min(row.first);
+    known.last = known.last.max(row.last);
+    known.packets += row.packets;
+    known.bytes += row.bytes;
+    for (class, count) in &row.operations {
+        *known.operations.entry(*class).or_default() += count;
+    }
+    known.poll_interval_ms = known.poll_interval_ms.or(row.poll_interval_ms);
+}
+
+fn hash(text: &str) -> u64 {
+    foldhash::quality::FixedState::with_seed(0x7370_616e_6472_656c).hash_one(text)
+}
+
+fn mac_of(record: &Record) -> Option<Mac> {
+    match record.address {
+        Address::Mac(mac) => Some(mac),
+        Address::Ip(_) => None,
+    }
+}
+
+fn ip_of(record: &Record) -> Option<IpAddr> {
+    match record.address {
+        Address::Ip(ip) => Some(ip),
+        Address::Mac(_) => None,
+    }
+}
+
+/// An address of the public Internet (RFC 6890): none of the special ones.
+pub fn is_external(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(v4) => {
+            let [a, b, ..] = v4.octets();
+            let shared = a == 100 && (64..128).contains(&b);
+            let benchmark = a == 198 && (18..20).contains(&b);
+            !(v4.is_private()
+                || v4.is_loopback()
+                || v4.is_link_local()
+                || v4.is_documentation()
+                || v4.is_multicast()
+                || v4.is_broadcast()
+                || v4.is_unspecified()
+                || shared
+                || benchmark
+                || a >= 240)
+        }
+        IpAddr::V6(v6) => {
+            let [first, second, ..] = v6.segments();
+            (0x2000..0x4000).contains(&first) && !(first == 0x2001 && second == 0x0db8)
+        }
+    }
+}
+
+fn best_fact(known: &[Known], paths: &[&str]) -> Option<String> {
+    for path in paths {
+        let named = known.iter().filter(|k| k.path == *path);
+        // The strongest word; of equal ones the earliest, so that rows do not flicker.
+        let best = named.max_by_key(|k| (k.confidence, std::cmp::Reverse(k.first)));
+        if let Some(best) = best {
+            return Some(best.value.to_string());
+        }
+    }
+    None
+}
+
+fn names(known: &[Known]) -> Vec<String> {
+    let mut ranked: Vec<_> = known
+        .iter()
+        .filter_map(|k| {
+            let rank = NAMES.iter().position(|n| *n == k.path)?;
+            Some((std::cmp::Reverse(k.confidence), rank, &k.value))
+        })
+        .collect();
+    ranked.sort();
+    let mut names: Vec<String> = Vec::new();
+    for (_, _, name) in ranked {
+        if !names.iter().any(|n| n.eq_ignore_ascii_case(name)) {
+            names.push(name.to_string());
+        }
+    }
+    names
+}
+
+fn protocols(behaviour: &Behaviour) -> Vec<String> {
+    let names: BTreeSet<&str> = behaviour
+        .served
+        .keys()
+        .chain(behaviour.told.keys())
+        .copied()
+        .chain(behaviour.asked.keys().map(|(p, _)| *p))
+        .collect();
+    names.into_iter().map(str::to_owned).collect()
+}
+
+fn facts(known: &[Known], oui: Option<&str>, first: model::Time) -> Vec<Fact> {
+    let mut facts: Vec<Fact> = known
+        .iter()
+        .map(|k| Fact {
+            path: k.path.to_owned(),
+            value: k.value.to_string(),
+            source: format!("{} {}", k.protocol, k.message),
+            confidence: k.confidence,
+            observed_at: k.first,
+        })
+        .collect();
+    if let Some(vendor) = oui {
+        facts.push(Fact {
+            path: "vendor".to_owned(),
+            value: vendor.to_owned(),
+            source: "IEEE registry of MAC addresses".to_owned(),
+            confidence: 60,
+            observed_at: first,
+        });
+    }
+    facts.sort();
+    facts.dedup();
+    facts
+}

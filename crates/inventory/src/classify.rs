@@ -1,0 +1,335 @@
+//! What a thing is and where it stands, from what it says and does, with the reason in words.
+//!
+//! Rules from the strongest word to the weakest: what the device says of itself, what it serves,
+//! whom it asks for what. Invariant: every answer names what it rests on.
+
+use crate::record::{Behaviour, Known};
+use model::{AssetClass, OperationClass, Purdue, Role};
+
+/// Everything a decision may rest on.
+pub(crate) struct Evidence<'a> {
+    pub(crate) facts: &'a [Known],
+    pub(crate) behaviour: &'a Behaviour,
+    /// Vendor by MAC address.
+    pub(crate) vendor: Option<&'a str>,
+    pub(crate) virtual_machine: bool,
+    /// All its IP addresses are of the Internet.
+    pub(crate) external: bool,
+    /// It talks with something that speaks industrial protocols.
+    pub(crate) industrial_peers: bool,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct Classification {
+    pub(crate) class: AssetClass,
+    pub(crate) role: Role,
+    pub(crate) reason: String,
+    pub(crate) purdue: Option<Purdue>,
+    pub(crate) purdue_reason: String,
+}
+
+/// Protocols whose servers sit on the process.
+pub fn is_industrial(protocol: &str) -> bool {
+    const INDUSTRIAL: &[&str] = &[
+        "modbus",
+        "umas",
+        "s7comm",
+        "s7comm-plus",
+        "enip",
+        "cip",
+        "cipio",
+        "pccc",
+        "dnp3",
+        "iec104",
+        "mms",
+        "goose",
+        "sv",
+        "bacnet",
+        "opcua",
+        "fins",
+        "melsec",
+        "ads",
+        "pn_dcp",
+        "pn_rt",
+        "pn_io",
+        "ethercat",
+        "powerlink",
+        "hart_ip",
+        "synphasor",
+        "knxip",
+        "srtp",
+        "egd",
+    ];
+    INDUSTRIAL.contains(&protocol)
+}
+
+pub(crate) fn classify(evidence: &Evidence<'_>) -> Classification {
+    let (class, reason) = said(evidence)
+        .or_else(|| served(evidence))
+        .or_else(|| asked(evidence))
+        .or_else(|| office(evidence))
+        .unwrap_or((AssetClass::Unknown, "nothing it says or does tells".to_owned()));
+    let (purdue, purdue_reason) = level(class, evidence);
+    Classification { class, role: role(class, evidence), reason, purdue, purdue_reason }
+}
+
+fn fact<'a>(evidence: &'a Evidence<'_>, path: &str) -> Option<&'a str> {
+    let named = evidence.facts.iter().filter(|k| k.path == path);
+    named.max_by_key(|k| k.confidence).map(|k| &*k.value)
+}
+
+fn fact_contains(evidence: &Evidence<'_>, paths: &[&str], words: &[&str]) -> Option<String> {
+    let among = evidence.facts.iter().filter(|k| paths.contains(&k.path));
+    for known in among {
+        let value = known.value.to_lowercase();
+        if let Some(word) = words.iter().find(|w| value.contains(**w)) {
+            return Some(format!("{} says \"{}\" ({word})", known.path, known.value));
+        }
+    }
+    None
+}
+
+/// What the device says it is.
+fn said(evidence: &Evidence<'_>) -> Option<(AssetClass, String)> {
+    use AssetClass as Class;
+    if let Some(kind) = fact(evidence, "device_type").and_then(cip_class) {
+        return Some((kind, "CIP identity gives its device type".to_owned()));
+    }
+    if let Some(role) = fact(evidence, "pn_role") {
+        let class = if role.contains("controller") { Class::Plc } else { Class::IoAdapter };
+        return Some((class, format!("PROFINET DCP gives the role {role}")));
+    }
+    let paths = &["model", "description", "platform", "product", "device_type", "cpu_type"];
+    let words: &[(Class, &[&str])] = &[
+        (
+            Class::Plc,
+            &[
+                "cpu ",
+                "controllogix",
+                "compactlogix",
+                "micrologix",
+                "s7-",
+                "simatic s7",
+                "modicon",
+                "plc",
+                "m340",
+                "m580",
+                "logix",
+                "cp 343",
+                "cp 443",
+            ],
+        ),
+        (Class::Drive, &["powerflex", "sinamics", "altivar", "drive", "inverter"]),
+        (Class::Hmi, &["panelview", "hmi", "tp1200", "comfort panel", "ktp"]),
+        (Class::Robot, &["robot"]),
+        (Class::Meter, &["meter", "pm5", "sentron pac", "power quality"]),
+        (Class::Rtu, &["rtu"]),
+        (Class::IoAdapter, &["et200", "et 200", "im 15", "im15", "i/o", "adapter"]),
+        (Class::Switch, &["scalance x", "catalyst", "stratix", "switch", "hirschmann", "ws-c"]),
+        (Class::Firewall, &["firewall", "scalance s", "fortigate", "pan-os"]),
+        (Class::Printer, &["printer", "laserjet", "officejet", "zebra"]),
+        (Class::Camera, &["camera", "ipcam", "axis "]),
+        (Class::Phone, &["ip phone"]),
+        (Class::AccessPoint, &["access point", "air-ap", "scalance w"]),
+    ];
+    let mechanisms = evidence.behaviour.asked.keys().any(|(p, _)| is_industrial(p));
+    for (class, words) in words {
+        // A panel that polls controllers says who it is by what it does; a controller's name in
+        // an answer it received is no fact of its own, so only its own facts are looked at.
+        if mechanisms && *class == Class::Plc && evidence.behaviour.served.is_empty() {
+            continue;
+        }
+        if let Some(reason) = fact_contains(evidence, paths, words) {
+            return Some((*class, reason));
+        }
+    }
+    let capabilities = fact(evidence, "capabilities").unwrap_or_default().to_lowercase();
+    let class = match capabilities.as_str() {
+        c if c.contains("telephone") => Class::Phone,
+        c if c.contains("wlan") => Class::AccessPoint,
+        c if c.contains("router") => Class::Router,
+        c if c.contains("bridge") || c.contains("switch") => Class::Switch,
+        _ => return None,
+    };
+    Some((class, format!("announces the capabilities {capabilities}")))
+}
+
+/// CIP device profiles (CIP Vol 1, chapter 6; ODVA's list).
+fn cip_class(number: &str) -> Option<AssetClass> {
+    use AssetClass as Class;
+    Some(match number.parse::<u16>().ok()? {
+        0x0e => Class::Plc,
+        0x02 | 0x03 | 0x13 | 0x16 | 0x25 => Class::Drive,
+        0x07 | 0x0c | 0x22 | 0x10 => Class::IoAdapter,
+        0x18 => Class::Hmi,
+        0x2c => Class::Switch,
+        0x1e..=0x20 => Class::Sensor,
+        _ => return None,
+    })
+}
+
+/// What it answers to.
+fn served(evidence: &Evidence<'_>) -> Option<(AssetClass, String)> {
+    use AssetClass as Class;
+    let served = &evidence.behaviour.served;
+    let told = &evidence.behaviour.told;
+    let speaks = |protocol: &str| served.contains_key(protocol) || told.contains_key(protocol);
+    let server = |names: &[&'static str], class| {
+        let name = names.iter().find(|n| served.contains_key(**n))?;
+        Some((class, format!("answers {} requests in {name}", served[name])))
+    };
+    if evidence.external {
+        return None;
+    }
+    if ["mms", "goose", "sv"].iter().any(|p| speaks(p)) {
+        return Some((Class::Ied, "speaks IEC 61850 as a device".to_owned()));
+    }
+    server(&["s7comm", "s7comm-plus", "cip", "pccc", "umas", "fins", "melsec", "srtp"], Class::Plc)
+        .or_else(|| server(&["dnp3", "iec104"], Class::Rtu))
+        .or_else(|| server(&["bacnet", "knxip"], Class::BuildingController))
+        .or_else(|| server(&["modbus", "enip"], Class::Plc))
+        .or_else(|| server(&["ads"], Class::Plc))
+}
+
+/// Whom it asks for what, over industrial protocols.
+fn asked(evidence: &Evidence<'_>) -> Option<(AssetClass, String)> {
+    use {AssetClass as Class, OperationClass as Op};
+    let asked = &evidence.behaviour.asked;
+    let total = |classes: &[Op]| -> u64 {
+        let of = asked.iter().filter(|((p, c), _)| is_industrial(p) && classes.contains(c));
+        of.map(|(_, n)| n).sum()
+    };
+    let engineering = total(&[
+        Op::ProgramDownload,
+        Op::ProgramUpload,
+        Op::Start,
+        Op::Stop,
+        Op::FirmwareUpdate,
+        Op::Reset,
+    ]);
+    let (writes, reads) = (total(&[Op::Write]), total(&[Op::Read]));
+    let browses = total(&[Op::Browse, Op::Diagnose, Op::Configure, Op::File]);
+    let controllers = evidence.behaviour.controllers.len();
+    if engineering > 0 {
+        let what = format!("programs or switches controllers ({engineering} requests)");
+        return Some((Class::EngineeringStation, what));
+    }
+    if writes > 0 && controllers >= 5 {
+        return Some((Class::Scada, format!("reads from and writes to {controllers} controllers")));
+    }
+    if writes > 0 {
+        return Some((Class::Hmi, format!("{reads} reads and {writes} writes to controllers")));
+    }
+    if reads > 0 && controllers >= 3 {
+        let what = format!("reads from {controllers} controllers and never writes");
+        return Some((Class::Historian, what));
+    }
+    if reads > 0 {
+        return Some((Class::Hmi, format!("{reads} reads from controllers")));
+    }
+    (browses > 0)
+        .then(|| (Class::EngineeringStation, format!("{browses} diagnoses of controllers")))
+}
+
+/// Things beside the process.
+fn office(evidence: &Evidence<'_>) -> Option<(AssetClass, String)> {
+    use AssetClass as Class;
+    if evidence.external {
+        return Some((Class::External, "its address is of the Internet".to_owned()));
+    }
+    let served = &evidence.behaviour.served;
+    let printing = evidence.facts.iter().any(|k| {
+        k.path == "service"
+            && ["_ipp", "_pdl-datastream", "_printer"].iter().any(|s| k.value.starts_with(s))
+    });
+    if printing {
+        return Some((Class::Printer, "offers printing (mDNS)".to_owned()));
+    }
+    let server_os = fact(evidence, "os").is_some_and(|os| os.contains("Server"));
+    let known = ["dns", "dhcp", "smb", "ldap", "kerberos", "ftp", "ntp", "tls", "http", "ssh"];
+    if let Some(name) = known.iter().find(|n| served.get(**n).is_some_and(|c| *c > 0)) {
+        let many = served.values().sum::<u64>() > 3 || server_os;
+        if many {
+            return Some((Class::Server, format!("answers {name} requests")));
+        }
+    }
+    if server_os {
+        return Some((Class::Server, "says it runs a server system".to_owned()));
+    }
+    let vendor = evidence.vendor.unwrap_or_default().to_lowercase();
+    let makers: &[(Class, &[&str])] = &[
+        (Class::Camera, &["axis communications", "hikvision", "dahua", "mobotix"]),
+        (Class::Switch, &["hirschmann", "moxa", "ruggedcom", "cisco", "westermo"]),
+        (Class::Printer, &["zebra", "brother", "canon", "lexmark"]),
+        (Class::Plc, &["rockwell", "telemecanique", "allen-bradley"]),
+    ];
+    let speaks_little = evidence.behaviour.asked.is_empty() && served.is_empty();
+    for (class, names) in makers.iter().filter(|_| speaks_little) {
+        if names.iter().any(|n| vendor.contains(n)) {
+            return Some((*class, format!("made by {}", evidence.vendor.unwrap_or_default())));
+        }
+    }
+    if evidence.behaviour.asked.keys().next().is_some() {
+        let what = "asks for services and offers none".to_owned();
+        return Some((Class::Workstation, what));
+    }
+    evidence.virtual_machine.then(|| (Class::VirtualMachine, "virtual network card".to_owned()))
+}
+
+fn role(class: AssetClass, evidence: &Evidence<'_>) -> Role {
+    use AssetClass as Class;
+    match class {
+        Class::Plc | Class::Rtu | Class::Ied | Class::BuildingController => Role::Controller,
+        Class::IoAdapter | Class::Drive | Class::Robot | Class::Meter | Class::Sensor => {
+            Role::FieldDevice
+        }
+        Class::Hmi | Class::Scada => Role::Operator,
+        Class::EngineeringStation => Role::Engineering,
+        Class::Historian => Role::Historian,
+        Class::Switch | Class::Router | Class::Firewall | Class::AccessPoint | Class::Gateway => {
+            Role::Infrastructure
+        }
+        Class::Server | Class::Printer | Class::Camera | Class::Clock => Role::Server,
+        Class::External => Role::External,
+        _ if !evidence.behaviour.served.is_empty() => Role::Server,
+        _ if !evidence.behaviour.asked.is_empty() => Role::Client,
+        _ => Role::Unknown,
+    }
+}
+
+fn level(class: AssetClass, evidence: &Evidence<'_>) -> (Option<Purdue>, String) {
+    use AssetClass as Class;
+    let said = |purdue, why: &str| (Some(purdue), why.to_owned());
+    match class {
+        Class::IoAdapter | Class::Drive | Class::Robot | Class::Sensor => {
+            said(Purdue::Process, "field devices stand on the process")
+        }
+        Class::Meter => said(Purdue::Process, "meters stand on the process"),
+        Class::Plc | Class::Rtu | Class::Ied | Class::BuildingController => {
+            said(Purdue::Control, "controllers are level 1")
+        }
+        Class::Hmi | Class::Scada | Class::EngineeringStation => {
+            said(Purdue::Supervisory, "supervises or programs controllers")
+        }
+        Class::Historian => said(Purdue::Operations, "collects from controllers for the site"),
+        Class::External => said(Purdue::Enterprise, "outside the site"),
+        Class::Switch | Class::Router | Class::Firewall | Class::Gateway | Class::AccessPoint => {
+            if evidence.industrial_peers {
+                said(Purdue::Supervisory, "network of a plant floor")
+            } else {
+                (None, String::new())
+            }
+        }
+        Class::Server if evidence.industrial_peers => {
+            said(Purdue::Operations, "serves devices of the plant floor")
+        }
+        Class::Unknown | Class::VirtualMachine if evidence.industrial_peers => {
+            said(Purdue::Operations, "talks with devices of the plant floor")
+        }
+        Class::Unknown | Class::VirtualMachine => (None, String::new()),
+        _ if evidence.industrial_peers => {
+            said(Purdue::Operations, "office equipment that talks with the plant floor")
+        }
+        _ => said(Purdue::Business, "no contact with the plant floor"),
+    }
+}

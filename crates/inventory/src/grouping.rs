@@ -1,0 +1,108 @@
+//! Which addresses are one host.
+//!
+//! An IP address belongs to a MAC address that claims it (ARP, DHCP, neighbour discovery), or
+//! that it is seen with as long as the MAC looks like a host. Many unclaimed addresses behind
+//! one MAC are hosts behind a router: they stand alone. Decided anew whenever something about
+//! the pair changes, so the order of packets matters little.
+
+use crate::{
+    limits::{IPS_PER_HOST_MAX, UNCLAIMED_IPS_PER_HOST_MAX},
+    record::Record,
+    vendor,
+};
+use model::{Address, Mac};
+use std::net::{IpAddr, Ipv6Addr};
+
+/// Which of its partners belong to the MAC address at `mac`, as record indices.
+pub(crate) fn owned(records: &[Record], mac: u32) -> Vec<u32> {
+    let record = &records[mac as usize];
+    let Address::Mac(address) = record.address else { return Vec::new() };
+    if vendor::is_shared(address) || !address.is_host() {
+        return Vec::new();
+    }
+    let router = is_router(records, record);
+    let mut owned: Vec<u32> = record
+        .partners
+        .iter()
+        .copied()
+        .filter(|ip| belongs(records, (mac, address), *ip, router))
+        .collect();
+    owned.truncate(IPS_PER_HOST_MAX);
+    owned
+}
+
+/// Unclaimed IPv4 addresses of the Internet beside others, or too many of any kind.
+fn is_router(records: &[Record], record: &Record) -> bool {
+    let unclaimed: Vec<IpAddr> = record
+        .partners
+        .iter()
+        .filter(|ip| !record.claims.contains(ip))
+        .filter_map(|ip| ip_of(&records[*ip as usize]))
+        .filter(|ip| !is_link_local(*ip))
+        .collect();
+    let v4: Vec<_> = unclaimed.iter().filter(|ip| ip.is_ipv4()).collect();
+    let claimed_v4 = record
+        .claims
+        .iter()
+        .filter_map(|ip| ip_of(&records[*ip as usize]))
+        .filter(IpAddr::is_ipv4)
+        .count();
+    let several_nets = v4.iter().any(|ip| !same_net(**ip, *v4[0]));
+    let claimed_and_others = claimed_v4 > 0 && !v4.is_empty();
+    claimed_and_others
+        || several_nets
+        || v4.len() > UNCLAIMED_IPS_PER_HOST_MAX
+        || unclaimed.len() > IPS_PER_HOST_MAX
+}
+
+fn belongs(records: &[Record], (mac, address): (u32, Mac), ip: u32, router: bool) -> bool {
+    let record = &records[ip as usize];
+    let Some(ip_address) = ip_of(record) else { return false };
+    // One MAC address only: who claimed it, else who used it first.
+    let rightful = record.claims.first().or(record.partners.first());
+    if rightful != Some(&mac) {
+        return false;
+    }
+    if record.claims.contains(&mac) {
+        return true;
+    }
+    match ip_address {
+        IpAddr::V6(v6) if is_link_local(ip_address) => !router || eui64(address) == interface(v6),
+        IpAddr::V6(v6) if eui64(address) == interface(v6) => true,
+        _ => !router,
+    }
+}
+
+fn ip_of(record: &Record) -> Option<IpAddr> {
+    match record.address {
+        Address::Ip(ip) => Some(ip),
+        Address::Mac(_) => None,
+    }
+}
+
+fn is_link_local(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(v4) => v4.is_link_local(),
+        IpAddr::V6(v6) => v6.is_unicast_link_local(),
+    }
+}
+
+/// The same /16 for private IPv4, where plants' masks are unknown; anything for IPv6.
+fn same_net(a: IpAddr, b: IpAddr) -> bool {
+    match (a, b) {
+        (IpAddr::V4(a), IpAddr::V4(b)) => {
+            a.octets()[..2] == b.octets()[..2] && a.is_private() == b.is_private()
+        }
+        _ => true,
+    }
+}
+
+/// Interface identifier made of a MAC address (RFC 4291, appendix A).
+fn eui64(Mac([a, b, c, d, e, f]): Mac) -> [u8; 8] {
+    [a ^ 2, b, c, 0xff, 0xfe, d, e, f]
+}
+
+fn interface(ip: Ipv6Addr) -> [u8; 8] {
+    let [.., a, b, c, d, e, f, g, h] = ip.octets();
+    [a, b, c, d, e, f, g, h]
+}

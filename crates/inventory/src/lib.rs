@@ -1,0 +1,408 @@
+//! Observations and facts become assets, links, roles and levels.
+//!
+//! Read [`Inventory::apply`] first. The same code runs on the sensor and on the server. Not here:
+//! findings. Invariant: assets are groups of address records computed by rule, so the order in
+//! which packets came matters little and every merge can be split again.
+
+mod asset;
+mod classify;
+mod grouping;
+pub mod limits;
+mod links;
+mod record;
+pub mod vendor;
+
+pub use asset::is_external;
+pub use classify::is_industrial;
+
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+use links::{LinkKey, Links};
+use model::{
+    Address, Asset, AssetId, Detail, Direction, Endpoint, Exchange, Identity, Link, Mac,
+    Observation, Operation, OperationClass, Subject, Time,
+};
+use record::{Known, Learnt, Record};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// An asset within this inventory, until its addresses are regrouped.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct AssetKey(u32);
+
+/// Rows that changed since they were last asked for.
+#[derive(Debug, Default)]
+pub struct Changes {
+    pub assets: Vec<Asset>,
+    pub links: Vec<Link>,
+    /// (asset that is no more, asset that has its addresses)
+    pub merged: Vec<(AssetId, AssetId)>,
+}
+
+pub struct Inventory {
+    records: Vec<Record>,
+    index: HashMap<Address, u32, FixedState>,
+    links: Links,
+    limits: BTreeMap<&'static str, u64>,
+    changed: BTreeSet<u32>,
+    changed_links: BTreeSet<LinkKey>,
+    merged: Vec<(u32, u32)>,
+}
+
+impl Default for Inventory {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Inventory {
+    pub fn new() -> Self {
+        Inventory {
+            records: Vec::new(),
+            index: HashMap::with_hasher(FixedState::with_seed(0x696e_7665_6e74_6f72)),
+            links: Links::new(),
+            limits: BTreeMap::new(),
+            changed: BTreeSet::new(),
+            changed_links: BTreeSet::new(),
+            merged: Vec::new(),
+        }
+    }
+
+    /// Learns from one observation.
+    pub fn apply(&mut self, observation: &Observation) {
+        let at = observation.at;
+        let sender = self.endpoint(&observation.from, at, true);
+        match &observation.detail {
+            Detail::Presence => {}
+            Detail::Identity(identity) => self.identity(observation, identity),
+            Detail::Operation(operation) => self.operation(observation, operation, 1),
+            Detail::Exchange(exchange) => self.exchange(observation, exchange),
+            Detail::State(state) => {
+                let path = state.what;
+                self.about(state.subject, observation, |inventory, record| {
+                    inventory.learn(record, observation, (path, "state"), &state.value, 90);
+                });
+            }
+            Detail::Value { .. }
+            | Detail::Violation(_)
+            | Detail::Session(_)
+            | Detail::Authentication(_) => {}
+        }
+        if let Some(sender) = sender {
+            self.records[sender as usize].seen(at);
+        }
+    }
+
+    /// Adds packets an address sent.
+    pub fn count_sent(&mut self, from: &Endpoint, packets: u64, (first, last): (Time, Time)) {
+        if let Some(record) = self.endpoint(from, first, true) {
+            let entry = &mut self.records[record as usize];
+            entry.packets += packets;
+            entry.seen(first);
+            entry.seen(last);
+            self.touch(record);
+        }
+    }
+
+    /// Adds operations that were counted instead of passed one by one.
+    pub fn count_repeats(
+        &mut self,
+        o: &Observation,
+        operation: &Operation,
+        (count, period_ms): (u64, Option<u64>),
+    ) {
+        self.operation(o, operation, count);
+        if let (Some(key), Some(period)) = (self.link_key(o, operation.direction), period_ms)
+            && let Some(row) = self.links.rows.get_mut(&key)
+            && operation.class == OperationClass::Read
+        {
+            row.poll_interval_ms = Some(row.poll_interval_ms.map_or(period, |p| p.min(period)));
+        }
+    }
+
+    /// The asset at an end of a conversation.
+    pub fn asset_at(&self, endpoint: &Endpoint) -> Option<AssetKey> {
+        let ip = endpoint.ip.and_then(|ip| self.index.get(&Address::Ip(ip)));
+        let mac = || endpoint.mac.and_then(|mac| self.index.get(&Address::Mac(mac)));
+        ip.or_else(mac).map(|record| AssetKey(self.root(*record)))
+    }
+
+    /// The asset that holds an address.
+    pub fn asset_of(&self, address: &Address) -> Option<AssetKey> {
+        self.index.get(address).map(|record| AssetKey(self.root(*record)))
+    }
+
+    /// Reasons for which something was not kept, with counts.
+    pub fn limits_hit(&self) -> BTreeMap<&'static str, u64> {
+        let mut limits = self.limits.clone();
+        if self.links.refused > 0 {
+            limits.insert("links", self.links.refused);
+        }
+        limits
+    }
+
+    fn root(&self, record: u32) -> u32 {
+        self.records[record as usize].owner.unwrap_or(record)
+    }
+
+    fn touch(&mut self, record: u32) {
+        let root = self.root(record);
+        self.changed.insert(root);
+    }
+
+    /// The record of an address, made if it is new and there is room.
+    fn record(&mut self, address: Address, at: Time) -> Option<u32> {
+        if let Some(record) = self.index.get(&address) {
+            return Some(*record);
+        }
+        if self.records.len() >= limits::ADDRESSES_MAX {
+            *self.limits.entry("addresses").or_default() += 1;
+            return None;
+        }
+        let record = self.records.len() as u32;
+        self.records.push(Record::new(address, at));
+        self.index.insert(address, record);
+        self.changed.insert(record);
+        Some(record)
+    }
+
+    /// Records of an end; pairs its addresses. Gives the IP's record, else the MAC's.
+    fn endpoint(&mut self, end: &Endpoint, at: Time, sent: bool) -> Option<u32> {
+        let ip = end.ip.map(Address::Ip).filter(Address::is_host);
+        let mac = end.mac.filter(|m| m.is_host()).map(Address::Mac);
+        let ip = ip.and_then(|a| self.record(a, at));
+        let mac = mac.and_then(|a| self.record(a, at));
+        for record in [ip, mac].into_iter().flatten() {
+            let entry = &mut self.records[record as usize];
+            entry.in_vlan(end.vlan);
+            entry.sent |= sent;
+        }
+        if let (Some(ip), Some(mac), true) = (ip, mac, sent) {
+            self.pair(mac, ip);
+        }
+        ip.or(mac)
+    }
+
+    /// A MAC address sent packets of an IP address.
+    fn pair(&mut self, mac: u32, ip: u32) {
+        if self.records[mac as usize].partners.contains(&ip) {
+            return;
+        }
+        if self.records[mac as usize].partners.len() < limits::IPS_PER_MAC_MAX {
+            self.records[mac as usize].partners.push(ip);
+        }
+        if self.records[ip as usize].partners.len() < limits::IPS_PER_MAC_MAX {
+            self.records[ip as usize].partners.push(mac);
+        }
+        self.regroup(mac);
+    }
+
+    /// A MAC address said that an IP address is its own.
+    fn claim(&mut self, mac: u32, ip: u32) {
+        if self.records[mac as usize].claims.contains(&ip) {
+            return;
+        }
+        if self.records[mac as usize].claims.len() >= limits::IPS_PER_MAC_MAX {
+            *self.limits.entry("claims").or_default() += 1;
+            return;
+        }
+        self.records[mac as usize].claims.push(ip);
+        self.records[ip as usize].claims.push(mac);
+        let other_macs = self.records[ip as usize].partners.clone();
+        self.pair(mac, ip);
+        self.regroup(mac);
+        for other in other_macs {
+            self.regroup(other);
+        }
+    }
+
+    /// Decides anew which addresses belong to a MAC address.
+    fn regroup(&mut self, mac: u32) {
+        let owned = grouping::owned(&self.records, mac);
+        let partners = self.records[mac as usize].partners.clone();
+        for ip in partners {
+            let before = self.records[ip as usize].owner;
+            let after = owned.contains(&ip).then_some(mac);
+            let taken_away = before == Some(mac) && after.is_none();
+            if after.is_some() && before != after {
+                self.records[ip as usize].owner = after;
+                self.merged.push((before.unwrap_or(ip), mac));
+                self.changed.insert(mac);
+            } else if taken_away {
+                self.records[ip as usize].owner = None;
+                self.changed.insert(ip);
+                self.changed.insert(mac);
+            }
+        }
+    }
+
+    fn identity(&mut self, observation: &Observation, identity: &Identity) {
+        if let Subject::SenderModule { slot } | Subject::ReceiverModule { slot } = identity.subject
+        {
+            return self.module_identity(observation, identity, slot);
+        }
+        self.about(identity.subject, observation, |inventory, record| {
+            for attribute in &identity.attributes {
+                if attribute.path == "ip" {
+                    inventory.claimed_ip(record, &attribute.value, observation.at);
+                    continue;
+                }
+                let source = (attribute.path, identity.message);
+                inventory.learn(
+                    record,
+                    observation,
+                    source,
+                    &attribute.value,
+                    attribute.confidence,
+                );
+            }
+        });
+    }
+
+    /// Calls `then` with the record a statement is about.
+    fn about(
+        &mut self,
+        subject: Subject,
+        observation: &Observation,
+        then: impl FnOnce(&mut Self, u32),
+    ) {
+        let record = match subject {
+            Subject::Sender | Subject::SenderModule { .. } => {
+                self.endpoint(&observation.from, observation.at, true)
+            }
+            Subject::Receiver | Subject::ReceiverModule { .. } => {
+                self.endpoint(&observation.to, observation.at, false)
+            }
+            Subject::Address(address) if address.is_host() => self.record(address, observation.at),
+            Subject::Address(_) => None,
+        };
+        if let Some(record) = record {
+            then(self, record);
+        }
+    }
+
+    fn claimed_ip(&mut self, record: u32, value: &str, at: Time) {
+        let Ok(ip) = value.parse() else { return };
+        let address = Address::Ip(ip);
+        if !address.is_host() || !matches!(self.records[record as usize].address, Address::Mac(_)) {
+            return;
+        }
+        if let Some(ip) = self.record(address, at) {
+            self.claim(record, ip);
+        }
+    }
+
+    fn learn(
+        &mut self,
+        record: u32,
+        observation: &Observation,
+        (path, message): (&'static str, &'static str),
+        value: &str,
+        confidence: u8,
+    ) {
+        let known = Known {
+            path,
+            value: value.into(),
+            protocol: observation.protocol,
+            message,
+            confidence,
+            first: observation.at,
+        };
+        match self.records[record as usize].learn(known) {
+            Learnt::New => self.touch(record),
+            Learnt::Old => {}
+            Learnt::Full => *self.limits.entry("facts").or_default() += 1,
+        }
+    }
+
+    fn module_identity(&mut self, observation: &Observation, identity: &Identity, slot: u16) {
+        self.about(identity.subject, observation, |inventory, record| {
+            let Some(module) = inventory.records[record as usize].module(slot) else {
+                *inventory.limits.entry("modules").or_default() += 1;
+                return;
+            };
+            for attribute in &identity.attributes {
+                let place = match attribute.path {
+                    "vendor" => &mut module.vendor,
+                    "model" => &mut module.model,
+                    "firmware" => &mut module.firmware,
+                    "serial" => &mut module.serial,
+                    _ => continue,
+                };
+                *place = Some(attribute.value.to_string());
+            }
+            inventory.touch(record);
+        });
+    }
+
+    fn operation(&mut self, observation: &Observation, operation: &Operation, count: u64) {
+        let at = observation.at;
+        let from = self.endpoint(&observation.from, at, true);
+        let to = self.endpoint(&observation.to, at, false);
+        let protocol = observation.protocol;
+        if let Some(from) = from {
+            let behaviour = &mut self.records[from as usize].behaviour;
+            match operation.direction {
+                Direction::Request => behaviour.asked(protocol, operation.class, count),
+                Direction::Response => behaviour.served(protocol, count),
+                Direction::Notice => behaviour.told(protocol, count),
+            }
+        }
+        if operation.direction == Direction::Request
+            && let (Some(from), Some(to), true) = (from, to, is_industrial(protocol))
+        {
+            self.records[from as usize].behaviour.controls(to);
+        }
+        let Some(key) = self.link_key(observation, operation.direction) else { return };
+        if operation.direction != Direction::Response
+            && let Some((row, new)) = self.links.row(key, protocol, at)
+        {
+            *row.operations.entry(operation.class).or_default() += count;
+            self.changed_links.insert(key);
+            if new {
+                self.changed.insert(self.root(key.0));
+            }
+        }
+    }
+
+    fn link_key(&self, o: &Observation, direction: Direction) -> Option<LinkKey> {
+        let (client, server) = match direction {
+            Direction::Response => (&o.to, &o.from),
+            _ => (&o.from, &o.to),
+        };
+        let find = |end: &Endpoint| {
+            let ip = end.ip.map(Address::Ip);
+            let address = ip.or(end.mac.map(Address::Mac))?;
+            self.index.get(&address).copied()
+        };
+        Some((find(client)?, find(server)?, server.port.unwrap_or_default()))
+    }
+
+    fn exchange(&mut self, observation: &Observation, exchange: &Exchange) {
+        let at = exchange.first;
+        let client = self.endpoint(&observation.from, at, true);
+        let server = self.endpoint(&observation.to, at, exchange.packets_down > 0);
+        let (Some(client), Some(server)) = (client, server) else { return };
+        let key = (client, server, observation.to.port.unwrap_or_default());
+        let answered = exchange.packets_down > 0 || exchange.transport != "tcp";
+        if !answered && !self.links.rows.contains_key(&key) {
+            return;
+        }
+        let Some((row, _)) = self.links.row(key, observation.protocol, at) else { return };
+        row.last = row.last.max(exchange.last);
+        row.packets += exchange.packets_up + exchange.packets_down;
+        row.bytes += exchange.bytes_up + exchange.bytes_down;
+        row.transport = exchange.transport;
+        row.protocol = observation.protocol;
+        self.changed_links.insert(key);
+        self.touch(client);
+        self.touch(server);
+    }
+
+    /// Vendor by the registry, for an asset's MAC address.
+    pub fn vendor_of(&self, mac: Mac) -> Option<&'static str> {
+        vendor::vendor_of(mac)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,137 @@
+//! Which addresses are one host, what an asset is, what links are kept.
+
+use super::*;
+use model::{AssetClass, Attribute, Object, Outcome, Purdue};
+
+fn mac(last: u8) -> Mac {
+    Mac([0, 0x1b, 0x1b, 0, 0, last])
+}
+
+fn end(mac_last: Option<u8>, ip: &str) -> Endpoint {
+    let ip = Some(ip.parse().expect("an address"));
+    Endpoint { mac: mac_last.map(mac), ip, port: None, vlan: None }
+}
+
+fn observed(from: Endpoint, to: Endpoint, protocol: &'static str, detail: Detail) -> Observation {
+    Observation { at: Time(1), frame: 1, protocol, from, to, detail, excerpt: None }
+}
+
+fn presence(inventory: &mut Inventory, mac_last: u8, ip: &str) {
+    let from = end(Some(mac_last), ip);
+    inventory.apply(&observed(from, Endpoint::default(), "wire", Detail::Presence));
+}
+
+fn claim(inventory: &mut Inventory, mac_last: u8, ip: &str) {
+    let identity = Identity {
+        subject: Subject::Address(Address::Mac(mac(mac_last))),
+        message: "ARP reply",
+        attributes: vec![Attribute { path: "ip", value: ip.into(), confidence: 90 }],
+    };
+    let from = end(Some(mac_last), ip);
+    inventory.apply(&observed(from, Endpoint::default(), "arp", Detail::Identity(identity)));
+}
+
+fn operation(direction: Direction, class: OperationClass) -> Detail {
+    Detail::Operation(Operation {
+        direction,
+        class,
+        function: 3,
+        function_name: "test",
+        object: Object::None,
+        outcome: Outcome::Open,
+        unit: None,
+    })
+}
+
+#[test]
+fn a_mac_and_its_ip_are_one_asset() {
+    let mut inventory = Inventory::new();
+    presence(&mut inventory, 1, "10.0.0.1");
+    presence(&mut inventory, 1, "fe80::21b:1bff:fe00:1");
+    let assets = inventory.assets();
+    assert_eq!(assets.len(), 1);
+    assert_eq!((assets[0].macs.len(), assets[0].ips.len()), (1, 2));
+    assert!(assets[0].vendor.as_deref().is_some_and(|v| v.starts_with("Siemens")));
+}
+
+#[test]
+fn hosts_behind_a_router_stand_alone_whatever_comes_first() {
+    let mut inventory = Inventory::new();
+    presence(&mut inventory, 1, "8.8.8.8");
+    presence(&mut inventory, 1, "10.0.0.1");
+    claim(&mut inventory, 1, "10.0.0.1");
+    presence(&mut inventory, 1, "93.184.216.34");
+    let assets = inventory.assets();
+    assert_eq!(assets.len(), 3);
+    let router = assets.iter().find(|a| !a.macs.is_empty()).expect("a router");
+    assert_eq!(router.ips, ["10.0.0.1".parse::<std::net::IpAddr>().expect("an address")]);
+}
+
+#[test]
+fn an_ip_that_moved_is_in_one_asset_only() {
+    let mut inventory = Inventory::new();
+    presence(&mut inventory, 1, "10.0.0.1");
+    presence(&mut inventory, 2, "10.0.0.1");
+    let holders = inventory.assets().iter().filter(|a| !a.ips.is_empty()).count();
+    assert_eq!(holders, 1);
+}
+
+#[test]
+fn a_shared_mac_owns_nothing() {
+    let mut inventory = Inventory::new();
+    let from = Endpoint {
+        mac: Some(Mac([0, 0, 0x5e, 0, 1, 7])),
+        ip: Some([10, 0, 0, 9].into()),
+        ..Endpoint::default()
+    };
+    inventory.apply(&observed(from, Endpoint::default(), "wire", Detail::Presence));
+    assert_eq!(inventory.assets().len(), 2);
+}
+
+#[test]
+fn roles_follow_from_who_asks_whom_for_what() {
+    let mut inventory = Inventory::new();
+    let (hmi, plc) = (end(Some(1), "10.0.0.1"), end(Some(2), "10.0.0.2"));
+    let (read, write) = (OperationClass::Read, OperationClass::Write);
+    inventory.apply(&observed(hmi, plc, "modbus", operation(Direction::Request, read)));
+    inventory.apply(&observed(plc, hmi, "modbus", operation(Direction::Response, read)));
+    inventory.apply(&observed(hmi, plc, "modbus", operation(Direction::Request, write)));
+    let at = |e: &Endpoint| inventory.asset(inventory.asset_at(e).expect("known"));
+    assert_eq!(at(&hmi).class, AssetClass::Hmi);
+    assert_eq!(at(&plc).class, AssetClass::Plc);
+    assert_eq!(at(&plc).purdue, Some(Purdue::Control));
+    assert!(at(&plc).role_reason.expect("a reason").contains("modbus"));
+    let links = inventory.links();
+    assert_eq!(links.len(), 1);
+    assert_eq!(links[0].operations["write"], 1);
+}
+
+#[test]
+fn facts_are_bounded_and_counted() {
+    let mut inventory = Inventory::new();
+    for i in 0..500 {
+        let identity = Identity {
+            subject: Subject::Sender,
+            message: "test",
+            attributes: vec![Attribute {
+                path: "name",
+                value: format!("n{i}").into(),
+                confidence: 50,
+            }],
+        };
+        let from = end(Some(1), "10.0.0.1");
+        inventory.apply(&observed(from, Endpoint::default(), "x", Detail::Identity(identity)));
+    }
+    assert!(inventory.limits_hit()["facts"] > 0);
+    assert!(inventory.assets()[0].facts.len() <= limits::FACTS_PER_ADDRESS_MAX + 1);
+}
+
+#[test]
+fn changes_name_only_what_changed() {
+    let mut inventory = Inventory::new();
+    presence(&mut inventory, 1, "10.0.0.1");
+    assert_eq!(inventory.drain_changes().assets.len(), 1);
+    assert!(inventory.drain_changes().assets.is_empty());
+    presence(&mut inventory, 2, "10.0.0.2");
+    assert_eq!(inventory.drain_changes().assets.len(), 1);
+}
