@@ -88,6 +88,16 @@ pub struct Gateway {
     pub host: HostId,
 }
 
+/// A frame that waits for its turn. Ordered by time, then by the order of making.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Pending {
+    pub at: Nanos,
+    order: u64,
+    /// Scenario it belongs to.
+    pub mark: Option<usize>,
+    pub frame: Vec<u8>,
+}
+
 pub struct Net {
     pub hosts: Vec<Host>,
     pub rng: Rng,
@@ -99,7 +109,9 @@ pub struct Net {
     ip_ids: Vec<u16>,
     ephemeral: Vec<u16>,
     neighbours: BTreeMap<(HostId, Ipv4Addr), Nanos>,
-    pending: BinaryHeap<Reverse<(Nanos, u64, Vec<u8>)>>,
+    /// Scenario the frames being made belong to, for the ground truth.
+    pub mark: Option<usize>,
+    pending: BinaryHeap<Reverse<Pending>>,
     order: u64,
     conversations: tcp::Table,
 }
@@ -117,6 +129,7 @@ impl Net {
             ip_ids,
             ephemeral,
             neighbours: BTreeMap::new(),
+            mark: None,
             pending: BinaryHeap::new(),
             order: 0,
             conversations: tcp::Table::default(),
@@ -140,16 +153,16 @@ impl Net {
     pub fn raw(&mut self, at: Nanos, frame: Vec<u8>) {
         assert!(self.pending.len() < limits::PENDING_FRAMES_MAX, "an actor runs ahead of time");
         self.order += 1;
-        self.pending.push(Reverse((at, self.order, frame)));
+        self.pending.push(Reverse(Pending { at, order: self.order, mark: self.mark, frame }));
     }
 
     /// Takes the next frame that is due before `horizon`.
-    pub fn pop_before(&mut self, horizon: Nanos) -> Option<(Nanos, Vec<u8>)> {
+    pub fn pop_before(&mut self, horizon: Nanos) -> Option<Pending> {
         match self.pending.peek() {
-            Some(Reverse((at, ..))) if *at < horizon => {}
+            Some(Reverse(next)) if next.at < horizon => {}
             _ => return None,
         }
-        self.pending.pop().map(|Reverse((at, _, frame))| (at, frame))
+        self.pending.pop().map(|Reverse(next)| next)
     }
 
     fn ip_header(&mut self, from: HostId, to: Ipv4Addr) -> Ip {
@@ -334,8 +347,8 @@ mod tests {
         Net::new(hosts, gateway, Rng::new(1))
     }
 
-    fn drain(net: &mut Net) -> Vec<(Nanos, Vec<u8>)> {
-        std::iter::from_fn(|| net.pop_before(Nanos::MAX)).collect()
+    fn drain(net: &mut Net) -> Vec<Vec<u8>> {
+        std::iter::from_fn(|| net.pop_before(Nanos::MAX)).map(|p| p.frame).collect()
     }
 
     #[test]
@@ -345,7 +358,7 @@ mod tests {
         net.ask((a, 1_000), (b, 2_000), 0, (b"q", b"r"));
         net.ask((a, 1_000), (b, 2_000), SECOND, (b"q", b"r"));
         let kinds: Vec<u16> =
-            drain(&mut net).iter().map(|(_, f)| u16::from_be_bytes([f[16], f[17]])).collect();
+            drain(&mut net).iter().map(|f| u16::from_be_bytes([f[16], f[17]])).collect();
         assert_eq!(kinds, [0x806, 0x806, 0x800, 0x800, 0x800, 0x800]);
     }
 
@@ -355,7 +368,7 @@ mod tests {
         let (a, c) = (net.find("a"), net.find("c"));
         net.udp((a, 1_000), (c, 2_000), 0, b"x");
         let frames = drain(&mut net);
-        let (_, last) = frames.last().expect("a frame");
+        let last = frames.last().expect("a frame");
         assert_eq!(last[..6], net.hosts[0].mac.0);
         assert_eq!(u16::from_be_bytes([last[14], last[15]]), 10);
     }

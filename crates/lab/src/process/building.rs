@@ -131,7 +131,7 @@ pub struct Building {
 }
 
 impl Building {
-    pub fn new() -> Self {
+    pub fn in_operation() -> Self {
         Building {
             outside: 11.0,
             handlers: [AirHandler::new(21.0, 40.0), AirHandler::new(22.0, 60.0)],

@@ -123,7 +123,7 @@ pub struct Line {
 pub const CONVEYOR_BOTTLES: u64 = 2_400;
 
 impl Line {
-    pub fn new() -> Self {
+    pub fn in_operation() -> Self {
         Line {
             machines: [
                 Machine::new("filler", 40_000.0, 0.0012, 2_400.0),
@@ -217,7 +217,7 @@ mod tests {
 
     #[test]
     fn no_bottle_appears_or_vanishes() {
-        let (mut line, mut rng) = (Line::new(), Rng::new(5));
+        let (mut line, mut rng) = (Line::in_operation(), Rng::new(5));
         let start: u64 = line.conveyors.iter().sum();
         for _ in 0..288_000 {
             line.step(true, 6.8, &mut rng, 0.1);
@@ -234,7 +234,7 @@ mod tests {
 
     #[test]
     fn a_jam_in_the_packer_backs_up_to_the_filler() {
-        let (mut line, mut rng) = (Line::new(), Rng::new(6));
+        let (mut line, mut rng) = (Line::in_operation(), Rng::new(6));
         line.packaging_enabled = false;
         for _ in 0..18_000 {
             line.step(true, 6.8, &mut rng, 0.1);

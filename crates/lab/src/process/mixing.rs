@@ -37,7 +37,7 @@ pub struct Mixing {
 const SYRUP_BRIX: f64 = 62.0;
 
 impl Mixing {
-    pub fn new() -> Self {
+    pub fn in_operation() -> Self {
         Mixing {
             syrup_m3: 7.5,
             water_m3: 8.0,
@@ -120,7 +120,7 @@ mod tests {
 
     #[test]
     fn mass_balance_closes_and_levels_stay_within_the_tanks() {
-        let (mut m, mut rng) = (Mixing::new(), Rng::new(3));
+        let (mut m, mut rng) = (Mixing::in_operation(), Rng::new(3));
         let before = m.syrup_m3 + m.water_m3 + m.mix_m3;
         let mut net = 0.0;
         for i in 0..720_000 {

@@ -59,11 +59,11 @@ impl Process {
     pub fn new(seed: u64, start: i64) -> Self {
         let warm = (WARM_UP_S * 1e9) as i64;
         let mut this = Process {
-            mixing: Mixing::new(),
-            pasteuriser: Pasteuriser::new(),
-            line: Line::new(),
-            utilities: Utilities::new(),
-            building: Building::new(),
+            mixing: Mixing::in_operation(),
+            pasteuriser: Pasteuriser::in_operation(),
+            line: Line::in_operation(),
+            utilities: Utilities::in_operation(),
+            building: Building::in_operation(),
             campaign: Campaign::Producing,
             order: 48_213,
             order_bottles: 190_000,

@@ -39,7 +39,7 @@ pub struct Pasteuriser {
 }
 
 impl Pasteuriser {
-    pub fn new() -> Self {
+    pub fn in_operation() -> Self {
         Pasteuriser {
             flow: 18.0,
             inlet: 9.0,
@@ -122,7 +122,7 @@ mod tests {
 
     #[test]
     fn temperatures_and_buffer_settle_at_their_set_points() {
-        let (mut p, mut rng) = (Pasteuriser::new(), Rng::new(4));
+        let (mut p, mut rng) = (Pasteuriser::in_operation(), Rng::new(4));
         for _ in 0..36_000 {
             p.step(9.0, (8.0, -3.0), 18.0, &mut rng, 0.1);
             assert!((0.0..=100.0).contains(&p.buffer_level()));

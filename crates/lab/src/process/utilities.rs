@@ -201,7 +201,7 @@ pub struct Loads {
 }
 
 impl Utilities {
-    pub fn new() -> Self {
+    pub fn in_operation() -> Self {
         Utilities {
             boiler: Boiler::new(),
             chiller: Chiller::new(),
@@ -240,7 +240,7 @@ mod tests {
 
     #[test]
     fn pressures_and_temperatures_hold_under_changing_load() {
-        let (mut u, mut rng) = (Utilities::new(), Rng::new(8));
+        let (mut u, mut rng) = (Utilities::in_operation(), Rng::new(8));
         for i in 0..360_000 {
             let busy = if i / 9_000 % 2 == 0 { 1.0 } else { 0.35 };
             let loads = Loads {
