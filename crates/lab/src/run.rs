@@ -32,14 +32,14 @@ pub struct Pace {
     pub speed: f64,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Options {
     pub seed: u64,
     /// Nanoseconds since 1970 UTC.
     pub start: Nanos,
     /// Without an end the plant runs until the writer is closed; only when live.
     pub minutes: Option<u32>,
-    pub scenarios: Vec<Scenario>,
+    pub scenarios: Vec<&'static Scenario>,
     /// When the first scenario begins, after the start.
     pub quiet: Nanos,
     /// Begin again when all scenarios have run, for a demonstration without end.

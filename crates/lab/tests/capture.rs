@@ -32,13 +32,14 @@ fn the_same_seed_gives_the_same_bytes_and_another_gives_others() {
     assert!(first != other);
 }
 
+#[expect(clippy::print_stdout, reason = "a skipped check must be seen")]
 #[test]
 fn a_third_party_dissector_finds_nothing_wrong() {
     if Command::new("tshark").arg("--version").output().is_err() {
         println!("SKIPPED: tshark is not installed");
         return;
     }
-    let (bytes, labels) = generate(&Options::new(1, 3));
+    let (bytes, labels) = generate(&Options::new(1, 4));
     let folder = tempfile::tempdir().expect("a temporary folder");
     let file = folder.path().join("plant.pcapng");
     std::fs::write(&file, bytes).expect("the folder is writable");
@@ -60,4 +61,38 @@ fn a_third_party_dissector_finds_nothing_wrong() {
     let again = tshark(&file, "tcp.analysis.retransmission");
     assert_eq!(again.len() as u64, labels.retransmissions, "{again:#?}");
     assert_eq!(tshark(&file, "frame").len() as u64, labels.packets);
+}
+
+#[test]
+fn labels_stand_for_frames_of_their_actor() {
+    let scenarios: Vec<_> = lab::scenarios::ALL.to_vec();
+    let options = Options { scenarios, quiet: 60 * 1_000_000_000, ..Options::new(3, 14) };
+    let (bytes, labels) = generate(&options);
+    assert_eq!(labels.scenarios.len(), lab::scenarios::ALL.len(), "all fit in the time given");
+    let frames = frames(&bytes);
+    assert_eq!(frames.len() as u64, labels.packets);
+    for label in &labels.scenarios {
+        assert!(label.frames > 0 && label.start < label.end, "{}", label.name);
+        let (at, first) = &frames[label.first_frame as usize - 1];
+        assert_eq!(*at, label.start.nanos(), "{}", label.name);
+        assert_eq!(frames[label.last_frame as usize - 1].0, label.end.nanos());
+        let actor = label.actor.mac.0;
+        assert!(first[6..12] == actor || first[..6] == actor, "{}", label.name);
+    }
+    assert!(frames.windows(2).all(|w| w[0].0 <= w[1].0), "frames are in time order");
+}
+
+/// Time and bytes of each packet block.
+fn frames(capture: &[u8]) -> Vec<(i64, Vec<u8>)> {
+    let word = |at: usize| u32::from_le_bytes(capture[at..at + 4].try_into().expect("four"));
+    let (mut at, mut out) = (0, Vec::new());
+    while at < capture.len() {
+        if word(at) == 6 {
+            let time = (u64::from(word(at + 12)) << 32 | u64::from(word(at + 16))) as i64;
+            let length = word(at + 20) as usize;
+            out.push((time, capture[at + 28..at + 28 + length].to_vec()));
+        }
+        at += word(at + 4) as usize;
+    }
+    out
 }

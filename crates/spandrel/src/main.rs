@@ -4,6 +4,7 @@
 //! for people go to standard error; exit 0 done, 1 failed, 2 wrong usage.
 
 mod analysis;
+mod lab;
 mod pcap;
 
 use clap::{Parser, Subcommand};
@@ -20,12 +21,15 @@ struct Arguments {
 enum Command {
     /// Explain capture files: assets, links, findings
     Pcap(pcap::Options),
+    /// Run the simulated plant: its traffic as a capture file or a live stream
+    Lab(lab::Options),
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let result = match arguments.command {
         Command::Pcap(options) => pcap::run(&options),
+        Command::Lab(options) => lab::run(&options),
     };
     match result {
         Ok(code) => code,

@@ -3,16 +3,20 @@
 //! Invariant: an actor draws its random numbers from a stream of its own, so adding one does not
 //! change what the others do.
 
-mod building;
+pub mod building;
 pub mod controllers;
 mod fieldbus;
-mod modbus;
+pub mod modbus;
 mod network;
-mod office;
-mod rockwell;
+pub mod office;
+pub mod rockwell;
 mod telecontrol;
 
-use crate::world::{Actor, World};
+use crate::{
+    net::{SECOND, tcp::Call},
+    speak::text,
+    world::{Actor, World},
+};
 
 /// Everybody of an ordinary day.
 pub fn cast(world: &mut World) -> Vec<Actor> {
@@ -26,4 +30,22 @@ pub fn cast(world: &mut World) -> Vec<Actor> {
     all.extend(building::actors(world));
     all.extend(office::actors(world));
     all
+}
+
+/// A secure shell session, the ordinary way to manage a host.
+fn secure_shell(world: &mut World, ends: (&str, &str), at: i64) -> i64 {
+    let (client, server) = (world.net.find(ends.0), world.net.find(ends.1));
+    let mut rng = world.rng(&format!("ssh {} {} {at}", ends.0, ends.1));
+    let conn = world.net.open(client, server, 22, at);
+    let keys = text::ssh_keys(&mut rng);
+    let [begin, reply, fresh] = keys;
+    let calls = [
+        Call::new(text::SSH_CLIENT.into(), b"SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u2\r\n".to_vec()),
+        Call::new(text::ssh_proposal(&mut rng), text::ssh_proposal(&mut rng)),
+        Call::new(begin, reply),
+        Call::new([fresh, text::ssh_sealed(&mut rng, 2)].concat(), text::ssh_sealed(&mut rng, 2)),
+        Call::new(text::ssh_sealed(&mut rng, 4), text::ssh_sealed(&mut rng, 11)),
+    ];
+    let done = world.net.exchange(conn, at, &calls);
+    world.net.close(conn, done + 9 * SECOND)
 }

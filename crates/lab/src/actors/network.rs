@@ -187,6 +187,17 @@ fn log(world: &World) -> Actor {
     })
 }
 
+/// The management station signs in to the clock and the switch now and then.
+fn shell() -> Actor {
+    let mut turn = 0;
+    Box::new(move |at, world| {
+        let target = ["clock-01", "core-sw-01"][turn % 2];
+        turn += 1;
+        let done = crate::actors::secure_shell(world, ("nms-01", target), at + 5 * SECOND);
+        Some(done + 70 * SECOND)
+    })
+}
+
 pub fn actors(world: &World) -> Vec<Actor> {
     let mut out: Vec<Actor> = ANNOUNCED.iter().map(|a| announcer(world, *a)).collect();
     out.push(cisco(
@@ -209,5 +220,6 @@ pub fn actors(world: &World) -> Vec<Actor> {
     out.push(management(world));
     out.push(time(world));
     out.push(log(world));
+    out.push(shell());
     out
 }

@@ -42,6 +42,16 @@ pub fn hosts() -> (Vec<Host>, Gateway) {
         latency_us: 24_000,
         external: true,
     }));
+    // Where a scan finds nobody: its address is whatever is being asked for.
+    hosts.push(Host {
+        name: "nowhere",
+        mac: Mac([0; 6]),
+        ip: Ipv4Addr::UNSPECIFIED,
+        vlan: 0,
+        stack: crate::net::Stack::Linux,
+        latency_us: 0,
+        external: false,
+    });
     let core = hosts.iter().position(|h| h.name == CORE).expect("the core switch is a device");
     let gateway = Gateway { mac: hosts[core].mac, host: HostId(core) };
     (hosts, gateway)

@@ -253,3 +253,10 @@ pub fn io(connection: u32, sequence: u32, run: bool, data: &[u8]) -> Vec<u8> {
     out.extend(body);
     out
 }
+
+/// Any service on an instance of a class, answered with success and no data.
+pub fn service(number: u8, class: u8, instance: u8, data: &[u8]) -> Pair {
+    let mut request = vec![number, 2, 0x20, class, 0x24, instance];
+    request.extend(data);
+    (request, success(number, &[]))
+}

@@ -1,0 +1,127 @@
+//! `spandrel lab`: the simulated plant, as a capture file or as a live stream on a pipe.
+//!
+//! Not here: the plant. Invariant: frames go to a file or to standard output, never to an
+//! interface.
+
+use crate::complain;
+use anyhow::{Context as _, Result, bail};
+use lab::{Labels, Pace, Scenario};
+use model::Time;
+use std::{
+    fs::File,
+    io::{BufWriter, Write},
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::SystemTime,
+};
+
+#[derive(clap::Args)]
+pub struct Options {
+    /// Where the frames go, as pcapng; `-` is standard output
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// Where to write what really happened: assets and scenarios, as JSON
+    #[arg(long, value_name = "FILE")]
+    labels: Option<PathBuf>,
+    /// Length of the run; a live run without it goes on until the pipe closes
+    #[arg(long, value_name = "N")]
+    minutes: Option<u32>,
+    /// The same seed gives the same bytes
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Scenarios to play one after the other, or `all`
+    #[arg(long, value_delimiter = ',', value_name = "NAME")]
+    scenario: Vec<String>,
+    /// First moment of the capture, RFC 3339 [default: a Tuesday morning; live: now]
+    #[arg(long, value_name = "TIME")]
+    start: Option<String>,
+    /// Seconds of ordinary operation before the first scenario [default: 180; live: 90]
+    #[arg(long, value_name = "SECONDS")]
+    quiet: Option<u32>,
+    /// Follow the clock, and without scenarios named play all of them again and again
+    #[arg(long)]
+    live: bool,
+    /// Simulated seconds in a second of a live run
+    #[arg(long, default_value_t = 1.0, requires = "live", value_name = "K")]
+    speed: f64,
+}
+
+pub fn run(options: &Options) -> Result<ExitCode> {
+    let plant = plan(options)?;
+    let to_pipe = options.out.as_os_str() == "-";
+    let labels = if to_pipe {
+        let out = BufWriter::with_capacity(64 * 1024, std::io::stdout().lock());
+        lab::run(&plant, out, |_| {})?
+    } else {
+        let shown = options.out.display();
+        let file = File::create(&options.out).with_context(|| format!("cannot create {shown}"))?;
+        lab::run(&plant, BufWriter::with_capacity(256 * 1024, file), |_| {})
+            .with_context(|| format!("cannot write the plant's traffic to {shown}"))?
+    };
+    if let Some(path) = &options.labels {
+        write_labels(path, &labels)?;
+    }
+    if !to_pipe {
+        complain(&format!(
+            "{} packets, {} scenarios in {}",
+            labels.packets,
+            labels.scenarios.len(),
+            options.out.display()
+        ));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What the command line means.
+fn plan(options: &Options) -> Result<lab::Options> {
+    if options.minutes.is_none() && !options.live {
+        bail!("say how long with --minutes N; only a live run goes on without end");
+    }
+    if !options.speed.is_finite() || options.speed <= 0.0 {
+        bail!("--speed must be more than 0");
+    }
+    let start = match &options.start {
+        Some(text) => Time::parse(text)
+            .with_context(|| format!("{text:?} is no RFC 3339 time, e.g. 2026-03-10T09:30:00Z"))?
+            .nanos(),
+        None if options.live => now(),
+        None => lab::DEFAULT_START,
+    };
+    let demonstration = options.live && options.scenario.is_empty();
+    let scenarios = if demonstration || options.scenario.iter().any(|s| s == "all") {
+        lab::scenarios::ALL.to_vec()
+    } else {
+        options.scenario.iter().map(|name| scenario(name)).collect::<Result<_>>()?
+    };
+    let quiet = options.quiet.unwrap_or(if options.live { 90 } else { 180 });
+    Ok(lab::Options {
+        seed: options.seed,
+        start,
+        minutes: options.minutes,
+        scenarios,
+        quiet: i64::from(quiet) * 1_000_000_000,
+        repeat: options.live,
+        pace: options.live.then_some(Pace { speed: options.speed }),
+    })
+}
+
+fn scenario(name: &str) -> Result<&'static Scenario> {
+    Scenario::find(name).with_context(|| {
+        let known: Vec<&str> = lab::scenarios::ALL.iter().map(|s| s.story.name).collect();
+        format!("there is no scenario {name:?}; there are: all, {}", known.join(", "))
+    })
+}
+
+fn now() -> i64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
+}
+
+fn write_labels(path: &Path, labels: &Labels) -> Result<()> {
+    let shown = path.display();
+    let mut file = File::create(path).with_context(|| format!("cannot create {shown}"))?;
+    serde_json::to_writer_pretty(&mut file, labels)
+        .with_context(|| format!("cannot write {shown}"))?;
+    file.write_all(b"\n").with_context(|| format!("cannot write {shown}"))?;
+    Ok(())
+}
