@@ -23,6 +23,7 @@ pub mod ftp;
 pub mod http;
 pub mod llmnr;
 pub mod mdns;
+pub mod modbus;
 pub mod nbns;
 pub mod ntp;
 pub mod smb;
@@ -53,5 +54,6 @@ pub static REGISTRY: &[&dyn Protocol] = &[
     &nbns::NBNS,
     &browser::BROWSER,
     &ntp::NTP,
+    &modbus::MODBUS,
     &telnet::TELNET,
 ];

@@ -95,6 +95,11 @@ impl Output {
         self.span = span;
     }
 
+    /// What follows is said by `protocol`, in the same bytes: a protocol inside another.
+    pub fn begin_protocol(&mut self, protocol: &'static str) {
+        self.protocol = protocol;
+    }
+
     /// Names the protocol inside the registered one that this conversation speaks.
     pub fn refine(&mut self, protocol: &'static str) {
         self.refined = Some(protocol);

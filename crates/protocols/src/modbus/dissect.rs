@@ -1,0 +1,299 @@
+//! Reads a Modbus/TCP conversation: counts, operations, values, violations.
+
+use super::{
+    MODBUS_GROUP, UMAS_GROUP, names, umas,
+    wire::{
+        LENGTH_MAX, MBAP_OCTETS, Mbap, Request, Table, exception_name, identification,
+        parse_request,
+    },
+};
+use crate::{
+    Carrier, Dissector, Gap, Malformed, Output, Progress, Segment, Side, output::Op, text,
+};
+use model::{PointValue, Quality, Scalar, Subject};
+use std::collections::VecDeque;
+
+/// Requests of one conversation whose answers are awaited (the Guide, 4.4.1.1 allows up to 16).
+const PENDING_MAX: usize = 64;
+
+#[derive(Default)]
+pub(super) struct Conversation {
+    pending: VecDeque<Asked>,
+}
+
+/// What must be known of a request to understand its answer.
+#[derive(Clone, Copy)]
+struct Asked {
+    transaction: u16,
+    unit: u8,
+    function: u8,
+    what: What,
+}
+
+#[derive(Clone, Copy)]
+enum What {
+    Range { table: Table, first: u16, count: u16 },
+    Umas { function: u8 },
+    Other,
+}
+
+impl Dissector for Conversation {
+    fn feed(&mut self, segment: Segment<'_>, out: &mut Output) -> Progress {
+        let bytes = segment.bytes;
+        let Ok(mbap) = Mbap::parse(bytes) else {
+            return Progress::NeedMore { consumed: 0, needed: MBAP_OCTETS };
+        };
+        if mbap.protocol != 0 || mbap.length < 2 || mbap.length > LENGTH_MAX {
+            out.begin("modbus", 0..bytes.len().min(MBAP_OCTETS));
+            let says = "not a Modbus message on a Modbus conversation";
+            out.violation("mbap-header-invalid", says, "Messaging Guide V1.0b, 3.1.3");
+            return match segment.carrier {
+                Carrier::Tcp if segment.after_gap => Progress::Consumed(bytes.len()),
+                _ => Progress::GiveUp(Malformed::new("modbus-header-invalid")),
+            };
+        }
+        let octets = usize::from(mbap.length).saturating_add(6);
+        let Some(pdu) = bytes.get(MBAP_OCTETS..octets) else {
+            return Progress::NeedMore { consumed: 0, needed: octets };
+        };
+        out.begin("modbus", 0..octets);
+        let Some(&function) = pdu.first() else { return Progress::Consumed(octets) };
+        match segment.from {
+            Side::Client => self.request(mbap, function, pdu, out),
+            Side::Server => self.response(mbap, function, pdu, out),
+        }
+        Progress::Consumed(octets)
+    }
+
+    fn gap(&mut self, _: Gap) {
+        self.pending.clear();
+    }
+}
+
+fn count(mbap: Mbap, function: u8, kind: &'static str, exception: Option<u8>, out: &mut Output) {
+    let exception = exception.map_or(Scalar::Null, |e| Scalar::Number(u64::from(e)));
+    let (unit, function) = (u64::from(mbap.unit), u64::from(function));
+    let kind = Scalar::Text(kind.into());
+    out.count(&MODBUS_GROUP, [Scalar::Number(unit), Scalar::Number(function), kind, exception]);
+}
+
+fn count_umas(kind: &'static str, function: u8, out: &mut Output) {
+    let kind = Scalar::Text(kind.into());
+    out.count(&UMAS_GROUP, [kind, Scalar::Number(u64::from(function))]);
+}
+
+impl Conversation {
+    fn request(&mut self, mbap: Mbap, function: u8, pdu: &[u8], out: &mut Output) {
+        if function & 0x80 != 0 && pdu.len() == 2 {
+            let code = pdu.get(1).copied().unwrap_or_default();
+            count(mbap, function & 0x7f, "exception", Some(code), out);
+            let says = "an exception sent by a client";
+            return out.violation("exception-from-client", says, "V1.1b3, 7");
+        }
+        count(mbap, function, "request", None, out);
+        let unit = u32::from(mbap.unit);
+        let (class, name) = names::function(function);
+        let request = match parse_request(pdu) {
+            Ok(request) => request,
+            Err(invalid) => {
+                out.violation(invalid.rule, invalid.says, invalid.section);
+                out.operation(Op::request(class, u32::from(function), name).unit(unit));
+                return self.remember(mbap, function, What::Other, out);
+            }
+        };
+        let op = Op::request(class, u32::from(function), name).unit(unit);
+        let what = self.operation(&request, op, out);
+        if out.values_wanted {
+            written_values(mbap.unit, &request, out);
+        }
+        self.remember(mbap, function, what, out);
+    }
+
+    fn operation(&mut self, request: &Request<'_>, op: Op, out: &mut Output) -> What {
+        let unit = op.unit.unwrap_or_default();
+        let range = |op: Op, table: Table, first: u16, count: u16| {
+            op.range(table.name(), unit, u32::from(first), u32::from(count))
+        };
+        match *request {
+            Request::Read { table, first, count } => {
+                out.operation(range(op, table, first, count));
+                return What::Range { table, first, count };
+            }
+            Request::WriteSingle { table, address, .. } => {
+                out.operation(range(op, table, address, 1));
+                return What::Range { table, first: address, count: 1 };
+            }
+            Request::WriteMultiple { table, first, count, .. } => {
+                out.operation(range(op, table, first, count));
+                return What::Range { table, first, count };
+            }
+            Request::MaskWrite { address, .. } => {
+                out.operation(range(op, Table::HoldingRegister, address, 1));
+            }
+            Request::ReadWrite { read, write, .. } => {
+                out.operation(range(op, Table::HoldingRegister, write.0, write.1));
+                let (first, count) = read;
+                return What::Range { table: Table::HoldingRegister, first, count };
+            }
+            Request::ReadFifo { address } => {
+                out.operation(range(op, Table::HoldingRegister, address, 1));
+            }
+            Request::Diagnostics { subfunction, .. } => {
+                let (class, name) = names::diagnostics(subfunction);
+                let block = u32::from(subfunction);
+                let op = Op::request(class, 8, name).unit(unit);
+                out.operation(op.range("diagnostics", unit, block, 1));
+            }
+            Request::DeviceIdentification { object, .. } => {
+                out.operation(op.range("identification", unit, u32::from(object), 1));
+            }
+            Request::Umas { function, .. } => {
+                count_umas("request", function, out);
+                let (class, name) = umas::function(function);
+                out.begin_protocol("umas");
+                out.operation(Op::request(class, u32::from(function), name).unit(unit));
+                return What::Umas { function };
+            }
+            Request::Status { .. }
+            | Request::File { .. }
+            | Request::CanOpen { .. }
+            | Request::Other { .. } => out.operation(op),
+        }
+        What::Other
+    }
+
+    fn remember(&mut self, mbap: Mbap, function: u8, what: What, out: &mut Output) {
+        if self.pending.len() >= PENDING_MAX {
+            self.pending.pop_front();
+            out.limit("modbus-pending-requests");
+        }
+        let (transaction, unit) = (mbap.transaction, mbap.unit);
+        self.pending.push_back(Asked { transaction, unit, function, what });
+    }
+
+    /// The request an answer belongs to; those before it will not be answered any more.
+    fn asked(&mut self, mbap: Mbap, function: u8) -> Option<Asked> {
+        let same = |a: &Asked| {
+            a.transaction == mbap.transaction && a.unit == mbap.unit && a.function == function
+        };
+        let at = self.pending.iter().position(same)?;
+        self.pending.remove(at)
+    }
+
+    fn response(&mut self, mbap: Mbap, function: u8, pdu: &[u8], out: &mut Output) {
+        let unit = u32::from(mbap.unit);
+        if function & 0x80 != 0 {
+            let (function, code) = (function & 0x7f, pdu.get(1).copied().unwrap_or_default());
+            count(mbap, function, "exception", Some(code), out);
+            self.asked(mbap, function);
+            let (class, name) = names::function(function);
+            let op = Op::response(class, u32::from(function), name).unit(unit);
+            return out.operation(op.refused(u32::from(code), exception_name(code)));
+        }
+        count(mbap, function, "response", None, out);
+        let asked = self.asked(mbap, function);
+        let (class, name) = names::function(function);
+        let op = Op::response(class, u32::from(function), name).unit(unit).done();
+        let data = pdu.get(1..).unwrap_or_default();
+        match asked.map(|a| a.what) {
+            Some(What::Range { table, first, count }) => {
+                self.check_length(count, function, data, out);
+                let (first32, count32) = (u32::from(first), u32::from(count));
+                out.operation(op.range(table.name(), unit, first32, count32));
+                if out.values_wanted && matches!(function, 1..=4 | 23) {
+                    let values = data.get(1..).unwrap_or_default();
+                    values_of(mbap.unit, table, (first, count), values, out);
+                }
+            }
+            Some(What::Umas { function }) => umas_answer(unit, function, data, out),
+            None if function == 90 => {
+                count_umas("response", data.get(1).copied().unwrap_or_default(), out);
+            }
+            Some(What::Other) | None => out.operation(op),
+        }
+        match (function, data) {
+            (43, [0x0e, objects @ ..]) => identity(objects, out),
+            (17, [_, id @ ..]) => server_id(id, out),
+            _ => {}
+        }
+    }
+
+    /// V1.1b3, 6.1 to 6.4: the byte count of an answer follows from the question.
+    fn check_length(&self, count: u16, function: u8, data: &[u8], out: &mut Output) {
+        let expected = match function {
+            1 | 2 => usize::from(count.div_ceil(8)),
+            3 | 4 | 23 => usize::from(count).saturating_mul(2),
+            _ => return,
+        };
+        let declared = data.first().map(|n| usize::from(*n));
+        let there = data.len().saturating_sub(1);
+        if declared != Some(expected) || there < expected {
+            let says = "an answer whose length does not fit the question";
+            out.violation("response-length-mismatch", says, "V1.1b3, 6.1 to 6.4");
+        }
+    }
+}
+
+fn umas_answer(unit: u32, function: u8, data: &[u8], out: &mut Output) {
+    let status = data.get(1).copied().unwrap_or_default();
+    count_umas("response", status, out);
+    out.begin_protocol("umas");
+    out.operation(umas::answer(function, status == umas::ANSWER_OK).unit(unit));
+    if function == 0x02 && status == umas::ANSWER_OK {
+        umas::plc_id(data.get(2..).unwrap_or_default(), out);
+    }
+}
+
+fn identity(data: &[u8], out: &mut Output) {
+    let Ok(objects) = identification(data) else {
+        let says = "an identification cut short";
+        return out.violation("identification-too-short", says, "V1.1b3, 6.21");
+    };
+    let facts = objects.iter().map(|(id, value)| (names::object(*id), text::lossy(value)));
+    out.identity(Subject::Sender, "Read Device Identification", facts.collect::<Vec<_>>());
+}
+
+/// V1.1b3, 6.13: contents are the maker's; text is worth keeping.
+fn server_id(id: &[u8], out: &mut Output) {
+    let printable = id.iter().take_while(|b| (0x20..0x7f).contains(*b)).count();
+    if printable >= 4 {
+        let said = text::lossy(id.get(..printable).unwrap_or_default());
+        out.attribute(Subject::Sender, "Report Server ID", ("server_id", &said), 80);
+    }
+}
+
+/// Bits and registers of an answer, as points `holding-register/1/40`.
+fn values_of(unit: u8, table: Table, (first, count): (u16, u16), data: &[u8], out: &mut Output) {
+    for index in 0..count {
+        let at = usize::from(index);
+        let value = if table.is_bit() {
+            data.get(at >> 3).map(|b| PointValue::Bool(b >> (at & 7) & 1 == 1))
+        } else {
+            let start = at.saturating_mul(2);
+            let pair = data.get(start..).and_then(|d| d.first_chunk::<2>());
+            pair.map(|p| PointValue::Unsigned(u64::from(u16::from_be_bytes(*p))))
+        };
+        let Some(value) = value else { return };
+        let point = format!("{}/{unit}/{}", table.name(), first.wrapping_add(index));
+        out.value(point, value, (None, Quality::Good));
+    }
+}
+
+fn written_values(unit: u8, request: &Request<'_>, out: &mut Output) {
+    match *request {
+        Request::WriteSingle { table: Table::Coil, address, value } => {
+            let data = [u8::from(value != 0)];
+            values_of(unit, Table::Coil, (address, 1), &data, out);
+        }
+        Request::WriteSingle { table, address, value } => {
+            values_of(unit, table, (address, 1), &value.to_be_bytes(), out);
+        }
+        Request::WriteMultiple { table, first, count, data } => {
+            values_of(unit, table, (first, count), data, out);
+        }
+        Request::ReadWrite { write, data, .. } => {
+            values_of(unit, Table::HoldingRegister, write, data, out);
+        }
+        _ => {}
+    }
+}

@@ -1,0 +1,64 @@
+//! Round trips of requests, and the rules of the Specification that a parser must know.
+
+use super::wire::{LENGTH_MAX, MBAP_OCTETS, Mbap, Request, Table, parse_request};
+use proptest::prelude::*;
+
+fn request() -> impl Strategy<Value = (Request<'static>, &'static [u8])> {
+    static DATA: [u8; 246] = [0x5a; 246];
+    let table = prop::sample::select(vec![
+        Table::Coil,
+        Table::DiscreteInput,
+        Table::InputRegister,
+        Table::HoldingRegister,
+    ]);
+    let read = (table, 0u16..60_000, 1u16..125).prop_map(|(table, first, count)| Request::Read {
+        table,
+        first,
+        count,
+    });
+    let single = (0u16.., any::<u16>()).prop_map(|(address, value)| Request::WriteSingle {
+        table: Table::HoldingRegister,
+        address,
+        value,
+    });
+    let many = (0u16..60_000, 1u16..=123).prop_map(|(first, count)| Request::WriteMultiple {
+        table: Table::HoldingRegister,
+        first,
+        count,
+        data: &DATA[..usize::from(count) * 2],
+    });
+    let umas = (any::<u8>(), any::<u8>(), 0usize..200).prop_map(|(session, function, length)| {
+        Request::Umas { session, function, data: &DATA[..length] }
+    });
+    let identify = (any::<u8>(), any::<u8>())
+        .prop_map(|(code, object)| Request::DeviceIdentification { code, object });
+    prop_oneof![read, single, many, umas, identify].prop_map(|r| (r, &DATA[..0]))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+    #[test]
+    fn what_is_written_is_read((request, _) in request(), transaction: u16, unit: u8) {
+        let adu = request.emit(transaction, unit);
+        let mbap = Mbap::parse(&adu).expect("a header");
+        prop_assert_eq!((mbap.transaction, mbap.unit, mbap.protocol), (transaction, unit, 0));
+        prop_assert!(mbap.length <= LENGTH_MAX);
+        prop_assert_eq!(parse_request(&adu[MBAP_OCTETS..]), Ok(request));
+    }
+}
+
+#[track_caller]
+fn breaks(pdu: &[u8], rule: &str) {
+    assert_eq!(parse_request(pdu).expect_err("against the Specification").rule, rule);
+}
+
+#[test]
+fn requests_against_the_specification_name_the_rule() {
+    breaks(&[0], "function-code-zero");
+    breaks(&[3, 0, 0, 0, 126], "quantity-out-of-range");
+    breaks(&[3, 0, 0, 0, 0], "quantity-out-of-range");
+    breaks(&[1, 0xff, 0xff, 0, 2], "address-out-of-range");
+    breaks(&[5, 0, 1, 0, 1], "coil-value-invalid");
+    breaks(&[16, 0, 0, 0, 2, 3, 1, 2, 3], "byte-count-mismatch");
+    breaks(&[3, 0], "pdu-too-short");
+}
