@@ -76,7 +76,9 @@ impl FlowKey {
         let b = (octets(to), to.port.unwrap_or_default());
         let from_is_low = a <= b;
         let (low, high) = if from_is_low { (a, b) } else { (b, a) };
-        let vlan = from.vlan.unwrap_or_default();
+        // A mirror of what enters the ports shows routed traffic once, each direction on the VLAN
+        // of its sender, so for IP the VLAN must not tell conversations apart.
+        let vlan = if from.ip.is_some() { 0 } else { from.vlan.unwrap_or_default() };
         let key =
             FlowKey { low: low.0, high: high.0, low_port: low.1, high_port: high.1, vlan, kind };
         (key, from_is_low)
