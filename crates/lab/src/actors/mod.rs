@@ -37,10 +37,14 @@ fn secure_shell(world: &mut World, ends: (&str, &str), at: i64) -> i64 {
     let (client, server) = (world.net.find(ends.0), world.net.find(ends.1));
     let mut rng = world.rng(&format!("ssh {} {} {at}", ends.0, ends.1));
     let conn = world.net.open(client, server, 22, at);
+    let banner: &[u8] = match ends.1 {
+        "core-sw-01" => b"SSH-2.0-Cisco-1.25\r\n",
+        _ => b"SSH-2.0-OpenSSH_8.4p1\r\n",
+    };
     let keys = text::ssh_keys(&mut rng);
     let [begin, reply, fresh] = keys;
     let calls = [
-        Call::new(text::SSH_CLIENT.into(), b"SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u2\r\n".to_vec()),
+        Call::new(text::SSH_CLIENT.into(), banner.to_vec()),
         Call::new(text::ssh_proposal(&mut rng), text::ssh_proposal(&mut rng)),
         Call::new(begin, reply),
         Call::new([fresh, text::ssh_sealed(&mut rng, 2)].concat(), text::ssh_sealed(&mut rng, 2)),

@@ -1,4 +1,7 @@
-//! The devices of the plant with their identities. Over 600 lines is data, one row a device.
+//! The devices of the plant with their identities, one row a device.
+//!
+//! Not here: how they show it. Invariant: `model`, `firmware`, `serial` and `os` are set where a
+//! message of the device says so, and nowhere else.
 
 use crate::net::Stack::{self, Apple, Cisco, Embedded, Linux, Windows};
 use model::{
