@@ -139,6 +139,8 @@ pub(crate) struct Flow {
     pub(crate) syn: bool,
     pub(crate) answered: bool,
     pub(crate) closed: bool,
+    /// Segments in a row that were no message.
+    pub(crate) give_ups: u8,
     older: u32,
     newer: u32,
 }
@@ -168,6 +170,7 @@ impl Flow {
             syn: false,
             answered: false,
             closed: false,
+            give_ups: 0,
             older: NONE,
             newer: NONE,
         }

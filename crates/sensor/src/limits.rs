@@ -32,3 +32,5 @@ pub const SEQUENCE_JUMP_MAX: u32 = 8 * 1024 * 1024;
 pub const LOST_AFTER_SEGMENTS: u8 = 3;
 /// Nanoseconds of capture time after which unseen octets count as lost.
 pub const LOST_AFTER_NANOS: i64 = 1_000_000_000;
+/// Segments in a row that are no message, after which a conversation is not read any more.
+pub const GIVE_UPS_MAX: u8 = 32;

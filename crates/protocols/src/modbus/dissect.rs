@@ -43,7 +43,7 @@ impl Dissector for Conversation {
         let Ok(mbap) = Mbap::parse(bytes) else {
             return Progress::NeedMore { consumed: 0, needed: MBAP_OCTETS };
         };
-        if mbap.protocol != 0 || mbap.length < 2 || mbap.length > LENGTH_MAX {
+        if mbap.protocol != 0 || !is_length(mbap.length, bytes.get(MBAP_OCTETS)) {
             out.begin("modbus", 0..bytes.len().min(MBAP_OCTETS));
             let says = "not a Modbus message on a Modbus conversation";
             out.violation("mbap-header-invalid", says, "Messaging Guide V1.0b, 3.1.3");
@@ -70,6 +70,14 @@ impl Dissector for Conversation {
     }
 }
 
+/// UMAS messages are longer than public ones: devices negotiate up to about a kilobyte.
+pub(super) fn is_length(length: u16, function: Option<&u8>) -> bool {
+    const UMAS: u8 = 90;
+    const UMAS_LENGTH_MAX: u16 = 2_048;
+    let most = if function == Some(&UMAS) { UMAS_LENGTH_MAX } else { LENGTH_MAX };
+    (2..=most).contains(&length)
+}
+
 fn count(mbap: Mbap, function: u8, kind: &'static str, exception: Option<u8>, out: &mut Output) {
     let exception = exception.map_or(Scalar::Null, |e| Scalar::Number(u64::from(e)));
     let (unit, function) = (u64::from(mbap.unit), u64::from(function));
@@ -84,7 +92,7 @@ fn count_umas(kind: &'static str, function: u8, out: &mut Output) {
 
 impl Conversation {
     fn request(&mut self, mbap: Mbap, function: u8, pdu: &[u8], out: &mut Output) {
-        if function & 0x80 != 0 && pdu.len() == 2 {
+        if function & 0x80 != 0 {
             let code = pdu.get(1).copied().unwrap_or_default();
             count(mbap, function & 0x7f, "exception", Some(code), out);
             let says = "an exception sent by a client";

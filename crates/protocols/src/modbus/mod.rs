@@ -12,7 +12,7 @@ pub mod wire;
 mod tests;
 
 use crate::{About, Carrier, Dissector, Ends, Group, Hint, Probe, Protocol, Side};
-use wire::{LENGTH_MAX, MBAP_OCTETS, Mbap};
+use wire::{MBAP_OCTETS, Mbap};
 
 pub static MODBUS_GROUP: Group =
     Group { name: "modbus", ends: Ends::Pair, keys: &["unit", "func", "kind", "exception"] };
@@ -48,7 +48,7 @@ impl Protocol for Modbus {
         let (Ok(mbap), Some(function)) = (Mbap::parse(head), head.get(MBAP_OCTETS)) else {
             return Probe::NoMatch;
         };
-        if mbap.protocol != 0 || !(2..=LENGTH_MAX).contains(&mbap.length) {
+        if mbap.protocol != 0 || !dissect::is_length(mbap.length, Some(function)) {
             return Probe::NoMatch;
         }
         if hint.port {

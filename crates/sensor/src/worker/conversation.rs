@@ -7,7 +7,9 @@ use super::{Worker, new_flow, sender_is_client, session, side_of};
 use crate::{
     flow::{Flow, FlowKey, Identity, Kind},
     identify::{Directory, Verdict},
-    limits::{BUFFERED_OCTETS_MAX, PENDING_OCTETS_MAX, PROBE_OCTETS_MAX, PROBE_TRIES_MAX},
+    limits::{
+        BUFFERED_OCTETS_MAX, GIVE_UPS_MAX, PENDING_OCTETS_MAX, PROBE_OCTETS_MAX, PROBE_TRIES_MAX,
+    },
     stream::{Arrival, Ready},
 };
 use model::{Address, Endpoint, Excerpt, SessionEvent, Time};
@@ -54,7 +56,7 @@ impl Worker {
     pub(super) fn tcp(&mut self, context: &Context, tcp: &Tcp<'_>) {
         let context = &context.with_ports(tcp.source, tcp.destination);
         let (key, _) = FlowKey::new(&context.from, &context.to, Kind::Tcp);
-        let opening = tcp.syn() && !tcp.rst();
+        let opening = is_opening(tcp);
         let known = self.flows.find(&key);
         let at = match known {
             Some(at) if opening && self.begins_anew(at, context, tcp) => {
@@ -90,19 +92,19 @@ impl Worker {
     }
 
     fn opened(&self, context: &Context, tcp: &Tcp<'_>) -> Flow {
-        let client = match (tcp.syn(), tcp.ack()) {
+        let client = match (is_opening(tcp), tcp.ack()) {
             (true, false) => true,
             (true, true) => false,
             _ => sender_is_client(&self.directory, context, Kind::Tcp),
         };
         let mut flow = new_flow(context, Kind::Tcp, client);
-        flow.client_certain = tcp.syn();
-        flow.syn = tcp.syn() && !tcp.ack();
+        flow.client_certain = is_opening(tcp);
+        flow.syn = is_opening(tcp) && !tcp.ack();
         flow
     }
 
     fn attempted(&mut self, context: &Context, tcp: &Tcp<'_>) {
-        let syn = tcp.syn() && !tcp.ack();
+        let syn = is_opening(tcp) && !tcp.ack();
         if syn {
             self.observe(context, "tcp", session(SessionEvent::Attempted { syn }), None);
         }
@@ -117,7 +119,7 @@ impl Worker {
         half.packets += 1;
         half.bytes += u64::from(context.wire_len);
         half.seen = true;
-        if tcp.syn() {
+        if is_opening(tcp) {
             if !half.stream.is_begun() {
                 half.stream.begin(tcp.sequence);
             }
@@ -137,7 +139,7 @@ impl Worker {
             self.flows.get(at).half(side.other()).stream.acknowledge(tcp.acknowledgement);
         }
         if !tcp.payload.is_empty() {
-            let first = tcp.sequence.wrapping_add(u32::from(tcp.syn()));
+            let first = tcp.sequence.wrapping_add(u32::from(is_opening(tcp)));
             self.arrive(at, context, side, first, tcp.payload);
         }
         let side = side_of(self.flows.get(at), context, Kind::Tcp);
@@ -387,13 +389,12 @@ impl Worker {
             let half = flow.half(side);
             half.needed = 0;
             let after_gap = std::mem::take(&mut half.after_gap);
-            let Identity::Known { about, dissector } = &mut flow.identity else {
+            let Identity::Known { dissector, .. } = &mut flow.identity else {
                 return bytes.len();
             };
             self.out.clear();
             let segment = segment(context, side, kind, rest, after_gap);
             let progress = dissector.feed(segment, &mut self.out);
-            let about = *about;
             self.collect(context, Some(at), rest);
             let consumed = match progress {
                 Progress::Consumed(count) => count.min(rest.len()),
@@ -404,13 +405,32 @@ impl Worker {
                 }
                 Progress::GiveUp(why) => {
                     self.counters.unparsed(why.reason);
-                    self.flows.get(at).identity = Identity::Failed { about };
+                    self.give_up(at, side);
                     return bytes.len();
                 }
             };
+            if consumed > 0 {
+                self.flows.get(at).give_ups = 0;
+            }
             taken += consumed;
             if consumed == 0 || taken >= bytes.len() {
                 return taken;
+            }
+        }
+    }
+
+    /// Octets that are no message: the next segment may begin with one again, but not for ever.
+    fn give_up(&mut self, at: u32, side: Side) {
+        let flow = self.flows.get(at);
+        flow.give_ups += 1;
+        let half = flow.half(side);
+        half.needed = 0;
+        half.after_gap = true;
+        if let Identity::Known { about, dissector } = &mut flow.identity {
+            if flow.give_ups >= GIVE_UPS_MAX {
+                flow.identity = Identity::Failed { about };
+            } else {
+                dissector.gap(Gap { from: side, bytes: None });
             }
         }
     }
@@ -459,6 +479,11 @@ impl Worker {
             self.observe(context, seen.protocol, seen.detail, excerpt.map(Excerpt::new));
         }
     }
+}
+
+/// A SYN that a TCP stack may send: with FIN or RST beside it, it opens nothing.
+fn is_opening(tcp: &Tcp<'_>) -> bool {
+    tcp.syn() && !tcp.fin() && !tcp.rst()
 }
 
 fn segment<'a>(
