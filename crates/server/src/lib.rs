@@ -1,8 +1,23 @@
 //! The control plane: API, console, rights, audit.
 //!
-//! Not here: packets, protocols, SQL. Invariant: nothing here can see `wire`, `protocols`,
-//! `sensor` or `capture`; what they found arrives as `model::Insight`.
+//! Read `serve`, then `http/routes`. Not here: packets, protocols, SQL, processes of sensors.
+//! Invariant: nothing here can see `wire`, `protocols`, `sensor` or `capture`; what they found
+//! arrives as `model::Insight`.
 
+mod app;
 mod http;
+mod intake;
+mod limits;
+mod parsing;
+mod secret;
+mod serve;
+mod settings;
+mod throttle;
+mod tls;
 
-pub use http::openapi_json;
+pub use app::{NoSensors, Sensors};
+pub use http::{AssetDetail, AssetRow, FindingDetail, FindingRow, csv, openapi_json};
+pub use intake::{IntakeError, intake};
+pub use serve::{Server, StartError};
+pub use settings::Settings;
+pub use tls::TlsError;

@@ -41,6 +41,7 @@ pub struct Sensor {
 
 /// What the sensor could not do.
 #[derive(ToSchema)]
+#[expect(dead_code, reason = "only its schema is used; the wire has `model::Health`")]
 pub struct SensorHealth {
     /// Reason -> packets whose headers or payload could not be read.
     pub unparsed: BTreeMap<String, u64>,

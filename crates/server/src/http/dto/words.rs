@@ -10,8 +10,10 @@ macro_rules! words {
         $(#[$doc])*
         #[derive(ToSchema)]
         #[schema(rename_all = "kebab-case")]
+        #[expect(dead_code, reason = "only its schema is used")]
         pub enum $name { $($variant),+ }
 
+        #[cfg(test)]
         impl $name {
             /// Every word, in order.
             pub const WORDS: &'static [&'static str] = &[$($word),+];
@@ -82,3 +84,49 @@ words!(
     /// How far an uploaded capture is.
     CaptureState { Parsing = "parsing", Done = "done", Failed = "failed" }
 );
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde::de::DeserializeOwned;
+
+    /// Each word of the schema is one the wire has.
+    #[track_caller]
+    fn known<T: DeserializeOwned>(words: &[&str]) {
+        for word in words {
+            let json = serde_json::Value::String((*word).to_owned());
+            assert!(serde_json::from_value::<T>(json).is_ok(), "{word} is no value");
+        }
+    }
+
+    #[test]
+    fn schema_and_wire_have_the_same_words() {
+        known::<model::AssetClass>(AssetClass::WORDS);
+        known::<model::Role>(AssetRole::WORDS);
+        known::<model::Severity>(Severity::WORDS);
+        known::<model::Engine>(Engine::WORDS);
+        for (schema, wire) in [
+            (FindingStatus::WORDS, words(store::FindingStatus::ALL, store::FindingStatus::word)),
+            (Lifecycle::WORDS, words(store::Lifecycle::ALL, store::Lifecycle::word)),
+            (UserRole::WORDS, words(store::Role::ALL, store::Role::word)),
+            (SensorState::WORDS, words(store::SensorState::ALL, store::SensorState::word)),
+            (CaptureState::WORDS, words(store::CaptureState::ALL, store::CaptureState::word)),
+        ] {
+            assert_eq!(schema, wire);
+        }
+    }
+
+    fn words<T: Copy>(all: &[T], word: fn(T) -> &'static str) -> Vec<&'static str> {
+        all.iter().map(|value| word(*value)).collect()
+    }
+
+    #[test]
+    fn the_document_has_the_schema_words() {
+        let api: serde_json::Value = serde_json::from_str(&crate::openapi_json()).expect("JSON");
+        for (name, words) in
+            [("AssetClass", AssetClass::WORDS), ("FindingStatus", FindingStatus::WORDS)]
+        {
+            assert_eq!(api["components"]["schemas"][name]["enum"], serde_json::json!(words));
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! What every request shares.
+//!
+//! Not here: routes. Invariant: nothing here is a second copy of what the store holds, except
+//! when sessions were last used, which is written back every minute.
+
+use crate::{
+    limits::{CAPTURES_WAITING_MAX, WATCHERS_MAX},
+    secret::Passwords,
+    settings::Settings,
+    throttle::Throttle,
+};
+use model::Time;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+};
+use store::Store;
+use tokio::sync::{Semaphore, watch};
+
+pub(crate) type Shared = Arc<App>;
+
+/// What the server may ask of running sensors; the program that runs them answers.
+pub trait Sensors: Send + Sync {
+    /// Ends the learning of a sensor, or says why it cannot.
+    fn end_learning(&self, sensor: &str) -> Result<(), String>;
+}
+
+/// A server without sensors of its own.
+pub struct NoSensors;
+
+impl Sensors for NoSensors {
+    fn end_learning(&self, sensor: &str) -> Result<(), String> {
+        Err(format!("{sensor} is not run by this server"))
+    }
+}
+
+pub(crate) struct App {
+    pub(crate) store: Store,
+    pub(crate) settings: Settings,
+    pub(crate) sensors: Arc<dyn Sensors>,
+    pub(crate) passwords: Passwords,
+    pub(crate) throttle: Throttle,
+    /// Session hash -> when it was used last, and when that was written.
+    pub(crate) used: Mutex<HashMap<String, (Time, Time)>>,
+    pub(crate) watchers: Arc<Semaphore>,
+    pub(crate) captures_waiting: Arc<Semaphore>,
+    pub(crate) parsing: Arc<Semaphore>,
+    /// The newest audit row that was checked, with its hash.
+    pub(crate) audited: tokio::sync::Mutex<Option<(i64, String)>>,
+    /// True once the server stops; streams end.
+    pub(crate) stopping: watch::Receiver<bool>,
+}
+
+impl App {
+    pub(crate) fn new(
+        store: Store,
+        settings: Settings,
+        sensors: Arc<dyn Sensors>,
+        stopping: watch::Receiver<bool>,
+    ) -> Shared {
+        Arc::new(App {
+            store,
+            settings,
+            sensors,
+            passwords: Passwords::new(),
+            throttle: Throttle::default(),
+            used: Mutex::new(HashMap::new()),
+            watchers: Arc::new(Semaphore::new(WATCHERS_MAX)),
+            captures_waiting: Arc::new(Semaphore::new(CAPTURES_WAITING_MAX)),
+            parsing: Arc::new(Semaphore::new(1)),
+            audited: tokio::sync::Mutex::new(None),
+            stopping,
+        })
+    }
+}
+
+/// The wall clock.
+pub(crate) fn now() -> Time {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    Time(since.map_or(0, |d| i64::try_from(d.as_nanos()).unwrap_or(i64::MAX)))
+}

@@ -1,0 +1,177 @@
+//! Who calls: a session by cookie, or an API token.
+//!
+//! Not here: what they may do. Invariant: a session that is idle or old is no session, whatever
+//! the database still holds.
+
+use super::fault::{Answer, Fault};
+use crate::{
+    app::{App, now},
+    secret,
+};
+use axum::{
+    extract::FromRequestParts,
+    http::{HeaderMap, header, request::Parts},
+};
+use model::Time;
+use store::{Role, Session};
+
+/// `__Host-` makes browsers insist on Secure, the whole path and no other host.
+pub(crate) const COOKIE: &str = "__Host-spandrel";
+
+#[derive(Clone, Debug)]
+pub(crate) struct Caller {
+    pub(crate) user: String,
+    pub(crate) role: Role,
+    pub(crate) with: With,
+    pub(crate) expires_at: Time,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum With {
+    Session { hash: String, csrf: String },
+    Token { id: String },
+}
+
+impl Caller {
+    pub(crate) fn method(&self) -> &'static str {
+        match self.with {
+            With::Session { .. } => "session",
+            With::Token { .. } => "token",
+        }
+    }
+
+    /// Enough of the session or token to tell one from another in the audit.
+    pub(crate) fn short(&self) -> String {
+        match &self.with {
+            With::Session { hash, .. } => hash.chars().take(12).collect(),
+            With::Token { id } => id.clone(),
+        }
+    }
+
+    pub(crate) fn csrf(&self) -> Option<&str> {
+        match &self.with {
+            With::Session { csrf, .. } => Some(csrf),
+            With::Token { .. } => None,
+        }
+    }
+}
+
+/// A handler that asks for the caller is behind the guard.
+impl<S: Send + Sync> FromRequestParts<S> for Caller {
+    type Rejection = Fault;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Fault> {
+        parts.extensions.get::<Caller>().cloned().ok_or_else(Fault::unauthenticated)
+    }
+}
+
+/// `None`: nobody is signed in. An API token that is wrong is an error, not nobody.
+pub(crate) async fn identify(app: &App, headers: &HeaderMap) -> Answer<Option<Caller>> {
+    if let Some(value) = headers.get(header::AUTHORIZATION) {
+        let text = value.to_str().unwrap_or_default();
+        let token = text.strip_prefix("Bearer ").unwrap_or_default();
+        return by_token(app, token).await.map(Some);
+    }
+    match cookie(headers) {
+        Some(secret) => by_session(app, &secret).await,
+        None => Ok(None),
+    }
+}
+
+pub(crate) fn cookie(headers: &HeaderMap) -> Option<String> {
+    let pairs = headers.get_all(header::COOKIE).into_iter().filter_map(|v| v.to_str().ok());
+    pairs
+        .flat_map(|value| value.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='))
+        .find(|(name, _)| *name == COOKIE)
+        .map(|(_, value)| value.to_owned())
+}
+
+async fn by_token(app: &App, token: &str) -> Answer<Caller> {
+    let wrong = || {
+        let detail = "the API token is unknown, revoked or has run out";
+        Fault::new(axum::http::StatusCode::UNAUTHORIZED, "bad-token", detail)
+    };
+    if !secret::is_token(token) {
+        return Err(wrong());
+    }
+    let found = app.store.token_by_hash(&secret::sha256(token.as_bytes())).await?;
+    let found = found.filter(|t| t.expires_at > now()).ok_or_else(wrong)?;
+    let fresh = found.last_used.is_some_and(|used| now().since(used) < 60 * 1_000_000_000);
+    if !fresh {
+        app.store.touch_token(&found.id).await?;
+    }
+    Ok(Caller {
+        user: found.user,
+        role: found.role,
+        with: With::Token { id: found.id },
+        expires_at: found.expires_at,
+    })
+}
+
+async fn by_session(app: &App, secret: &str) -> Answer<Option<Caller>> {
+    let hash = secret::sha256(secret.as_bytes());
+    let Some(session) = app.store.session(&hash).await? else { return Ok(None) };
+    let expires_at = absolute_end(app, &session);
+    let used = app.used.lock().expect("no panic holds it").get(&hash).copied();
+    let last_used = used.map_or(session.last_used, |(used, _)| used.max(session.last_used));
+    let now = now();
+    if now.since(last_used) > idle_nanos(app) || now >= expires_at {
+        app.used.lock().expect("no panic holds it").remove(&hash);
+        app.store.delete_session(&hash).await?;
+        return Ok(None);
+    }
+    touch(app, &hash, session.last_used, now).await?;
+    Ok(Some(Caller {
+        user: session.user,
+        role: session.role,
+        with: With::Session { hash, csrf: session.csrf },
+        expires_at,
+    }))
+}
+
+fn idle_nanos(app: &App) -> i64 {
+    i64::try_from(app.settings.session_idle.as_nanos()).unwrap_or(i64::MAX)
+}
+
+fn absolute_end(app: &App, session: &Session) -> Time {
+    let length = i64::try_from(app.settings.session_absolute.as_nanos()).unwrap_or(i64::MAX);
+    session.created_at.plus_nanos(length)
+}
+
+/// Notes the use in memory, on disk at most once a minute.
+async fn touch(app: &App, hash: &str, on_disk: Time, now: Time) -> Answer<()> {
+    let write = {
+        let mut used = app.used.lock().expect("no panic holds it");
+        let entry = used.entry(hash.to_owned()).or_insert((now, on_disk));
+        entry.0 = now;
+        let due = now.since(entry.1) > 60 * 1_000_000_000;
+        if due {
+            entry.1 = now;
+        }
+        due
+    };
+    if write {
+        app.store.touch_session(hash).await?;
+    }
+    Ok(())
+}
+
+/// Is the caller still who they were? For streams that outlive a request.
+pub(crate) async fn still_valid(app: &App, caller: &Caller) -> bool {
+    if now() >= caller.expires_at {
+        return false;
+    }
+    match &caller.with {
+        With::Session { hash, .. } => {
+            let Ok(Some(session)) = app.store.session(hash).await else { return false };
+            let used = app.used.lock().expect("no panic holds it").get(hash).copied();
+            let last = used.map_or(session.last_used, |(used, _)| used.max(session.last_used));
+            now().since(last) <= idle_nanos(app)
+        }
+        With::Token { id } => match app.store.tokens(Some(&caller.user)).await {
+            Ok(tokens) => tokens.iter().any(|token| token.id == *id),
+            Err(_) => false,
+        },
+    }
+}

@@ -1,0 +1,274 @@
+//! `/captures`: uploads, reports, imports.
+//!
+//! Not here: parsing, which a child process does (`crate::parsing`). Invariant: an upload is never
+//! held in memory, and its file name is only ever shown.
+
+use super::{
+    caller::Caller,
+    dto::*,
+    extract::Asked,
+    fault::{Answer, Fault},
+    guard::Notes,
+    openapi::Failures,
+};
+use crate::{
+    app::Shared,
+    parsing::{self, Report},
+};
+use axum::{
+    Json,
+    body::{Body, Bytes},
+    extract::{FromRequest, Multipart, Path, Request, State},
+    http::{StatusCode, header},
+    response::IntoResponse,
+};
+use futures_util::{Stream, StreamExt};
+use serde::Deserialize;
+use serde_json::json;
+use std::pin::pin;
+use tokio::io::AsyncWriteExt;
+
+/// Uploaded captures.
+#[utoipa::path(
+    get, path = "/api/v1/captures", tag = "captures", operation_id = "captures_list",
+    responses((status = 200, description = "Done", body = CaptureList), Failures),
+    security(("session" = []), ("token" = []))
+)]
+pub(crate) async fn list(State(app): State<Shared>) -> Answer<Json<CaptureList>> {
+    let items = app.store.captures().await?.into_iter().map(Into::into).collect();
+    Ok(Json(CaptureList { items }))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct UploadQuery {
+    file: Option<String>,
+}
+
+/// Upload a capture: the raw bytes, or a form with one file.
+#[utoipa::path(
+    post, path = "/api/v1/captures", tag = "captures", operation_id = "captures_upload",
+    params(("file" = Option<String>, Query, description = "Its name, for raw bytes"), ("X-CSRF-Token" = Option<String>, Header, description = "For cookie sessions: `csrf` of `/me`"), ("Idempotency-Key" = Option<String>, Header, description = "Sent again with the same key, the first answer comes back")),
+    request_body(content = Vec<u8>, content_type = "application/octet-stream"),
+    responses((status = 202, description = "Accepted", body = Capture), Failures),
+    security(("session" = []), ("token" = []))
+)]
+pub(crate) async fn upload(
+    State(app): State<Shared>,
+    caller: Caller,
+    notes: Notes,
+    Asked(query): Asked<UploadQuery>,
+    request: Request,
+) -> Answer<impl IntoResponse> {
+    let place = std::sync::Arc::clone(&app.captures_waiting).try_acquire_owned();
+    let place = place
+        .map_err(|_| Fault::wait(30, "too many captures wait to be parsed; try again later"))?;
+    let kind = request.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok());
+    let form = kind.is_some_and(|kind| kind.starts_with("multipart/form-data"));
+    let name = query.file.unwrap_or_else(|| "capture".to_owned());
+    let (name, received) = if form {
+        from_form(&app, request, name).await?
+    } else {
+        let body: Body = request.into_body();
+        (name, receive(&app, body.into_data_stream()).await?)
+    };
+    if received.size_bytes == 0 {
+        return Err(Fault::member("file", "empty", "the upload has no bytes"));
+    }
+    let name = name.rsplit(['/', '\\']).next().unwrap_or("capture").to_owned();
+    let (size, sha256) = (received.size_bytes, received.sha256.clone());
+    let id = app.store.create_capture(&name, size, &sha256, &caller.user).await?;
+    let capture = Capture::from(app.store.capture(&id).await?);
+    notes.after(json!({"id": id, "file": name, "size_bytes": size, "sha256": sha256}));
+    tokio::spawn(parsing::parse(app, id, received, place));
+    let location = [(header::LOCATION, format!("/api/v1/captures/{}", capture.id))];
+    Ok((StatusCode::ACCEPTED, location, Json(capture)))
+}
+
+async fn from_form(
+    app: &Shared,
+    request: Request,
+    fallback: String,
+) -> Answer<(String, parsing::Received)> {
+    let mut form = Multipart::from_request(request, &())
+        .await
+        .map_err(|error| Fault::bad_request(error.body_text()))?;
+    while let Some(field) =
+        form.next_field().await.map_err(|error| Fault::bad_request(error.body_text()))?
+    {
+        if let Some(name) = field.file_name().map(str::to_owned) {
+            return Ok((name, receive(app, field).await?));
+        }
+    }
+    Err(Fault::member("file", "missing", format!("the form has no file ({fallback})")))
+}
+
+/// Writes the stream to a file of its own, counting and hashing.
+async fn receive<E: std::fmt::Display>(
+    app: &Shared,
+    stream: impl Stream<Item = Result<Bytes, E>>,
+) -> Answer<parsing::Received> {
+    let mut spool = parsing::Spool::new(&app.settings.data).await.map_err(Fault::internal)?;
+    let mut stream = pin!(stream);
+    while let Some(part) = stream.next().await {
+        let part =
+            part.map_err(|error| Fault::bad_request(format!("upload broke off: {error}")))?;
+        if spool.size_bytes + part.len() as u64 > app.settings.upload_bytes_max {
+            let mib = app.settings.upload_bytes_max >> 20;
+            let detail = format!("a capture may have {mib} MiB; split it or raise upload_mib_max");
+            return Err(Fault::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", detail));
+        }
+        spool.digest.update(&part);
+        spool.size_bytes += part.len() as u64;
+        spool.file.write_all(&part).await.map_err(|error| match error.kind() {
+            std::io::ErrorKind::StorageFull => Fault::from(store::Error::Full),
+            _ => Fault::internal(error),
+        })?;
+    }
+    spool.finish().await.map_err(Fault::internal)
+}
+
+/// One capture with its report.
+#[utoipa::path(
+    get, path = "/api/v1/captures/{id}", tag = "captures", operation_id = "captures_show",
+    params(("id" = String, Path, description = "Capture")),
+    responses((status = 200, description = "Done", body = CaptureDetail), Failures),
+    security(("session" = []), ("token" = []))
+)]
+pub(crate) async fn show(
+    State(app): State<Shared>,
+    Path(id): Path<String>,
+) -> Answer<Json<CaptureDetail>> {
+    let capture = app.store.capture(&id).await?;
+    let report = match capture.state {
+        store::CaptureState::Done => Some(read(&app, &id).await?),
+        _ => None,
+    };
+    Ok(Json(CaptureDetail { row: capture.into(), report: report.map(|r| shown(r, &id)) }))
+}
+
+async fn read(app: &Shared, id: &str) -> Answer<Report> {
+    parsing::read_report(&app.settings.data, id).await.map_err(Fault::internal)
+}
+
+fn shown(report: Report, id: &str) -> CaptureReport {
+    let names: std::collections::HashMap<String, String> =
+        report.assets.iter().map(|asset| (asset.id.0.clone(), asset.display())).collect();
+    let name = |id: &str| names.get(id).cloned().unwrap_or_else(|| id.to_owned());
+    let links = report.links.into_iter().map(|link| {
+        let (client_name, server_name) = (name(&link.client.0), name(&link.server.0));
+        store::LinkRecord { link, client_name, server_name, sensor: id.to_owned(), revision: 0 }
+    });
+    let links = links.map(Into::into).collect();
+    let findings = report.findings.into_iter().map(|finding| finding_row(finding, id, &name));
+    let findings: Vec<_> = findings.collect();
+    let mut assets: Vec<ReportAsset> = report
+        .assets
+        .into_iter()
+        .map(|asset| store::AssetFull::of_report(asset, id).into())
+        .collect();
+    count_findings(&mut assets, &findings);
+    let count = |rows: &Vec<serde_json::Value>| {
+        rows.iter().filter_map(|row| row.get("count")?.as_u64()).sum()
+    };
+    CaptureReport {
+        messages: report
+            .messages
+            .iter()
+            .map(|(group, rows)| (group.clone(), count(rows)))
+            .collect(),
+        health: report.health,
+        assets,
+        links,
+        findings,
+    }
+}
+
+fn count_findings(assets: &mut [ReportAsset], findings: &[FindingDetail]) {
+    for asset in assets {
+        let of = |f: &&FindingDetail| f.row.assets.iter().any(|named| named.id == asset.row.id);
+        asset.row.findings = u32::try_from(findings.iter().filter(of).count()).unwrap_or(u32::MAX);
+        asset.row.severity = findings.iter().filter(of).map(|f| f.row.severity).max();
+    }
+}
+
+fn finding_row(finding: model::Finding, id: &str, name: &impl Fn(&str) -> String) -> FindingDetail {
+    let assets = finding.assets.iter();
+    let assets = assets.map(|a| AssetName { id: a.0.clone(), name: name(&a.0) }).collect();
+    FindingDetail {
+        explanation: finding.explanation.clone(),
+        runbook: finding.runbook.clone(),
+        evidence: finding.evidence().iter().cloned().map(Into::into).collect(),
+        note: None,
+        mute: None,
+        history: Vec::new(),
+        row: FindingRow {
+            id: finding.id.0,
+            detector: finding.detector,
+            engine: finding.engine,
+            severity: finding.severity,
+            title: finding.title,
+            techniques: finding.techniques,
+            status: store::FindingStatus::Open,
+            owner: None,
+            muted: false,
+            first_seen: finding.first_seen,
+            last_seen: finding.last_seen,
+            count: finding.count,
+            assets,
+            addresses: finding.addresses.iter().map(ToString::to_string).collect(),
+            sensor: id.to_owned(),
+            generation: 0,
+            revision: 0,
+        },
+    }
+}
+
+/// Delete a capture and its report; what was imported stays.
+#[utoipa::path(
+    delete, path = "/api/v1/captures/{id}", tag = "captures", operation_id = "captures_delete",
+    params(("id" = String, Path, description = "Capture"), ("X-CSRF-Token" = Option<String>, Header, description = "For cookie sessions: `csrf` of `/me`")),
+    responses((status = 204, description = "Done"), Failures),
+    security(("session" = []), ("token" = []))
+)]
+pub(crate) async fn delete(
+    State(app): State<Shared>,
+    notes: Notes,
+    Path(id): Path<String>,
+) -> Answer<StatusCode> {
+    let capture = app.store.capture(&id).await?;
+    if capture.state == store::CaptureState::Parsing {
+        return Err(Fault::conflict("parsing", "it is being parsed; delete it when that is done"));
+    }
+    notes.before(json!({"file": capture.file, "sha256": capture.sha256}));
+    app.store.delete_capture(&id).await?;
+    parsing::delete_report(&app.settings.data, &id).await;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Let the report's assets, links and findings join the site.
+#[utoipa::path(
+    post, path = "/api/v1/captures/{id}:import", tag = "captures", operation_id = "captures_import",
+    params(("id" = String, Path, description = "Capture"), ("X-CSRF-Token" = Option<String>, Header, description = "For cookie sessions: `csrf` of `/me`")),
+    responses((status = 200, description = "Done", body = Imported), Failures),
+    security(("session" = []), ("token" = []))
+)]
+pub(crate) async fn import(
+    State(app): State<Shared>,
+    notes: Notes,
+    Path(id): Path<String>,
+) -> Answer<Json<Imported>> {
+    let capture = app.store.capture(&id).await?;
+    if capture.state != store::CaptureState::Done {
+        return Err(Fault::conflict("no-report", format!("the capture is {}", capture.state)));
+    }
+    let report = read(&app, &id).await?;
+    let done = Imported {
+        assets: report.assets.len() as u64,
+        links: report.links.len() as u64,
+        findings: report.findings.len() as u64,
+    };
+    app.store.import(&id, capture.uploaded_at, report.into_insights()).await?;
+    notes.after(json!(done));
+    Ok(Json(done))
+}

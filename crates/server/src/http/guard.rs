@@ -1,0 +1,229 @@
+//! What stands before every handler: rights, cross-site requests, the audit.
+//!
+//! Not here: what a change does. Invariant: a change is on the audit chain before its handler
+//! runs, and each request that may change something has exactly one record.
+
+use super::{
+    caller::{Caller, identify},
+    fault::{Answer, Fault},
+    routes::{Access, Route},
+};
+use crate::{
+    app::Shared,
+    secret::{random, same},
+};
+use axum::{
+    body::{Body, Bytes},
+    extract::{ConnectInfo, FromRequestParts, Request, State},
+    http::{HeaderValue, Method, StatusCode, header, request::Parts},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+};
+use store::{AuditBegin, AuditEnd, Reply};
+
+/// Names the request in answers, log and audit.
+#[derive(Clone, Debug)]
+pub(crate) struct Trace(pub(crate) String);
+
+/// Where a handler leaves what the audit shall show: the members that changed, before and after.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Notes(Arc<Mutex<AuditEnd>>);
+
+impl Notes {
+    pub(crate) fn before(&self, value: serde_json::Value) {
+        self.0.lock().expect("no panic holds it").before = Some(value);
+    }
+
+    pub(crate) fn after(&self, value: serde_json::Value) {
+        self.0.lock().expect("no panic holds it").after = Some(value);
+    }
+
+    pub(crate) fn reason(&self, text: &str) {
+        self.0.lock().expect("no panic holds it").reason = Some(text.to_owned());
+    }
+
+    fn take(&self, result: &str) -> AuditEnd {
+        let mut end = std::mem::take(&mut *self.0.lock().expect("no panic holds it"));
+        end.result = result.to_owned();
+        end
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Notes {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        Ok(parts.extensions.get::<Notes>().cloned().unwrap_or_default())
+    }
+}
+
+/// The caller's address.
+pub(crate) fn peer(request: &Request) -> Option<String> {
+    let info = request.extensions().get::<ConnectInfo<SocketAddr>>();
+    info.map(|ConnectInfo(address)| address.ip().to_canonical().to_string())
+}
+
+pub(crate) fn trace(request: &Request) -> String {
+    request.extensions().get::<Trace>().map_or_else(random::<8>, |trace| trace.0.clone())
+}
+
+/// Around each route that is not open to all.
+pub(crate) async fn guard(
+    State((app, route)): State<(Shared, Route)>,
+    request: Request,
+    next: Next,
+) -> Response {
+    match guarded(&app, &route, request, next).await {
+        Ok(response) => response,
+        Err(fault) => fault.into_response(),
+    }
+}
+
+async fn guarded(
+    app: &Shared,
+    route: &Route,
+    mut request: Request,
+    next: Next,
+) -> Answer<Response> {
+    let caller = identify(app, request.headers()).await?;
+    if let Some(caller) = &caller {
+        request.extensions_mut().insert(caller.clone());
+    }
+    let least = match route.access {
+        Access::Open => return Ok(next.run(request).await),
+        Access::Role(role) => role,
+    };
+    let caller = caller.ok_or_else(Fault::unauthenticated)?;
+    if route.method == Method::GET {
+        if caller.role < least {
+            return Err(lacks(&caller, least));
+        }
+        return Ok(next.run(request).await);
+    }
+    // Without the session's own token it is another site's page that speaks, not the user.
+    if let Some(csrf) = caller.csrf() {
+        let sent = request.headers().get("x-csrf-token").and_then(|v| v.to_str().ok());
+        if !sent.is_some_and(|sent| same(sent, csrf)) {
+            let detail = "send the csrf value of /me as X-CSRF-Token";
+            return Err(Fault::new(StatusCode::FORBIDDEN, "csrf", detail));
+        }
+    }
+    let allowed = if caller.role < least { Err(lacks(&caller, least)) } else { Ok(()) };
+    change(app, route, &caller, request, next, allowed).await
+}
+
+fn lacks(caller: &Caller, least: store::Role) -> Fault {
+    Fault::forbidden(format!("{} is {}; this needs {least}", caller.user, caller.role))
+}
+
+async fn change(
+    app: &Shared,
+    route: &Route,
+    caller: &Caller,
+    mut request: Request,
+    next: Next,
+    allowed: Answer<()>,
+) -> Answer<Response> {
+    let begin = AuditBegin {
+        actor: caller.user.clone(),
+        method: caller.method().to_owned(),
+        session: Some(caller.short()),
+        ip: peer(&request),
+        trace_id: trace(&request),
+        action: format!("{} {}", route.method, route.path),
+        resource: resource(request.uri().path()),
+    };
+    // A full disk or a closed store stops changes here: no change without its record.
+    let record = app.store.audit_begin(begin).await?;
+    let notes = Notes::default();
+    request.extensions_mut().insert(notes.clone());
+    let response = match allowed {
+        Err(fault) => fault.into_response(),
+        Ok(()) if route.idempotent => once(app, caller, request, next).await,
+        Ok(()) => next.run(request).await,
+    };
+    let result = match response.status() {
+        status if status.is_success() => "done",
+        StatusCode::FORBIDDEN => "denied",
+        status if status.is_client_error() => "refused",
+        _ => "failed",
+    };
+    if let Err(error) = app.store.audit_end(record, &caller.user, notes.take(result)).await {
+        // The change stands and its beginning is on disk; the record shows no end.
+        tracing::error!(record, %error, "an audit record could not be completed");
+    }
+    Ok(response)
+}
+
+/// The path as callers write it, below the API's root.
+fn resource(path: &str) -> String {
+    path.replace("/~", ":").chars().take(200).collect()
+}
+
+/// The same `Idempotency-Key` with the same request gives the first answer again.
+async fn once(app: &Shared, caller: &Caller, request: Request, next: Next) -> Response {
+    let key = request.headers().get("idempotency-key").and_then(|v| v.to_str().ok());
+    let Some(key) = key.map(str::to_owned) else { return next.run(request).await };
+    match replay(app, caller, &key, request, next).await {
+        Ok(response) => response,
+        Err(fault) => fault.into_response(),
+    }
+}
+
+async fn replay(
+    app: &Shared,
+    caller: &Caller,
+    key: &str,
+    request: Request,
+    next: Next,
+) -> Answer<Response> {
+    if key.is_empty() || key.len() > 128 {
+        return Err(Fault::bad_request("Idempotency-Key has 1 to 128 characters"));
+    }
+    let owner = format!("{} {}", caller.user, request.uri());
+    let (parts, body) = request.into_parts();
+    let json = parts
+        .headers
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|kind| kind.to_str().is_ok_and(|kind| kind.starts_with("application/json")));
+    // A capture is not held in memory: its length and name stand for it.
+    let (hash, body) = if json {
+        let bytes = axum::body::to_bytes(body, crate::limits::BODY_BYTES_MAX).await;
+        let bytes: Bytes = bytes.map_err(|_| {
+            Fault::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "the body is too large")
+        })?;
+        (crate::secret::sha256(&bytes), Body::from(bytes))
+    } else {
+        let length = parts.headers.get(header::CONTENT_LENGTH);
+        (crate::secret::sha256(length.map_or(b"", HeaderValue::as_bytes)), body)
+    };
+    if let Some(reply) = app.store.reply(&owner, key).await? {
+        if reply.request_hash != hash {
+            let detail = "this Idempotency-Key was used for another request";
+            return Err(Fault::conflict("idempotency-key-reused", detail));
+        }
+        let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::OK);
+        return Ok(
+            (status, [(header::CONTENT_TYPE, reply.content_type)], reply.body).into_response()
+        );
+    }
+    let response = next.run(Request::from_parts(parts, body)).await;
+    if !response.status().is_success() {
+        return Ok(response);
+    }
+    let (parts, body) = response.into_parts();
+    let bytes = axum::body::to_bytes(body, usize::MAX).await.map_err(Fault::internal)?;
+    let kind = parts.headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok());
+    let reply = Reply {
+        request_hash: hash,
+        status: parts.status.as_u16(),
+        content_type: kind.unwrap_or("application/json").to_owned(),
+        body: String::from_utf8_lossy(&bytes).into_owned(),
+    };
+    app.store.keep_reply(&owner, key, reply).await?;
+    Ok(Response::from_parts(parts, Body::from(bytes)))
+}

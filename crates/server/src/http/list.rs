@@ -1,0 +1,173 @@
+//! Pages as JSON, NDJSON or CSV, by `Accept`, with `fields`.
+//!
+//! Not here: reading rows. Invariant: no cell of a CSV starts a formula in a spreadsheet: device
+//! names come from the wire and can be hostile.
+
+use super::{
+    fault::{Answer, Fault},
+    query::{ListQuery, PAGE_ROWS, PAGE_ROWS_MAX},
+};
+use crate::app::now;
+use axum::{
+    http::{HeaderMap, header},
+    response::{IntoResponse, Response},
+};
+use serde::Serialize;
+use serde_json::{Map, Value};
+use store::{Field, Filter, ListRequest};
+
+/// Checks what was asked against the fields of the rows.
+pub(crate) fn request(query: &ListQuery, fields: &'static [Field]) -> Answer<ListRequest> {
+    let limit = query.limit.unwrap_or(PAGE_ROWS);
+    if !(1..=PAGE_ROWS_MAX).contains(&limit) {
+        return Err(Fault::member("limit", "invalid", format!("it is 1 to {PAGE_ROWS_MAX}")));
+    }
+    Ok(ListRequest {
+        filter: filter(query.filter.as_deref(), fields)?,
+        sort: query.sort.clone().filter(|sort| !sort.is_empty()),
+        cursor: query.cursor.clone().filter(|cursor| !cursor.is_empty()),
+        limit,
+    })
+}
+
+pub(crate) fn filter(text: Option<&str>, fields: &'static [Field]) -> Answer<Option<Filter>> {
+    let text = text.map(str::trim).filter(|text| !text.is_empty());
+    text.map(|text| Filter::parse(text, fields, now()))
+        .transpose()
+        .map_err(|error| Fault::member("filter", "syntax", error.to_string()))
+}
+
+/// A page in the form the caller accepts. `extra` goes beside `items` in JSON.
+pub(crate) fn answer<T: Serialize>(
+    headers: &HeaderMap,
+    query: &ListQuery,
+    items: &[T],
+    next_cursor: Option<&str>,
+    extra: Map<String, Value>,
+) -> Answer<Response> {
+    let rows = items.iter().map(|row| serde_json::to_value(row).map_err(Fault::internal));
+    let mut rows = rows.collect::<Answer<Vec<Value>>>()?;
+    if let Some(fields) = &query.fields {
+        let wanted: Vec<&str> = fields.split(',').map(str::trim).collect();
+        for row in &mut rows {
+            if let Value::Object(members) = row {
+                members.retain(|name, _| wanted.contains(&name.as_str()));
+            }
+        }
+    }
+    let mut response = match form(headers) {
+        Form::Json => {
+            let mut page = extra;
+            page.insert("items".to_owned(), Value::Array(rows));
+            page.insert("next_cursor".to_owned(), next_cursor.into());
+            axum::Json(page).into_response()
+        }
+        Form::Lines => {
+            let lines: String = rows.iter().map(|row| format!("{row}\n")).collect();
+            ([(header::CONTENT_TYPE, "application/x-ndjson")], lines).into_response()
+        }
+        Form::Csv => {
+            let kind = [(header::CONTENT_TYPE, "text/csv; charset=utf-8; header=present")];
+            (kind, csv(&rows, query.fields.as_deref())).into_response()
+        }
+    };
+    if let Some(cursor) = next_cursor
+        && let Ok(value) = format!("<?cursor={cursor}>; rel=\"next\"").parse()
+    {
+        response.headers_mut().insert(header::LINK, value);
+    }
+    Ok(response)
+}
+
+enum Form {
+    Json,
+    Lines,
+    Csv,
+}
+
+fn form(headers: &HeaderMap) -> Form {
+    let accept = headers.get(header::ACCEPT).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    let first = accept.split(',').map(|kind| kind.split(';').next().unwrap_or_default().trim());
+    for kind in first {
+        match kind {
+            "application/x-ndjson" => return Form::Lines,
+            "text/csv" => return Form::Csv,
+            "application/json" | "*/*" => return Form::Json,
+            _ => {}
+        }
+    }
+    Form::Json
+}
+
+/// RFC 4180, columns in the order of `fields` or by name.
+pub fn csv(rows: &[Value], fields: Option<&str>) -> String {
+    let columns: Vec<String> = match (fields, rows.first()) {
+        (Some(fields), _) => fields.split(',').map(|f| f.trim().to_owned()).collect(),
+        (None, Some(Value::Object(members))) => members.keys().cloned().collect(),
+        _ => Vec::new(),
+    };
+    let mut text = columns.iter().map(|name| cell(name)).collect::<Vec<_>>().join(",");
+    text.push_str("\r\n");
+    for row in rows {
+        let cells = columns.iter().map(|name| match row.get(name) {
+            None | Some(Value::Null) => String::new(),
+            Some(Value::String(value)) => cell(value),
+            Some(Value::Array(values)) => cell(&flat(values)),
+            Some(value @ (Value::Number(_) | Value::Bool(_))) => value.to_string(),
+            Some(value) => cell(&value.to_string()),
+        });
+        text.push_str(&cells.collect::<Vec<_>>().join(","));
+        text.push_str("\r\n");
+    }
+    text
+}
+
+fn flat(values: &[Value]) -> String {
+    let texts = values.iter().map(|value| match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    });
+    texts.collect::<Vec<_>>().join("; ")
+}
+
+/// Quoted where it must be; a text that a spreadsheet would run gets an apostrophe before it.
+fn cell(text: &str) -> String {
+    let first = text.trim_start().chars().next().or_else(|| text.chars().next());
+    let dangerous = matches!(first, Some('=' | '+' | '-' | '@' | '\t' | '\r' | '|' | '%'));
+    let text = if dangerous { format!("'{text}") } else { text.to_owned() };
+    if text.contains(['"', ',', '\n', '\r']) {
+        format!("\"{}\"", text.replace('"', "\"\""))
+    } else {
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hostile_names_are_no_formulas() {
+        for (name, safe) in [
+            ("=cmd|' /C calc'!A0", "'=cmd|' /C calc'!A0"),
+            ("+1", "'+1"),
+            ("-1", "'-1"),
+            ("@SUM(A1)", "'@SUM(A1)"),
+            ("\t=1", "'\t=1"),
+            ("  =1", "'  =1"),
+            ("a,b", "\"a,b\""),
+            ("=\"x\"", "\"'=\"\"x\"\"\""),
+            ("Filler 2", "Filler 2"),
+            ("", ""),
+        ] {
+            assert_eq!(cell(name), safe, "{name:?}");
+        }
+    }
+
+    #[test]
+    fn numbers_stay_numbers_and_lists_are_one_cell() {
+        let rows = [serde_json::json!({"a": -1, "b": ["x", 2], "c": null, "d": "=x"})];
+        assert_eq!(csv(&rows, None), "a,b,c,d\r\n-1,x; 2,,'=x\r\n");
+        assert_eq!(csv(&rows, Some("d, a")), "d,a\r\n'=x,-1\r\n");
+    }
+}

@@ -1,0 +1,207 @@
+//! `/session` and `/me`: signing in and out.
+//!
+//! Not here: checking sessions. Invariant: every try to sign in is on the audit chain, with the
+//! name that was tried and never the password.
+
+use super::{
+    caller::{COOKIE, Caller, With},
+    dto::*,
+    extract::Sent,
+    fault::{Answer, Fault},
+    openapi::Failures,
+};
+use crate::{
+    app::{App, Shared, now},
+    secret::{random, sha256, weakness},
+};
+use axum::{
+    Json,
+    extract::{ConnectInfo, Extension, State},
+    http::{StatusCode, header},
+    response::{AppendHeaders, IntoResponse},
+};
+use std::{net::SocketAddr, time::Instant};
+use store::{AuditBegin, AuditEnd, Role};
+
+/// Where a try to sign in comes from.
+struct Try<'a> {
+    app: &'a App,
+    user: String,
+    ip: String,
+    trace_id: String,
+    action: &'static str,
+}
+
+impl Try<'_> {
+    fn keys(&self) -> [String; 2] {
+        [format!("user/{}", self.user), format!("ip/{}", self.ip)]
+    }
+
+    fn allowed(&self) -> Answer<()> {
+        match self.app.throttle.wait(&self.keys(), Instant::now()) {
+            None => Ok(()),
+            Some(wait) => {
+                let detail = format!("too many failed tries; wait {} s", wait.as_secs() + 1);
+                Err(Fault::wait(wait.as_secs() + 1, detail))
+            }
+        }
+    }
+
+    async fn begin(&self) -> Answer<i64> {
+        let begin = AuditBegin {
+            actor: self.user.clone(),
+            method: "sign-in".to_owned(),
+            session: None,
+            ip: Some(self.ip.clone()),
+            trace_id: self.trace_id.clone(),
+            action: self.action.to_owned(),
+            resource: "/api/v1/session".to_owned(),
+        };
+        Ok(self.app.store.audit_begin(begin).await?)
+    }
+
+    async fn end(&self, record: i64, result: &str) -> Answer<()> {
+        let end = AuditEnd { result: result.to_owned(), ..AuditEnd::default() };
+        Ok(self.app.store.audit_end(record, &self.user, end).await?)
+    }
+
+    /// A session for the user, as cookie and body.
+    async fn start(&self, user: &str, role: Role) -> Answer<impl IntoResponse + use<>> {
+        let (secret, csrf) = (random::<32>(), random::<16>());
+        let hash = sha256(secret.as_bytes());
+        let ip = Some(self.ip.clone());
+        self.app.store.create_session(user, hash, csrf.clone(), ip).await?;
+        let settings = &self.app.settings;
+        let length = settings.session_absolute;
+        let cookie = format!(
+            "{COOKIE}={secret}; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age={}",
+            length.as_secs()
+        );
+        let me = Me {
+            user: user.to_owned(),
+            role,
+            csrf: Some(csrf),
+            method: "session",
+            expires_at: Some(now().plus_secs(i64::try_from(length.as_secs()).unwrap_or(0))),
+            idle_s: Some(settings.session_idle.as_secs()),
+        };
+        Ok((AppendHeaders([(header::SET_COOKIE, cookie)]), Json(me)))
+    }
+}
+
+/// Sign in with a local user.
+#[utoipa::path(
+    post, path = "/api/v1/session", tag = "session", operation_id = "session_sign_in",
+    request_body = SignIn,
+    responses((status = 200, description = "Done", body = Me), Failures),
+)]
+pub(crate) async fn sign_in(
+    State(app): State<Shared>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    Extension(trace): Extension<super::guard::Trace>,
+    Sent(body): Sent<SignIn>,
+) -> Answer<impl IntoResponse> {
+    let user: String = body.user.chars().take(64).collect();
+    let attempt = Try {
+        app: &app,
+        user: user.clone(),
+        ip: peer.ip().to_canonical().to_string(),
+        trace_id: trace.0,
+        action: "POST /session",
+    };
+    attempt.allowed()?;
+    let record = attempt.begin().await?;
+    let known = match app.store.user(&user).await {
+        Ok(known) => Some(known),
+        Err(store::Error::NotFound { .. }) => None,
+        Err(error) => return Err(error.into()),
+    };
+    let hash = known.as_ref().and_then(|user| user.password.clone());
+    let right = app.passwords.check(body.password, hash).await;
+    let Some(known) = known.filter(|user| right && !user.disabled) else {
+        app.throttle.miss(&attempt.keys(), Instant::now());
+        attempt.end(record, "denied").await?;
+        let detail = "the name or the password is wrong";
+        return Err(Fault::new(StatusCode::UNAUTHORIZED, "wrong-password", detail));
+    };
+    app.throttle.hit(&attempt.keys());
+    let session = attempt.start(&known.name, known.role).await?;
+    attempt.end(record, "done").await?;
+    Ok(session)
+}
+
+/// Set the first admin's password with the sign-in link's token, and sign in.
+#[utoipa::path(
+    post, path = "/api/v1/session:redeem", tag = "session", operation_id = "session_redeem",
+    request_body = Redeem,
+    responses((status = 200, description = "Done", body = Me), Failures),
+)]
+pub(crate) async fn redeem(
+    State(app): State<Shared>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    Extension(trace): Extension<super::guard::Trace>,
+    Sent(body): Sent<Redeem>,
+) -> Answer<impl IntoResponse> {
+    let attempt = Try {
+        app: &app,
+        user: "admin".to_owned(),
+        ip: peer.ip().to_canonical().to_string(),
+        trace_id: trace.0,
+        action: "POST /session:redeem",
+    };
+    attempt.allowed()?;
+    if let Some(weakness) = weakness(&body.password, "admin") {
+        return Err(Fault::member("password", "weak", weakness));
+    }
+    let record = attempt.begin().await?;
+    let password = app.passwords.hash(body.password).await;
+    let once = app.store.redeem_once(sha256(body.token.as_bytes()), password).await?;
+    let Some(once) = once else {
+        app.throttle.miss(&attempt.keys(), Instant::now());
+        attempt.end(record, "denied").await?;
+        let detail = "the sign-in link was used, has run out or is not of this server; \
+            restart the server for a new one if no admin can sign in";
+        return Err(Fault::new(StatusCode::UNAUTHORIZED, "bad-link", detail));
+    };
+    let user = app.store.user(&once.user).await?;
+    let session = attempt.start(&user.name, user.role).await?;
+    attempt.end(record, "done").await?;
+    Ok(session)
+}
+
+/// Sign out.
+#[utoipa::path(
+    delete, path = "/api/v1/session", tag = "session", operation_id = "session_sign_out",
+    params(("X-CSRF-Token" = Option<String>, Header, description = "For cookie sessions: `csrf` of `/me`")),
+    responses((status = 204, description = "Done"), Failures),
+    security(("session" = []), ("token" = []))
+)]
+pub(crate) async fn sign_out(
+    State(app): State<Shared>,
+    caller: Caller,
+) -> Answer<impl IntoResponse> {
+    if let With::Session { hash, .. } = &caller.with {
+        app.store.delete_session(hash).await?;
+        app.used.lock().expect("no panic holds it").remove(hash);
+    }
+    let gone = format!("{COOKIE}=; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age=0");
+    Ok((StatusCode::NO_CONTENT, AppendHeaders([(header::SET_COOKIE, gone)])))
+}
+
+/// Who is signed in.
+#[utoipa::path(
+    get, path = "/api/v1/me", tag = "session", operation_id = "session_me",
+    responses((status = 200, description = "Done", body = Me), Failures),
+    security(("session" = []), ("token" = []))
+)]
+pub(crate) async fn me(State(app): State<Shared>, caller: Caller) -> Json<Me> {
+    let session = matches!(caller.with, With::Session { .. });
+    Json(Me {
+        csrf: caller.csrf().map(str::to_owned),
+        method: caller.method(),
+        user: caller.user,
+        role: caller.role,
+        expires_at: Some(caller.expires_at),
+        idle_s: session.then(|| app.settings.session_idle.as_secs()),
+    })
+}

@@ -1,0 +1,25 @@
+//! Bounds of what the server accepts and holds.
+//!
+//! Invariant: each has a unit in its name.
+
+/// Body of a JSON request.
+pub const BODY_BYTES_MAX: usize = 1 << 20;
+/// Watchers at the same time; each is a connection held open.
+pub const WATCHERS_MAX: usize = 64;
+/// Captures that wait to be parsed.
+pub const CAPTURES_WAITING_MAX: usize = 8;
+/// Output of the process that parses a capture.
+pub const REPORT_BYTES_MAX: usize = 256 << 20;
+/// Line of a sensor's stream.
+pub const INSIGHT_BYTES_MAX: usize = 8 << 20;
+/// Insights of one batch to the store.
+pub const INSIGHTS_BATCH_MAX: usize = 500;
+/// Bad lines of one sensor run before it is given up.
+pub const BAD_LINES_MAX: u32 = 100;
+/// Names and addresses whose failed sign-ins are remembered.
+pub const THROTTLED_MAX: usize = 10_000;
+/// Passwords that are checked at the same time; each takes 19 MiB.
+pub const PASSWORD_CHECKS_MAX: usize = 2;
+/// Characters of a password.
+pub const PASSWORD_CHARS_MIN: usize = 12;
+pub const PASSWORD_CHARS_MAX: usize = 256;

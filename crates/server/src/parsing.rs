@@ -1,0 +1,230 @@
+//! Uploaded captures are parsed by a child process with limits, never here.
+//!
+//! The child is this program again: it lowers its own limits (processor time, memory, files) and
+//! then runs `spandrel pcap`. Not here: HTTP. Invariant: whatever the file does to the child, the
+//! server only ever reads bounded JSON; the file is gone when the child is.
+
+use crate::{
+    app::Shared,
+    limits::REPORT_BYTES_MAX,
+    secret::{hex, random},
+};
+use model::{Asset, Finding, Health, Insight, Link, Severity, Time};
+use serde::Deserialize;
+use std::{
+    collections::BTreeMap,
+    io,
+    path::{Path, PathBuf},
+    process::Stdio,
+};
+use store::CaptureSummary;
+use tokio::{
+    fs,
+    io::{AsyncReadExt, AsyncWriteExt},
+    process::Command,
+    sync::OwnedSemaphorePermit,
+};
+
+/// The answer of `spandrel pcap --format json`, as far as the server shows it.
+#[derive(Deserialize)]
+pub(crate) struct Report {
+    packets: u64,
+    bytes: u64,
+    first_ts: Option<Time>,
+    last_ts: Option<Time>,
+    pub(crate) messages: BTreeMap<String, Vec<serde_json::Value>>,
+    pub(crate) assets: Vec<Asset>,
+    pub(crate) links: Vec<Link>,
+    pub(crate) findings: Vec<Finding>,
+    pub(crate) health: Health,
+}
+
+impl Report {
+    fn summary(&self) -> CaptureSummary {
+        CaptureSummary {
+            packets: self.packets,
+            bytes: self.bytes,
+            first_ts: self.first_ts,
+            last_ts: self.last_ts,
+            assets: self.assets.len() as u64,
+            links: self.links.len() as u64,
+            findings: self.findings.len() as u64,
+            severity: self.worst(),
+        }
+    }
+
+    fn worst(&self) -> Option<Severity> {
+        self.findings.iter().map(|finding| finding.severity).max()
+    }
+
+    pub(crate) fn into_insights(self) -> Vec<Insight> {
+        let assets = self.assets.into_iter().map(Insight::Asset);
+        let links = self.links.into_iter().map(Insight::Link);
+        let findings = self.findings.into_iter().map(Insight::Finding);
+        assets.chain(links).chain(findings).collect()
+    }
+}
+
+/// An upload on its way to the disk; its file goes when it is dropped unfinished.
+pub(crate) struct Spool {
+    pub(crate) file: fs::File,
+    pub(crate) size_bytes: u64,
+    pub(crate) digest: ring::digest::Context,
+    path: Scratch,
+}
+
+/// An upload on the disk.
+pub(crate) struct Received {
+    pub(crate) size_bytes: u64,
+    pub(crate) sha256: String,
+    path: Scratch,
+}
+
+/// A file that is deleted with its owner.
+struct Scratch(PathBuf);
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        if let Err(error) = std::fs::remove_file(&self.0) {
+            tracing::warn!(%error, "an uploaded capture could not be deleted");
+        }
+    }
+}
+
+fn folder(data: &Path) -> PathBuf {
+    data.join("captures")
+}
+
+fn report_path(data: &Path, id: &str) -> PathBuf {
+    folder(data).join(format!("{id}.json"))
+}
+
+impl Spool {
+    pub(crate) async fn new(data: &Path) -> io::Result<Spool> {
+        fs::create_dir_all(folder(data)).await?;
+        let path = folder(data).join(format!("upload-{}", random::<12>()));
+        let mut options = fs::File::options();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        options.mode(0o600);
+        let file = options.open(&path).await?;
+        let digest = ring::digest::Context::new(&ring::digest::SHA256);
+        Ok(Spool { file, size_bytes: 0, digest, path: Scratch(path) })
+    }
+
+    pub(crate) async fn finish(mut self) -> io::Result<Received> {
+        self.file.flush().await?;
+        let sha256 = hex(self.digest.finish().as_ref());
+        Ok(Received { size_bytes: self.size_bytes, sha256, path: self.path })
+    }
+}
+
+/// Deletes uploads that an earlier run left behind.
+pub(crate) async fn clean_up(data: &Path) {
+    let Ok(mut entries) = fs::read_dir(folder(data)).await else { return };
+    while let Ok(Some(entry)) = entries.next_entry().await {
+        if entry.file_name().to_string_lossy().starts_with("upload-")
+            && let Err(error) = fs::remove_file(entry.path()).await
+        {
+            tracing::warn!(%error, "an old upload could not be deleted");
+        }
+    }
+}
+
+/// Parses in the background and notes how it ended.
+pub(crate) async fn parse(
+    app: Shared,
+    id: String,
+    received: Received,
+    _place: OwnedSemaphorePermit,
+) {
+    let turn = app.parsing.acquire().await;
+    let mut stopping = app.stopping.clone();
+    let outcome = tokio::select! {
+        outcome = report(&app, &id, &received.path.0) => outcome,
+        _ = stopping.changed() => {
+            Err("the server stopped while it was parsed; upload it again".to_owned())
+        }
+    };
+    drop(turn);
+    if let Err(reason) = &outcome {
+        tracing::warn!(capture = id, reason, "a capture could not be parsed");
+    }
+    if let Err(error) = app.store.finish_capture(&id, outcome).await {
+        tracing::error!(capture = id, %error, "the end of a capture could not be noted");
+    }
+}
+
+async fn report(app: &Shared, id: &str, capture: &Path) -> Result<CaptureSummary, String> {
+    let json = run(app, capture).await?;
+    let report: Report = serde_json::from_slice(&json)
+        .map_err(|error| format!("the parser's answer cannot be read: {error}"))?;
+    let path = report_path(&app.settings.data, id);
+    save(&path, &json).await.map_err(|error| format!("the report cannot be saved: {error}"))?;
+    Ok(report.summary())
+}
+
+async fn save(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let beside = path.with_extension("new");
+    let mut file = fs::File::create(&beside).await?;
+    file.write_all(bytes).await?;
+    file.sync_all().await?;
+    fs::rename(&beside, path).await
+}
+
+/// Runs the child; gives what it wrote, or its last line of complaint.
+async fn run(app: &Shared, capture: &Path) -> Result<Vec<u8>, String> {
+    let settings = &app.settings;
+    let mut child = Command::new(&settings.program)
+        .args(["confine", "--", "pcap", "--format", "json"])
+        .arg(capture)
+        .env_clear()
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(|error| format!("the parser cannot be started: {error}"))?;
+    let out = child.stdout.take().expect("piped above");
+    let err = child.stderr.take().expect("piped above");
+    let work = async {
+        let (mut answer, mut complaint) = (Vec::new(), Vec::new());
+        // One byte more than the limit tells that there was more.
+        let limit = REPORT_BYTES_MAX as u64 + 1;
+        let (mut out, mut err) = (out.take(limit), err.take(16 << 10));
+        let (read, _) = tokio::join!(out.read_to_end(&mut answer), err.read_to_end(&mut complaint));
+        read.map_err(|error| format!("the parser's answer broke off: {error}"))?;
+        if answer.len() > REPORT_BYTES_MAX {
+            return Err("the report is too large; split the capture".to_owned());
+        }
+        let status = child.wait().await.map_err(|error| error.to_string())?;
+        if status.success() {
+            return Ok(answer);
+        }
+        let text = String::from_utf8_lossy(&complaint);
+        let line = text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
+        let line = line.replace(&*capture.to_string_lossy(), "the file");
+        Err(if line.is_empty() { format!("the parser ended with {status}") } else { line })
+    };
+    match tokio::time::timeout(settings.parse_timeout, work).await {
+        Ok(outcome) => outcome,
+        Err(_) => Err(format!(
+            "it took longer than {} s; split the capture",
+            settings.parse_timeout.as_secs()
+        )),
+    }
+}
+
+pub(crate) async fn read_report(data: &Path, id: &str) -> Result<Report, String> {
+    let path = report_path(data, id);
+    let bytes = fs::read(&path).await.map_err(|error| format!("{}: {error}", path.display()))?;
+    serde_json::from_slice(&bytes).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+pub(crate) async fn delete_report(data: &Path, id: &str) {
+    if let Err(error) = fs::remove_file(report_path(data, id)).await
+        && error.kind() != io::ErrorKind::NotFound
+    {
+        tracing::warn!(capture = id, %error, "a report could not be deleted");
+    }
+}

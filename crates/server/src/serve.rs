@@ -1,0 +1,169 @@
+//! Starting and stopping the server.
+//!
+//! Not here: sensors' processes. Invariant: `start` returns only when the port is open, and each
+//! way to fail is one line that says what to do; after `stop` everything acknowledged is on disk.
+
+use crate::{
+    app::{App, Sensors, now},
+    http, parsing,
+    secret::{random, sha256},
+    settings::Settings,
+    tls::{Certificates, TlsError},
+};
+use axum_server::{Handle, tls_rustls::RustlsConfig};
+use std::{
+    io,
+    net::{SocketAddr, TcpListener},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
+use store::{Role, Store};
+use tokio::{sync::watch, task::JoinHandle};
+
+#[derive(thiserror::Error, Debug)]
+pub enum StartError {
+    #[error(
+        "cannot listen on {address}: another program uses this port; stop that one or choose \
+         another with --listen"
+    )]
+    PortInUse { address: SocketAddr },
+    #[error("cannot listen on {address}: {reason}; choose another address with --listen")]
+    Listen { address: SocketAddr, reason: String },
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    #[error("cannot prepare the first sign-in: {0}")]
+    Store(#[from] store::Error),
+}
+
+/// A server that runs.
+pub struct Server {
+    pub address: SocketAddr,
+    /// What a browser has to trust.
+    pub authority: PathBuf,
+    /// The token of the first sign-in, as long as no admin has a password.
+    pub first_token: Option<String>,
+    handle: Handle<SocketAddr>,
+    stopping: watch::Sender<bool>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+/// How long open requests may take to end.
+const DRAIN: Duration = Duration::from_secs(5);
+const SWEEP_EVERY: Duration = Duration::from_secs(60);
+/// The sign-in link works so long.
+const LINK_HOURS: i64 = 24;
+
+impl Server {
+    /// Opens the port and serves in the background.
+    pub async fn start(
+        settings: Settings,
+        store: Store,
+        sensors: Arc<dyn Sensors>,
+    ) -> Result<Server, StartError> {
+        let listener = listen(settings.listen)?;
+        let address = listener.local_addr().map_err(|e| refused(settings.listen, &e))?;
+        let certificates = Certificates::new(&settings.data, address, &settings.names);
+        certificates.ensure()?;
+        let tls = RustlsConfig::from_config(certificates.config()?);
+        let authority = certificates.authority_path();
+        let first_token = first_token(&store).await?;
+        store.fail_interrupted_captures().await?;
+        parsing::clean_up(&settings.data).await;
+        let (stopping, stops) = watch::channel(false);
+        let absolute = settings.session_absolute;
+        let app = App::new(store.clone(), settings, sensors, stops.clone());
+        let handle = Handle::new();
+        let server = axum_server::from_tcp_rustls(listener, tls.clone())
+            .map_err(|error| refused(address, &error))?
+            .handle(handle.clone());
+        let service = http::service(app).into_make_service_with_connect_info::<SocketAddr>();
+        let serving = tokio::spawn(async move {
+            if let Err(error) = server.serve(service).await {
+                tracing::error!(%error, "the server ended");
+            }
+        });
+        let sweeping = tokio::spawn(sweep(store, absolute, stops.clone()));
+        let renewing = tokio::spawn(renew(certificates, tls, stops));
+        let tasks = vec![serving, sweeping, renewing];
+        Ok(Server { address, authority, first_token, handle, stopping, tasks })
+    }
+
+    /// Ends streams and requests, then returns. The store stays open: its owner closes it.
+    pub async fn stop(self) {
+        self.stopping.send_replace(true);
+        self.handle.graceful_shutdown(Some(DRAIN));
+        for task in self.tasks {
+            if let Err(error) = task.await {
+                tracing::error!(%error, "a task of the server ended badly");
+            }
+        }
+    }
+}
+
+fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
+    let listener = TcpListener::bind(address).map_err(|error| refused(address, &error))?;
+    listener.set_nonblocking(true).map_err(|error| refused(address, &error))?;
+    Ok(listener)
+}
+
+fn refused(address: SocketAddr, error: &io::Error) -> StartError {
+    let reason = match error.kind() {
+        io::ErrorKind::AddrInUse => return StartError::PortInUse { address },
+        io::ErrorKind::AddrNotAvailable => "this machine does not have the address".to_owned(),
+        io::ErrorKind::PermissionDenied => "ports below 1024 need more rights".to_owned(),
+        _ => error.to_string(),
+    };
+    StartError::Listen { address, reason }
+}
+
+/// Makes the first admin; as long as no admin has a password, a new link at each start.
+async fn first_token(store: &Store) -> store::Result<Option<String>> {
+    let users = store.users().await?;
+    if users.iter().any(|u| u.role == Role::Admin && u.password.is_some() && !u.disabled) {
+        return Ok(None);
+    }
+    if !users.iter().any(|user| user.name == "admin") {
+        store.create_user("admin", Role::Admin, None).await?;
+    }
+    let token = random::<24>();
+    let until = now().plus_secs(LINK_HOURS * 3_600);
+    store.create_once("admin", sha256(token.as_bytes()), until).await?;
+    Ok(Some(token))
+}
+
+/// Takes away what is old, once a minute.
+async fn sweep(store: Store, session: Duration, mut stops: watch::Receiver<bool>) {
+    let session_s = i64::try_from(session.as_secs()).unwrap_or(i64::MAX);
+    loop {
+        tokio::select! {
+            _ = stops.changed() => return,
+            () = tokio::time::sleep(SWEEP_EVERY) => {}
+        }
+        match store.sweep(session_s).await {
+            Ok(swept) => tracing::debug!(?swept, "swept"),
+            Err(error) => tracing::warn!(%error, "the sweep failed; it runs again in a minute"),
+        }
+    }
+}
+
+/// Looks at the certificate twice a day and serves a new one without a restart.
+async fn renew(certificates: Certificates, tls: RustlsConfig, mut stops: watch::Receiver<bool>) {
+    loop {
+        tokio::select! {
+            _ = stops.changed() => return,
+            () = tokio::time::sleep(Duration::from_secs(12 * 3_600)) => {}
+        }
+        let renewed = certificates.ensure().and_then(|made| {
+            if made {
+                tls.reload_from_config(certificates.config()?);
+            }
+            Ok(made)
+        });
+        match renewed {
+            Ok(true) => tracing::info!("the server's certificate was renewed"),
+            Ok(false) => {}
+            Err(error) => tracing::error!(%error, "the certificate could not be renewed"),
+        }
+    }
+}
