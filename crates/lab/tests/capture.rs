@@ -1,7 +1,7 @@
 //! The capture as a whole: reproducible, and correct in the eyes of a third-party dissector.
 
 use lab::{Labels, Options};
-use std::{path::Path, process::Command};
+use std::{collections::BTreeSet, path::Path, process::Command};
 
 fn generate(options: &Options) -> (Vec<u8>, Labels) {
     let mut out = Vec::new();
@@ -95,4 +95,38 @@ fn frames(capture: &[u8]) -> Vec<(i64, Vec<u8>)> {
         at += word(at + 4) as usize;
     }
     out
+}
+
+/// Client, server, protocol and server port of an IPv4 frame by unicast.
+fn pair(frame: &[u8]) -> Option<(Vec<u8>, Vec<u8>, u8, u16)> {
+    let ip = frame.get(18..)?;
+    let unicast = frame[0] & 1 == 0;
+    if frame[16..18] != [8, 0] || !unicast || !matches!(ip[9], 6 | 17) {
+        return None;
+    }
+    let port = |at: usize| u16::from_be_bytes([ip[at], ip[at + 1]]);
+    let (source, destination) = (port(20), port(22));
+    let ends = (ip[12..16].to_vec(), ip[16..20].to_vec());
+    if destination <= source {
+        Some((ends.0, ends.1, ip[9], destination))
+    } else {
+        Some((ends.1, ends.0, ip[9], source))
+    }
+}
+
+#[test]
+fn whoever_talks_on_an_ordinary_day_has_begun_within_the_first_75_seconds() {
+    let (bytes, labels) = generate(&Options::new(4, 20));
+    let learnt = labels.start.nanos() + 75_000_000_000;
+    let (mut known, mut late) = (BTreeSet::new(), BTreeSet::new());
+    for (at, frame) in frames(&bytes) {
+        let Some(pair) = pair(&frame) else { continue };
+        if at < learnt {
+            known.insert(pair);
+        } else if !known.contains(&pair) {
+            late.insert(pair);
+        }
+    }
+    assert!(late.is_empty(), "{late:?}");
+    assert!(known.len() > 100, "{}", known.len());
 }

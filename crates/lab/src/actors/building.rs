@@ -123,6 +123,30 @@ fn picture(world: &World, camera: &'static str) -> Actor {
     })
 }
 
+/// The building controller publishes its zones to the IIoT gateway's broker.
+fn publisher(world: &World) -> Actor {
+    let mut rng = world.rng("mqtt");
+    let (client, broker) = (world.net.find("bms-01"), world.net.find("iiot-gw-01"));
+    let mut conn: Option<Conn> = None;
+    Box::new(move |at, world| {
+        let open = match conn {
+            Some(open) => open,
+            None => {
+                let open = *conn.insert(world.net.open(client, broker, 1_883, at));
+                let (asks, says) = text::mqtt_connect("bms-01");
+                world.net.call(open, at, asks, says);
+                open
+            }
+        };
+        for (i, handler) in world.process.building.handlers.clone().iter().enumerate() {
+            let load = format!("{{\"zone\":{:.1},\"co2\":{:.0}}}", handler.zone, handler.co2);
+            let message = text::mqtt_publish(&format!("building/ahu{}/state", i + 1), &load);
+            world.net.call(open, at, message, Vec::new());
+        }
+        Some(at + 10 * SECOND + (rng.normal() * 2e7) as Nanos)
+    })
+}
+
 /// A device that announces its service on its VLAN.
 fn announcer(
     world: &World,
@@ -183,6 +207,7 @@ pub fn actors(world: &World) -> Vec<Actor> {
     let mut out: Vec<Actor> = tunnels.into_iter().map(|t| tunnel(world, t)).collect();
     out.push(values(world, "mes-01", "python-requests/2.31.0", 10 * SECOND));
     out.push(values(world, "iiot-gw-01", "telegraf/1.30.1", 5 * SECOND));
+    out.push(publisher(world));
     out.push(picture(world, "cam-gate-01"));
     out.push(picture(world, "cam-hall-01"));
     for (name, instance) in [

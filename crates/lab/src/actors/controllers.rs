@@ -165,7 +165,7 @@ fn reader(world: &World, r: Reader) -> Actor {
     Box::new(move |at, world| {
         let Some(open) = &mut session else {
             session = Some(Session::open(world, at, client, r.controller, r.resource));
-            next_write = r.operator.map(|o| at + (rng.exponential(o.mean_s) * 1e9) as Nanos);
+            next_write = r.operator.map(|_| at + (rng.between(5.0, 30.0) * 1e9) as Nanos);
             next_identity = r.identity_every.map(|_| at + SECOND);
             return Some(at + 300 * MILLISECOND);
         };

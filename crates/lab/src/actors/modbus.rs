@@ -181,7 +181,7 @@ fn poller(world: &World, p: Poller) -> Actor {
     Box::new(move |at, world| {
         let Some(open) = &mut session else {
             session = Some(Session::open(world, at, client, p.server));
-            next_write = p.operator.map(|o| at + (rng.exponential(o.mean_s) * 1e9) as Nanos);
+            next_write = p.operator.map(|_| at + (rng.between(5.0, 30.0) * 1e9) as Nanos);
             next_identity = at + SECOND;
             return Some(at + 200 * MILLISECOND);
         };

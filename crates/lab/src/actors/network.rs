@@ -6,6 +6,7 @@ use crate::{
     plant::devices,
     speak::{
         lldp::{self, CDP_GROUP, LLDP_GROUP, Neighbour, STP_GROUP},
+        names,
         snmp::{self, Value},
         text,
     },
@@ -138,11 +139,17 @@ fn management(world: &World) -> Actor {
         let answers = [
             (snmp::SYS_DESCR, Value::Text(description.to_owned())),
             (snmp::SYS_OBJECT_ID, Value::Oid(object)),
-            (snmp::SYS_UPTIME, Value::Ticks(started + round * 3_000)),
+            (snmp::SYS_UPTIME, Value::Ticks(started.wrapping_add(round.wrapping_mul(3_000)))),
             (snmp::SYS_NAME, Value::Text(name.to_owned())),
             (snmp::IF_IN_OCTETS, Value::Counter(round.wrapping_mul(918_273) ^ 0x0102)),
             (snmp::IF_OUT_OCTETS, Value::Counter(round.wrapping_mul(718_273) ^ 0x0203)),
         ];
+        if round == 0 {
+            let (id, full) = (rng.u16(), format!("{name}.northbrook.example"));
+            let (asks, says) = names::reverse(id, world.net.host(target).ip, &full);
+            let (port, server) = (world.net.ephemeral_port(manager), world.net.find("dc-01"));
+            world.net.ask((manager, port), (server, 53), at, (&asks, &says));
+        }
         id += 1;
         let (asks, says) = snmp::get(COMMUNITY, id, &answers);
         let port = world.net.ephemeral_port(manager);
@@ -167,15 +174,19 @@ fn time(world: &World) -> Actor {
         let (asks, says) = text::ntp(at, 1);
         world.net.ask((client, 123), (server, 123), at, (&asks, &says));
         turn += 1;
-        Some(at + 64 * SECOND / clients.len() as i64)
+        // The first round is short: hosts ask at once when they start.
+        let round = if turn <= clients.len() { 16 } else { 64 };
+        Some(at + round * SECOND / clients.len() as i64)
     })
 }
 
 fn log(world: &World) -> Actor {
     let collector = world.net.find("nms-01");
     let mut rng = world.rng("syslog");
+    let mut turn = 0;
     Box::new(move |at, world| {
-        let name = *rng.pick(&["core-sw-01", "sw-fill-01", "fw-01"]);
+        let name = ["core-sw-01", "sw-fill-01", "fw-01"][turn % 3];
+        turn += 1;
         let line = match name {
             "fw-01" => "type=traffic subtype=forward action=accept policyid=12",
             _ => "%LINK-6-UPDOWN: interface counters cleared by schedule",
@@ -183,7 +194,7 @@ fn log(world: &World) -> Actor {
         let from = world.net.find(name);
         let load = text::syslog(6, name, "system", line);
         world.net.udp((from, 514), (collector, 514), at, &load);
-        Some(at + (rng.exponential(20.0) * 1e9) as Nanos)
+        Some(at + (rng.between(4.0, 14.0) * 1e9) as Nanos)
     })
 }
 
@@ -194,7 +205,7 @@ fn shell() -> Actor {
         let target = ["clock-01", "core-sw-01"][turn % 2];
         turn += 1;
         let done = crate::actors::secure_shell(world, ("nms-01", target), at + 5 * SECOND);
-        Some(done + 70 * SECOND)
+        Some(if turn < 2 { done } else { done + 70 * SECOND })
     })
 }
 

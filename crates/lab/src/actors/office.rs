@@ -75,10 +75,15 @@ pub fn browse(
 fn surfer(world: &World, p: &'static Person) -> Actor {
     let mut rng = world.rng(&format!("surf {}", p.pc));
     let client = world.net.find(p.pc);
+    let mut visits = 0;
     Box::new(move |at, world| {
-        let site = *rng.pick(&["www.example.com", "mail.example.net", "mes-01", "mes-01"]);
+        // The usual sites first, as browsers open what was open.
+        let sites = ["www.example.com", "mail.example.net", "mes-01"];
+        let site = *sites.get(visits).unwrap_or_else(|| rng.pick(&sites));
+        visits += 1;
         let done = browse(world, client, at, (site, p.program), &mut rng);
-        Some(done + (rng.exponential(14.0) * 1e9) as Nanos)
+        let mean_s = if visits <= sites.len() { 4.0 } else { 14.0 };
+        Some(done + (rng.exponential(mean_s) * 1e9) as Nanos)
     })
 }
 
@@ -90,7 +95,7 @@ fn file_user(world: &World, p: &'static Person) -> Actor {
     Box::new(move |at, world| {
         if !begun {
             begun = true;
-            return Some(at + (rng.between(3.0, 60.0) * 1e9) as Nanos);
+            return Some(at + (rng.between(3.0, 30.0) * 1e9) as Nanos);
         }
         let conn = world.net.open(client, server, 445, at);
         let session = rng.u64() >> 16;
@@ -133,7 +138,7 @@ fn leaser(world: &World, pc: &'static str) -> Actor {
     Box::new(move |at, world| {
         if !begun {
             begun = true;
-            return Some(at + (rng.between(1.0, 50.0) * 1e9) as Nanos);
+            return Some(at + (rng.between(1.0, 40.0) * 1e9) as Nanos);
         }
         let host = world.net.host(client).clone();
         let (server_ip, gateway) = (world.net.host(server).ip, crate::net::gateway_address(&host));
@@ -183,7 +188,8 @@ fn chatter(world: &World, pc: &'static str) -> Actor {
             }
         }
         turn += 1;
-        Some(at + (rng.between(6.0, 24.0) * 1e9) as Nanos)
+        let span = if turn < 4 { (3.0, 8.0) } else { (6.0, 24.0) };
+        Some(at + (rng.between(span.0, span.1) * 1e9) as Nanos)
     })
 }
 

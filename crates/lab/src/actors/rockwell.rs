@@ -130,7 +130,7 @@ fn tag_reader(world: &World, client: &'static str, period: Nanos, operator: bool
             world.net.exchange(open.conn, at, &[call]);
             session = Some((open, ids, 0));
             if operator {
-                next_write = at + (rng.exponential(60.0) * 1e9) as Nanos;
+                next_write = at + (rng.between(5.0, 30.0) * 1e9) as Nanos;
             }
             return Some(at + 300 * MILLISECOND);
         };

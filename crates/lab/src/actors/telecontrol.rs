@@ -19,11 +19,16 @@ fn master(world: &World, server: &'static str, station: &'static Outstation) -> 
     let mut conn: Option<Conn> = None;
     let mut told: Vec<f64> = Vec::new();
     let mut polls = 0_u32;
+    // Only the water works have something to switch: their well pump.
+    let mut next_control = Nanos::MAX;
     Box::new(move |at, world| {
         let open = match conn {
             Some(open) => open,
             None => {
                 let to = world.net.find(server);
+                if server == "rtu-water-01" {
+                    next_control = at + (rng.between(8.0, 25.0) * 1e9) as Nanos;
+                }
                 *conn.insert(world.net.open(client, to, PORT, at))
             }
         };
@@ -43,9 +48,17 @@ fn master(world: &World, server: &'static str, station: &'static Outstation) -> 
             }
             link.events(&changed)
         };
-        polls += 1;
+        polls = polls.wrapping_add(1);
         link.sequence = (link.sequence + 1) & 0x0f;
-        world.net.exchange(open, at, &[Call::new(pair.0, pair.1)]);
+        let mut calls = vec![Call::new(pair.0, pair.1)];
+        if next_control <= at {
+            next_control = at + (rng.exponential(150.0) * 1e9) as Nanos;
+            let run = world.process.utilities.reservoir < 85.0;
+            world.process.utilities.well_pump = run;
+            calls.extend(link.control_relay(0, run).map(|(q, a)| Call::new(q, a)));
+            link.sequence = (link.sequence + 2) & 0x0f;
+        }
+        world.net.exchange(open, at, &calls);
         Some(at + 5 * SECOND + (rng.normal() * 1e7) as Nanos)
     })
 }

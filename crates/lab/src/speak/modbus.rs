@@ -1,8 +1,6 @@
 //! Modbus/TCP: MODBUS Messaging on TCP/IP V1.0b and Application Protocol V1.1b3.
 
-pub const READ_COILS: u8 = 1;
 pub const READ_HOLDING: u8 = 3;
-pub const READ_INPUT: u8 = 4;
 pub const WRITE_SINGLE: u8 = 6;
 pub const WRITE_MULTIPLE: u8 = 16;
 pub const ENCAPSULATED: u8 = 0x2b;

@@ -60,15 +60,6 @@ pub fn identify_answer(id: u32, station: &Station<'_>) -> Vec<u8> {
     dcp(0xfeff, (5, 1), id, 0, &blocks)
 }
 
-/// Sets a station's name (permanent), a commissioning act; and its answer.
-pub fn set_name(id: u32, name: &str) -> (Vec<u8>, Vec<u8>) {
-    let mut blocks = Vec::new();
-    block(&mut blocks, (2, 2), Some(1), name.as_bytes());
-    let mut done = Vec::new();
-    block(&mut done, (5, 4), None, &[2, 2, 0]);
-    (dcp(0xfefd, (4, 0), id, 0, &blocks), dcp(0xfefd, (4, 1), id, 0, &done))
-}
-
 /// Cyclic data of class 1: payload, cycle counter in steps of 31.25 microseconds, data status
 /// (state primary, valid, run, no problem).
 pub fn cyclic(frame: u16, data: &[u8], cycle: u16) -> Vec<u8> {
