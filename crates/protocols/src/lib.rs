@@ -17,6 +17,7 @@ mod text;
 // protocols
 pub mod arp;
 pub mod browser;
+pub mod cotp;
 pub mod dhcp;
 pub mod dns;
 pub mod ftp;
@@ -26,6 +27,7 @@ pub mod mdns;
 pub mod modbus;
 pub mod nbns;
 pub mod ntp;
+pub mod s7comm;
 pub mod smb;
 pub mod snmp;
 pub mod ssdp;
@@ -54,6 +56,7 @@ pub static REGISTRY: &[&dyn Protocol] = &[
     &nbns::NBNS,
     &browser::BROWSER,
     &ntp::NTP,
+    &cotp::COTP,
     &modbus::MODBUS,
     &telnet::TELNET,
 ];

@@ -1,0 +1,196 @@
+//! ISO transport over TCP (RFC 1006, ISO 8073): what carries S7comm, S7comm-plus, MMS and RDP.
+//!
+//! The protocol inside is told by its first octets. Invariant: a TSDU is put together from at
+//! most [`TSDU_OCTETS_MAX`] octets.
+
+pub mod wire;
+
+#[cfg(test)]
+mod tests;
+
+use crate::{
+    About, Carrier, Dissector, Ends, Gap, Group, Hint, Malformed, Output, Probe, Progress,
+    Protocol, Segment, Side, output::Op, s7comm,
+};
+use ::wire::reader::Reader;
+use model::{OperationClass, Scalar, Subject};
+use wire::{CONNECT_CONFIRM, CONNECT_REQUEST, DATA};
+
+pub static COTP_GROUP: Group = Group { name: "cotp", ends: Ends::Pair, keys: &["type"] };
+pub static S7PLUS_GROUP: Group = Group {
+    name: "s7comm_plus_segments",
+    ends: Ends::Pair,
+    keys: &["version", "opcode", "function"],
+};
+
+pub struct Cotp;
+pub static COTP: Cotp = Cotp;
+
+static ABOUT: About = About {
+    name: "cotp",
+    title: "ISO transport over TCP, S7comm",
+    specs: &["RFC 1006", "ISO 8073", "S7comm as published by the Wireshark and Snap7 projects"],
+    carriers: &[Carrier::Tcp],
+    ports: &[102],
+    groups: &[&COTP_GROUP, &s7comm::S7_GROUP, &s7comm::S7_ERROR_GROUP, &S7PLUS_GROUP],
+    depth: "TSAPs, rack and slot; S7 jobs, values, blocks, start and stop, SZL contents, clock; \
+            S7comm-plus headers",
+};
+
+/// Octets of one TSDU; S7 negotiates at most 64 KiB.
+pub const TSDU_OCTETS_MAX: usize = 256 * 1024;
+
+impl Protocol for Cotp {
+    fn about(&self) -> &'static About {
+        &ABOUT
+    }
+
+    fn probe(&self, head: &[u8], hint: Hint) -> Probe {
+        match wire::tpkt_length(head) {
+            None if head.first().is_none_or(|b| *b == 3) => return Probe::NeedMore,
+            None | Some(Err(())) => return Probe::NoMatch,
+            Some(Ok(_)) => {}
+        }
+        let (Some(&indicator), Some(&code)) = (head.get(4), head.get(5)) else {
+            return Probe::NeedMore;
+        };
+        let side = match code & 0xf0 {
+            CONNECT_REQUEST if indicator >= 6 => Probe::MatchClient,
+            CONNECT_CONFIRM if indicator >= 6 => Probe::MatchServer,
+            DATA if indicator == 2 => Probe::Match,
+            0x80 | 0x70 => Probe::Match,
+            _ => return Probe::NoMatch,
+        };
+        // TPKT starts with 3, 0; that is all there is to go by without the port.
+        if hint.port || head.get(1) == Some(&0) { side } else { Probe::NoMatch }
+    }
+
+    fn open(&self) -> Box<dyn Dissector> {
+        Box::<Conversation>::default()
+    }
+}
+
+#[derive(Default)]
+struct Conversation {
+    /// TSDU under way, by side.
+    parts: [Vec<u8>; 2],
+    s7: s7comm::Conversation,
+}
+
+impl Dissector for Conversation {
+    fn feed(&mut self, segment: Segment<'_>, out: &mut Output) -> Progress {
+        let bytes = segment.bytes;
+        let length = match wire::tpkt_length(bytes) {
+            None => return Progress::NeedMore { consumed: 0, needed: wire::TPKT_OCTETS },
+            Some(Err(())) => return Progress::GiveUp(Malformed::new("tpkt-header-invalid")),
+            Some(Ok(length)) => length,
+        };
+        let Some(body) = bytes.get(wire::TPKT_OCTETS..length) else {
+            return Progress::NeedMore { consumed: 0, needed: length };
+        };
+        out.begin("cotp", 0..length);
+        let Ok(tpdu) = wire::parse(body) else {
+            let says = "a transport PDU longer than its TPKT";
+            out.violation("cotp-length-invalid", says, "ISO 8073, 13.2");
+            return Progress::Consumed(length);
+        };
+        out.count(&COTP_GROUP, [Scalar::Number(u64::from(tpdu.code >> 4))]);
+        match tpdu.code {
+            CONNECT_REQUEST => connect(&tpdu, out),
+            CONNECT_CONFIRM => {
+                let op = Op::response(OperationClass::Session, u32::from(tpdu.code), "connect");
+                out.operation(op.done());
+            }
+            DATA => self.data(segment.from, &tpdu, out),
+            _ => {}
+        }
+        Progress::Consumed(length)
+    }
+
+    fn gap(&mut self, gap: Gap) {
+        if let Some(part) = self.parts.get_mut(gap.from as usize) {
+            part.clear();
+        }
+        self.s7.gap();
+    }
+}
+
+/// Who connects to which rack and slot, and as what.
+fn connect(tpdu: &wire::Tpdu<'_>, out: &mut Output) {
+    let op = Op::request(OperationClass::Session, u32::from(tpdu.code), "connect");
+    let (_, called) = wire::selectors(tpdu.parameters);
+    match called {
+        Some(&[kind @ 1..=3, place]) => {
+            let (rack, slot) = (place >> 5, place & 0x1f);
+            let role = match kind {
+                1 => "programming device",
+                2 => "operator panel",
+                _ => "basic",
+            };
+            out.operation(op.named("tsap", &format!("{role}, rack {rack} slot {slot}")));
+            let facts = [("rack", rack.to_string()), ("slot", slot.to_string())];
+            out.identity(Subject::Receiver, "COTP connect", facts);
+            out.attribute(Subject::Sender, "COTP connect", ("s7_connects_as", role), 70);
+        }
+        Some(text) if text.iter().all(|b| (0x20..0x7f).contains(b)) && !text.is_empty() => {
+            out.operation(op.named("tsap", &crate::text::lossy(text)));
+        }
+        _ => out.operation(op),
+    }
+}
+
+impl Conversation {
+    fn data(&mut self, side: Side, tpdu: &wire::Tpdu<'_>, out: &mut Output) {
+        let Some(part) = self.parts.get_mut(side as usize) else { return };
+        if part.is_empty() && tpdu.last {
+            return inside(&mut self.s7, side, tpdu.payload, out);
+        }
+        part.extend_from_slice(tpdu.payload);
+        if part.len() > TSDU_OCTETS_MAX {
+            part.clear();
+            out.limit("cotp-tsdu-octets");
+        } else if tpdu.last {
+            let whole = std::mem::take(part);
+            inside(&mut self.s7, side, &whole, out);
+        }
+    }
+}
+
+/// The protocol inside, by its first octets.
+fn inside(s7: &mut s7comm::Conversation, side: Side, payload: &[u8], out: &mut Output) {
+    match payload {
+        [0x32, 1 | 2 | 3 | 7, ..] => {
+            out.refine("s7comm");
+            out.begin_protocol("s7comm");
+            s7.read(side, payload, out);
+        }
+        [0x72, ..] => {
+            out.refine("s7comm-plus");
+            out.begin_protocol("s7comm-plus");
+            s7plus(side, payload, out);
+        }
+        _ => {}
+    }
+}
+
+/// The part of S7comm-plus that is in clear and known: version, opcode, function.
+fn s7plus(side: Side, payload: &[u8], out: &mut Output) {
+    let version = payload.get(1).copied();
+    let full = payload.len() >= 9 && matches!(version, Some(1 | 2));
+    let number = |n: Option<u64>| n.map_or(Scalar::Null, Scalar::Number);
+    let opcode = payload.get(4).copied().filter(|_| full);
+    let function = payload.get(7..).and_then(|b| Reader::new(b).be16().ok()).filter(|_| full);
+    let keys = [
+        number(version.map(u64::from)),
+        number(opcode.map(u64::from)),
+        number(function.map(u64::from)),
+    ];
+    out.count(&S7PLUS_GROUP, keys);
+    let Some(function) = function else { return };
+    let (class, name) = s7comm::plus_function(function);
+    match (opcode, side) {
+        (Some(0x31), _) => out.operation(Op::request(class, u32::from(function), name)),
+        (Some(0x32), _) => out.operation(Op::response(class, u32::from(function), name)),
+        _ => out.operation(Op::notice(class, u32::from(function), name)),
+    }
+}

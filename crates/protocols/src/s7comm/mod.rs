@@ -1,0 +1,24 @@
+//! S7comm: jobs, values, blocks, control and what the CPU says of itself.
+//!
+//! No standard exists; names follow the Snap7 documentation and the Wireshark dissector. Not
+//! here: how it is carried, see [`crate::cotp`]. Invariant: an answer gets its addresses from the
+//! job it belongs to.
+
+mod dissect;
+mod names;
+mod szl;
+mod userdata;
+pub mod wire;
+
+pub use dissect::Conversation;
+pub use names::plus_function;
+
+use crate::{Ends, Group};
+
+pub static S7_GROUP: Group = Group {
+    name: "s7comm",
+    ends: Ends::Pair,
+    keys: &["rosctr", "func", "ud_type", "ud_group", "ud_subfunc"],
+};
+pub static S7_ERROR_GROUP: Group =
+    Group { name: "s7comm_error", ends: Ends::Pair, keys: &["errcls"] };
