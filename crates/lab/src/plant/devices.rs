@@ -267,7 +267,7 @@ pub const DEVICES: &[Device] = &[
         (30, 31),
         SLOW,
         (Rtu, Some(Control)),
-        "Control Microsystems",
+        "Schneider Electric",
     ),
     device("sw-util-01", [0x00, 0x90, 0xe8, 0x61, 0x30, 0x02], (30, 2), QUICK, SWITCH, "Moxa")
         .model("EDS-408A-PN")
@@ -340,7 +340,7 @@ pub const DEVICES: &[Device] = &[
         [0x00, 0x06, 0x5b, 0x5a, 0x50, 0x20],
         (50, 20),
         WIN,
-        (EngineeringStation, Some(Operations)),
+        (EngineeringStation, Some(Supervisory)),
         "Dell",
     )
     .os("Windows"),

@@ -83,8 +83,9 @@ impl Mixing {
         self.syrup_valve = lag(self.syrup_valve, (wanted[0] / 8.5 * 100.0).min(100.0), 2.0, dt);
         self.water_valve = lag(self.water_valve, (wanted[1] / 26.0 * 100.0).min(100.0), 2.0, dt);
         let head = |m3: f64| (m3 / 1.0).clamp(0.0, 1.0);
-        self.syrup_flow = self.syrup_valve / 100.0 * 8.5 * head(self.syrup_m3);
-        self.water_flow = self.water_valve / 100.0 * 26.0 * head(self.water_m3);
+        let ripple = |rng: &mut Rng| 1.0 + 0.012 * rng.normal();
+        self.syrup_flow = self.syrup_valve / 100.0 * 8.5 * head(self.syrup_m3) * ripple(rng);
+        self.water_flow = self.water_valve / 100.0 * 26.0 * head(self.water_m3) * ripple(rng);
         self.out_flow = demand * head(self.mix_m3);
 
         // The syrup room sends a batch when the tank runs low; water comes all the time.

@@ -25,6 +25,9 @@ const STEP_NANOS: i64 = 100_000_000;
 /// Seconds the plant has run when the capture begins, so it is past its start-up.
 const WARM_UP_S: f64 = 1_800.0;
 
+/// Time constant of the disturbances that keep controllers at work, seconds.
+const UNREST_S: f64 = 45.0;
+
 /// What the plant is busy with.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Campaign {
@@ -48,6 +51,8 @@ pub struct Process {
     pub order_made: u64,
     /// Conductivity in the return of the cleaning circuit, millisiemens a centimetre.
     pub conductivity: f64,
+    /// Slow disturbances without unit: steam, cooling, air, water.
+    unrest: [f64; 4],
     phase_s: f64,
     count_at_order: u64,
     at: i64,
@@ -69,6 +74,7 @@ impl Process {
             order_bottles: 190_000,
             order_made: 0,
             conductivity: 0.6,
+            unrest: [0.0; 4],
             phase_s: 0.0,
             count_at_order: 0,
             at: start - warm,
@@ -103,6 +109,10 @@ impl Process {
         let dt = STEP_S;
         self.campaign(dt);
         let rng = &mut self.rng;
+        for d in &mut self.unrest {
+            *d += -*d * dt / UNREST_S + (2.0 * dt / UNREST_S).sqrt() * rng.normal();
+        }
+        let [steam, cold, air, water] = self.unrest;
         let (u, b) = (&mut self.utilities, &mut self.building);
         let producing = self.campaign == Campaign::Producing;
         let product = producing && self.pasteuriser.buffer_m3 > 0.05;
@@ -121,10 +131,11 @@ impl Process {
         let heating: f64 = b.handlers.iter().map(|h| h.heating_kw).sum();
         let cooling: f64 = b.handlers.iter().map(|h| h.cooling_kw).sum();
         let loads = Loads {
-            steam_kw: self.pasteuriser.steam_kw + heating + cleaning * 220.0,
-            cooling_kw: self.pasteuriser.cooling_kw + cooling,
-            air_nm3_min: 1.5 + self.line.filler().speed / 36_000.0 * 7.5,
-            water_m3_h: self.mixing.water_in + cleaning * 9.0,
+            steam_kw: (self.pasteuriser.steam_kw + heating + cleaning * 220.0)
+                * (1.0 + 0.06 * steam),
+            cooling_kw: (self.pasteuriser.cooling_kw + cooling) * (1.0 + 0.05 * cold),
+            air_nm3_min: (1.5 + self.line.filler().speed / 36_000.0 * 7.5) * (1.0 + 0.05 * air),
+            water_m3_h: self.mixing.water_in + cleaning * 9.0 + 0.3 * (1.0 + water).max(0.0),
             wet_bulb: b.outside - 3.0,
         };
         u.step(loads, rng, dt);

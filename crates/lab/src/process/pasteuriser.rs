@@ -97,7 +97,7 @@ impl Pasteuriser {
         self.steam_kw = self.steam_valve / 100.0 * 350.0 * (steam_bar / 8.0).clamp(0.0, 1.3);
         let through = (self.flow * KWH_PER_M3_K).max(2.0);
         let heated = self.regenerated + self.steam_kw / through;
-        self.hold = lag(self.hold, heated.min(98.0) + 0.02 * rng.normal(), 12.0, dt);
+        self.hold = lag(self.hold, heated.min(98.0) + 1.2 * rng.normal(), 12.0, dt);
         let after_regeneration = self.hold - REGENERATION * (self.hold - self.inlet);
         self.glycol_valve =
             if self.running { self.cool.step(self.outlet - self.outlet_set, dt) } else { 0.0 };
