@@ -102,6 +102,28 @@ fn jpeg(rng: &mut Rng, size: usize) -> Vec<u8> {
     out
 }
 
+/// A Windows host asks the patch server whether there is something new.
+fn updates(world: &World, name: &'static str) -> Actor {
+    let mut rng = world.rng(&format!("updates {name}"));
+    let (client, server) = (world.net.find(name), world.net.find("patch-01"));
+    Box::new(move |at, world| {
+        let conn = world.net.open(client, server, 8_530, at);
+        let headers = [
+            ("Host", "patch-01.northbrook.example:8530"),
+            ("User-Agent", "Windows-Update-Agent/10.0.10011.16384 Client-Protocol/2.50"),
+            ("Content-Type", "text/xml; charset=utf-8"),
+        ];
+        let body = "<soap:Envelope xmlns:soap=\"http://schemas.xmlsoap.org/soap/envelope/\"/>";
+        let path = "/ClientWebService/client.asmx";
+        let asks = text::http_request("POST", path, &headers, body);
+        let kind = "text/xml; charset=utf-8";
+        let says = text::http_answer("200 OK", "Microsoft-IIS/10.0", kind, body.as_bytes());
+        let done = world.net.call(conn, at, asks, says);
+        world.net.close(conn, done + SECOND);
+        Some(at + (rng.between(90.0, 150.0) * 1e9) as Nanos)
+    })
+}
+
 /// The operator's workstation shows camera pictures.
 fn picture(world: &World, camera: &'static str) -> Actor {
     let mut rng = world.rng(camera);
@@ -208,6 +230,9 @@ pub fn actors(world: &World) -> Vec<Actor> {
     out.push(values(world, "mes-01", "python-requests/2.31.0", 10 * SECOND));
     out.push(values(world, "iiot-gw-01", "telegraf/1.30.1", 5 * SECOND));
     out.push(publisher(world));
+    for name in ["scada-01", "hist-01", "eng-01"] {
+        out.push(updates(world, name));
+    }
     out.push(picture(world, "cam-gate-01"));
     out.push(picture(world, "cam-hall-01"));
     for (name, instance) in [

@@ -107,7 +107,7 @@ impl Session {
 
 fn modules(controller: &str) -> Vec<Vec<u8>> {
     let device = devices::named(controller);
-    let order = device.model.expect("a controller has an order number");
+    let order = device.order_number.expect("a controller has an order number");
     let firmware: Vec<u8> = device
         .firmware
         .expect("a controller has a firmware")
@@ -123,10 +123,7 @@ fn modules(controller: &str) -> Vec<Vec<u8>> {
 
 fn components(controller: &str) -> Vec<Vec<u8>> {
     let device = devices::named(controller);
-    let kind = match controller {
-        "plc-mix-01" => "CPU 315-2 PN/DP",
-        _ => "CPU 1516-3 PN/DP",
-    };
+    let kind = device.model.expect("a controller has a type");
     vec![
         s7::component_record(1, &device.name.to_uppercase()),
         s7::component_record(2, kind),

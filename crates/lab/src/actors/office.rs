@@ -20,16 +20,15 @@ const SERVER_2022: (u8, u8, u16) = (10, 0, 20_348);
 
 struct Person {
     pc: &'static str,
-    user: &'static str,
     program: Client,
 }
 
 const PEOPLE: [Person; 5] = [
-    Person { pc: "nb-pc-101", user: "m.keller", program: Client::Browser },
-    Person { pc: "nb-pc-102", user: "a.silva", program: Client::Browser },
-    Person { pc: "nb-pc-103", user: "j.novak", program: Client::Browser },
-    Person { pc: "nb-pc-104", user: "r.okafor", program: Client::Browser },
-    Person { pc: "nb-mac-105", user: "l.brandt", program: Client::Browser },
+    Person { pc: "nb-pc-101", program: Client::Browser },
+    Person { pc: "nb-pc-102", program: Client::Browser },
+    Person { pc: "nb-pc-103", program: Client::Browser },
+    Person { pc: "nb-pc-104", program: Client::Browser },
+    Person { pc: "nb-mac-105", program: Client::Browser },
 ];
 
 /// Asks the domain controller for a name; `None` is unknown there.
@@ -87,10 +86,25 @@ fn surfer(world: &World, p: &'static Person) -> Actor {
     })
 }
 
-/// Logs on to the file server, works, leaves.
-fn file_user(world: &World, p: &'static Person) -> Actor {
-    let mut rng = world.rng(&format!("files {}", p.pc));
-    let (client, server) = (world.net.find(p.pc), world.net.find("fs-01"));
+/// Who works with files of whom: computer, user, server.
+const FILES: [(&str, &str, &str); 7] = [
+    ("nb-pc-101", "m.keller", "fs-01"),
+    ("nb-pc-102", "a.silva", "fs-01"),
+    ("nb-pc-103", "j.novak", "fs-01"),
+    ("nb-pc-104", "r.okafor", "fs-01"),
+    ("eng-01", "automation", "hist-01"),
+    ("op-01", "operator", "scada-01"),
+    ("hist-01", "svc-history", "scada-01"),
+];
+
+/// Logs on to a file server, works, leaves.
+fn file_user(
+    world: &World,
+    (pc, user, share): (&'static str, &'static str, &'static str),
+) -> Actor {
+    let mut rng = world.rng(&format!("files {pc}"));
+    let (client, server) = (world.net.find(pc), world.net.find(share));
+    let client_version = if pc == "hist-01" { SERVER_2022 } else { WINDOWS_11 };
     let mut begun = false;
     Box::new(move |at, world| {
         if !begun {
@@ -99,14 +113,14 @@ fn file_user(world: &World, p: &'static Person) -> Actor {
         }
         let conn = world.net.open(client, server, 445, at);
         let session = rng.u64() >> 16;
-        let workstation = p.pc.to_uppercase();
+        let (workstation, host) = (pc.to_uppercase(), share.to_uppercase());
         let names = Names {
-            user: p.user,
+            user,
             domain: "NORTHBROOK",
             workstation: &workstation,
-            server: "FS-01",
+            server: &host,
             dns_domain: DOMAIN,
-            versions: [WINDOWS_11, SERVER_2022],
+            versions: [client_version, SERVER_2022],
         };
         let mut calls: Vec<Call> = smb::log_on(&names, session, true, &mut rng)
             .into_iter()
@@ -210,10 +224,10 @@ pub fn actors(world: &World) -> Vec<Actor> {
     let mut out = Vec::new();
     for p in &PEOPLE {
         out.push(surfer(world, p));
-        out.push(file_user(world, p));
         out.push(leaser(world, p.pc));
         out.push(chatter(world, p.pc));
     }
+    out.extend(FILES.map(|f| file_user(world, f)));
     for name in ["scada-01", "hist-01", "eng-01", "op-01"] {
         out.push(chatter(world, name));
         out.push(resolver(world, name));

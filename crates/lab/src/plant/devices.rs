@@ -24,6 +24,7 @@ pub struct Device {
     pub purdue: Option<Purdue>,
     pub vendor: &'static str,
     pub model: Option<&'static str>,
+    pub order_number: Option<&'static str>,
     pub firmware: Option<&'static str>,
     pub serial: Option<&'static str>,
     pub os: Option<&'static str>,
@@ -36,6 +37,11 @@ impl Device {
 
     const fn model(mut self, model: &'static str) -> Self {
         self.model = Some(model);
+        self
+    }
+
+    const fn order_number(mut self, order_number: &'static str) -> Self {
+        self.order_number = Some(order_number);
         self
     }
 
@@ -71,7 +77,7 @@ const fn device(
     (class, purdue): (AssetClass, Option<Purdue>),
     vendor: &'static str,
 ) -> Device {
-    let (model, firmware, serial, os) = (None, None, None, None);
+    let (model, order_number, firmware, serial, os) = (None, None, None, None, None);
     Device {
         name,
         mac,
@@ -83,6 +89,7 @@ const fn device(
         purdue,
         vendor,
         model,
+        order_number,
         firmware,
         serial,
         os,
@@ -104,11 +111,13 @@ const LIN: (Stack, u32) = (Linux, 350);
 pub const DEVICES: &[Device] = &[
     // Mixing and pasteurisation.
     device("plc-mix-01", [0x00, 0x1b, 0x1b, 0x3a, 0x10, 0x10], (10, 10), SLOW, PLC, "Siemens")
-        .model("6ES7 315-2EH14-0AB0")
+        .model("CPU 315-2 PN/DP")
+        .order_number("6ES7 315-2EH14-0AB0")
         .firmware("3.2.6")
         .serial("S C-C7UR61352011"),
     device("plc-past-01", [0x28, 0x63, 0x36, 0x51, 0x10, 0x11], (10, 11), QUICK, PLC, "Siemens")
-        .model("6ES7 516-3AN01-0AB0")
+        .model("CPU 1516-3 PN/DP")
+        .order_number("6ES7 516-3AN01-0AB0")
         .firmware("2.8.3")
         .serial("S V-J8H2041993"),
     device("mix-io-01", [0xac, 0x64, 0x17, 0x22, 0x10, 0x20], (10, 20), QUICK, FIELD, "Siemens")
@@ -385,8 +394,7 @@ pub const DEVICES: &[Device] = &[
         WIN,
         (Server, Some(Dmz)),
         "VMware",
-    )
-    .os("Windows"),
+    ),
     // Office.
     device(
         "dc-01",
