@@ -64,8 +64,8 @@ impl Options {
 
 /// Writes the plant's frames to `out` as pcapng and returns what really happened.
 ///
-/// `progress` is told now and then how far the run is, in simulated nanoseconds, with the labels
-/// so far when a scenario has ended since. A closed pipe ends a live run without an error.
+/// `progress` is told every simulated second how far the run is, in nanoseconds. A closed
+/// pipe ends a live run without an error.
 pub fn run<W: Write>(
     options: &Options,
     out: W,
@@ -108,8 +108,9 @@ fn play<W: Write>(
         let now = schedule.next().unwrap_or(end).min(end);
         clock.wait(now, &mut capture)?;
         while let Some(next) = world.net.pop_before(now) {
-            world.recorder.written(next.at, next.mark);
-            capture.packet(clock.stamp(next.at), &next.frame)?;
+            let stamp = clock.stamp(next.at);
+            world.recorder.written(stamp, next.mark);
+            capture.packet(stamp, &next.frame)?;
         }
         if now >= end {
             break;
@@ -162,5 +163,53 @@ impl Clock {
             std::thread::sleep(ahead);
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A reader that goes away after some bytes.
+    struct Leaving(usize);
+
+    impl Write for Leaving {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            if self.0 < bytes.len() {
+                return Err(io::ErrorKind::BrokenPipe.into());
+            }
+            self.0 -= bytes.len();
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_live_run_ends_quietly_when_its_reader_goes_and_a_file_does_not() {
+        let mut options = Options { minutes: None, ..Options::new(1, 0) };
+        options.pace = Some(Pace { speed: 1e6 });
+        let labels = run(&options, Leaving(500_000), |_| {}).expect("the end of a live run");
+        assert!(labels.packets > 1_000);
+        let options = Options::new(1, 1);
+        assert!(matches!(run(&options, Leaving(500_000), |_| {}), Err(Error::Write(_))));
+    }
+
+    #[test]
+    fn a_paced_run_stamps_with_the_clock_not_with_the_plant() {
+        let mut options = Options::new(1, 1);
+        options.pace = Some(Pace { speed: 600.0 });
+        let began = Instant::now();
+        let labels = run(&options, Vec::new(), |_| {}).expect("memory takes every write");
+        assert!(began.elapsed() >= Duration::from_millis(95), "a minute takes a tenth of a second");
+        assert!(labels.end.since(labels.start) <= 100 * MILLISECOND, "{:?}", labels.end);
+    }
+
+    #[test]
+    fn a_run_longer_than_the_limit_is_refused() {
+        let options = Options::new(1, limits::MINUTES_MAX + 1);
+        assert!(matches!(run(&options, Vec::new(), |_| {}), Err(Error::TooLong)));
     }
 }

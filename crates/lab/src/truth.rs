@@ -167,3 +167,24 @@ fn truth(device: &plant::Device) -> AssetTruth {
         os: text(device.os),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{scenarios, world::World};
+
+    #[test]
+    fn a_live_run_of_days_keeps_the_last_scenarios_only() {
+        let world = World::new(1, 0);
+        let mut recorder = Recorder::default();
+        let story = &scenarios::ALL[0].story;
+        for i in 0..SCENARIOS_KEPT_MAX + 5 {
+            let mark = recorder.begin(story, &world.net, i as Nanos);
+            assert_eq!(mark, i);
+            recorder.written(i as Nanos, Some(mark));
+        }
+        let labels = recorder.labels(1, 0, &world.net);
+        assert_eq!(labels.scenarios.len(), SCENARIOS_KEPT_MAX);
+        assert_eq!(labels.scenarios[0].start, Time(5));
+    }
+}

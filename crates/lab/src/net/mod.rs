@@ -374,6 +374,17 @@ mod tests {
     }
 
     #[test]
+    #[should_panic(expected = "an actor leaves conversations open")]
+    fn open_conversations_are_bounded() {
+        let mut net = net();
+        let (a, b) = (net.find("a"), net.find("b"));
+        for i in 0..=limits::CONVERSATIONS_MAX as i64 {
+            net.open(a, b, 502, i * SECOND);
+            while net.pop_before(i * SECOND).is_some() {}
+        }
+    }
+
+    #[test]
     #[should_panic(expected = "an actor runs ahead of time")]
     fn frames_waiting_are_bounded() {
         let mut net = net();
