@@ -16,7 +16,7 @@ mod throttle;
 mod tls;
 
 pub use app::{NoSensors, Sensors};
-pub use http::{AssetDetail, AssetRow, FindingDetail, FindingRow, csv, openapi_json};
+pub use http::{AssetDetail, AssetRow, FindingDetail, FindingRow, asset_detail, csv, openapi_json};
 pub use intake::{IntakeError, intake};
 pub use serve::{Server, StartError};
 pub use settings::Settings;

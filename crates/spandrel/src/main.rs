@@ -4,8 +4,22 @@
 //! for people go to standard error; exit 0 done, 1 failed, 2 wrong usage.
 
 mod analysis;
+#[cfg(feature = "control-plane")]
+mod asset;
+#[cfg(feature = "control-plane")]
+mod config;
+#[cfg(unix)]
+mod confine;
+#[cfg(feature = "control-plane")]
+mod finding;
 mod lab;
+#[cfg(feature = "control-plane")]
+mod listing;
 mod pcap;
+#[cfg(feature = "control-plane")]
+mod run;
+#[cfg(feature = "control-plane")]
+mod settings;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -19,15 +33,43 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Run the control plane: console, API, sensors
+    #[cfg(feature = "control-plane")]
+    Run(run::Options),
     /// Explain capture files: assets, links, findings
     Pcap(pcap::Options),
     /// Run the simulated plant: its traffic as a capture file or a live stream
     Lab(lab::Options),
+    /// Assets of a server on this machine
+    #[cfg(feature = "control-plane")]
+    #[command(subcommand)]
+    Asset(asset::Options),
+    /// Findings of a server on this machine
+    #[cfg(feature = "control-plane")]
+    #[command(subcommand)]
+    Finding(finding::Options),
+    /// The settings file: its defaults, and a check
+    #[cfg(feature = "control-plane")]
+    #[command(subcommand)]
+    Config(config::Options),
+    #[cfg(unix)]
+    #[command(hide = true)]
+    Confine(confine::Options),
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let result = match arguments.command {
+        #[cfg(feature = "control-plane")]
+        Command::Run(options) => run::run(&options),
+        #[cfg(feature = "control-plane")]
+        Command::Asset(options) => asset::run(&options),
+        #[cfg(feature = "control-plane")]
+        Command::Finding(options) => finding::run(&options),
+        #[cfg(feature = "control-plane")]
+        Command::Config(options) => config::run(&options),
+        #[cfg(unix)]
+        Command::Confine(options) => confine::run(&options),
         Command::Pcap(options) => pcap::run(&options),
         Command::Lab(options) => lab::run(&options),
     };

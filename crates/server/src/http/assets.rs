@@ -22,7 +22,7 @@ use axum::{
 };
 use model::Purdue;
 use serde_json::{Map, json};
-use store::{ASSETS, AssetPatch};
+use store::{ASSETS, AssetPatch, Store};
 
 /// Assets, filtered, sorted, paged.
 #[utoipa::path(
@@ -65,16 +65,17 @@ pub(crate) async fn show(
     State(app): State<Shared>,
     Path(id): Path<String>,
 ) -> Answer<impl IntoResponse> {
-    let detail = detail(&app, &id).await?;
+    let detail = detail(&app.store, &id).await?;
     Ok((etag(detail.row.generation), Json(detail)))
 }
 
-async fn detail(app: &Shared, id: &str) -> Answer<AssetDetail> {
-    let asset = app.store.asset(id).await?;
+/// An asset with all that is known of it.
+pub async fn detail(store: &Store, id: &str) -> store::Result<AssetDetail> {
+    let asset = store.asset(id).await?;
     let id = asset.record.id.0.clone();
-    let (links, links_truncated) = app.store.asset_links(&id).await?;
-    let open_findings = app.store.asset_findings(&id).await?;
-    let timeline = app.store.asset_events(&id).await?;
+    let (links, links_truncated) = store.asset_links(&id).await?;
+    let open_findings = store.asset_findings(&id).await?;
+    let timeline = store.asset_events(&id).await?;
     let (observed, facts) = (rows::observed(&asset), rows::facts(&asset));
     Ok(AssetDetail {
         observed,
@@ -118,7 +119,7 @@ pub(crate) async fn change(
         note: change.note,
     };
     app.store.patch_asset(&id, generation, patch, &caller.user).await?;
-    let detail = detail(&app, &id).await?;
+    let detail = detail(&app.store, &id).await?;
     notes.after(json!(detail.declared));
     Ok((etag(detail.row.generation), Json(detail)))
 }

@@ -26,6 +26,7 @@ mod system;
 mod tests;
 mod watch;
 
+pub use assets::detail as asset_detail;
 pub use dto::{AssetDetail, AssetRow, FindingDetail, FindingRow};
 pub use list::csv;
 pub use openapi::openapi_json;

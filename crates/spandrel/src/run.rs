@@ -1,0 +1,151 @@
+//! `spandrel run`: control plane, console, sensors, and with `--lab` the simulated plant.
+//!
+//! Read `children` for the processes. Not here: the server. Invariant: what the server has
+//! acknowledged is on disk before this process ends; children never outlive it.
+
+mod children;
+mod welcome;
+
+use crate::settings::{self, File};
+use anyhow::{Context as _, Result, bail};
+use children::{Children, Plan, Source};
+use server::Server;
+use std::{
+    io::IsTerminal,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+    time::Duration,
+};
+use store::Store;
+use tracing_subscriber::EnvFilter;
+
+#[derive(clap::Args)]
+pub struct Options {
+    /// Settings file [default: /etc/spandrel/spandrel.toml where there is one]
+    #[arg(long, value_name = "FILE", env = "SPANDREL_CONFIG")]
+    config: Option<PathBuf>,
+    /// Also run the simulated plant
+    #[arg(long)]
+    lab: bool,
+    /// Directory of database and certificates
+    #[arg(long, value_name = "DIR", env = "SPANDREL_DATA")]
+    data: Option<PathBuf>,
+    /// Address and port of console and API
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: Option<SocketAddr>,
+}
+
+pub fn run(options: &Options) -> Result<ExitCode> {
+    let mut file = settings::read(options.config.as_deref())?;
+    file.lab.enabled |= options.lab;
+    if let Some(listen) = options.listen {
+        file.server.listen = listen;
+    }
+    if file.lab.enabled && file.sensor.iter().any(|sensor| sensor.name == settings::LAB) {
+        bail!("a sensor is named {:?} like the lab's; give it another name", settings::LAB);
+    }
+    let data = match (&options.data, file.storage.data.as_os_str().is_empty()) {
+        (Some(data), _) => data.clone(),
+        (None, false) => file.storage.data.clone(),
+        (None, true) => default_data()?,
+    };
+    log_to_stderr();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(serve(file, &data))
+}
+
+/// Where state lives when nobody says: the system's place for root, else the user's.
+pub fn default_data() -> Result<PathBuf> {
+    if rustix::process::geteuid().is_root() {
+        return Ok(PathBuf::from("/var/lib/spandrel"));
+    }
+    let state = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from);
+    let home = std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/state"));
+    let place = state.or(home).context("no home directory; name a directory with --data")?;
+    Ok(place.join("spandrel"))
+}
+
+/// For a person on a terminal, as JSON for programs.
+fn log_to_stderr() {
+    let filter = std::env::var("SPANDREL_LOG").unwrap_or_else(|_| "info,sqlx=warn".to_owned());
+    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // Somebody else has set one already: then that one is used.
+    let set = if std::io::stderr().is_terminal() {
+        log.with_target(false).try_init()
+    } else {
+        log.json().flatten_event(true).try_init()
+    };
+    drop(set);
+}
+
+async fn serve(file: File, data: &Path) -> Result<ExitCode> {
+    let bytes = u64::from(file.storage.database_mib_max) << 20;
+    let limits = store::Settings {
+        database_bytes_max: (bytes > 0).then_some(bytes),
+        ..store::Settings::default()
+    };
+    let store = Store::open(data, limits).await?;
+    let data = std::fs::canonicalize(data).context("cannot resolve the data directory")?;
+    let program = std::env::current_exe().context("cannot find this program's file")?;
+    let children = Arc::new(Children::new(store.clone(), program.clone()));
+    let settings = server_settings(&file, data, program);
+    let server = match Server::start(settings, store.clone(), children.clone()).await {
+        Ok(server) => server,
+        Err(error) => {
+            store.close().await;
+            return Err(error.into());
+        }
+    };
+    welcome::print(&server, file.lab.enabled)?;
+    tracing::info!(address = %server.address, "serving");
+    let plans = plans(&file);
+    store.keep_sensors(plans.iter().map(|plan| plan.name.clone()).collect()).await?;
+    for plan in plans {
+        children.start(plan);
+    }
+    let signal = stop_signal().await?;
+    tracing::info!(signal, "stopping");
+    children.stop().await;
+    server.stop().await;
+    store.close().await;
+    tracing::info!("stopped");
+    Ok(ExitCode::SUCCESS)
+}
+
+fn server_settings(file: &File, data: PathBuf, program: PathBuf) -> server::Settings {
+    let minutes = |count: u32| Duration::from_secs(u64::from(count) * 60);
+    server::Settings {
+        listen: file.server.listen,
+        names: file.server.names.clone(),
+        session_idle: minutes(file.server.session_idle_minutes),
+        session_absolute: minutes(file.server.session_hours.saturating_mul(60)),
+        upload_bytes_max: u64::from(file.server.upload_mib_max) << 20,
+        parse_timeout: minutes(file.server.parse_minutes_max),
+        ..server::Settings::new(data, program)
+    }
+}
+
+fn plans(file: &File) -> Vec<Plan> {
+    let sensors = file.sensor.iter().map(|sensor| Plan {
+        name: sensor.name.clone(),
+        source: Source::Interface(sensor.interface.clone()),
+    });
+    let lab = file.lab.enabled.then(|| Plan {
+        name: settings::LAB.to_owned(),
+        source: Source::Lab { seed: file.lab.seed },
+    });
+    sensors.chain(lab).collect()
+}
+
+async fn stop_signal() -> Result<&'static str> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
+    Ok(tokio::select! {
+        _ = terminate.recv() => "SIGTERM",
+        _ = interrupt.recv() => "SIGINT",
+    })
+}

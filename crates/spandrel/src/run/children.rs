@@ -1,0 +1,279 @@
+//! The sensors' processes: started, read, started again, ended.
+//!
+//! A sensor has fewer rights than the server and may die of what it reads, so it is a process of
+//! its own whose output is insights, a JSON line each. The lab's frames go from its process
+//! through a pipe to a sensor's standard input: no interface is involved. Not here: what insights
+//! do. Invariant: a sensor that fails never stops the server; its state says why.
+
+use model::Time;
+use rustix::process::{Pid, Signal, kill_process};
+use server::{Sensors, intake};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    process::{ExitStatus, Stdio},
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+use store::{SensorState, SensorStatus, Store};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncRead, BufReader},
+    process::{Child, Command},
+    sync::watch,
+    task::JoinHandle,
+};
+
+/// A sensor to run.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    pub name: String,
+    pub source: Source,
+}
+
+#[derive(Clone, Debug)]
+pub enum Source {
+    Interface(String),
+    /// The simulated plant, through a pipe.
+    Lab {
+        seed: u64,
+    },
+}
+
+impl Source {
+    fn shown(&self) -> String {
+        match self {
+            Source::Interface(name) => name.clone(),
+            Source::Lab { seed } => format!("lab plant, seed {seed}"),
+        }
+    }
+}
+
+const PAUSE_MIN: Duration = Duration::from_secs(1);
+const PAUSE_MAX: Duration = Duration::from_secs(60);
+/// A run this long was a good one: the next pause is short again.
+const GOOD_RUN: Duration = Duration::from_secs(60);
+/// A child that was asked to end has so long to do it.
+const GRACE: Duration = Duration::from_secs(2);
+/// A line of a child's complaints that is kept.
+const COMPLAINT_CHARS_MAX: usize = 400;
+
+pub struct Children {
+    store: Store,
+    program: PathBuf,
+    stop: watch::Sender<bool>,
+    tasks: Mutex<BTreeMap<String, JoinHandle<()>>>,
+}
+
+impl Sensors for Children {
+    fn end_learning(&self, sensor: &str) -> Result<(), String> {
+        // Its input is packets and its output insights: there is no way to tell it, yet.
+        Err(format!("{sensor} ends its learning by itself; it cannot be told to"))
+    }
+}
+
+impl Children {
+    pub fn new(store: Store, program: PathBuf) -> Self {
+        let (stop, _) = watch::channel(false);
+        Children { store, program, stop, tasks: Mutex::new(BTreeMap::new()) }
+    }
+
+    /// Runs the sensor in the background until [`Children::stop`].
+    pub fn start(self: &Arc<Self>, plan: Plan) {
+        let name = plan.name.clone();
+        let task = tokio::spawn(supervise(Arc::clone(self), plan, self.stop.subscribe()));
+        self.tasks.lock().expect("no panic holds it").insert(name, task);
+    }
+
+    /// Ends every child and waits until it is gone.
+    pub async fn stop(&self) {
+        self.stop.send_replace(true);
+        let tasks = std::mem::take(&mut *self.tasks.lock().expect("no panic holds it"));
+        for (sensor, task) in tasks {
+            if let Err(error) = task.await {
+                tracing::error!(sensor, %error, "a sensor's supervisor ended badly");
+            }
+        }
+    }
+
+    async fn note(&self, plan: &Plan, state: SensorState, detail: Option<String>, restarts: u32) {
+        let status = SensorStatus {
+            id: plan.name.clone(),
+            interface: plan.source.shown(),
+            state,
+            detail,
+            restarts,
+            learning_until: None::<Time>,
+        };
+        if let Err(error) = self.store.set_sensor(status).await {
+            tracing::error!(sensor = plan.name, %error, "a sensor's state could not be saved");
+        }
+    }
+}
+
+async fn supervise(children: Arc<Children>, plan: Plan, mut stop: watch::Receiver<bool>) {
+    let mut restarts = 0;
+    let mut pause = PAUSE_MIN;
+    while !*stop.borrow() {
+        children.note(&plan, SensorState::Starting, None, restarts).await;
+        let started = Instant::now();
+        let end = run_once(&children, &plan, &mut stop).await;
+        if *stop.borrow() {
+            break;
+        }
+        let good = started.elapsed() > GOOD_RUN;
+        pause = if good { PAUSE_MIN } else { pause };
+        tracing::warn!(sensor = plan.name, reason = end.reason, ?pause, "a sensor ended");
+        let state = if end.hopeless { SensorState::Failed } else { SensorState::Restarting };
+        children.note(&plan, state, Some(end.reason), restarts).await;
+        let wait = if end.hopeless { PAUSE_MAX } else { pause };
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            _ = stop.changed() => break,
+        }
+        pause = (pause * 2).min(PAUSE_MAX);
+        restarts += 1;
+    }
+    children.note(&plan, SensorState::Stopped, None, restarts).await;
+}
+
+/// How a run of a sensor ended.
+struct End {
+    reason: String,
+    /// It said itself that it cannot run as things are: no rights, no such interface.
+    hopeless: bool,
+}
+
+impl End {
+    fn start(what: &str, error: &std::io::Error) -> End {
+        End { reason: format!("cannot start {what}: {error}"), hopeless: true }
+    }
+}
+
+async fn run_once(children: &Children, plan: &Plan, stop: &mut watch::Receiver<bool>) -> End {
+    let (mut sensor, mut lab) = match spawn(&children.program, plan) {
+        Ok(spawned) => spawned,
+        Err(end) => return end,
+    };
+    let out = sensor.stdout.take().expect("piped");
+    let complaints = sensor.stderr.take().expect("piped");
+    let mut said_by_lab = None;
+    if let Some(stderr) = lab.as_mut().and_then(|lab| lab.stderr.take()) {
+        said_by_lab = Some(tokio::spawn(last_complaint(format!("{} source", plan.name), stderr)));
+    }
+    let said = tokio::spawn(last_complaint(plan.name.clone(), complaints));
+    let taken = tokio::select! {
+        taken = intake(&children.store, &plan.name, out) => taken,
+        _ = stop.changed() => Ok(0),
+    };
+    let lab_status = match lab.as_mut() {
+        Some(lab) => end_child(lab).await,
+        None => None,
+    };
+    let status = end_child(&mut sensor).await;
+    let said = said.await.ok().flatten();
+    let said_by_lab = match said_by_lab {
+        Some(task) => task.await.ok().flatten(),
+        None => None,
+    };
+    let lab_failed = lab_status.is_some_and(|status| status.code().is_some_and(|code| code != 0));
+    reason(taken, status, said, said_by_lab.filter(|_| lab_failed))
+}
+
+fn reason(
+    taken: Result<u64, server::IntakeError>,
+    status: Option<ExitStatus>,
+    said: Option<String>,
+    said_by_source: Option<String>,
+) -> End {
+    // Exit code 2 is wrong usage: the sensor does not understand this server.
+    let code = status.and_then(|status| status.code());
+    if let Some(said) = said_by_source {
+        return End { reason: said, hopeless: false };
+    }
+    match (taken, said) {
+        (Err(error), None) => End { reason: error.to_string(), hopeless: false },
+        (Err(error @ server::IntakeError::Store(_)), _) => {
+            End { reason: error.to_string(), hopeless: false }
+        }
+        (Ok(0) | Err(_), Some(said)) => End { reason: said, hopeless: matches!(code, Some(1 | 2)) },
+        (Ok(_), Some(said)) => End { reason: said, hopeless: false },
+        (Ok(_), None) => {
+            let how = status.map_or_else(|| "it vanished".to_owned(), |s| s.to_string());
+            End { reason: format!("the sensor ended: {how}"), hopeless: false }
+        }
+    }
+}
+
+fn spawn(program: &Path, plan: &Plan) -> Result<(Child, Option<Child>), End> {
+    let mut sensor = Command::new(program);
+    sensor.arg("sensor").args(["--name", &plan.name]);
+    let mut lab = None;
+    match &plan.source {
+        Source::Interface(interface) => {
+            sensor.args(["--interface", interface]).stdin(Stdio::null());
+        }
+        Source::Lab { seed } => {
+            let mut source = Command::new(program);
+            source.args(["lab", "--live", "--seed", &seed.to_string(), "--out", "-"]);
+            source.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+            let mut child =
+                with_group(&mut source).spawn().map_err(|error| End::start("the lab", &error))?;
+            let frames = child.stdout.take().expect("piped");
+            let frames: Stdio =
+                frames.try_into().map_err(|error| End::start("the lab's pipe", &error))?;
+            sensor.arg("--stdin").stdin(frames);
+            lab = Some(child);
+        }
+    }
+    sensor.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = with_group(&mut sensor).spawn();
+    Ok((child.map_err(|error| End::start("the sensor", &error))?, lab))
+}
+
+/// In a group of its own, so that Ctrl-C on the terminal reaches this process first, which ends
+/// its children in order.
+fn with_group(command: &mut Command) -> &mut Command {
+    command.kill_on_drop(true).process_group(0)
+}
+
+/// Asks, waits, insists.
+async fn end_child(child: &mut Child) -> Option<ExitStatus> {
+    // A child whose output has ended is about to end by itself; its own status says more.
+    if let Ok(Ok(status)) = tokio::time::timeout(Duration::from_millis(200), child.wait()).await {
+        return Some(status);
+    }
+    let pid = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
+    if let Some(pid) = pid
+        && let Err(error) = kill_process(pid, Signal::TERM)
+    {
+        tracing::debug!(%error, "a child was gone before it was asked to end");
+    }
+    match tokio::time::timeout(GRACE, child.wait()).await {
+        Ok(status) => status.ok(),
+        Err(_) => {
+            if let Err(error) = child.kill().await {
+                tracing::warn!(%error, "a child could not be ended");
+            }
+            None
+        }
+    }
+}
+
+/// Passes a child's complaints on to the log and keeps the one that says why: the last, unless it
+/// follows a usage error with hints.
+async fn last_complaint(sensor: String, stream: impl AsyncRead + Unpin) -> Option<String> {
+    let mut lines = BufReader::new(stream).lines();
+    let mut last = None;
+    while let Ok(Some(line)) = lines.next_line().await {
+        let line: String = line.chars().take(COMPLAINT_CHARS_MAX).collect();
+        let line = line.trim().trim_start_matches("spandrel: ").to_owned();
+        if !line.is_empty() {
+            tracing::warn!(sensor, says = line, "a sensor complains");
+            let explained = last.as_ref().is_some_and(|last: &String| last.starts_with("error: "));
+            if !explained {
+                last = Some(line);
+            }
+        }
+    }
+    last
+}

@@ -1,0 +1,62 @@
+//! What a person sees when the server has started: where to go, and how to sign in first.
+//!
+//! Invariant: the sign-in link is printed here and nowhere else; it never reaches the log.
+
+use anyhow::Result;
+use server::Server;
+use std::{io::Write, net::IpAddr};
+
+/// Prints the box to standard output.
+pub fn print(server: &Server, lab: bool) -> Result<()> {
+    let host = match server.address.ip() {
+        ip if ip.is_unspecified() => "localhost".to_owned(),
+        IpAddr::V6(ip) => format!("[{ip}]"),
+        ip => ip.to_string(),
+    };
+    let url = format!("https://{host}:{}", server.address.port());
+    let mut lines = vec![format!("Spandrel runs at  {url}")];
+    if let Some(token) = &server.first_token {
+        lines.push(String::new());
+        lines.push("Sign in for the first time (works once, for 24 hours):".to_owned());
+        // After the # it never leaves the browser, so it is in no log on the way.
+        lines.push(format!("  {url}/welcome#token={token}"));
+    }
+    lines.push(String::new());
+    lines.push("The browser warns until it trusts this authority:".to_owned());
+    lines.push(format!("  {}", server.authority.display()));
+    if lab {
+        lines.push(String::new());
+        lines.push("The lab plant is running: assets appear within seconds.".to_owned());
+    }
+    lines.push(String::new());
+    lines.push("Stop with Ctrl-C.".to_owned());
+    let mut out = std::io::stdout().lock();
+    out.write_all(framed(&lines).as_bytes())?;
+    out.flush()?;
+    Ok(())
+}
+
+fn framed(lines: &[String]) -> String {
+    let width = lines.iter().map(|line| line.chars().count()).max().unwrap_or(0);
+    let bar = "─".repeat(width + 2);
+    let mut text = format!("╭{bar}╮\n");
+    for line in lines {
+        let gap = " ".repeat(width - line.chars().count());
+        text.push_str(&format!("│ {line}{gap} │\n"));
+    }
+    text.push_str(&format!("╰{bar}╯\n"));
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frame_fits_its_longest_line() {
+        let text = framed(&["a".into(), "longer é".into()]);
+        let widths: Vec<_> = text.lines().map(|line| line.chars().count()).collect();
+        assert_eq!(widths, [12, 12, 12, 12]);
+        assert!(text.contains("│ a        │"));
+    }
+}
