@@ -23,7 +23,7 @@ pub static SCAN: Scenario = Scenario {
         description: "an office computer looks for controllers in three networks, then for open \
                       ports on two hosts",
         legitimate: false,
-        expected: &["address-scan", "port-scan"],
+        expected: &["scan"],
     },
     script: scan,
 };
@@ -123,7 +123,7 @@ pub static CLEARTEXT_LOGIN: Scenario = Scenario {
         description: "somebody signs in to a switch by Telnet and to the serial gateway by FTP, \
                       with the makers' passwords",
         legitimate: false,
-        expected: &["clear-text-credentials"],
+        expected: &["credentials"],
     },
     script: cleartext_login,
 };

@@ -194,7 +194,7 @@ pub static ARP_SPOOF: Scenario = Scenario {
         description: "a small computer tells the utilities' controller and the meter that it is \
                       the other one",
         legitimate: false,
-        expected: &["arp-spoof"],
+        expected: &["arp-conflict"],
     },
     script: arp_spoof,
 };
