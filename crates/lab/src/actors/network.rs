@@ -159,6 +159,18 @@ fn management(world: &World) -> Actor {
     })
 }
 
+/// The management station sees whether what it polls is up.
+fn reachability(world: &World) -> Actor {
+    let manager = world.net.find("nms-01");
+    let mut turn = 0;
+    Box::new(move |at, world| {
+        let target = world.net.find(POLLED[turn % POLLED.len()].0);
+        world.net.ping(manager, target, at, turn as u16, true);
+        turn += 1;
+        Some(at + 40 * SECOND / POLLED.len() as i64)
+    })
+}
+
 /// Everybody with a clock asks the site's time server, each at its own phase.
 fn time(world: &World) -> Actor {
     let server = world.net.find("clock-01");
@@ -229,6 +241,7 @@ pub fn actors(world: &World) -> Vec<Actor> {
         out.push(spanning_tree(world, name, i as u16 + 1));
     }
     out.push(management(world));
+    out.push(reachability(world));
     out.push(time(world));
     out.push(log(world));
     out.push(shell());

@@ -2,7 +2,7 @@
 
 use super::building::MDNS;
 use crate::{
-    net::{HostId, MILLISECOND, Nanos, SECOND, tcp::Call},
+    net::{HostId, MILLISECOND, Nanos, SECOND, frame::Over6, tcp::Call},
     rng::Rng,
     speak::{
         dhcp, names,
@@ -11,7 +11,7 @@ use crate::{
     },
     world::{Actor, World},
 };
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 const LLMNR: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 252);
 const DOMAIN: &str = "northbrook.example";
@@ -207,6 +207,29 @@ fn chatter(world: &World, pc: &'static str) -> Actor {
     })
 }
 
+/// IPv6 is on by default and nobody serves it here: hosts look for routers and addresses.
+fn version_6(world: &World, name: &'static str) -> Actor {
+    let mut rng = world.rng(&format!("ipv6 {name}"));
+    let host = world.net.find(name);
+    let (routers, servers) = (group6(2), Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 1, 2));
+    let mut turn = 0;
+    Box::new(move |at, world| {
+        let mac = world.net.host(host).mac;
+        // Router solicitation with the sender's address (RFC 4861, 4.1).
+        let option = [&[0, 0, 0, 0, 1, 1], &mac.0[..]].concat();
+        world.net.spread6(host, routers, at, Over6::Icmp(133), &option);
+        let load = dhcp::solicit6(rng.u32(), mac, &name.to_uppercase());
+        world.net.spread6(host, servers, at + 9 * MILLISECOND, Over6::Udp(546, 547), &load);
+        turn += 1;
+        let mean_s = if turn < 3 { 8.0 } else { 100.0 };
+        Some(at + (rng.between(0.8, 1.2) * mean_s * 1e9) as Nanos)
+    })
+}
+
+const fn group6(last: u16) -> Ipv6Addr {
+    Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, last)
+}
+
 /// Servers and stations of operations look names up too.
 fn resolver(world: &World, name: &'static str) -> Actor {
     let mut rng = world.rng(&format!("resolver {name}"));
@@ -226,10 +249,14 @@ pub fn actors(world: &World) -> Vec<Actor> {
         out.push(surfer(world, p));
         out.push(leaser(world, p.pc));
         out.push(chatter(world, p.pc));
+        if !p.pc.starts_with("nb-mac") {
+            out.push(version_6(world, p.pc));
+        }
     }
     out.extend(FILES.map(|f| file_user(world, f)));
     for name in ["scada-01", "hist-01", "eng-01", "op-01"] {
         out.push(chatter(world, name));
+        out.push(version_6(world, name));
         out.push(resolver(world, name));
     }
     for name in ["patch-01", "iiot-gw-01", "mes-01", "nms-01"] {

@@ -4,10 +4,11 @@
 //! checks the other. Invariant: every length and checksum in a frame built here is right.
 
 use model::Mac;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 pub const ETHERTYPE_IPV4: u16 = 0x0800;
 pub const ETHERTYPE_ARP: u16 = 0x0806;
+const ETHERTYPE_IPV6: u16 = 0x86dd;
 pub const ETHERTYPE_PROFINET: u16 = 0x8892;
 pub const ETHERTYPE_LLDP: u16 = 0x88cc;
 
@@ -174,6 +175,46 @@ pub fn tcp(link: Link, ip: Ip, header: Tcp<'_>, payload: &[u8]) -> Vec<u8> {
     let sum = checksum(pseudo_header(ip, 6, length), &segment);
     segment[16..18].copy_from_slice(&sum.to_be_bytes());
     ipv4(link, ip, 6, &segment)
+}
+
+/// What carries a multicast over IPv6: UDP ports, or ICMPv6 with its type.
+#[derive(Clone, Copy, Debug)]
+pub enum Over6 {
+    Udp(u16, u16),
+    /// RFC 4443; hop limit 255 as neighbour discovery demands (RFC 4861, 6.1).
+    Icmp(u8),
+}
+
+/// IPv6 (RFC 8200) without extension headers, with the checksum of what it carries.
+pub fn ipv6(link: Link, ends: (Ipv6Addr, Ipv6Addr), over: Over6, payload: &[u8]) -> Vec<u8> {
+    let (next, hops, sum_at, mut load) = match over {
+        Over6::Udp(from, to) => {
+            let mut load = Vec::with_capacity(8 + payload.len());
+            load.extend(from.to_be_bytes());
+            load.extend(to.to_be_bytes());
+            load.extend((8 + payload.len() as u16).to_be_bytes());
+            load.extend([0, 0]);
+            (17, 1, 6, load)
+        }
+        Over6::Icmp(kind) => (58, 255, 2, vec![kind, 0, 0, 0]),
+    };
+    load.extend(payload);
+    let mut pseudo = [ends.0.octets(), ends.1.octets()].concat();
+    pseudo.extend((load.len() as u32).to_be_bytes());
+    pseudo.extend([0, 0, 0, next]);
+    pseudo.extend(&load);
+    let sum = match checksum(0, &pseudo) {
+        0 => 0xffff,
+        sum => sum,
+    };
+    load[sum_at..sum_at + 2].copy_from_slice(&sum.to_be_bytes());
+    let mut packet = vec![0x60, 0, 0, 0];
+    packet.extend((load.len() as u16).to_be_bytes());
+    packet.extend([next, hops]);
+    packet.extend(ends.0.octets());
+    packet.extend(ends.1.octets());
+    packet.extend(load);
+    ethernet(link, ETHERTYPE_IPV6, &packet)
 }
 
 /// ICMP echo (RFC 792): `kind` 8 asks, 0 answers.

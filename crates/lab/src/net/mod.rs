@@ -10,12 +10,12 @@ pub mod pcapng;
 pub mod tcp;
 
 use crate::{limits, rng::Rng};
-use frame::{Ip, Link};
+use frame::{Ip, Link, Over6};
 use model::Mac;
 use std::{
     cmp::Reverse,
     collections::{BTreeMap, BinaryHeap},
-    net::Ipv4Addr,
+    net::{Ipv4Addr, Ipv6Addr},
 };
 
 /// Nanoseconds since 1970 UTC.
@@ -292,6 +292,14 @@ impl Net {
         self.raw(at, frame::udp(link, ip, ports, load));
     }
 
+    /// Multicast over IPv6 from the host's link-local address.
+    pub fn spread6(&mut self, from: HostId, group: Ipv6Addr, at: Nanos, over: Over6, load: &[u8]) {
+        let [.., c, d, e, f] = group.octets();
+        let link = self.link_to(from, Mac([0x33, 0x33, c, d, e, f]));
+        let source = link_local(self.hosts[from.0].mac);
+        self.raw(at, frame::ipv6(link, (source, group), over, load));
+    }
+
     /// An echo request and, when `answered`, its reply.
     pub fn ping(&mut self, from: HostId, to: HostId, at: Nanos, sequence: u16, answered: bool) {
         let (link, at) = self.route(from, to, at);
@@ -320,6 +328,12 @@ impl Net {
         let link = self.link_to(from, to);
         self.raw(at, frame::llc(link, load));
     }
+}
+
+/// Link-local address made of a MAC address (RFC 4291, appendix A).
+pub fn link_local(mac: Mac) -> Ipv6Addr {
+    let [a, b, c, d, e, f] = mac.0;
+    Ipv6Addr::from([0xfe, 0x80, 0, 0, 0, 0, 0, 0, a ^ 2, b, c, 0xff, 0xfe, d, e, f])
 }
 
 /// Address of the layer 3 switch in a host's VLAN.

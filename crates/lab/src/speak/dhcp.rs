@@ -32,6 +32,24 @@ fn head(op: u8, id: u32, (current, offered): (Ipv4Addr, Ipv4Addr), mac: Mac) -> 
     out
 }
 
+/// DHCPv6 solicit (RFC 8415) of a host nobody answers: identifier, elapsed time, its name.
+pub fn solicit6(id: u32, mac: Mac, name: &str) -> Vec<u8> {
+    let mut out = id.to_be_bytes().to_vec();
+    out[0] = 1;
+    let mut part = |code: u16, value: &[u8]| {
+        out.extend(code.to_be_bytes());
+        out.extend(super::with_length_be16(value));
+    };
+    part(8, &[0, 0]);
+    part(1, &[&[0, 3, 0, 1], &mac.0[..]].concat());
+    part(3, &[14, 0, 0x6b, 0x2d, 0, 0, 0, 0, 0, 0, 0, 0]);
+    // Client name (RFC 4704): flags, then one label without a domain.
+    part(39, &[&[0, name.len() as u8], name.as_bytes()].concat());
+    part(16, &[&[0, 0, 1, 0x37, 0, 8], &b"MSFT 5.0"[..]].concat());
+    part(6, &[0, 17, 0, 23, 0, 24, 0, 39]);
+    out
+}
+
 fn option(out: &mut Vec<u8>, code: u8, value: &[u8]) {
     out.extend([code, value.len() as u8]);
     out.extend(value);
