@@ -1,0 +1,280 @@
+//! The real program on a loopback port: start, first sign-in, upload, bad input, stop.
+#![cfg(all(unix, feature = "control-plane"))]
+
+use rustix::process::{Pid, Signal, kill_process};
+use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject};
+use serde_json::{Value, json};
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::{TcpListener, TcpStream},
+    path::Path,
+    process::{Child, Command, Output, Stdio},
+    sync::Arc,
+};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_spandrel");
+
+/// A server of the test, ended with it.
+struct Server {
+    child: Child,
+    port: u16,
+    token: Option<String>,
+    tls: Arc<rustls::ClientConfig>,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Ended already by the test: fine.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// Status, headers as sent, body.
+struct Answer(u16, String, String);
+
+impl Answer {
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.2).unwrap_or_else(|_| panic!("no JSON: {}", self.2))
+    }
+}
+
+impl Server {
+    fn start(data: &Path, more: &[&str]) -> Server {
+        let mut child = Command::new(PROGRAM)
+            .args(["run", "--listen", "127.0.0.1:0", "--data"])
+            .arg(data)
+            .args(more)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("starts");
+        let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+        let (mut port, mut token) = (None, None);
+        for line in lines.by_ref().map(|line| line.expect("text")) {
+            if let Some((_, rest)) = line.split_once("https://127.0.0.1:") {
+                let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
+                port = Some(digits.parse().expect("a port"));
+            }
+            if let Some((_, rest)) = line.split_once("#token=") {
+                token = rest.split_whitespace().next().map(str::to_owned);
+            }
+            if line.starts_with('╰') {
+                break;
+            }
+        }
+        let authority = CertificateDer::from_pem_file(data.join("tls/ca.pem")).expect("a file");
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(authority).expect("an authority");
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let tls = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        Server { child, port: port.expect("an address"), token, tls: Arc::new(tls) }
+    }
+
+    /// One request over TLS; the certificate must hold against the local authority.
+    fn call(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+        let name = ServerName::try_from("127.0.0.1").expect("an address");
+        let session = rustls::ClientConnection::new(Arc::clone(&self.tls), name).expect("TLS");
+        let socket = TcpStream::connect(("127.0.0.1", self.port)).expect("connects");
+        let mut stream = rustls::StreamOwned::new(session, socket);
+        let mut head = format!(
+            "{method} /api/v1{path} HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\
+             content-length: {}\r\n",
+            body.len()
+        );
+        for (name, value) in headers {
+            head.push_str(&format!("{name}: {value}\r\n"));
+        }
+        head.push_str("\r\n");
+        stream.write_all(head.as_bytes()).expect("sent");
+        stream.write_all(body).expect("sent");
+        let mut text = String::new();
+        // A peer that closes without a TLS goodbye has still said what it had to say.
+        drop(stream.read_to_string(&mut text));
+        let (head, body) = text.split_once("\r\n\r\n").expect("head and body");
+        let status = head.split(' ').nth(1).and_then(|code| code.parse().ok());
+        Answer(status.expect("a status"), head.to_owned(), body.to_owned())
+    }
+
+    /// Redeems the sign-in link: cookie and csrf value.
+    fn first_sign_in(&self) -> (String, String) {
+        let token = self.token.as_deref().expect("a sign-in link");
+        let body = json!({"token": token, "password": "correct horse battery"}).to_string();
+        let kind = [("content-type", "application/json")];
+        let answer = self.call("POST", "/session:redeem", &kind, body.as_bytes());
+        assert_eq!(answer.0, 200, "{}", answer.2);
+        let cookie = answer.1.lines().find_map(|line| {
+            let (name, value) = line.split_once(": ")?;
+            (name.eq_ignore_ascii_case("set-cookie")).then(|| value.split(';').next())?
+        });
+        let csrf = answer.json()["csrf"].as_str().expect("a csrf value").to_owned();
+        let again = self.call("POST", "/session:redeem", &kind, body.as_bytes());
+        assert_eq!(again.0, 401, "the link works once");
+        (cookie.expect("a cookie").to_owned(), csrf)
+    }
+
+    /// Asks to stop and waits.
+    fn stop(mut self) -> Option<i32> {
+        let pid = Pid::from_raw(i32::try_from(self.child.id()).expect("a pid")).expect("not 0");
+        kill_process(pid, Signal::TERM).expect("signalled");
+        self.child.wait().expect("ends").code()
+    }
+}
+
+fn run(arguments: &[&str]) -> Output {
+    Command::new(PROGRAM).args(arguments).stdin(Stdio::null()).output().expect("runs")
+}
+
+/// Exit code 1 and one line that holds the parts.
+#[track_caller]
+fn fails(output: &Output, parts: &[&str]) {
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(output.stdout.is_empty());
+    assert_eq!(text.trim().lines().count(), 1, "{text}");
+    for part in parts {
+        assert!(text.contains(part), "{text:?} lacks {part:?}");
+    }
+}
+
+/// A classic capture with one ARP request: 10.0.0.1 asks for 10.0.0.2.
+fn capture() -> Vec<u8> {
+    let mut file = Vec::new();
+    // magic, version 2.4, zone, accuracy, snap length 65535, link type 1 (Ethernet)
+    for word in [0xa1b2_c3d4_u32, 0x0004_0002, 0, 0, 65_535, 1] {
+        file.extend(word.to_le_bytes());
+    }
+    let frame = [
+        &[0xff; 6][..],                        // to everybody
+        &[0x00, 0x1b, 0x1b, 0x00, 0x00, 0x01], // from
+        &[0x08, 0x06],                         // ARP
+        &[0, 1, 8, 0, 6, 4, 0, 1],             // Ethernet, IPv4, lengths, request
+        &[0x00, 0x1b, 0x1b, 0x00, 0x00, 0x01, 10, 0, 0, 1],
+        &[0, 0, 0, 0, 0, 0, 10, 0, 0, 2],
+        &[0; 18], // padding to 60
+    ]
+    .concat();
+    let length = u32::try_from(frame.len()).expect("short");
+    for word in [1_700_000_000_u32, 0, length, length] {
+        file.extend(word.to_le_bytes());
+    }
+    file.extend(frame);
+    file
+}
+
+#[test]
+fn first_sign_in_upload_import_list_and_stop() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let server = Server::start(dir.path(), &[]);
+    assert_eq!(server.call("GET", "/assets", &[], b"").0, 401);
+    let (cookie, csrf) = server.first_sign_in();
+    let who = [("cookie", cookie.as_str()), ("x-csrf-token", csrf.as_str())];
+    let taken = server.call("POST", "/captures?file=line2.pcap", &who, &capture());
+    assert_eq!(taken.0, 202, "{}", taken.2);
+    let id = taken.json()["id"].as_str().expect("an id").to_owned();
+    let report = loop {
+        let now = server.call("GET", &format!("/captures/{id}"), &who, b"").json();
+        match now["state"].as_str() {
+            Some("parsing") => {}
+            Some("done") => break now,
+            _ => panic!("not parsed: {now}"),
+        }
+    };
+    assert_eq!(
+        (report["packets"].as_u64(), report["file"].as_str()),
+        (Some(1), Some("line2.pcap"))
+    );
+    let seen = report["report"]["assets"].as_array().expect("assets").len();
+    assert!(seen >= 1, "{report}");
+    let imported = server.call("POST", &format!("/captures/{id}:import"), &who, b"");
+    assert_eq!(imported.json()["assets"].as_u64(), Some(seen as u64));
+    let garbage = server.call("POST", "/captures?file=x", &who, b"this is no capture");
+    let id = garbage.json()["id"].as_str().expect("an id").to_owned();
+    let failed = loop {
+        let now = server.call("GET", &format!("/captures/{id}"), &who, b"").json();
+        if now["state"] != "parsing" {
+            break now;
+        }
+    };
+    assert_eq!(failed["state"], "failed");
+    assert!(failed["detail"].as_str().is_some_and(|why| !why.is_empty()), "{failed}");
+    let place = dir.path().to_str().expect("text");
+    let list = run(&["asset", "list", "--data", place, "--format", "json"]);
+    assert_eq!(list.status.code(), Some(0));
+    let rows: Vec<Value> = serde_json::from_slice(&list.stdout).expect("rows");
+    assert_eq!(rows.len(), seen, "beside the running server");
+    let asset = rows[0]["id"].as_str().expect("an id");
+    let show = run(&["asset", "show", asset, "--data", place, "--format", "json"]);
+    let shown: Value = serde_json::from_slice(&show.stdout).expect("a row");
+    assert_eq!(shown["id"], asset);
+    let none = run(&[
+        "asset",
+        "list",
+        "--data",
+        place,
+        "--format",
+        "json",
+        "--filter",
+        "class eq \"robot\"",
+    ]);
+    assert_eq!(String::from_utf8_lossy(&none.stdout).trim(), "[]");
+    fails(
+        &run(&["asset", "list", "--data", place, "--filter", "colour eq 1"]),
+        &["--filter", "no field"],
+    );
+    fails(
+        &run(&["run", "--data", place, "--listen", "127.0.0.1:0"]),
+        &["in use by another spandrel"],
+    );
+    assert_eq!(server.stop(), Some(0));
+    let server = Server::start(dir.path(), &[]);
+    assert_eq!(server.token, None, "an admin has a password: no link any more");
+    assert_eq!(server.call("GET", "/assets", &who[..1], b"").0, 200, "sessions survive a restart");
+    assert_eq!(server.stop(), Some(0));
+}
+
+#[test]
+fn port_that_is_taken_is_one_clear_line() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("an address").to_string();
+    let place = dir.path().to_str().expect("text");
+    let output = run(&["run", "--data", place, "--listen", &address]);
+    fails(&output, &["cannot listen on", &address, "--listen"]);
+}
+
+#[test]
+fn settings_that_are_wrong_name_key_and_line() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("spandrel.toml");
+    std::fs::write(&path, "[server]\nlistn = \"x\"\n").expect("written");
+    let path = path.to_str().expect("text");
+    let parts = [":2:", "\"listn\"", "did you mean \"listen\"?"];
+    fails(&run(&["config", "check", path]), &parts);
+    fails(&run(&["run", "--config", path]), &parts);
+    let default = run(&["config", "default"]);
+    std::fs::write(path, &default.stdout).expect("written");
+    assert_eq!(run(&["config", "check", path]).status.code(), Some(0));
+    assert_eq!(run(&["config", "frobnicate"]).status.code(), Some(2));
+}
+
+#[test]
+fn directory_without_a_database_is_said_plainly() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let place = dir.path().to_str().expect("text");
+    fails(&run(&["finding", "list", "--data", place]), &["no spandrel database", "--data"]);
+}
+
+#[test]
+fn parser_of_uploads_has_limits() {
+    // A limit on file size means that not even the shell may write.
+    let output = run(&["confine", "--", "config", "default"]);
+    assert_eq!(output.status.code(), Some(0), "what needs no more than it has works");
+    let starved = run(&["confine", "--memory-mib", "1", "--", "config", "default"]);
+    assert_ne!(starved.status.code(), Some(0), "what needs more does not");
+}
