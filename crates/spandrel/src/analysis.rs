@@ -2,9 +2,9 @@
 //!
 //! Invariant: any number of workers gives the same report.
 
+use ::sensor::{Fold, Packet, Worker, WorkerSettings};
 use anyhow::{Context as _, Result};
 use model::{CaptureReport, Time};
-use sensor::{Fold, Packet, Worker, WorkerSettings};
 use std::{fs::File, io::Read, path::Path};
 use wire::file::CaptureReader;
 

@@ -18,6 +18,7 @@ mod listing;
 mod pcap;
 #[cfg(feature = "control-plane")]
 mod run;
+mod sensor;
 #[cfg(feature = "control-plane")]
 mod settings;
 
@@ -52,6 +53,8 @@ enum Command {
     #[cfg(feature = "control-plane")]
     #[command(subcommand)]
     Config(config::Options),
+    /// Run one sensor: packets in, insights out as JSON lines
+    Sensor(sensor::Options),
     #[cfg(unix)]
     #[command(hide = true)]
     Confine(confine::Options),
@@ -68,6 +71,7 @@ fn main() -> ExitCode {
         Command::Finding(options) => finding::run(&options),
         #[cfg(feature = "control-plane")]
         Command::Config(options) => config::run(&options),
+        Command::Sensor(options) => sensor::run(&options),
         #[cfg(unix)]
         Command::Confine(options) => confine::run(&options),
         Command::Pcap(options) => pcap::run(&options),

@@ -82,13 +82,13 @@ async fn tell(turn: &mut Turn, id: &str) -> Result<()> {
     Ok(())
 }
 
-/// A sensor said hello: its run begins.
+/// A sensor said hello: its run begins. Where the supervisor named the interface, its word stays.
 pub(crate) async fn hello(turn: &mut Turn, id: &str, interface: &str, at: Time) -> Result<()> {
     sqlx::query(
         "INSERT INTO sensors (id, interface, state, started_at, packets_per_s, bytes_per_s, \
          packets, bytes, restarts, learning, revision) VALUES ($1, $2, 'running', $3, 0, 0, 0, 0, \
-         0, 0, 0) ON CONFLICT (id) DO UPDATE SET interface = $2, state = 'running', \
-         detail = NULL, started_at = $3, packets = 0, bytes = 0, drops = NULL, health = NULL",
+         0, 0, 0) ON CONFLICT (id) DO UPDATE SET state = 'running', detail = NULL, \
+         started_at = $3, packets = 0, bytes = 0, drops = NULL, health = NULL",
     )
     .bind(id)
     .bind(clean(interface))
