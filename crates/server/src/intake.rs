@@ -120,7 +120,8 @@ mod tests {
     use super::*;
     use store::{ListRequest, Settings};
 
-    const HELLO: &str = r#"{"kind":"hello","version":1,"sensor":"s","interface":"eth0","started_at":"2026-01-01T00:00:00Z"}"#;
+    const HELLO: &str = "{\"kind\":\"hello\",\"version\":1,\"sensor\":\"s\",\
+        \"interface\":\"eth0\",\"started_at\":\"2026-01-01T00:00:00Z\"}";
 
     async fn run(text: &str) -> (Result<u64, IntakeError>, usize, usize) {
         let dir = tempfile::tempdir().expect("a directory");
@@ -134,7 +135,12 @@ mod tests {
 
     #[tokio::test]
     async fn lines_become_rows_and_one_bad_line_costs_itself_only() {
-        let link = r#"{"kind":"link","id":"lnk_1","client":"a","server":"b","protocol":"modbus","transport":"tcp","port":502,"first_seen":"2026-01-01T00:00:00Z","last_seen":"2026-01-01T00:00:00Z","packets":1,"bytes":1,"operations":{},"poll_interval_ms":null}"#;
+        let link = serde_json::json!({
+            "kind": "link", "id": "lnk_1", "client": "a", "server": "b", "protocol": "modbus",
+            "transport": "tcp", "port": 502, "first_seen": "2026-01-01T00:00:00Z",
+            "last_seen": "2026-01-01T00:00:00Z", "packets": 1, "bytes": 1, "operations": {},
+            "poll_interval_ms": null,
+        });
         let (taken, sensors, links) = run(&format!("{HELLO}\nnonsense\n{link}")).await;
         assert_eq!((taken.expect("taken"), sensors, links), (2, 1, 1));
     }

@@ -11,7 +11,8 @@ pub type Result<T> = std::result::Result<T, Error>;
 #[derive(thiserror::Error, Debug)]
 pub enum OpenError {
     #[error(
-        "cannot use data directory {}: {reason}; choose another with --data or let this user write there",
+        "cannot use data directory {}: {reason}; choose another with --data or let this user \
+         write there",
         path.display()
     )]
     Directory { path: PathBuf, reason: String },

@@ -73,7 +73,8 @@ impl Store {
         let new = format!("SELECT COUNT(*) {LIVE} AND first_seen > {day_ago}");
         let by = |column: &str| {
             format!(
-                "SELECT CAST({column} AS TEXT) AS value, COUNT(*) AS count {LIVE} GROUP BY {column} ORDER BY 1"
+                "SELECT CAST({column} AS TEXT) AS value, COUNT(*) AS count {LIVE} \
+                 GROUP BY {column} ORDER BY 1"
             )
         };
         let severity = format!(

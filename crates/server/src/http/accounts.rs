@@ -8,7 +8,7 @@ use super::{
     extract::{IfMatch, Sent, etag},
     fault::{Answer, Fault},
     guard::Notes,
-    openapi::Failures,
+    openapi::{Csrf, Failures, Precondition},
 };
 use crate::{
     app::{Shared, now},
@@ -37,7 +37,7 @@ pub(crate) async fn users(State(app): State<Shared>) -> Answer<Json<UserList>> {
 /// Make a user.
 #[utoipa::path(
     post, path = "/api/v1/users", tag = "users", operation_id = "users_create",
-    params(("X-CSRF-Token" = Option<String>, Header, description = "For cookie sessions: `csrf` of `/me`")),
+    params(Csrf),
     request_body = NewUser,
     responses((status = 201, description = "Made", body = User), Failures),
     security(("session" = []), ("token" = []))
@@ -60,7 +60,7 @@ pub(crate) async fn create_user(
 /// Change a user's role, password or whether it may sign in.
 #[utoipa::path(
     patch, path = "/api/v1/users/{name}", tag = "users", operation_id = "users_change",
-    params(("name" = String, Path, description = "User"), ("If-Match" = String, Header, description = "ETag of the row that was read"), ("X-CSRF-Token" = Option<String>, Header, description = "For cookie sessions: `csrf` of `/me`")),
+    params(("name" = String, Path, description = "User"), Precondition, Csrf),
     request_body = UserChange,
     responses((status = 200, description = "Done", body = User), Failures),
     security(("session" = []), ("token" = []))
@@ -96,7 +96,7 @@ pub(crate) async fn change_user(
 /// Delete a user with sessions and tokens.
 #[utoipa::path(
     delete, path = "/api/v1/users/{name}", tag = "users", operation_id = "users_delete",
-    params(("name" = String, Path, description = "User"), ("X-CSRF-Token" = Option<String>, Header, description = "For cookie sessions: `csrf` of `/me`")),
+    params(("name" = String, Path, description = "User"), Csrf),
     responses((status = 204, description = "Done"), Failures),
     security(("session" = []), ("token" = []))
 )]
@@ -130,7 +130,7 @@ pub(crate) async fn tokens(State(app): State<Shared>, caller: Caller) -> Answer<
 /// Make an API token of at most one's own role.
 #[utoipa::path(
     post, path = "/api/v1/tokens", tag = "tokens", operation_id = "tokens_create",
-    params(("X-CSRF-Token" = Option<String>, Header, description = "For cookie sessions: `csrf` of `/me`")),
+    params(Csrf),
     request_body = NewToken,
     responses((status = 201, description = "Made", body = TokenCreated), Failures),
     security(("session" = []), ("token" = []))
@@ -165,7 +165,7 @@ pub(crate) async fn create_token(
 /// Revoke an API token.
 #[utoipa::path(
     delete, path = "/api/v1/tokens/{id}", tag = "tokens", operation_id = "tokens_delete",
-    params(("id" = String, Path, description = "Token"), ("X-CSRF-Token" = Option<String>, Header, description = "For cookie sessions: `csrf` of `/me`")),
+    params(("id" = String, Path, description = "Token"), Csrf),
     responses((status = 204, description = "Done"), Failures),
     security(("session" = []), ("token" = []))
 )]

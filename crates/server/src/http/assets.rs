@@ -9,7 +9,7 @@ use super::{
     fault::{Answer, Fault},
     guard::Notes,
     list,
-    openapi::Failures,
+    openapi::{Csrf, Failures, Precondition},
     query::ListQuery,
     rows,
 };
@@ -93,7 +93,7 @@ pub async fn detail(store: &Store, id: &str) -> store::Result<AssetDetail> {
 /// Say what the sensors cannot know, or know wrong.
 #[utoipa::path(
     patch, path = "/api/v1/assets/{id}", tag = "assets", operation_id = "assets_change",
-    params(("id" = String, Path, description = "Asset"), ("If-Match" = String, Header, description = "ETag of the row that was read"), ("X-CSRF-Token" = Option<String>, Header, description = "For cookie sessions: `csrf` of `/me`")),
+    params(("id" = String, Path, description = "Asset"), Precondition, Csrf),
     request_body = AssetChange,
     responses((status = 200, description = "Done", body = AssetDetail), Failures),
     security(("session" = []), ("token" = []))

@@ -9,7 +9,7 @@ use super::{
     extract::Asked,
     fault::{Answer, Fault},
     guard::Notes,
-    openapi::Failures,
+    openapi::{Csrf, Failures, Idempotency},
 };
 use crate::{
     app::Shared,
@@ -48,7 +48,11 @@ pub(crate) struct UploadQuery {
 /// Upload a capture: the raw bytes, or a form with one file.
 #[utoipa::path(
     post, path = "/api/v1/captures", tag = "captures", operation_id = "captures_upload",
-    params(("file" = Option<String>, Query, description = "Its name, for raw bytes"), ("X-CSRF-Token" = Option<String>, Header, description = "For cookie sessions: `csrf` of `/me`"), ("Idempotency-Key" = Option<String>, Header, description = "Sent again with the same key, the first answer comes back")),
+    params(
+        ("file" = Option<String>, Query, description = "Its name, for raw bytes"),
+        Csrf,
+        Idempotency,
+    ),
     request_body(content = Vec<u8>, content_type = "application/octet-stream"),
     responses((status = 202, description = "Accepted", body = Capture), Failures),
     security(("session" = []), ("token" = []))
@@ -227,7 +231,7 @@ fn finding_row(finding: model::Finding, id: &str, name: &impl Fn(&str) -> String
 /// Delete a capture and its report; what was imported stays.
 #[utoipa::path(
     delete, path = "/api/v1/captures/{id}", tag = "captures", operation_id = "captures_delete",
-    params(("id" = String, Path, description = "Capture"), ("X-CSRF-Token" = Option<String>, Header, description = "For cookie sessions: `csrf` of `/me`")),
+    params(("id" = String, Path, description = "Capture"), Csrf),
     responses((status = 204, description = "Done"), Failures),
     security(("session" = []), ("token" = []))
 )]
@@ -249,7 +253,7 @@ pub(crate) async fn delete(
 /// Let the report's assets, links and findings join the site.
 #[utoipa::path(
     post, path = "/api/v1/captures/{id}:import", tag = "captures", operation_id = "captures_import",
-    params(("id" = String, Path, description = "Capture"), ("X-CSRF-Token" = Option<String>, Header, description = "For cookie sessions: `csrf` of `/me`")),
+    params(("id" = String, Path, description = "Capture"), Csrf),
     responses((status = 200, description = "Done", body = Imported), Failures),
     security(("session" = []), ("token" = []))
 )]

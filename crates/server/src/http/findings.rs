@@ -9,7 +9,7 @@ use super::{
     fault::Answer,
     guard::Notes,
     list,
-    openapi::Failures,
+    openapi::{Csrf, Failures, Precondition},
     query::ListQuery,
 };
 use crate::app::Shared;
@@ -69,7 +69,7 @@ pub(crate) async fn show(
 /// Triage: status, owner, note.
 #[utoipa::path(
     patch, path = "/api/v1/findings/{id}", tag = "findings", operation_id = "findings_change",
-    params(("id" = String, Path, description = "Finding"), ("If-Match" = String, Header, description = "ETag of the row that was read"), ("X-CSRF-Token" = Option<String>, Header, description = "For cookie sessions: `csrf` of `/me`")),
+    params(("id" = String, Path, description = "Finding"), Precondition, Csrf),
     request_body = FindingChange,
     responses((status = 200, description = "Done", body = FindingDetail), Failures),
     security(("session" = []), ("token" = []))
@@ -93,7 +93,7 @@ pub(crate) async fn change(
 /// Mute findings of this detector on these assets.
 #[utoipa::path(
     post, path = "/api/v1/findings/{id}:mute", tag = "findings", operation_id = "findings_mute",
-    params(("id" = String, Path, description = "Finding"), ("X-CSRF-Token" = Option<String>, Header, description = "For cookie sessions: `csrf` of `/me`")),
+    params(("id" = String, Path, description = "Finding"), Csrf),
     request_body = MuteRequest,
     responses((status = 200, description = "Done", body = FindingDetail), Failures),
     security(("session" = []), ("token" = []))
@@ -116,7 +116,7 @@ pub(crate) async fn mute(
 /// Take the mute rule of this finding away.
 #[utoipa::path(
     post, path = "/api/v1/findings/{id}:unmute", tag = "findings", operation_id = "findings_unmute",
-    params(("id" = String, Path, description = "Finding"), ("X-CSRF-Token" = Option<String>, Header, description = "For cookie sessions: `csrf` of `/me`")),
+    params(("id" = String, Path, description = "Finding"), Csrf),
     responses((status = 200, description = "Done", body = FindingDetail), Failures),
     security(("session" = []), ("token" = []))
 )]
@@ -147,7 +147,7 @@ pub(crate) async fn mutes(State(app): State<Shared>) -> Answer<Json<MuteList>> {
 /// Take a mute rule away.
 #[utoipa::path(
     delete, path = "/api/v1/mutes/{id}", tag = "findings", operation_id = "findings_delete_mute",
-    params(("id" = String, Path, description = "Mute rule"), ("X-CSRF-Token" = Option<String>, Header, description = "For cookie sessions: `csrf` of `/me`")),
+    params(("id" = String, Path, description = "Mute rule"), Csrf),
     responses((status = 204, description = "Done"), Failures),
     security(("session" = []), ("token" = []))
 )]

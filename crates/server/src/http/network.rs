@@ -9,7 +9,7 @@ use super::{
     fault::Answer,
     guard::Notes,
     list,
-    openapi::Failures,
+    openapi::{Csrf, Failures, Idempotency, Precondition},
     query::ListQuery,
 };
 use crate::app::Shared;
@@ -49,7 +49,12 @@ pub(crate) struct MapQuery {
 /// Assets and what passes between them, as a graph.
 #[utoipa::path(
     get, path = "/api/v1/map", tag = "links", operation_id = "links_map",
-    params(("filter" = Option<String>, Query, description = "Assets to keep; the grammar of `/assets`")),
+    params(
+        (
+            "filter" = Option<String>, Query,
+            description = "Assets to keep; the grammar of `/assets`"
+        ),
+    ),
     responses((status = 200, description = "Done", body = MapGraph), Failures),
     security(("session" = []), ("token" = []))
 )]
@@ -98,7 +103,7 @@ pub(crate) async fn zone(
 /// Make a zone.
 #[utoipa::path(
     post, path = "/api/v1/zones", tag = "zones", operation_id = "zones_create",
-    params(("X-CSRF-Token" = Option<String>, Header, description = "For cookie sessions: `csrf` of `/me`"), ("Idempotency-Key" = Option<String>, Header, description = "Sent again with the same key, the first answer comes back")),
+    params(Csrf, Idempotency),
     request_body = ZoneSpec,
     responses((status = 201, description = "Made", body = Zone), Failures),
     security(("session" = []), ("token" = []))
@@ -117,7 +122,7 @@ pub(crate) async fn create_zone(
 /// Replace a zone.
 #[utoipa::path(
     put, path = "/api/v1/zones/{id}", tag = "zones", operation_id = "zones_replace",
-    params(("id" = String, Path, description = "Zone"), ("If-Match" = String, Header, description = "ETag of the row that was read"), ("X-CSRF-Token" = Option<String>, Header, description = "For cookie sessions: `csrf` of `/me`")),
+    params(("id" = String, Path, description = "Zone"), Precondition, Csrf),
     request_body = ZoneSpec,
     responses((status = 200, description = "Done", body = Zone), Failures),
     security(("session" = []), ("token" = []))
@@ -139,7 +144,7 @@ pub(crate) async fn replace_zone(
 /// Delete a zone; its assets fall to others.
 #[utoipa::path(
     delete, path = "/api/v1/zones/{id}", tag = "zones", operation_id = "zones_delete",
-    params(("id" = String, Path, description = "Zone"), ("If-Match" = String, Header, description = "ETag of the row that was read"), ("X-CSRF-Token" = Option<String>, Header, description = "For cookie sessions: `csrf` of `/me`")),
+    params(("id" = String, Path, description = "Zone"), Precondition, Csrf),
     responses((status = 204, description = "Done"), Failures),
     security(("session" = []), ("token" = []))
 )]

@@ -5,7 +5,7 @@
 
 use super::dto::{Beat, Problem, WatchEvent};
 use utoipa::{
-    IntoResponses, Modify, OpenApi,
+    IntoParams, IntoResponses, Modify, OpenApi,
     openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme},
 };
 
@@ -21,6 +21,36 @@ pub enum Failures {
     /// The server could not do it.
     #[response(status = "5XX", content_type = "application/problem+json")]
     Failed(Problem),
+}
+
+/// Header of every change made with a cookie session.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "only its schema is used")]
+pub struct Csrf {
+    /// For cookie sessions: `csrf` of `/me`.
+    #[param(rename = "X-CSRF-Token")]
+    csrf: Option<String>,
+}
+
+/// Header of every change to a row that was read.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "only its schema is used")]
+pub struct Precondition {
+    /// ETag of the row that was read.
+    #[param(rename = "If-Match")]
+    etag: String,
+}
+
+/// Header that makes a call safe to repeat.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "only its schema is used")]
+pub struct Idempotency {
+    /// Sent again with the same key, the first answer comes back.
+    #[param(rename = "Idempotency-Key")]
+    key: Option<String>,
 }
 
 struct Access;

@@ -50,6 +50,8 @@ type Line = (Method, &'static str, Access, MethodRouter<Shared>);
 #[rustfmt::skip]
 fn lines() -> Vec<Line> {
     let (g, c, r, p, d) = (Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE);
+    // An upload goes to disk as it comes and has a limit of its own.
+    let unbounded = DefaultBodyLimit::disable();
     vec![
         (c.clone(), "/session", OPEN, post(session::sign_in)),
         (c.clone(), "/session:redeem", OPEN, post(session::redeem)),
@@ -82,7 +84,7 @@ fn lines() -> Vec<Line> {
         (g.clone(), "/sensors", VIEWER, get(system::sensors)),
         (c.clone(), "/sensors/{id}:end-learning", ANALYST, post(system::end_learning)),
         (g.clone(), "/captures", VIEWER, get(captures::list)),
-        (c.clone(), "/captures", ANALYST, post(captures::upload).layer(DefaultBodyLimit::disable())),
+        (c.clone(), "/captures", ANALYST, post(captures::upload).layer(unbounded)),
         (g.clone(), "/captures/{id}", VIEWER, get(captures::show)),
         (d.clone(), "/captures/{id}", ANALYST, delete(captures::delete)),
         (c.clone(), "/captures/{id}:import", ANALYST, post(captures::import)),

@@ -8,7 +8,7 @@ use super::{
     dto::*,
     extract::Sent,
     fault::{Answer, Fault},
-    openapi::Failures,
+    openapi::{Csrf, Failures},
 };
 use crate::{
     app::{App, Shared, now},
@@ -172,7 +172,7 @@ pub(crate) async fn redeem(
 /// Sign out.
 #[utoipa::path(
     delete, path = "/api/v1/session", tag = "session", operation_id = "session_sign_out",
-    params(("X-CSRF-Token" = Option<String>, Header, description = "For cookie sessions: `csrf` of `/me`")),
+    params(Csrf),
     responses((status = 204, description = "Done"), Failures),
     security(("session" = []), ("token" = []))
 )]

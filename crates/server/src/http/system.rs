@@ -8,7 +8,7 @@ use super::{
     dto::*,
     extract::Asked,
     fault::{Answer, Fault},
-    openapi::Failures,
+    openapi::{Csrf, Failures},
     query::{PAGE_ROWS, PAGE_ROWS_MAX},
 };
 use crate::app::{App, Shared};
@@ -79,8 +79,9 @@ pub(crate) async fn sensors(State(app): State<Shared>) -> Answer<Json<SensorList
 
 /// What was seen so far is normal; findings of departures start.
 #[utoipa::path(
-    post, path = "/api/v1/sensors/{id}:end-learning", tag = "sensors", operation_id = "sensors_end_learning",
-    params(("id" = String, Path, description = "Sensor"), ("X-CSRF-Token" = Option<String>, Header, description = "For cookie sessions: `csrf` of `/me`")),
+    post, path = "/api/v1/sensors/{id}:end-learning",
+    tag = "sensors", operation_id = "sensors_end_learning",
+    params(("id" = String, Path, description = "Sensor"), Csrf),
     responses((status = 202, description = "Accepted", body = Sensor), Failures),
     security(("session" = []), ("token" = []))
 )]
@@ -110,7 +111,11 @@ pub(crate) struct AuditQuery {
 /// Who changed what, newest first.
 #[utoipa::path(
     get, path = "/api/v1/audit", tag = "audit", operation_id = "audit_list",
-    params(("limit" = Option<u32>, Query, description = "1 to 1000, 100 when absent"), ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"), ("actor" = Option<String>, Query, description = "Only this user")),
+    params(
+        ("limit" = Option<u32>, Query, description = "1 to 1000, 100 when absent"),
+        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
+        ("actor" = Option<String>, Query, description = "Only this user"),
+    ),
     responses((status = 200, description = "Done", body = AuditPage), Failures),
     security(("session" = []), ("token" = []))
 )]

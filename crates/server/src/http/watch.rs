@@ -38,8 +38,24 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
 /// Changes as server-sent events; see WatchEvent.
 #[utoipa::path(
     get, path = "/api/v1/watch", tag = "watch", operation_id = "watch_watch",
-    params(("since" = Option<i64>, Query, description = "Revision to go on from; `Last-Event-ID` wins"), ("kinds" = Option<String>, Query, description = "Only these, e.g. `finding,sensor`")),
-    responses((status = 200, description = "A stream of events", body = WatchEvent, content_type = "text/event-stream"), (status = 410, description = "The revision is too old; read the lists again", body = Problem, content_type = "application/problem+json"), Failures),
+    params(
+        (
+            "since" = Option<i64>, Query,
+            description = "Revision to go on from; `Last-Event-ID` wins"
+        ),
+        ("kinds" = Option<String>, Query, description = "Only these, e.g. `finding,sensor`"),
+    ),
+    responses(
+        (
+            status = 200, description = "A stream of events",
+            body = WatchEvent, content_type = "text/event-stream"
+        ),
+        (
+            status = 410, description = "The revision is too old; read the lists again",
+            body = Problem, content_type = "application/problem+json"
+        ),
+        Failures
+    ),
     security(("session" = []), ("token" = []))
 )]
 pub(crate) async fn watch(

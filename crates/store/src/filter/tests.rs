@@ -81,7 +81,10 @@ fn rows() -> Vec<Asset> {
     let levels = [None, Some(0.0), Some(1.0), Some(3.5), Some(4.0)];
     (0..48u64)
         .map(|n| {
-            let pick = |list: &[Option<&str>], step: u64| list[((n / step) % 5) as usize].map(str::to_owned);
+            let pick = |list: &[Option<&str>], step: u64| {
+                list[((n / step) % 5) as usize].map(str::to_owned)
+            };
+            let protocols = &["modbus", "s7comm"][..(n % 3) as usize];
             let ips: Vec<String> = (0..n % 3).map(|i| format!("10.0.{i}.{n}")).collect();
             let names: Vec<String> = pick(&texts, 3).into_iter().collect();
             let json = serde_json::json!({
@@ -89,7 +92,7 @@ fn rows() -> Vec<Asset> {
                 "names": names, "vendor": pick(&texts, 1), "model": pick(&texts, 2),
                 "firmware": null, "serial": null, "class": classes[(n % 4) as usize],
                 "role": "unknown", "role_reason": null, "purdue": levels[(n % 5) as usize],
-                "purdue_reason": null, "os": null, "protocols": (&["modbus", "s7comm"][..(n % 3) as usize]),
+                "purdue_reason": null, "os": null, "protocols": protocols,
                 "first_seen": Time::from_secs(1_699_000_000), "packets": n * 10,
                 "last_seen": Time::from_secs(1_700_000_000 - (n as i64) * 86_400),
                 "facts": [], "modules": [],
