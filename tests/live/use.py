@@ -21,7 +21,6 @@ def main():
     assert not identity.isError(), identity
     controller = snap7.client.Client()
     controller.connect(server, 0, 2)
-    assert controller.get_cpu_info().SerialNumber, "the S7 server has no serial number"
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         answer = modbus.read_holding_registers(10, count=20)
