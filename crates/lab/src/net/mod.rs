@@ -264,6 +264,19 @@ impl Net {
         self.udp(server, client, at, answer)
     }
 
+    /// Sends a datagram to an address of the layer 3 switch.
+    pub fn udp_to_gateway(
+        &mut self,
+        from: HostId,
+        (destination, ports): (Ipv4Addr, (u16, u16)),
+        at: Nanos,
+        payload: &[u8],
+    ) {
+        let (link, at) = self.route(from, self.gateway.host, at);
+        let ip = self.ip_header(from, destination);
+        self.raw(at, frame::udp(link, ip, ports, payload));
+    }
+
     /// Multicast or broadcast from `from` on its own VLAN.
     pub fn spread(
         &mut self,

@@ -27,11 +27,13 @@ fn join(world: &mut World, who: HostId, (name, class): (&str, &str), at: Nanos) 
     let servers = (server_ip, gateway);
     let offer = dhcp::answer(dhcp::OFFER, id, &client, host.ip, servers);
     // The layer 3 switch relays between the networks; only what enters its ports is mirrored.
-    world.net.udp((server, 67), (who, 68), at + 8 * MILLISECOND, &offer);
+    let (offer, to) = (dhcp::relayed(offer, gateway), (gateway, (67, 67)));
+    world.net.udp_to_gateway(server, to, at + 8 * MILLISECOND, &offer);
     let request = dhcp::request(dhcp::REQUEST, id, &client, none, Some(host.ip));
     world.net.spread_unnumbered(who, (68, 67), at + 12 * MILLISECOND, &request);
     let done = dhcp::answer(dhcp::ACK, id, &client, host.ip, servers);
-    world.net.udp((server, 67), (who, 68), at + 20 * MILLISECOND, &done);
+    let done = dhcp::relayed(done, gateway);
+    world.net.udp_to_gateway(server, to, at + 20 * MILLISECOND, &done);
     world.net.ask_arp(who, host.ip, None, at + 40 * MILLISECOND)
 }
 

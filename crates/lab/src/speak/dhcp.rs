@@ -32,6 +32,12 @@ fn head(op: u8, id: u32, (current, offered): (Ipv4Addr, Ipv4Addr), mac: Mac) -> 
     out
 }
 
+/// An answer as it travels to the relay that asked for the client (RFC 2131, 4.1).
+pub fn relayed(mut answer: Vec<u8>, relay: Ipv4Addr) -> Vec<u8> {
+    answer[24..28].copy_from_slice(&relay.octets());
+    answer
+}
+
 /// DHCPv6 solicit (RFC 8415) of a host nobody answers: identifier, elapsed time, its name.
 pub fn solicit6(id: u32, mac: Mac, name: &str) -> Vec<u8> {
     let mut out = id.to_be_bytes().to_vec();
