@@ -1,18 +1,22 @@
 //! `spandrel sensor`: one sensor as a process: packets in, insights out, a JSON line each.
 //!
-//! The server runs it as a child with less rights. A thread reads packets, so that beats go on
-//! while the wire is silent. Not here: what packets mean. Invariant: standard output carries
-//! insights alone; the process ends when its input or its reader does.
+//! The server runs it as a child. It opens its input, gives up every right it no longer needs, and
+//! only then reads the first packet. A thread reads, so that beats go on while the wire is silent.
+//! Not here: what packets mean. Invariant: standard output carries insights alone; the process ends
+//! when its input or its reader does.
 
 use ::sensor::{Fold, Packet, Worker, WorkerSettings};
 use anyhow::{Context as _, Result, bail};
+use capture::{Interface, Seen};
+use landlock::{ABI, Access, AccessFs, AccessNet, Ruleset, RulesetAttr};
 use model::{INSIGHT_VERSION, Insight, Time};
+use rustix::thread::{CapabilitySet, CapabilitySets};
 use std::{
     io::{BufWriter, ErrorKind, Write},
     process::ExitCode,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
         mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel},
     },
     time::{Duration, Instant, SystemTime},
@@ -20,13 +24,17 @@ use std::{
 use wire::{LinkType, file::CaptureReader};
 
 #[derive(clap::Args)]
+#[command(group = clap::ArgGroup::new("input").required(true).args(["interface", "stdin"]))]
 pub struct Options {
+    /// Listen to an interface
+    #[arg(long, value_name = "NAME")]
+    interface: Option<String>,
     /// Read a capture stream from standard input
     #[arg(long)]
     stdin: bool,
-    /// Name of the sensor
-    #[arg(long, default_value = "sensor")]
-    name: String,
+    /// Name of the sensor [default: the interface]
+    #[arg(long)]
+    name: Option<String>,
 }
 
 /// Between two beats.
@@ -50,32 +58,109 @@ enum Said {
     End(Option<String>),
 }
 
+/// Where packets come from.
+enum Input {
+    Interface(Box<Interface>),
+    Stdin,
+}
+
 pub fn run(options: &Options) -> Result<ExitCode> {
-    if !options.stdin {
-        bail!("no input; this build reads captures from --stdin only");
-    }
-    #[cfg(unix)]
-    rustix::thread::set_no_new_privs(true).context("cannot give up gaining rights")?;
+    let (input, shown) = match &options.interface {
+        Some(name) => {
+            let interface = Interface::open(name, capture::Settings::default())?;
+            (Input::Interface(Box::new(interface)), name.as_str())
+        }
+        None => (Input::Stdin, "standard input"),
+    };
+    confine()?;
     let (sender, receiver) = sync_channel(QUEUE_PACKETS_MAX);
-    let dropped = Arc::new(AtomicU64::new(0));
-    let counter = Arc::clone(&dropped);
+    let drops = Arc::new(Drops::default());
+    let counter = Arc::clone(&drops);
     std::thread::Builder::new()
         .name("reader".to_owned())
-        .spawn(move || read(&sender, &counter))
+        .spawn(move || match input {
+            Input::Interface(interface) => listen(*interface, &sender, &counter),
+            Input::Stdin => read(&sender, &counter),
+        })
         .context("cannot start the reading thread")?;
-    let mut live = Live::new(&options.name, dropped);
+    let name = options.name.as_deref().unwrap_or(shown);
+    let mut live = Live::new(name, shown, drops);
     match live.run(&receiver) {
         Ok(None) => Ok(ExitCode::SUCCESS),
-        Ok(Some(reason)) => bail!("cannot read the packets: {reason}"),
+        Ok(Some(reason)) => bail!("no more packets from {shown}: {reason}"),
         // Who listened has gone: that is how the server ends a sensor it no longer wants.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
         Err(error) => Err(error).context("cannot write insights"),
     }
 }
 
-/// The reading thread. A full queue drops the packet and counts it: a pipe must not back up into
-/// whoever fills it.
-fn read(sender: &SyncSender<Said>, dropped: &AtomicU64) {
+/// Gives up what the sensor needs no more: gaining rights, all capabilities, and, where the kernel
+/// knows Landlock, every file and TCP port.
+fn confine() -> Result<()> {
+    rustix::thread::set_no_new_privs(true).context("cannot give up gaining rights")?;
+    let none = CapabilitySet::empty();
+    let sets = CapabilitySets { effective: none, permitted: none, inheritable: none };
+    rustix::thread::set_capabilities(None, sets).context("cannot give up capabilities")?;
+    // Older kernels know less of it or nothing: then as much as they do.
+    Ruleset::default()
+        .handle_access(AccessFs::from_all(ABI::V5))
+        .and_then(|rules| rules.handle_access(AccessNet::from_all(ABI::V5)))
+        .and_then(Ruleset::create)
+        .and_then(landlock::RulesetCreated::restrict_self)
+        .context("cannot give up access to files")?;
+    Ok(())
+}
+
+/// Packets that were there and were not read.
+#[derive(Default)]
+struct Drops {
+    /// By this process: its queue was full.
+    queue: AtomicU64,
+    /// By the kernel; only an interface has these.
+    kernel: AtomicU64,
+    from_kernel: AtomicBool,
+}
+
+/// The reading thread of an interface.
+fn listen(mut interface: Interface, sender: &SyncSender<Said>, drops: &Drops) {
+    drops.from_kernel.store(true, Ordering::Relaxed);
+    let link = interface.link();
+    let mut counted = Instant::now();
+    let mut gone = false;
+    while !gone {
+        let mut take = |seen: Seen<'_>| {
+            let at = Time::from_nanos(seen.at_nanos);
+            let packet = Owned { at, wire_len: seen.wire_len, link, data: seen.data.into() };
+            gone |= !pass_on(sender, packet, drops);
+        };
+        if let Err(error) = interface.read(200, &mut take) {
+            return end(sender, Some(error.to_string()));
+        }
+        if counted.elapsed() >= BEAT / 2 {
+            counted = Instant::now();
+            match interface.dropped() {
+                Ok(count) => drops.kernel.store(count, Ordering::Relaxed),
+                Err(error) => return end(sender, Some(error.to_string())),
+            }
+        }
+    }
+}
+
+/// A full queue drops the packet and counts it: neither ring nor pipe may back up into whoever
+/// fills it. False when nobody takes packets any more.
+fn pass_on(sender: &SyncSender<Said>, packet: Owned, drops: &Drops) -> bool {
+    match sender.try_send(Said::Packet(packet)) {
+        Ok(()) => true,
+        Err(TrySendError::Full(_)) => {
+            drops.queue.fetch_add(1, Ordering::Relaxed);
+            true
+        }
+        Err(TrySendError::Disconnected(_)) => false,
+    }
+}
+
+/// The reading thread of a stream.
+fn read(sender: &SyncSender<Said>, drops: &Drops) {
     let mut reader = match CaptureReader::open(std::io::stdin().lock()) {
         Ok(reader) => reader,
         Err(error) => return end(sender, Some(error.to_string())),
@@ -91,12 +176,8 @@ fn read(sender: &SyncSender<Said>, dropped: &AtomicU64) {
             Ok(None) => return end(sender, None),
             Err(error) => return end(sender, Some(error.to_string())),
         };
-        match sender.try_send(Said::Packet(packet)) {
-            Ok(()) => {}
-            Err(TrySendError::Full(_)) => {
-                dropped.fetch_add(1, Ordering::Relaxed);
-            }
-            Err(TrySendError::Disconnected(_)) => return,
+        if !pass_on(sender, packet, drops) {
+            return;
         }
     }
 }
@@ -109,6 +190,7 @@ fn end(sender: &SyncSender<Said>, reason: Option<String>) {
 /// The sensor at work.
 struct Live {
     name: String,
+    interface: String,
     worker: Worker,
     fold: Fold,
     frame: u64,
@@ -116,21 +198,22 @@ struct Live {
     packets: u64,
     bytes: u64,
     newest: Option<Time>,
-    dropped: Arc<AtomicU64>,
+    drops: Arc<Drops>,
 }
 
 impl Live {
-    fn new(name: &str, dropped: Arc<AtomicU64>) -> Self {
+    fn new(name: &str, interface: &str, drops: Arc<Drops>) -> Self {
         let settings = WorkerSettings { tally: false, ..WorkerSettings::default() };
         Live {
             name: name.to_owned(),
+            interface: interface.to_owned(),
             worker: Worker::new(settings),
             fold: Fold::new(),
             frame: 0,
             packets: 0,
             bytes: 0,
             newest: None,
-            dropped,
+            drops,
         }
     }
 
@@ -140,7 +223,7 @@ impl Live {
         let hello = Insight::Hello {
             version: INSIGHT_VERSION,
             sensor: self.name.clone(),
-            interface: "standard input".to_owned(),
+            interface: self.interface.clone(),
             started_at: now(),
         };
         write(&mut out, &hello)?;
@@ -163,7 +246,7 @@ impl Live {
                 self.tell(&mut out)?;
                 return Ok(reason);
             }
-            let look = self.frame % CLOCK_PACKETS == 0 || wait.is_zero();
+            let look = self.frame.is_multiple_of(CLOCK_PACKETS) || wait.is_zero();
             if (look || self.packets == 0) && Instant::now() >= next_beat {
                 self.worker.tick(self.frame);
                 self.tell(&mut out)?;
@@ -180,7 +263,7 @@ impl Live {
         let (at, wire_len, link) = (packet.at, packet.wire_len, packet.link);
         let data = &packet.data;
         self.worker.push(&Packet { at, frame: self.frame, wire_len, link, data });
-        if self.frame % CLOCK_PACKETS == 0 {
+        if self.frame.is_multiple_of(CLOCK_PACKETS) {
             self.fold.apply(self.worker.take_events());
         }
     }
@@ -200,7 +283,10 @@ impl Live {
         }
         let mut health = self.worker.health();
         health.at = self.newest;
-        let dropped = self.dropped.load(Ordering::Relaxed);
+        if self.drops.from_kernel.load(Ordering::Relaxed) {
+            health.kernel_drops = Some(self.drops.kernel.load(Ordering::Relaxed));
+        }
+        let dropped = self.drops.queue.load(Ordering::Relaxed);
         if dropped > 0 {
             health.limits.insert("sensor-queue-packets".to_owned(), dropped);
         }

@@ -278,3 +278,56 @@ fn parser_of_uploads_has_limits() {
     let starved = run(&["confine", "--memory-mib", "1", "--", "config", "default"]);
     assert_ne!(starved.status.code(), Some(0), "what needs more does not");
 }
+
+#[test]
+fn sensor_that_cannot_run_says_why_and_the_server_goes_on() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("spandrel.toml");
+    let text = "[[sensor]]\nname = \"line 2\"\ninterface = \"none-such0\"\n";
+    std::fs::write(&path, text).expect("written");
+    let data = dir.path().join("data");
+    let server = Server::start(&data, &["--config", path.to_str().expect("text")]);
+    let (cookie, _) = server.first_sign_in();
+    let who = [("cookie", cookie.as_str())];
+    let sensor = loop {
+        let list = server.call("GET", "/sensors", &who, b"").json();
+        let sensor = list["items"][0].clone();
+        if !matches!(sensor["state"].as_str(), None | Some("starting")) {
+            break sensor;
+        }
+    };
+    assert_eq!((sensor["state"].as_str(), sensor["id"].as_str()), (Some("failed"), Some("line 2")));
+    // Without the right to capture that is what it says first.
+    let why = sensor["detail"].as_str().expect("a reason");
+    assert!(why.contains("none-such0"), "{why}");
+    assert!(why.contains("there are:") || why.contains("CAP_NET_RAW"), "{why}");
+    assert_eq!(server.call("GET", "/health", &who, b"").json()["state"], "warning");
+    assert_eq!(server.stop(), Some(0));
+}
+
+#[test]
+fn lab_plant_shows_assets_through_its_private_pipe() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let server = Server::start(dir.path(), &["--lab"]);
+    let (cookie, _) = server.first_sign_in();
+    let who = [("cookie", cookie.as_str())];
+    let started = std::time::Instant::now();
+    let overview = loop {
+        let now = server.call("GET", "/overview", &who, b"").json();
+        if now["assets"].as_u64() >= Some(20) && now["links"].as_u64() >= Some(20) {
+            break now;
+        }
+        assert!(started.elapsed().as_secs() < 60, "no plant within a minute: {now}");
+    };
+    assert_eq!(overview["sensors"][0]["state"], "running");
+    assert!(overview["traffic"]["points"].as_array().is_some_and(|points| !points.is_empty()));
+    let map = server.call("GET", "/map", &who, b"").json();
+    let ids: Vec<&str> =
+        map["nodes"].as_array().expect("nodes").iter().filter_map(|n| n["id"].as_str()).collect();
+    for edge in map["edges"].as_array().expect("edges") {
+        for end in ["a", "b"] {
+            assert!(ids.contains(&edge[end].as_str().expect("an id")), "{edge}");
+        }
+    }
+    assert_eq!(server.stop(), Some(0));
+}
