@@ -4,6 +4,7 @@
 //! test rewrites it with `UPDATE=1`.
 
 use super::dto::{Beat, Problem, WatchEvent};
+use serde_json::Value;
 use utoipa::{
     IntoParams, IntoResponses, Modify, OpenApi,
     openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme},
@@ -119,11 +120,46 @@ impl Modify for Access {
 )]
 struct Document;
 
+/// What callers send: there absent members mean something. In answers none is absent.
+const SENT: [&str; 9] = [
+    "SignIn",
+    "Redeem",
+    "NewUser",
+    "UserChange",
+    "NewToken",
+    "AssetChange",
+    "FindingChange",
+    "MuteRequest",
+    "ZoneSpec",
+];
+
 /// The document as JSON, with a line break at its end.
 pub fn openapi_json() -> String {
-    let mut text = Document::openapi().to_pretty_json().expect("plain data");
+    let mut document = serde_json::to_value(Document::openapi()).expect("plain data");
+    let schemas = document["components"]["schemas"].as_object_mut().expect("there are schemas");
+    for (name, schema) in schemas {
+        if !SENT.contains(&name.as_str()) {
+            require_all(schema);
+        }
+    }
+    let mut text = serde_json::to_string_pretty(&document).expect("plain data");
     text.push('\n');
     text
+}
+
+/// Absent is `null` in every answer, so each member is required, those that may be null too.
+fn require_all(schema: &mut Value) {
+    if let Some(parts) = schema.get_mut("allOf").and_then(Value::as_array_mut) {
+        parts.iter_mut().for_each(require_all);
+    }
+    if let Some(cases) = schema.get_mut("oneOf").and_then(Value::as_array_mut) {
+        cases.iter_mut().for_each(require_all);
+    }
+    let Some(members) = schema.get("properties").and_then(Value::as_object) else { return };
+    // Facets are there when they were asked for.
+    let names: Vec<Value> =
+        members.keys().filter(|name| *name != "facets").map(|n| n.clone().into()).collect();
+    schema["required"] = names.into();
 }
 
 #[cfg(test)]
