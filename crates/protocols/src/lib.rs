@@ -19,6 +19,7 @@ pub mod arp;
 pub mod browser;
 pub mod cotp;
 pub mod dhcp;
+pub mod dnp3;
 pub mod dns;
 pub mod ftp;
 pub mod http;
@@ -56,6 +57,7 @@ pub static REGISTRY: &[&dyn Protocol] = &[
     &nbns::NBNS,
     &browser::BROWSER,
     &ntp::NTP,
+    &dnp3::DNP3,
     &cotp::COTP,
     &modbus::MODBUS,
     &telnet::TELNET,
