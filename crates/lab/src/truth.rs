@@ -41,6 +41,8 @@ pub struct AssetTruth {
     pub firmware: Option<String>,
     pub serial: Option<String>,
     pub os: Option<String>,
+    /// Protocols in which it says who it is.
+    pub says: Vec<String>,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -165,6 +167,7 @@ fn truth(device: &plant::Device) -> AssetTruth {
         firmware: text(device.firmware),
         serial: text(device.serial),
         os: text(device.os),
+        says: device.says.iter().map(|s| (*s).to_owned()).collect(),
     }
 }
 

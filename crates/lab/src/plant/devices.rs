@@ -28,6 +28,8 @@ pub struct Device {
     pub firmware: Option<&'static str>,
     pub serial: Option<&'static str>,
     pub os: Option<&'static str>,
+    /// Protocols in which it says who it is.
+    pub says: &'static [&'static str],
 }
 
 impl Device {
@@ -52,6 +54,11 @@ impl Device {
 
     const fn serial(mut self, serial: &'static str) -> Self {
         self.serial = Some(serial);
+        self
+    }
+
+    const fn says(mut self, says: &'static [&'static str]) -> Self {
+        self.says = says;
         self
     }
 
@@ -93,6 +100,7 @@ const fn device(
         firmware,
         serial,
         os,
+        says: &[],
     }
 }
 
@@ -111,20 +119,25 @@ const LIN: (Stack, u32) = (Linux, 350);
 pub const DEVICES: &[Device] = &[
     // Mixing and pasteurisation.
     device("plc-mix-01", [0x00, 0x1b, 0x1b, 0x3a, 0x10, 0x10], (10, 10), SLOW, PLC, "Siemens")
+        .says(&["s7comm"])
         .model("CPU 315-2 PN/DP")
         .order_number("6ES7 315-2EH14-0AB0")
         .firmware("3.2.6")
         .serial("S C-C7UR61352011"),
     device("plc-past-01", [0x28, 0x63, 0x36, 0x51, 0x10, 0x11], (10, 11), QUICK, PLC, "Siemens")
+        .says(&["s7comm"])
         .model("CPU 1516-3 PN/DP")
         .order_number("6ES7 516-3AN01-0AB0")
         .firmware("2.8.3")
         .serial("S V-J8H2041993"),
     device("mix-io-01", [0xac, 0x64, 0x17, 0x22, 0x10, 0x20], (10, 20), QUICK, FIELD, "Siemens")
+        .says(&["pn_dcp"])
         .model("ET200SP"),
     device("past-io-01", [0xac, 0x64, 0x17, 0x22, 0x10, 0x21], (10, 21), QUICK, FIELD, "Siemens")
+        .says(&["pn_dcp"])
         .model("ET200SP"),
     device("past-vi-01", [0x00, 0x0e, 0xf0, 0x41, 0x10, 0x22], (10, 22), QUICK, FIELD, "Festo")
+        .says(&["pn_dcp"])
         .model("CPX"),
     device(
         "hmi-mix-01",
@@ -134,8 +147,10 @@ pub const DEVICES: &[Device] = &[
         (Hmi, Some(Supervisory)),
         "Siemens",
     )
+    .says(&["pn_dcp"])
     .model("SIMATIC-HMI"),
     device("sw-mix-01", [0x20, 0x87, 0x56, 0x0c, 0x10, 0x02], (10, 2), QUICK, SWITCH, "Siemens")
+        .says(&["snmp"])
         .model("SCALANCE XC208")
         .firmware("V04.03.00"),
     // Filling and packaging.
@@ -147,6 +162,7 @@ pub const DEVICES: &[Device] = &[
         PLC,
         "Rockwell Automation",
     )
+    .says(&["enip", "cip"])
     .model("1756-EN2TR/C")
     .firmware("11.002")
     .serial("00d1a52f"),
@@ -158,6 +174,7 @@ pub const DEVICES: &[Device] = &[
         FIELD,
         "Rockwell Automation",
     )
+    .says(&["enip"])
     .model("1734-AENTR/B")
     .firmware("6.012")
     .serial("60512a07"),
@@ -169,6 +186,7 @@ pub const DEVICES: &[Device] = &[
         DRIVE,
         "Rockwell Automation",
     )
+    .says(&["enip"])
     .model("PowerFlex 525-EENET")
     .firmware("5.001")
     .serial("c0a8011c"),
@@ -180,6 +198,7 @@ pub const DEVICES: &[Device] = &[
         DRIVE,
         "Rockwell Automation",
     )
+    .says(&["enip"])
     .model("PowerFlex 525-EENET")
     .firmware("5.001")
     .serial("c0a8013e"),
@@ -191,6 +210,7 @@ pub const DEVICES: &[Device] = &[
         (Robot, Some(Process)),
         "FANUC",
     )
+    .says(&["enip"])
     .model("R-30iB Plus")
     .firmware("9.030")
     .serial("e1903377"),
@@ -202,6 +222,7 @@ pub const DEVICES: &[Device] = &[
         PLC,
         "Schneider Electric",
     )
+    .says(&["modbus"])
     .model("BMX P34 2020")
     .firmware("3.10"),
     device(
@@ -212,6 +233,7 @@ pub const DEVICES: &[Device] = &[
         (Hmi, Some(Supervisory)),
         "Rockwell Automation",
     )
+    .says(&["enip"])
     .model("PanelView Plus_7 Standard 1000")
     .firmware("12.100")
     .serial("00b72e41"),
@@ -222,8 +244,10 @@ pub const DEVICES: &[Device] = &[
         (Embedded, 900),
         (Hmi, Some(Supervisory)),
         "Schneider Electric",
-    ),
+    )
+    .says(&["modbus"]),
     device("sw-fill-01", [0x00, 0x1d, 0x9c, 0xc3, 0x20, 0x02], (20, 2), QUICK, SWITCH, "Rockwell")
+        .says(&["cdp", "snmp"])
         .model("Stratix 5700")
         .firmware("15.2(8)E1"),
     // Utilities and energy.
@@ -235,6 +259,7 @@ pub const DEVICES: &[Device] = &[
         PLC,
         "Schneider Electric",
     )
+    .says(&["modbus"])
     .model("BME P58 2040")
     .firmware("3.20"),
     device(
@@ -245,6 +270,7 @@ pub const DEVICES: &[Device] = &[
         (Gateway, None),
         "Moxa",
     )
+    .says(&["snmp", "modbus"])
     .model("MGate MB3280"),
     device(
         "pm-main-01",
@@ -254,12 +280,15 @@ pub const DEVICES: &[Device] = &[
         METER,
         "Schneider Electric",
     )
+    .says(&["modbus"])
     .model("METSEPM5560")
     .firmware("V2.9.4"),
     device("pm-line-01", [0x00, 0x0e, 0x6b, 0x08, 0x30, 0x22], (30, 22), SLOW, METER, "Janitza")
+        .says(&["modbus"])
         .model("UMG 96RM-E")
         .firmware("3.12"),
     device("fq-water-01", [0x00, 0x07, 0x05, 0x30, 0x30, 0x23], (30, 23), SLOW, METER, "Endress")
+        .says(&["modbus"])
         .model("Promag 400")
         .firmware("02.01.00"),
     device(
@@ -269,7 +298,8 @@ pub const DEVICES: &[Device] = &[
         QUICK,
         (Rtu, Some(Control)),
         "Schweitzer Engineering",
-    ),
+    )
+    .says(&["dnp3"]),
     device(
         "rtu-water-01",
         [0x00, 0x03, 0x74, 0x1d, 0x30, 0x31],
@@ -277,8 +307,10 @@ pub const DEVICES: &[Device] = &[
         SLOW,
         (Rtu, Some(Control)),
         "Schneider Electric",
-    ),
+    )
+    .says(&["dnp3"]),
     device("sw-util-01", [0x00, 0x90, 0xe8, 0x61, 0x30, 0x02], (30, 2), QUICK, SWITCH, "Moxa")
+        .says(&["snmp"])
         .model("EDS-408A-PN")
         .firmware("V3.8"),
     // Building.
@@ -290,11 +322,14 @@ pub const DEVICES: &[Device] = &[
         (BuildingController, Some(Control)),
         "WAGO",
     )
+    .says(&["modbus"])
     .model("750-8212"),
     device("vfd-ahu-01", [0x00, 0x1b, 0x08, 0x15, 0x40, 0x21], (40, 21), SLOW, DRIVE, "Danfoss")
+        .says(&["modbus"])
         .model("VLT HVAC Drive FC-102")
         .firmware("5.25"),
     device("vfd-ahu-02", [0x00, 0x1b, 0x08, 0x15, 0x40, 0x22], (40, 22), SLOW, DRIVE, "Danfoss")
+        .says(&["modbus"])
         .model("VLT HVAC Drive FC-102")
         .firmware("5.25"),
     device(
@@ -305,6 +340,7 @@ pub const DEVICES: &[Device] = &[
         (Camera, None),
         "Axis",
     )
+    .says(&["mdns", "http"])
     .model("AXIS P3245-LV"),
     device(
         "cam-hall-01",
@@ -314,6 +350,7 @@ pub const DEVICES: &[Device] = &[
         (Camera, None),
         "Axis",
     )
+    .says(&["mdns", "http"])
     .model("AXIS P3245-LV"),
     device(
         "sw-bldg-01",
@@ -323,6 +360,7 @@ pub const DEVICES: &[Device] = &[
         SWITCH,
         "Hirschmann",
     )
+    .says(&["snmp"])
     .model("BRS40")
     .firmware("HiOS-2S-08.7.03"),
     // Operations.
@@ -334,6 +372,7 @@ pub const DEVICES: &[Device] = &[
         (Scada, Some(Supervisory)),
         "VMware",
     )
+    .says(&["smb", "s7comm", "modbus", "enip"])
     .os("Windows"),
     device(
         "hist-01",
@@ -343,6 +382,7 @@ pub const DEVICES: &[Device] = &[
         (Historian, Some(Operations)),
         "VMware",
     )
+    .says(&["smb", "s7comm", "modbus", "enip"])
     .os("Windows"),
     device(
         "eng-01",
@@ -352,6 +392,7 @@ pub const DEVICES: &[Device] = &[
         (EngineeringStation, Some(Supervisory)),
         "Dell",
     )
+    .says(&["smb", "s7comm", "modbus"])
     .os("Windows"),
     device(
         "op-01",
@@ -361,6 +402,7 @@ pub const DEVICES: &[Device] = &[
         (Workstation, None),
         "Dell",
     )
+    .says(&["smb"])
     .os("Windows"),
     device(
         "nms-01",
@@ -369,7 +411,8 @@ pub const DEVICES: &[Device] = &[
         LIN,
         (Server, Some(Operations)),
         "VMware",
-    ),
+    )
+    .says(&["ssh"]),
     device(
         "clock-01",
         [0xec, 0x46, 0x70, 0x02, 0x50, 0x05],
@@ -377,7 +420,8 @@ pub const DEVICES: &[Device] = &[
         LIN,
         (Clock, None),
         "Meinberg",
-    ),
+    )
+    .says(&["ntp"]),
     // Demilitarised zone.
     device(
         "iiot-gw-01",
@@ -386,7 +430,8 @@ pub const DEVICES: &[Device] = &[
         LIN,
         (Gateway, Some(Dmz)),
         "Advantech",
-    ),
+    )
+    .says(&["tls"]),
     device(
         "patch-01",
         [0x00, 0x50, 0x56, 0x8e, 0x60, 0x11],
@@ -394,7 +439,8 @@ pub const DEVICES: &[Device] = &[
         WIN,
         (Server, Some(Dmz)),
         "VMware",
-    ),
+    )
+    .says(&["http"]),
     // Office.
     device(
         "dc-01",
@@ -403,7 +449,8 @@ pub const DEVICES: &[Device] = &[
         WIN,
         (Server, Some(Business)),
         "VMware",
-    ),
+    )
+    .says(&["dns", "dhcp"]),
     device(
         "fs-01",
         [0x00, 0x50, 0x56, 0x8e, 0x70, 0x11],
@@ -412,6 +459,7 @@ pub const DEVICES: &[Device] = &[
         (Server, Some(Business)),
         "VMware",
     )
+    .says(&["smb"])
     .os("Windows"),
     device(
         "mes-01",
@@ -420,16 +468,22 @@ pub const DEVICES: &[Device] = &[
         LIN,
         (Server, Some(Business)),
         "VMware",
-    ),
+    )
+    .says(&["tls"]),
     device("prn-01", [0x68, 0xeb, 0xc5, 0x10, 0x70, 0x40], (70, 40), LIN, (Printer, None), "HP")
+        .says(&["mdns", "snmp"])
         .model("HP LaserJet M507"),
     device("nb-pc-101", [0x00, 0x06, 0x5b, 0xe1, 0x70, 0x65], (70, 101), WIN, PC, "Dell")
+        .says(&["dhcp", "smb"])
         .os("Windows"),
     device("nb-pc-102", [0x00, 0x06, 0x5b, 0xe1, 0x70, 0x66], (70, 102), WIN, PC, "Dell")
+        .says(&["dhcp", "smb"])
         .os("Windows"),
     device("nb-pc-103", [0x00, 0x13, 0x20, 0x4c, 0x70, 0x67], (70, 103), WIN, PC, "Intel")
+        .says(&["dhcp", "smb"])
         .os("Windows"),
     device("nb-pc-104", [0x38, 0xf3, 0xab, 0x77, 0x70, 0x68], (70, 104), WIN, PC, "LCFC")
+        .says(&["dhcp", "smb"])
         .os("Windows"),
     device(
         "nb-mac-105",
@@ -438,7 +492,8 @@ pub const DEVICES: &[Device] = &[
         (Apple, 500),
         PC,
         "Apple",
-    ),
+    )
+    .says(&["dhcp"]),
     // Infrastructure.
     device(
         "core-sw-01",
@@ -448,6 +503,7 @@ pub const DEVICES: &[Device] = &[
         SWITCH,
         "Cisco",
     )
+    .says(&["cdp", "snmp"])
     .model("C9300-24T")
     .firmware("17.09.04a"),
     device(
@@ -457,7 +513,8 @@ pub const DEVICES: &[Device] = &[
         LIN,
         (Firewall, None),
         "Fortinet",
-    ),
+    )
+    .says(&["snmp"]),
 ];
 
 /// Who appears only in a scenario.
