@@ -5,6 +5,7 @@
 use crate::{
     AssetKey, Changes, Inventory,
     classify::{Evidence, classify, is_industrial},
+    description,
     links::LinkRecord,
     record::{Behaviour, Known, Record},
     vendor,
@@ -127,20 +128,25 @@ impl Inventory {
     fn asset_of_group(&self, root: u32, members: &[u32]) -> Asset {
         let records: Vec<&Record> = members.iter().map(|r| &self.records[*r as usize]).collect();
         let known: Vec<Known> = records.iter().flat_map(|r| r.facts.iter().cloned()).collect();
+        let own = description::own_facts(&known);
         let mut behaviour = Behaviour::default();
         records.iter().for_each(|r| behaviour.merge(&r.behaviour));
         let macs: BTreeSet<Mac> = records.iter().filter_map(|r| mac_of(r)).collect();
         let ips: BTreeSet<IpAddr> = records.iter().filter_map(|r| ip_of(r)).collect();
         let oui = macs.iter().find_map(|m| vendor::vendor_of(*m));
         let decided = classify(&Evidence {
-            facts: &known,
+            facts: &own,
             behaviour: &behaviour,
             vendor: oui,
             virtual_machine: macs.iter().any(|m| vendor::is_virtual(*m)),
             external: !ips.is_empty() && ips.iter().all(|ip| is_external(*ip)),
             industrial_peers: self.has_industrial_peers(members, &behaviour),
         });
-        let best = |paths: &[&str]| best_fact(&known, paths);
+        let best = |paths: &[&str]| best_fact(&own, paths);
+        let described = best(&["description"]).unwrap_or_default();
+        // In CIP the product code is a number; as text it is what the maker calls the product.
+        let product =
+            || best(&["product_code"]).filter(|p| p.contains(|c: char| !c.is_ascii_digit()));
         let vlans: BTreeSet<u16> = records.iter().flat_map(|r| r.vlans.iter().copied()).collect();
         let first_seen = records.iter().map(|r| r.first).min().unwrap_or_default();
         let last_seen = records.iter().map(|r| r.last).max().unwrap_or_default();
@@ -151,8 +157,10 @@ impl Inventory {
             vlans: vlans.into_iter().collect(),
             names: names(&known),
             vendor: best(&["vendor"]).or(oui.map(str::to_owned)),
-            model: best(&["model", "order_number", "platform"]),
-            firmware: best(&["firmware"]),
+            model: best(&["model", "order_number", "platform"])
+                .or_else(product)
+                .or_else(|| description::model(&described)),
+            firmware: best(&["firmware"]).or_else(|| description::firmware(&described)),
             serial: best(&["serial"]),
             class: decided.class,
             role: decided.role,

@@ -99,8 +99,18 @@ fn said(evidence: &Evidence<'_>) -> Option<(AssetClass, String)> {
         let class = if role.contains("controller") { Class::Plc } else { Class::IoAdapter };
         return Some((class, format!("PROFINET DCP gives the role {role}")));
     }
-    let paths = &["model", "description", "platform", "product", "device_type", "cpu_type"];
+    let paths = &[
+        "model",
+        "product_code",
+        "description",
+        "platform",
+        "product",
+        "device_type",
+        "cpu_type",
+        "http_server",
+    ];
     let words: &[(Class, &[&str])] = &[
+        (Class::Gateway, &["mgate", "nport", "protocol gateway", "device server"]),
         (
             Class::Plc,
             &[
@@ -119,13 +129,19 @@ fn said(evidence: &Evidence<'_>) -> Option<(AssetClass, String)> {
                 "cp 443",
             ],
         ),
-        (Class::Drive, &["powerflex", "sinamics", "altivar", "drive", "inverter"]),
+        (Class::Drive, &["powerflex", "sinamics", "altivar", "vlt ", "drive", "inverter"]),
         (Class::Hmi, &["panelview", "hmi", "tp1200", "comfort panel", "ktp"]),
         (Class::Robot, &["robot"]),
-        (Class::Meter, &["meter", "pm5", "sentron pac", "power quality"]),
+        (
+            Class::Meter,
+            &["meter", "pm5", "sentron pac", "power quality", "umg ", "promag", "promass"],
+        ),
         (Class::Rtu, &["rtu"]),
         (Class::IoAdapter, &["et200", "et 200", "im 15", "im15", "i/o", "adapter"]),
-        (Class::Switch, &["scalance x", "catalyst", "stratix", "switch", "hirschmann", "ws-c"]),
+        (
+            Class::Switch,
+            &["scalance x", "catalyst", "stratix", "s5700", "switch", "hirschmann", "ws-c", "eds-"],
+        ),
         (Class::Firewall, &["firewall", "scalance s", "fortigate", "pan-os"]),
         (Class::Printer, &["printer", "laserjet", "officejet", "zebra"]),
         (Class::Camera, &["camera", "ipcam", "axis "]),
@@ -245,6 +261,16 @@ fn office(evidence: &Evidence<'_>) -> Option<(AssetClass, String)> {
     if printing {
         return Some((Class::Printer, "offers printing (mDNS)".to_owned()));
     }
+    let filming = evidence.facts.iter().any(|k| {
+        k.path == "service" && ["_axis-video", "_onvif"].iter().any(|s| k.value.starts_with(s))
+    });
+    if filming {
+        return Some((Class::Camera, "offers pictures (mDNS)".to_owned()));
+    }
+    let vendor = evidence.vendor.unwrap_or_default().to_lowercase();
+    if served.contains_key("ntp") && vendor.contains("meinberg") {
+        return Some((Class::Clock, "answers ntp requests and is made by Meinberg".to_owned()));
+    }
     let server_os = fact(evidence, "os").is_some_and(|os| os.contains("Server"));
     let known = ["dns", "dhcp", "smb", "ldap", "kerberos", "ftp", "ntp", "tls", "http", "ssh"];
     if let Some(name) = known.iter().find(|n| served.get(**n).is_some_and(|c| *c > 0)) {
@@ -256,7 +282,6 @@ fn office(evidence: &Evidence<'_>) -> Option<(AssetClass, String)> {
     if server_os {
         return Some((Class::Server, "says it runs a server system".to_owned()));
     }
-    let vendor = evidence.vendor.unwrap_or_default().to_lowercase();
     let makers: &[(Class, &[&str])] = &[
         (Class::Camera, &["axis communications", "hikvision", "dahua", "mobotix"]),
         (Class::Switch, &["hirschmann", "moxa", "ruggedcom", "cisco", "westermo"]),

@@ -6,6 +6,7 @@
 
 mod asset;
 mod classify;
+mod description;
 mod grouping;
 pub mod limits;
 mod links;
