@@ -139,7 +139,7 @@ fn picture(world: &World, camera: &'static str) -> Actor {
         let asks = text::http_request("GET", "/axis-cgi/jpg/image.cgi", &headers, "");
         let size = 9_000 + rng.below(4_000) as usize;
         let jpeg = jpeg(&mut rng, size);
-        let says = text::http_answer("200 OK", "AXIS P3245-LV", "image/jpeg", &jpeg);
+        let says = text::http_answer("200 OK", "Apache", "image/jpeg", &jpeg);
         world.net.call(open, at, asks, says);
         Some(at + 4 * SECOND + (rng.normal() * 2e7) as Nanos)
     })

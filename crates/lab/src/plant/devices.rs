@@ -319,7 +319,7 @@ pub const DEVICES: &[Device] = &[
         [0x00, 0x30, 0xde, 0x40, 0x40, 0x10],
         (40, 10),
         (Linux, 1_200),
-        (BuildingController, Some(Control)),
+        (Plc, Some(Control)),
         "WAGO",
     )
     .says(&["modbus"])
@@ -340,8 +340,7 @@ pub const DEVICES: &[Device] = &[
         (Camera, None),
         "Axis",
     )
-    .says(&["mdns", "http"])
-    .model("AXIS P3245-LV"),
+    .says(&["mdns", "http"]),
     device(
         "cam-hall-01",
         [0xac, 0xcc, 0x8e, 0x3b, 0x40, 0x52],
@@ -350,8 +349,7 @@ pub const DEVICES: &[Device] = &[
         (Camera, None),
         "Axis",
     )
-    .says(&["mdns", "http"])
-    .model("AXIS P3245-LV"),
+    .says(&["mdns", "http"]),
     device(
         "sw-bldg-01",
         [0x64, 0x60, 0x38, 0x1a, 0x40, 0x02],
@@ -428,7 +426,7 @@ pub const DEVICES: &[Device] = &[
         [0x00, 0x0b, 0xab, 0x9d, 0x60, 0x10],
         (60, 10),
         LIN,
-        (Gateway, Some(Dmz)),
+        (Gateway, None),
         "Advantech",
     )
     .says(&["tls"]),
@@ -437,7 +435,7 @@ pub const DEVICES: &[Device] = &[
         [0x00, 0x50, 0x56, 0x8e, 0x60, 0x11],
         (60, 11),
         WIN,
-        (Server, Some(Dmz)),
+        (Server, None),
         "VMware",
     )
     .says(&["http"]),
@@ -470,9 +468,9 @@ pub const DEVICES: &[Device] = &[
         "VMware",
     )
     .says(&["tls"]),
-    device("prn-01", [0x68, 0xeb, 0xc5, 0x10, 0x70, 0x40], (70, 40), LIN, (Printer, None), "HP")
+    device("prn-01", [0x00, 0x68, 0xeb, 0x10, 0x70, 0x40], (70, 40), LIN, (Printer, None), "HP")
         .says(&["mdns", "snmp"])
-        .model("HP LaserJet M507"),
+        .model("LaserJet M507"),
     device("nb-pc-101", [0x00, 0x06, 0x5b, 0xe1, 0x70, 0x65], (70, 101), WIN, PC, "Dell")
         .says(&["dhcp", "smb"])
         .os("Windows"),
