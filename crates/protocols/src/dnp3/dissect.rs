@@ -327,9 +327,10 @@ fn link_operation(link: &Link, out: &mut Output) {
 }
 
 /// Functions whose objects are counted: those in which the reference dissector (Wireshark 4)
-/// looks for objects. Freeze at time, assign class and some file functions are read, not counted.
+/// looks for objects. Freeze at time, assign class, authentication and some file functions are
+/// read, not counted.
 const fn counts_objects(function: u8) -> bool {
-    matches!(function, 0..=10 | 20 | 21 | 25..=27 | 32 | 33 | 0x81..=0x83)
+    matches!(function, 0..=10 | 20 | 21 | 25..=27 | 0x81 | 0x82)
 }
 
 /// Steps over object headers until the end or until one cannot be read.
@@ -344,8 +345,13 @@ fn headers<'a>(
         if counts_objects(application.function) {
             out.count(&OBJECT_GROUP, [Scalar::Number(Header::code(group, variation))]);
         }
-        result =
-            Header::parse(group, variation, &mut at).and_then(|header| each(&header, &mut at, out));
+        result = Header::parse(group, variation, &mut at).and_then(|header| {
+            if header.reserved {
+                let says = "an object qualifier of those reserved";
+                out.violation("object-qualifier-reserved", says, "IEEE 1815-2012, 4.2.2.7");
+            }
+            each(&header, &mut at, out)
+        });
     }
     if result.is_ok() && !at.is_empty() {
         result = Err(Stop::Short);
@@ -355,7 +361,6 @@ fn headers<'a>(
         Stop::Short => ("object-cut-short", "objects longer than their fragment"),
         Stop::Backwards => ("object-range-invalid", "an object range that ends before it starts"),
         Stop::Unknown => ("object-undefined", "an object that the standard does not define"),
-        Stop::Qualifier => ("object-qualifier-reserved", "an object qualifier of those reserved"),
     };
     out.violation(rule, says, "IEEE 1815-2012, 4.2.2.7");
 }
@@ -377,12 +382,13 @@ fn request_objects(application: &Application<'_>, op: Op, out: &mut Output) -> O
             op.class = names::write_class(header.group);
             class = op.class;
         }
+        first.get_or_insert_with(|| on_header(&op, header).object);
         // Reads, freezes and assignments name objects; the others bring them along.
         let with_data = !matches!(function, 0 | 1 | 7..=12 | 22) || header.group == 50;
         match function {
             3..=6 => {
-                told = true;
                 let mut each = |item: Item<'_>| {
+                    told = true;
                     out.operation(on_item(&op, header, &item));
                     if out.values_wanted && function != 3 {
                         points::value(header, &item, out);
@@ -412,10 +418,7 @@ fn request_objects(application: &Application<'_>, op: Op, out: &mut Output) -> O
                 out.operation(on_header(&op, header));
                 header.walk(at, with_data, None)
             }
-            _ => {
-                first.get_or_insert_with(|| on_header(&op, header).object);
-                header.walk(at, with_data, None)
-            }
+            _ => header.walk(at, with_data, None),
         }
     });
     if !told {

@@ -16,6 +16,8 @@ pub(super) struct Header {
     pub first: u32,
     /// Objects that follow; 0 where all are meant.
     pub count: u32,
+    /// The qualifier is one of those reserved: it is taken to have no range field.
+    pub reserved: bool,
 }
 
 /// What stands before each object (Table 4-6).
@@ -45,8 +47,6 @@ pub(super) enum Stop {
     Backwards,
     /// No object of this group and variation is defined.
     Unknown,
-    /// A qualifier of the reserved ones.
-    Qualifier,
 }
 
 impl From<Short> for Stop {
@@ -66,7 +66,7 @@ impl Header {
             4 => Prefix::Size(1),
             5 => Prefix::Size(2),
             6 => Prefix::Size(4),
-            _ => return Err(Stop::Qualifier),
+            _ => Prefix::None,
         };
         let (first, count) = match qualifier & 0x0f {
             0 => between(u32::from(at.u8()?), u32::from(at.u8()?))?,
@@ -79,9 +79,10 @@ impl Header {
             7 | 0x0b => (0, u32::from(at.u8()?)),
             8 => (0, u32::from(at.le16()?)),
             9 => (0, at.le32()?),
-            _ => return Err(Stop::Qualifier),
+            _ => (0, 0),
         };
-        Ok(Header { group, variation, prefix, first, count })
+        let reserved = qualifier >> 4 & 7 == 7 || matches!(qualifier & 0x0f, 0x0a | 0x0c..=0x0f);
+        Ok(Header { group, variation, prefix, first, count, reserved })
     }
 
     /// Steps over the objects and shows each to `each`, when given.
@@ -118,12 +119,11 @@ impl Header {
     }
 
     fn unpack<'a>(&self, packed: &'a [u8], width: u8, each: &mut dyn FnMut(Item<'a>)) {
-        let per_octet = u32::from(8 / width.max(1));
         for i in 0..self.count {
-            let at = usize::try_from(i / per_octet.max(1)).unwrap_or(usize::MAX);
+            let bit = u64::from(i).saturating_mul(u64::from(width));
+            let at = usize::try_from(bit >> 3).unwrap_or(usize::MAX);
             let Some(octet) = packed.get(at..).and_then(|p| p.get(..1)) else { return };
-            let shift = u8::try_from(i % per_octet.max(1)).unwrap_or_default();
-            let shift = shift.saturating_mul(width);
+            let shift = u8::try_from(bit & 7).unwrap_or_default();
             each(Item { index: self.first.wrapping_add(i), octets: octet, shift });
         }
     }
@@ -361,10 +361,12 @@ mod tests {
     }
 
     #[test]
-    fn a_range_that_ends_before_it_starts_and_a_reserved_qualifier_stop_the_walk() {
+    fn a_range_that_ends_before_it_starts_stops_the_walk_and_a_reserved_qualifier_is_told() {
         let parse = |bytes: &[u8]| Header::parse(1, 2, &mut Reader::new(bytes));
         assert_eq!(parse(&[0x00, 9, 3]), Err(Stop::Backwards));
-        assert_eq!(parse(&[0x0f]), Err(Stop::Qualifier));
+        let reserved = parse(&[0x0f]).expect("a header without a range");
+        assert!(reserved.reserved && reserved.count == 0);
+        assert!(parse(&[0x76]).expect("a header").reserved);
         assert_eq!(parse(&[0x00, 9]), Err(Stop::Short));
     }
 

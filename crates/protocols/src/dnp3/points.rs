@@ -10,7 +10,8 @@ use crate::{Output, text};
 use model::{Authentication, PointValue, Quality, Subject};
 use wire::reader::Reader;
 
-/// A value and where it belongs: events carry the point of the input they are of.
+/// A value and where it belongs: events carry the point of the input they are of, controls
+/// (groups 12 and 41) a point of their own, for what is asked is not yet what is.
 pub(super) fn value(header: &Header, item: &Item<'_>, out: &mut Output) {
     let group = static_group(header.group);
     if let Some((value, quality)) = read(header, item) {
@@ -22,12 +23,12 @@ const fn static_group(group: u8) -> u8 {
     match group {
         2 => 1,
         4 => 3,
-        11 | 12 | 13 => 10,
+        11 | 13 => 10,
         22 => 20,
         23 => 21,
         32 => 30,
         33 => 31,
-        41 | 42 | 43 => 40,
+        42 | 43 => 40,
         111 => 110,
         _ => group,
     }

@@ -136,6 +136,7 @@ fn undefined_functions_objects_and_directions_are_violations() {
     check(&request(0, 99, &[]), "function-code-undefined");
     check(&request(0, 2, &[200, 1, 0, 0, 0, 1]), "object-undefined");
     check(&request(0, 1, &[1, 2, 0, 9, 3]), "object-range-invalid");
+    check(&request(0, 1, &[1, 2, 0x0f]), "object-qualifier-reserved");
     check(&request(0, 1, &[1, 2]), "object-cut-short");
     check(&answer(0, 0, &[30, 1, 0, 0, 9, 1]), "object-cut-short");
     check(&frames(false, (10, 1), 0, &[0xc0, 1, 60, 1, 6]), "direction-bit");
