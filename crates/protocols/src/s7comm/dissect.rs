@@ -48,7 +48,9 @@ impl Conversation {
             USERDATA => match userdata::header(pdu.parameter) {
                 Ok(header) => {
                     let (kind, group) = (Some(header.kind), Some(header.group));
-                    count(rosctr, [None, kind, group, Some(header.subfunction)], out);
+                    // Mode transitions (group 0) have no subfunction.
+                    let subfunction = Some(header.subfunction).filter(|_| header.group != 0);
+                    count(rosctr, [None, kind, group, subfunction], out);
                     self.userdata.read(&pdu, &header, out);
                 }
                 Err(_) => count(rosctr, [None; 4], out),

@@ -4,6 +4,7 @@
 //! here: how it is carried, see [`crate::cotp`]. Invariant: an answer gets its addresses from the
 //! job it belongs to.
 
+mod blocks;
 mod dissect;
 mod names;
 mod szl;

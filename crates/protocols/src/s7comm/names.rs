@@ -123,3 +123,28 @@ pub fn plus_function(code: u16) -> (Class, &'static str) {
         _ => (Class::Other, "s7comm-plus function"),
     }
 }
+
+/// Mode a transition notice (userdata group 0) ends in; it stands for the subfunction.
+pub(super) fn mode(code: u8) -> Option<&'static str> {
+    Some(match code {
+        0 => "stop",
+        1 | 3 | 6 => "startup",
+        2 | 9 => "run",
+        4 => "hold",
+        _ => return None,
+    })
+}
+
+/// State an event of the diagnostic buffer tells: (what, value). Siemens, "System Software for
+/// S7-300/400 System and Standard Functions", mode transitions (event class 4).
+pub(super) fn event(id: u16) -> Option<(&'static str, &'static str)> {
+    Some(match id {
+        0x4301 => ("mode", "startup"),
+        0x4302 => ("mode", "run"),
+        0x4303 | 0x4304 | 0x430a | 0x430d | 0x430f | 0x4540..=0x45ff => ("mode", "stop"),
+        0x4305 => ("mode", "hold"),
+        0x4520..=0x452f => ("mode", "defective"),
+        0x4307..=0x4309 | 0x430e => ("memory", "reset"),
+        _ => return None,
+    })
+}

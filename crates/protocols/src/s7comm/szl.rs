@@ -71,6 +71,7 @@ fn component_identification(record: &[u8], out: &mut Output) {
         1 => "plc_name",
         2 => "module_name",
         3 => "plant_id",
+        4 => "copyright",
         5 => "serial",
         7 => "model",
         8 => "memory_card_serial",

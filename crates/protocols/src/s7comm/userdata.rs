@@ -2,10 +2,10 @@
 //!
 //! Invariant: a list spread over several PDUs is read when its last part has come.
 
-use super::{names, szl, wire::Pdu};
+use super::{blocks, names, szl, wire::Pdu};
 use crate::{Output, output::Op};
 use ::wire::reader::{Reader, Short};
-use model::{Authentication, Direction};
+use model::{Authentication, Direction, Subject};
 
 /// Octets of one list put together.
 const LIST_OCTETS_MAX: usize = 64 * 1024;
@@ -71,6 +71,10 @@ impl Userdata {
             let id = contents.and_then(|(_, c)| Reader::new(c).be16().ok()).unwrap_or_default();
             op = op.range("szl", 0, u32::from(id), 1);
         }
+        if let (3, Some((_, octets))) = (header.group, contents) {
+            let block = blocks::named(header.subfunction, direction, octets);
+            op = block.into_iter().fold(op, |op, name| op.named("block", &name));
+        }
         out.operation(op);
         self.contents(header, contents, direction, out);
     }
@@ -84,6 +88,13 @@ impl Userdata {
     ) {
         match (header.group, header.subfunction, direction, contents) {
             (4, 1, Direction::Response, Some((0xff, part))) => self.list(part, header.more, out),
+            (0, mode, Direction::Notice, _) => {
+                names::mode(mode).into_iter().for_each(|m| out.state(Subject::Sender, "mode", m));
+            }
+            (4, 3, Direction::Notice, Some((0xff, [high, low, ..]))) => {
+                let event = names::event(u16::from_be_bytes([*high, *low]));
+                event.into_iter().for_each(|(what, v)| out.state(Subject::Sender, what, v));
+            }
             (5, 1, Direction::Request, _) => out.authentication(Authentication {
                 user: None,
                 accepted: None,

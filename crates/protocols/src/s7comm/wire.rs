@@ -60,7 +60,7 @@ pub struct Item {
     pub address: u32,
 }
 
-/// Items of a read or write job; other syntaxes than S7ANY have none.
+/// Items of a read or write job: S7ANY and DB reads of one area; other syntaxes give none.
 pub fn items(parameter: &[u8]) -> Result<Vec<Option<Item>>, Short> {
     let mut at = Reader::new(parameter);
     at.skip(1)?;
@@ -81,9 +81,17 @@ pub fn items(parameter: &[u8]) -> Result<Vec<Option<Item>>, Short> {
 
 fn item(body: &[u8]) -> Result<Option<Item>, Short> {
     const S7ANY: u8 = 0x10;
+    const DB_READ: u8 = 0xb0;
     let mut at = Reader::new(body);
-    if at.u8()? != S7ANY {
-        return Ok(None);
+    match at.u8()? {
+        S7ANY => {}
+        // As S7-400 operator panels ask: areas of length, block, byte address.
+        DB_READ if at.u8()? == 1 => {
+            let (count, block) = (u16::from(at.u8()?), at.be16()?);
+            let address = u32::from(at.be16()?) << 3;
+            return Ok(Some(Item { element: 2, count, block, area: 0x84, address }));
+        }
+        _ => return Ok(None),
     }
     let element = at.u8()?;
     let (count, block) = (at.be16()?, at.be16()?);
