@@ -11,6 +11,8 @@ pub enum Scalar {
     Null,
     Bool(bool),
     Number(u64),
+    /// A text out of a fixed few, such as `request`: counting it allocates nothing.
+    Word(&'static str),
     Text(Box<str>),
 }
 
