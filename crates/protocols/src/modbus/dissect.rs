@@ -81,12 +81,12 @@ pub(super) fn is_length(length: u16, function: Option<&u8>) -> bool {
 fn count(mbap: Mbap, function: u8, kind: &'static str, exception: Option<u8>, out: &mut Output) {
     let exception = exception.map_or(Scalar::Null, |e| Scalar::Number(u64::from(e)));
     let (unit, function) = (u64::from(mbap.unit), u64::from(function));
-    let kind = Scalar::Text(kind.into());
+    let kind = Scalar::Word(kind);
     out.count(&MODBUS_GROUP, [Scalar::Number(unit), Scalar::Number(function), kind, exception]);
 }
 
 fn count_umas(kind: &'static str, function: u8, out: &mut Output) {
-    let kind = Scalar::Text(kind.into());
+    let kind = Scalar::Word(kind);
     out.count(&UMAS_GROUP, [kind, Scalar::Number(u64::from(function))]);
 }
 
