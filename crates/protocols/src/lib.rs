@@ -21,6 +21,7 @@ pub mod cotp;
 pub mod dhcp;
 pub mod dnp3;
 pub mod dns;
+pub mod enip;
 pub mod ftp;
 pub mod http;
 pub mod llmnr;
@@ -59,6 +60,7 @@ pub static REGISTRY: &[&dyn Protocol] = &[
     &ntp::NTP,
     &dnp3::DNP3,
     &cotp::COTP,
+    &enip::ENIP,
     &modbus::MODBUS,
     &telnet::TELNET,
 ];

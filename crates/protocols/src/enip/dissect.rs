@@ -1,0 +1,298 @@
+//! Reads an EtherNet/IP conversation: counts, identities, operations, tag values.
+
+use super::{
+    CIP_CLASS_GROUP, CIP_GROUP, CIP_IO_GROUP, CIP_STATUS_GROUP, ENIP_GROUP, names,
+    wire::{
+        HEADER_OCTETS, Header, Identity, Message, Path, identity, is_cyclic, items, listed,
+        message, packed, unconnected,
+    },
+};
+use crate::{Carrier, Dissector, Gap, Malformed, Output, Progress, Segment, Side, output::Op};
+use model::{OperationClass, PointValue, Quality, Scalar, Subject};
+use std::collections::VecDeque;
+
+/// Messages of one conversation whose answers are awaited.
+const PENDING_MAX: usize = 64;
+/// Messages packed in one that are looked into, in levels.
+const NESTED_MAX: u8 = 2;
+
+#[derive(Default)]
+pub(super) struct Conversation {
+    pending: VecDeque<Sent>,
+}
+
+/// A message sent, with the requests it holds.
+struct Sent {
+    /// Sender context, or the number of a connected message.
+    key: u64,
+    requests: Vec<Asked>,
+}
+
+/// What must be known of a request to understand its answer.
+#[derive(Clone)]
+struct Asked {
+    service: u8,
+    class: Option<u32>,
+    tag: Option<String>,
+    slot: Option<u8>,
+}
+
+/// What one encapsulated message holds, for the counted rows.
+#[derive(Default)]
+struct Seen {
+    services: Vec<u8>,
+    classes: Vec<u32>,
+    requests: Vec<Asked>,
+}
+
+impl Dissector for Conversation {
+    fn feed(&mut self, segment: Segment<'_>, out: &mut Output) -> Progress {
+        let bytes = segment.bytes;
+        let datagram = !matches!(segment.carrier, Carrier::Tcp);
+        if datagram && is_cyclic(bytes) {
+            out.begin("cipio", 0..bytes.len());
+            out.count(&CIP_IO_GROUP, []);
+            out.operation(Op::notice(OperationClass::Report, 0, "cyclic data"));
+            return Progress::Consumed(bytes.len());
+        }
+        let Ok(header) = Header::parse(bytes) else {
+            return Progress::NeedMore { consumed: 0, needed: HEADER_OCTETS };
+        };
+        if names::command(header.command).is_none() {
+            return match segment.carrier {
+                Carrier::Tcp if segment.after_gap => Progress::Consumed(bytes.len()),
+                _ => Progress::GiveUp(Malformed::new("enip-command-unknown")),
+            };
+        }
+        let octets = HEADER_OCTETS.saturating_add(usize::from(header.length));
+        let Some(data) = bytes.get(HEADER_OCTETS..octets) else {
+            return Progress::NeedMore { consumed: 0, needed: octets };
+        };
+        out.begin("enip", 0..octets);
+        let (command, status) = (u64::from(header.command), u64::from(header.status));
+        out.count(&ENIP_GROUP, [Scalar::Number(command), Scalar::Number(status)]);
+        self.encapsulated(&header, data, segment.from, out);
+        Progress::Consumed(octets)
+    }
+
+    fn gap(&mut self, _: Gap) {
+        self.pending.clear();
+    }
+}
+
+impl Conversation {
+    fn encapsulated(&mut self, header: &Header, data: &[u8], from: Side, out: &mut Output) {
+        let name = names::command(header.command).unwrap_or("command");
+        let number = u32::from(header.command);
+        let class = match header.command {
+            0x63 => OperationClass::Diagnose,
+            0x04 | 0x64 => OperationClass::Browse,
+            0x65 | 0x66 => OperationClass::Session,
+            0x6f | 0x70 => return self.carried(header, data, out),
+            _ => return,
+        };
+        match from {
+            Side::Client => out.operation(Op::request(class, number, name)),
+            Side::Server if header.status != 0 => {
+                let refused = Op::response(class, number, name);
+                out.operation(refused.refused(header.status, "encapsulation error"));
+            }
+            Side::Server => out.operation(Op::response(class, number, name).done()),
+        }
+        if header.command == 0x63 && from == Side::Server {
+            for item in items(data).unwrap_or_default() {
+                if item.kind == 0x0c
+                    && let Ok(found) = listed(item.data)
+                {
+                    tell(Subject::Sender, "List Identity", &found, out);
+                }
+            }
+        }
+    }
+
+    /// Send RR Data and Send Unit Data: interface handle, timeout, items.
+    fn carried(&mut self, header: &Header, data: &[u8], out: &mut Output) {
+        const BEFORE: usize = 6;
+        let packet = data.get(BEFORE..).unwrap_or_default();
+        let Ok(found) = items(packet) else {
+            let says = "the items are longer than the message";
+            return out.violation("enip-items-beyond-message", says, "Volume 2, 2-6");
+        };
+        for item in found {
+            let (key, bytes) = match (item.kind, item.data) {
+                (0xb2, bytes) => (header.context, bytes),
+                (0xb1, [low, high, bytes @ ..]) => {
+                    (u64::from(u16::from_le_bytes([*low, *high])) | 1 << 63, bytes)
+                }
+                _ => continue,
+            };
+            let Ok(read) = message(bytes) else { continue };
+            out.begin("cip", 0..HEADER_OCTETS.saturating_add(usize::from(header.length)));
+            match read {
+                Message::Request { .. } => self.requests(key, read, out),
+                Message::Answer { .. } => self.answers(key, read, out),
+            }
+        }
+    }
+
+    fn requests(&mut self, key: u64, read: Message<'_>, out: &mut Output) {
+        let mut seen = Seen::default();
+        request(read, None, NESTED_MAX, &mut seen, out);
+        let paired = seen.services.len() == seen.classes.len();
+        let mut classes = seen.classes.iter();
+        for service in &seen.services {
+            let class = classes.next().filter(|_| paired);
+            let class = class.map_or(Scalar::Null, |c| Scalar::Number(u64::from(*c)));
+            let kind = Scalar::Text("request".into());
+            out.count(&CIP_GROUP, [Scalar::Number(u64::from(*service)), kind, class]);
+        }
+        for class in &seen.classes {
+            out.count(&CIP_CLASS_GROUP, [Scalar::Number(u64::from(*class))]);
+        }
+        if self.pending.len() >= PENDING_MAX {
+            out.limit("cip-pending-full");
+            self.pending.pop_front();
+        }
+        self.pending.push_back(Sent { key, requests: seen.requests });
+    }
+
+    fn answers(&mut self, key: u64, read: Message<'_>, out: &mut Output) {
+        let at = self.pending.iter().position(|s| s.key == key);
+        let asked = at.and_then(|at| self.pending.remove(at)).map(|s| s.requests);
+        let mut asked = asked.unwrap_or_default().into_iter();
+        answer(read, &mut asked, NESTED_MAX, out);
+    }
+}
+
+fn request(read: Message<'_>, slot: Option<u8>, levels: u8, seen: &mut Seen, out: &mut Output) {
+    let Message::Request { service, path, data } = read else { return };
+    seen.services.push(service);
+    seen.classes.extend(&path.classes);
+    let class = path.classes.first().copied();
+    let manager = class == Some(names::CONNECTION_MANAGER);
+    if service == 0x54 && manager {
+        // The connection path at the end names objects too (3-5.5.2).
+        const BEFORE: usize = 36;
+        seen.classes.extend(Path::parse(data.get(BEFORE..).unwrap_or_default()).classes);
+    }
+    let slot = path.slot.or(slot);
+    if levels > 0 && service == 0x52 && manager {
+        if let Ok((inner, route)) = unconnected(data)
+            && let Ok(read) = message(inner)
+        {
+            request(read, route, levels.saturating_sub(1), seen, out);
+        }
+        return;
+    }
+    if levels > 0 && service == 0x0a {
+        seen.requests.push(Asked { service, class, tag: None, slot });
+        for part in packed(data) {
+            if let Ok(read) = message(part) {
+                request(read, slot, 0, seen, out);
+            }
+        }
+        return;
+    }
+    let (meaning, name) = names::service(service, class);
+    let mut op = Op::request(meaning, u32::from(service), name);
+    op.unit = slot.map(u32::from);
+    let op = match (&path.symbol, class) {
+        (Some(symbol), _) => op.named("tag", symbol),
+        (None, Some(class)) => op.range("class", class, path.instance.unwrap_or_default(), 1),
+        (None, None) => op,
+    };
+    out.operation(op);
+    if let Some(symbol) = &path.symbol
+        && out.values_wanted
+        && service == 0x4d
+        && let Some((kind, [_, _, value @ ..])) = data.split_first_chunk::<2>()
+    {
+        tag_value(symbol, u16::from_le_bytes(*kind), value, out);
+    }
+    seen.requests.push(Asked { service, class, tag: path.symbol, slot });
+}
+
+fn answer(read: Message<'_>, asked: &mut dyn Iterator<Item = Asked>, levels: u8, out: &mut Output) {
+    let Message::Answer { service, status, data } = read else { return };
+    let kind = Scalar::Text("response".into());
+    out.count(&CIP_GROUP, [Scalar::Number(u64::from(service)), kind, Scalar::Null]);
+    out.count(&CIP_STATUS_GROUP, [Scalar::Number(u64::from(status))]);
+    let asked_for = asked.next();
+    if service == 0x0a && levels > 0 {
+        for part in packed(data) {
+            if let Ok(read) = message(part) {
+                answer(read, asked, 0, out);
+            }
+        }
+        return;
+    }
+    let known = asked_for.filter(|a| a.service == service);
+    let class = known.as_ref().and_then(|a| a.class);
+    let (meaning, name) = names::service(service, class);
+    let op = Op::response(meaning, u32::from(service), name);
+    // 6 is "more to come", an answer all the same.
+    let done = matches!(status, 0 | 6);
+    out.operation(if done { op.done() } else { op.refused(status.into(), names::status(status)) });
+    let Some(known) = known.filter(|_| done) else { return };
+    if service == 0x01
+        && class == Some(names::IDENTITY)
+        && let Ok(found) = identity(data)
+    {
+        let subject = match known.slot {
+            Some(slot) => Subject::SenderModule { slot: u16::from(slot) },
+            None => Subject::Sender,
+        };
+        tell(subject, "Identity object", &found, out);
+    }
+    if let Some(tag) = &known.tag
+        && service == 0x4c
+        && out.values_wanted
+        && let Some((kind, value)) = data.split_first_chunk::<2>()
+    {
+        tag_value(tag, u16::from_le_bytes(*kind), value, out);
+    }
+}
+
+fn tell(subject: Subject, said_in: &'static str, found: &Identity, out: &mut Output) {
+    let (major, minor) = found.revision;
+    let vendor = names::vendor(found.vendor).unwrap_or_default();
+    out.identity(
+        subject,
+        said_in,
+        [
+            ("vendor", vendor.to_owned()),
+            ("vendor_id", found.vendor.to_string()),
+            ("device_type", found.device_type.to_string()),
+            ("product_code", found.product_code.to_string()),
+            ("model", found.name.clone()),
+            ("firmware", format!("{major}.{minor:03}")),
+            ("serial", format!("{:08x}", found.serial)),
+        ],
+    );
+    /// Programmable logic controller (Volume 1, chapter 6).
+    const CONTROLLER: u16 = 0x0e;
+    // Extended device status of Rockwell's controllers, bits 4 to 7.
+    let mode = match (found.device_type, found.status >> 4 & 0x0f) {
+        (CONTROLLER, 6) => "run",
+        (CONTROLLER, 7) => "program",
+        _ => return,
+    };
+    out.state(subject, "mode", mode);
+}
+
+/// Elementary types (Volume 1, C-6.1).
+fn tag_value(tag: &str, kind: u16, bytes: &[u8], out: &mut Output) {
+    let value = match (kind, bytes) {
+        (0xc1, [v, ..]) => PointValue::Bool(*v != 0),
+        (0xc2, [v, ..]) => PointValue::Int(i64::from(i8::from_le_bytes([*v]))),
+        (0xc3, [a, b, ..]) => PointValue::Int(i64::from(i16::from_le_bytes([*a, *b]))),
+        (0xc4, [a, b, c, d, ..]) => {
+            PointValue::Int(i64::from(i32::from_le_bytes([*a, *b, *c, *d])))
+        }
+        (0xca, [a, b, c, d, ..]) => {
+            PointValue::Float(f64::from(f32::from_le_bytes([*a, *b, *c, *d])))
+        }
+        _ => return,
+    };
+    out.value(tag.to_owned(), value, (None, Quality::Good));
+}

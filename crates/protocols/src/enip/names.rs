@@ -1,0 +1,97 @@
+//! Names and meanings of commands, services, classes and vendors.
+
+use model::OperationClass;
+
+/// Encapsulation commands (Volume 2, 2-3.2).
+pub(super) fn command(number: u16) -> Option<&'static str> {
+    Some(match number {
+        0x00 => "NOP",
+        0x04 => "List Services",
+        0x63 => "List Identity",
+        0x64 => "List Interfaces",
+        0x65 => "Register Session",
+        0x66 => "Unregister Session",
+        0x6f => "Send RR Data",
+        0x70 => "Send Unit Data",
+        _ => return None,
+    })
+}
+
+pub(super) const IDENTITY: u32 = 0x01;
+pub(super) const CONNECTION_MANAGER: u32 = 0x06;
+/// Rockwell's nonvolatile storage: where firmware is written.
+const STORAGE: u32 = 0xa1;
+/// Rockwell's program, routine, user task and symbol objects.
+const PROGRAM: &[u32] = &[0x68, 0x69, 0x6a, 0x6b, 0x6d];
+
+/// Meaning and name of a service (Volume 1, appendix A; 0x4b and above depend on the class).
+pub(super) fn service(number: u8, class: Option<u32>) -> (OperationClass, &'static str) {
+    use OperationClass as Op;
+    let class_is = |c: u32| class == Some(c);
+    match number {
+        0x01 | 0x03 | 0x0e if class_is(IDENTITY) => (Op::Diagnose, "get identity attributes"),
+        0x01 => (Op::Read, "get attributes all"),
+        0x03 => (Op::Read, "get attribute list"),
+        0x0e => (Op::Read, "get attribute single"),
+        0x02 => (Op::Configure, "set attributes all"),
+        0x04 => (Op::Configure, "set attribute list"),
+        0x10 => (Op::Configure, "set attribute single"),
+        0x05 => (Op::Reset, "reset"),
+        0x06 => (Op::Start, "start"),
+        0x07 => (Op::Stop, "stop"),
+        0x08 | 0x09 if class.is_some_and(|c| PROGRAM.contains(&c)) => {
+            (Op::ProgramDownload, "create or delete program object")
+        }
+        0x08 => (Op::Other, "create"),
+        0x09 => (Op::Other, "delete"),
+        0x0a => (Op::Other, "multiple service packet"),
+        0x4b | 0x4d | 0x51 if class_is(STORAGE) => (Op::FirmwareUpdate, "firmware transfer"),
+        0x4b if class_is(0x67) => (Op::Other, "execute PCCC"),
+        0x4c => (Op::Read, "read tag"),
+        0x4d => (Op::Write, "write tag"),
+        0x4e if class_is(CONNECTION_MANAGER) => (Op::Session, "forward close"),
+        0x4e => (Op::Write, "read modify write tag"),
+        0x52 if class_is(CONNECTION_MANAGER) => (Op::Session, "unconnected send"),
+        0x52 => (Op::Read, "read tag fragmented"),
+        0x53 => (Op::Write, "write tag fragmented"),
+        0x54 | 0x5b if class_is(CONNECTION_MANAGER) => (Op::Session, "forward open"),
+        0x55 => (Op::Browse, "get instance attribute list"),
+        _ => (Op::Other, "service of the class"),
+    }
+}
+
+/// General status (Volume 1, appendix B).
+pub(super) fn status(code: u8) -> &'static str {
+    match code {
+        0x01 => "connection failure",
+        0x02 => "resource unavailable",
+        0x04 => "path segment error",
+        0x05 => "path destination unknown",
+        0x08 => "service not supported",
+        0x09 => "invalid attribute value",
+        0x0c => "object state conflict",
+        0x0e => "attribute not settable",
+        0x0f => "privilege violation",
+        0x10 => "device state conflict",
+        0x13 => "not enough data",
+        0x14 => "attribute not supported",
+        0x16 => "object does not exist",
+        0x1e => "embedded service error",
+        _ => "error",
+    }
+}
+
+/// Vendors in ODVA's list that are common on plant floors.
+pub(super) fn vendor(id: u16) -> Option<&'static str> {
+    Some(match id {
+        1 => "Rockwell Automation/Allen-Bradley",
+        40 => "WAGO Corporation",
+        47 => "OMRON Corporation",
+        90 => "HMS Industrial Networks AB",
+        108 => "Beckhoff Automation",
+        243 => "Schneider Automation, Inc.",
+        283 => "Hilscher GmbH",
+        356 => "FANUC Robotics America",
+        _ => return None,
+    })
+}
