@@ -1,8 +1,9 @@
 //! ISO transport over TCP (RFC 1006, ISO 8073): what carries S7comm, S7comm-plus, MMS and RDP.
 //!
 //! The protocol inside is told by its first octets. Invariant: a TSDU is put together from at
-//! most [`TSDU_OCTETS_MAX`] octets.
+//! most [`limits::TSDU_OCTETS_MAX`] octets.
 
+mod limits;
 pub mod wire;
 
 #[cfg(test)]
@@ -13,6 +14,7 @@ use crate::{
     Protocol, Segment, Side, output::Op, s7comm,
 };
 use ::wire::reader::Reader;
+use limits::TSDU_OCTETS_MAX;
 use model::{OperationClass, Scalar, Subject};
 use wire::{CONNECT_CONFIRM, CONNECT_REQUEST, DATA};
 
@@ -36,9 +38,6 @@ static ABOUT: About = About {
     depth: "TSAPs, rack and slot; S7 jobs, values, blocks, start and stop, SZL contents, clock; \
             S7comm-plus headers",
 };
-
-/// Octets of one TSDU; S7 negotiates at most 64 KiB.
-pub const TSDU_OCTETS_MAX: usize = 256 * 1024;
 
 impl Protocol for Cotp {
     fn about(&self) -> &'static About {

@@ -1,6 +1,9 @@
 //! TPDUs written are read, and what a TPKT may not be.
 
 use super::wire::{CONNECT_REQUEST, emit_connection, emit_data, parse, selectors, tpkt_length};
+use super::{COTP, limits::TSDU_OCTETS_MAX};
+use crate::{Carrier, Output, Protocol, Segment, Side};
+use model::{Endpoint, Time};
 
 #[test]
 fn connections_carry_their_selectors() {
@@ -23,4 +26,27 @@ fn a_tpkt_of_another_version_or_too_short_is_none() {
     assert_eq!(tpkt_length(&[4, 0, 0, 22]), Some(Err(())));
     assert_eq!(tpkt_length(&[3, 0, 0, 6]), Some(Err(())));
     assert_eq!(tpkt_length(&[3, 0, 0]), None);
+}
+
+#[test]
+fn a_unit_that_never_ends_is_forgotten_and_counted() {
+    let (mut dissector, mut out) = (COTP.open(), Output::new(false));
+    let mut bytes = emit_data(&[0; 0x4000]);
+    // The end-of-TSDU bit, behind TPKT header, length indicator and code.
+    bytes[6] = 0;
+    for _ in 0..=TSDU_OCTETS_MAX / 0x4000 {
+        assert_eq!(out.limits.len(), 0);
+        let segment = Segment {
+            bytes: &bytes,
+            from: Side::Client,
+            at: Time::from_secs(0),
+            carrier: Carrier::Tcp,
+            sender: Endpoint::default(),
+            receiver: Endpoint::default(),
+            after_gap: false,
+            missing: 0,
+        };
+        dissector.feed(segment, &mut out);
+    }
+    assert_eq!(out.limits, ["cotp-tsdu-octets"]);
 }

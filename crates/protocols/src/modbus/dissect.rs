@@ -1,7 +1,9 @@
 //! Reads a Modbus/TCP conversation: counts, operations, values, violations.
 
 use super::{
-    MODBUS_GROUP, UMAS_GROUP, names, umas,
+    MODBUS_GROUP, UMAS_GROUP,
+    limits::PENDING_REQUESTS_MAX,
+    names, umas,
     wire::{
         LENGTH_MAX, MBAP_OCTETS, Mbap, Request, Table, exception_name, identification,
         parse_request,
@@ -12,9 +14,6 @@ use crate::{
 };
 use model::{PointValue, Quality, Scalar, Subject};
 use std::collections::VecDeque;
-
-/// Requests of one conversation whose answers are awaited (the Guide, 4.4.1.1 allows up to 16).
-const PENDING_MAX: usize = 64;
 
 #[derive(Default)]
 pub(super) struct Conversation {
@@ -171,7 +170,7 @@ impl Conversation {
     }
 
     fn remember(&mut self, mbap: Mbap, function: u8, what: What, out: &mut Output) {
-        if self.pending.len() >= PENDING_MAX {
+        if self.pending.len() >= PENDING_REQUESTS_MAX {
             self.pending.pop_front();
             out.limit("modbus-pending-requests");
         }

@@ -4,6 +4,7 @@
 //! or none.
 
 mod dissect;
+mod limits;
 mod names;
 mod umas;
 pub mod wire;

@@ -1,6 +1,9 @@
 //! Round trips of requests, and the rules of the Specification that a parser must know.
 
 use super::wire::{LENGTH_MAX, MBAP_OCTETS, Mbap, Request, Table, parse_request};
+use super::{MODBUS, limits::PENDING_REQUESTS_MAX};
+use crate::{Carrier, Output, Protocol, Segment, Side};
+use model::{Endpoint, Time};
 use proptest::prelude::*;
 
 fn request() -> impl Strategy<Value = (Request<'static>, &'static [u8])> {
@@ -61,4 +64,26 @@ fn requests_against_the_specification_name_the_rule() {
     breaks(&[5, 0, 1, 0, 1], "coil-value-invalid");
     breaks(&[16, 0, 0, 0, 2, 3, 1, 2, 3], "byte-count-mismatch");
     breaks(&[3, 0], "pdu-too-short");
+}
+
+#[test]
+fn requests_that_nobody_answers_are_forgotten_and_counted() {
+    let (mut dissector, mut out) = (MODBUS.open(), Output::new(false));
+    for i in 0..=PENDING_REQUESTS_MAX {
+        let asks = Request::Read { table: Table::HoldingRegister, first: 0, count: 1 };
+        let bytes = asks.emit(i as u16, 1);
+        let segment = Segment {
+            bytes: &bytes,
+            from: Side::Client,
+            at: Time::from_secs(0),
+            carrier: Carrier::Tcp,
+            sender: Endpoint::default(),
+            receiver: Endpoint::default(),
+            after_gap: false,
+            missing: 0,
+        };
+        assert_eq!(out.limits.len(), 0, "request {i}");
+        dissector.feed(segment, &mut out);
+    }
+    assert_eq!(out.limits, ["modbus-pending-requests"]);
 }

@@ -1,16 +1,15 @@
 //! Reads the PDUs of one S7 conversation: counts, operations, values.
 
 use super::{
-    S7_ERROR_GROUP, S7_GROUP, names, userdata,
+    S7_ERROR_GROUP, S7_GROUP,
+    limits::PENDING_JOBS_MAX,
+    names, userdata,
     userdata::Userdata,
     wire::{self, ACK, ACK_DATA, Item, JOB, Pdu, USERDATA},
 };
 use crate::{Output, Side, output::Op, text};
 use model::{OperationClass, PointValue, Quality, Scalar};
 use std::collections::VecDeque;
-
-/// Jobs whose answers are awaited; CPUs allow a few tens at most.
-const PENDING_MAX: usize = 64;
 
 const READ: u8 = 4;
 const WRITE: u8 = 5;
@@ -94,7 +93,7 @@ impl Conversation {
                 item.iter().for_each(|item| values_of(item, octets, out));
             }
         }
-        if self.pending.len() >= PENDING_MAX {
+        if self.pending.len() >= PENDING_JOBS_MAX {
             self.pending.pop_front();
             out.limit("s7-pending-jobs");
         }

@@ -6,10 +6,14 @@
 
 mod blocks;
 mod dissect;
+mod limits;
 mod names;
 mod szl;
 mod userdata;
 pub mod wire;
+
+#[cfg(test)]
+mod tests;
 
 pub use dissect::Conversation;
 pub use names::plus_function;

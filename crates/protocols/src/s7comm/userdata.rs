@@ -2,13 +2,10 @@
 //!
 //! Invariant: a list spread over several PDUs is read when its last part has come.
 
-use super::{blocks, names, szl, wire::Pdu};
+use super::{blocks, limits::LIST_OCTETS_MAX, names, szl, wire::Pdu};
 use crate::{Output, output::Op};
 use ::wire::reader::{Reader, Short};
 use model::{Authentication, Direction, Subject};
-
-/// Octets of one list put together.
-const LIST_OCTETS_MAX: usize = 64 * 1024;
 
 const REQUEST: u8 = 4;
 const RESPONSE: u8 = 8;

@@ -184,7 +184,8 @@ mod tests {
                 })
                 .collect();
             let parameter = emit_items(4, &items);
-            let pdu = Pdu { rosctr: JOB, reference, error: None, parameter: &parameter, data: &data };
+            let (error, parameter) = (None, &parameter[..]);
+            let pdu = Pdu { rosctr: JOB, reference, error, parameter, data: &data };
             let bytes = emit(&pdu);
             let read = parse(&bytes).expect("own PDU");
             prop_assert_eq!(read, pdu);
