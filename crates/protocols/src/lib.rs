@@ -24,11 +24,13 @@ pub mod dns;
 pub mod enip;
 pub mod ftp;
 pub mod http;
+pub mod lldp;
 pub mod llmnr;
 pub mod mdns;
 pub mod modbus;
 pub mod nbns;
 pub mod ntp;
+pub mod pn_dcp;
 pub mod s7comm;
 pub mod smb;
 pub mod snmp;
@@ -45,6 +47,8 @@ pub use seam::{
 /// Every protocol, in the order in which probes are asked when ports give no hint: strong
 /// signatures first, so that weak ones only see what nothing else claimed.
 pub static REGISTRY: &[&dyn Protocol] = &[
+    &lldp::LLDP,
+    &pn_dcp::PN_DCP,
     &dhcp::DHCP,
     &snmp::SNMP,
     &ssh::SSH,

@@ -1,0 +1,110 @@
+//! LLDP: what a neighbour says of itself.
+//!
+//! Not here: who is connected where. Invariant: a part is read within its own length.
+
+use crate::{
+    About, Carrier, Dissector, Gap, Hint, Output, Probe, Progress, Protocol, Segment, output::Op,
+};
+use model::{OperationClass, Subject};
+use wire::Reader;
+
+const ETHERTYPE: u16 = 0x88cc;
+/// Parts read of one announcement.
+const PARTS_MAX: usize = 128;
+
+pub struct Lldp;
+pub static LLDP: Lldp = Lldp;
+
+static ABOUT: About = About {
+    name: "lldp",
+    title: "Link Layer Discovery Protocol",
+    specs: &["IEEE 802.1AB-2016, 8 and 9"],
+    carriers: &[Carrier::Ethertype(ETHERTYPE)],
+    ports: &[],
+    groups: &[],
+    depth: "chassis, port, names, description, capabilities, management address",
+};
+
+impl Protocol for Lldp {
+    fn about(&self) -> &'static About {
+        &ABOUT
+    }
+
+    fn probe(&self, _: &[u8], hint: Hint) -> Probe {
+        match hint.carrier {
+            Carrier::Ethertype(ETHERTYPE) => Probe::Match,
+            _ => Probe::NoMatch,
+        }
+    }
+
+    fn open(&self) -> Box<dyn Dissector> {
+        Box::new(Neighbour)
+    }
+}
+
+struct Neighbour;
+
+impl Dissector for Neighbour {
+    fn feed(&mut self, segment: Segment<'_>, out: &mut Output) -> Progress {
+        let bytes = segment.bytes;
+        out.begin("lldp", 0..bytes.len());
+        out.operation(Op::notice(OperationClass::Report, 0, "LLDP announcement"));
+        let mut r = Reader::new(bytes);
+        let mut said = Vec::new();
+        for _ in 0..PARTS_MAX {
+            let Ok(head) = r.be16() else {
+                // Every announcement ends with an empty part (8.5.1).
+                let says = "the announcement does not end";
+                out.violation("lldp-without-end", says, "IEEE 802.1AB-2016, 8.5.1");
+                break;
+            };
+            let Ok(value) = r.bytes(usize::from(head & 0x1ff)) else {
+                let says = "a part is longer than the frame";
+                out.violation("lldp-part-beyond-frame", says, "IEEE 802.1AB-2016, 8.4");
+                break;
+            };
+            match head >> 9 {
+                0 => break,
+                kind => said.extend(part(kind, value)),
+            }
+        }
+        out.identity(Subject::Sender, "LLDP announcement", said);
+        Progress::Consumed(bytes.len())
+    }
+
+    fn gap(&mut self, _: Gap) {}
+}
+
+fn part(kind: u16, value: &[u8]) -> Option<(&'static str, String)> {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Some(match (kind, value) {
+        // Subtypes 5 (network), 4 (MAC) name hosts the frame names already; 7 is a local name,
+        // in PROFINET the station's.
+        (1, [7, name @ ..]) => ("chassis", text(name)),
+        (2, [5 | 7, name @ ..]) => ("port", text(name)),
+        (4, name) => ("port_description", text(name)),
+        (5, name) => ("system_name", text(name)),
+        (6, description) => ("description", text(description)),
+        (7, [_, _, a, b, ..]) => ("capabilities", capabilities(u16::from_be_bytes([*a, *b]))),
+        (8, [5, 1, a, b, c, d, ..]) => ("management_ip", format!("{a}.{b}.{c}.{d}")),
+        _ => return None,
+    })
+}
+
+/// Enabled capabilities (8.5.8), in the standard's words.
+fn capabilities(bits: u16) -> String {
+    const NAMES: [&str; 8] = [
+        "other",
+        "repeater",
+        "bridge",
+        "WLAN access point",
+        "router",
+        "telephone",
+        "DOCSIS cable device",
+        "station only",
+    ];
+    let on = |i: usize| bits.checked_shr(u32::try_from(i).unwrap_or(16)).unwrap_or(0) & 1 == 1;
+    let names: Vec<&str> =
+        NAMES.iter().enumerate().filter(|(i, _)| on(*i)).map(|(_, n)| *n).collect();
+    names.join(", ")
+}

@@ -1,0 +1,76 @@
+//! DCP frames and their blocks (IEC 61158-6-10, 4.3.1).
+
+use wire::{Reader, Short};
+
+/// Blocks read of one frame.
+const BLOCKS_MAX: usize = 64;
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Frame<'a> {
+    pub id: u16,
+    pub service: u8,
+    /// 0 request, 1 answer, 5 answer "not supported".
+    pub kind: u8,
+    pub transaction: u32,
+    /// The blocks, as long as the header says.
+    pub data: &'a [u8],
+}
+
+impl<'a> Frame<'a> {
+    pub fn parse(bytes: &'a [u8]) -> Result<Frame<'a>, Short> {
+        let mut r = Reader::new(bytes);
+        let (id, service, kind, transaction) = (r.be16()?, r.u8()?, r.u8()?, r.be32()?);
+        r.skip(2)?;
+        let length = usize::from(r.be16()?);
+        Ok(Frame { id, service, kind, transaction, data: r.bytes(length)? })
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Block<'a> {
+    pub option: u8,
+    pub suboption: u8,
+    /// Without the block info or qualifier that most blocks begin with.
+    pub value: &'a [u8],
+}
+
+impl Block<'_> {
+    /// The station name in a set or identify request.
+    pub fn station_name(&self) -> Option<String> {
+        let named = self.option == 2 && self.suboption == 2 && !self.value.is_empty();
+        named.then(|| String::from_utf8_lossy(self.value).into_owned())
+    }
+}
+
+/// Blocks of a frame, in order, until one is longer than what is left.
+pub fn blocks<'a>(frame: &Frame<'a>) -> impl Iterator<Item = Block<'a>> {
+    let mut r = Reader::new(frame.data);
+    // Filters of an identify request have no qualifier; options asked for by get have no blocks.
+    let bare = frame.service == 5 && frame.kind == 0;
+    let asks = frame.service == 3 && frame.kind == 0;
+    (0..BLOCKS_MAX).map_while(move |_| {
+        if asks {
+            return None;
+        }
+        let (option, suboption) = (r.u8().ok()?, r.u8().ok()?);
+        let length = usize::from(r.be16().ok()?);
+        let body = r.bytes(length).ok()?;
+        if length % 2 == 1 && !r.is_empty() {
+            r.skip(1).ok()?;
+        }
+        let value = if bare { body } else { body.get(2..).unwrap_or_default() };
+        Some(Block { option, suboption, value })
+    })
+}
+
+/// Vendors by their number in the register of PROFIBUS & PROFINET International.
+pub fn vendor(id: u16) -> Option<&'static str> {
+    Some(match id {
+        0x002a => "Siemens AG",
+        0x00b0 => "Phoenix Contact",
+        0x011d => "WAGO",
+        0x0120 => "Beckhoff Automation",
+        0x014d => "Festo",
+        _ => return None,
+    })
+}
