@@ -138,12 +138,19 @@ impl Inventory {
             facts: &own,
             behaviour: &behaviour,
             vendor: oui,
+            controller_in_rack: records
+                .iter()
+                .flat_map(|r| r.modules.values())
+                .filter_map(|m| m.model.as_deref())
+                .find(|model| description::is_logix(model)),
             virtual_machine: macs.iter().any(|m| vendor::is_virtual(*m)),
             external: !ips.is_empty() && ips.iter().all(|ip| is_external(*ip)),
             industrial_peers: self.has_industrial_peers(members, &behaviour),
         });
         let best = |paths: &[&str]| best_fact(&own, paths);
-        let described = best(&["description"]).unwrap_or_default();
+        let described = |read: fn(&str) -> Option<String>| {
+            own.iter().filter(|k| k.path == "description").find_map(|k| read(&k.value))
+        };
         // In CIP the product code is a number; as text it is what the maker calls the product.
         let product =
             || best(&["product_code"]).filter(|p| p.contains(|c: char| !c.is_ascii_digit()));
@@ -159,8 +166,8 @@ impl Inventory {
             vendor: best(&["vendor"]).or(oui.map(str::to_owned)),
             model: best(&["model", "order_number", "platform"])
                 .or_else(product)
-                .or_else(|| description::model(&described)),
-            firmware: best(&["firmware"]).or_else(|| description::firmware(&described)),
+                .or_else(|| described(description::model)),
+            firmware: best(&["firmware"]).or_else(|| described(description::firmware)),
             serial: best(&["serial"]),
             class: decided.class,
             role: decided.role,

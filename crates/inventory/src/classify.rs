@@ -13,6 +13,8 @@ pub(crate) struct Evidence<'a> {
     /// Vendor by MAC address.
     pub(crate) vendor: Option<&'a str>,
     pub(crate) virtual_machine: bool,
+    /// A controller among the modules of its rack, by its model.
+    pub(crate) controller_in_rack: Option<&'a str>,
     /// All its IP addresses are of the Internet.
     pub(crate) external: bool,
     /// It talks with something that speaks industrial protocols.
@@ -92,12 +94,11 @@ fn fact_contains(evidence: &Evidence<'_>, paths: &[&str], words: &[&str]) -> Opt
 /// What the device says it is.
 fn said(evidence: &Evidence<'_>) -> Option<(AssetClass, String)> {
     use AssetClass as Class;
+    if let Some(model) = evidence.controller_in_rack {
+        return Some((Class::Plc, format!("its rack holds the controller {model}")));
+    }
     if let Some(kind) = fact(evidence, "device_type").and_then(cip_class) {
         return Some((kind, "CIP identity gives its device type".to_owned()));
-    }
-    if let Some(role) = fact(evidence, "pn_role") {
-        let class = if role.contains("controller") { Class::Plc } else { Class::IoAdapter };
-        return Some((class, format!("PROFINET DCP gives the role {role}")));
     }
     let paths = &[
         "model",
@@ -111,6 +112,8 @@ fn said(evidence: &Evidence<'_>) -> Option<(AssetClass, String)> {
     ];
     let words: &[(Class, &[&str])] = &[
         (Class::Gateway, &["mgate", "nport", "protocol gateway", "device server"]),
+        (Class::Hmi, &["simatic-hmi", "simatic hmi"]),
+        (Class::Robot, &["r-30i", "r-j3", "krc"]),
         (
             Class::Plc,
             &[
@@ -158,6 +161,11 @@ fn said(evidence: &Evidence<'_>) -> Option<(AssetClass, String)> {
         if let Some(reason) = fact_contains(evidence, paths, words) {
             return Some((*class, reason));
         }
+    }
+    // After the words: panels and switches are PROFINET devices too.
+    if let Some(role) = fact(evidence, "pn_role") {
+        let class = if role.contains("controller") { Class::Plc } else { Class::IoAdapter };
+        return Some((class, format!("PROFINET DCP gives the role {role}")));
     }
     let capabilities = fact(evidence, "capabilities").unwrap_or_default().to_lowercase();
     let class = match capabilities.as_str() {

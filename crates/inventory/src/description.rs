@@ -44,6 +44,13 @@ pub(crate) fn firmware(description: &str) -> Option<String> {
     None
 }
 
+/// Controllers of Rockwell's Logix family by catalogue number: `1756-L83E/B`, `5069-L306ER`.
+pub(crate) fn is_logix(model: &str) -> bool {
+    let Some((family, rest)) = model.split_once('-') else { return false };
+    let known = ["1756", "1768", "1769", "1789", "1794", "5069", "5370", "5380"];
+    known.contains(&family) && rest.starts_with('L')
+}
+
 /// The facts of the device itself. Units behind a Modbus gateway answer under its address with
 /// identities of their own: where several makers do, none of them made the gateway.
 pub(crate) fn own_facts(known: &[Known]) -> Vec<Known> {

@@ -128,7 +128,8 @@ fn tell(block: &Block<'_>, said_in: &'static str, out: &mut Output) {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let sender = Subject::Sender;
     match (block.option, block.suboption, block.value) {
-        (2, 1, kind) => out.identity(sender, said_in, [("model", text(kind))]),
+        // The type of station is a family; the device itself may name its model more closely.
+        (2, 1, kind) => out.attribute(sender, said_in, ("model", &text(kind)), 80),
         (2, 2, name) => out.identity(sender, said_in, [("station_name", text(name))]),
         (2, 3, [a, b, c, d, ..]) => {
             let (vendor, device) = (u16::from_be_bytes([*a, *b]), u16::from_be_bytes([*c, *d]));
