@@ -17,6 +17,7 @@ mod text;
 // protocols
 pub mod arp;
 pub mod browser;
+pub mod cdp;
 pub mod cotp;
 pub mod dhcp;
 pub mod dnp3;
@@ -48,6 +49,7 @@ pub use seam::{
 /// signatures first, so that weak ones only see what nothing else claimed.
 pub static REGISTRY: &[&dyn Protocol] = &[
     &lldp::LLDP,
+    &cdp::CDP,
     &pn_dcp::PN_DCP,
     &dhcp::DHCP,
     &snmp::SNMP,
