@@ -91,6 +91,49 @@ fn fact_contains(evidence: &Evidence<'_>, paths: &[&str], words: &[&str]) -> Opt
     None
 }
 
+/// Words in models and descriptions that tell a class, the surest first.
+const WORDS: &[(AssetClass, &[&str])] = &[
+    (AssetClass::Gateway, &["mgate", "nport", "protocol gateway", "device server"]),
+    (AssetClass::Hmi, &["simatic-hmi", "simatic hmi"]),
+    (AssetClass::Robot, &["r-30i", "r-j3", "krc"]),
+    (
+        AssetClass::Plc,
+        &[
+            "cpu ",
+            "controllogix",
+            "compactlogix",
+            "micrologix",
+            "s7-",
+            "simatic s7",
+            "modicon",
+            "plc",
+            "m340",
+            "m580",
+            "logix",
+            "cp 343",
+            "cp 443",
+        ],
+    ),
+    (AssetClass::Drive, &["powerflex", "sinamics", "altivar", "vlt ", "drive", "inverter"]),
+    (AssetClass::Hmi, &["panelview", "hmi", "tp1200", "comfort panel", "ktp"]),
+    (AssetClass::Robot, &["robot"]),
+    (
+        AssetClass::Meter,
+        &["meter", "pm5", "sentron pac", "power quality", "umg ", "promag", "promass"],
+    ),
+    (AssetClass::Rtu, &["rtu"]),
+    (AssetClass::IoAdapter, &["et200", "et 200", "im 15", "im15", "i/o", "adapter"]),
+    (
+        AssetClass::Switch,
+        &["scalance x", "catalyst", "stratix", "s5700", "switch", "hirschmann", "ws-c", "eds-"],
+    ),
+    (AssetClass::Firewall, &["firewall", "scalance s", "fortigate", "pan-os"]),
+    (AssetClass::Printer, &["printer", "laserjet", "officejet", "zebra"]),
+    (AssetClass::Camera, &["camera", "ipcam", "axis "]),
+    (AssetClass::Phone, &["ip phone"]),
+    (AssetClass::AccessPoint, &["access point", "air-ap", "scalance w"]),
+];
+
 /// What the device says it is.
 fn said(evidence: &Evidence<'_>) -> Option<(AssetClass, String)> {
     use AssetClass as Class;
@@ -110,49 +153,8 @@ fn said(evidence: &Evidence<'_>) -> Option<(AssetClass, String)> {
         "cpu_type",
         "http_server",
     ];
-    let words: &[(Class, &[&str])] = &[
-        (Class::Gateway, &["mgate", "nport", "protocol gateway", "device server"]),
-        (Class::Hmi, &["simatic-hmi", "simatic hmi"]),
-        (Class::Robot, &["r-30i", "r-j3", "krc"]),
-        (
-            Class::Plc,
-            &[
-                "cpu ",
-                "controllogix",
-                "compactlogix",
-                "micrologix",
-                "s7-",
-                "simatic s7",
-                "modicon",
-                "plc",
-                "m340",
-                "m580",
-                "logix",
-                "cp 343",
-                "cp 443",
-            ],
-        ),
-        (Class::Drive, &["powerflex", "sinamics", "altivar", "vlt ", "drive", "inverter"]),
-        (Class::Hmi, &["panelview", "hmi", "tp1200", "comfort panel", "ktp"]),
-        (Class::Robot, &["robot"]),
-        (
-            Class::Meter,
-            &["meter", "pm5", "sentron pac", "power quality", "umg ", "promag", "promass"],
-        ),
-        (Class::Rtu, &["rtu"]),
-        (Class::IoAdapter, &["et200", "et 200", "im 15", "im15", "i/o", "adapter"]),
-        (
-            Class::Switch,
-            &["scalance x", "catalyst", "stratix", "s5700", "switch", "hirschmann", "ws-c", "eds-"],
-        ),
-        (Class::Firewall, &["firewall", "scalance s", "fortigate", "pan-os"]),
-        (Class::Printer, &["printer", "laserjet", "officejet", "zebra"]),
-        (Class::Camera, &["camera", "ipcam", "axis "]),
-        (Class::Phone, &["ip phone"]),
-        (Class::AccessPoint, &["access point", "air-ap", "scalance w"]),
-    ];
     let mechanisms = evidence.behaviour.asked.keys().any(|(p, _)| is_industrial(p));
-    for (class, words) in words {
+    for (class, words) in WORDS {
         // A panel that polls controllers says who it is by what it does; a controller's name in
         // an answer it received is no fact of its own, so only its own facts are looked at.
         if mechanisms && *class == Class::Plc && evidence.behaviour.served.is_empty() {

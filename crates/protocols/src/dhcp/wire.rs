@@ -111,7 +111,10 @@ mod tests {
             transaction: u32,
             mac: [u8; 6],
             your: [u8; 4],
-            options in prop::collection::vec((1u8..255, prop::collection::vec(any::<u8>(), 0..40)), 0..6),
+            options in prop::collection::vec(
+                (1u8..255, prop::collection::vec(any::<u8>(), 0..40)),
+                0..6,
+            ),
         ) {
             let message = Message {
                 op: 1,
