@@ -3,6 +3,7 @@
 //! Not here: what the commands do. Invariant: standard output carries the answer alone, messages
 //! for people go to standard error; exit 0 done, 1 failed, 2 wrong usage.
 
+mod about;
 mod analysis;
 #[cfg(feature = "control-plane")]
 mod asset;
@@ -55,6 +56,10 @@ enum Command {
     Config(config::Options),
     /// Run one sensor: packets in, insights out as JSON lines
     Sensor(sensor::Options),
+    /// What this program is
+    Version(about::VersionOptions),
+    /// Print a completion script for a shell
+    Completion(about::CompletionOptions),
     #[cfg(unix)]
     #[command(hide = true)]
     Confine(confine::Options),
@@ -76,6 +81,8 @@ fn main() -> ExitCode {
         Command::Confine(options) => confine::run(&options),
         Command::Pcap(options) => pcap::run(&options),
         Command::Lab(options) => lab::run(&options),
+        Command::Version(options) => about::version(&options),
+        Command::Completion(options) => about::completion(&options),
     };
     match result {
         Ok(code) => code,
