@@ -1,0 +1,94 @@
+// Changes for whoever on the page asks for them, and how fresh what is shown is.
+//
+// Not here: the connection (sse.ts). Invariant: a subscriber hears of every change after the
+// revision its list was read at, or is told to read again.
+import type { WatchEvent } from '../api/types';
+import { session } from '../session.svelte';
+import { Watch, type WatchState } from './sse';
+
+export type Kind = WatchEvent['kind'];
+interface Subscriber {
+  kinds: readonly Kind[];
+  onEvents: (events: WatchEvent[]) => void;
+  onReset: () => void;
+}
+
+/** So often at most are subscribers called: a busy plant changes hundreds of rows a second. */
+const TURN_MS = 400;
+
+class Live {
+  state = $state<WatchState>('stopped');
+  /** When the stream last said anything, as milliseconds. */
+  aliveAt = $state(0);
+  #watch: Watch | null = null;
+  #subscribers = new Set<Subscriber>();
+  #waiting: WatchEvent[] = [];
+  #turn: ReturnType<typeof setTimeout> | undefined;
+  #aliveNoted = 0;
+
+  /** Starts from a list's revision; without one from now. */
+  begin(revision: number | null) {
+    if (this.#watch || !session.me) return;
+    const watch = new Watch(
+      {
+        url: '/api/v1/watch',
+        onMessage: (message) => this.#take(message.data),
+        onState: (state) => {
+          if (this.#watch === watch) this.state = state;
+        },
+        onReset: () => this.#subscribers.forEach((subscriber) => subscriber.onReset()),
+        onUnauthenticated: () => {
+          this.end();
+          session.lost();
+        },
+        onAlive: () => this.#alive(),
+      },
+      revision,
+    );
+    this.#watch = watch;
+    void watch.run();
+  }
+
+  end() {
+    this.#watch?.stop();
+    this.#watch = null;
+    this.state = 'stopped';
+    clearTimeout(this.#turn);
+    this.#turn = undefined;
+    this.#waiting = [];
+  }
+
+  subscribe(
+    kinds: readonly Kind[],
+    onEvents: (events: WatchEvent[]) => void,
+    onReset: () => void = () => undefined,
+  ): () => void {
+    const subscriber = { kinds, onEvents, onReset };
+    this.#subscribers.add(subscriber);
+    return () => this.#subscribers.delete(subscriber);
+  }
+
+  #take(data: string) {
+    this.#waiting.push(JSON.parse(data) as WatchEvent);
+    this.#turn ??= setTimeout(() => this.#give(), TURN_MS);
+  }
+
+  #give() {
+    this.#turn = undefined;
+    const events = this.#waiting;
+    this.#waiting = [];
+    for (const subscriber of this.#subscribers) {
+      const wanted = events.filter((event) => subscriber.kinds.includes(event.kind));
+      if (wanted.length > 0) subscriber.onEvents(wanted);
+    }
+  }
+
+  #alive() {
+    const now = Date.now();
+    if (now - this.#aliveNoted < 1_000) return;
+    this.#aliveNoted = now;
+    this.aliveAt = now;
+  }
+}
+
+export const live = new Live();
