@@ -30,10 +30,14 @@ pub struct LinkRecord {
 pub struct Edge {
     pub a: AssetId,
     pub b: AssetId,
-    pub protocols: Vec<String>,
+    /// The client of all links; none where each end is the client of some.
+    pub client: Option<AssetId>,
+    /// Protocol -> bytes.
+    pub volumes: BTreeMap<String, u64>,
     pub packets: u64,
     pub bytes: u64,
     pub operations: BTreeMap<String, u64>,
+    pub first_seen: Time,
     pub last_seen: Time,
 }
 
@@ -261,7 +265,8 @@ impl Store {
         let known: std::collections::HashSet<&str> =
             page.items.iter().map(|asset| asset.id.0.as_str()).collect();
         let rows = sqlx::query(
-            "SELECT client, server, protocol, packets, bytes, operations, last_seen FROM links",
+            "SELECT client, server, protocol, packets, bytes, operations, first_seen, last_seen \
+             FROM links",
         )
         .fetch_all(self.readers())
         .await?;
@@ -287,20 +292,23 @@ fn add_edge(
     let edge = edges.entry((a.to_owned(), b.to_owned())).or_insert_with(|| Edge {
         a: AssetId(a.to_owned()),
         b: AssetId(b.to_owned()),
-        protocols: Vec::new(),
+        client: Some(AssetId(client.to_owned())),
+        volumes: BTreeMap::new(),
         packets: 0,
         bytes: 0,
         operations: BTreeMap::new(),
+        first_seen: Time(i64::MAX),
         last_seen: Time(0),
     });
-    let protocol: String = row.try_get("protocol")?;
-    if let Err(at) = edge.protocols.binary_search(&protocol) {
-        edge.protocols.insert(at, protocol);
-    }
+    edge.client = edge.client.take().filter(|known| known.0 == client);
+    let bytes = unsigned(row.try_get("bytes")?);
+    let volume = edge.volumes.entry(row.try_get("protocol")?).or_default();
+    *volume = volume.saturating_add(bytes);
     edge.packets = edge.packets.saturating_add(unsigned(row.try_get("packets")?));
-    edge.bytes = edge.bytes.saturating_add(unsigned(row.try_get("bytes")?));
+    edge.bytes = edge.bytes.saturating_add(bytes);
     let operations: BTreeMap<String, u64> = serde_json::from_str(row.try_get("operations")?)?;
     edge.operations = fold_counts(&edge.operations, operations);
+    edge.first_seen = edge.first_seen.min(Time(row.try_get("first_seen")?));
     edge.last_seen = edge.last_seen.max(Time(row.try_get("last_seen")?));
     Ok(())
 }

@@ -103,6 +103,26 @@ async fn operators_word_wins_and_the_observation_stays() {
 }
 
 #[tokio::test]
+async fn edge_of_the_graph_names_the_one_that_asks_unless_both_do() {
+    let (_dir, store) = site().await;
+    let rows = vec![
+        asset("ast_a", "10.0.0.1", 1),
+        asset("ast_b", "10.0.0.2", 1),
+        link("lnk_1", "ast_b", "ast_a", 3),
+        link("lnk_2", "ast_b", "ast_a", 4),
+    ];
+    store.take("s", Time(1), rows).await.expect("taken");
+    let (nodes, edges, truncated) = store.graph(None).await.expect("a graph");
+    assert_eq!((nodes.len(), edges.len(), truncated), (2, 1, false));
+    assert_eq!(edges[0].client, Some(AssetId("ast_b".into())));
+    assert_eq!((edges[0].bytes, edges[0].volumes["s7comm"]), (700, 700));
+    let back = vec![link("lnk_3", "ast_a", "ast_b", 1)];
+    store.take("s", Time(1), back).await.expect("taken");
+    let (_, edges, _) = store.graph(None).await.expect("a graph");
+    assert_eq!((edges[0].client.clone(), edges[0].packets), (None, 8));
+}
+
+#[tokio::test]
 async fn zones_take_and_lose_assets_as_ranges_change() {
     let (_dir, store) = site().await;
     store.take("s", Time(1), vec![asset("ast_a", "10.1.2.3", 1)]).await.expect("taken");

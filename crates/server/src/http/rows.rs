@@ -53,7 +53,9 @@ impl From<s::AssetRecord> for dto::MapNode {
             severity: a.severity,
             findings: a.findings,
             ip: a.ips.into_iter().next(),
+            vlans: a.vlans,
             criticality: a.criticality,
+            first_seen: a.first_seen,
             last_seen: a.last_seen,
         }
     }
@@ -64,10 +66,13 @@ impl From<s::Edge> for dto::MapEdge {
         dto::MapEdge {
             a: e.a.0,
             b: e.b.0,
-            protocols: e.protocols,
+            client: e.client.map(|id| id.0),
+            protocols: e.volumes.keys().cloned().collect(),
+            volumes: e.volumes,
             packets: e.packets,
             bytes: e.bytes,
             operations: e.operations,
+            first_seen: e.first_seen,
             last_seen: e.last_seen,
         }
     }

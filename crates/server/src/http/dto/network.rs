@@ -60,7 +60,10 @@ pub struct MapNode {
     /// Open findings that are not muted.
     pub findings: u32,
     pub ip: Option<String>,
+    pub vlans: Vec<u16>,
     pub criticality: Option<u8>,
+    #[schema(value_type = String, format = DateTime)]
+    pub first_seen: Time,
     #[schema(value_type = String, format = DateTime)]
     pub last_seen: Time,
 }
@@ -71,11 +74,17 @@ pub struct MapEdge {
     /// Asset id; the smaller of the two.
     pub a: String,
     pub b: String,
+    /// The one that asks, in all links of the pair; null where each asks the other.
+    pub client: Option<String>,
     pub protocols: Vec<String>,
+    /// Protocol -> bytes.
+    pub volumes: BTreeMap<String, u64>,
     pub packets: u64,
     pub bytes: u64,
     /// Operation class -> requests and notices seen, over all links of the pair.
     pub operations: BTreeMap<String, u64>,
+    #[schema(value_type = String, format = DateTime)]
+    pub first_seen: Time,
     #[schema(value_type = String, format = DateTime)]
     pub last_seen: Time,
 }
