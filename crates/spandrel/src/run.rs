@@ -18,7 +18,7 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use store::Store;
+use store::{AuditBegin, AuditEnd, Store, ZoneSpec};
 use tracing_subscriber::EnvFilter;
 
 #[derive(clap::Args)]
@@ -99,6 +99,9 @@ async fn serve(file: File, data: &Path) -> Result<ExitCode> {
             return Err(error.into());
         }
     };
+    if file.lab.enabled && server.first_token.is_some() {
+        declare_zones(&store).await?;
+    }
     welcome::print(&server, file.lab.enabled)?;
     tracing::info!(address = %server.address, "serving");
     let plans = plans(&file);
@@ -113,6 +116,37 @@ async fn serve(file: File, data: &Path) -> Result<ExitCode> {
     store.close().await;
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)
+}
+
+/// Tells a new control plane the zones of the simulated plant, as its operator would. Zones that
+/// somebody declared are left alone.
+async fn declare_zones(store: &Store) -> Result<()> {
+    if !store.zones().await?.is_empty() {
+        return Ok(());
+    }
+    for zone in lab::plant::ZONES {
+        let actor = "spandrel run --lab";
+        let begin = AuditBegin {
+            actor: actor.to_owned(),
+            method: "start".to_owned(),
+            session: None,
+            ip: None,
+            trace_id: String::new(),
+            action: "create zone of the lab".to_owned(),
+            resource: format!("/api/v1/zones/{}", zone.name),
+        };
+        let record = store.audit_begin(begin).await?;
+        let spec = ZoneSpec {
+            name: zone.name.to_owned(),
+            purdue: zone.purdue,
+            cidrs: vec![zone.cidr()],
+            vlans: vec![zone.vlan],
+        };
+        store.create_zone(spec).await?;
+        let end = AuditEnd { result: "done".to_owned(), ..AuditEnd::default() };
+        store.audit_end(record, actor, end).await?;
+    }
+    Ok(())
 }
 
 fn server_settings(file: &File, data: PathBuf, program: PathBuf) -> server::Settings {

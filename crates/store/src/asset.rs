@@ -163,7 +163,8 @@ impl Stored {
     pub(crate) fn record(&self, zones: &[Zone], revision: i64) -> (AssetRecord, Option<String>) {
         let seen = &self.observed;
         let said = &self.declared;
-        let observed_zone = zone::site_zone(zones, &seen.ips, &seen.vlans).map(|z| z.id.clone());
+        let observed_zone = zone::site_zone(zones, seen.class, &seen.ips, &seen.vlans);
+        let observed_zone = observed_zone.map(|z| z.id.clone());
         let zone = said.zone.clone().or_else(|| observed_zone.clone());
         let zone_level = zones.iter().find(|z| Some(&z.id) == zone.as_ref()).and_then(|z| z.purdue);
         let purdue = said.purdue.map(Purdue::level).or(zone_level);

@@ -6,10 +6,10 @@
 use crate::{
     Error, Result, Store, ZONE_RANGES_MAX, ZONES_MAX, asset,
     asset::unsigned,
-    text::{clean, join, new_id, split},
+    text::{clean, from_word, join, new_id, split},
     writer::{Turn, now},
 };
-use model::{Purdue, Time};
+use model::{AssetClass, Purdue, Time};
 use sqlx::{Row, sqlite::SqliteRow};
 use std::net::IpAddr;
 
@@ -35,7 +35,15 @@ pub struct ZoneSpec {
 }
 
 /// The zone with the longest range that holds one of the addresses, else one with the VLAN.
-pub fn site_zone<'a>(zones: &'a [Zone], ips: &[IpAddr], vlans: &[u16]) -> Option<&'a Zone> {
+///
+/// An address outside the site bears the VLANs it was routed through, which say nothing of it.
+pub fn site_zone<'a>(
+    zones: &'a [Zone],
+    class: AssetClass,
+    ips: &[IpAddr],
+    vlans: &[u16],
+) -> Option<&'a Zone> {
+    let vlans = if class == AssetClass::External { &[] } else { vlans };
     let by_range = zones.iter().flat_map(|zone| {
         let ranges = zone.cidrs.iter().filter_map(|text| range(text));
         let holding = ranges.filter(|range| ips.iter().any(|ip| holds(*range, *ip)));
@@ -218,7 +226,7 @@ async fn put(turn: &mut Turn, id: &str, spec: &ZoneSpec, generation: i64) -> Res
 async fn resettle(turn: &mut Turn, touched: &str) -> Result<()> {
     let zones = cached(turn).await?;
     let rows = sqlx::query(
-        "SELECT id, ips, vlans, zone, observed_zone FROM assets WHERE merged_into IS NULL",
+        "SELECT id, class, ips, vlans, zone, observed_zone FROM assets WHERE merged_into IS NULL",
     )
     .fetch_all(&mut turn.db)
     .await?;
@@ -229,7 +237,8 @@ async fn resettle(turn: &mut Turn, touched: &str) -> Result<()> {
             split(row.try_get("vlans")?).iter().filter_map(|v| v.parse().ok()).collect();
         let before: Option<String> = row.try_get("observed_zone")?;
         let shown: Option<String> = row.try_get("zone")?;
-        let after = site_zone(&zones, &ips, &vlans).map(|z| z.id.clone());
+        let class = from_word(row.try_get("class")?).unwrap_or(AssetClass::Unknown);
+        let after = site_zone(&zones, class, &ips, &vlans).map(|z| z.id.clone());
         if before == after && shown.as_deref() != Some(touched) {
             continue;
         }
@@ -273,8 +282,15 @@ mod tests {
         ];
         let of = |ips: &[&str], vlans: &[u16]| {
             let ips: Vec<IpAddr> = ips.iter().map(|ip| ip.parse().expect("an address")).collect();
-            site_zone(&zones, &ips, vlans).map(|z| z.name.clone())
+            site_zone(&zones, AssetClass::Plc, &ips, vlans).map(|z| z.name.clone())
         };
+        let outside = site_zone(
+            &zones,
+            AssetClass::External,
+            &["fe80::1".parse().expect("an address")],
+            &[20],
+        );
+        assert_eq!(outside.map(|z| z.name.clone()), None, "its VLAN is one it was routed through");
         assert_eq!(of(&["10.1.2.3"], &[20]).as_deref(), Some("cell"));
         assert_eq!(of(&["10.9.9.9"], &[]).as_deref(), Some("all"));
         assert_eq!(of(&["fd00::1"], &[]).as_deref(), Some("six"));

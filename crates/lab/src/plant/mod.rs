@@ -5,8 +5,10 @@
 
 pub mod devices;
 pub mod memory;
+pub mod zones;
 
 pub use devices::{DEVICES, Device, OUTSIDE};
+pub use zones::ZONES;
 
 use crate::net::{Gateway, Host, HostId};
 use model::Mac;
