@@ -50,6 +50,7 @@ pub fn analyse(path: &Path) -> Result<CaptureReport> {
     }
     worker.finish(packets, last.unwrap_or_default());
     fold.apply(worker.take_events());
+    fold.finish();
     worker.count_unidentified();
     let mut health = worker.health();
     health.damaged = damaged;
@@ -63,7 +64,7 @@ pub fn analyse(path: &Path) -> Result<CaptureReport> {
         messages: worker.take_tally().into_rows(),
         assets: fold.inventory.assets(),
         links: fold.inventory.links(),
-        findings: Vec::new(),
+        findings: fold.findings(),
         values: None,
         health,
     })

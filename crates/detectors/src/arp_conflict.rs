@@ -1,0 +1,174 @@
+//! Addresses that two hosts claim, and answers nobody asked for.
+
+use crate::{
+    About, Detector, Draft, Findings, Kind, Site, Watch,
+    baseline::{Memory, memory},
+    limits::WATCHED_MAX,
+    window::apart_secs,
+};
+use model::{
+    Address, Detail, Direction, Identity, Mac, Object, Observation, Severity, Subject, Time,
+};
+use std::net::{IpAddr, Ipv4Addr};
+
+pub static ARP_CONFLICT: Detector = Detector {
+    about: About {
+        id: "arp-conflict",
+        title: "Address claimed by another host (ARP spoofing)",
+        engine: model::Engine::Anomaly,
+        why: "Who answers for the address of another receives its messages and can read, hold and \
+              change them: the position in the middle between a panel and its controller.",
+        techniques: &["T0830", "T1557"],
+        false_positives: "Redundant pairs that share an address (VRRP, HSRP, failover), replaced \
+                          devices, two devices set to the same address by mistake.",
+        runbook: "Find both MAC addresses on the switch.\n\
+                  If one is a redundant partner, mute the finding for the two.\n\
+                  If it is a mistake, give one device another address.\n\
+                  If it is unknown, disconnect it: what passed between the two may have been \
+                  changed.",
+        sees: &[Kind::Identity, Kind::Operation],
+    },
+    watch: || Box::new(ArpConflict { holders: memory(), asked: memory(), claims: memory() }),
+    #[cfg(test)]
+    cases,
+};
+
+/// Two claims further apart are a changed address, not a conflict.
+const CONFLICT_SECS: i64 = 600;
+/// An answer comes within this of its question.
+const ANSWER_SECS: i64 = 10;
+/// Addresses of one host that is no router, by what it claims.
+const CLAIMS_MAX: usize = 8;
+
+struct ArpConflict {
+    /// Address -> who claimed it last, and when.
+    holders: Memory<IpAddr, (Mac, Time)>,
+    /// Who asked for which address, and when.
+    asked: Memory<(Mac, IpAddr), Time>,
+    /// Addresses a host claims, and whether one of them by an answer nobody asked for.
+    claims: Memory<Mac, Claims>,
+}
+
+#[derive(Default)]
+struct Claims {
+    ips: Vec<IpAddr>,
+    unasked: Option<IpAddr>,
+}
+
+impl Watch for ArpConflict {
+    fn see(&mut self, o: &Observation, _: &Site<'_>, out: &mut Findings) {
+        if o.protocol != "arp" {
+            return;
+        }
+        match &o.detail {
+            Detail::Operation(operation) if operation.direction == Direction::Request => {
+                let Object::Range { first, .. } = operation.object else { return };
+                let (Some(mac), target) = (o.from.mac, IpAddr::V4(Ipv4Addr::from(first))) else {
+                    return;
+                };
+                if self.asked.len() >= WATCHED_MAX {
+                    self.asked.clear();
+                }
+                self.asked.insert((mac, target), o.at);
+            }
+            Detail::Identity(identity) => self.claimed(o, identity, out),
+            _ => {}
+        }
+    }
+}
+
+impl ArpConflict {
+    fn claimed(&mut self, o: &Observation, identity: &Identity, out: &mut Findings) {
+        let Subject::Address(Address::Mac(mac)) = identity.subject else { return };
+        let claimed = identity.attributes.iter().find(|a| a.path == "ip");
+        let Some(ip) = claimed.and_then(|a| a.value.parse::<IpAddr>().ok()) else { return };
+        if !self.holders.contains_key(&ip) && self.holders.len() >= WATCHED_MAX {
+            return;
+        }
+        let before = self.holders.insert(ip, (mac, o.at));
+        if let Some((other, at)) = before
+            && other != mac
+            && apart_secs(o.at, at) <= CONFLICT_SECS
+        {
+            conflict(o, ip, (mac, other), out);
+        }
+        let unasked = identity.message == "ARP reply" && self.is_unasked(o, ip);
+        if self.claims.len() >= WATCHED_MAX && !self.claims.contains_key(&mac) {
+            return;
+        }
+        let claims = self.claims.entry(mac).or_default();
+        if !claims.ips.contains(&ip) && claims.ips.len() <= CLAIMS_MAX {
+            claims.ips.push(ip);
+        }
+        if unasked {
+            claims.unasked = Some(ip);
+        }
+        let several = (2..=CLAIMS_MAX).contains(&claims.ips.len());
+        if let (Some(unasked), true) = (claims.unasked, several) {
+            two_faced(o, mac, unasked, &claims.ips, out);
+        }
+    }
+
+    /// Nobody asked lately; only of answers to one host, for announcements ask nothing.
+    fn is_unasked(&self, o: &Observation, ip: IpAddr) -> bool {
+        let Some(told) = o.to.mac.filter(|m| m.is_host()) else { return false };
+        match self.asked.get(&(told, ip)) {
+            Some(at) => apart_secs(o.at, *at) > ANSWER_SECS,
+            None => true,
+        }
+    }
+}
+
+fn conflict(o: &Observation, ip: IpAddr, (mac, other): (Mac, Mac), out: &mut Findings) {
+    let pair = if mac < other { (mac, other) } else { (other, mac) };
+    let raised = out.raise(&ARP_CONFLICT.about, (ip, pair), o, || {
+        let addresses = vec![Address::Ip(ip), Address::Mac(mac), Address::Mac(other)];
+        let title = format!("ARP conflict: {mac} claims {{0}}, which {other} held");
+        Draft::about(addresses, Severity::Medium, title).because(format!(
+            "{mac} says it has the address {ip}; {other} said so less than {} minutes before.",
+            CONFLICT_SECS / 60
+        ))
+    });
+    let Some(open) = raised else { return };
+    // One change is a replaced device; back and forth is two that fight for the address.
+    if open.count() >= 3 {
+        open.at_least(Severity::High);
+    }
+}
+
+fn two_faced(o: &Observation, mac: Mac, unasked: IpAddr, ips: &[IpAddr], out: &mut Findings) {
+    let raised = out.raise(&ARP_CONFLICT.about, ("two-faced", mac), o, || {
+        let mut addresses = vec![Address::Mac(mac), Address::Ip(unasked)];
+        addresses.extend(ips.iter().map(|ip| Address::Ip(*ip)));
+        addresses.dedup();
+        let all: Vec<_> = ips.iter().map(ToString::to_string).collect();
+        let title = format!("ARP spoofing: {mac} claims the address {unasked} unasked");
+        Draft::about(addresses, Severity::Medium, title).because(format!(
+            "{mac} answered for {unasked} though nobody had asked, and claims {} as well: it \
+             answers for others.",
+            all.join(", ")
+        ))
+    });
+    let Some(open) = raised else { return };
+    if let Some(told) = o.to.address() {
+        open.names(told);
+    }
+    if open.count() >= 5 {
+        open.at_least(Severity::High);
+    }
+}
+
+#[cfg(test)]
+fn cases() -> Vec<crate::testing::Case> {
+    use crate::testing::{Case, arp, arp_asks, host, mac};
+    let reply = |at, who: u8, claimed, told| arp(at, "ARP reply", mac(who), claimed, host(told));
+    let honest = vec![arp_asks(0, 3, 4), reply(1, 4, 4, 3), arp_asks(90, 4, 3), reply(91, 3, 3, 4)];
+    vec![
+        Case::fires(
+            "two hosts claim one address",
+            vec![arp_asks(0, 3, 4), reply(1, 4, 4, 3), arp_asks(50, 3, 4), reply(51, 9, 4, 3)],
+        ),
+        Case::fires("one host answers for two others", vec![reply(1, 9, 4, 3), reply(2, 9, 3, 4)]),
+        Case::silent("questions and answers", honest),
+    ]
+}

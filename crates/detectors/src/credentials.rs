@@ -1,0 +1,85 @@
+//! Passwords that can be read on the wire, and those the maker set.
+
+use crate::{About, Detector, Draft, Findings, Kind, Phase, Site, Watch};
+use model::{Address, Authentication, Detail, Observation, Severity};
+
+pub static CREDENTIALS: Detector = Detector {
+    about: About {
+        id: "credentials",
+        title: "Clear-text or default password",
+        engine: model::Engine::Policy,
+        why: "A password that crosses the network readable belongs to everybody who listens; the \
+              maker's default stands in the manual.",
+        techniques: &["T0812", "T0859", "T0891"],
+        false_positives: "Devices that know nothing but Telnet, FTP, SNMP 1 or HTTP; tests.",
+        runbook: "Change the maker's password at once, and look at who used it.\n\
+                  Use the encrypted protocol where the device has one (SSH, SFTP, HTTPS, SNMP 3).\n\
+                  Where it has none, let only one maintenance host reach it.",
+        sees: &[Kind::Authentication],
+    },
+    watch: || Box::new(Credentials),
+    #[cfg(test)]
+    cases,
+};
+
+struct Credentials;
+
+impl Watch for Credentials {
+    fn see(&mut self, o: &Observation, site: &Site<'_>, out: &mut Findings) {
+        let Detail::Authentication(sign_in) = &o.detail else { return };
+        if !sign_in.clear_text || sign_in.accepted == Some(false) {
+            return;
+        }
+        let Some((client, server)) = ends(o) else { return };
+        let severity = severity(sign_in);
+        // Learned is that the site lives with it; a maker's password is never normal.
+        let usual = site.phase == Phase::Learning;
+        if usual && !sign_in.default_password {
+            return;
+        }
+        let key = (client, server, sign_in.method, sign_in.default_password);
+        let raised = out.raise(&CREDENTIALS.about, key, o, || {
+            let (what, why) = if sign_in.default_password {
+                ("the maker's password", "The password is one that makers ship; it is public.")
+            } else {
+                ("a readable password", "The password crossed the network unencrypted.")
+            };
+            let user = sign_in.user.as_deref().map(|u| format!(" as {u}")).unwrap_or_default();
+            let title = format!("{{0}} signs in to {{1}} with {what} ({})", sign_in.method);
+            let outcome = match sign_in.accepted {
+                Some(true) => " The server accepted it.",
+                _ => "",
+            };
+            Draft::about(vec![client, server], severity, title)
+                .because(format!("{{0}} signs in to {{1}}{user}. {why}{outcome}"))
+        });
+        debug_assert!(raised.is_none_or(|open| open.count() > 0));
+    }
+}
+
+fn severity(sign_in: &Authentication) -> Severity {
+    let community = sign_in.method == "snmp community";
+    match (sign_in.default_password, sign_in.accepted) {
+        _ if community => Severity::Low,
+        (true, Some(true)) => Severity::High,
+        (true, _) => Severity::Medium,
+        (false, _) => Severity::Low,
+    }
+}
+
+/// Client and server: the observation may stem from either's message, the lower port serves.
+pub(crate) fn ends(o: &Observation) -> Option<(Address, Address)> {
+    let (from, to) = (o.from.address()?, o.to.address()?);
+    let from_serves = o.from.port.unwrap_or_default() < o.to.port.unwrap_or_default();
+    Some(if from_serves { (to, from) } else { (from, to) })
+}
+
+#[cfg(test)]
+fn cases() -> Vec<crate::testing::Case> {
+    use crate::testing::{Case, sign_in};
+    vec![
+        Case::fires("a default password", vec![sign_in(0, Some(true), true)]),
+        Case::fires("a readable one", vec![sign_in(0, Some(true), false)]),
+        Case::silent("a refused one", vec![sign_in(0, Some(false), false)]),
+    ]
+}

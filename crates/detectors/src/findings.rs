@@ -1,0 +1,299 @@
+//! Open findings: identical facts join one, with a count, its bursts and bounded evidence.
+//!
+//! Not here: what is worth a finding. Invariant: what a finding says of assets is worked out when
+//! it is asked for, so a name learned later is a name shown.
+
+use crate::{
+    About, evidence,
+    limits::{
+        ADDRESSES_PER_FINDING_MAX, BURST_GAP_SECS, BURSTS_PER_FINDING_MAX,
+        EVIDENCE_PER_FINDING_MAX, FINDINGS_MAX, FINDINGS_PER_DETECTOR_MAX,
+        MESSAGES_PER_FINDING_MAX,
+    },
+};
+use foldhash::quality::FixedState;
+use inventory::Inventory;
+use model::{Address, Evidence, Finding, FindingId, Observation, Severity, Time};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    hash::{BuildHasher, Hash},
+};
+
+/// What a detector says when facts are new. In texts `{0}` stands for the first address.
+#[derive(Debug)]
+pub struct Draft {
+    pub severity: Severity,
+    pub title: String,
+    pub explanation: String,
+    /// Whom it is about, the culprit first.
+    pub addresses: Vec<Address>,
+    /// Of the detector's techniques those that fit; empty for all.
+    pub techniques: &'static [&'static str],
+}
+
+impl Draft {
+    /// A draft about the observation's sender and receiver: `{0}` and `{1}`.
+    pub fn between(o: &Observation, severity: Severity, title: impl Into<String>) -> Self {
+        let addresses = [o.from.address(), o.to.address()].into_iter().flatten().collect();
+        Self::about(addresses, severity, title)
+    }
+
+    /// As [`Self::between`], receiver first: for answers.
+    pub fn back(o: &Observation, severity: Severity, title: impl Into<String>) -> Self {
+        let addresses = [o.to.address(), o.from.address()].into_iter().flatten().collect();
+        Self::about(addresses, severity, title)
+    }
+
+    pub fn about(addresses: Vec<Address>, severity: Severity, title: impl Into<String>) -> Self {
+        let title = title.into();
+        Draft { severity, title, explanation: String::new(), addresses, techniques: &[] }
+    }
+
+    pub fn because(mut self, explanation: impl Into<String>) -> Self {
+        self.explanation = explanation.into();
+        self
+    }
+
+    pub fn techniques(mut self, techniques: &'static [&'static str]) -> Self {
+        self.techniques = techniques;
+        self
+    }
+}
+
+/// A run of equal facts without a long pause.
+#[derive(Clone, Copy, Debug)]
+struct Burst {
+    first: Time,
+    last: Time,
+    count: u64,
+}
+
+#[derive(Debug)]
+pub struct Open {
+    about: &'static About,
+    draft: Draft,
+    messages: Vec<Evidence>,
+    proofs: BTreeMap<&'static str, Evidence>,
+    bursts: Vec<Burst>,
+    count: u64,
+}
+
+#[derive(Debug, Default)]
+pub struct Findings {
+    open: BTreeMap<u64, Open>,
+    changed: BTreeSet<u64>,
+    per_detector: BTreeMap<&'static str, usize>,
+    refused: u64,
+    refused_of_detector: u64,
+}
+
+impl Findings {
+    /// The facts `key` were seen in `o`: opens a finding or joins the open one.
+    ///
+    /// Gives the finding, to add proofs; `None` when there is no room for another.
+    pub fn raise(
+        &mut self,
+        about: &'static About,
+        key: impl Hash,
+        o: &Observation,
+        draft: impl FnOnce() -> Draft,
+    ) -> Option<&mut Open> {
+        let id = id_of(about, key);
+        if !self.open.contains_key(&id) {
+            if self.open.len() >= FINDINGS_MAX {
+                self.refused += 1;
+                return None;
+            }
+            let of_detector = self.per_detector.entry(about.id).or_default();
+            if *of_detector >= FINDINGS_PER_DETECTOR_MAX {
+                self.refused_of_detector += 1;
+                return None;
+            }
+            *of_detector += 1;
+            let draft = draft();
+            self.open.insert(
+                id,
+                Open {
+                    about,
+                    draft,
+                    messages: Vec::new(),
+                    proofs: BTreeMap::new(),
+                    bursts: Vec::new(),
+                    count: 0,
+                },
+            );
+        }
+        self.changed.insert(id);
+        let open = self.open.get_mut(&id)?;
+        open.again(o);
+        Some(open)
+    }
+
+    /// The open finding of these facts; nothing is counted.
+    pub fn known(&mut self, about: &'static About, key: impl Hash) -> Option<&mut Open> {
+        let id = id_of(about, key);
+        let open = self.open.get_mut(&id)?;
+        self.changed.insert(id);
+        Some(open)
+    }
+
+    /// Findings that are new or changed since the last call, in the order of their ids.
+    pub fn drain(&mut self, inventory: &Inventory) -> Vec<Finding> {
+        let changed = std::mem::take(&mut self.changed);
+        changed
+            .iter()
+            .filter_map(|id| self.open.get(id).map(|open| open.render(*id, inventory)))
+            .collect()
+    }
+
+    /// Every finding: worst first, then by time, detector and id.
+    pub fn all(&self, inventory: &Inventory) -> Vec<Finding> {
+        let mut all: Vec<_> =
+            self.open.iter().map(|(id, open)| open.render(*id, inventory)).collect();
+        all.sort_by(|a, b| {
+            let key = |f: &Finding| (std::cmp::Reverse(f.severity), f.first_seen);
+            key(a).cmp(&key(b)).then_with(|| a.detector.cmp(&b.detector)).then(a.id.cmp(&b.id))
+        });
+        all
+    }
+
+    pub fn len(&self) -> usize {
+        self.open.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.open.is_empty()
+    }
+
+    pub(crate) fn limits_hit(&self, limits: &mut BTreeMap<&'static str, u64>) {
+        for (name, count) in
+            [("findings", self.refused), ("findings-of-detector", self.refused_of_detector)]
+        {
+            if count > 0 {
+                limits.insert(name, count);
+            }
+        }
+    }
+}
+
+fn id_of(about: &About, key: impl Hash) -> u64 {
+    FixedState::with_seed(0x6669_6e64_696e_6773).hash_one((about.id, key))
+}
+
+impl Open {
+    /// Seen for the first time by the call of `raise` that gave it.
+    pub fn is_new(&self) -> bool {
+        self.count == 1
+    }
+
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// Sets the proof that goes by `name`, in place of an earlier one.
+    pub fn proof(&mut self, name: &'static str, evidence: Evidence) {
+        self.proofs.insert(name, evidence);
+    }
+
+    /// Raises the severity; never lowers it.
+    pub fn at_least(&mut self, severity: Severity) {
+        self.draft.severity = self.draft.severity.max(severity);
+    }
+
+    /// The newest burst began or ended outside what was counted one by one.
+    pub fn spans(&mut self, first: Time, last: Time) {
+        if let Some(burst) = self.bursts.last_mut() {
+            burst.first = burst.first.min(first);
+            burst.last = burst.last.max(last);
+        }
+    }
+
+    /// Names another address, while there is room.
+    pub fn names(&mut self, address: Address) {
+        let addresses = &mut self.draft.addresses;
+        if addresses.len() < ADDRESSES_PER_FINDING_MAX && !addresses.contains(&address) {
+            addresses.push(address);
+        }
+    }
+
+    fn again(&mut self, o: &Observation) {
+        self.count += 1;
+        let gap = BURST_GAP_SECS * 1_000_000_000;
+        let near = |b: &&mut Burst| o.at.since(b.last) <= gap && b.first.since(o.at) <= gap;
+        // Newest first: nearly always the last one.
+        if let Some(burst) = self.bursts.iter_mut().rev().find(near) {
+            burst.count += 1;
+            burst.first = burst.first.min(o.at);
+            burst.last = burst.last.max(o.at);
+            return;
+        }
+        if self.messages.len() < MESSAGES_PER_FINDING_MAX {
+            self.messages.push(evidence::message(o));
+        }
+        self.bursts.push(Burst { first: o.at, last: o.at, count: 1 });
+        self.bursts.sort_by_key(|b| b.first);
+        if self.bursts.len() > BURSTS_PER_FINDING_MAX {
+            join_nearest(&mut self.bursts);
+        }
+    }
+
+    fn render(&self, id: u64, inventory: &Inventory) -> Finding {
+        let names: Vec<String> =
+            self.draft.addresses.iter().map(|a| evidence::name(a, inventory)).collect();
+        let first = self.bursts.iter().map(|b| b.first).min().unwrap_or_default();
+        let last = self.bursts.iter().map(|b| b.last).max().unwrap_or_default();
+        let mut proofs = self.messages.iter().take(1).chain(self.proofs.values()).cloned();
+        let counted = || count_of(Burst { first, last, count: self.count });
+        let mut finding = Finding::new(
+            FindingId(format!("fnd_{id:016x}")),
+            self.about.id,
+            (self.about.engine, self.draft.severity),
+            evidence::fill(&self.draft.title, &names),
+            first,
+            proofs.next().unwrap_or_else(counted),
+        );
+        finding.last_seen = last;
+        finding.count = self.count;
+        for proof in proofs {
+            finding.add_evidence(proof, EVIDENCE_PER_FINDING_MAX);
+        }
+        for burst in self.bursts.iter().filter(|b| b.count > 1) {
+            finding.add_evidence(count_of(*burst), EVIDENCE_PER_FINDING_MAX);
+        }
+        for message in self.messages.iter().skip(1) {
+            finding.add_evidence(message.clone(), EVIDENCE_PER_FINDING_MAX);
+        }
+        let techniques = match self.draft.techniques {
+            [] => self.about.techniques,
+            some => some,
+        };
+        finding.techniques = techniques.iter().map(|t| (*t).to_owned()).collect();
+        finding.addresses = self.draft.addresses.clone();
+        let assets: BTreeSet<_> = self
+            .draft
+            .addresses
+            .iter()
+            .filter_map(|a| inventory.asset_of(a).map(|key| inventory.id(key)))
+            .collect();
+        finding.assets = assets.into_iter().collect();
+        finding.explanation = evidence::fill(&self.draft.explanation, &names);
+        finding.runbook = self.about.runbook.to_owned();
+        finding
+    }
+}
+
+fn count_of(burst: Burst) -> Evidence {
+    let Burst { first, last, count } = burst;
+    let says = if count == 1 { "once" } else { "times within this burst" };
+    Evidence::Count { first, last, count, says: says.to_owned() }
+}
+
+/// Joins the two bursts with the shortest pause between them.
+fn join_nearest(bursts: &mut Vec<Burst>) {
+    let pauses = bursts.windows(2).map(|w| w[1].first.since(w[0].last)).enumerate();
+    let Some((at, _)) = pauses.min_by_key(|(_, pause)| *pause) else { return };
+    let later = bursts.remove(at + 1);
+    let earlier = &mut bursts[at];
+    earlier.last = earlier.last.max(later.last);
+    earlier.count += later.count;
+}

@@ -1,0 +1,69 @@
+//! From observations to findings: one file per detector, listed in [`REGISTRY`].
+//!
+//! Read [`seam`] first, then [`detection`]: how observations reach the watches. [`baseline`] is
+//! what is normal, [`findings`] joins equal facts. Not here: reading packets (`protocols`), who
+//! the hosts are (`inventory`). Invariant: findings follow from the observations alone, in their
+//! order, with the same code for a live interface, a file and a test.
+
+pub mod baseline;
+pub mod detection;
+pub mod evidence;
+pub mod findings;
+pub mod limits;
+pub mod seam;
+
+// shared between detectors
+mod act;
+mod window;
+
+// detectors
+mod arp_conflict;
+mod clock_change;
+mod configuration_change;
+mod controller_mode;
+mod credentials;
+mod device_restart;
+mod firmware_update;
+mod internet_peer;
+mod new_asset;
+mod new_link;
+mod new_operation;
+mod new_writer;
+mod password_guessing;
+mod program_transfer;
+mod program_upload;
+mod protocol_violation;
+mod refused_requests;
+mod scan;
+
+pub use baseline::Baseline;
+pub use detection::Detection;
+pub use findings::{Draft, Findings};
+pub use seam::{About, Detector, Kind, Phase, Site, Watch};
+
+/// Every detector, in the order in which they see an observation.
+pub static REGISTRY: &[&Detector] = &[
+    &new_asset::NEW_ASSET,
+    &new_link::NEW_LINK,
+    &new_writer::NEW_WRITER,
+    &new_operation::NEW_OPERATION,
+    &internet_peer::INTERNET_PEER,
+    &program_transfer::PROGRAM_TRANSFER,
+    &program_upload::PROGRAM_UPLOAD,
+    &firmware_update::FIRMWARE_UPDATE,
+    &controller_mode::CONTROLLER_MODE,
+    &device_restart::DEVICE_RESTART,
+    &configuration_change::CONFIGURATION_CHANGE,
+    &clock_change::CLOCK_CHANGE,
+    &protocol_violation::PROTOCOL_VIOLATION,
+    &refused_requests::REFUSED_REQUESTS,
+    &credentials::CREDENTIALS,
+    &password_guessing::PASSWORD_GUESSING,
+    &scan::SCAN,
+    &arp_conflict::ARP_CONFLICT,
+];
+
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,123 @@
+//! Hosts that were not there while the site was learned.
+
+use crate::{About, Detector, Draft, Findings, Kind, Phase, Site, Watch, evidence};
+use inventory::{is_external, is_industrial};
+use model::{Address, Evidence, Observation, Severity, Time};
+
+pub static NEW_ASSET: Detector = Detector {
+    about: About {
+        id: "new-asset",
+        title: "New asset on the network",
+        engine: model::Engine::Policy,
+        why: "Plants change seldom. A device nobody announced is a forgotten change, a visitor's \
+              laptop or an intruder's foothold.",
+        techniques: &["T0864", "T0848", "T0842"],
+        false_positives: "Replaced devices, service laptops, devices that speak less often than \
+                          the learning lasted, and addresses given out anew.",
+        runbook: "Find the device: the switch port of its MAC address, the vendor, its name.\n\
+                  Ask who brought it. If it belongs here, approve it in the inventory.\n\
+                  If nobody knows it, disconnect it and keep it for examination.\n\
+                  Look at what it asked of controllers.",
+        sees: &[Kind::Presence],
+    },
+    watch: || Box::<NewAsset>::default(),
+    #[cfg(test)]
+    cases,
+};
+
+/// Seconds after which a host's addresses are paired and its protocols known.
+const SETTLING_SECS: i64 = 3;
+/// New hosts that wait for that.
+const WAITING_MAX: usize = 4_096;
+
+#[derive(Default)]
+struct NewAsset {
+    waiting: Vec<Observation>,
+}
+
+impl Watch for NewAsset {
+    fn see(&mut self, o: &Observation, site: &Site<'_>, _: &mut Findings) {
+        if site.phase != Phase::Learnt || self.waiting.len() >= WAITING_MAX {
+            return;
+        }
+        let known = |a: Option<Address>| a.is_some_and(|a| site.baseline.knows_host(&a));
+        let (mac, ip) = (o.from.mac.map(Address::Mac), o.from.ip.map(Address::Ip));
+        if known(ip) || (ip.is_none() && known(mac)) {
+            return;
+        }
+        if o.from.ip.is_some_and(is_external) {
+            return;
+        }
+        self.waiting.push(o.clone());
+    }
+
+    fn tick(&mut self, now: Time, site: &Site<'_>, out: &mut Findings) {
+        let due = |o: &Observation| now.since(o.at) >= SETTLING_SECS * 1_000_000_000;
+        if !self.waiting.first().is_some_and(due) {
+            return;
+        }
+        let waiting = std::mem::take(&mut self.waiting);
+        for o in waiting {
+            if due(&o) {
+                decide(&o, site, out);
+            } else {
+                self.waiting.push(o);
+            }
+        }
+    }
+}
+
+fn decide(o: &Observation, site: &Site<'_>, out: &mut Findings) {
+    let Some(address) = o.from.address() else { return };
+    let Some(key) = site.inventory.asset_of(&address) else { return };
+    let addresses = site.inventory.addresses(key);
+    // A known host with another address is no new asset.
+    if addresses.iter().any(|a| site.baseline.knows_host(a)) {
+        return;
+    }
+    let asset = site.inventory.asset(key);
+    let industrial = asset.protocols.iter().any(|p| is_industrial(p));
+    let severity = if industrial { Severity::High } else { Severity::Medium };
+    // The addresses of an asset come one by one; the first record names it.
+    let Some(first) = addresses.first().copied() else { return };
+    let raised = out.raise(&NEW_ASSET.about, first, o, || {
+        let vendor = asset.vendor.as_deref().unwrap_or("unknown vendor").to_owned();
+        let does = match asset.protocols.as_slice() {
+            [] => "It has asked for nothing yet.".to_owned(),
+            protocols => format!("It speaks {}.", protocols.join(", ")),
+        };
+        Draft::about(addresses.clone(), severity, format!("New asset {{0}}, made by {vendor}"))
+            .because(format!(
+                "None of its addresses was seen in {} of learning, in which {} addresses were. \
+                 {does}",
+                site.baseline.watched_words(),
+                site.baseline.hosts(),
+            ))
+    });
+    let Some(open) = raised else { return };
+    open.at_least(severity);
+    addresses.iter().for_each(|a| open.names(*a));
+    for (name, fact) in [("vendor", &asset.vendor), ("name", &asset.names.first().cloned())] {
+        if let Some(value) = fact {
+            let (path, value) = (name.to_owned(), value.clone());
+            let source = "inventory".to_owned();
+            open.proof(name, Evidence::Fact { at: o.at, path, value, source });
+        }
+    }
+    let says = format!("{} addresses are known", site.baseline.hosts());
+    open.proof("learned", evidence::learned(says, []));
+}
+
+#[cfg(test)]
+fn cases() -> Vec<crate::testing::Case> {
+    use crate::testing::{Case, host, outside, presence};
+    let known = || vec![presence(0, host(1)), presence(1, host(2))];
+    let other = model::Endpoint { ip: host(7).ip, ..host(2) };
+    vec![
+        Case::fires("a stranger", vec![presence(9, host(9))]).after(known()),
+        Case::silent("somebody known", vec![presence(9, host(2))]).after(known()),
+        Case::silent("a known host's new address", vec![presence(9, other)]).after(known()),
+        Case::silent("a host of the Internet", vec![presence(9, outside(3))]).after(known()),
+        Case::silent("nothing learned", vec![presence(9, host(9))]),
+    ]
+}

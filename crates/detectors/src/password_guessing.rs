@@ -1,0 +1,181 @@
+//! Sign-ins that fail again and again, and sessions too many to be a person's.
+
+use crate::{
+    About, Detector, Draft, Findings, Kind, Site, Watch,
+    baseline::{Few, Memory, few, memory},
+    credentials::ends,
+    limits::{TARGETS_MAX, WATCHED_MAX},
+    window::Rate,
+};
+use model::{Address, Detail, Evidence, Observation, SessionEvent, Severity};
+
+pub static PASSWORD_GUESSING: Detector = Detector {
+    about: About {
+        id: "password-guessing",
+        title: "Password guessing",
+        engine: model::Engine::Anomaly,
+        why: "Many failed sign-ins are somebody who tries passwords. When one fits, the account \
+              belongs to the attacker.",
+        techniques: &["T1110", "T0812", "T0859"],
+        false_positives: "Services with an expired password, a forgotten password, monitoring \
+                          that connects often.",
+        runbook: "See whether a sign-in of this source was accepted after the failed ones.\n\
+                  If the source is a service, give it its new password.\n\
+                  If not, block the source and change the passwords of the accounts it tried.",
+        sees: &[Kind::Authentication, Kind::Session],
+    },
+    watch: || Box::new(PasswordGuessing { refusals: memory(), sessions: memory() }),
+    #[cfg(test)]
+    cases,
+};
+
+/// Refused sign-ins within the span.
+const REFUSED_MIN: u32 = 5;
+const REFUSED_HIGH: u32 = 20;
+const SPAN_SECS: i64 = 60;
+/// Sessions of one client with one service for people, within the span.
+const SESSIONS_MIN: u32 = 10;
+/// SSH, Telnet, remote desktop, VNC.
+const SERVICES: &[(u16, &str)] =
+    &[(22, "SSH"), (23, "Telnet"), (3_389, "remote desktop"), (5_900, "VNC")];
+
+struct PasswordGuessing {
+    refusals: Memory<(Address, Address), Refusals>,
+    sessions: Memory<(Address, Address, u16), Rate>,
+}
+
+struct Refusals {
+    rate: Rate,
+    users: Few<Box<str>>,
+    total: u64,
+}
+
+impl Watch for PasswordGuessing {
+    fn see(&mut self, o: &Observation, _: &Site<'_>, out: &mut Findings) {
+        match &o.detail {
+            Detail::Authentication(sign_in) => match sign_in.accepted {
+                Some(false) => self.refused(o, sign_in.user.as_deref(), sign_in.method, out),
+                Some(true) => accepted(o, out),
+                None => {}
+            },
+            Detail::Session(SessionEvent::Answered) if o.protocol == "tcp" => {
+                self.answered(o, out);
+            }
+            _ => {}
+        }
+    }
+}
+
+impl PasswordGuessing {
+    fn refused(
+        &mut self,
+        o: &Observation,
+        user: Option<&str>,
+        method: &'static str,
+        out: &mut Findings,
+    ) {
+        let Some((client, server)) = ends(o) else { return };
+        let key = (client, server);
+        if !self.refusals.contains_key(&key) && self.refusals.len() >= WATCHED_MAX {
+            return;
+        }
+        let known = self.refusals.entry(key).or_insert_with(|| Refusals {
+            rate: Rate::default(),
+            users: few(),
+            total: 0,
+        });
+        known.total += 1;
+        if let Some(user) = user
+            && known.users.len() < TARGETS_MAX
+            && !known.users.contains(user)
+        {
+            known.users.insert(user.into());
+        }
+        let lately = known.rate.count(o.at, SPAN_SECS);
+        if lately < REFUSED_MIN {
+            return;
+        }
+        let spray = known.users.len() >= 4;
+        let raised = out.raise(&PASSWORD_GUESSING.about, ("refused", key, spray), o, || {
+            let title = if spray {
+                format!("{{0}} tries passwords of many accounts at {{1}} ({method})")
+            } else {
+                format!("{{0}} guesses passwords of {{1}} ({method})")
+            };
+            let addresses = vec![client, server];
+            Draft::about(addresses, Severity::Medium, title)
+                .because(format!("{REFUSED_MIN} or more sign-ins failed within {SPAN_SECS} s."))
+        });
+        let Some(open) = raised else { return };
+        open.spans(known.rate.first, o.at);
+        if lately >= REFUSED_HIGH {
+            open.at_least(Severity::High);
+        }
+        let mut users: Vec<_> = known.users.iter().take(8).map(|u| u.to_string()).collect();
+        users.sort();
+        let accounts = if users.is_empty() { "not told".to_owned() } else { users.join(", ") };
+        let says = format!("failed sign-ins; accounts: {accounts}");
+        let (first, last, count) = (known.rate.first, o.at, known.total);
+        open.proof("refused", Evidence::Count { first, last, count, says });
+    }
+
+    fn answered(&mut self, o: &Observation, out: &mut Findings) {
+        // The answer comes from the server.
+        let (Some(server), Some(client)) = (o.from.address(), o.to.address()) else { return };
+        let port = o.from.port.unwrap_or_default();
+        let Some((_, service)) = SERVICES.iter().find(|(number, _)| *number == port) else {
+            return;
+        };
+        let key = (client, server, port);
+        if !self.sessions.contains_key(&key) && self.sessions.len() >= WATCHED_MAX {
+            return;
+        }
+        let rate = self.sessions.entry(key).or_default();
+        let lately = rate.count(o.at, SPAN_SECS);
+        if lately < SESSIONS_MIN {
+            return;
+        }
+        let first = rate.first;
+        let raised = out.raise(&PASSWORD_GUESSING.about, ("sessions", key), o, || {
+            let title = format!("{{0}} guesses {service} passwords of {{1}}: many short sessions");
+            let addresses = vec![client, server];
+            Draft::about(addresses, Severity::Medium, title).because(format!(
+                "It opened {SESSIONS_MIN} or more {service} sessions within {SPAN_SECS} s, more \
+                 than a person does. What was tried is encrypted or not kept."
+            ))
+        });
+        if let Some(open) = raised {
+            open.spans(first, o.at);
+        }
+    }
+}
+
+/// A sign-in that fits after many that did not.
+fn accepted(o: &Observation, out: &mut Findings) {
+    let Some(key) = ends(o) else { return };
+    for spray in [false, true] {
+        if let Some(open) = out.known(&PASSWORD_GUESSING.about, ("refused", key, spray)) {
+            open.at_least(Severity::High);
+            open.proof("accepted", crate::evidence::message(o));
+        }
+    }
+}
+
+#[cfg(test)]
+fn cases() -> Vec<crate::testing::Case> {
+    use crate::testing::{Case, host, port, session, sign_in};
+    let tries = |count: i64| (0..count).map(|i| sign_in(i * 500, Some(false), false)).collect();
+    let ssh = |count: i64| {
+        let one = |i: i64| {
+            let (server, client) = (port(host(20), 22), port(host(10), 50_000 + i as u16));
+            session(i * 300, server, client, SessionEvent::Answered)
+        };
+        (0..count).map(one).collect()
+    };
+    vec![
+        Case::fires("twelve tries", tries(12)),
+        Case::fires("SSH sessions", ssh(20)),
+        Case::silent("a person who mistypes", tries(3)),
+        Case::silent("a few sessions", ssh(4)),
+    ]
+}

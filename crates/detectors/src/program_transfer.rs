@@ -1,0 +1,54 @@
+//! Programs sent to controllers.
+
+use crate::{
+    About, Detector, Kind,
+    act::{Act, Acts},
+};
+use model::{OperationClass as Class, Severity};
+
+pub static PROGRAM_TRANSFER: Detector = Detector {
+    about: About {
+        id: "program-transfer",
+        title: "Program downloaded to a controller",
+        engine: model::Engine::Policy,
+        why: "Whoever changes the program changes what the machine does, also its interlocks. It \
+              is the step by which an intruder becomes part of the process.",
+        techniques: &["T0843", "T0889", "T0821"],
+        false_positives: "Planned changes by engineers, and batch systems that load recipes as \
+                          blocks.",
+        runbook: "Ask who changed the program and whether a change was planned.\n\
+                  Compare the controller's program with the last backup.\n\
+                  If nobody planned it, disconnect the sender and restore the program from \
+                  backup.\n\
+                  Write down the time: products made since then may be affected.",
+        sees: &[Kind::Operation],
+    },
+    watch: || Box::new(Acts { about: &PROGRAM_TRANSFER.about, acts: ACTS }),
+    #[cfg(test)]
+    cases,
+};
+
+static ACTS: &[Act] = &[Act {
+    class: Class::ProgramDownload,
+    title: "{0} downloads a program to {1}",
+    severity: Severity::High,
+    from_engineering: Severity::Medium,
+    habit: Severity::Low,
+    techniques: &["T0843", "T0889", "T0821"],
+}];
+
+#[cfg(test)]
+fn cases() -> Vec<crate::testing::Case> {
+    use crate::testing::{Case, asks, of};
+    vec![
+        Case::fires(
+            "a download",
+            vec![asks(0, Class::ProgramDownload), asks(9, Class::ProgramDownload)],
+        ),
+        Case::silent("reading values", vec![asks(0, Class::Read)]),
+        Case::silent(
+            "the same word in an office protocol",
+            vec![of("http", asks(0, Class::ProgramDownload))],
+        ),
+    ]
+}

@@ -1,0 +1,311 @@
+//! Hosts that look for others: addresses, ports, ARP.
+//!
+//! What counts is attempts that fail; who talks to many and is answered is a server's client.
+
+use crate::{
+    About, Detector, Draft, Findings, Kind, Site, Watch,
+    baseline::{Memory, memory},
+    limits::{TARGETS_MAX, WATCHED_MAX},
+};
+use inventory::is_external;
+use model::{
+    Address, Detail, Endpoint, Evidence, Object, Observation, OperationClass, PortNumber,
+    SessionEvent, Severity, Time,
+};
+use std::collections::{BTreeMap, BTreeSet};
+
+pub static SCAN: Detector = Detector {
+    about: About {
+        id: "scan",
+        title: "Address or port scan",
+        engine: model::Engine::Anomaly,
+        why: "A scan is the first look around: which hosts are there, what do they offer. Some \
+              controllers stop answering when they are scanned.",
+        techniques: &["T0846", "T0840", "T0888", "T1046"],
+        false_positives: "Inventory and vulnerability scanners, monitoring that looks for hosts \
+                          that are switched off, peer-to-peer software.",
+        runbook: "Find out who runs the source. If it is the site's scanner, mute the finding for \
+                  it and keep it away from controllers.\n\
+                  If not, disconnect it and look at whom it reached.\n\
+                  See whether the controllers it touched still work.",
+        sees: &[Kind::Session, Kind::Operation],
+    },
+    watch: || Box::new(Scan { sources: memory(), dirty: BTreeSet::new() }),
+    #[cfg(test)]
+    cases,
+};
+
+/// Ports of one host, or hosts of one port, that failed within the span.
+const PORTS_MIN: usize = 8;
+const HOSTS_MIN: usize = 8;
+const SPAN_SECS: i64 = 120;
+/// Hosts on a port of controllers that failed within the span.
+const CONTROLLERS_MIN: usize = 5;
+const CONTROLLER_PORTS: &[u16] =
+    &[102, 502, 789, 1911, 2404, 4840, 5007, 9600, 18_245, 20_000, 34_962, 44_818, 47_808];
+/// Hosts that failed over any time: a slow scan, from the Internet or from inside.
+const SLOW_OUTSIDE_MIN: usize = 5;
+const SLOW_INSIDE_MIN: usize = 24;
+/// Addresses asked for by ARP within the span.
+const ARP_MIN: usize = 40;
+/// Seconds after which an attempt counts as not answered.
+const PATIENCE_SECS: i64 = 2;
+
+struct Scan {
+    sources: Memory<Address, Source>,
+    /// Sources to look at when the second is over.
+    dirty: BTreeSet<Address>,
+}
+
+struct Source {
+    targets: Vec<Target>,
+    /// Its newest attempt, as evidence.
+    example: Observation,
+}
+
+#[derive(Clone, Copy)]
+struct Target {
+    address: Address,
+    /// 0 where it is asked for by ARP.
+    port: PortNumber,
+    at: Time,
+    refused: bool,
+}
+
+impl Watch for Scan {
+    fn see(&mut self, o: &Observation, _: &Site<'_>, _: &mut Findings) {
+        match &o.detail {
+            Detail::Session(SessionEvent::Attempted { syn: true }) => {
+                self.attempted(o, &o.from, o.to.address(), o.to.port.unwrap_or_default());
+            }
+            Detail::Session(SessionEvent::Answered) if o.protocol == "tcp" => self.answered(o),
+            Detail::Session(SessionEvent::Refused) => self.refused(o),
+            Detail::Operation(operation)
+                if o.protocol == "arp" && operation.class == OperationClass::Browse =>
+            {
+                if let Object::Range { first, .. } = operation.object {
+                    let target = Address::Ip(std::net::Ipv4Addr::from(first).into());
+                    let from = Endpoint { ip: None, ..o.from };
+                    self.attempted(o, &from, Some(target), 0);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn tick(&mut self, now: Time, _: &Site<'_>, out: &mut Findings) {
+        let dirty = std::mem::take(&mut self.dirty);
+        for address in dirty {
+            let Some(source) = self.sources.get_mut(&address) else { continue };
+            let waits = source.judge(address, now, out);
+            if waits {
+                self.dirty.insert(address);
+            }
+        }
+    }
+}
+
+impl Scan {
+    fn attempted(
+        &mut self,
+        o: &Observation,
+        from: &Endpoint,
+        target: Option<Address>,
+        port: PortNumber,
+    ) {
+        let (Some(source), Some(target)) = (from.address(), target) else { return };
+        if !target.is_host() || !source.is_host() || source == target {
+            return;
+        }
+        if !self.sources.contains_key(&source) && self.sources.len() >= WATCHED_MAX {
+            return;
+        }
+        let source_of = self
+            .sources
+            .entry(source)
+            .or_insert_with(|| Source { targets: Vec::new(), example: o.clone() });
+        let same = |t: &&mut Target| t.address == target && t.port == port;
+        if let Some(known) = source_of.targets.iter_mut().find(same) {
+            known.at = known.at.max(o.at);
+            return;
+        }
+        if source_of.targets.len() >= TARGETS_MAX {
+            // The older half has been judged.
+            source_of.targets.drain(..TARGETS_MAX / 2);
+        }
+        source_of.targets.push(Target { address: target, port, at: o.at, refused: false });
+        source_of.example = o.clone();
+        self.dirty.insert(source);
+    }
+
+    /// `o` is the server's answer.
+    fn answered(&mut self, o: &Observation) {
+        let (Some(source), Some(target)) = (o.to.address(), o.from.address()) else { return };
+        let Some(known) = self.sources.get_mut(&source) else { return };
+        let port = o.from.port.unwrap_or_default();
+        known.targets.retain(|t| t.address != target || t.port != port || t.refused);
+    }
+
+    fn refused(&mut self, o: &Observation) {
+        let (Some(source), Some(target)) = (o.to.address(), o.from.address()) else { return };
+        let Some(known) = self.sources.get_mut(&source) else { return };
+        let port = o.from.port.unwrap_or_default();
+        for t in known.targets.iter_mut().filter(|t| t.address == target && t.port == port) {
+            t.refused = true;
+        }
+        self.dirty.insert(source);
+    }
+}
+
+impl Source {
+    /// Raises what the failed attempts show; says whether some are still waited for.
+    fn judge(&mut self, source: Address, now: Time, out: &mut Findings) -> bool {
+        let waiting =
+            |t: &Target| !t.refused && now.since(t.at).abs() < PATIENCE_SECS * 1_000_000_000;
+        let failed: Vec<Target> = self.targets.iter().filter(|t| !waiting(t)).copied().collect();
+        let waits = failed.len() < self.targets.len();
+        let mut by_host: BTreeMap<Address, Vec<Target>> = BTreeMap::new();
+        let mut by_port: BTreeMap<PortNumber, Vec<Target>> = BTreeMap::new();
+        for target in &failed {
+            by_host.entry(target.address).or_default().push(*target);
+            by_port.entry(target.port).or_default().push(*target);
+        }
+        by_host.retain(|_, targets| targets.iter().any(|t| t.port != 0));
+        for (host, targets) in &by_host {
+            if let Some(burst) = densest(targets, PORTS_MIN) {
+                self.ports(source, *host, burst, out);
+            }
+        }
+        for (port, targets) in &by_port {
+            let least = match port {
+                0 => ARP_MIN,
+                port if CONTROLLER_PORTS.contains(port) => CONTROLLERS_MIN,
+                _ => HOSTS_MIN,
+            };
+            if let Some(burst) = densest(targets, least) {
+                self.hosts(source, *port, burst, out);
+            }
+        }
+        let outside = matches!(source, Address::Ip(ip) if is_external(ip));
+        let least = if outside { SLOW_OUTSIDE_MIN } else { SLOW_INSIDE_MIN };
+        if by_host.len() >= least {
+            let targets: Vec<Target> = failed.iter().filter(|t| t.port != 0).copied().collect();
+            self.slow(source, by_host.len(), &targets, out);
+        }
+        waits
+    }
+
+    fn ports(&self, source: Address, host: Address, burst: &[Target], out: &mut Findings) {
+        let raised = out.raise(&SCAN.about, ("ports", source, host), &self.example, || {
+            let addresses = vec![source, host];
+            Draft::about(addresses, Severity::High, "{0} scans the ports of {1}").because(format!(
+                "Attempts at {} or more ports of {{1}} failed within {SPAN_SECS} s.",
+                PORTS_MIN
+            ))
+        });
+        let Some(open) = raised else { return };
+        let mut ports: Vec<_> = burst.iter().map(|t| t.port).collect();
+        ports.sort_unstable();
+        let shown: Vec<_> = ports.iter().take(40).map(ToString::to_string).collect();
+        prove(open, burst, &format!("ports: {}", shown.join(", ")));
+    }
+
+    fn hosts(&self, source: Address, port: PortNumber, burst: &[Target], out: &mut Findings) {
+        let industrial = CONTROLLER_PORTS.contains(&port);
+        let raised = out.raise(&SCAN.about, ("hosts", source, port), &self.example, || {
+            let (title, what, severity) = match port {
+                0 => (
+                    "{0} scans for hosts by ARP".to_owned(),
+                    "It asked for this many addresses".to_owned(),
+                    Severity::Medium,
+                ),
+                port if industrial => (
+                    format!("{{0}} scans for controllers (port {port})"),
+                    format!("Attempts at port {port} of many hosts failed"),
+                    Severity::High,
+                ),
+                port => (
+                    format!("{{0}} scans addresses for port {port}"),
+                    format!("Attempts at port {port} of many hosts failed"),
+                    Severity::Medium,
+                ),
+            };
+            Draft::about(vec![source], severity, title)
+                .because(format!("{what}, within {SPAN_SECS} s."))
+        });
+        let Some(open) = raised else { return };
+        burst.iter().take(8).for_each(|t| open.names(t.address));
+        let mut hosts: Vec<_> = burst.iter().map(|t| t.address).collect();
+        hosts.sort();
+        let shown: Vec<_> = hosts.iter().take(20).map(ToString::to_string).collect();
+        prove(open, burst, &format!("addresses: {}", shown.join(", ")));
+    }
+
+    fn slow(&self, source: Address, hosts: usize, targets: &[Target], out: &mut Findings) {
+        let raised = out.raise(&SCAN.about, ("slow", source), &self.example, || {
+            Draft::about(vec![source], Severity::Medium, "{0} scans addresses slowly")
+                .because("Its attempts at many hosts failed, over a long time: a scan that hides.")
+        });
+        let Some(open) = raised else { return };
+        targets.iter().take(8).for_each(|t| open.names(t.address));
+        prove(open, targets, &format!("of {hosts} hosts"));
+    }
+}
+
+fn prove(open: &mut crate::findings::Open, targets: &[Target], what: &str) {
+    let first = targets.iter().map(|t| t.at).min().unwrap_or_default();
+    let last = targets.iter().map(|t| t.at).max().unwrap_or_default();
+    open.spans(first, last);
+    let (count, says) = (targets.len() as u64, format!("attempts that failed, {what}"));
+    open.proof("targets", Evidence::Count { first, last, count, says });
+}
+
+/// The most targets tried within the span, if they are at least so many. `targets` of one
+/// source; in the order they were first tried, which time stamps need not follow.
+fn densest(targets: &[Target], least: usize) -> Option<&[Target]> {
+    if targets.len() < least {
+        return None;
+    }
+    let span = SPAN_SECS * 1_000_000_000;
+    let mut best: &[Target] = &[];
+    let mut begin = 0;
+    for end in 0..targets.len() {
+        while targets[end].at.since(targets[begin].at).abs() > span {
+            begin += 1;
+        }
+        if end + 1 - begin > best.len() {
+            best = &targets[begin..=end];
+        }
+    }
+    (best.len() >= least).then_some(best)
+}
+
+#[cfg(test)]
+fn cases() -> Vec<crate::testing::Case> {
+    use crate::testing::{Case, arp_asks, host, outside, port, session};
+    let attempt = |at: i64, from, to: u8, number: u16| {
+        let (from, to) = (port(from, 50_000), port(host(to), number));
+        session(at, from, to, SessionEvent::Attempted { syn: true })
+    };
+    let answer = |at: i64, from: u8, number: u16| {
+        session(at, port(host(from), number), port(host(10), 50_000), SessionEvent::Answered)
+    };
+    let many = |count: u8| (1..=count).map(|i| attempt(i.into(), host(10), 20, i.into())).collect();
+    let sweep = (30..40).map(|i| attempt(i.into(), host(10), i, 445)).collect();
+    let hours = 3_600_000;
+    let slow = (30..40).map(|i| attempt(i64::from(i) * hours, outside(9), i, 23)).collect();
+    let mut client = Vec::new();
+    for i in 30..60 {
+        client.push(attempt(i.into(), host(10), i, 445));
+        client.push(answer(i64::from(i) + 1, i, 445));
+    }
+    vec![
+        Case::fires("ports of one host", many(20)),
+        Case::fires("one port of many hosts", sweep),
+        Case::fires("a slow scan from outside", slow),
+        Case::fires("ARP", (1..=60).map(|i| arp_asks(i.into(), 200, i)).collect()),
+        Case::silent("a few ports", many(4)),
+        Case::silent("many that answer", client),
+        Case::silent("some ARP", (1..=20).map(|i| arp_asks(i.into(), 200, i)).collect()),
+    ]
+}

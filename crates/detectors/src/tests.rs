@@ -1,0 +1,106 @@
+//! What the registry demands of every detector.
+
+use crate::{Baseline, Detection, Findings, Phase, REGISTRY, limits, testing::*};
+use inventory::Inventory;
+use model::{Evidence, OperationClass, Severity};
+use std::collections::BTreeSet;
+
+#[test]
+fn every_detector_says_what_people_need() {
+    let mut ids = BTreeSet::new();
+    for detector in REGISTRY {
+        let about = &detector.about;
+        let id = about.id;
+        assert!(ids.insert(id), "{id} is there twice");
+        assert!(id.chars().all(|c| c.is_ascii_lowercase() || c == '-'), "{id}");
+        assert!(about.why.len() > 80, "{id}: why does it matter?");
+        assert!(about.false_positives.len() > 30, "{id}: what raises it without harm?");
+        assert!(about.runbook.lines().count() >= 3, "{id}: what to do?");
+        assert!((1..=8).contains(&about.techniques.len()), "{id}: techniques");
+        assert!(!about.sees.is_empty(), "{id} sees nothing");
+        for technique in about.techniques {
+            let number = technique.strip_prefix('T').unwrap_or_default();
+            assert!(number.len() == 4 && number.parse::<u16>().is_ok(), "{id}: {technique}");
+        }
+    }
+}
+
+#[test]
+fn every_detector_has_a_case_that_fires_and_one_that_must_not() {
+    for detector in REGISTRY {
+        let id = detector.about.id;
+        let cases = (detector.cases)();
+        assert!(cases.iter().any(|c| c.raises > 0), "{id}: no case fires");
+        assert!(cases.iter().any(|c| c.raises == 0), "{id}: no case stays silent");
+        for case in cases {
+            let found = case.run();
+            let own: Vec<_> = found.iter().filter(|f| f.detector == id).collect();
+            assert_eq!(own.len(), case.raises, "{id}, {}: {own:#?}", case.name);
+            for finding in own {
+                assert!(!finding.title.contains("{0}"), "{}", finding.title);
+                assert!(finding.first_seen <= finding.last_seen, "{}", finding.title);
+                assert!(!finding.addresses.is_empty(), "{}", finding.title);
+                assert!(!finding.explanation.is_empty(), "{}", finding.title);
+            }
+        }
+    }
+}
+
+#[test]
+fn equal_facts_join_one_finding_with_bursts_as_evidence() {
+    let mut detection = Detection::new(Phase::Unlearnt);
+    let inventory = Inventory::new();
+    for i in 0..100 {
+        // Two bursts, ten minutes apart.
+        let at = i * 10 + if i < 50 { 0 } else { 600_000 };
+        detection.see(&asks(at, OperationClass::Stop), &inventory);
+    }
+    let findings = detection.findings(&inventory);
+    let [finding] = &findings[..] else { panic!("{findings:#?}") };
+    assert_eq!((finding.count, finding.severity), (100, Severity::High));
+    let counts = finding.evidence().iter().filter(|e| matches!(e, Evidence::Count { .. }));
+    let messages = finding.evidence().iter().filter(|e| matches!(e, Evidence::Message { .. }));
+    assert_eq!((counts.count(), messages.count()), (2, 2));
+    assert_eq!(detection.drain(&inventory).len(), 1, "told once");
+    assert!(detection.drain(&inventory).is_empty(), "and not again");
+}
+
+#[test]
+fn a_full_table_of_findings_refuses_and_counts() {
+    let mut out = Findings::default();
+    let o = asks(0, OperationClass::Stop);
+    let about = &REGISTRY[0].about;
+    for i in 0..limits::FINDINGS_PER_DETECTOR_MAX + 5 {
+        out.raise(about, i, &o, || crate::Draft::between(&o, Severity::Low, "x"));
+    }
+    let mut hit = std::collections::BTreeMap::new();
+    out.limits_hit(&mut hit);
+    assert_eq!(hit.get("findings-of-detector"), Some(&5));
+    assert_eq!(out.len(), limits::FINDINGS_PER_DETECTOR_MAX);
+}
+
+#[test]
+fn a_full_learned_set_takes_everything_for_known() {
+    let mut baseline = Baseline::default();
+    for i in 0..=limits::LEARNED_MAX as u32 {
+        let mut o = asks(0, OperationClass::Read);
+        o.from.ip = Some(std::net::Ipv4Addr::from(0x0a00_0000 + i).into());
+        baseline.learn(&o);
+    }
+    let stranger = host(77).address().expect("it has one");
+    assert!(baseline.does(&stranger, OperationClass::Write), "nothing is new any more");
+    let mut hit = std::collections::BTreeMap::new();
+    baseline.limits_hit(&mut hit);
+    assert!(hit.contains_key("learned-set"));
+}
+
+#[test]
+fn dangerous_acts_are_found_while_learning_and_novelty_is_not() {
+    let mut detection = Detection::new(Phase::Learning);
+    let inventory = Inventory::new();
+    detection.see(&asks(0, OperationClass::Write), &inventory);
+    detection.see(&asks(9, OperationClass::ProgramDownload), &inventory);
+    let found = detection.findings(&inventory);
+    let ids: Vec<_> = found.iter().map(|f| f.detector.as_str()).collect();
+    assert_eq!(ids, ["program-transfer"]);
+}
