@@ -953,6 +953,10 @@ export interface components {
             b: string;
             /** Format: int64 */
             bytes: number;
+            /** @description The one that asks, in all links of the pair; null where each asks the other. */
+            client: string | null;
+            /** Format: date-time */
+            first_seen: string;
             /** Format: date-time */
             last_seen: string;
             /** @description Operation class -> requests and notices seen, over all links of the pair. */
@@ -962,6 +966,10 @@ export interface components {
             /** Format: int64 */
             packets: number;
             protocols: string[];
+            /** @description Protocol -> bytes. */
+            volumes: {
+                [key: string]: number;
+            };
         };
         MapGraph: {
             edges: components["schemas"]["MapEdge"][];
@@ -981,6 +989,8 @@ export interface components {
              * @description Open findings that are not muted.
              */
             findings: number;
+            /** Format: date-time */
+            first_seen: string;
             id: string;
             ip: string | null;
             /** Format: date-time */
@@ -994,6 +1004,7 @@ export interface components {
             role: components["schemas"]["AssetRole"];
             severity: components["schemas"]["Severity"] | null;
             vendor: string | null;
+            vlans: number[];
             zone: string | null;
         };
         /** @description Who is signed in. */
