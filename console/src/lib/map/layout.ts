@@ -1,0 +1,415 @@
+// Places of assets: Purdue levels as bands, zones as columns through the bands, assets on a grid.
+// Not here: links and drawing. Invariants: a pure function of its arguments, whatever order the
+// assets come in; no two assets share a place; an asset that joins never moves another one inside
+// its group, and only pushes groups aside where its own has no place left.
+
+import { groupOf, type GroupBy, type GroupName } from './groups';
+import { BANDS, bandOf, classRank, natural, type MapNode } from './model';
+
+export interface Box {
+  x: number;
+  y: number;
+  w: number;
+  h: number;
+}
+
+/** The assets of one zone in one band. */
+export interface Group extends Box {
+  key: string;
+  label: string;
+  band: number;
+  /** Indices into the assets, in reading order. */
+  nodes: number[];
+}
+
+export interface BandRow {
+  y: number;
+  h: number;
+  nodes: number;
+}
+
+export interface Layout {
+  w: number;
+  h: number;
+  bands: BandRow[];
+  groups: Group[];
+  /** Centre of each asset. */
+  x: Float32Array;
+  y: Float32Array;
+  /** Group of each asset. */
+  of: Int32Array;
+  /** What the next layout needs to leave everything where it is. */
+  memory: Memory;
+  /** Steps it took; what the tests bound instead of the time. */
+  steps: number;
+}
+
+export interface Memory {
+  places: Map<string, Place>;
+  columns: Map<string, number>;
+  wrap: number;
+  stretch: number;
+}
+
+interface Place {
+  group: string;
+  column: number;
+  row: number;
+}
+
+export interface LayoutOptions {
+  by: GroupBy;
+  zones: ReadonlyMap<string, string>;
+  previous?: Memory | undefined;
+}
+
+export const CELL_W = 104;
+export const CELL_H = 86;
+export const GROUP_HEAD = 26;
+export const GROUP_PAD = 10;
+const COLUMN_GAP = 26;
+const SHELF_GAP = 24;
+const BAND_PAD = 20;
+const EMPTY_BAND_H = 30;
+/** Width over height that a screen has room for. */
+const ASPECT = 1.55;
+const ASPECT_STRETCHED = 1.2;
+const STRETCHES = [1, 1.5, 2, 3];
+const ASPECT_KEPT_MIN = 0.8;
+const ASPECT_KEPT_MAX = 3.4;
+const WRAP_MIN = 560;
+const WRAP_STEP = 1.22;
+
+/** Cells beside each other for so many assets. Few steps: each one moves the assets of a group. */
+export function columnsFor(count: number): number {
+  const ladder: [number, number][] = [
+    [4, 2],
+    [9, 3],
+    [16, 4],
+    [36, 6],
+    [72, 9],
+    [140, 13],
+    [280, 18],
+    [560, 26],
+    [1200, 38],
+  ];
+  return ladder.find(([most]) => count <= most)?.[1] ?? 56;
+}
+
+interface Zone extends GroupName {
+  cells: number;
+  /** Band -> assets. */
+  bands: Map<number, number[]>;
+}
+
+export function layout(nodes: readonly MapNode[], options: LayoutOptions): Layout {
+  const count = { steps: 0 };
+  const zones = gather(nodes, options, count);
+  const memory = options.previous;
+  // A small site is made of wide, low groups: its eight bands are tall enough already.
+  const tries = memory ? [memory.stretch] : STRETCHES;
+  for (const stretch of tries) {
+    for (const zone of zones) zone.cells = cellsOf(zone, stretch, memory);
+    const seats = seat(nodes, zones, memory, count);
+    const plan = { ...wrapped(zones, seats, memory, count), stretch };
+    const last = stretch === tries[tries.length - 1];
+    if (last || plan.w / plan.h >= ASPECT_STRETCHED) return placed(nodes, zones, seats, plan, count);
+  }
+  throw new Error('the last stretch is always taken');
+}
+
+/** Cells beside each other in a zone: as many in all its bands, so that its boxes are in line. */
+function cellsOf(zone: Zone, stretch: number, memory: Memory | undefined): number {
+  const most = Math.max(...[...zone.bands.values()].map((list) => list.length));
+  const plain = columnsFor(most);
+  const had = memory?.columns.get(zone.key);
+  // A zone widens only when it has become far too tall: everything beside it has to move.
+  if (had !== undefined && plain <= had * 1.4) return had;
+  const room = ROOMS.find((size) => size >= most) ?? most;
+  return Math.min(Math.ceil(plain * stretch), room);
+}
+
+/** A zone that is stretched has cells for so many: some are left for newcomers. */
+const ROOMS = [2, 4, 6, 9, 12, 16, 20, 26, 32, 40, 50];
+
+interface Steps {
+  steps: number;
+}
+
+/** Assets by zone and band, each list in the order in which free cells are given out. */
+function gather(nodes: readonly MapNode[], options: LayoutOptions, count: Steps): Zone[] {
+  const zones = new Map<string, Zone>();
+  nodes.forEach((node, index) => {
+    count.steps += 1;
+    const name = groupOf(node, options.by, options.zones);
+    let zone = zones.get(name.key);
+    if (!zone) zones.set(name.key, (zone = { ...name, cells: 0, bands: new Map() }));
+    const band = bandOf(node.purdue);
+    const list = zone.bands.get(band);
+    if (list) list.push(index);
+    else zone.bands.set(band, [index]);
+  });
+  const before = (a: number, b: number): number => {
+    count.steps += 1;
+    const one = nodes[a];
+    const two = nodes[b];
+    return one && two ? older(one, two) : 0;
+  };
+  for (const zone of zones.values()) {
+    for (const list of zone.bands.values()) list.sort(before);
+  }
+  return [...zones.values()].sort((a, b) => natural(a.sort, b.sort) || natural(a.key, b.key));
+}
+
+/**
+ * Assets first seen on an earlier day stand before later ones, so what is new comes last and
+ * nothing else moves; those of one day stand by class and name, which is easier to read.
+ */
+function older(a: MapNode, b: MapNode): number {
+  const day = a.first_seen.slice(0, 10);
+  const other = b.first_seen.slice(0, 10);
+  if (day !== other) return day < other ? -1 : 1;
+  return (
+    classRank(a.class) - classRank(b.class) ||
+    natural(a.name, b.name) ||
+    (a.id < b.id ? -1 : a.id > b.id ? 1 : 0)
+  );
+}
+
+interface Seats {
+  /** Cell of each asset. */
+  column: Int32Array;
+  row: Int32Array;
+  /** Zone and band -> rows used. */
+  rows: Map<string, number>;
+}
+
+const groupKey = (zone: string, band: number): string => `${band} ${zone}`;
+
+/** Gives each asset a cell of its group: the one it had, else the first that is free. */
+function seat(nodes: readonly MapNode[], zones: Zone[], memory: Memory | undefined, count: Steps): Seats {
+  const column = new Int32Array(nodes.length);
+  const row = new Int32Array(nodes.length);
+  const rows = new Map<string, number>();
+  for (const zone of zones) {
+    for (const [band, list] of zone.bands) {
+      const key = groupKey(zone.key, band);
+      const taken = new Set<number>();
+      const waiting: number[] = [];
+      let last = 0;
+      const sit = (index: number, x: number, y: number) => {
+        column[index] = x;
+        row[index] = y;
+        taken.add(y * zone.cells + x);
+        last = Math.max(last, y);
+      };
+      for (const index of list) {
+        count.steps += 1;
+        const had = memory?.places.get(nodes[index]?.id ?? '');
+        const fits = had && had.group === key && had.column < zone.cells;
+        if (fits && !taken.has(had.row * zone.cells + had.column)) sit(index, had.column, had.row);
+        else waiting.push(index);
+      }
+      let free = 0;
+      for (const index of waiting) {
+        while (taken.has(free)) {
+          free += 1;
+          count.steps += 1;
+        }
+        sit(index, free % zone.cells, Math.floor(free / zone.cells));
+      }
+      rows.set(key, last + 1);
+    }
+  }
+  return { column, row, rows };
+}
+
+interface Track {
+  x: number;
+  w: number;
+  bands: Set<number>;
+}
+
+/** Columns beside each other; those that do not fit go on a further page below, in each band. */
+interface Plan {
+  wrap: number;
+  stretch: number;
+  /** Do the zones need more than one page? */
+  wraps: boolean;
+  w: number;
+  h: number;
+  page: Map<string, number>;
+  x: Map<string, number>;
+  /** Heights in cells of each band and page; zero where nothing stands. */
+  shelves: number[][];
+}
+
+const widthOf = (cells: number): number => cells * CELL_W + 2 * GROUP_PAD;
+
+function wrapped(zones: Zone[], seats: Seats, memory: Memory | undefined, count: Steps): Plan {
+  if (memory) {
+    const plan = planned(zones, seats, memory.wrap, count);
+    const aspect = plan.w / plan.h;
+    const room = !plan.wraps || aspect <= ASPECT_KEPT_MAX;
+    if (aspect >= ASPECT_KEPT_MIN && room) return plan;
+  }
+  let wrap = WRAP_MIN;
+  for (;;) {
+    const plan = planned(zones, seats, wrap, count);
+    if (!plan.wraps || plan.w / plan.h >= ASPECT) return plan;
+    wrap *= WRAP_STEP;
+  }
+}
+
+/**
+ * Zones of the plant floor in columns of their own; those of the site and the offices, which
+ * stand above all of them, in others. Each page is centred.
+ */
+function planned(zones: Zone[], seats: Seats, wrap: number, count: Steps): Plan {
+  const plan: Plan = {
+    wrap,
+    stretch: 1,
+    wraps: false,
+    w: 0,
+    h: 0,
+    page: new Map(),
+    x: new Map(),
+    shelves: BANDS.map(() => []),
+  };
+  const floor = zones.filter(onFloor);
+  const above = zones.filter((zone) => !onFloor(zone));
+  const widths: number[] = [];
+  for (const part of [above, floor]) columns(part, seats, wrap, plan, widths, count);
+  plan.w = Math.max(0, ...widths);
+  plan.wraps = widths.length > Number(above.length > 0) + Number(floor.length > 0);
+  for (const [zone, page] of plan.page) {
+    plan.x.set(zone, (plan.x.get(zone) ?? 0) + Math.round((plan.w - (widths[page] ?? 0)) / 2));
+  }
+  for (const shelf of plan.shelves) {
+    for (let at = 0; at < widths.length; at += 1) shelf[at] ??= 0;
+    plan.h += bandHeight(shelf);
+  }
+  return plan;
+}
+
+const FLOOR_BAND = bandOf(2);
+
+const onFloor = (zone: Zone): boolean =>
+  [...zone.bands.keys()].some((band) => band >= FLOOR_BAND && BANDS[band]?.level !== null);
+
+function columns(
+  zones: Zone[],
+  seats: Seats,
+  wrap: number,
+  plan: Plan,
+  widths: number[],
+  count: Steps,
+): void {
+  let tracks: Track[] = [];
+  let width = 0;
+  for (const zone of zones) {
+    const w = widthOf(zone.cells);
+    // A DMZ above and the operations below it can share a column.
+    let track = tracks.find((other) => {
+      count.steps += 1;
+      const apart = [...zone.bands.keys()].every((band) => !other.bands.has(band));
+      return apart && w <= other.w;
+    });
+    if (tracks.length === 0 || (!track && width + COLUMN_GAP + w > wrap)) {
+      widths.push(0);
+      tracks = [];
+      width = 0;
+      track = undefined;
+    }
+    if (!track) {
+      track = { x: width === 0 ? 0 : width + COLUMN_GAP, w, bands: new Set() };
+      width = track.x + w;
+      tracks.push(track);
+    }
+    const page = widths.length - 1;
+    widths[page] = width;
+    plan.page.set(zone.key, page);
+    plan.x.set(zone.key, track.x + Math.round((track.w - w) / 2));
+    for (const band of zone.bands.keys()) {
+      track.bands.add(band);
+      const shelf = plan.shelves[band];
+      const rows = seats.rows.get(groupKey(zone.key, band)) ?? 0;
+      if (shelf) shelf[page] = Math.max(shelf[page] ?? 0, rows);
+    }
+  }
+}
+
+const shelfHeight = (rows: number): number => rows * CELL_H + GROUP_HEAD + GROUP_PAD;
+
+function bandHeight(shelf: readonly number[]): number {
+  const used = shelf.filter((rows) => rows > 0);
+  if (used.length === 0) return EMPTY_BAND_H;
+  const inside = used.reduce((sum, rows) => sum + shelfHeight(rows), 0);
+  return inside + (used.length - 1) * SHELF_GAP + 2 * BAND_PAD;
+}
+
+function placed(
+  nodes: readonly MapNode[],
+  zones: Zone[],
+  seats: Seats,
+  plan: Plan,
+  count: Steps,
+): Layout {
+  const result: Layout = {
+    w: Math.max(plan.w, WRAP_MIN / 2),
+    h: plan.h,
+    bands: [],
+    groups: [],
+    x: new Float32Array(nodes.length),
+    y: new Float32Array(nodes.length),
+    of: new Int32Array(nodes.length),
+    memory: { places: new Map(), columns: new Map(), wrap: plan.wrap, stretch: plan.stretch },
+    steps: 0,
+  };
+  for (const zone of zones) result.memory.columns.set(zone.key, zone.cells);
+  let top = 0;
+  plan.shelves.forEach((shelf, band) => {
+    const h = bandHeight(shelf);
+    let y = top + BAND_PAD;
+    let members = 0;
+    shelf.forEach((rows, page) => {
+      if (rows === 0) return;
+      for (const zone of zones) {
+        count.steps += 1;
+        const list = zone.bands.get(band);
+        if (!list || plan.page.get(zone.key) !== page) continue;
+        members += list.length;
+        const box = { x: plan.x.get(zone.key) ?? 0, y, w: widthOf(zone.cells), h: shelfHeight(rows) };
+        put(result, { ...box, key: groupKey(zone.key, band), label: zone.label, band, nodes: list });
+      }
+      y += shelfHeight(rows) + SHELF_GAP;
+    });
+    result.bands.push({ y: top, h, nodes: members });
+    top += h;
+  });
+  result.steps = count.steps + nodes.length;
+  return result;
+
+  function put(into: Layout, group: Group): void {
+    const at = into.groups.length;
+    into.groups.push(group);
+    for (const index of group.nodes) {
+      const column = seats.column[index] ?? 0;
+      const row = seats.row[index] ?? 0;
+      into.x[index] = group.x + GROUP_PAD + (column + 0.5) * CELL_W;
+      into.y[index] = group.y + GROUP_HEAD + (row + 0.5) * CELL_H - 8;
+      into.of[index] = at;
+      const id = nodes[index]?.id;
+      if (id !== undefined) into.memory.places.set(id, { group: group.key, column, row });
+    }
+    // Reading order, for the keyboard and the list.
+    const cells = columnsOf(group);
+    group.nodes.sort((a, b) => order(a, cells) - order(b, cells));
+  }
+  function columnsOf(group: Group): number {
+    return Math.round((group.w - 2 * GROUP_PAD) / CELL_W);
+  }
+  function order(index: number, cells: number): number {
+    return (seats.row[index] ?? 0) * cells + (seats.column[index] ?? 0);
+  }
+}

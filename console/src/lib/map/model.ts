@@ -1,0 +1,159 @@
+// What the map draws: the answer of `GET /map` and `GET /zones`, and the fixed words around it.
+// Not here: positions. Invariant: levels run from the enterprise down to the process.
+
+export type Severity = 'info' | 'low' | 'medium' | 'high' | 'critical';
+
+export interface MapNode {
+  id: string;
+  name: string;
+  class: string;
+  role: string;
+  purdue: number | null;
+  vendor: string | null;
+  zone: string | null;
+  severity: Severity | null;
+  findings: number;
+  ip: string | null;
+  vlans: number[];
+  criticality: number | null;
+  first_seen: string;
+  last_seen: string;
+}
+
+export interface MapEdge {
+  a: string;
+  b: string;
+  client: string | null;
+  protocols: string[];
+  volumes: Record<string, number>;
+  packets: number;
+  bytes: number;
+  operations: Record<string, number>;
+  first_seen: string;
+  last_seen: string;
+}
+
+export interface MapGraph {
+  revision: number;
+  nodes: MapNode[];
+  edges: MapEdge[];
+  truncated: boolean;
+}
+
+export interface ZoneName {
+  id: string;
+  name: string;
+}
+
+export interface Band {
+  /** Purdue level; null where nothing tells it. */
+  level: number | null;
+  key: string;
+  short: string;
+  label: string;
+}
+
+/** Top to bottom. */
+export const BANDS: readonly Band[] = [
+  { level: 5, key: '5', short: 'L5', label: 'Enterprise' },
+  { level: 4, key: '4', short: 'L4', label: 'Business' },
+  { level: 3.5, key: '3.5', short: 'L3.5', label: 'Industrial DMZ' },
+  { level: 3, key: '3', short: 'L3', label: 'Operations' },
+  { level: 2, key: '2', short: 'L2', label: 'Supervisory' },
+  { level: 1, key: '1', short: 'L1', label: 'Control' },
+  { level: 0, key: '0', short: 'L0', label: 'Process' },
+  { level: null, key: 'unknown', short: '?', label: 'Level unknown' },
+];
+
+const UNKNOWN_BAND = BANDS.length - 1;
+
+export function bandOf(purdue: number | null): number {
+  if (purdue === null) return UNKNOWN_BAND;
+  const found = BANDS.findIndex((band) => band.level !== null && Math.abs(band.level - purdue) < 0.01);
+  return found < 0 ? UNKNOWN_BAND : found;
+}
+
+/** Mildest first. */
+export const SEVERITIES: readonly Severity[] = ['info', 'low', 'medium', 'high', 'critical'];
+
+/** 0 none, 1 info … 5 critical. */
+export function severityRank(severity: Severity | null): number {
+  return severity === null ? 0 : SEVERITIES.indexOf(severity) + 1;
+}
+
+/** What the outline of a node tells: controllers stand out, offices stay in the background. */
+export type Category = 'control' | 'field' | 'operator' | 'network' | 'it' | 'outside' | 'unknown';
+
+export interface ClassInfo {
+  label: string;
+  many: string;
+  category: Category;
+}
+
+const info = (label: string, category: Category, many = `${label}s`): ClassInfo => ({
+  label,
+  many,
+  category,
+});
+
+/** In the order in which the classes of a group are laid out. */
+export const CLASSES: Readonly<Record<string, ClassInfo>> = {
+  plc: info('PLC', 'control'),
+  rtu: info('RTU', 'control'),
+  ied: info('IED', 'control'),
+  'building-controller': info('Building controller', 'control'),
+  robot: info('Robot', 'field'),
+  drive: info('Drive', 'field'),
+  'io-adapter': info('I/O adapter', 'field'),
+  meter: info('Meter', 'field'),
+  sensor: info('Sensor', 'field'),
+  hmi: info('HMI', 'operator'),
+  scada: info('SCADA server', 'operator'),
+  'engineering-station': info('Engineering station', 'operator'),
+  historian: info('Historian', 'operator'),
+  gateway: info('Gateway', 'network'),
+  firewall: info('Firewall', 'network'),
+  router: info('Router', 'network'),
+  switch: info('Switch', 'network', 'Switches'),
+  'access-point': info('Access point', 'network'),
+  clock: info('Clock', 'network'),
+  server: info('Server', 'it'),
+  'virtual-machine': info('Virtual machine', 'it'),
+  workstation: info('Workstation', 'it'),
+  printer: info('Printer', 'it'),
+  camera: info('Camera', 'it'),
+  phone: info('Phone', 'it'),
+  mobile: info('Mobile device', 'it'),
+  external: info('Outside address', 'outside', 'Outside addresses'),
+  unknown: info('Unknown device', 'unknown'),
+};
+
+export const CLASS_NAMES: readonly string[] = Object.keys(CLASSES);
+const RANKS = new Map(CLASS_NAMES.map((name, rank) => [name, rank]));
+
+export function classInfo(name: string): ClassInfo {
+  return CLASSES[name] ?? { label: name, many: name, category: 'unknown' };
+}
+
+export function classRank(name: string): number {
+  return RANKS.get(name) ?? CLASS_NAMES.length;
+}
+
+const NATURAL = new Intl.Collator('en', { numeric: true, sensitivity: 'base' });
+
+/** `plc-2` before `plc-10`; total, so that sorting never depends on the order of arrival. */
+export function natural(a: string, b: string): number {
+  return NATURAL.compare(a, b) || (a < b ? -1 : a > b ? 1 : 0);
+}
+
+/** Operation classes that change a device or the process; the words of the API. */
+export const CHANGING: ReadonlySet<string> = new Set([
+  'write',
+  'program-download',
+  'start',
+  'stop',
+  'reset',
+  'configure',
+  'firmware-update',
+  'time-sync',
+]);

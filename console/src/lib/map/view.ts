@@ -1,0 +1,580 @@
+// The map on its canvas: camera, pointer, keys, drawing in slices, highlights and motion.
+// Not here: panels and data. Invariant: a frame never waits for a drawing: it shows the last whole
+// one, moved and scaled to the camera, until the next is whole.
+
+import {
+  clampZoom,
+  fit,
+  flight,
+  flightTime,
+  held,
+  panBy,
+  zoomAt,
+  type Camera,
+  type Insets,
+  type Size,
+} from './camera';
+import { pointOn, STRIDE } from './curves';
+import { listen, type Movable, type Point } from './gestures';
+import type { Box } from './layout';
+import { bandNames, drawAsset, head, isCollapsed, paint, tileSize, trace, type Emphasis, type Picture } from './paint';
+import { bundleAt, edgesAt, groupAt, nodeAt, type Scene } from './scene';
+import { classInfo } from './model';
+import { outline } from './shapes';
+import { canvasSurface, type Surface } from './surface';
+import { Measure } from './text';
+import { themeOf, type Theme } from './theme';
+
+export type Target =
+  | { kind: 'node'; index: number }
+  | { kind: 'edges'; edges: number[] }
+  | { kind: 'group'; group: number }
+  | { kind: 'bundle'; bundle: number };
+
+export interface ViewEvents {
+  hover(target: Target | null, x: number, y: number): void;
+  select(target: Target | null): void;
+  open(target: Target): void;
+  camera(camera: Camera): void;
+}
+
+interface Sheet {
+  canvas: HTMLCanvasElement;
+  surface: Surface;
+  context: CanvasRenderingContext2D;
+  camera: Camera;
+  /** Drawn beyond each edge of the screen, in pixels. */
+  margin: number;
+  size: Size;
+}
+
+interface Pulse {
+  kind: 'ring' | 'drop';
+  /** Asset, or link. */
+  at: number;
+  forth: boolean;
+  since: number;
+}
+
+const SLICE_MS = 5;
+const MARGIN = 0.3;
+const FADE_MS = 260;
+const RING_MS = 1_400;
+const DROP_MS = 900;
+const PULSES_MAX = 160;
+const FRAMES_KEPT = 2_000;
+
+export class MapView implements Movable {
+  camera: Camera = { x: 0, y: 0, k: 1 };
+  size: Size = { w: 1, h: 1 };
+  insets: Insets = { left: 124, top: 16, right: 16, bottom: 16 };
+  /** Milliseconds of work of each frame, and whether it was of a gesture; for the bench. */
+  readonly frames: number[] = [];
+  readonly measure: Measure;
+  theme: Theme;
+  emphasis: Emphasis | null = null;
+  shadows = true;
+  private scene: Scene | null = null;
+  private front: Sheet | null = null;
+  private back: Sheet | null = null;
+  private old: { sheet: Sheet; since: number } | null = null;
+  private work: Generator<void, void, void> | null = null;
+  private stale = true;
+  private fade = false;
+  private asked = 0;
+  private flying: { from: Camera; to: Camera; since: number; ms: number } | null = null;
+  private glide: { vx: number; vy: number; at: number } | null = null;
+  private pulses: Pulse[] = [];
+  private hovered: Target | null = null;
+  private focused = -1;
+  private ratio = 1;
+  private readonly surface: Surface;
+  private readonly context: CanvasRenderingContext2D;
+  private readonly stop = new AbortController();
+
+  constructor(
+    readonly canvas: HTMLCanvasElement,
+    private readonly events: ViewEvents,
+  ) {
+    const context = canvas.getContext('2d', { alpha: false });
+    if (!context) throw new Error('this browser draws no canvas');
+    this.context = context;
+    this.surface = canvasSurface(context);
+    const ruler = document.createElement('canvas').getContext('2d');
+    this.measure = new Measure((font, text) => {
+      if (!ruler) return text.length * 6;
+      ruler.font = font;
+      return ruler.measureText(text).width;
+    });
+    this.theme = themeOf(canvas.parentElement ?? document.body);
+    listen(canvas, this, this.stop.signal);
+    // Texts measured before their font was there have another's widths.
+    document.fonts.addEventListener(
+      'loadingdone',
+      () => {
+        this.measure.forget();
+        this.redraw();
+      },
+      { signal: this.stop.signal },
+    );
+  }
+
+  destroy(): void {
+    this.stop.abort();
+    cancelAnimationFrame(this.asked);
+  }
+
+  get calm(): boolean {
+    return matchMedia('(prefers-reduced-motion: reduce)').matches;
+  }
+
+  /** A new scene; `soft` lets the old one fade into it. */
+  show(scene: Scene, soft = false): void {
+    this.scene = scene;
+    this.pulses = [];
+    this.redraw(soft);
+  }
+
+  redraw(soft = false): void {
+    this.stale = true;
+    this.work = null;
+    this.fade = soft && !this.calm;
+    this.ask();
+  }
+
+  retheme(): void {
+    this.theme = themeOf(this.canvas.parentElement ?? document.body);
+    this.redraw(true);
+  }
+
+  resize(w: number, h: number): void {
+    const ratio = Math.min(2, window.devicePixelRatio || 1);
+    if (w === this.size.w && h === this.size.h && ratio === this.ratio) return;
+    this.size = { w, h };
+    this.ratio = ratio;
+    this.canvas.width = Math.max(1, Math.round(w * ratio));
+    this.canvas.height = Math.max(1, Math.round(h * ratio));
+    this.redraw();
+  }
+
+  emphasise(emphasis: Emphasis | null): void {
+    if (emphasis === null && this.emphasis === null) return;
+    this.emphasis = emphasis;
+    this.redraw(true);
+  }
+
+  focus(index: number): void {
+    this.focused = index;
+    this.ask();
+  }
+
+  /** Rings around assets that are new or changed. */
+  ring(indices: Iterable<number>): void {
+    for (const at of indices) this.pulse({ kind: 'ring', at, forth: true, since: performance.now() });
+  }
+
+  /** A drop from client to server along each link that spoke. */
+  drop(links: Iterable<[number, boolean]>): void {
+    let delay = 0;
+    for (const [at, forth] of links) {
+      this.pulse({ kind: 'drop', at, forth, since: performance.now() + delay });
+      delay += 14;
+    }
+  }
+
+  private pulse(pulse: Pulse): void {
+    if (this.calm || document.hidden || this.pulses.length >= PULSES_MAX) return;
+    this.pulses.push(pulse);
+    this.ask();
+  }
+
+  fitAll(now = false): void {
+    if (!this.scene) return;
+    const { w, h } = this.scene.layout;
+    this.fly(fit({ x: 0, y: 0, w, h }, this.size, this.insets), now);
+  }
+
+  fitBox(box: Box, now = false): void {
+    this.fly(fit(box, this.size, this.insets, 1.4), now);
+  }
+
+  /** Brings an asset to the middle, near enough to read it. */
+  flyTo(index: number, k = Math.max(this.camera.k, 1)): void {
+    if (!this.scene) return;
+    const x = this.scene.layout.x[index] ?? 0;
+    const y = this.scene.layout.y[index] ?? 0;
+    const cx = (this.insets.left + this.size.w - this.insets.right) / 2;
+    const cy = (this.insets.top + this.size.h - this.insets.bottom) / 2;
+    this.fly({ x: x - cx / k, y: y - cy / k, k });
+  }
+
+  /** Moves only as far as an asset needs to be seen. */
+  reveal(index: number): void {
+    if (!this.scene) return;
+    const [x, y] = this.toScreen(this.scene.layout.x[index] ?? 0, this.scene.layout.y[index] ?? 0);
+    const { left, top, right, bottom } = this.insets;
+    const rim = 50;
+    const out = x < left + rim || y < top + rim || x > this.size.w - right - rim || y > this.size.h - bottom - rim;
+    if (out || isCollapsed(this.scene, this.camera.k)) this.flyTo(index, Math.max(this.camera.k, 0.6));
+  }
+
+  zoom(factor: number): void {
+    const k = clampZoom(this.camera.k * factor);
+    const x = this.camera.x + this.size.w / 2 / this.camera.k - this.size.w / 2 / k;
+    const y = this.camera.y + this.size.h / 2 / this.camera.k - this.size.h / 2 / k;
+    this.fly({ x, y, k });
+  }
+
+  pan(dx: number, dy: number): void {
+    this.move(panBy(this.camera, dx, dy));
+  }
+
+  zoomAround(at: Point, factor: number): void {
+    this.move(zoomAt(this.camera, factor, at.x, at.y));
+  }
+
+  /** Goes on by itself with so many pixels a millisecond, and slows down. */
+  throw(vx: number, vy: number): void {
+    if (this.calm) return;
+    this.glide = { vx, vy, at: performance.now() };
+    this.ask();
+  }
+
+  hold(): void {
+    this.glide = null;
+    this.flying = null;
+  }
+
+  centreOn(x: number, y: number): void {
+    const { k } = this.camera;
+    this.move({ x: x - this.size.w / 2 / k, y: y - this.size.h / 2 / k, k });
+  }
+
+  private fly(to: Camera, now = false): void {
+    this.glide = null;
+    if (now || this.calm || this.size.w < 2) {
+      this.move(to);
+      return;
+    }
+    const from = this.camera;
+    this.flying = { from, to, since: performance.now(), ms: flightTime(from, to, this.size) };
+    this.ask();
+  }
+
+  private move(camera: Camera): void {
+    this.flying = null;
+    this.set(camera);
+  }
+
+  private set(camera: Camera): void {
+    const world = this.scene?.layout ?? { w: 1, h: 1 };
+    this.camera = held(camera, world, this.size);
+    this.events.camera(this.camera);
+    this.ask();
+  }
+
+  toScreen(x: number, y: number): [number, number] {
+    return [(x - this.camera.x) * this.camera.k, (y - this.camera.y) * this.camera.k];
+  }
+
+  toWorld(x: number, y: number): [number, number] {
+    return [x / this.camera.k + this.camera.x, y / this.camera.k + this.camera.y];
+  }
+
+  // Drawing
+
+  private ask(): void {
+    if (this.asked === 0) this.asked = requestAnimationFrame((now) => this.frame(now));
+  }
+
+  private frame(now: number): void {
+    this.asked = 0;
+    const began = performance.now();
+    this.advance(now);
+    this.draw(began);
+    this.compose(now);
+    const more =
+      this.flying !== null ||
+      this.glide !== null ||
+      this.old !== null ||
+      this.pulses.length > 0 ||
+      this.work !== null ||
+      this.needsDrawing();
+    if (more) this.ask();
+    this.frames.push(performance.now() - began);
+    if (this.frames.length > FRAMES_KEPT) this.frames.splice(0, FRAMES_KEPT / 2);
+  }
+
+  private advance(now: number): void {
+    if (this.flying) {
+      const { from, to, since, ms } = this.flying;
+      const t = Math.min(1, (now - since) / ms);
+      this.set(flight(from, to, this.size, t));
+      if (t >= 1) this.flying = null;
+    }
+    if (this.glide) {
+      const dt = Math.min(50, now - this.glide.at);
+      const slow = Math.exp(-dt / 220);
+      this.set(panBy(this.camera, this.glide.vx * dt, this.glide.vy * dt));
+      this.glide = { vx: this.glide.vx * slow, vy: this.glide.vy * slow, at: now };
+      if (Math.hypot(this.glide.vx, this.glide.vy) < 0.02) this.glide = null;
+    }
+  }
+
+  /** Is the last drawing of another camera, or does the screen near its rim? */
+  private needsDrawing(): boolean {
+    if (this.stale || !this.front) return true;
+    const { camera, margin } = this.front;
+    if (camera.k !== this.camera.k) return true;
+    const dx = Math.abs(camera.x - this.camera.x) * this.camera.k;
+    const dy = Math.abs(camera.y - this.camera.y) * this.camera.k;
+    return Math.max(dx, dy) > margin * 0.45;
+  }
+
+  private draw(began: number): void {
+    if (!this.scene) return;
+    if (!this.work && this.needsDrawing()) {
+      this.stale = false;
+      this.back = this.sheet(this.back);
+      this.work = paint(this.back.surface, this.pictureOf(this.back));
+    }
+    while (this.work) {
+      if (this.work.next().done) {
+        this.work = null;
+        this.swap();
+      } else if (performance.now() - began > SLICE_MS) return;
+    }
+  }
+
+  private swap(): void {
+    const before = this.front;
+    this.front = this.back;
+    this.back = before;
+    this.old = null;
+    if (this.fade && before) {
+      this.old = { sheet: before, since: performance.now() };
+      // The old drawing is on show: the next one needs paper of its own.
+      this.back = null;
+    }
+    this.fade = false;
+  }
+
+  private sheet(used: Sheet | null): Sheet {
+    const margin = Math.round(Math.max(this.size.w, this.size.h) * (this.ratio > 1 ? MARGIN * 0.6 : MARGIN));
+    const size = { w: this.size.w + 2 * margin, h: this.size.h + 2 * margin };
+    const canvas = used?.canvas ?? document.createElement('canvas');
+    const width = Math.round(size.w * this.ratio);
+    const height = Math.round(size.h * this.ratio);
+    if (canvas.width !== width || canvas.height !== height) {
+      canvas.width = width;
+      canvas.height = height;
+    }
+    const context = used?.context ?? canvas.getContext('2d', { alpha: false });
+    if (!context) throw new Error('this browser draws no canvas');
+    context.setTransform(this.ratio, 0, 0, this.ratio, 0, 0);
+    const surface = used?.surface ?? canvasSurface(context);
+    return { canvas, context, surface, camera: { ...this.camera }, margin, size };
+  }
+
+  private pictureOf(sheet: Sheet): Picture {
+    const { camera, margin, size } = sheet;
+    const corner = { x: camera.x - margin / camera.k, y: camera.y - margin / camera.k, k: camera.k };
+    return { ...this.picture(), camera: corner, size };
+  }
+
+  private picture(): Picture {
+    if (!this.scene) throw new Error('there is no scene yet');
+    const { camera, size, theme, measure, emphasis, shadows, scene } = this;
+    return { scene, camera, size, theme, measure, emphasis, shadows };
+  }
+
+  private compose(now: number): void {
+    const { context, theme } = this;
+    context.setTransform(1, 0, 0, 1, 0, 0);
+    context.globalAlpha = 1;
+    context.fillStyle = theme.background;
+    context.fillRect(0, 0, this.canvas.width, this.canvas.height);
+    context.setTransform(this.ratio, 0, 0, this.ratio, 0, 0);
+    if (!this.scene) return;
+    this.bandsBeyond();
+    if (this.old) {
+      const t = (now - this.old.since) / FADE_MS;
+      this.blit(this.old.sheet, 1);
+      if (this.front) this.blit(this.front, Math.min(1, Math.max(0, t)));
+      if (t >= 1) this.old = null;
+    } else if (this.front) this.blit(this.front, 1);
+    this.overlay(now);
+    bandNames(this.surface, this.picture(), this.insets.left < 90);
+  }
+
+  /** Stripes where the drawing does not reach yet. */
+  private bandsBeyond(): void {
+    const { context, camera } = this;
+    context.fillStyle = this.theme.band;
+    this.scene?.layout.bands.forEach((band, at) => {
+      if (at % 2 === 0) context.fillRect(0, (band.y - camera.y) * camera.k, this.size.w, band.h * camera.k);
+    });
+  }
+
+  private blit(sheet: Sheet, alpha: number): void {
+    const { camera, margin, size } = sheet;
+    const scale = this.camera.k / camera.k;
+    let x = (camera.x - this.camera.x) * this.camera.k - margin * scale;
+    let y = (camera.y - this.camera.y) * this.camera.k - margin * scale;
+    if (scale === 1) {
+      // Between two pixels everything would blur.
+      x = Math.round(x * this.ratio) / this.ratio;
+      y = Math.round(y * this.ratio) / this.ratio;
+    }
+    this.context.globalAlpha = alpha;
+    this.context.drawImage(sheet.canvas, x, y, size.w * scale, size.h * scale);
+    this.context.globalAlpha = 1;
+  }
+
+  private overlay(now: number): void {
+    const { scene, hovered, surface } = this;
+    if (!scene) return;
+    const collapsed = isCollapsed(scene, this.camera.k);
+    if (hovered && !collapsed) this.overlayHover(hovered);
+    if (collapsed && hovered?.kind === 'bundle') {
+      const p = this.picture();
+      surface.strokeStyle = this.theme.accent;
+      surface.lineWidth = (scene.bundles[hovered.bundle]?.width ?? 1) + 1.5;
+      surface.beginPath();
+      trace(surface, p, scene.bundleCurves, hovered.bundle);
+      surface.stroke();
+    }
+    const group = hovered?.kind === 'group' ? scene.layout.groups[hovered.group] : undefined;
+    if (collapsed && group) {
+      const [x, y] = this.toScreen(group.x, group.y);
+      const { k } = this.camera;
+      surface.strokeStyle = this.theme.accent;
+      surface.lineWidth = 2;
+      surface.beginPath();
+      surface.roundRect(x, y, group.w * k, group.h * k, Math.min(10, 14 * k));
+      surface.stroke();
+    }
+    if (this.focused >= 0 && !collapsed) this.ringAround(this.focused, 4, 2.5, 1);
+    this.overlayPulses(now, collapsed);
+  }
+
+  private overlayHover(target: Target): void {
+    const { scene, surface } = this;
+    if (!scene) return;
+    const p = this.picture();
+    const lines =
+      target.kind === 'node'
+        ? (scene.links[target.index] ?? []).filter((at) => scene.kept.edges[at]).slice(0, 250)
+        : target.kind === 'edges'
+          ? target.edges.slice(0, 60)
+          : [];
+    const ends = new Set<number>(target.kind === 'node' ? [target.index] : []);
+    for (const at of lines) {
+      surface.strokeStyle = this.theme.families[scene.family[at] ?? 0] ?? this.theme.accent;
+      surface.lineWidth = Math.max(1.6, scene.width[at] ?? 1);
+      surface.globalAlpha = 0.95;
+      surface.beginPath();
+      trace(surface, p, scene.curves, at);
+      surface.stroke();
+      if (this.camera.k > 0.35) head(surface, p, at);
+      ends.add(scene.from[at] ?? 0);
+      ends.add(scene.to[at] ?? 0);
+    }
+    surface.globalAlpha = 1;
+    const size = tileSize(this.camera.k);
+    const plain = { ...p, emphasis: null };
+    for (const index of ends) {
+      const [x, y] = this.toScreen(scene.layout.x[index] ?? 0, scene.layout.y[index] ?? 0);
+      drawAsset(surface, plain, index, x, y, size);
+    }
+    if (target.kind === 'node') this.ringAround(target.index, 3, 2, 1);
+  }
+
+  private ringAround(index: number, gap: number, width: number, alpha: number): void {
+    const { scene, surface } = this;
+    const node = scene?.nodes[index];
+    if (!scene || !node) return;
+    const [x, y] = this.toScreen(scene.layout.x[index] ?? 0, scene.layout.y[index] ?? 0);
+    surface.globalAlpha = alpha;
+    surface.strokeStyle = this.theme.accent;
+    surface.lineWidth = width;
+    surface.setLineDash([]);
+    surface.beginPath();
+    outline(surface, classInfo(node.class).category, x, y, tileSize(this.camera.k) / 2 + gap);
+    surface.stroke();
+    surface.globalAlpha = 1;
+  }
+
+  private overlayPulses(now: number, collapsed: boolean): void {
+    const { scene, surface } = this;
+    if (!scene || this.pulses.length === 0) return;
+    this.pulses = this.pulses.filter((p) => now - p.since < (p.kind === 'ring' ? RING_MS : DROP_MS));
+    if (collapsed) return;
+    for (const pulse of this.pulses) {
+      if (now < pulse.since) continue;
+      if (pulse.kind === 'ring') {
+        const t = (now - pulse.since) / RING_MS;
+        this.ringAround(pulse.at, 2 + 16 * t * Math.min(1, this.camera.k + 0.3), 2, (1 - t) ** 1.5);
+        continue;
+      }
+      if (!scene.kept.edges[pulse.at]) continue;
+      const t = (now - pulse.since) / DROP_MS;
+      const way = pulse.forth ? t : 1 - t;
+      const [wx, wy] = pointOn(scene.curves, pulse.at * STRIDE, way);
+      const [x, y] = this.toScreen(wx, wy);
+      surface.globalAlpha = Math.sin(Math.PI * t);
+      surface.fillStyle = this.theme.families[scene.family[pulse.at] ?? 0] ?? this.theme.accent;
+      surface.beginPath();
+      surface.circle(x, y, Math.min(4.5, 2.2 + this.camera.k * 1.6));
+      surface.fill();
+    }
+    surface.globalAlpha = 1;
+  }
+
+  // Pointing
+
+  point(at: Point | null): void {
+    if (at) this.hover(this.targetAt(at.x, at.y, 'mouse'), at.x, at.y);
+    else this.hover(null);
+  }
+
+  press(at: Point, pointer: string): void {
+    this.events.select(this.targetAt(at.x, at.y, pointer));
+  }
+
+  pressTwice(at: Point, out: boolean): void {
+    const target = this.targetAt(at.x, at.y, 'mouse');
+    const group = target?.kind === 'group' ? this.scene?.layout.groups[target.group] : undefined;
+    if (target?.kind === 'node') this.events.open(target);
+    else if (group) this.fitBox(group);
+    else this.fly(zoomAt(this.camera, out ? 0.5 : 2, at.x, at.y));
+  }
+
+  private hover(target: Target | null, x = 0, y = 0): void {
+    const same = JSON.stringify(target) === JSON.stringify(this.hovered);
+    this.hovered = target;
+    this.canvas.style.cursor = target && target.kind !== 'group' ? 'pointer' : 'grab';
+    this.events.hover(target, x, y);
+    if (!same) this.ask();
+  }
+
+  targetAt(sx: number, sy: number, pointer: string): Target | null {
+    const { scene } = this;
+    if (!scene) return null;
+    const { k } = this.camera;
+    const [x, y] = this.toWorld(sx, sy);
+    const finger = pointer === 'touch' ? 12 : 5;
+    if (isCollapsed(scene, k)) {
+      const group = groupAt(scene, x, y);
+      if (group >= 0) return { kind: 'group', group };
+      const bundle = bundleAt(scene, x, y, finger / k);
+      return bundle >= 0 ? { kind: 'bundle', bundle } : null;
+    }
+    const index = nodeAt(scene, x, y, (tileSize(k) / 2 + finger - 3) / k);
+    if (index >= 0) return { kind: 'node', index };
+    const edges = edgesAt(scene, x, y, finger / k);
+    if (edges.length > 0) return { kind: 'edges', edges };
+    const group = groupAt(scene, x, y);
+    return group >= 0 ? { kind: 'group', group } : null;
+  }
+}
