@@ -13,6 +13,9 @@ pub enum Scalar {
     Number(u64),
     /// A text out of a fixed few, such as `request`: counting it allocates nothing.
     Word(&'static str),
+    /// A text that a conversation keeps and counts again and again, such as a share's name:
+    /// counting it allocates nothing. A group uses either this or [`Scalar::Text`] for a key.
+    Shared(std::sync::Arc<str>),
     Text(Box<str>),
 }
 

@@ -40,6 +40,7 @@ fn hash(group: &'static Group, peers: &Peers, keys: &[Scalar]) -> u64 {
             Scalar::Bool(b) => hasher.write_u64(u64::from(*b)),
             Scalar::Number(n) => hasher.write_u64(*n),
             Scalar::Word(word) => word.hash(&mut hasher),
+            Scalar::Shared(text) => text.hash(&mut hasher),
             Scalar::Text(text) => text.hash(&mut hasher),
         }
     }
