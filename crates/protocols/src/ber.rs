@@ -27,6 +27,11 @@ impl<'a> Ber<'a> {
         self.rest.is_empty()
     }
 
+    /// What is left.
+    pub fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
     /// The next element, whatever its tag.
     pub fn element(&mut self) -> Result<Element<'a>, Malformed> {
         let short = Malformed::new("ber-element-cut-short");
@@ -66,6 +71,15 @@ impl<'a> Ber<'a> {
     pub fn octets(&mut self) -> Result<&'a [u8], Malformed> {
         self.expect(0x04)
     }
+}
+
+/// Members of a SEQUENCE with explicit context tags: (number, contents), as Kerberos writes all.
+pub fn members(sequence: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
+    let mut rest = Ber::new(sequence);
+    std::iter::from_fn(move || {
+        let element = rest.element().ok()?;
+        Some((element.tag.wrapping_sub(0xa0), element.contents))
+    })
 }
 
 /// Two's complement, big endian, one to eight octets.

@@ -12,6 +12,7 @@ pub mod seam;
 
 // shared between protocols
 mod ber;
+mod gss;
 mod text;
 
 // protocols
@@ -19,19 +20,23 @@ pub mod arp;
 pub mod browser;
 pub mod cdp;
 pub mod cotp;
+pub mod dcerpc;
 pub mod dhcp;
 pub mod dnp3;
 pub mod dns;
 pub mod enip;
 pub mod ftp;
 pub mod http;
+pub mod kerberos;
 pub mod lldp;
 pub mod llmnr;
 pub mod mdns;
 pub mod modbus;
 pub mod nbns;
+pub mod ntlmssp;
 pub mod ntp;
 pub mod pn_dcp;
+pub mod pn_io;
 pub mod s7comm;
 pub mod smb;
 pub mod snmp;
@@ -57,6 +62,10 @@ pub static REGISTRY: &[&dyn Protocol] = &[
     &http::HTTP,
     &tls::TLS,
     &ssdp::SSDP,
+    &smb::SMB,
+    &dcerpc::DCERPC,
+    &pn_io::PN_IO,
+    &kerberos::KERBEROS,
     &ftp::FTP,
     &dns::DNS,
     &mdns::MDNS,

@@ -12,6 +12,10 @@ use crate::{
 };
 use model::{OperationClass, Scalar, Subject};
 
+/// NetBIOS frames and Novell's IPX, both directly on IEEE 802.2.
+const NETBEUI: Carrier = Carrier::Llc(0xf0);
+const IPX: Carrier = Carrier::Llc(0xe0);
+
 pub struct Browser;
 pub static BROWSER: Browser = Browser;
 
@@ -19,7 +23,7 @@ static ABOUT: About = About {
     name: "browser",
     title: "NetBIOS datagrams, browser announcements",
     specs: &["RFC 1002, 4.4", "MS-BRWS, 2.2", "MS-CIFS, 2.2.4.33"],
-    carriers: &[Carrier::Udp],
+    carriers: &[Carrier::Udp, NETBEUI, IPX],
     ports: &[138],
     groups: &[&SMB1],
     depth: "host and domain announcements, OS version, server roles",
@@ -31,6 +35,10 @@ impl Protocol for Browser {
     }
 
     fn probe(&self, head: &[u8], hint: Hint) -> Probe {
+        if hint.carrier != Carrier::Udp {
+            let found = netbeui(head).or_else(|| ipx(head));
+            return if found.is_some() { Probe::Match } else { Probe::NoMatch };
+        }
         let matches = source_name(head).is_some();
         if matches || (hint.port && is_datagram(head)) { Probe::Match } else { Probe::NoMatch }
     }
@@ -56,12 +64,39 @@ fn source_name(bytes: &[u8]) -> Option<NetbiosName> {
     }
 }
 
+/// A datagram without a network layer (IBM LAN Technical Reference SC30-3587, chapter 5): the
+/// sender's name and what stands behind the names.
+fn netbeui(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    const DATAGRAM: u8 = 8;
+    match bytes.first_chunk::<5>()? {
+        [0x2c, 0, 0xff, 0xef, DATAGRAM] => Some((bytes.get(28..44)?, bytes.get(44..)?)),
+        _ => None,
+    }
+}
+
+/// A mailslot over IPX: socket 0x0553, 32 octets of networks passed, operation, two names.
+fn ipx(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    const SOCKET: [u8; 2] = [0x05, 0x53];
+    let known = bytes.starts_with(&[0xff, 0xff]) && bytes.get(16..18)? == SOCKET;
+    if known { Some((bytes.get(82..98)?, bytes.get(98..)?)) } else { None }
+}
+
 struct Reader;
 
 impl Dissector for Reader {
     fn feed(&mut self, segment: Segment<'_>, out: &mut Output) -> Progress {
         let bytes = segment.bytes;
         out.begin("browser", 0..bytes.len());
+        if segment.carrier != Carrier::Udp {
+            if let Some((name, smb)) = netbeui(bytes).or_else(|| ipx(bytes)) {
+                let name = name.get(..15).map(text::lossy).unwrap_or_default();
+                out.attribute(Subject::Sender, "NetBIOS datagram", ("hostname", &name), 85);
+                if smb.starts_with(b"\xffSMB") {
+                    mailslot(smb, out);
+                }
+            }
+            return Progress::Consumed(bytes.len());
+        }
         if let Some(name) = source_name(bytes).filter(|n| name::is_machine(n.suffix)) {
             out.attribute(Subject::Sender, "NetBIOS datagram", ("hostname", &name.name), 85);
         }
@@ -80,7 +115,7 @@ fn mailslot(smb: &[u8], out: &mut Output) {
     let Some(&command) = smb.get(4) else { return };
     let response = smb.get(9).is_some_and(|flags| flags & 0x80 != 0);
     let kind = if response { "response" } else { "request" };
-    out.count(&SMB1, [Scalar::Number(u64::from(command)), Scalar::Text(kind.into())]);
+    out.count(&SMB1, [Scalar::Number(u64::from(command)), Scalar::Word(kind)]);
     let word = |at: usize| -> Option<u16> {
         let bytes = smb.get(at..at.checked_add(2)?)?;
         Some(u16::from_le_bytes(bytes.try_into().ok()?))

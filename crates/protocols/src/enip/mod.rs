@@ -54,7 +54,10 @@ impl Protocol for Enip {
                 Probe::NoMatch
             };
         };
-        if header.is_plausible() { Probe::Match } else { Probe::NoMatch }
+        // A datagram holds one message and nothing behind it.
+        let whole = wire::HEADER_OCTETS.saturating_add(usize::from(header.length));
+        let fits = matches!(hint.carrier, Carrier::Tcp) || head.len() <= whole;
+        if header.is_plausible() && fits { Probe::Match } else { Probe::NoMatch }
     }
 
     fn open(&self) -> Box<dyn Dissector> {

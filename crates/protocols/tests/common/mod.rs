@@ -96,7 +96,7 @@ fn parse_carrier(line: &str) -> (Carrier, u16) {
 
 fn parse_hex(text: &str) -> Vec<u8> {
     let digits: String = text.chars().filter(char::is_ascii_hexdigit).collect();
-    assert!(digits.len() % 2 == 0, "odd number of digits in {text}");
+    assert!(digits.len().is_multiple_of(2), "odd number of digits in {text}");
     (0..digits.len())
         .step_by(2)
         .map(|i| u8::from_str_radix(&digits[i..i + 2], 16).expect("two digits"))

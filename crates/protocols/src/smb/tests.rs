@@ -1,0 +1,45 @@
+//! Round trips of headers, and the bounds of a conversation.
+
+use super::{
+    limits::{ASKED_MAX, OPENS_MAX, TREES_MAX},
+    state::{Asked, State, Tree, What},
+    wire::{Header1, Header2},
+};
+use crate::Output;
+use proptest::prelude::*;
+use std::sync::Arc;
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn what_is_written_is_read(
+        (command, status, response, unicode) in any::<(u8, u32, bool, bool)>(),
+        (tree, process, user, multiplex) in any::<(u16, u16, u16, u16)>(),
+        (next, message, session) in any::<(u32, u64, u64)>(),
+    ) {
+        let one = Header1 { command, status, response, unicode, tree, process, user, multiplex };
+        prop_assert_eq!(Header1::parse(&one.emit()), Ok(one));
+        let two = Header2 {
+            status, command: command.into(), response, asynchronous: false, next, message,
+            tree: tree.into(), session,
+        };
+        prop_assert_eq!(Header2::parse(&two.emit()), Ok(two));
+    }
+}
+
+#[test]
+fn a_client_that_opens_without_end_hits_the_limits() {
+    let (mut state, mut out) = (State::default(), Output::default());
+    for i in 0..=TREES_MAX as u32 {
+        let share = Arc::from("\\\\a\\b");
+        state.connect(Tree { id: (1, i), share, pipe: false }, &mut out);
+    }
+    for i in 0..=OPENS_MAX as u128 {
+        state.open(i, Arc::from("f"), false, &mut out);
+    }
+    for id in 0..=ASKED_MAX as u64 {
+        state.ask(Asked { id, command: 0, what: What::Nothing }, &mut out);
+    }
+    assert_eq!(out.limits, ["smb-trees", "smb-opens", "smb-requests-awaited"]);
+    assert!(state.find(0).is_none() && state.find(1).is_some());
+}
