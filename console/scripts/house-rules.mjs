@@ -15,7 +15,7 @@ const FORBIDDEN = [
   [/@import\s+url\(|url\(["']?https?:/, 'a foreign style or font'],
 ];
 const LINES_MAX = 600;
-const COLUMNS_MAX = 110;
+const COLUMNS_MAX = 120;
 
 function* files(folder) {
   for (const entry of readdirSync(join(root, folder), { withFileTypes: true })) {

@@ -13,6 +13,8 @@ interface Subscriber {
   onReset: () => void;
 }
 
+/** Links change with every packet; they come only where somebody asks for them. */
+const ALWAYS: readonly Kind[] = ['asset', 'asset-merged', 'finding', 'sensor', 'capture', 'beat'];
 /** So often at most are subscribers called: a busy plant changes hundreds of rows a second. */
 const TURN_MS = 400;
 
@@ -25,13 +27,14 @@ class Live {
   #waiting: WatchEvent[] = [];
   #turn: ReturnType<typeof setTimeout> | undefined;
   #aliveNoted = 0;
+  #kinds = new Set<Kind>(ALWAYS);
 
   /** Starts from a list's revision; without one from now. */
   begin(revision: number | null) {
     if (this.#watch || !session.me) return;
     const watch = new Watch(
       {
-        url: '/api/v1/watch',
+        url: `/api/v1/watch?kinds=${[...this.#kinds].join(',')}`,
         onMessage: (message) => this.#take(message.data),
         onState: (state) => {
           if (this.#watch === watch) this.state = state;
@@ -56,6 +59,7 @@ class Live {
     clearTimeout(this.#turn);
     this.#turn = undefined;
     this.#waiting = [];
+    this.#kinds = new Set(ALWAYS);
   }
 
   subscribe(
@@ -65,6 +69,15 @@ class Live {
   ): () => void {
     const subscriber = { kinds, onEvents, onReset };
     this.#subscribers.add(subscriber);
+    if (kinds.some((kind) => !this.#kinds.has(kind))) {
+      for (const kind of kinds) this.#kinds.add(kind);
+      const last = this.#watch?.last ?? null;
+      if (this.#watch) {
+        this.#watch.stop();
+        this.#watch = null;
+        this.begin(last);
+      }
+    }
     return () => this.#subscribers.delete(subscriber);
   }
 

@@ -116,6 +116,11 @@ export class Watch {
     this.#stopped.abort();
   }
 
+  /** Where another watch could go on. */
+  get last(): number | null {
+    return this.#last === null ? null : Number(this.#last);
+  }
+
   /** One connection from start to end; false when there is no sense in another. */
   async #connection(): Promise<boolean> {
     const options = this.#options;

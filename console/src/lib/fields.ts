@@ -1,0 +1,38 @@
+// Fields the filters and facets know, as the help shows them (docs/api.md has the same).
+import type { Count } from './api/types';
+import { className, levelName, words } from './format';
+
+export const ASSET_FIELDS = [
+  'name class role purdue vendor model firmware serial os ip mac vlan protocol zone criticality',
+  'lifecycle labels.KEY first_seen last_seen packets findings severity sensor text',
+].flatMap((line) => line.split(' '));
+
+export const FINDING_FIELDS = [
+  'detector engine severity title technique status owner note muted first_seen last_seen count',
+  'asset address sensor text',
+].flatMap((line) => line.split(' '));
+
+export const FACETS = [
+  ['class', 'Class'],
+  ['purdue', 'Purdue level'],
+  ['vendor', 'Vendor'],
+  ['severity', 'Open findings'],
+  ['lifecycle', 'Lifecycle'],
+  ['zone', 'Zone'],
+  ['role', 'Role'],
+] as const;
+export type FacetField = (typeof FACETS)[number][0];
+
+/** A facet's value as people read it. */
+export function facetValue(
+  field: string,
+  count: Count,
+  zones: ReadonlyMap<string, string>,
+): string {
+  const value = count.value;
+  if (value === null) return field === 'severity' ? 'None' : 'Unknown';
+  if (field === 'class') return className(value);
+  if (field === 'purdue') return `${Number(value)} ${levelName(Number(value))}`;
+  if (field === 'zone') return zones.get(value) ?? value;
+  return field === 'vendor' ? value : words(value);
+}

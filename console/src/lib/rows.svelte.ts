@@ -1,0 +1,156 @@
+// A list as it grows: pages by cursor, rows that change in place, new rows that wait to be shown.
+//
+// Not here: drawing. Invariant: what a person looks at does not move under the hand: changed rows
+// change where they stand, new ones wait for a word unless the list stands at its top.
+import type { Count } from './api/types';
+import { live } from './live/live.svelte';
+import { session } from './session.svelte';
+
+export interface Row {
+  id: string;
+  revision: number;
+}
+
+export interface Asked {
+  filter: string;
+  sort: string;
+  cursor: string | null;
+  limit: number;
+  signal: AbortSignal;
+}
+
+export interface PageOf<T> {
+  items: T[];
+  next_cursor: string | null;
+  revision?: number;
+  facets?: Record<string, Count[]>;
+}
+
+export const PAGE_ROWS = 100;
+/** A list that is left and come back to within this time is still there. */
+const AGAIN_MS = 6_000;
+
+/** The rows with newer states of those that are among them. */
+export function replaced<T extends Row>(rows: readonly T[], changed: readonly T[]): T[] {
+  const newest = new Map(changed.map((row) => [row.id, row]));
+  return rows.map((row) => {
+    const other = newest.get(row.id);
+    return other && other.revision > row.revision ? other : row;
+  });
+}
+
+export class Rows<T extends Row> {
+  rows = $state.raw<T[]>([]);
+  next = $state.raw<string | null>(null);
+  facets = $state.raw<Record<string, Count[]>>({});
+  loading = $state(false);
+  /** The first answer has come. */
+  ready = $state(false);
+  error = $state.raw<unknown>(null);
+  /** Rows that are there and not shown. */
+  waiting = $state(0);
+  /** True while new rows may appear by themselves. */
+  calm: () => boolean = () => true;
+
+  #filter = '';
+  #sort = '';
+  #request: AbortController | null = null;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  readonly #fetch: (asked: Asked) => Promise<PageOf<T>>;
+
+  constructor(fetchPage: (asked: Asked) => Promise<PageOf<T>>) {
+    this.#fetch = fetchPage;
+  }
+
+  /** Another question: the rows of the last one stay until its answer is there. */
+  async load(filter: string, sort: string): Promise<void> {
+    this.#filter = filter;
+    this.#sort = sort;
+    await this.#first(PAGE_ROWS);
+  }
+
+  async again(): Promise<void> {
+    await this.#first(Math.min(1_000, Math.max(PAGE_ROWS, this.rows.length)));
+  }
+
+  async more(): Promise<void> {
+    if (this.next === null || this.loading) return;
+    const page = await this.#page(this.next, PAGE_ROWS);
+    if (!page) return;
+    const known = new Set(this.rows.map((row) => row.id));
+    this.rows = [...this.rows, ...page.items.filter((row) => !known.has(row.id))];
+    this.next = page.next_cursor;
+  }
+
+  /** Rows from the stream of changes. */
+  take(changed: T[], gone: readonly string[] = []) {
+    if (!this.ready) return;
+    const known = new Set(this.rows.map((row) => row.id));
+    this.rows = replaced(this.rows, changed).filter((row) => !gone.includes(row.id));
+    if (changed.some((row) => !known.has(row.id))) this.soon();
+  }
+
+  /** Looks for new rows in a while. */
+  soon() {
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined;
+      if (session.attended) void this.#look();
+    }, AGAIN_MS);
+  }
+
+  stop() {
+    this.#request?.abort();
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+
+  async #first(limit: number) {
+    const page = await this.#page(null, limit);
+    if (!page) return;
+    this.#show(page);
+    live.begin(page.revision ?? null);
+  }
+
+  #show(page: PageOf<T>) {
+    this.rows = page.items;
+    this.next = page.next_cursor;
+    this.facets = page.facets ?? {};
+    this.waiting = 0;
+  }
+
+  /** Reads the list again; shows it or only says how many are new. */
+  async #look() {
+    if (this.loading) return;
+    const limit = Math.min(1_000, Math.max(PAGE_ROWS, this.rows.length));
+    const page = await this.#page(null, limit);
+    if (!page) return;
+    const known = new Set(this.rows.map((row) => row.id));
+    const fresh = page.items.filter((row) => !known.has(row.id)).length;
+    this.facets = page.facets ?? {};
+    if (fresh === 0) {
+      this.rows = replaced(this.rows, page.items);
+      this.waiting = 0;
+    } else if (this.calm()) this.#show(page);
+    else this.waiting = fresh;
+  }
+
+  async #page(cursor: string | null, limit: number): Promise<PageOf<T> | null> {
+    this.#request?.abort();
+    const request = new AbortController();
+    this.#request = request;
+    this.loading = true;
+    try {
+      const asked = { filter: this.#filter, sort: this.#sort, cursor, limit };
+      const page = await this.#fetch({ ...asked, signal: request.signal });
+      if (this.#request !== request) return null;
+      this.error = null;
+      this.ready = true;
+      return page;
+    } catch (error) {
+      if (this.#request === request && !request.signal.aborted) this.error = error;
+      return null;
+    } finally {
+      if (this.#request === request) this.loading = false;
+    }
+  }
+}
