@@ -47,7 +47,7 @@ pub enum Detail {
 }
 
 /// Whom an identity is about.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Subject {
     Sender,

@@ -1,13 +1,20 @@
 //! What a worker hands to the fold, in the order of packets.
 //!
-//! Invariant: events of one frame come from one worker, so sorting by frame restores the order
-//! in which a single worker would have said them.
+//! Invariant: events of one frame come from one shard, and what is counted carries its own place,
+//! so sorting restores the order in which a single worker would have said them.
 
-use model::{Endpoint, Observation, Operation, Time};
+use model::{Address, Endpoint, Observation, Operation, Time};
+use std::cmp::Ordering;
 
 #[derive(Debug)]
 pub enum Event {
     Observed(Observation),
+    /// A process value, whose it is, and what moved it (`read`, `write`, `report`).
+    Valued {
+        observation: Observation,
+        owner: Option<Address>,
+        operation: &'static str,
+    },
     /// Equal operations that came again and were only counted.
     Repeated(Repeats),
     /// Packets sent by an address since they were last counted.
@@ -18,7 +25,45 @@ pub enum Event {
 #[derive(Debug)]
 pub struct Stamped {
     pub frame: u64,
+    /// Place within the frame, the same for every division of the work.
+    pub(crate) place: Place,
     pub event: Event,
+}
+
+/// What comes of a packet itself is said first, then holes given up, conversations and senders.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) enum Place {
+    Packet,
+    /// Frame that began the conversation.
+    GivenUp(u64),
+    Conversation(u64),
+    Sender(Endpoint),
+}
+
+impl Stamped {
+    fn order(&self, other: &Stamped) -> Ordering {
+        (self.frame, self.place).cmp(&(other.frame, other.place))
+    }
+}
+
+/// Puts the events of several workers, each in order, into one order.
+pub fn merge(batches: impl IntoIterator<Item = Vec<Stamped>>) -> Vec<Stamped> {
+    let mut batches = batches.into_iter().filter(|batch| !batch.is_empty());
+    let mut all = batches.next().unwrap_or_default();
+    let mut several = false;
+    for mut batch in batches {
+        several = true;
+        all.append(&mut batch);
+    }
+    if several {
+        sort(&mut all);
+    }
+    all
+}
+
+/// Stable, so what one packet said stays in its order.
+pub(crate) fn sort(events: &mut [Stamped]) {
+    events.sort_by(Stamped::order);
 }
 
 #[derive(Debug)]

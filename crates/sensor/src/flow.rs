@@ -6,23 +6,33 @@
 use crate::{sieve::Seen, stream::Stream};
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
-use model::{Endpoint, Time};
+use model::{Endpoint, Mac, Time};
 use protocols::{About, Carrier, Dissector, Side};
-use std::net::IpAddr;
+use std::{
+    hash::{Hash, Hasher},
+    net::IpAddr,
+};
 
 /// Both ends in a fixed order, so that both directions have one key.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct FlowKey {
-    low: [u8; 16],
-    high: [u8; 16],
-    low_port: u16,
-    high_port: u16,
-    vlan: u16,
+    low: u128,
+    high: u128,
+    /// Ports of the low and the high end, and the VLAN.
+    rest: u64,
     kind: Kind,
 }
 
+impl Hash for FlowKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u128(self.low);
+        state.write_u128(self.high);
+        state.write_u64(self.rest ^ self.kind.number().rotate_left(48));
+    }
+}
+
 /// What the conversation rides on.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(crate) enum Kind {
     Tcp,
     Udp,
@@ -44,6 +54,36 @@ impl Kind {
         }
     }
 
+    /// Different for every kind.
+    const fn number(self) -> u64 {
+        match self {
+            Kind::Tcp => 0x0100_0000_0000,
+            Kind::Udp => 0x0200_0000_0000,
+            Kind::Ip(protocol) => 0x0300_0000_0000 | protocol as u64,
+            Kind::Ethertype(kind) => 0x0400_0000_0000 | kind as u64,
+            Kind::Snap([a, b, c], pid) => {
+                0x05_0000_0000_0000
+                    | (a as u64) << 32
+                    | (b as u64) << 24
+                    | (c as u64) << 16
+                    | pid as u64
+            }
+            Kind::Llc(sap) => 0x0600_0000_0000 | sap as u64,
+        }
+    }
+
+    /// What carried it, with the server's port, for people.
+    pub(crate) fn shown(self, port: Option<u16>) -> String {
+        match (self, port) {
+            (Kind::Tcp | Kind::Udp, Some(port)) => format!("{}/{port}", self.transport()),
+            (Kind::Ethertype(kind), _) => format!("ethertype 0x{kind:04x}"),
+            (Kind::Llc(sap), _) => format!("llc 0x{sap:02x}"),
+            (Kind::Snap([a, b, c], pid), _) => format!("snap {a:02x}{b:02x}{c:02x} 0x{pid:04x}"),
+            (Kind::Ip(protocol), _) => format!("{} {protocol}", self.transport()),
+            _ => self.transport().to_owned(),
+        }
+    }
+
     pub(crate) fn transport(self) -> &'static str {
         match self {
             Kind::Tcp => "tcp",
@@ -56,32 +96,31 @@ impl Kind {
 }
 
 /// An end in the key: IPv4 as IPv4-mapped IPv6, MAC addresses in the low octets.
-fn octets(end: &Endpoint) -> [u8; 16] {
+fn number(end: &Endpoint) -> u128 {
     match (end.ip, end.mac) {
-        (Some(IpAddr::V4(ip)), _) => ip.to_ipv6_mapped().octets(),
-        (Some(IpAddr::V6(ip)), _) => ip.octets(),
-        (None, Some(mac)) => {
-            let mut octets = [0xfe; 16];
-            octets[10..].copy_from_slice(&mac.0);
-            octets
+        (Some(IpAddr::V4(ip)), _) => 0xffff_0000_0000 | u128::from(u32::from(ip)),
+        (Some(IpAddr::V6(ip)), _) => u128::from(ip),
+        (None, Some(Mac([a, b, c, d, e, f]))) => {
+            let octets = u64::from_be_bytes([0xfe, 0xfe, a, b, c, d, e, f]);
+            0xfefe_fefe_fefe_fefe_0000_0000_0000_0000 | u128::from(octets)
         }
-        (None, None) => [0; 16],
+        (None, None) => 0,
     }
 }
 
 impl FlowKey {
     /// The key, and whether `from` is its low end.
+    #[inline]
     pub(crate) fn new(from: &Endpoint, to: &Endpoint, kind: Kind) -> (FlowKey, bool) {
-        let a = (octets(from), from.port.unwrap_or_default());
-        let b = (octets(to), to.port.unwrap_or_default());
+        let a = (number(from), from.port.unwrap_or_default());
+        let b = (number(to), to.port.unwrap_or_default());
         let from_is_low = a <= b;
         let (low, high) = if from_is_low { (a, b) } else { (b, a) };
         // A mirror of what enters the ports shows routed traffic once, each direction on the VLAN
         // of its sender, so for IP the VLAN must not tell conversations apart.
         let vlan = if from.ip.is_some() { 0 } else { from.vlan.unwrap_or_default() };
-        let key =
-            FlowKey { low: low.0, high: high.0, low_port: low.1, high_port: high.1, vlan, kind };
-        (key, from_is_low)
+        let rest = u64::from(low.1) << 32 | u64::from(high.1) << 16 | u64::from(vlan);
+        (FlowKey { low: low.0, high: high.0, rest, kind }, from_is_low)
     }
 }
 
@@ -112,10 +151,19 @@ pub(crate) struct Half {
     /// Octets the message being read needs in all.
     pub(crate) needed: usize,
     pub(crate) after_gap: bool,
+    /// A packet came from this end.
     pub(crate) seen: bool,
+    /// Octets for an application came from this end.
+    pub(crate) spoke: bool,
     pub(crate) finished: bool,
+    /// Since they were last reported.
     pub(crate) packets: u64,
     pub(crate) bytes: u64,
+    /// Of these, what was sent under other addresses than the conversation's, or counted before.
+    pub(crate) foreign_packets: u64,
+    pub(crate) foreign_bytes: u64,
+    pub(crate) first: Time,
+    pub(crate) last: Time,
 }
 
 pub(crate) struct Flow {
@@ -135,14 +183,11 @@ pub(crate) struct Flow {
     /// Frame that began it; orders conversations in output.
     pub(crate) first_frame: u64,
     pub(crate) first: Time,
-    pub(crate) last: Time,
     pub(crate) syn: bool,
     pub(crate) answered: bool,
     pub(crate) closed: bool,
     /// Segments in a row that were no message.
     pub(crate) give_ups: u8,
-    older: u32,
-    newer: u32,
 }
 
 impl Flow {
@@ -166,13 +211,24 @@ impl Flow {
             seen: Seen::default(),
             first_frame: frame,
             first: at,
-            last: at,
             syn: false,
             answered: false,
             closed: false,
             give_ups: 0,
-            older: NONE,
-            newer: NONE,
+        }
+    }
+
+    /// Time of the newest packet.
+    pub(crate) fn last(&self) -> Time {
+        let of = |half: &Half| if half.seen { half.last } else { self.first };
+        of(&self.halves[0]).max(of(&self.halves[1]))
+    }
+
+    /// The end that `side` speaks from.
+    pub(crate) fn end(&self, side: Side) -> &Endpoint {
+        match side {
+            Side::Client => &self.client,
+            Side::Server => &self.server,
         }
     }
 
@@ -214,18 +270,28 @@ const SEED: u64 = 0x666c_6f77_7365_6564;
 pub(crate) struct FlowTable {
     index: HashMap<FlowKey, u32, FixedState>,
     flows: Vec<Flow>,
+    /// Beside the conversations, so that moving one to the front touches few cache lines.
+    links: Vec<Neighbours>,
     newest: u32,
     oldest: u32,
     max: usize,
 }
 
+#[derive(Clone, Copy)]
+struct Neighbours {
+    older: u32,
+    newer: u32,
+}
+
 impl FlowTable {
     pub(crate) fn new(max: usize) -> Self {
         let index = HashMap::with_hasher(FixedState::with_seed(SEED));
-        FlowTable { index, flows: Vec::new(), newest: NONE, oldest: NONE, max }
+        let (flows, links) = (Vec::new(), Vec::new());
+        FlowTable { index, flows, links, newest: NONE, oldest: NONE, max }
     }
 
     /// Finds a conversation and makes it the newest.
+    #[inline]
     pub(crate) fn find(&mut self, key: &FlowKey) -> Option<u32> {
         let at = *self.index.get(key)?;
         if self.newest != at {
@@ -235,6 +301,7 @@ impl FlowTable {
         Some(at)
     }
 
+    #[inline]
     pub(crate) fn get(&mut self, at: u32) -> &mut Flow {
         &mut self.flows[at as usize]
     }
@@ -245,6 +312,7 @@ impl FlowTable {
         if self.flows.len() < self.max {
             let at = self.flows.len() as u32;
             self.flows.push(flow);
+            self.links.push(Neighbours { older: NONE, newer: NONE });
             self.link_newest(at);
             self.index.insert(key, at);
             return (at, None);
@@ -259,9 +327,7 @@ impl FlowTable {
     }
 
     /// Puts a new conversation where one with the same key stands; gives the old one.
-    pub(crate) fn replace(&mut self, at: u32, mut flow: Flow) -> Flow {
-        let old = &self.flows[at as usize];
-        (flow.older, flow.newer) = (old.older, old.newer);
+    pub(crate) fn replace(&mut self, at: u32, flow: Flow) -> Flow {
         std::mem::replace(&mut self.flows[at as usize], flow)
     }
 
@@ -274,27 +340,23 @@ impl FlowTable {
     }
 
     fn unlink(&mut self, at: u32) {
-        let (older, newer) = {
-            let flow = &self.flows[at as usize];
-            (flow.older, flow.newer)
-        };
+        let Neighbours { older, newer } = self.links[at as usize];
         match older {
             NONE => self.oldest = newer,
-            older => self.flows[older as usize].newer = newer,
+            older => self.links[older as usize].newer = newer,
         }
         match newer {
             NONE => self.newest = older,
-            newer => self.flows[newer as usize].older = older,
+            newer => self.links[newer as usize].older = older,
         }
     }
 
     fn link_newest(&mut self, at: u32) {
         let before = self.newest;
-        let flow = &mut self.flows[at as usize];
-        (flow.older, flow.newer) = (before, NONE);
+        self.links[at as usize] = Neighbours { older: before, newer: NONE };
         match before {
             NONE => self.oldest = at,
-            before => self.flows[before as usize].newer = at,
+            before => self.links[before as usize].newer = at,
         }
         self.newest = at;
     }

@@ -3,17 +3,36 @@
 //! Invariant: events come in the order of frames, whoever produced them; presences said twice by
 //! two workers count once.
 
-use crate::event::{Event, Stamped};
+use crate::{
+    event::{Event, Stamped},
+    limits::VALUES_MAX,
+};
 use detectors::{Detection, Phase};
 use foldhash::fast::FixedState;
 use hashbrown::HashSet;
 use inventory::Inventory;
-use model::{Detail, Endpoint, Finding, Observation};
+use model::{
+    Address, Detail, Endpoint, Finding, Observation, Point, PointValue, Quality, Time, ValueRow,
+};
 
 pub struct Fold {
     pub inventory: Inventory,
     pub detection: Detection,
     present: HashSet<Endpoint, FixedState>,
+    values: Vec<Value>,
+    values_refused: u64,
+}
+
+/// A process value until its owner's asset is asked for.
+struct Value {
+    owner: Address,
+    protocol: &'static str,
+    operation: &'static str,
+    at: Time,
+    point: Point,
+    value: PointValue,
+    unit: Option<&'static str>,
+    quality: Quality,
 }
 
 impl Default for Fold {
@@ -30,7 +49,13 @@ impl Fold {
     /// A fold whose detection knows what is normal, or is to learn it.
     pub fn with(detection: Detection) -> Self {
         let present = HashSet::with_hasher(FixedState::with_seed(0x7072_6573_656e_7400));
-        Fold { inventory: Inventory::new(), detection, present }
+        Fold {
+            inventory: Inventory::new(),
+            detection,
+            present,
+            values: Vec::new(),
+            values_refused: 0,
+        }
     }
 
     /// No more events will come: what waits for more time is decided.
@@ -48,6 +73,9 @@ impl Fold {
         for stamped in events {
             match stamped.event {
                 Event::Observed(observation) => self.observe(observation),
+                Event::Valued { observation, owner, operation } => {
+                    self.value(&observation, owner, operation);
+                }
                 Event::Sent(sent) => {
                     let times = (sent.first, sent.last);
                     self.inventory.count_sent(&sent.from, sent.packets, times);
@@ -77,5 +105,52 @@ impl Fold {
             self.inventory.apply(&observation);
             self.detection.see(&observation, &self.inventory);
         }
+    }
+
+    fn value(&mut self, seen: &Observation, owner: Option<Address>, operation: &'static str) {
+        let (Some(owner), Detail::Value { point, value, unit, quality }) = (owner, &seen.detail)
+        else {
+            return;
+        };
+        if self.values.len() >= VALUES_MAX {
+            self.values_refused += 1;
+            return;
+        }
+        self.values.push(Value {
+            owner,
+            protocol: seen.protocol,
+            operation,
+            at: seen.at,
+            point: point.clone(),
+            value: value.clone(),
+            unit: *unit,
+            quality: *quality,
+        });
+    }
+
+    /// The process values seen, by asset, protocol, point and time; and how many had no room.
+    pub fn take_values(&mut self) -> (Vec<ValueRow>, u64) {
+        let inventory = &self.inventory;
+        let row = |seen: Value| {
+            let asset = inventory.asset_of(&seen.owner)?;
+            Some(ValueRow {
+                asset: inventory.id(asset),
+                protocol: seen.protocol,
+                point: seen.point,
+                ts: seen.at,
+                value: seen.value,
+                unit: seen.unit,
+                quality: seen.quality,
+                operation: seen.operation,
+            })
+        };
+        let mut rows: Vec<_> =
+            std::mem::take(&mut self.values).into_iter().filter_map(row).collect();
+        // Stable: values of one point at one moment stay in the order of packets.
+        rows.sort_by(|a, b| {
+            let point = a.asset.cmp(&b.asset).then(a.protocol.cmp(b.protocol));
+            point.then_with(|| a.point.cmp(&b.point)).then(a.ts.cmp(&b.ts))
+        });
+        (rows, self.values_refused)
     }
 }

@@ -3,16 +3,19 @@
 //! The octets seen first win; overlaps are counted. Invariant: bounded in packets, octets and
 //! capture time.
 
-use crate::limits::{FRAGMENTED_MAX, FRAGMENTED_OCTETS_MAX, FRAGMENTED_SECS_MAX};
+use crate::limits::{FRAGMENTED_OCTETS_MAX, FRAGMENTED_SECS_MAX, FRAGMENTS_PER_PACKET_MAX};
 use model::Time;
 use std::{collections::BTreeMap, net::IpAddr};
-use wire::Ip;
+use wire::{Fragment, Ip};
 
 type Key = (IpAddr, IpAddr, u8, u32);
 
-#[derive(Default)]
 pub(crate) struct Fragments {
     packets: BTreeMap<Key, Partial>,
+    packets_max: usize,
+    /// Of all packets.
+    octets: usize,
+    octets_max: usize,
     pub(crate) overlaps: u64,
     pub(crate) evicted: u64,
 }
@@ -26,52 +29,84 @@ struct Partial {
 }
 
 impl Fragments {
+    pub(crate) fn new(packets_max: usize, octets_max: usize) -> Self {
+        let packets = BTreeMap::new();
+        Fragments { packets, packets_max, octets: 0, octets_max, overlaps: 0, evicted: 0 }
+    }
+
     /// Takes a fragment; gives the whole payload when it was the last one missing.
     pub(crate) fn push(&mut self, ip: &Ip<'_>, at: Time) -> Option<Vec<u8>> {
         let fragment = ip.fragment?;
         let key = (ip.source, ip.destination, ip.protocol, fragment.id);
-        self.expire(at);
-        if self.packets.len() >= FRAGMENTED_MAX && !self.packets.contains_key(&key) {
-            let oldest = self.packets.iter().min_by_key(|(_, p)| p.since).map(|(k, _)| *k);
-            oldest.map(|k| self.packets.remove(&k));
-            self.evicted += 1;
-        }
+        self.make_room(&key, ip.payload.len(), at);
         let partial = self.packets.entry(key).or_insert_with(|| Partial {
             pieces: BTreeMap::new(),
             octets: 0,
             total: None,
             since: at,
         });
-        let start = usize::from(fragment.offset);
-        let end = start + ip.payload.len();
-        if end > FRAGMENTED_OCTETS_MAX {
-            self.evicted += 1;
-            self.packets.remove(&key);
+        let before = partial.octets;
+        let Ok(new) = partial.add(fragment, ip.payload) else {
+            self.evict(&key);
             return None;
-        }
-        if !fragment.more {
-            partial.total = Some(end);
-        }
-        if partial.overlaps(start, end) {
-            self.overlaps += 1;
-        } else {
-            partial.octets += ip.payload.len();
-            partial.pieces.insert(start, ip.payload.to_vec());
-        }
+        };
+        self.overlaps += u64::from(!new);
+        self.octets += partial.octets - before;
         if partial.total != Some(partial.octets) {
             return None;
         }
         let partial = self.packets.remove(&key)?;
+        self.octets -= partial.octets;
         Some(partial.pieces.into_values().flatten().collect())
     }
 
-    fn expire(&mut self, at: Time) {
-        let old = |p: &Partial| at.since(p.since) > FRAGMENTED_SECS_MAX * 1_000_000_000;
-        if self.packets.len() > FRAGMENTED_MAX / 2 {
-            let before = self.packets.len();
-            self.packets.retain(|_, p| !old(p));
-            self.evicted += (before - self.packets.len()) as u64;
+    /// Drops what is too old, then the oldest while there is too much.
+    fn make_room(&mut self, key: &Key, more: usize, at: Time) {
+        if self.packets.len() > self.packets_max / 2 {
+            let old = |p: &Partial| at.since(p.since) > FRAGMENTED_SECS_MAX * 1_000_000_000;
+            let expired: Vec<_> =
+                self.packets.iter().filter(|(_, p)| old(p)).map(|(k, _)| *k).collect();
+            expired.iter().for_each(|key| self.evict(key));
         }
+        let full = |table: &Self| {
+            let crowded = table.packets.len() >= table.packets_max;
+            (crowded && !table.packets.contains_key(key)) || table.octets + more > table.octets_max
+        };
+        while full(self) {
+            let oldest = self.packets.iter().min_by_key(|(k, p)| (p.since, **k)).map(|(k, _)| *k);
+            let Some(oldest) = oldest else { return };
+            self.evict(&oldest);
+        }
+    }
+
+    fn evict(&mut self, key: &Key) {
+        if let Some(partial) = self.packets.remove(key) {
+            self.octets -= partial.octets;
+            self.evicted += 1;
+        }
+    }
+}
+
+/// A packet that cannot become whole within its bounds.
+struct Hopeless;
+
+impl Partial {
+    /// Keeps a piece; false when its octets are known already.
+    fn add(&mut self, fragment: Fragment, payload: &[u8]) -> Result<bool, Hopeless> {
+        let start = usize::from(fragment.offset);
+        let end = start + payload.len();
+        if end > FRAGMENTED_OCTETS_MAX || self.pieces.len() >= FRAGMENTS_PER_PACKET_MAX {
+            return Err(Hopeless);
+        }
+        if !fragment.more {
+            self.total = Some(end);
+        }
+        if self.overlaps(start, end) {
+            return Ok(false);
+        }
+        self.octets += payload.len();
+        self.pieces.insert(start, payload.to_vec());
+        Ok(true)
     }
 }
 
@@ -104,7 +139,7 @@ mod tests {
 
     #[test]
     fn pieces_in_any_order_make_one_packet_and_overlaps_lose() {
-        let mut table = Fragments::default();
+        let mut table = Fragments::new(64, 1 << 20);
         assert_eq!(table.push(&fragment(1, 8, false, b"tail"), Time(0)), None);
         assert_eq!(table.push(&fragment(1, 8, false, b"EVIL"), Time(0)), None);
         let whole = table.push(&fragment(1, 0, true, b"12345678"), Time(0));
@@ -114,11 +149,28 @@ mod tests {
 
     #[test]
     fn endless_first_fragments_are_bounded() {
-        let mut table = Fragments::default();
+        let mut table = Fragments::new(64, 1 << 20);
         for id in 0..5_000 {
             table.push(&fragment(id, 0, true, b"12345678"), Time(i64::from(id)));
         }
-        assert!(table.packets.len() <= FRAGMENTED_MAX);
-        assert!(table.evicted > 0);
+        assert!(table.packets.len() <= 64);
+        assert_eq!(table.evicted as usize, 5_000 - table.packets.len());
+    }
+
+    #[test]
+    fn octets_and_pieces_are_bounded() {
+        let mut table = Fragments::new(64, 40_000);
+        for id in 0..50 {
+            table.push(&fragment(id, 0, true, &[0; 1_480]), Time(i64::from(id)));
+            assert!(table.octets <= 40_000);
+        }
+        let small = |at: usize| u16::try_from(at * 16).expect("small");
+        for piece in 0..=FRAGMENTS_PER_PACKET_MAX {
+            table.push(&fragment(77, small(piece), true, &[0; 8]), Time(100));
+        }
+        let most = table.packets.values().map(|p| p.pieces.len()).max();
+        assert!(most <= Some(FRAGMENTS_PER_PACKET_MAX));
+        let kept: usize = table.packets.values().map(|p| p.octets).sum();
+        assert_eq!(table.octets, kept);
     }
 }

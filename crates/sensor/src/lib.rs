@@ -1,7 +1,7 @@
 //! From packets to events: what a passive sensor makes of traffic.
 //!
-//! Read [`worker`] first. Not here: opening files and interfaces (`capture`), what messages mean
-//! (`protocols`), threads. Invariant: everything is a pure function of the packets.
+//! Read [`worker`] first, then [`shard`]. Not here: opening files and interfaces (`capture`),
+//! what messages mean (`protocols`), threads. Invariant: everything is a pure function of the packets.
 
 mod event;
 mod flow;
@@ -10,11 +10,15 @@ mod fragments;
 mod identify;
 pub mod limits;
 mod senders;
+mod shard;
+mod sharding;
 mod sieve;
 mod stream;
 mod tally;
 mod worker;
 
-pub use event::{Event, Repeats, Sent, Stamped};
+pub use event::{Event, Repeats, Sent, Stamped, merge};
 pub use fold::Fold;
-pub use worker::{Messages, Packet, Worker, WorkerSettings};
+pub use limits::Limits;
+pub use sharding::shard_of;
+pub use worker::{Messages, Packet, Worker, WorkerSettings, add_health};

@@ -1,5 +1,10 @@
 //! Bounds of one worker. Each has a counter in the health of the sensor, named like it.
+//!
+//! Tables are bounded for all shards together and shared out evenly, so the same packets meet the
+//! same limits whatever the number of threads.
 
+/// Parts into which conversations are divided, whatever the number of workers.
+pub const SHARDS: usize = 8;
 /// Conversations kept; the one idle longest goes first.
 pub const FLOWS_MAX: usize = 131_072;
 /// Octets of segments that came early, of one direction of one conversation.
@@ -18,14 +23,24 @@ pub const PROBE_TRIES_MAX: u8 = 8;
 pub const FRAGMENTED_MAX: usize = 1_024;
 /// Octets of one IP packet being put together (RFC 791: 65,535).
 pub const FRAGMENTED_OCTETS_MAX: usize = 65_535;
+/// Octets of all IP packets being put together.
+pub const FRAGMENTED_OCTETS_ALL_MAX: usize = 16 * 1024 * 1024;
+/// Pieces of one IP packet being put together.
+pub const FRAGMENTS_PER_PACKET_MAX: usize = 256;
 /// Seconds of capture time an incomplete IP packet is kept.
 pub const FRAGMENTED_SECS_MAX: i64 = 30;
 /// Distinct rows of counted messages.
 pub const TALLY_ROWS_MAX: usize = 200_000;
-/// Distinct operations of which repetitions are counted instead of reported.
-pub const REPEATS_MAX: usize = 262_144;
+/// Distinct operations remembered of one conversation; beyond, all pass.
+pub const OPERATIONS_PER_FLOW_MAX: usize = 4_096;
+/// Distinct operations remembered of all conversations; beyond, all pass.
+pub const OPERATIONS_MAX: usize = 262_144;
+/// Distinct identities remembered of one conversation; beyond, all pass.
+pub const IDENTITIES_PER_FLOW_MAX: usize = 256;
 /// Distinct senders counted.
 pub const SENDERS_MAX: usize = 131_072;
+/// Process values kept for a report.
+pub const VALUES_MAX: usize = 2_000_000;
 /// Segments from a jump in sequence numbers beyond which a conversation is taken to start anew.
 pub const SEQUENCE_JUMP_MAX: u32 = 8 * 1024 * 1024;
 /// Segments of the other direction after which acknowledged but unseen octets count as lost.
@@ -34,3 +49,54 @@ pub const LOST_AFTER_SEGMENTS: u8 = 3;
 pub const LOST_AFTER_NANOS: i64 = 1_000_000_000;
 /// Segments in a row that are no message, after which a conversation is not read any more.
 pub const GIVE_UPS_MAX: u8 = 32;
+
+/// The bounds an operator may set: what the tables of one sensor hold at most.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Limits {
+    pub flows: usize,
+    pub buffered_octets: usize,
+    pub fragmented: usize,
+    pub fragmented_octets: usize,
+    pub tally_rows: usize,
+    pub operations: usize,
+    pub senders: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            flows: FLOWS_MAX,
+            buffered_octets: BUFFERED_OCTETS_MAX,
+            fragmented: FRAGMENTED_MAX,
+            fragmented_octets: FRAGMENTED_OCTETS_ALL_MAX,
+            tally_rows: TALLY_ROWS_MAX,
+            operations: OPERATIONS_MAX,
+            senders: SENDERS_MAX,
+        }
+    }
+}
+
+impl Limits {
+    /// Every bound multiplied by `percent`/100; 100 is the default, 25 fits a small box.
+    pub fn scaled(percent: u32) -> Limits {
+        Limits::default().each(|limit| limit.saturating_mul(percent as usize) / 100)
+    }
+
+    /// The part of one of `parts` equal holders.
+    pub(crate) fn share(self, parts: usize) -> Limits {
+        self.each(|limit| limit / parts.max(1))
+    }
+
+    fn each(self, scale: impl Fn(usize) -> usize) -> Limits {
+        let scale = |limit| scale(limit).max(1);
+        Limits {
+            flows: scale(self.flows),
+            buffered_octets: scale(self.buffered_octets),
+            fragmented: scale(self.fragmented),
+            fragmented_octets: scale(self.fragmented_octets),
+            tally_rows: scale(self.tally_rows),
+            operations: scale(self.operations),
+            senders: scale(self.senders),
+        }
+    }
+}

@@ -3,13 +3,14 @@
 //! Invariant: bounded; a sender that does not fit is counted as refused, and its packets are not
 //! ascribed to anybody else.
 
-use crate::{event::Sent, limits::SENDERS_MAX};
+use crate::event::Sent;
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use model::{Endpoint, Time};
 
 pub(crate) struct Senders {
     known: HashMap<Endpoint, Counters, FixedState>,
+    max: usize,
     pub(crate) refused: u64,
 }
 
@@ -21,28 +22,40 @@ struct Counters {
 }
 
 impl Senders {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(max: usize) -> Self {
         let hasher = FixedState::with_seed(0x7365_6e64_6572_7300);
-        Senders { known: HashMap::with_hasher(hasher), refused: 0 }
+        Senders { known: HashMap::with_hasher(hasher), max, refused: 0 }
     }
 
     /// Counts a packet; says whether the sender is new. `from` has no port.
     pub(crate) fn count(&mut self, from: Endpoint, bytes: u32, at: Time) -> bool {
-        if let Some(counters) = self.known.get_mut(&from) {
+        let bytes = u64::from(bytes);
+        self.add(Sent { from, packets: 1, bytes, first: at, last: at })
+    }
+
+    /// Takes note of a sender whose packets are counted elsewhere; says whether it is new.
+    pub(crate) fn note(&mut self, from: Endpoint, at: Time) -> bool {
+        self.add(Sent { from, packets: 0, bytes: 0, first: at, last: at })
+    }
+
+    /// Adds packets counted elsewhere; says whether the sender is new.
+    pub(crate) fn add(&mut self, sent: Sent) -> bool {
+        if let Some(counters) = self.known.get_mut(&sent.from) {
             if counters.packets == 0 {
-                counters.first = at;
+                counters.first = sent.first;
             }
-            counters.packets += 1;
-            counters.bytes += u64::from(bytes);
-            counters.last = counters.last.max(at);
+            counters.packets += sent.packets;
+            counters.bytes += sent.bytes;
+            counters.first = counters.first.min(sent.first);
+            counters.last = counters.last.max(sent.last);
             return false;
         }
-        if self.known.len() >= SENDERS_MAX {
-            self.refused += 1;
+        if self.known.len() >= self.max {
+            self.refused += sent.packets;
             return false;
         }
-        let counters = Counters { packets: 1, bytes: u64::from(bytes), first: at, last: at };
-        self.known.insert(from, counters);
+        let Sent { from, packets, bytes, first, last } = sent;
+        self.known.insert(from, Counters { packets, bytes, first, last });
         true
     }
 

@@ -3,15 +3,12 @@
 //! Changes, refusals, states, violations, log-ons and session events always pass. Invariant:
 //! what is held back is counted, with its last time and its period.
 
+use crate::limits::{IDENTITIES_PER_FLOW_MAX, OPERATIONS_PER_FLOW_MAX};
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use model::{Detail, Direction, Operation, Outcome, Time};
 use std::hash::{BuildHasher, Hash, Hasher};
 
-/// Distinct operations remembered of one conversation; beyond, all pass.
-const OPERATIONS_MAX: usize = 4_096;
-/// Distinct identities remembered of one conversation.
-const IDENTITIES_MAX: usize = 256;
 /// Intervals of which the period is the median.
 const INTERVALS: usize = 8;
 
@@ -58,18 +55,29 @@ fn hash_of(value: &impl Hash) -> u64 {
 }
 
 impl Seen {
-    /// Does this observation pass?
-    pub(crate) fn passes(&mut self, detail: &Detail, protocol: &'static str, at: Time) -> bool {
+    /// Distinct operations remembered.
+    pub(crate) fn operations(&self) -> usize {
+        self.operations.len()
+    }
+
+    /// Does this observation pass? `room` is how many more operations all conversations may
+    /// remember; without room all pass.
+    pub(crate) fn passes(
+        &mut self,
+        detail: &Detail,
+        (protocol, at): (&'static str, Time),
+        room: &mut usize,
+    ) -> bool {
         match detail {
             Detail::Operation(operation) => {
                 let always = operation.class.changes()
                     || matches!(operation.outcome, Outcome::Refused { .. });
-                always || self.first_time(operation, protocol, at)
+                always || self.first_time(operation, (protocol, at), room)
             }
             Detail::Identity(identity) => {
                 let mut hasher = FixedState::with_seed(7).build_hasher();
                 identity.message.hash(&mut hasher);
-                format!("{:?}", identity.subject).hash(&mut hasher);
+                identity.subject.hash(&mut hasher);
                 for attribute in &identity.attributes {
                     (attribute.path, &attribute.value).hash(&mut hasher);
                 }
@@ -77,7 +85,7 @@ impl Seen {
                 if self.identities.contains(&hash) {
                     return false;
                 }
-                if self.identities.len() < IDENTITIES_MAX {
+                if self.identities.len() < IDENTITIES_PER_FLOW_MAX {
                     self.identities.push(hash);
                 }
                 true
@@ -86,7 +94,12 @@ impl Seen {
         }
     }
 
-    fn first_time(&mut self, operation: &Operation, protocol: &'static str, at: Time) -> bool {
+    fn first_time(
+        &mut self,
+        operation: &Operation,
+        (protocol, at): (&'static str, Time),
+        room: &mut usize,
+    ) -> bool {
         let key = (
             operation.direction,
             operation.class,
@@ -107,7 +120,8 @@ impl Seen {
             self.operations[known].again(at);
             return false;
         }
-        if count < OPERATIONS_MAX {
+        if count < OPERATIONS_PER_FLOW_MAX && *room > 0 {
+            *room -= 1;
             self.operations.push(Repeat {
                 hash,
                 operation: operation.clone(),
@@ -167,7 +181,7 @@ mod tests {
         let poll = operation(OperationClass::Read, 40);
         let mut passed = 0;
         for i in 0..10 {
-            passed += usize::from(seen.passes(&poll, "modbus", Time::from_secs(i * 2)));
+            passed += usize::from(seen.passes(&poll, ("modbus", Time::from_secs(i * 2)), &mut 9));
         }
         assert_eq!(passed, 1);
         let repeat = seen.drain().next().expect("counted");
@@ -178,6 +192,20 @@ mod tests {
     fn writes_always_pass() {
         let mut seen = Seen::default();
         let write = operation(OperationClass::Write, 40);
-        assert!((0..5).all(|i| seen.passes(&write, "modbus", Time(i))));
+        assert!((0..5).all(|i| seen.passes(&write, ("modbus", Time(i)), &mut 9)));
+    }
+
+    #[test]
+    fn without_room_all_pass_and_nothing_is_remembered() {
+        let (mut seen, mut room) = (Seen::default(), 2);
+        let polls: Vec<_> = (0..4).map(|i| operation(OperationClass::Read, i)).collect();
+        for _ in 0..2 {
+            for poll in &polls {
+                seen.passes(poll, ("modbus", Time(0)), &mut room);
+            }
+        }
+        assert_eq!((seen.operations(), room), (2, 0));
+        assert!(seen.passes(&polls[3], ("modbus", Time(0)), &mut room));
+        assert!(!seen.passes(&polls[0], ("modbus", Time(0)), &mut room));
     }
 }

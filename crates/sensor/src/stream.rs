@@ -74,6 +74,11 @@ impl Stream {
         })
     }
 
+    /// Early segments wait for what is missing before them.
+    pub(crate) fn is_holding(&self) -> bool {
+        !self.held.is_empty()
+    }
+
     pub(crate) fn held_octets(&self) -> usize {
         self.held_octets
     }

@@ -3,7 +3,6 @@
 //! Invariant: rows come out sorted and sums do not depend on the order of counting, so any
 //! number of workers gives the same table.
 
-use crate::limits::TALLY_ROWS_MAX;
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 use model::{Address, MessageRow, Scalar};
@@ -27,6 +26,7 @@ struct Row {
 #[derive(Default)]
 pub(crate) struct Tally {
     rows: HashTable<Row>,
+    max: usize,
     pub(crate) refused: u64,
 }
 
@@ -48,6 +48,10 @@ fn hash(group: &'static Group, peers: &Peers, keys: &[Scalar]) -> u64 {
 }
 
 impl Tally {
+    pub(crate) fn new(max: usize) -> Self {
+        Tally { max, ..Tally::default() }
+    }
+
     pub(crate) fn count(&mut self, message: Message, peers: Peers) {
         self.add(Row { group: message.group, peers, keys: message.keys, count: 1 });
     }
@@ -61,16 +65,17 @@ impl Tally {
         };
         if let Some(known) = self.rows.find_mut(hashed, same) {
             known.count += row.count;
-        } else if self.rows.len() >= TALLY_ROWS_MAX {
+        } else if self.rows.len() >= self.max {
             self.refused += row.count;
         } else {
             self.rows.insert_unique(hashed, row, |r| hash(r.group, &r.peers, &r.keys));
         }
     }
 
-    /// Adds the rows of another worker.
+    /// Adds the rows of another worker, and the room for them.
     pub(crate) fn merge(&mut self, other: Tally) {
         self.refused += other.refused;
+        self.max += other.max;
         for row in other.rows {
             self.add(row);
         }
@@ -116,7 +121,7 @@ mod tests {
 
     #[test]
     fn merging_is_counting() {
-        let (mut a, mut b) = (Tally::default(), Tally::default());
+        let (mut a, mut b) = (Tally::new(9), Tally::new(9));
         for n in [1, 2, 2] {
             a.count(message(n), (None, None));
         }
@@ -124,5 +129,14 @@ mod tests {
         a.merge(b);
         let rows = &a.into_rows()["test"];
         assert_eq!(rows.iter().map(|r| r.count).collect::<Vec<_>>(), [1, 3]);
+    }
+
+    #[test]
+    fn a_full_table_counts_what_it_refuses() {
+        let mut tally = Tally::new(2);
+        for n in [1, 2, 3, 4, 1] {
+            tally.count(message(n), (None, None));
+        }
+        assert_eq!((tally.refused, tally.into_rows()["test"].len()), (2, 2));
     }
 }

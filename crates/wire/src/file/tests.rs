@@ -4,7 +4,10 @@ use super::{CaptureReader, OpenError, PcapWriter, PcapngWriter, ReadError};
 use crate::link::LinkType;
 use std::io::Write;
 
-fn packets(bytes: &[u8]) -> (Vec<(i64, u32, Vec<u8>)>, Option<ReadError>) {
+/// Time, length on the wire, octets.
+type Packet = (i64, u32, Vec<u8>);
+
+fn packets(bytes: &[u8]) -> (Vec<Packet>, Option<ReadError>) {
     let mut reader = CaptureReader::open(bytes).expect("a capture");
     let mut found = Vec::new();
     loop {

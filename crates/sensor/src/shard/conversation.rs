@@ -3,77 +3,40 @@
 //! Invariant: octets reach a dissector once and in order, and a hole is announced before what
 //! stands behind it.
 
-use super::{Worker, new_flow, sender_is_client, session, side_of};
+use super::{Context, Shard, session};
 use crate::{
+    event::{Event, Place, Stamped},
     flow::{Flow, FlowKey, Identity, Kind},
     identify::{Directory, Verdict},
-    limits::{
-        BUFFERED_OCTETS_MAX, GIVE_UPS_MAX, PENDING_OCTETS_MAX, PROBE_OCTETS_MAX, PROBE_TRIES_MAX,
-    },
+    limits::{GIVE_UPS_MAX, PENDING_OCTETS_MAX, PROBE_OCTETS_MAX, PROBE_TRIES_MAX},
     stream::{Arrival, Ready},
 };
-use model::{Address, Endpoint, Excerpt, SessionEvent, Time};
-use protocols::{Gap, Output, Progress, Segment, Side};
-use wire::{Icmp, Tcp};
+use model::{Detail, Direction, Excerpt, Observation, OperationClass, SessionEvent, Time};
+use protocols::{Ends, Gap, Observed, Output, Progress, Segment, Side};
+use wire::Tcp;
 
-/// What is known of the packet being read.
-#[derive(Clone, Copy)]
-pub(crate) struct Context {
-    pub(crate) at: Time,
-    pub(crate) frame: u64,
-    pub(crate) from: Endpoint,
-    pub(crate) to: Endpoint,
-    /// Outermost addresses, for counts of messages.
-    pub(crate) peers: (Option<Address>, Option<Address>),
-    pub(crate) macs: (Option<Address>, Option<Address>),
-    pub(crate) wire_len: u32,
-    pub(crate) missing: usize,
-}
-
-impl Context {
-    pub(crate) fn with_ports(&self, from: u16, to: u16) -> Context {
-        let mut context = *self;
-        context.from.port = Some(from);
-        context.to.port = Some(to);
-        context
-    }
-
-    pub(crate) fn presence(packet: &super::Packet<'_>, from: Endpoint) -> Context {
-        Context {
-            at: packet.at,
-            frame: packet.frame,
-            from,
-            to: Endpoint::default(),
-            peers: (None, None),
-            macs: (None, None),
-            wire_len: packet.wire_len,
-            missing: 0,
-        }
-    }
-}
-
-impl Worker {
-    pub(super) fn tcp(&mut self, context: &Context, tcp: &Tcp<'_>) {
-        let context = &context.with_ports(tcp.source, tcp.destination);
-        let (key, _) = FlowKey::new(&context.from, &context.to, Kind::Tcp);
+impl Shard {
+    pub(super) fn tcp(&mut self, context: &mut Context, tcp: &Tcp<'_>) {
+        let (key, from_is_low) = FlowKey::new(&context.from, &context.to, Kind::Tcp);
+        context.from_is_low = from_is_low;
+        let context = &*context;
         let opening = is_opening(tcp);
-        let known = self.flows.find(&key);
-        let at = match known {
+        let at = match self.flows.find(&key) {
             Some(at) if opening && self.begins_anew(at, context, tcp) => {
-                let flow = self.opened(context, tcp);
+                let flow = self.opened(context, key, tcp);
                 let old = self.flows.replace(at, flow);
                 self.retire(old, context.frame);
+                self.count(at, context);
                 self.attempted(context, tcp);
                 at
             }
-            Some(at) => at,
+            Some(at) => {
+                self.count(at, context);
+                at
+            }
             None => {
-                let flow = self.opened(context, tcp);
-                let (at, evicted) = self.flows.insert(flow);
-                if let Some(evicted) = evicted {
-                    self.counters.limit("flows");
-                    self.retire(evicted, context.frame);
-                }
+                let flow = self.opened(context, key, tcp);
+                let at = self.insert(flow, context);
                 self.attempted(context, tcp);
                 at
             }
@@ -81,23 +44,34 @@ impl Worker {
         self.segment(at, context, tcp);
     }
 
+    /// Puts a new conversation into the table and counts its first packet.
+    fn insert(&mut self, flow: Flow, context: &Context) -> u32 {
+        let (at, evicted) = self.flows.insert(flow);
+        if let Some(evicted) = evicted {
+            self.counters.limit("flows");
+            self.retire(evicted, context.frame);
+        }
+        self.count(at, context);
+        at
+    }
+
     /// A SYN on a known pair of ports that is no retransmission of the one seen.
     fn begins_anew(&mut self, at: u32, context: &Context, tcp: &Tcp<'_>) -> bool {
         let flow = self.flows.get(at);
-        let side = side_of(flow, context, Kind::Tcp);
+        let side = context.side(flow);
         let closed = flow.closed;
         let half = flow.half(side);
         let other_number = half.stream.is_begun() && !half.stream.began_at(tcp.sequence);
-        !tcp.ack() && (other_number || (closed && half.packets + half.bytes > 0))
+        !tcp.ack() && (other_number || (closed && half.seen))
     }
 
-    fn opened(&self, context: &Context, tcp: &Tcp<'_>) -> Flow {
+    fn opened(&self, context: &Context, key: FlowKey, tcp: &Tcp<'_>) -> Flow {
         let client = match (is_opening(tcp), tcp.ack()) {
             (true, false) => true,
             (true, true) => false,
             _ => sender_is_client(&self.directory, context, Kind::Tcp),
         };
-        let mut flow = new_flow(context, Kind::Tcp, client);
+        let mut flow = new_flow(context, (key, Kind::Tcp), client);
         flow.client_certain = is_opening(tcp);
         flow.syn = is_opening(tcp) && !tcp.ack();
         flow
@@ -111,14 +85,11 @@ impl Worker {
     }
 
     fn segment(&mut self, at: u32, context: &Context, tcp: &Tcp<'_>) {
-        let before = self.flows.get(at).buffered();
         let flow = self.flows.get(at);
-        let side = side_of(flow, context, Kind::Tcp);
-        flow.last = flow.last.max(context.at);
+        let before = flow.buffered();
+        let side = context.side(flow);
         let half = flow.half(side);
-        half.packets += 1;
-        half.bytes += u64::from(context.wire_len);
-        half.seen = true;
+        half.spoke |= !tcp.payload.is_empty();
         if is_opening(tcp) {
             if !half.stream.is_begun() {
                 half.stream.begin(tcp.sequence);
@@ -127,25 +98,29 @@ impl Worker {
             // A bare acknowledgement tells where data will begin.
             half.stream.begin(tcp.sequence.wrapping_sub(1));
         }
-        let answered = side == Side::Server && flow.syn && !flow.answered && !tcp.rst();
-        let refused = side == Side::Server && flow.syn && !flow.answered && tcp.rst();
-        flow.answered |= answered || refused;
-        if answered {
-            self.observe(context, "tcp", session(SessionEvent::Answered), None);
-        } else if refused {
-            self.observe(context, "tcp", session(SessionEvent::Refused), None);
-        }
         if tcp.ack() {
-            self.flows.get(at).half(side.other()).stream.acknowledge(tcp.acknowledgement);
+            flow.half(side.other()).stream.acknowledge(tcp.acknowledgement);
+        }
+        let first_answer = side == Side::Server && flow.syn && !flow.answered;
+        if first_answer {
+            flow.answered = true;
+            let event = if tcp.rst() { SessionEvent::Refused } else { SessionEvent::Answered };
+            self.observe(context, "tcp", session(event), None);
         }
         if !tcp.payload.is_empty() {
             let first = tcp.sequence.wrapping_add(u32::from(is_opening(tcp)));
             self.arrive(at, context, side, first, tcp.payload);
         }
-        let side = side_of(self.flows.get(at), context, Kind::Tcp);
-        self.drain(at, context, side, false);
-        self.drain(at, context, side.other(), false);
-        self.close(at, context, tcp, side);
+        let flow = self.flows.get(at);
+        if flow.halves.iter().any(|half| half.stream.is_holding()) {
+            let side = context.side(flow);
+            self.drain(at, context, side, false);
+            self.drain(at, context, side.other(), false);
+        }
+        if tcp.fin() || tcp.rst() {
+            let side = context.side(self.flows.get(at));
+            self.close(at, context, tcp, side);
+        }
         self.account(at, before);
     }
 
@@ -176,7 +151,7 @@ impl Worker {
             match ready {
                 Ready::Bytes(bytes) => {
                     self.flows.get(at).half(side).stream.advance(bytes.len());
-                    let sender = sent_by(self.flows.get(at), context, side);
+                    let sender = context.sent_by(self.flows.get(at), side);
                     self.octets(at, &sender, side, &bytes);
                 }
                 Ready::Gap(octets) => {
@@ -215,7 +190,7 @@ impl Worker {
     fn account(&mut self, at: u32, before: usize) {
         let now = self.flows.get(at).buffered();
         self.buffered = (self.buffered + now).saturating_sub(before);
-        if self.buffered > BUFFERED_OCTETS_MAX {
+        if self.buffered > self.settings.limits.buffered_octets {
             self.counters.limit("buffered-octets");
             let flow = self.flows.get(at);
             for side in [Side::Client, Side::Server] {
@@ -228,59 +203,53 @@ impl Worker {
         }
     }
 
-    pub(super) fn give_up_holes(&mut self, frame: u64, at: Time) {
+    pub(super) fn give_up(&mut self, frame: u64, at: Time) {
         for index in 0..self.flows.len() as u32 {
             let flow = self.flows.get(index);
-            if flow.kind != Kind::Tcp {
+            if !flow.halves.iter().any(|half| half.stream.is_holding()) {
                 continue;
             }
+            self.place = Place::GivenUp(flow.first_frame);
             let (client, server) = (flow.client, flow.server);
+            let context = Context {
+                at,
+                frame,
+                from: client,
+                to: server,
+                outer: None,
+                macs: (client.mac, server.mac),
+                wire_len: 0,
+                missing: 0,
+                from_is_low: flow.client_is_low,
+                counted: true,
+            };
             for side in [Side::Client, Side::Server] {
-                let ends = if side == Side::Client { (client, server) } else { (server, client) };
-                let context = Context {
-                    at,
-                    frame,
-                    from: ends.0,
-                    to: ends.1,
-                    peers: (ends.0.address(), ends.1.address()),
-                    macs: (ends.0.mac.map(Address::Mac), ends.1.mac.map(Address::Mac)),
-                    wire_len: 0,
-                    missing: 0,
-                };
-                self.drain(index, &context, side, true);
+                let sender = context.sent_by(self.flows.get(index), side);
+                self.drain(index, &sender, side, true);
             }
         }
     }
 
-    pub(super) fn icmp(&mut self, context: &Context, protocol: u8, icmp: &Icmp<'_>) {
-        self.datagram(context, Kind::Ip(protocol), icmp.payload);
-    }
-
     /// A datagram or a frame's payload: one message or several, never a part of one.
-    pub(super) fn datagram(&mut self, context: &Context, kind: Kind, payload: &[u8]) {
-        let (key, _) = FlowKey::new(&context.from, &context.to, kind);
+    pub(super) fn datagram(&mut self, context: &mut Context, kind: Kind, payload: &[u8]) {
+        let (key, from_is_low) = FlowKey::new(&context.from, &context.to, kind);
+        context.from_is_low = from_is_low;
+        let context = &*context;
         let at = match self.flows.find(&key) {
-            Some(at) => at,
+            Some(at) => {
+                self.count(at, context);
+                at
+            }
             None => {
                 let client = sender_is_client(&self.directory, context, kind);
-                let (at, evicted) = self.flows.insert(new_flow(context, kind, client));
-                if let Some(evicted) = evicted {
-                    self.counters.limit("flows");
-                    self.retire(evicted, context.frame);
-                }
+                let at = self.insert(new_flow(context, (key, kind), client), context);
                 let attempted = session(SessionEvent::Attempted { syn: false });
                 self.observe(context, kind.transport(), attempted, None);
                 at
             }
         };
         let flow = self.flows.get(at);
-        let side = side_of(flow, context, kind);
-        flow.last = flow.last.max(context.at);
-        let half = flow.half(side);
-        half.packets += 1;
-        half.bytes += u64::from(context.wire_len);
-        half.seen = true;
-        if flow.halves.iter().all(|h| h.seen) && !flow.answered {
+        if !flow.answered && flow.halves.iter().all(|h| h.seen) {
             flow.answered = true;
             self.observe(context, kind.transport(), session(SessionEvent::Answered), None);
         }
@@ -288,10 +257,12 @@ impl Worker {
             return;
         }
         let flow = self.flows.get(at);
+        let side = context.side(flow);
+        flow.half(side).spoke = true;
         if let Identity::Searching { tries } = flow.identity {
             search(&self.directory, flow, side, payload, tries);
         }
-        let side = side_of(self.flows.get(at), context, kind);
+        let side = context.side(self.flows.get(at));
         self.feed_whole(at, context, side, payload);
     }
 
@@ -331,10 +302,10 @@ impl Worker {
         match flow.identity {
             Identity::Known { .. } => {
                 // The other side may have spoken first and waited to be understood.
-                let now = side_of(flow, context, Kind::Tcp);
+                let now = context.side(flow);
                 let other = std::mem::take(&mut flow.half(now.other()).pending);
                 if !other.is_empty() {
-                    let back = sent_by(self.flows.get(at), context, now.other());
+                    let back = context.sent_by(self.flows.get(at), now.other());
                     self.read(at, &back, now.other(), &other);
                 }
                 self.read(at, context, now, &head);
@@ -405,7 +376,7 @@ impl Worker {
                 }
                 Progress::GiveUp(why) => {
                     self.counters.unparsed(why.reason);
-                    self.give_up(at, side);
+                    self.no_message(at, side);
                     return bytes.len();
                 }
             };
@@ -420,7 +391,7 @@ impl Worker {
     }
 
     /// Octets that are no message: the next segment may begin with one again, but not for ever.
-    fn give_up(&mut self, at: u32, side: Side) {
+    fn no_message(&mut self, at: u32, side: Side) {
         let flow = self.flows.get(at);
         flow.give_ups += 1;
         let half = flow.half(side);
@@ -440,12 +411,11 @@ impl Worker {
         let mut out = std::mem::take(&mut self.out);
         if self.settings.tally {
             for message in out.messages.drain(..) {
-                let mac_pair = message.group.ends == protocols::Ends::MacPair;
-                let (a, b) = if mac_pair { context.macs } else { context.peers };
                 let peers = match message.group.ends {
-                    protocols::Ends::Pair | protocols::Ends::MacPair => (a, b),
-                    protocols::Ends::Source => (a, None),
-                    protocols::Ends::None => (None, None),
+                    Ends::Pair => context.peers(),
+                    Ends::MacPair => context.mac_peers(),
+                    Ends::Source => (context.peers().0, None),
+                    Ends::None => (None, None),
                 };
                 self.tally.count(message, peers);
             }
@@ -467,17 +437,81 @@ impl Worker {
         bytes: &[u8],
         out: &mut Output,
     ) {
+        if self.settings.values && out.observed.iter().any(is_value) {
+            self.take_values(context, out);
+        }
         for seen in out.observed.drain(..) {
             if let Some(at) = at {
                 let flow = self.flows.get(at);
-                if !flow.seen.passes(&seen.detail, seen.protocol, context.at) {
+                let said = (seen.protocol, context.at);
+                if !flow.seen.passes(&seen.detail, said, &mut self.operations_room) {
                     continue;
                 }
             }
-            let wanted = self.settings.excerpts;
+            let wanted = self.settings.excerpts && is_evidence(&seen.detail);
             let excerpt = bytes.get(seen.span.clone()).filter(|b| wanted && !b.is_empty());
             self.observe(context, seen.protocol, seen.detail, excerpt.map(Excerpt::new));
         }
+    }
+
+    /// Process values of one feed: each is moved by the operation of its message, and belongs to
+    /// who is written to or to who tells it.
+    fn take_values(&mut self, context: &Context, out: &mut Output) {
+        let operations: Vec<_> = out
+            .observed
+            .iter()
+            .filter_map(|seen| match &seen.detail {
+                Detail::Operation(operation) => {
+                    Some((seen.span.start, operation.direction, operation.class))
+                }
+                _ => None,
+            })
+            .collect();
+        for seen in out.observed.extract_if(.., |seen| is_value(seen)) {
+            let of = operations.iter().find(|(start, ..)| *start == seen.span.start);
+            let (direction, class) =
+                of.map_or((Direction::Notice, OperationClass::Report), |(_, d, c)| (*d, *c));
+            let owner = if direction == Direction::Request { &context.to } else { &context.from };
+            let event = Event::Valued {
+                owner: owner.address(),
+                operation: class.word(),
+                observation: Observation {
+                    at: context.at,
+                    frame: context.frame,
+                    protocol: seen.protocol,
+                    from: context.from,
+                    to: context.to,
+                    detail: seen.detail,
+                    excerpt: None,
+                },
+            };
+            self.events.push(Stamped { frame: context.frame, place: self.place, event });
+        }
+    }
+}
+
+fn is_value(seen: &Observed) -> bool {
+    matches!(seen.detail, Detail::Value { .. })
+}
+
+/// Findings show the octets of what was asked, broken or logged on to, not of counters.
+fn is_evidence(detail: &Detail) -> bool {
+    !matches!(detail, Detail::Presence | Detail::Exchange(_) | Detail::Value { .. })
+}
+
+fn new_flow(context: &Context, (key, kind): (FlowKey, Kind), sender_is_client: bool) -> Flow {
+    let ends = (context.from, context.to, sender_is_client);
+    Flow::new((key, context.from_is_low), kind, ends, (context.frame, context.at))
+}
+
+/// Which end of a conversation without a handshake serves, by its ports.
+fn sender_is_client(directory: &Directory, context: &Context, kind: Kind) -> bool {
+    let (Some(from), Some(to)) = (context.from.port, context.to.port) else { return true };
+    let known = |port| directory.is_known_port(kind.carrier(), port);
+    match (known(from), known(to)) {
+        (true, false) => false,
+        (false, true) => true,
+        _ => from >= to,
     }
 }
 
@@ -527,14 +561,4 @@ fn search(directory: &Directory, flow: &mut Flow, side: Side, head: &[u8], tries
         }
     }
     false
-}
-
-/// The context of octets that `side` sent earlier and that are read only at this packet.
-fn sent_by(flow: &Flow, context: &Context, side: Side) -> Context {
-    if side_of(flow, context, flow.kind) == side {
-        return *context;
-    }
-    let (a, b) = context.peers;
-    let (c, d) = context.macs;
-    Context { from: context.to, to: context.from, peers: (b, a), macs: (d, c), ..*context }
 }

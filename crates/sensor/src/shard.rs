@@ -1,0 +1,471 @@
+//! From a packet to events: decoding, conversations, reassembly, dissection.
+//!
+//! One shard reads the packets of its conversations from first to last. Not here: which packets
+//! these are. Invariant: what comes out depends on the packets alone; time arrives with them.
+
+mod context;
+mod conversation;
+
+use crate::{
+    event::{Event, Place, Repeats, Sent, Stamped},
+    flow::{Flow, FlowTable, Identity, Kind},
+    fragments::Fragments,
+    identify::Directory,
+    senders::Senders,
+    tally::Tally,
+    worker::{Packet, WorkerSettings},
+};
+use context::Context;
+use model::{Address, Detail, Endpoint, Exchange, Health, Mac, Observation, SessionEvent, Time};
+use protocols::Output;
+use std::{collections::BTreeMap, net::IpAddr};
+use wire::{Frame, Ip, Layer, Transport};
+
+pub(crate) struct Shard {
+    settings: WorkerSettings,
+    directory: Directory,
+    flows: FlowTable,
+    fragments: Fragments,
+    senders: Senders,
+    tally: Tally,
+    out: Output,
+    events: Vec<Stamped>,
+    /// Where events said now belong within their frame.
+    place: Place,
+    counters: Counters,
+    /// Octets buffered in all conversations, kept up to date with each packet.
+    buffered: usize,
+    /// Operations that may still be remembered.
+    operations_room: usize,
+}
+
+/// What health is made of.
+#[derive(Default)]
+struct Counters {
+    unparsed: BTreeMap<&'static str, u64>,
+    limits: BTreeMap<&'static str, u64>,
+    /// What carried it, and the server's port.
+    unidentified: BTreeMap<(Kind, Option<u16>), u64>,
+    segments_lost: u64,
+    bytes_lost: u64,
+}
+
+impl Counters {
+    fn unparsed(&mut self, reason: &'static str) {
+        *self.unparsed.entry(reason).or_default() += 1;
+    }
+
+    fn limit(&mut self, name: &'static str) {
+        *self.limits.entry(name).or_default() += 1;
+    }
+}
+
+impl Shard {
+    pub(crate) fn new(settings: WorkerSettings) -> Self {
+        let limits = settings.limits;
+        Shard {
+            settings,
+            directory: Directory::new(),
+            flows: FlowTable::new(limits.flows),
+            fragments: Fragments::new(limits.fragmented, limits.fragmented_octets),
+            senders: Senders::new(limits.senders),
+            tally: Tally::new(limits.tally_rows),
+            out: Output::new(settings.values),
+            events: Vec::new(),
+            place: Place::Packet,
+            counters: Counters::default(),
+            buffered: 0,
+            operations_room: limits.operations,
+        }
+    }
+
+    /// Reads a packet and its frame; what it says goes to the end of `events`.
+    #[inline]
+    pub(crate) fn push(
+        &mut self,
+        packet: &Packet<'_>,
+        frame: &Frame<'_>,
+        events: &mut Vec<Stamped>,
+    ) {
+        std::mem::swap(&mut self.events, events);
+        self.frame(packet, frame);
+        std::mem::swap(&mut self.events, events);
+    }
+
+    fn frame(&mut self, packet: &Packet<'_>, frame: &Frame<'_>) {
+        if let Some(reason) = frame.malformed {
+            self.counters.unparsed(reason);
+        }
+        let macs = (frame.source_mac.map(Mac), frame.destination_mac.map(Mac));
+        let vlan = frame.vlans.innermost();
+        match &frame.layer {
+            Layer::Ip(ip) => self.ip(packet, frame, ip, macs),
+            Layer::Arp(arp) => self.arp(packet, frame, arp),
+            Layer::Ethernet { ethertype, payload } => {
+                self.link_layer(packet, macs, vlan, (Kind::Ethertype(*ethertype), payload));
+            }
+            Layer::Llc { dsap, oui, pid, payload, .. } => {
+                let kind = match (oui, pid) {
+                    (Some(oui), Some(pid)) => Kind::Snap(*oui, *pid),
+                    _ => Kind::Llc(*dsap),
+                };
+                self.link_layer(packet, macs, vlan, (kind, payload));
+            }
+            Layer::Unknown(name) => {
+                self.sent(packet, macs.0, None, vlan);
+                if frame.malformed.is_none() {
+                    self.counters.unparsed(name);
+                }
+            }
+        }
+    }
+
+    fn ip(
+        &mut self,
+        packet: &Packet<'_>,
+        frame: &Frame<'_>,
+        ip: &Ip<'_>,
+        macs: (Option<Mac>, Option<Mac>),
+    ) {
+        let vlan = frame.vlans.innermost();
+        // Of a tunnel the MAC addresses belong to its ends, the inner addresses stand alone.
+        let inner_macs = match frame.outer {
+            Some((outer, _)) => {
+                self.sent(packet, macs.0, Some(outer), vlan);
+                (None, None)
+            }
+            None => macs,
+        };
+        let end = |mac, ip| Endpoint { mac, ip: Some(ip), port: None, vlan };
+        let mut context = Context {
+            at: packet.at,
+            frame: packet.frame,
+            from: end(inner_macs.0, ip.source),
+            to: end(inner_macs.1, ip.destination),
+            outer: frame.outer,
+            macs,
+            wire_len: packet.wire_len,
+            missing: ip.missing,
+            from_is_low: false,
+            counted: false,
+        };
+        if ip.routing_header.is_some_and(|kind| kind == 0) {
+            let says = "deprecated source routing";
+            self.violation(&context, "ipv6-routing-header-0", says, "RFC 5095");
+        }
+        if ip.fragment.is_none() {
+            return self.transport(&mut context, ip.protocol, ip.payload);
+        }
+        self.sent(packet, inner_macs.0, Some(ip.source), vlan);
+        context.counted = true;
+        if let Some(whole) = self.fragments.push(ip, packet.at) {
+            self.transport(&mut context, ip.protocol, &whole);
+        }
+    }
+
+    fn transport(&mut self, context: &mut Context, protocol: u8, payload: &[u8]) {
+        match wire::transport(protocol, payload) {
+            Transport::Tcp(tcp) => {
+                context.ports(tcp.source, tcp.destination);
+                self.tcp(context, &tcp);
+            }
+            Transport::Udp(udp) => {
+                context.ports(udp.source, udp.destination);
+                context.missing = context.missing.max(udp.missing);
+                self.datagram(context, Kind::Udp, udp.payload);
+            }
+            Transport::Malformed(reason) => {
+                self.sent_in(context);
+                if context.missing > 0 {
+                    return self.counters.unparsed("cut-by-snap-length");
+                }
+                self.counters.unparsed(reason);
+                let says = "a transport header that cannot be";
+                self.violation(context, reason, says, "RFC 9293, 3.1");
+            }
+            Transport::Icmp(icmp) | Transport::Icmpv6(icmp) => {
+                self.datagram(context, Kind::Ip(protocol), icmp.payload);
+            }
+            Transport::Igmp { payload, .. } => {
+                self.datagram(context, Kind::Ip(protocol), payload);
+            }
+            Transport::Other => self.datagram(context, Kind::Ip(protocol), payload),
+        }
+    }
+
+    fn link_layer(
+        &mut self,
+        packet: &Packet<'_>,
+        (source, destination): (Option<Mac>, Option<Mac>),
+        vlan: Option<u16>,
+        (kind, payload): (Kind, &[u8]),
+    ) {
+        if !self.directory.is_carried(kind.carrier()) {
+            self.sent(packet, source, None, vlan);
+            *self.counters.unidentified.entry((kind, None)).or_default() += 1;
+            return;
+        }
+        let end = |mac| Endpoint { mac, ip: None, port: None, vlan };
+        let mut context = Context {
+            at: packet.at,
+            frame: packet.frame,
+            from: end(source),
+            to: end(destination),
+            outer: None,
+            macs: (source, destination),
+            wire_len: packet.wire_len,
+            missing: (packet.wire_len as usize).saturating_sub(packet.data.len()),
+            from_is_low: false,
+            counted: false,
+        };
+        self.datagram(&mut context, kind, payload);
+    }
+
+    fn arp(&mut self, packet: &Packet<'_>, frame: &Frame<'_>, arp: &wire::Arp) {
+        let (sender, target) = (Mac(arp.sender_mac), Mac(arp.target_mac));
+        let vlan = frame.vlans.innermost();
+        self.sent(packet, frame.source_mac.map(Mac), None, vlan);
+        self.out.clear();
+        protocols::arp::observe(arp.opcode, (sender, arp.sender_ip), arp.target_ip, &mut self.out);
+        let ip = |ip: IpAddr| Some(ip).filter(|ip| Address::Ip(*ip).is_host());
+        let context = Context {
+            at: packet.at,
+            frame: packet.frame,
+            from: Endpoint { mac: Some(sender), ip: ip(arp.sender_ip), port: None, vlan },
+            to: Endpoint { mac: Some(target), ip: ip(arp.target_ip), port: None, vlan },
+            outer: None,
+            macs: (Some(sender), frame.destination_mac.map(Mac)),
+            wire_len: packet.wire_len,
+            missing: 0,
+            from_is_low: false,
+            counted: true,
+        };
+        self.collect(&context, None, &[]);
+    }
+
+    /// Counts a packet that belongs to no conversation.
+    fn sent(
+        &mut self,
+        packet: &Packet<'_>,
+        mac: Option<Mac>,
+        ip: Option<IpAddr>,
+        vlan: Option<u16>,
+    ) {
+        let end = Endpoint { mac, ip, port: None, vlan };
+        let Some(from) = sender(&end) else { return };
+        if self.senders.count(from, packet.wire_len, packet.at) {
+            self.observe(&Context::presence(packet, from), "wire", Detail::Presence, None);
+        }
+    }
+
+    fn sent_in(&mut self, context: &Context) {
+        let Some(from) = sender(&context.from).filter(|_| !context.counted) else { return };
+        if self.senders.count(from, context.wire_len, context.at) {
+            self.present(context, from);
+        }
+    }
+
+    fn present(&mut self, context: &Context, from: Endpoint) {
+        let presence = Context { from, to: Endpoint::default(), ..*context };
+        self.observe(&presence, "wire", Detail::Presence, None);
+    }
+
+    /// Counts a packet of a conversation, with its sender where that is not the conversation's.
+    fn count(&mut self, at: u32, context: &Context) {
+        let flow = self.flows.get(at);
+        let side = context.side(flow);
+        let end = flow.end(side);
+        let own = end.mac == context.from.mac && end.vlan == context.from.vlan;
+        let half = flow.half(side);
+        let new = !half.seen;
+        if new {
+            (half.seen, half.first, half.last) = (true, context.at, context.at);
+        } else if half.packets == 0 {
+            half.first = context.at;
+        }
+        half.last = half.last.max(context.at);
+        half.packets += 1;
+        half.bytes += u64::from(context.wire_len);
+        if !own || context.counted {
+            half.foreign_packets += 1;
+            half.foreign_bytes += u64::from(context.wire_len);
+            self.sent_in(context);
+        } else if new
+            && let Some(from) = sender(&context.from)
+            && self.senders.note(from, context.at)
+        {
+            self.present(context, from);
+        }
+    }
+
+    fn violation(
+        &mut self,
+        context: &Context,
+        rule: &'static str,
+        says: &'static str,
+        section: &'static str,
+    ) {
+        let violation = model::Violation { rule, says, section };
+        self.observe(context, "ip", Detail::Violation(violation), None);
+    }
+
+    fn observe(
+        &mut self,
+        context: &Context,
+        protocol: &'static str,
+        detail: Detail,
+        excerpt: Option<model::Excerpt>,
+    ) {
+        let event = Event::Observed(Observation {
+            at: context.at,
+            frame: context.frame,
+            protocol,
+            from: context.from,
+            to: context.to,
+            detail,
+            excerpt,
+        });
+        self.events.push(Stamped { frame: context.frame, place: self.place, event });
+    }
+
+    /// Reports counters of conversations and senders, stamped with `frame`.
+    pub(crate) fn tick(&mut self, frame: u64, events: &mut Vec<Stamped>) {
+        for flow in self.flows.iter_mut() {
+            let place = Place::Conversation(flow.first_frame);
+            report(flow, (frame, place), &mut self.senders, events);
+        }
+        for sent in self.senders.drain() {
+            let place = Place::Sender(sent.from);
+            events.push(Stamped { frame, place, event: Event::Sent(sent) });
+        }
+    }
+
+    /// Gives up holes still waited for.
+    pub(crate) fn give_up_holes(&mut self, frame: u64, at: Time, events: &mut Vec<Stamped>) {
+        std::mem::swap(&mut self.events, events);
+        self.give_up(frame, at);
+        self.place = Place::Packet;
+        std::mem::swap(&mut self.events, events);
+    }
+
+    pub(crate) fn take_tally(&mut self) -> Tally {
+        std::mem::take(&mut self.tally)
+    }
+
+    pub(crate) fn health(&self) -> Health {
+        let mut health = Health {
+            segments_lost: self.counters.segments_lost,
+            bytes_lost: self.counters.bytes_lost,
+            ..Health::default()
+        };
+        let text = |(k, v): (&&'static str, &u64)| ((*k).to_owned(), *v);
+        health.unparsed = self.counters.unparsed.iter().map(text).collect();
+        health.limits = self.counters.limits.iter().map(text).collect();
+        for ((kind, port), count) in &self.counters.unidentified {
+            *health.unidentified.entry(kind.shown(*port)).or_default() += count;
+        }
+        for (name, count) in [
+            ("senders", self.senders.refused),
+            ("tally-rows", self.tally.refused),
+            ("fragmented-packets", self.fragments.evicted),
+            ("fragment-overlaps", self.fragments.overlaps),
+        ] {
+            if count > 0 {
+                health.limits.insert(name.to_owned(), count);
+            }
+        }
+        health
+    }
+
+    /// A conversation leaves the table.
+    fn retire(&mut self, mut flow: Flow, frame: u64) {
+        self.buffered = self.buffered.saturating_sub(flow.buffered());
+        self.operations_room += flow.seen.operations();
+        count_unidentified(&flow, &mut self.counters);
+        report(&mut flow, (frame, self.place), &mut self.senders, &mut self.events);
+    }
+
+    /// Conversations whose protocol was never found, at the end.
+    pub(crate) fn count_unidentified(&mut self) {
+        let counters = &mut self.counters;
+        for flow in self.flows.iter_mut() {
+            count_unidentified(flow, counters);
+        }
+    }
+}
+
+/// The end as a sender: without port, and without addresses that several have.
+fn sender(end: &Endpoint) -> Option<Endpoint> {
+    let mac = end.mac.filter(|m| m.is_host());
+    let ip = end.ip.filter(|ip| Address::Ip(*ip).is_host());
+    (mac.is_some() || ip.is_some()).then_some(Endpoint { mac, ip, port: None, vlan: end.vlan })
+}
+
+fn count_unidentified(flow: &Flow, counters: &mut Counters) {
+    // ICMP and IGMP are the network's own business.
+    let spoke = flow.halves.iter().any(|h| h.spoke) && !matches!(flow.kind, Kind::Ip(1 | 2 | 58));
+    if matches!(flow.identity, Identity::Unknown | Identity::Searching { .. }) && spoke {
+        *counters.unidentified.entry((flow.kind, flow.server.port)).or_default() += 1;
+    }
+}
+
+/// Counters of a conversation since they were last reported.
+fn report(
+    flow: &mut Flow,
+    (frame, place): (u64, Place),
+    senders: &mut Senders,
+    events: &mut Vec<Stamped>,
+) {
+    let (client, server) = (flow.client, flow.server);
+    let protocol = flow.protocol().unwrap_or(flow.kind.transport());
+    let last = flow.last();
+    for (half, end) in flow.halves.iter_mut().zip([&client, &server]) {
+        let packets = half.packets.saturating_sub(half.foreign_packets);
+        if let (Some(from), true) = (sender(end), packets > 0) {
+            let bytes = half.bytes.saturating_sub(half.foreign_bytes);
+            senders.add(Sent { from, packets, bytes, first: half.first, last: half.last });
+        }
+        (half.foreign_packets, half.foreign_bytes) = (0, 0);
+    }
+    let [up, down] = &mut flow.halves;
+    if up.packets + down.packets > 0 {
+        let exchange = Exchange {
+            transport: flow.kind.transport(),
+            first: flow.first,
+            last,
+            packets_up: std::mem::take(&mut up.packets),
+            packets_down: std::mem::take(&mut down.packets),
+            bytes_up: std::mem::take(&mut up.bytes),
+            bytes_down: std::mem::take(&mut down.bytes),
+        };
+        let observation = Observation {
+            at: last,
+            frame: flow.first_frame,
+            protocol,
+            from: client,
+            to: server,
+            detail: Detail::Exchange(exchange),
+            excerpt: None,
+        };
+        events.push(Stamped { frame, place, event: Event::Observed(observation) });
+    }
+    for repeat in flow.seen.drain() {
+        let response = repeat.operation.direction == model::Direction::Response;
+        let (from, to) = if response { (server, client) } else { (client, server) };
+        let repeats = Repeats {
+            from,
+            to,
+            protocol: repeat.protocol,
+            operation: repeat.operation.clone(),
+            count: std::mem::take(&mut repeat.count),
+            last: repeat.last,
+            period_ms: repeat.period_ms(),
+        };
+        events.push(Stamped { frame, place, event: Event::Repeated(repeats) });
+    }
+}
+
+/// Kept here so that both files of this module agree on it.
+fn session(event: SessionEvent) -> Detail {
+    Detail::Session(event)
+}

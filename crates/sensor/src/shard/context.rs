@@ -1,0 +1,79 @@
+//! What is known of the packet being read, besides its payload.
+//!
+//! Invariant: `from` and `to` are the ends of the innermost packet; of a tunnel the MAC addresses
+//! belong to its ends and stand apart.
+
+use crate::{flow::Flow, worker::Packet};
+use model::{Address, Endpoint, Mac, Time};
+use protocols::Side;
+use std::net::IpAddr;
+
+#[derive(Clone, Copy)]
+pub(super) struct Context {
+    pub(super) at: Time,
+    pub(super) frame: u64,
+    pub(super) from: Endpoint,
+    pub(super) to: Endpoint,
+    /// Ends of the outermost packet, where a tunnel was opened.
+    pub(super) outer: Option<(IpAddr, IpAddr)>,
+    pub(super) macs: (Option<Mac>, Option<Mac>),
+    pub(super) wire_len: u32,
+    pub(super) missing: usize,
+    /// The sender is the low end of the conversation's key.
+    pub(super) from_is_low: bool,
+    /// The packet is counted for its sender already.
+    pub(super) counted: bool,
+}
+
+impl Context {
+    pub(super) fn ports(&mut self, from: u16, to: u16) {
+        (self.from.port, self.to.port) = (Some(from), Some(to));
+    }
+
+    pub(super) fn presence(packet: &Packet<'_>, from: Endpoint) -> Context {
+        Context {
+            at: packet.at,
+            frame: packet.frame,
+            from,
+            to: Endpoint::default(),
+            outer: None,
+            macs: (None, None),
+            wire_len: packet.wire_len,
+            missing: 0,
+            from_is_low: false,
+            counted: true,
+        }
+    }
+
+    /// The side of the conversation that sent this packet.
+    pub(super) fn side(&self, flow: &Flow) -> Side {
+        flow.side(self.from_is_low)
+    }
+
+    /// Outermost addresses, for counts of messages.
+    pub(super) fn peers(&self) -> (Option<Address>, Option<Address>) {
+        match self.outer {
+            Some((a, b)) => (Some(Address::Ip(a)), Some(Address::Ip(b))),
+            None => (self.from.address(), self.to.address()),
+        }
+    }
+
+    pub(super) fn mac_peers(&self) -> (Option<Address>, Option<Address>) {
+        (self.macs.0.map(Address::Mac), self.macs.1.map(Address::Mac))
+    }
+
+    /// The context of octets that `side` sent earlier and that are read only at this packet.
+    pub(super) fn sent_by(&self, flow: &Flow, side: Side) -> Context {
+        if self.side(flow) == side {
+            return *self;
+        }
+        Context {
+            from: self.to,
+            to: self.from,
+            outer: self.outer.map(|(a, b)| (b, a)),
+            macs: (self.macs.1, self.macs.0),
+            from_is_low: !self.from_is_low,
+            ..*self
+        }
+    }
+}
