@@ -1,44 +1,67 @@
 //! A capture from packets to report: reads, works, folds.
 //!
-//! Invariant: any number of workers gives the same report.
+//! With one thread all of it happens here; with more this thread reads and folds, and the others
+//! work ([`crew`]). Not here: printing. Invariant: any number of threads gives the same report.
 
-use ::sensor::{Fold, Packet, Worker, WorkerSettings};
+mod crew;
+pub mod progress;
+
+use ::sensor::{Fold, Limits, Packet, Stamped, Worker, WorkerSettings, add_health};
 use anyhow::{Context as _, Result};
-use model::{CaptureReport, Time};
-use std::{fs::File, io::Read, path::Path};
-use wire::file::CaptureReader;
+use crew::Crew;
+use model::{CaptureReport, Health, MessageRow, Time};
+use progress::{Progress, Watched};
+use std::{collections::BTreeMap, fs::File, io::Read, path::Path};
+use wire::file::{CaptureReader, RawPacket};
 
-/// Analyses one capture.
-pub fn analyse(path: &Path) -> Result<CaptureReport> {
-    let shown = path.display();
-    let source: Box<dyn Read> = if path.as_os_str() == "-" {
-        Box::new(std::io::stdin().lock())
+/// How to analyse.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    pub threads: usize,
+    pub values: bool,
+    pub limits: Limits,
+}
+
+/// Packets between two deliveries to the fold.
+const FOLD_PACKETS: u64 = 4_096;
+
+/// Analyses one capture; `-` is standard input.
+pub fn analyse(path: &Path, settings: Settings, shown: bool) -> Result<CaptureReport> {
+    let name = path.display().to_string();
+    let (source, length): (Box<dyn Read>, u64) = if path.as_os_str() == "-" {
+        (Box::new(std::io::stdin().lock()), 0)
     } else {
-        Box::new(File::open(path).with_context(|| format!("cannot open {shown}"))?)
+        let file = File::open(path).with_context(|| format!("cannot open {name}"))?;
+        let about = file.metadata().with_context(|| format!("cannot open {name}"))?;
+        anyhow::ensure!(!about.is_dir(), "cannot read {name}: it is a folder, name its files");
+        (Box::new(file), about.len())
     };
-    let mut reader = CaptureReader::open(source).with_context(|| format!("cannot read {shown}"))?;
-    let mut worker = Worker::new(WorkerSettings::default());
+    let progress = Progress::new(&name, length, shown);
+    let source = Watched::new(source, &progress);
+    let reader = CaptureReader::open(source).with_context(|| format!("cannot read {name}"))?;
+    let report = read(reader, name, settings, &progress);
+    progress.clear();
+    report
+}
+
+/// Reads a capture to its end, or to its first damage.
+pub fn read<R: Read>(
+    mut reader: CaptureReader<R>,
+    file: String,
+    settings: Settings,
+    progress: &Progress,
+) -> Result<CaptureReport> {
+    let mut counts = Counts::default();
     let mut fold = Fold::new();
-    let (mut packets, mut bytes) = (0u64, 0u64);
-    let (mut first, mut last) = (None::<Time>, None::<Time>);
+    let mut hands = Hands::new(settings)?;
     let mut damaged = None;
     loop {
         match reader.next() {
             Ok(Some(raw)) => {
-                packets += 1;
-                bytes += u64::from(raw.wire_len);
-                let at = Time::from_nanos(raw.at_nanos);
-                first = Some(first.map_or(at, |f| f.min(at)));
-                last = Some(last.map_or(at, |l| l.max(at)));
-                worker.push(&Packet {
-                    at,
-                    frame: packets,
-                    wire_len: raw.wire_len,
-                    link: raw.link,
-                    data: raw.data,
-                });
-                if packets % 1_024 == 0 {
-                    fold.apply(worker.take_events());
+                let packet = counts.take(&raw);
+                hands.push(&packet, &mut fold)?;
+                if counts.packets % FOLD_PACKETS == 0 {
+                    progress.show(counts.packets);
                 }
             }
             Ok(None) => break,
@@ -48,24 +71,108 @@ pub fn analyse(path: &Path) -> Result<CaptureReport> {
             }
         }
     }
-    worker.finish(packets, last.unwrap_or_default());
-    fold.apply(worker.take_events());
+    let last = counts.last.unwrap_or_default();
+    let (messages, mut health) = hands.finish(counts.packets, last, &mut fold)?;
     fold.finish();
-    worker.count_unidentified();
-    let mut health = worker.health();
     health.damaged = damaged;
-    health.at = last;
+    health.at = counts.last;
+    for (name, count) in fold.inventory.limits_hit() {
+        health.limits.insert(format!("inventory-{name}"), count);
+    }
+    let values = settings.values.then(|| fold.take_values());
+    let refused = values.as_ref().map_or(0, |(_, refused)| *refused);
+    if refused > 0 {
+        health.limits.insert("values".to_owned(), refused);
+    }
     Ok(CaptureReport {
-        file: shown.to_string(),
-        packets,
-        bytes,
-        first_ts: first,
-        last_ts: last,
-        messages: worker.take_tally().into_rows(),
+        file,
+        packets: counts.packets,
+        bytes: counts.bytes,
+        first_ts: counts.first,
+        last_ts: counts.last,
+        messages,
         assets: fold.inventory.assets(),
         links: fold.inventory.links(),
         findings: fold.findings(),
-        values: None,
+        values: values.map(|(rows, _)| rows),
         health,
     })
+}
+
+/// What the capture as a whole is.
+#[derive(Default)]
+struct Counts {
+    packets: u64,
+    bytes: u64,
+    first: Option<Time>,
+    last: Option<Time>,
+}
+
+impl Counts {
+    fn take<'a>(&mut self, raw: &RawPacket<'a>) -> Packet<'a> {
+        self.packets += 1;
+        self.bytes += u64::from(raw.wire_len);
+        let at = Time::from_nanos(raw.at_nanos);
+        self.first = Some(self.first.map_or(at, |first| first.min(at)));
+        self.last = Some(self.last.map_or(at, |last| last.max(at)));
+        let (wire_len, link, data) = (raw.wire_len, raw.link, raw.data);
+        Packet { at, frame: self.packets, wire_len, link, data }
+    }
+}
+
+/// Who does the work.
+enum Hands {
+    Alone(Box<Worker>),
+    Many(Crew),
+}
+
+type Outcome = (BTreeMap<&'static str, Vec<MessageRow>>, Health);
+
+impl Hands {
+    fn new(settings: Settings) -> Result<Hands> {
+        let worker = WorkerSettings {
+            values: settings.values,
+            limits: settings.limits,
+            ..WorkerSettings::default()
+        };
+        Ok(if settings.threads <= 1 {
+            Hands::Alone(Box::new(Worker::new(worker)))
+        } else {
+            Hands::Many(Crew::start(settings.threads, worker)?)
+        })
+    }
+
+    fn push(&mut self, packet: &Packet<'_>, fold: &mut Fold) -> Result<()> {
+        match self {
+            Hands::Alone(worker) => {
+                worker.push(packet);
+                if packet.frame % FOLD_PACKETS == 0 {
+                    fold.apply(worker.take_events());
+                }
+                Ok(())
+            }
+            Hands::Many(crew) => crew.push(packet, &mut |events| fold.apply(events)),
+        }
+    }
+
+    fn finish(self, frame: u64, at: Time, fold: &mut Fold) -> Result<Outcome> {
+        let workers = match self {
+            Hands::Alone(mut worker) => {
+                worker.finish(frame, at);
+                fold.apply(worker.take_events());
+                vec![*worker]
+            }
+            Hands::Many(crew) => {
+                crew.finish(frame, at, &mut |events: Vec<Stamped>| fold.apply(events))?
+            }
+        };
+        let mut health = Health::default();
+        let mut messages = ::sensor::Messages::default();
+        for mut worker in workers {
+            worker.count_unidentified();
+            add_health(&mut health, worker.health());
+            messages.merge(worker.take_tally());
+        }
+        Ok((messages.into_rows(), health))
+    }
 }

@@ -1,25 +1,93 @@
 //! `spandrel pcap`: explains capture files, for a person or as JSON.
+//!
+//! Not here: the analysis. Invariant: with `--format json` standard output has one line for each
+//! file that could be read, and nothing else.
 
-use crate::analysis::analyse;
+mod report;
+
+use crate::{
+    analysis::{Settings, analyse},
+    complain,
+};
 use anyhow::Result;
-use std::{io::Write, path::PathBuf, process::ExitCode};
+use sensor::Limits;
+use std::{
+    io::{BufWriter, Write},
+    path::PathBuf,
+    process::ExitCode,
+};
 
 #[derive(clap::Args)]
 pub struct Options {
     /// Capture files: pcap, pcapng, gzip of either; `-` is standard input
-    #[arg(required = true)]
+    #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// `json`: one object for each file, a line each
+    /// Form of the output [default: a report for a person]
+    #[arg(long, value_enum)]
+    format: Option<Form>,
+    /// Add the process values seen
     #[arg(long)]
-    format: Option<String>,
+    values: bool,
+    /// Worker threads; the answer is the same with any number
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = threads)]
+    threads: usize,
+    /// Room for tables and buffers, in percent of the usual
+    #[arg(long, default_value_t = 100, value_name = "PERCENT",
+          value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    room: u32,
+}
+
+#[derive(clap::ValueEnum, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// One object for each file, a line each
+    Json,
+    /// For a person
+    Text,
+}
+
+fn threads(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(threads @ 1..=64) => Ok(threads),
+        _ => Err("a number from 1 to 64".to_owned()),
+    }
 }
 
 pub fn run(options: &Options) -> Result<ExitCode> {
-    let mut stdout = std::io::stdout().lock();
+    let settings = Settings {
+        threads: options.threads,
+        values: options.values,
+        limits: Limits::scaled(options.room),
+    };
+    let json = options.format == Some(Form::Json);
+    let mut out = BufWriter::with_capacity(256 << 10, std::io::stdout().lock());
+    let mut failed = false;
     for file in &options.files {
-        let report = analyse(file)?;
-        serde_json::to_writer(&mut stdout, &report)?;
-        writeln!(stdout)?;
+        let report = match analyse(file, settings, true) {
+            Ok(report) => report,
+            Err(error) => {
+                // The other files are still worth reading.
+                complain(&format!("{error:#}"));
+                failed = true;
+                continue;
+            }
+        };
+        if let Some(damage) = &report.health.damaged {
+            let (name, packets) = (&report.file, report.packets);
+            complain(&format!("{name}: {damage}; the {packets} packets before it are explained"));
+        }
+        let written = if json {
+            serde_json::to_writer(&mut out, &report)
+                .map_err(std::io::Error::from)
+                .and_then(|()| out.write_all(b"\n"))
+        } else {
+            report::write(&mut out, &report)
+        };
+        match written.and_then(|()| out.flush()) {
+            Ok(()) => {}
+            // Who read it has seen enough.
+            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => break,
+            Err(error) => return Err(anyhow::Error::from(error).context("cannot write the report")),
+        }
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }

@@ -1,0 +1,193 @@
+//! What a capture holds, on a page for a person.
+//!
+//! Invariant: the worst comes first within each table, and what was left out is said.
+
+use comfy_table::{ContentArrangement, Table, presets::UTF8_FULL_CONDENSED};
+use model::{Asset, AssetId, CaptureReport, Finding, Health, Link};
+use std::{
+    collections::{BTreeMap, HashMap},
+    io::{Result, Write},
+};
+
+/// Rows of one table.
+const ROWS_MAX: usize = 200;
+
+pub fn write(out: &mut impl Write, report: &CaptureReport) -> Result<()> {
+    summary(out, report)?;
+    let names: HashMap<&AssetId, String> =
+        report.assets.iter().map(|a| (&a.id, a.display())).collect();
+    findings(out, &report.findings, &names)?;
+    assets(out, &report.assets)?;
+    links(out, &report.links, &names)?;
+    messages(out, report)?;
+    health(out, &report.health)
+}
+
+fn summary(out: &mut impl Write, report: &CaptureReport) -> Result<()> {
+    writeln!(out, "{}", report.file)?;
+    let mut parts = vec![format!("{} packets", report.packets), size(report.bytes)];
+    if let (Some(first), Some(last)) = (report.first_ts, report.last_ts) {
+        let seconds = last.since(first) as f64 / 1e9;
+        parts.push(format!("{} in {}", first, length(seconds)));
+    }
+    parts.push(format!("{} assets", report.assets.len()));
+    parts.push(format!("{} links", report.links.len()));
+    parts.push(format!("{} findings", report.findings.len()));
+    writeln!(out, "{}", parts.join(", "))
+}
+
+fn length(seconds: f64) -> String {
+    match seconds {
+        s if s < 120.0 => format!("{s:.1} s"),
+        s if s < 7_200.0 => format!("{:.1} min", s / 60.0),
+        s => format!("{:.1} h", s / 3_600.0),
+    }
+}
+
+fn size(octets: u64) -> String {
+    match octets {
+        0..10_000 => format!("{octets} bytes"),
+        10_000..10_000_000 => format!("{:.1} kB", octets as f64 / 1e3),
+        _ => format!("{:.1} MB", octets as f64 / 1e6),
+    }
+}
+
+fn table(header: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_style(UTF8_FULL_CONDENSED);
+    table.set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_header(header.to_vec());
+    table
+}
+
+fn print(out: &mut impl Write, title: &str, table: &Table, all: usize) -> Result<()> {
+    if all == 0 {
+        return Ok(());
+    }
+    writeln!(out, "\n{title}\n{table}")?;
+    if all > ROWS_MAX {
+        writeln!(out, "and {} more; --format json has all", all - ROWS_MAX)?;
+    }
+    Ok(())
+}
+
+fn findings(
+    out: &mut impl Write,
+    findings: &[Finding],
+    names: &HashMap<&AssetId, String>,
+) -> Result<()> {
+    let mut rows: Vec<&Finding> = findings.iter().collect();
+    rows.sort_by_key(|f| std::cmp::Reverse(f.severity));
+    let mut shown = table(&["severity", "finding", "assets", "first seen", "count"]);
+    for finding in rows.iter().take(ROWS_MAX) {
+        let of = |id: &AssetId| names.get(id).cloned().unwrap_or_else(|| id.to_string());
+        let assets: Vec<String> = finding.assets.iter().map(of).collect();
+        shown.add_row([
+            word(&finding.severity),
+            finding.title.clone(),
+            assets.join(", "),
+            finding.first_seen.to_string(),
+            finding.count.to_string(),
+        ]);
+    }
+    print(out, "Findings", &shown, rows.len())
+}
+
+fn assets(out: &mut impl Write, assets: &[Asset]) -> Result<()> {
+    let mut rows: Vec<&Asset> = assets.iter().collect();
+    let level = |a: &Asset| a.purdue.map_or(9.0, model::Purdue::level);
+    rows.sort_by(|a, b| level(a).total_cmp(&level(b)).then_with(|| a.ips.cmp(&b.ips)));
+    let header = ["asset", "address", "class", "level", "vendor", "model", "firmware", "speaks"];
+    let mut shown = table(&header);
+    for asset in rows.iter().take(ROWS_MAX) {
+        let addresses: Vec<String> = asset
+            .ips
+            .iter()
+            .map(ToString::to_string)
+            .chain(asset.macs.iter().map(ToString::to_string))
+            .collect();
+        let dash = |text: &Option<String>| text.clone().unwrap_or_default();
+        shown.add_row([
+            asset.display(),
+            addresses.join("\n"),
+            word(&asset.class),
+            asset.purdue.map(|p| p.level().to_string()).unwrap_or_default(),
+            dash(&asset.vendor),
+            dash(&asset.model),
+            dash(&asset.firmware),
+            asset.protocols.join(" "),
+        ]);
+    }
+    print(out, "Assets", &shown, rows.len())
+}
+
+fn links(out: &mut impl Write, links: &[Link], names: &HashMap<&AssetId, String>) -> Result<()> {
+    let mut rows: Vec<&Link> = links.iter().collect();
+    rows.sort_by_key(|l| std::cmp::Reverse(l.packets));
+    let mut shown = table(&["client", "server", "speaks", "does", "every", "packets"]);
+    for link in rows.iter().take(ROWS_MAX) {
+        let of = |id: &AssetId| names.get(id).cloned().unwrap_or_else(|| id.to_string());
+        let port = link.port.map(|p| format!(" {}/{p}", link.transport)).unwrap_or_default();
+        let does: Vec<String> =
+            link.operations.iter().map(|(class, n)| format!("{class} {n}")).collect();
+        let every = link.poll_interval_ms.map(|ms| format!("{ms} ms")).unwrap_or_default();
+        shown.add_row([
+            of(&link.client),
+            of(&link.server),
+            format!("{}{port}", link.protocol),
+            does.join(", "),
+            every,
+            link.packets.to_string(),
+        ]);
+    }
+    print(out, "Links", &shown, rows.len())
+}
+
+fn messages(out: &mut impl Write, report: &CaptureReport) -> Result<()> {
+    let mut shown = table(&["messages", "distinct", "count"]);
+    for (group, rows) in &report.messages {
+        let count: u64 = rows.iter().map(|row| row.count).sum();
+        shown.add_row([(*group).to_owned(), rows.len().to_string(), count.to_string()]);
+    }
+    print(out, "Messages understood", &shown, report.messages.len())?;
+    let values = report.values.as_ref().map_or(0, Vec::len);
+    if values > 0 {
+        writeln!(out, "{values} process values; --format json --values has them")?;
+    }
+    Ok(())
+}
+
+fn health(out: &mut impl Write, health: &Health) -> Result<()> {
+    let mut lines = Vec::new();
+    let mut count = |what: &str, counts: &BTreeMap<String, u64>| {
+        let all: Vec<String> = counts.iter().map(|(name, n)| format!("{name} {n}")).collect();
+        if !all.is_empty() {
+            lines.push(format!("{what}: {}", all.join(", ")));
+        }
+    };
+    count("not read", &health.unparsed);
+    count("conversations in no known protocol", &health.unidentified);
+    count("limits hit", &health.limits);
+    if health.segments_lost > 0 {
+        let (segments, bytes) = (health.segments_lost, health.bytes_lost);
+        lines.push(format!("missing from the capture: {segments} segments, {bytes} bytes"));
+    }
+    if let Some(damage) = &health.damaged {
+        lines.push(format!("the file could not be read to its end: {damage}"));
+    }
+    if lines.is_empty() {
+        lines.push("everything was read".to_owned());
+    }
+    writeln!(out, "\nHealth")?;
+    lines.iter().try_for_each(|line| writeln!(out, "  {line}"))?;
+    writeln!(out)
+}
+
+/// The word of a plain enum as JSON says it.
+fn word(value: &impl serde::Serialize) -> String {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::String(word)) => word,
+        Ok(other) => other.to_string(),
+        Err(_) => String::new(),
+    }
+}
