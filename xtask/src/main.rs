@@ -3,17 +3,22 @@
 //! Not part of the product: nothing here ships. Every command prints what it did and exits
 //! non-zero when something is wrong.
 
+mod bench;
+mod options;
 mod tidy;
 
 use std::process::ExitCode;
 
 const USAGE: &str = "usage: cargo xtask COMMAND
-  tidy     check layers, sizes, banned calls and file headers";
+  tidy          check layers, sizes, banned calls and file headers
+  bench pcap    speed and memory of `spandrel pcap` on a long mix of captures
+                [--captures DIR] [--packets N] [--mix NAME] [--binary PATH] [--peers 0]";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let result = match arguments.first().map(String::as_str) {
         Some("tidy") => tidy::run(),
+        Some("bench") => bench::run(&arguments[1..]),
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);

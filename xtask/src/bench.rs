@@ -1,0 +1,134 @@
+//! `cargo xtask bench pcap`: how many packets a second of processor time `spandrel pcap` reads.
+//!
+//! Makes a long mix out of a folder of captures, runs the binary on it with one and two workers,
+//! and where they are installed tshark and ndpiReader on the same file. Processor time (user and
+//! system of the whole process) is the figure: other work on the machine hardly moves it.
+//! Invariant: nothing is measured that was not read to its end.
+
+mod measure;
+mod mix;
+
+use crate::options::Options;
+use anyhow::{Context, Result, bail};
+use measure::{Run, measure};
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+/// A mix, and which captures make it.
+struct Mix {
+    name: &'static str,
+    about: &'static str,
+    takes: fn(&str) -> bool,
+}
+
+const MIXES: &[Mix] = &[
+    Mix { name: "all", about: "every capture on Ethernet", takes: |_| true },
+    Mix {
+        name: "substation",
+        about: "DNP3, GOOSE and PTP of substations",
+        takes: |name| name.starts_with("dnp3/qut-") || name.starts_with("goose/"),
+    },
+];
+
+pub fn run(arguments: &[String]) -> Result<()> {
+    let (what, rest) = arguments.split_first().context("say what: bench pcap")?;
+    if what != "pcap" {
+        bail!("unknown bench {what:?}; there is: pcap");
+    }
+    let known = ["captures", "packets", "binary", "peers", "mix"];
+    let options = Options::read(rest, &known)?;
+    let captures = options.text("captures").unwrap_or("../shared/captures");
+    let captures = Path::new(captures);
+    if !captures.is_dir() {
+        println!("bench SKIPPED: no folder {}; name one with --captures DIR", captures.display());
+        return Ok(());
+    }
+    let packets = options.number("packets", 2_000_000)?;
+    let peers = options.number("peers", 1)? > 0;
+    let binary = match options.text("binary") {
+        Some(path) => PathBuf::from(path),
+        None => build()?,
+    };
+    let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
+    for mix in MIXES.iter().filter(|m| options.text("mix").is_none_or(|name| name == m.name)) {
+        let file = folder.path().join(format!("{}.pcap", mix.name));
+        let made = mix::make(captures, mix.takes, packets, &file)?;
+        println!(
+            "mix {} ({}): {} packets, {} MB, {} captures {} times over",
+            mix.name,
+            mix.about,
+            made.packets,
+            made.octets / 1_000_000,
+            made.captures,
+            made.rounds
+        );
+        race(&binary, &file, made.packets, peers)?;
+        std::fs::remove_file(&file).context("cannot remove the mix")?;
+    }
+    Ok(())
+}
+
+/// The release profile without link-time optimisation: nearly as fast, built in half the time.
+fn build() -> Result<PathBuf> {
+    let arguments = ["build", "--profile", "quick", "-p", "spandrel", "--no-default-features"];
+    let done = Command::new("cargo").args(arguments).status().context("cannot run cargo")?;
+    if !done.success() {
+        bail!("the binary does not build");
+    }
+    let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
+    Ok(Path::new(&target).join("quick/spandrel"))
+}
+
+fn race(binary: &Path, file: &Path, packets: u64, peers: bool) -> Result<()> {
+    let pcap = |threads: &str| {
+        let mut command = Command::new(binary);
+        command.args(["pcap", "--format", "json", "--threads", threads]).arg(file);
+        command
+    };
+    // The first reading also brings the file into memory.
+    let one = measure(pcap("1"))?;
+    let one = measure(pcap("1"))?.min(one);
+    show("spandrel, 1 worker", &one, packets, None);
+    let two = measure(pcap("2"))?;
+    let two = measure(pcap("2"))?.min(two);
+    show("spandrel, 2 workers", &two, packets, None);
+    println!(
+        "  2 workers: {:.2} times as fast by the clock, {:.2} times by the busiest thread, \
+         {:.2} times the processor time",
+        one.wall_secs / two.wall_secs,
+        one.cpu_secs / two.busiest_secs.max(0.01),
+        two.cpu_secs / one.cpu_secs
+    );
+    if !peers {
+        return Ok(());
+    }
+    let mut tshark = Command::new("tshark");
+    tshark.args(["-n", "-q", "-z", "io,phs", "-r"]).arg(file);
+    let mut ndpi = Command::new("ndpiReader");
+    ndpi.args(["-q", "-i"]).arg(file);
+    for (name, command) in [("tshark", tshark), ("ndpiReader", ndpi)] {
+        match measure(command) {
+            Ok(run) => show(name, &run, packets, Some(&one)),
+            Err(error) => println!("  {name}: not measured, {error:#}"),
+        }
+    }
+    Ok(())
+}
+
+fn show(name: &str, run: &Run, packets: u64, ours: Option<&Run>) {
+    let rate = |run: &Run| packets as f64 / run.cpu_secs.max(0.01);
+    let ratio =
+        ours.map(|ours| format!(", spandrel is {:.1} times as fast", rate(ours) / rate(run)));
+    println!(
+        "  {name}: {:.0} packets per CPU second, {:.2} CPU s, {:.2} s by the clock, \
+         {} MiB at most, {} kB said{}",
+        rate(run),
+        run.cpu_secs,
+        run.wall_secs,
+        run.peak_kib / 1_024,
+        run.said / 1_000,
+        ratio.unwrap_or_default()
+    );
+}
