@@ -1,7 +1,8 @@
 //! From packets to events: what a passive sensor makes of traffic.
 //!
 //! Read [`worker`] first, then [`shard`]. Not here: opening files and interfaces (`capture`),
-//! what messages mean (`protocols`), threads. Invariant: everything is a pure function of the packets.
+//! what messages mean (`protocols`), threads. Invariant: everything is a pure function of the
+//! packets.
 
 mod event;
 mod flow;

@@ -60,7 +60,7 @@ pub fn read<R: Read>(
             Ok(Some(raw)) => {
                 let packet = counts.take(&raw);
                 hands.push(&packet, &mut fold)?;
-                if counts.packets % FOLD_PACKETS == 0 {
+                if counts.packets.is_multiple_of(FOLD_PACKETS) {
                     progress.show(counts.packets);
                 }
             }
@@ -146,7 +146,7 @@ impl Hands {
         match self {
             Hands::Alone(worker) => {
                 worker.push(packet);
-                if packet.frame % FOLD_PACKETS == 0 {
+                if packet.frame.is_multiple_of(FOLD_PACKETS) {
                     fold.apply(worker.take_events());
                 }
                 Ok(())
