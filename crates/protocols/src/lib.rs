@@ -28,13 +28,16 @@ pub mod enip;
 pub mod ftp;
 pub mod http;
 pub mod kerberos;
+pub mod ldap;
 pub mod lldp;
 pub mod llmnr;
 pub mod mdns;
 pub mod modbus;
+pub mod mqtt;
 pub mod nbns;
 pub mod ntlmssp;
 pub mod ntp;
+pub mod opcua;
 pub mod pn_dcp;
 pub mod pn_io;
 pub mod s7comm;
@@ -66,6 +69,9 @@ pub static REGISTRY: &[&dyn Protocol] = &[
     &dcerpc::DCERPC,
     &pn_io::PN_IO,
     &kerberos::KERBEROS,
+    &opcua::OPCUA,
+    &ldap::LDAP,
+    &mqtt::MQTT,
     &ftp::FTP,
     &dns::DNS,
     &mdns::MDNS,

@@ -1,0 +1,297 @@
+//! MQTT 3.1, 3.1.1 and 5: clients, log-ons, topics, and values in payloads, Sparkplug B among
+//! them.
+//!
+//! Not here: MQTT-SN, MQTT over WebSocket. Invariant: a password is compared with those vendors
+//! ship and dropped.
+
+mod limits;
+mod sparkplug;
+mod values;
+pub mod wire;
+
+use crate::{
+    About, Carrier, Dissector, Ends, Gap, Group, Hint, Malformed, Output, Probe, Progress,
+    Protocol, Segment, output::Op, text,
+};
+use limits::{ALIASES_MAX, HEAD_OCTETS, METRIC_ALIASES_MAX, WHOLE_OCTETS_MAX};
+use model::{Authentication, OperationClass, Quality, Scalar, Subject};
+use std::collections::BTreeMap;
+use wire::{
+    CONNACK, CONNECT, Connect, DISCONNECT, Header, PUBLISH, Publish, SUBACK, SUBSCRIBE, UNSUBSCRIBE,
+};
+
+pub static MQTT_GROUP: Group = Group { name: "mqtt", ends: Ends::Pair, keys: &["msgtype"] };
+pub static MQTT_TOPIC_GROUP: Group =
+    Group { name: "mqtt_topic", ends: Ends::Source, keys: &["topic"] };
+
+pub struct Mqtt;
+pub static MQTT: Mqtt = Mqtt;
+
+static ABOUT: About = About {
+    name: "mqtt",
+    title: "MQTT, Sparkplug B",
+    specs: &["OASIS MQTT 5.0", "OASIS MQTT 3.1.1", "Eclipse Sparkplug 3.0"],
+    carriers: &[Carrier::Tcp],
+    ports: &[1_883],
+    groups: &[&MQTT_GROUP, &MQTT_TOPIC_GROUP],
+    depth: "clients, log-ons, wills, topics, values in text and JSON, Sparkplug B metrics",
+};
+
+impl Protocol for Mqtt {
+    fn about(&self) -> &'static About {
+        &ABOUT
+    }
+
+    fn probe(&self, head: &[u8], hint: Hint) -> Probe {
+        let header = match Header::parse(head) {
+            None if head.is_empty() || head.first() == Some(&0x10) => return Probe::NeedMore,
+            None | Some(Err(())) => return Probe::NoMatch,
+            Some(Ok(header)) => header,
+        };
+        let body = head.get(header.octets..).unwrap_or_default();
+        match (header.kind, body) {
+            (CONNECT, [0, 4, b'M', b'Q', b'T', b'T', ..]) => Probe::MatchClient,
+            (CONNECT, [0, 6, b'M', b'Q', b'I', b's', b'd', b'p', ..]) => Probe::MatchClient,
+            (CONNECT, body) if body.len() < 8 => Probe::NeedMore,
+            (CONNECT, _) => Probe::NoMatch,
+            (CONNACK, [0 | 1, ..]) if hint.port && header.rest < 128 => Probe::MatchServer,
+            (PUBLISH, [0, length, topic @ ..]) if hint.port => {
+                let topic = topic.get(..usize::from(*length)).unwrap_or(topic);
+                let texty = topic.iter().all(|b| *b >= 0x20) && !topic.is_empty();
+                if texty { Probe::Match } else { Probe::NoMatch }
+            }
+            (4..=7 | 9 | 11, [_, _, ..]) if hint.port && header.rest < 64 => Probe::Match,
+            (SUBSCRIBE | UNSUBSCRIBE, [_, _, 0, _, ..]) if hint.port => Probe::MatchClient,
+            (12..=14, []) if hint.port && header.rest == 0 => Probe::Match,
+            _ => Probe::NoMatch,
+        }
+    }
+
+    fn open(&self) -> Box<dyn Dissector> {
+        Box::new(Conversation { level: 4, ..Conversation::default() })
+    }
+}
+
+#[derive(Default)]
+struct Conversation {
+    level: u8,
+    /// Octets of a long payload still to be skipped, by side.
+    skip: [usize; 2],
+    applicant: Option<Authentication>,
+    /// Topics by alias and side (version 5).
+    aliases: BTreeMap<(u8, u16), Box<str>>,
+    /// Sparkplug metric names by place and alias.
+    metrics: BTreeMap<(Box<str>, u64), Box<str>>,
+}
+
+impl Dissector for Conversation {
+    fn feed(&mut self, segment: Segment<'_>, out: &mut Output) -> Progress {
+        let bytes = segment.bytes;
+        let side = segment.from as usize;
+        if let Some(skip) = self.skip.get_mut(side)
+            && *skip > 0
+        {
+            let skipped = (*skip).min(bytes.len());
+            *skip = skip.saturating_sub(skipped);
+            return Progress::Consumed(skipped);
+        }
+        let header = match Header::parse(bytes) {
+            None => {
+                return Progress::NeedMore { consumed: 0, needed: bytes.len().saturating_add(1) };
+            }
+            Some(Err(())) => return Progress::GiveUp(Malformed::new("mqtt-header-invalid")),
+            Some(Ok(header)) => header,
+        };
+        let whole = header.octets.saturating_add(header.rest);
+        let needed = if whole > WHOLE_OCTETS_MAX { HEAD_OCTETS } else { whole };
+        let Some(packet) = bytes.get(..needed) else {
+            return Progress::NeedMore { consumed: 0, needed };
+        };
+        if let Some(skip) = self.skip.get_mut(side) {
+            *skip = whole.saturating_sub(needed);
+        }
+        out.begin("mqtt", 0..needed);
+        out.count(&MQTT_GROUP, [Scalar::Number(u64::from(header.kind))]);
+        let body = packet.get(header.octets..).unwrap_or_default();
+        if let Err(malformed) = self.packet(&header, side as u8, body, out) {
+            let says = "an MQTT packet that cannot be read";
+            out.violation(malformed.reason, says, "MQTT 5.0, 3");
+        }
+        Progress::Consumed(needed)
+    }
+
+    fn gap(&mut self, gap: Gap) {
+        if let Some(skip) = self.skip.get_mut(gap.from as usize) {
+            *skip = 0;
+        }
+    }
+}
+
+impl Conversation {
+    fn packet(
+        &mut self,
+        header: &Header,
+        side: u8,
+        body: &[u8],
+        out: &mut Output,
+    ) -> Result<(), Malformed> {
+        let number = u32::from(header.kind);
+        match header.kind {
+            CONNECT => self.connect(Connect::parse(body)?, out),
+            CONNACK => self.accepted(body, out),
+            PUBLISH => {
+                let publish = Publish::parse(body, header.flags, self.level)?;
+                self.publish(&publish, side, out);
+            }
+            SUBSCRIBE | UNSUBSCRIBE => {
+                let subscribe = header.kind == SUBSCRIBE;
+                let (class, name) = match subscribe {
+                    true => (OperationClass::Read, "subscribe"),
+                    false => (OperationClass::Session, "unsubscribe"),
+                };
+                for filter in wire::filters(body, self.level, subscribe)? {
+                    out.operation(Op::request(class, number, name).named("topic", &filter));
+                    out.count(&MQTT_TOPIC_GROUP, [Scalar::Text(filter.into())]);
+                }
+            }
+            SUBACK => {
+                // A reason of 0x80 and more is a refusal (3.9.3); it stands last.
+                let refused = body.last().copied().filter(|code| *code >= 0x80 && body.len() > 2);
+                let op = Op::response(OperationClass::Read, number, "subscribe");
+                out.operation(match refused {
+                    Some(code) => op.refused(u32::from(code), "subscription refused"),
+                    None => op.done(),
+                });
+            }
+            DISCONNECT => {
+                out.operation(Op::notice(OperationClass::Session, number, "disconnect"));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn connect(&mut self, connect: Connect, out: &mut Output) {
+        self.level = connect.level;
+        let op = Op::request(OperationClass::Session, u32::from(CONNECT), "connect");
+        out.operation(op.named("client", &connect.client));
+        let version = match connect.level {
+            3 => "3.1",
+            4 => "3.1.1",
+            5 => "5.0",
+            _ => "",
+        };
+        let facts = [
+            ("mqtt_client_id", connect.client),
+            ("mqtt_version", version.to_owned()),
+            ("mqtt_will_topic", connect.will.unwrap_or_default()),
+        ];
+        out.identity(Subject::Sender, "MQTT connect", facts);
+        let password = connect.password.unwrap_or_default();
+        let shipped: [&[u8]; 7] =
+            [b"public", b"admin", b"password", b"guest", b"mosquitto", b"1234", b"hivemq"];
+        self.applicant = Some(Authentication {
+            user: connect.user.map(String::into_boxed_str),
+            accepted: None,
+            clear_text: !password.is_empty(),
+            default_password: shipped.contains(&password.as_slice()),
+            method: if password.is_empty() { "mqtt anonymous" } else { "mqtt password" },
+        });
+    }
+
+    /// 3.2.2.2; codes of 3.1.1 are 1 to 5, those of version 5 begin at 0x80.
+    fn accepted(&mut self, body: &[u8], out: &mut Output) {
+        let code = body.get(1).copied().unwrap_or_default();
+        let op = Op::response(OperationClass::Session, u32::from(CONNACK), "connect");
+        let name = match code {
+            0 => "accepted",
+            1 | 0x84 => "protocol version not supported",
+            2 | 0x85 => "client identifier not valid",
+            3 | 0x88 => "server unavailable",
+            4 | 0x86 => "bad user name or password",
+            5 | 0x87 => "not authorized",
+            0x8a => "banned",
+            _ => "refused",
+        };
+        out.operation(if code == 0 { op.done() } else { op.refused(u32::from(code), name) });
+        if let Some(mut applicant) = self.applicant.take() {
+            applicant.accepted = Some(code == 0);
+            out.authentication(applicant);
+        }
+    }
+
+    fn publish(&mut self, publish: &Publish<'_>, side: u8, out: &mut Output) {
+        let given = text::lossy(publish.topic);
+        if !given.is_empty() {
+            out.count(&MQTT_TOPIC_GROUP, [Scalar::Text(given.as_str().into())]);
+        }
+        let topic: Box<str> = match publish.alias {
+            Some(alias) if given.is_empty() => {
+                self.aliases.get(&(side, alias)).cloned().unwrap_or_default()
+            }
+            Some(alias) if self.aliases.len() < ALIASES_MAX => {
+                self.aliases.insert((side, alias), given.as_str().into());
+                given.into()
+            }
+            Some(_) => {
+                out.limit("mqtt-topic-aliases");
+                given.into()
+            }
+            None => given.into(),
+        };
+        let sparkplug = sparkplug::Topic::parse(&topic);
+        let number = u32::from(PUBLISH);
+        let op = match sparkplug {
+            Some(s) if s.is_command() => Op::request(OperationClass::Write, number, "command"),
+            Some(s) if s.kind.ends_with("BIRTH") => {
+                Op::notice(OperationClass::Session, number, "birth")
+            }
+            Some(s) if s.kind.ends_with("DEATH") => {
+                Op::notice(OperationClass::Session, number, "death")
+            }
+            _ => Op::notice(OperationClass::Report, number, "publish"),
+        };
+        out.operation(op.named("topic", &topic));
+        match sparkplug {
+            Some(place) if place.kind != "STATE" => self.sparkplug(&place, publish.payload, out),
+            _ if out.values_wanted => {
+                for (name, value) in values::values(publish.payload) {
+                    let point = match name.is_empty() {
+                        true => topic.to_string(),
+                        false => format!("{topic}#{name}"),
+                    };
+                    out.value(point, value, (None, Quality::Good));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Births give metrics their aliases; data need not repeat names (Sparkplug 3.0, 6.4.7).
+    fn sparkplug(&mut self, topic: &sparkplug::Topic<'_>, payload: &[u8], out: &mut Output) {
+        let birth = topic.kind.ends_with("BIRTH");
+        if birth {
+            let says = ("sparkplug_node", topic.place());
+            out.identity(Subject::Sender, "Sparkplug birth", [says]);
+        }
+        if !birth && !out.values_wanted {
+            return;
+        }
+        let place: Box<str> = topic.place().into();
+        for metric in sparkplug::metrics(payload) {
+            if let Some(alias) = metric.alias.filter(|_| birth && !metric.name.is_empty()) {
+                if self.metrics.len() >= METRIC_ALIASES_MAX {
+                    out.limit("sparkplug-aliases");
+                } else {
+                    self.metrics.insert((place.clone(), alias), metric.name.as_str().into());
+                }
+            }
+            let known = metric.alias.and_then(|a| self.metrics.get(&(place.clone(), a)));
+            let name =
+                if metric.name.is_empty() { known.map(|k| &**k) } else { Some(&*metric.name) };
+            if let (Some(name), Some(value), true) = (name, metric.value, out.values_wanted) {
+                out.value(format!("{place}/{name}"), value, (None, Quality::Good));
+            }
+        }
+    }
+}

@@ -1,0 +1,313 @@
+//! Reads an OPC UA conversation: chunks to messages, messages to services.
+//!
+//! Invariant: chunks of one request id are put together in order, at most
+//! [`limits::MESSAGE_OCTETS_MAX`] octets of them.
+
+use super::{
+    OPCUA_GROUP, OPCUA_TRANSPORT_GROUP,
+    descriptions::{self, Application},
+    limits::{ASKED_MAX, MESSAGE_OCTETS_MAX},
+    nodes::{self, Asked},
+    services::{self, is_bad, status},
+    types::{Decoder, NodeId},
+    wire::{HEADER_OCTETS, Header, Kind},
+};
+use crate::{Dissector, Gap, Malformed, Output, Progress, Segment, Side, output::Op};
+use model::{Authentication, Operation, OperationClass, Scalar, Subject};
+use std::collections::VecDeque;
+
+#[derive(Default)]
+pub(super) struct Conversation {
+    /// The security policy is not "None": bodies cannot be read.
+    secured: bool,
+    /// Chunks of a message not yet whole, by side.
+    parts: [Vec<u8>; 2],
+    /// Requests by request id.
+    asked: VecDeque<(u32, u32, Asked)>,
+    monitored: Vec<(u32, NodeId)>,
+    /// Who activates a session, until the answer.
+    applicant: Option<Authentication>,
+}
+
+type Read<T> = Result<T, Malformed>;
+
+impl Dissector for Conversation {
+    fn feed(&mut self, segment: Segment<'_>, out: &mut Output) -> Progress {
+        let header = match Header::parse(segment.bytes) {
+            None => return Progress::NeedMore { consumed: 0, needed: HEADER_OCTETS },
+            Some(Err(())) => return resynchronise(&segment),
+            Some(Ok(header)) => header,
+        };
+        let Some(body) = segment.bytes.get(HEADER_OCTETS..header.size) else {
+            return Progress::NeedMore { consumed: 0, needed: header.size };
+        };
+        out.begin("opcua", 0..header.size);
+        out.count(&OPCUA_TRANSPORT_GROUP, [Scalar::Word(header.kind.word())]);
+        let read = match header.kind {
+            Kind::Hello => hello(body, out),
+            Kind::Error => error(body, out),
+            Kind::Open => self.open(segment.from, body, out),
+            Kind::Message | Kind::Close => self.chunk(segment.from, &header, body, out),
+            Kind::Acknowledge | Kind::ReverseHello => Ok(()),
+        };
+        if let Err(malformed) = read {
+            let says = "an OPC UA message that cannot be read";
+            out.violation(malformed.reason, says, "OPC 10000-6, 5.2");
+        }
+        Progress::Consumed(header.size)
+    }
+
+    fn gap(&mut self, gap: Gap) {
+        if let Some(part) = self.parts.get_mut(gap.from as usize) {
+            part.clear();
+        }
+        self.asked.clear();
+    }
+}
+
+/// Behind a gap a chunk may begin anywhere.
+fn resynchronise(segment: &Segment<'_>) -> Progress {
+    if !segment.after_gap {
+        return Progress::GiveUp(Malformed::new("opcua-chunk-header-invalid"));
+    }
+    let bytes = segment.bytes;
+    let begins = |w: &[u8]| matches!(Header::parse(w), Some(Ok(_)));
+    match bytes.windows(HEADER_OCTETS).position(begins) {
+        Some(at) if at > 0 => Progress::Consumed(at),
+        _ => Progress::Consumed(bytes.len()),
+    }
+}
+
+/// OPC 10000-6, 7.1.2.3.
+fn hello(body: &[u8], out: &mut Output) -> Read<()> {
+    let mut d = Decoder::new(body);
+    d.skip(20)?;
+    let url = d.string()?;
+    out.operation(Op::request(OperationClass::Session, 0, "Hello").named("endpoint", &url));
+    Ok(())
+}
+
+/// 7.1.2.5
+fn error(body: &[u8], out: &mut Output) -> Read<()> {
+    let code = Decoder::new(body).u32()?;
+    let op = Op::response(OperationClass::Session, 0, "Error");
+    out.operation(op.refused(code, status(code)));
+    Ok(())
+}
+
+impl Conversation {
+    /// 6.7.2.3, table 48: the asymmetric header names the policy of the channel.
+    fn open(&mut self, from: Side, body: &[u8], out: &mut Output) -> Read<()> {
+        let mut d = Decoder::new(body);
+        d.skip(4)?;
+        let uri = d.string()?;
+        d.octets()?;
+        d.octets()?;
+        let policy = descriptions::policy(&uri);
+        self.secured = policy != "None" && !policy.is_empty();
+        if self.secured {
+            let number = services::OPEN_CHANNEL;
+            let op = match from {
+                Side::Client => Op::request(OperationClass::Session, number, "OpenSecureChannel"),
+                Side::Server => {
+                    Op::response(OperationClass::Session, number, "OpenSecureChannel").done()
+                }
+            };
+            out.operation(op.named("policy", policy));
+            return Ok(());
+        }
+        d.skip(4)?;
+        let request = d.u32()?;
+        self.service(from, request, d, out)
+    }
+
+    /// 6.7.2: channel, token, sequence number, request id, then a part of the message.
+    fn chunk(&mut self, side: Side, header: &Header, body: &[u8], out: &mut Output) -> Read<()> {
+        const ABANDONED: u8 = b'A';
+        const FINAL: u8 = b'F';
+        const SEQUENCE_OCTETS: usize = 12;
+        if self.secured {
+            return Ok(());
+        }
+        let mut d = Decoder::new(body);
+        d.skip(SEQUENCE_OCTETS)?;
+        let request = d.u32()?;
+        let rest = body.get(SEQUENCE_OCTETS.saturating_add(4)..).unwrap_or_default();
+        let Some(part) = self.parts.get_mut(side as usize) else { return Ok(()) };
+        if header.place == ABANDONED {
+            part.clear();
+            return Ok(());
+        }
+        if header.place == FINAL && part.is_empty() {
+            return self.service(side, request, d, out);
+        }
+        if part.len().saturating_add(rest.len()) <= MESSAGE_OCTETS_MAX {
+            part.extend_from_slice(rest);
+        } else {
+            out.limit("opcua-message-octets");
+        }
+        if header.place == FINAL {
+            let whole = std::mem::take(part);
+            return self.service(side, request, Decoder::new(&whole), out);
+        }
+        Ok(())
+    }
+
+    fn service(
+        &mut self,
+        from: Side,
+        request: u32,
+        mut d: Decoder<'_>,
+        out: &mut Output,
+    ) -> Read<()> {
+        let kind = d.node()?;
+        let Some(number) = kind.standard() else {
+            return Err(Malformed::new("opcua-service-not-standard"));
+        };
+        out.count(&OPCUA_GROUP, [Scalar::Number(u64::from(number))]);
+        let Some((class, name, response)) = services::find(number) else {
+            let class = OperationClass::Other;
+            out.operation(match from {
+                Side::Client => Op::request(class, number, "service"),
+                Side::Server => Op::response(class, number, "service"),
+            });
+            return Ok(());
+        };
+        if response {
+            self.response(number, request, &mut d, Op::response(class, number, name), out)
+        } else {
+            self.request(number, request, &mut d, &Op::request(class, number, name), out)
+        }
+    }
+
+    fn request(
+        &mut self,
+        number: u32,
+        request: u32,
+        d: &mut Decoder<'_>,
+        op: &Op,
+        out: &mut Output,
+    ) -> Read<()> {
+        // RequestHeader (OPC 10000-4, 7.33)
+        d.node()?;
+        d.skip(8 + 4 + 4)?;
+        d.octets()?;
+        d.skip(4)?;
+        d.object()?;
+        let before = out.observed.len();
+        let mut asked = Asked::default();
+        match number {
+            services::OPEN_CHANNEL => open_channel(d, op, out)?,
+            services::CREATE_SESSION => create_session(d, op, out)?,
+            services::ACTIVATE_SESSION => self.applicant = activate(d)?,
+            services::READ => asked = nodes::read(d, op, out)?,
+            services::WRITE => nodes::write(d, op, out)?,
+            services::CALL => nodes::call(d, op, out)?,
+            services::BROWSE => nodes::browse(d, op, out)?,
+            services::CREATE_MONITORED => asked = nodes::monitor(d, op, out)?,
+            _ => {}
+        }
+        let told = out.observed.iter().skip(before);
+        let told = told.filter(|o| matches!(o.detail, model::Detail::Operation(Operation { .. })));
+        if told.count() == 0 {
+            out.operation(op.clone());
+        }
+        if self.asked.len() >= ASKED_MAX {
+            out.limit("opcua-requests-awaited");
+            self.asked.pop_front();
+        }
+        self.asked.push_back((request, number, asked));
+        Ok(())
+    }
+
+    fn response(
+        &mut self,
+        number: u32,
+        request: u32,
+        d: &mut Decoder<'_>,
+        mut op: Op,
+        out: &mut Output,
+    ) -> Read<()> {
+        const BEHIND_REQUEST: u32 = 3;
+        let at = self.asked.iter().position(|(id, _, _)| *id == request);
+        let asked = at.and_then(|at| self.asked.remove(at));
+        // ResponseHeader (OPC 10000-4, 7.34)
+        d.skip(8 + 4)?;
+        let result = d.u32()?;
+        d.diagnostics()?;
+        d.strings()?;
+        d.object()?;
+        if number == services::FAULT
+            && let Some((class, name, _)) = asked.as_ref().and_then(|a| services::find(a.1))
+        {
+            (op.class, op.name) = (class, name);
+        }
+        let activated = asked.as_ref().is_some_and(|a| a.1 == services::ACTIVATE_SESSION);
+        if activated && let Some(mut applicant) = self.applicant.take() {
+            applicant.accepted = Some(!is_bad(result));
+            out.authentication(applicant);
+        }
+        if is_bad(result) {
+            out.operation(op.refused(result, status(result)));
+            return Ok(());
+        }
+        out.operation(op.done());
+        let asked = asked.map(|(_, _, asked)| asked).unwrap_or_default();
+        match number.saturating_sub(BEHIND_REQUEST) {
+            services::FIND_SERVERS => {
+                for _ in 0..d.count()?.min(1) {
+                    Application::read(d)?.tell(Subject::Sender, "OPC UA FindServers", out);
+                }
+            }
+            services::GET_ENDPOINTS => {
+                descriptions::endpoints(d, "OPC UA GetEndpoints", out)?;
+            }
+            services::CREATE_SESSION => {
+                d.node()?;
+                d.node()?;
+                d.skip(8)?;
+                d.octets()?;
+                d.octets()?;
+                descriptions::endpoints(d, "OPC UA CreateSession", out)?;
+            }
+            services::READ => nodes::results(d, &asked, out)?,
+            services::CREATE_MONITORED => {
+                nodes::remember(&mut self.monitored, asked.handles, out);
+            }
+            services::PUBLISH => nodes::notification(d, &self.monitored, out)?,
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+/// OPC 10000-4, 5.5.2.
+fn open_channel(d: &mut Decoder<'_>, op: &Op, out: &mut Output) -> Read<()> {
+    d.skip(4 + 4)?;
+    let mode = descriptions::mode(d.u32()?);
+    out.operation(op.clone().named("policy", &format!("None {mode}")));
+    Ok(())
+}
+
+/// 5.6.2
+fn create_session(d: &mut Decoder<'_>, op: &Op, out: &mut Output) -> Read<()> {
+    let application = Application::read(d)?;
+    d.octets()?;
+    let url = d.string()?;
+    application.tell(Subject::Sender, "OPC UA CreateSession", out);
+    out.operation(op.clone().named("endpoint", &url));
+    Ok(())
+}
+
+/// 5.6.3
+fn activate(d: &mut Decoder<'_>) -> Read<Option<Authentication>> {
+    d.octets()?;
+    d.octets()?;
+    for _ in 0..d.count()? {
+        d.octets()?;
+        d.octets()?;
+    }
+    d.strings()?;
+    let (kind, body) = d.object()?;
+    Ok(descriptions::user(&kind, body, true))
+}
