@@ -24,15 +24,20 @@ pub enum Scalar {
 pub struct MessageRow {
     pub keys: Vec<(&'static str, Scalar)>,
     pub count: u64,
+    /// What was drawn from numbers the messages carry, e.g. the lowest; most groups have none.
+    pub figures: Vec<(&'static str, u64)>,
 }
 
 impl Serialize for MessageRow {
     fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        let mut map = s.serialize_map(Some(self.keys.len() + 1))?;
+        let mut map = s.serialize_map(Some(self.keys.len() + 1 + self.figures.len()))?;
         for (name, value) in &self.keys {
             map.serialize_entry(name, value)?;
         }
         map.serialize_entry("count", &self.count)?;
+        for (name, value) in &self.figures {
+            map.serialize_entry(name, value)?;
+        }
         map.end()
     }
 }

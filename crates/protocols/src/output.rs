@@ -35,11 +35,39 @@ pub struct Group {
     pub keys: &'static [&'static str],
 }
 
+/// Numbers of a counted message that figures are drawn from, at most.
+pub const NUMBERS_MAX: usize = 2;
+
+/// What a row shows of one of the numbers its messages carry.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Figure {
+    /// Name of the column.
+    pub name: &'static str,
+    /// Which of [`Message::numbers`].
+    pub number: usize,
+    pub drawn: Drawn,
+}
+
+/// How a figure is drawn from a number of many messages, in the order of frames.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Drawn {
+    Least,
+    Greatest,
+    /// How many different values.
+    Distinct,
+    /// How often a message had another value than the one before.
+    Changes,
+    Sum,
+}
+
 /// One counted message.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Message {
     pub group: &'static Group,
     pub keys: [Scalar; KEYS_MAX],
+    /// The same for every message of a group.
+    pub figures: &'static [Figure],
+    pub numbers: [u64; NUMBERS_MAX],
 }
 
 impl PartialEq for Group {
@@ -107,12 +135,22 @@ impl Output {
 
     /// Counts a message. `keys` in the order of `group.keys`; missing ones are null.
     pub fn count<const N: usize>(&mut self, group: &'static Group, keys: [Scalar; N]) {
+        self.count_with(group, keys, (&[], [0; NUMBERS_MAX]));
+    }
+
+    /// As [`Self::count`], with numbers that the group's rows show figures of.
+    pub fn count_with<const N: usize>(
+        &mut self,
+        group: &'static Group,
+        keys: [Scalar; N],
+        (figures, numbers): (&'static [Figure], [u64; NUMBERS_MAX]),
+    ) {
         debug_assert_eq!(N, group.keys.len(), "keys of {}", group.name);
         let mut all = [const { Scalar::Null }; KEYS_MAX];
         for (slot, key) in all.iter_mut().zip(keys) {
             *slot = key;
         }
-        self.messages.push(Message { group, keys: all });
+        self.messages.push(Message { group, keys: all, figures, numbers });
     }
 
     pub fn observe(&mut self, detail: Detail) {

@@ -49,6 +49,8 @@ pub const LOST_AFTER_SEGMENTS: u8 = 3;
 pub const LOST_AFTER_NANOS: i64 = 1_000_000_000;
 /// Segments in a row that are no message, after which a conversation is not read any more.
 pub const GIVE_UPS_MAX: u8 = 32;
+/// Different values remembered of a number that a row of counted messages shows figures of.
+pub const TALLY_DISTINCT_MAX: usize = 65_536;
 
 /// The bounds an operator may set: what the tables of one sensor hold at most.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

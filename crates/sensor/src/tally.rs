@@ -3,9 +3,12 @@
 //! Invariant: rows come out sorted and sums do not depend on the order of counting, so any
 //! number of workers gives the same table.
 
+mod numbers;
+
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 use model::{Address, MessageRow, Scalar};
+use numbers::Numbers;
 use protocols::{Ends, Group, Message};
 use std::{
     collections::BTreeMap,
@@ -21,6 +24,7 @@ struct Row {
     peers: Peers,
     keys: [Scalar; protocols::output::KEYS_MAX],
     count: u64,
+    numbers: Option<Box<Numbers>>,
 }
 
 #[derive(Default)]
@@ -53,22 +57,47 @@ impl Tally {
     }
 
     pub(crate) fn count(&mut self, message: Message, peers: Peers) {
-        self.add(Row { group: message.group, peers, keys: message.keys, count: 1 });
+        let Message { group, keys, figures, numbers } = message;
+        let hashed = hash(group, &peers, &keys);
+        if let Some(known) = self.find(hashed, group, &peers, &keys) {
+            known.count += 1;
+            if let Some(known) = &mut known.numbers {
+                known.see(numbers);
+            }
+            return;
+        }
+        let numbers = (!figures.is_empty()).then(|| Box::new(Numbers::new(figures, numbers)));
+        self.insert(hashed, Row { group, peers, keys, count: 1, numbers });
+    }
+
+    fn find(
+        &mut self,
+        hashed: u64,
+        group: &'static Group,
+        peers: &Peers,
+        keys: &[Scalar],
+    ) -> Option<&mut Row> {
+        self.rows.find_mut(hashed, |known| {
+            std::ptr::eq(known.group, group) && known.peers == *peers && known.keys == keys
+        })
+    }
+
+    fn insert(&mut self, hashed: u64, row: Row) {
+        if self.rows.len() >= self.max {
+            self.refused += row.count;
+        } else {
+            self.rows.insert_unique(hashed, row, |r| hash(r.group, &r.peers, &r.keys));
+        }
     }
 
     fn add(&mut self, row: Row) {
         let hashed = hash(row.group, &row.peers, &row.keys);
-        let same = |known: &Row| {
-            std::ptr::eq(known.group, row.group)
-                && known.peers == row.peers
-                && known.keys == row.keys
+        let Some(known) = self.find(hashed, row.group, &row.peers, &row.keys) else {
+            return self.insert(hashed, row);
         };
-        if let Some(known) = self.rows.find_mut(hashed, same) {
-            known.count += row.count;
-        } else if self.rows.len() >= self.max {
-            self.refused += row.count;
-        } else {
-            self.rows.insert_unique(hashed, row, |r| hash(r.group, &r.peers, &r.keys));
+        known.count += row.count;
+        if let (Some(known), Some(numbers)) = (&mut known.numbers, &row.numbers) {
+            known.merge(numbers);
         }
     }
 
@@ -96,7 +125,9 @@ impl Tally {
                 Ends::None => {}
             }
             keys.extend(row.group.keys.iter().copied().zip(row.keys));
-            groups.entry(row.group.name).or_default().push(MessageRow { keys, count: row.count });
+            let figures = row.numbers.map(|n| n.figures()).unwrap_or_default();
+            let rows = groups.entry(row.group.name).or_default();
+            rows.push(MessageRow { keys, count: row.count, figures });
         }
         groups.values_mut().for_each(|rows| rows.sort());
         groups
@@ -116,7 +147,7 @@ mod tests {
     fn message(n: u64) -> Message {
         let mut keys = [const { Scalar::Null }; protocols::output::KEYS_MAX];
         keys[0] = Scalar::Number(n);
-        Message { group: &GROUP, keys }
+        Message { group: &GROUP, keys, figures: &[], numbers: [0; 2] }
     }
 
     #[test]
@@ -138,5 +169,23 @@ mod tests {
             tally.count(message(n), (None, None));
         }
         assert_eq!((tally.refused, tally.into_rows()["test"].len()), (2, 2));
+    }
+
+    #[test]
+    fn figures_are_drawn_from_the_numbers_of_a_row() {
+        const FIGURES: &[protocols::output::Figure] = &[protocols::output::Figure {
+            name: "highest",
+            number: 0,
+            drawn: protocols::output::Drawn::Greatest,
+        }];
+        let (mut a, mut b) = (Tally::new(9), Tally::new(9));
+        for n in [5, 9, 7] {
+            let counted = Message { figures: FIGURES, numbers: [n, 0], ..message(1) };
+            a.count(counted.clone(), (None, None));
+            b.count(Message { numbers: [n + 1, 0], ..counted }, (None, None));
+        }
+        a.merge(b);
+        let rows = &a.into_rows()["test"];
+        assert_eq!((rows[0].count, &rows[0].figures[..]), (6, &[("highest", 10)][..]));
     }
 }
