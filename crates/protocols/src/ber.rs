@@ -12,6 +12,22 @@ pub struct Element<'a> {
     pub contents: &'a [u8],
 }
 
+/// One element whose tag may be longer than an octet (X.690, 8.1.2.4).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Tagged<'a> {
+    /// Class and form: the upper three bits of the identifier.
+    pub form: u8,
+    pub number: u32,
+    pub contents: &'a [u8],
+}
+
+impl Tagged<'_> {
+    /// A tag of context-specific class, in either form.
+    pub fn is_context(&self) -> bool {
+        self.form & 0xc0 == 0x80
+    }
+}
+
 /// Reads elements one after the other.
 #[derive(Clone, Copy, Debug)]
 pub struct Ber<'a> {
@@ -51,6 +67,36 @@ impl<'a> Ber<'a> {
         let (contents, rest) = rest.split_at_checked(length).ok_or(short)?;
         self.rest = rest;
         Ok(Element { tag, contents })
+    }
+
+    /// The next element, with a tag of any length.
+    pub fn tagged(&mut self) -> Result<Tagged<'a>, Malformed> {
+        let short = Malformed::new("ber-element-cut-short");
+        let mut rest = self.rest;
+        let (&first, after) = rest.split_first().ok_or(short)?;
+        if first & 0x1f != 0x1f {
+            let element = self.element()?;
+            let (form, number) = (first & 0xe0, u32::from(first & 0x1f));
+            return Ok(Tagged { form, number, contents: element.contents });
+        }
+        let mut number = 0u32;
+        rest = after;
+        loop {
+            let (&octet, after) = rest.split_first().ok_or(short)?;
+            if number > u32::MAX >> 7 {
+                return Err(Malformed::new("ber-tag-too-long"));
+            }
+            number = number << 7 | u32::from(octet & 0x7f);
+            if octet & 0x80 == 0 {
+                break;
+            }
+            rest = after;
+        }
+        // The last octet of the tag stands where `element` expects one of its own.
+        let mut inner = Ber { rest };
+        let contents = inner.element()?.contents;
+        self.rest = inner.rest;
+        Ok(Tagged { form: first & 0xe0, number, contents })
     }
 
     /// The contents of the next element if it has this tag; an error otherwise.
@@ -126,6 +172,18 @@ mod tests {
         assert_eq!(inner.integer(), Ok(-1));
         assert_eq!(inner.octets(), Ok(&[][..]));
         assert!(outer.is_empty());
+    }
+
+    #[test]
+    fn tags_of_several_octets() {
+        let bytes = [0xbf, 0x48, 2, 0x80, 0, 0x9f, 0x81, 0x00, 1, 7, 0xa4, 0];
+        let mut at = Ber::new(&bytes);
+        let open = at.tagged().expect("fileOpen");
+        assert_eq!((open.form, open.number, open.contents), (0xa0, 72, &[0x80, 0][..]));
+        let long = at.tagged().expect("two octets of number");
+        assert_eq!((long.number, long.contents, long.is_context()), (128, &[7][..], true));
+        assert_eq!(at.tagged().expect("read").number, 4);
+        assert!(at.is_empty());
     }
 
     #[test]

@@ -18,6 +18,7 @@ mod text;
 // protocols
 pub mod arp;
 pub mod browser;
+pub mod c1222;
 pub mod cdp;
 pub mod cotp;
 pub mod dcerpc;
@@ -25,13 +26,17 @@ pub mod dhcp;
 pub mod dnp3;
 pub mod dns;
 pub mod enip;
+pub mod ethercat;
 pub mod ftp;
+pub mod goose;
 pub mod http;
+pub mod iec104;
 pub mod kerberos;
 pub mod ldap;
 pub mod lldp;
 pub mod llmnr;
 pub mod mdns;
+pub mod mms;
 pub mod modbus;
 pub mod mqtt;
 pub mod nbns;
@@ -40,11 +45,15 @@ pub mod ntp;
 pub mod opcua;
 pub mod pn_dcp;
 pub mod pn_io;
+pub mod powerlink;
+pub mod ptp;
 pub mod s7comm;
 pub mod smb;
 pub mod snmp;
 pub mod ssdp;
 pub mod ssh;
+pub mod sv;
+pub mod synphasor;
 pub mod telnet;
 pub mod tls;
 
@@ -59,6 +68,11 @@ pub static REGISTRY: &[&dyn Protocol] = &[
     &lldp::LLDP,
     &cdp::CDP,
     &pn_dcp::PN_DCP,
+    &goose::GOOSE,
+    &sv::SV,
+    &ptp::PTP,
+    &ethercat::ETHERCAT,
+    &powerlink::POWERLINK,
     &dhcp::DHCP,
     &snmp::SNMP,
     &ssh::SSH,
@@ -80,6 +94,9 @@ pub static REGISTRY: &[&dyn Protocol] = &[
     &browser::BROWSER,
     &ntp::NTP,
     &dnp3::DNP3,
+    &iec104::IEC104,
+    &synphasor::SYNPHASOR,
+    &c1222::C1222,
     &cotp::COTP,
     &enip::ENIP,
     &modbus::MODBUS,

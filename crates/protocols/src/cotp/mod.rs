@@ -11,7 +11,7 @@ mod tests;
 
 use crate::{
     About, Carrier, Dissector, Ends, Gap, Group, Hint, Malformed, Output, Probe, Progress,
-    Protocol, Segment, Side, output::Op, s7comm,
+    Protocol, Segment, Side, mms, output::Op, s7comm,
 };
 use ::wire::reader::Reader;
 use limits::TSDU_OCTETS_MAX;
@@ -30,13 +30,27 @@ pub static COTP: Cotp = Cotp;
 
 static ABOUT: About = About {
     name: "cotp",
-    title: "ISO transport over TCP, S7comm",
-    specs: &["RFC 1006", "ISO 8073", "S7comm as published by the Wireshark and Snap7 projects"],
+    title: "ISO transport over TCP, S7comm, MMS",
+    specs: &[
+        "RFC 1006",
+        "ISO 8073",
+        "S7comm as published by the Wireshark and Snap7 projects",
+        "ISO 8327-1, ISO 8823-1, ISO 8650-1 and ISO 9506-2 (MMS)",
+        "IEC 61850-8-1:2011+A1:2020",
+        "IEC 60870-6-503 and -802 (TASE.2)",
+    ],
     carriers: &[Carrier::Tcp],
     ports: &[102],
-    groups: &[&COTP_GROUP, &s7comm::S7_GROUP, &s7comm::S7_ERROR_GROUP, &S7PLUS_GROUP],
+    groups: &[
+        &COTP_GROUP,
+        &s7comm::S7_GROUP,
+        &s7comm::S7_ERROR_GROUP,
+        &S7PLUS_GROUP,
+        &mms::MMS_GROUP,
+    ],
     depth: "TSAPs, rack and slot; S7 jobs, values, blocks, start and stop, SZL contents, clock; \
-            S7comm-plus headers",
+            S7comm-plus headers; MMS variables, lists, domains, programs and files by \
+            name, controls, values, reports, identities, ICCP tables",
 };
 
 impl Protocol for Cotp {
@@ -74,6 +88,7 @@ struct Conversation {
     /// TSDU under way, by side.
     parts: [Vec<u8>; 2],
     s7: s7comm::Conversation,
+    mms: mms::Conversation,
 }
 
 impl Dissector for Conversation {
@@ -111,6 +126,7 @@ impl Dissector for Conversation {
             part.clear();
         }
         self.s7.gap();
+        self.mms.gap();
     }
 }
 
@@ -142,7 +158,7 @@ impl Conversation {
     fn data(&mut self, side: Side, tpdu: &wire::Tpdu<'_>, out: &mut Output) {
         let Some(part) = self.parts.get_mut(side as usize) else { return };
         if part.is_empty() && tpdu.last {
-            return inside(&mut self.s7, side, tpdu.payload, out);
+            return self.inside(side, tpdu.payload, out);
         }
         part.extend_from_slice(tpdu.payload);
         if part.len() > TSDU_OCTETS_MAX {
@@ -150,25 +166,30 @@ impl Conversation {
             out.limit("cotp-tsdu-octets");
         } else if tpdu.last {
             let whole = std::mem::take(part);
-            inside(&mut self.s7, side, &whole, out);
+            self.inside(side, &whole, out);
         }
     }
-}
 
-/// The protocol inside, by its first octets.
-fn inside(s7: &mut s7comm::Conversation, side: Side, payload: &[u8], out: &mut Output) {
-    match payload {
-        [0x32, 1 | 2 | 3 | 7, ..] => {
-            out.refine("s7comm");
-            out.begin_protocol("s7comm");
-            s7.read(side, payload, out);
+    /// The protocol inside, by its first octets.
+    fn inside(&mut self, side: Side, payload: &[u8], out: &mut Output) {
+        match payload {
+            [0x32, 1 | 2 | 3 | 7, ..] => {
+                out.refine("s7comm");
+                out.begin_protocol("s7comm");
+                self.s7.read(side, payload, out);
+            }
+            [0x72, ..] => {
+                out.refine("s7comm-plus");
+                out.begin_protocol("s7comm-plus");
+                s7plus(side, payload, out);
+            }
+            _ => {
+                if let Some(unit) = mms::stack::open(payload) {
+                    out.begin_protocol("mms");
+                    self.mms.read(side, &unit, out);
+                }
+            }
         }
-        [0x72, ..] => {
-            out.refine("s7comm-plus");
-            out.begin_protocol("s7comm-plus");
-            s7plus(side, payload, out);
-        }
-        _ => {}
     }
 }
 

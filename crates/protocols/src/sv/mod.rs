@@ -1,0 +1,98 @@
+//! Sampled values: currents and voltages of merging units, thousands of messages a second.
+//!
+//! Not here: waveforms. Invariant: a sample in its turn allocates nothing and leaves one
+//! observation that is equal each time and is counted.
+
+mod limits;
+mod stream;
+pub mod wire;
+
+use crate::{
+    About, Carrier, Dissector, Ends, Gap, Group, Hint, Output, Probe, Progress, Protocol, Segment,
+    output::{Drawn, Figure, Op},
+};
+use model::{OperationClass, Scalar};
+use stream::Streams;
+use wire::{HEADER_OCTETS, asdus};
+
+pub static SV_GROUP: Group = Group { name: "sv", ends: Ends::MacPair, keys: &["appid", "svID"] };
+
+const FIGURES: &[Figure] = &[Figure { name: "asdus", number: 0, drawn: Drawn::Sum }];
+
+const ETHERTYPE: u16 = 0x88ba;
+
+pub struct SampledValues;
+pub static SV: SampledValues = SampledValues;
+
+static ABOUT: About = About {
+    name: "sv",
+    title: "IEC 61850 sampled values",
+    specs: &[
+        "IEC 61850-9-2:2011+A1:2020",
+        "UCA implementation guideline IEC 61850-9-2LE, R2-1",
+        "IEC 61869-9:2016",
+    ],
+    carriers: &[Carrier::Ethertype(ETHERTYPE)],
+    ports: &[],
+    groups: &[&SV_GROUP],
+    depth: "streams with revision, synchronisation, simulation; samples lost, repeated, going \
+            back; quality; effective values of the 9-2LE data set",
+};
+
+impl Protocol for SampledValues {
+    fn about(&self) -> &'static About {
+        &ABOUT
+    }
+
+    fn probe(&self, head: &[u8], hint: Hint) -> Probe {
+        match hint.carrier {
+            Carrier::Ethertype(ETHERTYPE) if head.len() > HEADER_OCTETS => Probe::Match,
+            _ => Probe::NoMatch,
+        }
+    }
+
+    fn open(&self) -> Box<dyn Dissector> {
+        Box::<MergingUnit>::default()
+    }
+}
+
+/// One MAC address and the group it sends to.
+#[derive(Default)]
+struct MergingUnit {
+    streams: Streams,
+}
+
+impl Dissector for MergingUnit {
+    fn feed(&mut self, segment: Segment<'_>, out: &mut Output) -> Progress {
+        const SECTION: &str = "IEC 61850-9-2, annex A";
+        let bytes = segment.bytes;
+        let all = Progress::Consumed(bytes.len());
+        out.begin("sv", 0..bytes.len());
+        let Some(frame) = wire::parse(bytes) else {
+            if segment.missing == 0 {
+                let says = "no sampled value message in the frame";
+                out.violation("sv-pdu-unknown", says, SECTION);
+            }
+            return all;
+        };
+        let op = Op::notice(OperationClass::Report, 0, "sampled values");
+        let appid = u32::from(frame.appid);
+        out.operation(op.range("sv", appid, 0, u32::from(frame.count)));
+        let mut count = 0u8;
+        for asdu in asdus(&frame) {
+            count = count.saturating_add(1);
+            let Some(stream) = self.streams.of(frame.appid, asdu.id, out) else { continue };
+            let keys =
+                [Scalar::Number(u64::from(frame.appid)), Scalar::Shared(stream.name.clone())];
+            out.count_with(&SV_GROUP, keys, (FIGURES, [1, 0]));
+            stream.see(&asdu, frame.simulated, segment.at, out);
+        }
+        if (frame.cut || count != frame.count) && segment.missing == 0 {
+            let says = "not as many sample blocks as the message says";
+            out.violation("sv-asdus-wrong", says, SECTION);
+        }
+        all
+    }
+
+    fn gap(&mut self, _: Gap) {}
+}

@@ -1,0 +1,282 @@
+//! One stream of samples: what it said last, and what of the next sample is news.
+//!
+//! States observed: `sv-settings` (first and on change), `sv-synchronisation`, `sv-simulation`,
+//! `sv-quality`, `sv-sequence` (repeated, lost, going back); every value begins with the stream's
+//! name. Invariant: the sample after the last one is no news.
+
+use super::{
+    limits::{DISORDER_EVERY_NANOS, NAME_OCTETS_MAX, SAMPLES_PER_VALUE, STREAMS_MAX},
+    wire::{Asdu, light_edition},
+};
+use crate::{Output, output::Op, text::lossy};
+use model::{OperationClass, PointValue, Quality, Subject, Time};
+use std::sync::Arc;
+
+/// Points of the 9-2LE data set, in its order.
+const CHANNELS: [&str; 8] = ["IA", "IB", "IC", "IN", "UA", "UB", "UC", "UN"];
+/// Bits of quality that say invalid, questionable or test (IEC 61850-7-3, 6.2.2).
+const QUALITY_BITS: u32 = 0x0803;
+
+#[derive(Default)]
+pub(super) struct Streams {
+    streams: Vec<Stream>,
+    /// Where the stream after the last one stands: ASDUs come in the same order each time.
+    likely: usize,
+}
+
+pub(super) struct Stream {
+    appid: u16,
+    pub(super) name: Arc<str>,
+    said: Option<Said>,
+    data_set: Box<[u8]>,
+    disorder_told: Option<Time>,
+    /// Highest sample number seen: the next after it is 0.
+    highest: u16,
+    window: Window,
+}
+
+#[derive(Clone, Copy)]
+struct Said {
+    counter: u16,
+    revision: u32,
+    synchronised: u8,
+    simulated: bool,
+    quality: u32,
+}
+
+/// Sums of squares of the samples since the last value.
+#[derive(Default)]
+struct Window {
+    squares: [f64; 8],
+    count: u32,
+}
+
+impl Streams {
+    pub(super) fn of(&mut self, appid: u16, id: &[u8], out: &mut Output) -> Option<&mut Stream> {
+        let id = id.get(..NAME_OCTETS_MAX).unwrap_or(id);
+        let is = |s: &Stream| s.appid == appid && s.name.as_bytes() == id;
+        let at = match self.streams.get(self.likely) {
+            Some(stream) if is(stream) => Some(self.likely),
+            _ => self.streams.iter().position(is),
+        };
+        let at = match at {
+            Some(at) => at,
+            None if self.streams.len() >= STREAMS_MAX => {
+                out.limit("sv-streams");
+                return None;
+            }
+            None => {
+                self.streams.push(Stream::new(appid, id));
+                self.streams.len().saturating_sub(1)
+            }
+        };
+        let next = at.saturating_add(1);
+        self.likely = if next < self.streams.len() { next } else { 0 };
+        self.streams.get_mut(at)
+    }
+}
+
+impl Stream {
+    fn new(appid: u16, id: &[u8]) -> Self {
+        Stream {
+            appid,
+            name: lossy(id).into(),
+            said: None,
+            data_set: Box::default(),
+            disorder_told: None,
+            highest: 0,
+            window: Window::default(),
+        }
+    }
+
+    pub(super) fn see(&mut self, asdu: &Asdu<'_>, simulated: bool, at: Time, out: &mut Output) {
+        let values = light_edition(asdu.samples);
+        let quality = values.map_or(0, |v| v.iter().fold(0, |all, (_, q)| all | q) & QUALITY_BITS);
+        self.settings(asdu, out);
+        let now = Said {
+            counter: asdu.counter,
+            revision: asdu.revision,
+            synchronised: asdu.synchronised,
+            simulated,
+            quality,
+        };
+        self.changes(&now, out);
+        self.order(asdu.counter, at, out);
+        self.highest = self.highest.max(asdu.counter);
+        self.said = Some(now);
+        if let (true, Some(values)) = (out.values_wanted, values) {
+            self.sum(&values, quality, out);
+        }
+    }
+
+    fn settings(&mut self, asdu: &Asdu<'_>, out: &mut Output) {
+        let same = self.said.is_some_and(|s| s.revision == asdu.revision);
+        let data_set = asdu.data_set.get(..NAME_OCTETS_MAX).unwrap_or(asdu.data_set);
+        if same && *self.data_set == *data_set {
+            return;
+        }
+        if self.said.is_none() {
+            let op = Op::notice(OperationClass::Report, 0, "sampled values");
+            out.operation(op.named("sv", &self.name));
+            let facts = [("sv_stream", self.name.to_string())];
+            out.identity(Subject::Sender, "sampled values", facts);
+        }
+        self.data_set = data_set.into();
+        let (name, revision) = (&self.name, asdu.revision);
+        let settings = format!(
+            "{name}: appid 0x{:04x}, data set {}, revision {revision}, {} octets of samples",
+            self.appid,
+            lossy(data_set),
+            asdu.samples.len()
+        );
+        out.state(Subject::Sender, "sv-settings", &settings);
+    }
+
+    /// Flags that are not what they were; at first those that are not as they should be.
+    fn changes(&self, now: &Said, out: &mut Output) {
+        let before =
+            self.said.unwrap_or(Said { simulated: false, quality: 0, synchronised: 2, ..*now });
+        let mut tell = |what, value: &str| {
+            out.state(Subject::Sender, what, &format!("{}: {value}", self.name));
+        };
+        if before.synchronised != now.synchronised {
+            tell(
+                "sv-synchronisation",
+                match now.synchronised {
+                    0 => "none",
+                    1 => "local clock",
+                    2 => "global clock",
+                    _ => "numbered clock",
+                },
+            );
+        }
+        if before.simulated != now.simulated {
+            tell("sv-simulation", if now.simulated { "on" } else { "off" });
+        }
+        if before.quality != now.quality {
+            tell(
+                "sv-quality",
+                match now.quality {
+                    0 => "good",
+                    q if q & 3 == 0 => "test",
+                    q if q & 3 == 1 => "invalid",
+                    _ => "questionable",
+                },
+            );
+        }
+    }
+
+    fn order(&mut self, counter: u16, at: Time, out: &mut Output) {
+        let Some(said) = self.said else { return };
+        let before = said.counter;
+        // The second may end at 3,999, 4,799 or any other rate less one.
+        if counter == before.wrapping_add(1) || (counter == 0 && before >= self.highest) {
+            return;
+        }
+        if self.disorder_told.is_some_and(|t| at.since(t) < DISORDER_EVERY_NANOS) {
+            return;
+        }
+        self.disorder_told = Some(at);
+        let name = &self.name;
+        let value = if counter == before {
+            format!("{name}: sample {counter} twice")
+        } else if counter > before {
+            let lost = counter.saturating_sub(before).saturating_sub(1);
+            format!("{name}: {lost} samples missing before {counter}")
+        } else {
+            format!("{name}: sample {counter} after {before}")
+        };
+        out.state(Subject::Sender, "sv-sequence", &value);
+    }
+
+    /// Effective values once a second or so.
+    fn sum(&mut self, values: &[(i32, u32); 8], quality: u32, out: &mut Output) {
+        for (sum, (value, _)) in self.window.squares.iter_mut().zip(values) {
+            *sum += f64::from(*value) * f64::from(*value);
+        }
+        self.window.count = self.window.count.saturating_add(1);
+        if self.window.count < SAMPLES_PER_VALUE {
+            return;
+        }
+        let Window { squares, count } = std::mem::take(&mut self.window);
+        let quality = match quality & 3 {
+            0 => Quality::Good,
+            1 => Quality::Bad,
+            _ => Quality::Uncertain,
+        };
+        for (index, (channel, squares)) in CHANNELS.iter().zip(squares).enumerate() {
+            let (scale, unit) = if index < 4 { (0.001, "A") } else { (0.01, "V") };
+            let value = (squares / f64::from(count)).sqrt() * scale;
+            let point = format!("{}/{channel}", self.name);
+            out.value(point, PointValue::Float(value), (Some(unit), quality));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::Detail;
+
+    fn said(counters: &[u16]) -> Vec<String> {
+        let (mut streams, mut out) = (Streams::default(), Output::new(false));
+        for (i, counter) in counters.iter().enumerate() {
+            let asdu = Asdu { id: b"MU01", counter: *counter, synchronised: 2, ..Asdu::default() };
+            let at = Time::from_nanos(i as i64 * 250_000);
+            let stream = streams.of(0x4000, asdu.id, &mut out).expect("room");
+            stream.see(&asdu, false, at, &mut out);
+        }
+        let text = |seen: &crate::Observed| match &seen.detail {
+            Detail::State(state) if state.what == "sv-sequence" => Some(state.value.to_string()),
+            _ => None,
+        };
+        out.observed.iter().filter_map(text).collect()
+    }
+
+    #[test]
+    fn samples_in_order_over_the_second_are_no_news() {
+        assert_eq!(said(&[3_997, 3_998, 3_999, 0, 1]), [""; 0]);
+    }
+
+    #[test]
+    fn a_sample_twice_and_samples_missing_are_told() {
+        assert_eq!(said(&[7, 7]), ["MU01: sample 7 twice"]);
+        assert_eq!(said(&[7, 10]), ["MU01: 2 samples missing before 10"]);
+        assert_eq!(said(&[3_998, 3_999, 12]), ["MU01: sample 12 after 3999"]);
+    }
+
+    #[test]
+    fn streams_are_bounded() {
+        let (mut streams, mut out) = (Streams::default(), Output::new(false));
+        for appid in 0..=STREAMS_MAX as u16 {
+            assert_eq!(
+                streams.of(appid, b"x", &mut out).is_some(),
+                usize::from(appid) < STREAMS_MAX
+            );
+        }
+        assert_eq!(out.limits, ["sv-streams"]);
+    }
+
+    #[test]
+    fn effective_values_have_their_unit() {
+        let (mut streams, mut out) = (Streams::default(), Output::new(true));
+        let mut samples = vec![0; 64];
+        samples[..4].copy_from_slice(&2_000i32.to_be_bytes());
+        for counter in 0..SAMPLES_PER_VALUE as u16 {
+            let asdu = Asdu { id: b"MU", counter, samples: &samples, ..Asdu::default() };
+            let stream = streams.of(1, asdu.id, &mut out).expect("room");
+            stream.see(&asdu, false, Time(0), &mut out);
+        }
+        let values: Vec<_> = out
+            .observed
+            .iter()
+            .filter_map(|seen| match &seen.detail {
+                Detail::Value { point, value, unit, .. } => Some((point, value, unit)),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(values.len(), 8);
+        assert_eq!(&*values[0].0.0, "MU/IA");
+        assert_eq!((values[0].1, values[0].2), (&PointValue::Float(2.0), &Some("A")));
+    }
+}
