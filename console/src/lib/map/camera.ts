@@ -79,6 +79,7 @@ export function flight(from: Camera, to: Camera, size: Size, t: number): Camera 
 export function flightTime(from: Camera, to: Camera, size: Size): number {
   const zoom = Math.abs(Math.log(to.k / from.k));
   const k = Math.min(from.k, to.k);
-  const way = (Math.hypot(to.x - from.x, to.y - from.y) * k) / Math.max(1, Math.hypot(size.w, size.h));
+  const way =
+    (Math.hypot(to.x - from.x, to.y - from.y) * k) / Math.max(1, Math.hypot(size.w, size.h));
   return Math.min(900, 220 + zoom * 160 + way * 260);
 }

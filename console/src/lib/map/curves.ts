@@ -29,7 +29,14 @@ export function curve(layout: Layout, a: number, b: number, out: Float32Array, a
 }
 
 /** Neighbours of a group: a bow, so that a link behind a third asset can be seen. */
-function inside(out: Float32Array, at: number, x0: number, y0: number, x1: number, y1: number): void {
+function inside(
+  out: Float32Array,
+  at: number,
+  x0: number,
+  y0: number,
+  x1: number,
+  y1: number,
+): void {
   const dx = x1 - x0;
   const dy = y1 - y0;
   const bend = Math.abs(dy) < 1 ? 0.3 : Math.abs(dx) < 1 ? 0.26 : 0.12;
@@ -94,7 +101,13 @@ export function pointOn(curves: Float32Array, at: number, t: number): [number, n
 }
 
 /** Distance of a point to a curve, exact to a pixel or so; gives up above `most`. */
-export function distanceTo(curves: Float32Array, at: number, x: number, y: number, most: number): number {
+export function distanceTo(
+  curves: Float32Array,
+  at: number,
+  x: number,
+  y: number,
+  most: number,
+): number {
   let left = Infinity;
   let right = -Infinity;
   let top = Infinity;

@@ -36,7 +36,9 @@ export const EVERYTHING: Filter = {
 export function choices(filter: Filter): number {
   const sets = [filter.levels, filter.classes, filter.families, filter.protocols, filter.zones];
   return (
-    sets.filter((set) => set.size > 0).length + Number(filter.severity > 0) + Number(filter.window !== null)
+    sets.filter((set) => set.size > 0).length +
+    Number(filter.severity > 0) +
+    Number(filter.window !== null)
   );
 }
 
@@ -120,7 +122,11 @@ export function newestOf(nodes: readonly MapNode[]): string {
 }
 
 /** Indices of the assets a search finds, best first: names that begin so, then all others. */
-export function search(nodes: readonly MapNode[], zoneOf: (index: number) => string, text: string): number[] {
+export function search(
+  nodes: readonly MapNode[],
+  zoneOf: (index: number) => string,
+  text: string,
+): number[] {
   const wanted = text.trim().toLowerCase().split(/\s+/).filter(Boolean);
   if (wanted.length === 0) return [];
   const found: { index: number; score: number; name: string }[] = [];
@@ -130,9 +136,18 @@ export function search(nodes: readonly MapNode[], zoneOf: (index: number) => str
     const all = `${name} ${rest.toLowerCase()}`;
     if (!wanted.every((word) => all.includes(word))) return;
     const first = wanted[0] ?? '';
-    const score = name === first || node.ip === first ? 0 : name.startsWith(first) ? 1 : name.includes(first) ? 2 : 3;
+    const score =
+      name === first || node.ip === first
+        ? 0
+        : name.startsWith(first)
+          ? 1
+          : name.includes(first)
+            ? 2
+            : 3;
     found.push({ index, score, name });
   });
-  found.sort((a, b) => a.score - b.score || (a.name < b.name ? -1 : a.name > b.name ? 1 : a.index - b.index));
+  found.sort(
+    (a, b) => a.score - b.score || (a.name < b.name ? -1 : a.name > b.name ? 1 : a.index - b.index),
+  );
   return found.map((row) => row.index);
 }

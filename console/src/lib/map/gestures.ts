@@ -36,7 +36,10 @@ export function listen(canvas: HTMLCanvasElement, map: Movable, signal: AbortSig
   const fingers = (): { gap: number; middle: Point } => {
     const [a, b] = [...pointers.values()];
     if (!a || !b) return { gap: 0, middle: { x: 0, y: 0 } };
-    return { gap: Math.hypot(a.x - b.x, a.y - b.y), middle: { x: (a.x + b.x) / 2, y: (a.y + b.y) / 2 } };
+    return {
+      gap: Math.hypot(a.x - b.x, a.y - b.y),
+      middle: { x: (a.x + b.x) / 2, y: (a.y + b.y) / 2 },
+    };
   };
 
   on('wheel', (event) => {
@@ -44,7 +47,8 @@ export function listen(canvas: HTMLCanvasElement, map: Movable, signal: AbortSig
     map.hold();
     const unit = event.deltaMode === 1 ? 16 : event.deltaMode === 2 ? 400 : 1;
     // A touchpad pans with two fingers and pinches with `ctrl`; a mouse wheel only zooms.
-    const touchpad = event.deltaMode === 0 && (event.deltaX !== 0 || !Number.isInteger(event.deltaY));
+    const touchpad =
+      event.deltaMode === 0 && (event.deltaX !== 0 || !Number.isInteger(event.deltaY));
     if (touchpad && !event.ctrlKey) map.pan(-event.deltaX, -event.deltaY);
     else {
       const turned = Math.max(-400, Math.min(400, event.deltaY * unit));
@@ -85,7 +89,11 @@ export function listen(canvas: HTMLCanvasElement, map: Movable, signal: AbortSig
     }
     map.pan(dx, dy);
     const dt = Math.max(1, event.timeStamp - speed.at);
-    speed = { x: 0.4 * speed.x + 0.6 * (dx / dt), y: 0.4 * speed.y + 0.6 * (dy / dt), at: event.timeStamp };
+    speed = {
+      x: 0.4 * speed.x + 0.6 * (dx / dt),
+      y: 0.4 * speed.y + 0.6 * (dy / dt),
+      at: event.timeStamp,
+    };
   });
   on('pointerup', (event) => {
     pointers.delete(event.pointerId);
@@ -95,7 +103,10 @@ export function listen(canvas: HTMLCanvasElement, map: Movable, signal: AbortSig
     pressed = null;
     if (clicked) {
       if (event.button === 0) map.press(place(event), event.pointerType);
-    } else if (Math.hypot(speed.x, speed.y) > THROW_MIN && event.timeStamp - speed.at < THROW_AGE_MS) {
+    } else if (
+      Math.hypot(speed.x, speed.y) > THROW_MIN &&
+      event.timeStamp - speed.at < THROW_AGE_MS
+    ) {
       map.throw(speed.x, speed.y);
     }
   });

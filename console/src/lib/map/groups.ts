@@ -9,30 +9,44 @@ export type GroupBy = 'zone' | 'subnet' | 'vlan' | 'none';
 export interface GroupName {
   key: string;
   label: string;
+  /** Where there is little room. */
+  short: string;
   /** Groups stand in this order, naturally compared. */
   sort: string;
 }
 
-const OUTSIDE: GroupName = { key: 'outside', label: 'Outside the site', sort: '8' };
-const NO_ADDRESS: GroupName = { key: 'no-address', label: 'No IP address', sort: '9' };
-const NO_VLAN: GroupName = { key: 'no-vlan', label: 'No VLAN seen', sort: '9' };
-const ALL: GroupName = { key: 'all', label: 'All assets', sort: '1' };
+const OUTSIDE: GroupName = {
+  key: 'outside',
+  label: 'Outside the site',
+  short: 'Outside',
+  sort: '8',
+};
+const NO_ADDRESS: GroupName = {
+  key: 'no-address',
+  label: 'No IP address',
+  short: 'No IP',
+  sort: '9',
+};
+const NO_VLAN: GroupName = { key: 'no-vlan', label: 'No VLAN seen', short: 'No VLAN', sort: '9' };
+const ALL: GroupName = { key: 'all', label: 'All assets', short: 'All', sort: '1' };
 
 export function groupOf(node: MapNode, by: GroupBy, zones: ReadonlyMap<string, string>): GroupName {
   if (by === 'none') return ALL;
   if (node.class === 'external' && node.zone === null) return OUTSIDE;
   if (by === 'zone' && node.zone !== null) {
     const label = zones.get(node.zone) ?? node.zone;
-    return { key: `zone ${node.zone}`, label, sort: `1 ${label}` };
+    return { key: `zone ${node.zone}`, label, short: label, sort: `1 ${label}` };
   }
   if (by === 'vlan') {
     const vlan = node.vlans[0];
     if (vlan === undefined) return NO_VLAN;
-    return { key: `vlan ${vlan}`, label: `VLAN ${vlan}`, sort: `2 ${vlan}` };
+    const label = `VLAN ${vlan}`;
+    return { key: `vlan ${vlan}`, label, short: label, sort: `2 ${vlan}` };
   }
   if (node.ip === null) return NO_ADDRESS;
   const subnet = subnetOf(node.ip);
-  return { key: `net ${subnet}`, label: subnet, sort: `2 ${subnet}` };
+  const short = subnet.replace(/(\.0\/24|::\/64)$/, '');
+  return { key: `net ${subnet}`, label: subnet, short, sort: `2 ${subnet}` };
 }
 
 /** The /24 of an IPv4 address, the /64 of an IPv6 address: what nearly all plants use. */

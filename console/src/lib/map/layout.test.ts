@@ -57,7 +57,8 @@ describe('layout', () => {
       expect(seen.size).toBe(size);
       made.groups.forEach((a, at) => {
         for (const b of made.groups.slice(at + 1)) {
-          const apart = a.x + a.w <= b.x || b.x + b.w <= a.x || a.y + a.h <= b.y || b.y + b.h <= a.y;
+          const apart =
+            a.x + a.w <= b.x || b.x + b.w <= a.x || a.y + a.h <= b.y || b.y + b.h <= a.y;
           expect(apart, `${a.key} over ${b.key}`).toBe(true);
         }
       });
@@ -121,7 +122,9 @@ describe('layout', () => {
     const group = made.groups.find((one) => {
       const cells = Math.floor(one.w / CELL_W) * Math.floor(one.h / CELL_H);
       // Not the fullest of its zone, which tells how wide the zone is.
-      const fuller = made.groups.some((o) => o.label === one.label && o.nodes.length > one.nodes.length);
+      const fuller = made.groups.some(
+        (o) => o.label === one.label && o.nodes.length > one.nodes.length,
+      );
       return one.nodes.length > 1 && one.nodes.length < cells && fuller;
     });
     const like = nodes[group?.nodes[0] ?? -1];

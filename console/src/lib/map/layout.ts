@@ -17,6 +17,8 @@ export interface Box {
 export interface Group extends Box {
   key: string;
   label: string;
+  /** Where there is little room. */
+  short: string;
   band: number;
   /** Indices into the assets, in reading order. */
   nodes: number[];
@@ -60,24 +62,30 @@ interface Place {
 export interface LayoutOptions {
   by: GroupBy;
   zones: ReadonlyMap<string, string>;
+  /** For a screen that is higher than wide. */
+  tall?: boolean | undefined;
   previous?: Memory | undefined;
 }
 
-export const CELL_W = 104;
-export const CELL_H = 86;
-export const GROUP_HEAD = 26;
-export const GROUP_PAD = 10;
-const COLUMN_GAP = 26;
-const SHELF_GAP = 24;
-const BAND_PAD = 20;
-const EMPTY_BAND_H = 30;
+export const CELL_W = 98;
+export const CELL_H = 80;
+/** An asset stands so far above the middle of its cell: its name is below it. */
+const LIFT = 8;
+/** From an asset's middle to the end of its cell. */
+export const BELOW = CELL_H / 2 + LIFT;
+export const GROUP_HEAD = 23;
+export const GROUP_PAD = 8;
+const COLUMN_GAP = 20;
+const SHELF_GAP = 18;
+const BAND_PAD = 13;
+const EMPTY_BAND_H = 26;
 /** Width over height that a screen has room for. */
-const ASPECT = 1.55;
+const ASPECT = { wide: 1.55, tall: 0.55 };
 const ASPECT_STRETCHED = 1.2;
 const STRETCHES = [1, 1.5, 2, 3];
-const ASPECT_KEPT_MIN = 0.8;
-const ASPECT_KEPT_MAX = 3.4;
-const WRAP_MIN = 560;
+const ASPECT_KEPT_MIN = 0.5;
+const ASPECT_KEPT_MAX = 2.2;
+const WRAP_MIN = { wide: 560, tall: 330 };
 const WRAP_STEP = 1.22;
 
 /** Cells beside each other for so many assets. Few steps: each one moves the assets of a group. */
@@ -107,13 +115,15 @@ export function layout(nodes: readonly MapNode[], options: LayoutOptions): Layou
   const zones = gather(nodes, options, count);
   const memory = options.previous;
   // A small site is made of wide, low groups: its eight bands are tall enough already.
-  const tries = memory ? [memory.stretch] : STRETCHES;
+  const shape = options.tall ? 'tall' : 'wide';
+  const tries = memory ? [memory.stretch] : shape === 'tall' ? [1] : STRETCHES;
   for (const stretch of tries) {
     for (const zone of zones) zone.cells = cellsOf(zone, stretch, memory);
     const seats = seat(nodes, zones, memory, count);
-    const plan = { ...wrapped(zones, seats, memory, count), stretch };
+    const plan = { ...wrapped(zones, seats, memory, shape, count), stretch };
     const last = stretch === tries[tries.length - 1];
-    if (last || plan.w / plan.h >= ASPECT_STRETCHED) return placed(nodes, zones, seats, plan, count);
+    if (last || plan.w / plan.h >= ASPECT_STRETCHED)
+      return placed(nodes, zones, seats, plan, count);
   }
   throw new Error('the last stretch is always taken');
 }
@@ -187,7 +197,12 @@ interface Seats {
 const groupKey = (zone: string, band: number): string => `${band} ${zone}`;
 
 /** Gives each asset a cell of its group: the one it had, else the first that is free. */
-function seat(nodes: readonly MapNode[], zones: Zone[], memory: Memory | undefined, count: Steps): Seats {
+function seat(
+  nodes: readonly MapNode[],
+  zones: Zone[],
+  memory: Memory | undefined,
+  count: Steps,
+): Seats {
   const column = new Int32Array(nodes.length);
   const row = new Int32Array(nodes.length);
   const rows = new Map<string, number>();
@@ -246,17 +261,23 @@ interface Plan {
 
 const widthOf = (cells: number): number => cells * CELL_W + 2 * GROUP_PAD;
 
-function wrapped(zones: Zone[], seats: Seats, memory: Memory | undefined, count: Steps): Plan {
+function wrapped(
+  zones: Zone[],
+  seats: Seats,
+  memory: Memory | undefined,
+  shape: 'wide' | 'tall',
+  count: Steps,
+): Plan {
   if (memory) {
     const plan = planned(zones, seats, memory.wrap, count);
-    const aspect = plan.w / plan.h;
+    const aspect = plan.w / plan.h / ASPECT[shape];
     const room = !plan.wraps || aspect <= ASPECT_KEPT_MAX;
     if (aspect >= ASPECT_KEPT_MIN && room) return plan;
   }
-  let wrap = WRAP_MIN;
+  let wrap = WRAP_MIN[shape];
   for (;;) {
     const plan = planned(zones, seats, wrap, count);
-    if (!plan.wraps || plan.w / plan.h >= ASPECT) return plan;
+    if (!plan.wraps || plan.w / plan.h >= ASPECT[shape]) return plan;
     wrap *= WRAP_STEP;
   }
 }
@@ -356,7 +377,7 @@ function placed(
   count: Steps,
 ): Layout {
   const result: Layout = {
-    w: Math.max(plan.w, WRAP_MIN / 2),
+    w: Math.max(plan.w, WRAP_MIN.tall),
     h: plan.h,
     bands: [],
     groups: [],
@@ -379,8 +400,20 @@ function placed(
         const list = zone.bands.get(band);
         if (!list || plan.page.get(zone.key) !== page) continue;
         members += list.length;
-        const box = { x: plan.x.get(zone.key) ?? 0, y, w: widthOf(zone.cells), h: shelfHeight(rows) };
-        put(result, { ...box, key: groupKey(zone.key, band), label: zone.label, band, nodes: list });
+        const box = {
+          x: plan.x.get(zone.key) ?? 0,
+          y,
+          w: widthOf(zone.cells),
+          h: shelfHeight(rows),
+        };
+        put(result, {
+          ...box,
+          key: groupKey(zone.key, band),
+          label: zone.label,
+          short: zone.short,
+          band,
+          nodes: list,
+        });
       }
       y += shelfHeight(rows) + SHELF_GAP;
     });
@@ -397,7 +430,7 @@ function placed(
       const column = seats.column[index] ?? 0;
       const row = seats.row[index] ?? 0;
       into.x[index] = group.x + GROUP_PAD + (column + 0.5) * CELL_W;
-      into.y[index] = group.y + GROUP_HEAD + (row + 0.5) * CELL_H - 8;
+      into.y[index] = group.y + GROUP_HEAD + (row + 0.5) * CELL_H - LIFT;
       into.of[index] = at;
       const id = nodes[index]?.id;
       if (id !== undefined) into.memory.places.set(id, { group: group.key, column, row });

@@ -21,7 +21,12 @@ const asset = (id: string, change: Partial<AssetEvent> = {}): AssetEvent => ({
   ...change,
 });
 
-const link = (id: string, client: string, server: string, change: Partial<LinkEvent> = {}): LinkEvent => ({
+const link = (
+  id: string,
+  client: string,
+  server: string,
+  change: Partial<LinkEvent> = {},
+): LinkEvent => ({
   id,
   client,
   server,
@@ -50,12 +55,21 @@ describe('live graph', () => {
     const made = graph();
     made.link(link('l2', 'c', 'a'));
     expect([...made.taken().pairs]).toEqual(['a c']);
-    expect(edgeOf(made, 'a', 'c')).toMatchObject({ a: 'a', b: 'c', client: 'c', volumes: { modbus: 1_000 } });
+    expect(edgeOf(made, 'a', 'c')).toMatchObject({
+      a: 'a',
+      b: 'c',
+      client: 'c',
+      volumes: { modbus: 1_000 },
+    });
   });
 
   it('adds what a link gained, once, however often the row comes', () => {
     const made = graph();
-    const row = link('l1', 'b', 'a', { bytes: 1_500, packets: 14, operations: { read: 7, write: 1 } });
+    const row = link('l1', 'b', 'a', {
+      bytes: 1_500,
+      packets: 14,
+      operations: { read: 7, write: 1 },
+    });
     made.link(row);
     made.link(row);
     expect(edgeOf(made, 'a', 'b')).toMatchObject({
@@ -87,7 +101,9 @@ describe('live graph', () => {
     expect(made.taken()).toMatchObject({ assets: new Set(['a']), moved: false });
     made.asset(asset('a', { severity: 'high', findings: 1, purdue: 2 }));
     expect(made.taken().moved).toBe(true);
-    made.asset(asset('a', { severity: 'high', findings: 1, purdue: 2, last_seen: '2026-02-01T00:00:00Z' }));
+    made.asset(
+      asset('a', { severity: 'high', findings: 1, purdue: 2, last_seen: '2026-02-01T00:00:00Z' }),
+    );
     expect(made.taken()).toMatchObject({ assets: new Set(), moved: false });
   });
 

@@ -116,7 +116,10 @@ export class LiveGraph {
       const client = edge.client === id ? into : edge.client;
       const [a, b] = other < into ? [other, into] : [into, other];
       const there = this.edges.get(pairOf(a, b));
-      this.edges.set(pairOf(a, b), there ? added(there, { ...edge, client }) : { ...edge, a, b, client });
+      this.edges.set(
+        pairOf(a, b),
+        there ? added(there, { ...edge, client }) : { ...edge, a, b, client },
+      );
       this.changes.pairs.add(pairOf(a, b));
     }
   }
@@ -205,5 +208,7 @@ const stands = (n: MapNode): string =>
 /** What of an edge can be seen: a little more volume cannot. */
 function appears(edge: MapEdge): string {
   const size = Math.floor(Math.log10(1 + edge.bytes) * 2);
-  return [size, edge.protocols.join(','), edge.client, Object.keys(edge.operations).length].join('|');
+  return [size, edge.protocols.join(','), edge.client, Object.keys(edge.operations).length].join(
+    '|',
+  );
 }

@@ -69,7 +69,9 @@ const UNKNOWN_BAND = BANDS.length - 1;
 
 export function bandOf(purdue: number | null): number {
   if (purdue === null) return UNKNOWN_BAND;
-  const found = BANDS.findIndex((band) => band.level !== null && Math.abs(band.level - purdue) < 0.01);
+  const found = BANDS.findIndex(
+    (band) => band.level !== null && Math.abs(band.level - purdue) < 0.01,
+  );
   return found < 0 ? UNKNOWN_BAND : found;
 }
 

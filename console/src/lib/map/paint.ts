@@ -5,7 +5,7 @@
 import type { Camera, Size } from './camera';
 import { pointOn, STRIDE } from './curves';
 import { iconOf } from './icons';
-import { CELL_W, type Group } from './layout';
+import { BELOW, CELL_H, CELL_W, type Group } from './layout';
 import { BANDS, severityRank } from './model';
 import { FAMILIES } from './protocols';
 import type { Scene } from './scene';
@@ -36,6 +36,7 @@ export interface Picture {
 const COLLAPSE_CELL_PX = 23;
 const COLLAPSE_NODES_MIN = 150;
 const CHUNK = 40;
+const DASHED_MAX = 700;
 const BACK = 0.13;
 
 export function isCollapsed(scene: Scene, k: number): boolean {
@@ -88,11 +89,15 @@ function bands(to: Surface, p: Picture): void {
   });
 }
 
+/** A badge and a title reach a little beyond their group. */
+const RIM = 16;
+
 function visible(p: Picture, group: Group): boolean {
-  const left = sx(p, group.x);
-  const top = sy(p, group.y);
-  const { k } = p.camera;
-  return left < p.size.w && top < p.size.h && left + group.w * k > 0 && top + group.h * k > 0;
+  const left = sx(p, group.x) - RIM;
+  const top = sy(p, group.y) - RIM;
+  const right = sx(p, group.x + group.w) + RIM;
+  const bottom = sy(p, group.y + group.h) + RIM;
+  return left < p.size.w && top < p.size.h && right > 0 && bottom > 0;
 }
 
 function groupBox(to: Surface, p: Picture, group: Group): void {
@@ -167,10 +172,16 @@ export function trace(to: Surface, p: Picture, curves: Float32Array, at: number)
   to.bezierCurveTo(c(2), c(3), c(4), c(5), c(6), c(7));
 }
 
-function* strokes(to: Surface, p: Picture, edges: number[], alpha: number): Generator<void, void, void> {
+function* strokes(
+  to: Surface,
+  p: Picture,
+  edges: number[],
+  alpha: number,
+): Generator<void, void, void> {
   const { scene, theme } = p;
   const thin = Math.min(1, Math.max(0.5, 0.35 + p.camera.k * 0.8));
-  const width = (at: number): number => Math.max(0.6, Math.round((scene.width[at] ?? 1) * thin * 2) / 2);
+  const width = (at: number): number =>
+    Math.max(0.6, Math.round((scene.width[at] ?? 1) * thin * 2) / 2);
   const rank = (at: number): number => (FAMILIES[scene.family[at] ?? 0]?.ot ? 100 : 0) + width(at);
   // Control above the rest, strong above weak.
   const bucket = (at: number): string => `${scene.family[at] ?? 0} ${width(at)}`;
@@ -181,6 +192,8 @@ function* strokes(to: Surface, p: Picture, edges: number[], alpha: number): Gene
     if (list) list.push(at);
     else buckets.set(key, [at]);
   }
+  // Dashes cost most of all there is to draw, and in a crowd nobody can tell them apart.
+  const dashed = edges.length <= DASHED_MAX && p.camera.k > 0.3;
   const lists = [...buckets.values()].sort((a, b) => rank(a[0] ?? 0) - rank(b[0] ?? 0));
   for (const list of lists) {
     const family = scene.family[list[0] ?? 0] ?? 0;
@@ -189,7 +202,7 @@ function* strokes(to: Surface, p: Picture, edges: number[], alpha: number): Gene
       to.lineWidth = width(list[0] ?? 0);
       // What every machine does all day stays behind what it is there for.
       to.globalAlpha = FAMILIES[family]?.plain ? alpha * 0.7 : alpha;
-      to.setLineDash([...(FAMILIES[family]?.dash ?? [])]);
+      to.setLineDash(dashed ? [...(FAMILIES[family]?.dash ?? [])] : []);
       to.beginPath();
       for (const at of list.slice(from, from + CHUNK)) trace(to, p, scene.curves, at);
       to.stroke();
@@ -268,13 +281,14 @@ export function drawAsset(
   to.globalAlpha = 1;
 }
 
-const label = (p: Picture): string => `500 ${p.camera.k >= 1.25 ? 12 : p.camera.k < 0.8 ? 10 : 11}px ${p.theme.font}`;
+const label = (p: Picture): string =>
+  `500 ${p.camera.k >= 1.25 ? 12 : p.camera.k < 0.8 ? 10 : 11}px ${p.theme.font}`;
 
 function* labels(to: Surface, p: Picture): Generator<void, void, void> {
   titles(to, p);
   yield;
   const cell = CELL_W * p.camera.k;
-  if (cell >= 58) yield* labelsInCells(to, p, cell);
+  if (cell >= 52) yield* labelsInCells(to, p, cell);
   else yield* labelsWhereRoom(to, p);
   to.globalAlpha = 1;
 }
@@ -302,7 +316,9 @@ function titles(to: Surface, p: Picture): void {
     const font = `600 ${px}px ${p.theme.font}`;
     const count = ` ${sum.kept}`;
     const countWidth = p.measure.width(font, count) + 4;
-    const text = p.measure.short(font, group.label, room - countWidth);
+    const whole = p.measure.width(font, group.label) <= room - countWidth;
+    const name = whole ? group.label : group.short;
+    const text = p.measure.short(font, name, room - countWidth);
     const x = sx(p, group.x) + 8;
     const y = sy(p, group.y) + Math.max(8, 13 * camera.k);
     plate(to, p, x - 3, y - 7, p.measure.width(font, text) + countWidth + 6, 14);
@@ -322,7 +338,7 @@ function* labelsInCells(to: Surface, p: Picture, cell: number): Generator<void, 
   const line = camera.k >= 1.25 ? 14 : camera.k < 0.8 ? 11.5 : 12.5;
   const size = tileSize(camera.k);
   // From below the tile to the end of the cell.
-  const room = Math.max(1, Math.floor((51 * camera.k - size / 2 - 1) / line));
+  const room = Math.max(1, Math.floor((BELOW * camera.k - size / 2 - 1) / line));
   let drawn = 0;
   to.textAlign = 'center';
   to.textBaseline = 'top';
@@ -332,9 +348,18 @@ function* labelsInCells(to: Surface, p: Picture, cell: number): Generator<void, 
       const node = scene.nodes[index];
       const x = sx(p, scene.layout.x[index] ?? 0);
       const y = sy(p, scene.layout.y[index] ?? 0) + size / 2 + 3;
-      if (!node || !scene.kept.nodes[index] || x < -cell || x > p.size.w + cell || y > p.size.h) continue;
+      if (
+        !node ||
+        !scene.kept.nodes[index] ||
+        x < -cell ||
+        x > p.size.w + cell ||
+        y > p.size.h ||
+        y < -60
+      )
+        continue;
       const most = cell - 6;
-      const lines = room > 1 ? measure.lines(font, node.name, most) : [measure.short(font, node.name, most)];
+      const lines =
+        room > 1 ? measure.lines(font, node.name, most) : [measure.short(font, node.name, most)];
       const small = `400 ${camera.k >= 1.25 ? 11 : 10}px ${theme.font}`;
       const shown = node.ip !== null && lines.length < room && !node.name.includes(node.ip);
       const ip = shown ? measure.short(small, node.ip ?? '', most) : '';
@@ -363,31 +388,58 @@ function importance(scene: Scene): number[] {
   let order = orders.get(scene);
   if (!order) {
     const weight = (index: number): number =>
-      severityRank(scene.nodes[index]?.severity ?? null) * 1_000 + (scene.links[index]?.length ?? 0);
+      severityRank(scene.nodes[index]?.severity ?? null) * 1_000 +
+      (scene.links[index]?.length ?? 0);
     order = scene.nodes.map((_, index) => index).sort((a, b) => weight(b) - weight(a) || a - b);
     orders.set(scene, order);
   }
   return order;
 }
 
-/** Between far and near: the names that matter most, as long as they hit nothing. */
-function* labelsWhereRoom(to: Surface, p: Picture): Generator<void, void, void> {
-  const { scene, camera, measure, theme } = p;
-  const size = tileSize(camera.k);
-  const font = `500 10px ${theme.font}`;
+interface Fitted {
+  index: number;
+  text: string;
+  w: number;
+}
+
+const fits = new WeakMap<Scene, { key: string; labels: Fitted[] }>();
+
+/**
+ * The names that matter most, as long as they hit nothing. Chosen for the whole map and not for
+ * what is seen of it, so that names do not come and go while it is moved.
+ */
+function fitted(p: Picture, font: string, size: number): Fitted[] {
+  const { scene, camera, measure, emphasis } = p;
+  const key = `${camera.k} ${font} ${emphasis ? [...emphasis.nodes].join() : ''}`;
+  const known = fits.get(scene);
+  if (known?.key === key) return known.labels;
+  const labels: Fitted[] = [];
   const taken = new Taken();
-  let drawn = 0;
-  if (size < 9) return;
   for (const index of importance(scene)) {
     const node = scene.nodes[index];
-    const x = sx(p, scene.layout.x[index] ?? 0);
-    const y = sy(p, scene.layout.y[index] ?? 0) + size / 2 + 2;
-    if (!node || !scene.kept.nodes[index] || x < 0 || x > p.size.w || y < 0 || y > p.size.h) continue;
-    if (p.emphasis && !p.emphasis.nodes.has(index)) continue;
+    if (!node || !scene.kept.nodes[index]) continue;
+    if (emphasis && !emphasis.nodes.has(index)) continue;
     const text = measure.short(font, node.name, 110);
     const w = measure.width(font, text);
-    // Nothing may cover the tiles below: the gap between two rows is what there is.
-    if (12 > 86 * camera.k - size || !taken.take(x - w / 2 - 3, y, w + 6, 12)) continue;
+    const x = (scene.layout.x[index] ?? 0) * camera.k;
+    const y = (scene.layout.y[index] ?? 0) * camera.k + size / 2 + 2;
+    if (taken.take(x - w / 2 - 3, y, w + 6, 12)) labels.push({ index, text, w });
+  }
+  fits.set(scene, { key, labels });
+  return labels;
+}
+
+function* labelsWhereRoom(to: Surface, p: Picture): Generator<void, void, void> {
+  const { scene, camera, theme } = p;
+  const size = tileSize(camera.k);
+  const font = `500 10px ${theme.font}`;
+  // Nothing may cover the tiles below: the gap between two rows is what there is.
+  if (size < 9 || CELL_H * camera.k - size < 12) return;
+  let drawn = 0;
+  for (const { index, text, w } of fitted(p, font, size)) {
+    const x = sx(p, scene.layout.x[index] ?? 0);
+    const y = sy(p, scene.layout.y[index] ?? 0) + size / 2 + 2;
+    if (x < -w || x > p.size.w + w || y < -12 || y > p.size.h) continue;
     plate(to, p, x - w / 2 - 2, y, w + 4, 12);
     to.globalAlpha = 1;
     to.font = font;
@@ -396,7 +448,6 @@ function* labelsWhereRoom(to: Surface, p: Picture): Generator<void, void, void> 
     to.fillStyle = theme.ink;
     to.fillText(text, x, y + 1);
     drawn += 1;
-    if (drawn > 400) return;
     if (drawn % CHUNK === 0) yield;
   }
 }
@@ -468,13 +519,16 @@ function sumText(to: Surface, p: Picture, group: Group, at: number): void {
   const x = sx(p, group.x);
   const y = sy(p, group.y);
   if (!sum || w < 12 || h < 9) return;
-  const title = h >= 34 && w >= 44;
-  const middle = y + (title ? (h + 13) / 2 : h / 2);
-  const big = Math.max(8, Math.min(22, h * 0.42, w * 0.34));
+  const worst = sum.findings > 0 ? sum.severity : null;
+  const px = Math.min(18, Math.max(7, h * 0.28));
+  const small = w >= 90 && h >= 40 ? 11 : 9;
+  const titled = h >= 26 && w >= 40;
+  const middle = y + (titled ? (h + small + 2) / 2 : h / 2);
+  const big = Math.max(8, Math.min(22, h * (titled ? 0.4 : 0.5), w * 0.34));
   const top = sum.classes[0]?.[0] ?? 'unknown';
   const count = String(sum.kept);
   const font = `650 ${Math.round(big)}px ${theme.font}`;
-  const icon = w >= 40 && h >= 18 ? Math.min(20, big * 1.15) : 0;
+  const icon = w >= 40 && h >= 18 && sum.kept > 0 ? Math.min(20, big * 1.15) : 0;
   const wide = measure.width(font, count) + (icon > 0 ? icon + 4 : 0);
   let left = x + (w - wide) / 2;
   if (icon > 0) {
@@ -485,22 +539,22 @@ function sumText(to: Surface, p: Picture, group: Group, at: number): void {
     to.lineCap = 'butt';
     left += icon + 4;
   }
-  to.font = font;
-  to.fillStyle = theme.ink;
   to.textAlign = 'left';
   to.textBaseline = 'middle';
-  to.fillText(count, left, middle + 0.5);
-  if (title) {
-    const small = `500 ${w >= 90 ? 11 : 9}px ${theme.font}`;
-    to.font = small;
+  if (sum.kept > 0) {
+    to.font = font;
+    to.fillStyle = theme.ink;
+    to.fillText(count, left, middle + 0.5);
+  }
+  if (titled) {
+    const face = `500 ${small}px ${theme.font}`;
+    const room = w - 8 - (worst ? px : 0);
+    const label = measure.width(face, group.label) <= room ? group.label : group.short;
+    to.font = face;
     to.fillStyle = theme.muted;
-    to.textAlign = 'center';
-    to.fillText(measure.short(small, group.label, w - 8), x + w / 2, y + (w >= 90 ? 11 : 9));
+    to.fillText(measure.short(face, label, room), x + 5, y + small * 0.95);
   }
-  if (sum.severity !== null && sum.findings > 0) {
-    const px = Math.min(18, Math.max(7, h * 0.3));
-    badge(to, theme, sum.severity, sum.findings, x + w - px * 0.35, y + px * 0.3, px);
-  }
+  if (worst) badge(to, theme, worst, sum.findings, x + w - px * 0.35, y + px * 0.3, px);
 }
 
 /** The names of the levels, which stay at the left edge however the map is moved. */
@@ -518,7 +572,9 @@ export function bandNames(to: Surface, p: Picture, short: boolean): void {
     const name = short ? '' : band.level === null ? 'not known yet' : band.label;
     const nameWidth = measure.width(plain, name);
     const levelWidth = measure.width(bold, level);
-    const w = tall ? Math.max(levelWidth, nameWidth) + 16 : levelWidth + (name ? nameWidth + 6 : 0) + 16;
+    const w = tall
+      ? Math.max(levelWidth, nameWidth) + 16
+      : levelWidth + (name ? nameWidth + 6 : 0) + 16;
     const h = tall ? 36 : Math.min(22, bottom - top - 2);
     const y = (top + bottom) / 2 - h / 2;
     to.globalAlpha = row.nodes === 0 ? 0.7 : 0.92;

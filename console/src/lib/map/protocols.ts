@@ -37,7 +37,8 @@ export const FAMILIES: readonly Family[] = [
     ot: true,
     dash: [],
     names: words(
-      'dnp3 iec104 iec60870 iec608705104 mms iec61850 goose sv sampledvalues c37118 synphasor dlms cosem iccp tase2',
+      'dnp3 iec104 iec60870 iec608705104 mms iec61850 goose sv sampledvalues c37118 ' +
+        'synphasor dlms cosem iccp tase2',
     ),
   },
   {
@@ -60,8 +61,10 @@ export const FAMILIES: readonly Family[] = [
     ot: true,
     dash: [],
     names: words(
-      'fins omron melsec slmp mcprotocol ads ams twincat codesys codesysv3 gesrtp srtp hartip hart foundation ' +
-        'ethercat ecat powerlink epl sercos cclink cclinkie ffhse iolink redlion crimson yokogawa vnetip ' +
+      'fins omron melsec slmp mcprotocol ads ams twincat codesys codesysv3 gesrtp srtp ' +
+        'hartip hart foundation ' +
+        'ethercat ecat powerlink epl sercos cclink cclinkie ffhse iolink redlion crimson ' +
+        'yokogawa vnetip ' +
         'deltav ovation toyopuc mewtocol hostlink atg',
     ),
   },
@@ -70,7 +73,9 @@ export const FAMILIES: readonly Family[] = [
     label: 'Remote access',
     ot: false,
     dash: [7, 3],
-    names: words('ssh telnet rdp vnc rfb teamviewer anydesk winrm rlogin x11 openvpn wireguard ipsec ike'),
+    names: words(
+      'ssh telnet rdp vnc rfb teamviewer anydesk winrm rlogin x11 openvpn wireguard ipsec ike',
+    ),
   },
   {
     id: 'files',
@@ -78,7 +83,8 @@ export const FAMILIES: readonly Family[] = [
     ot: false,
     dash: [3, 2.5],
     names: words(
-      'smb smb1 smb2 ftp tftp nfs ldap ldaps kerberos krb5 dcerpc msrpc ntlm tds mssql mysql postgres ' +
+      'smb smb1 smb2 ftp tftp nfs ldap ldaps kerberos krb5 dcerpc msrpc ntlm tds mssql ' +
+        'mysql postgres ' +
         'postgresql oracle tns redis mongodb rsync radius samr netlogon drsuapi',
     ),
   },
@@ -96,8 +102,10 @@ export const FAMILIES: readonly Family[] = [
     ot: false,
     dash: [1.5, 3],
     names: words(
-      'dns mdns llmnr nbns browser ssdp upnp wsdiscovery wsd dhcp dhcpv6 bootp ntp ptp sntp snmp snmptrap syslog ' +
-        'lldp cdp arp icmp icmpv6 igmp stp rstp mrp hsr prp vrrp hsrp eigrp ospf bgp rip netbios ndp lacp gre',
+      'dns mdns llmnr nbns browser ssdp upnp wsdiscovery wsd dhcp dhcpv6 bootp ntp ptp ' +
+        'sntp snmp snmptrap syslog ' +
+        'lldp cdp arp icmp icmpv6 igmp stp rstp mrp hsr prp vrrp hsrp eigrp ospf bgp rip ' +
+        'netbios ndp lacp gre',
     ),
   },
   { id: 'other', plain: true, label: 'Other', ot: false, dash: [1.5, 3], names: [] },

@@ -6,13 +6,25 @@ import { choices, EVERYTHING, keep, search, type Filter } from './filter';
 import { groupOf, subnetOf } from './groups';
 import { severityRank, type MapEdge, type MapNode } from './model';
 import { FAMILIES, familyOf, leadingFamily } from './protocols';
-import { bundleAt, edgesAt, groupAt, neighbourTo, nodeAt, otherEnd, scene, type Scene } from './scene';
+import {
+  bundleAt,
+  edgesAt,
+  groupAt,
+  neighbourTo,
+  nodeAt,
+  otherEnd,
+  scene,
+  type Scene,
+} from './scene';
 
 const site = (size: number, filter: Filter = EVERYTHING): Scene => {
   const { nodes, edges } = sample(size);
   return scene(nodes, edges, { filter });
 };
-const at = (s: Scene, index: number): [number, number] => [s.layout.x[index] ?? 0, s.layout.y[index] ?? 0];
+const at = (s: Scene, index: number): [number, number] => [
+  s.layout.x[index] ?? 0,
+  s.layout.y[index] ?? 0,
+];
 
 describe('pointing', () => {
   const s = site(500);
@@ -127,7 +139,8 @@ describe('filters', () => {
     to: edges.map((edge) => indexOf.get(edge.b) ?? 0),
   };
   const zoneOf = (index: number) => subnetOf(nodes[index]?.ip ?? '');
-  const kept = (filter: Partial<Filter>) => keep(nodes, edges, ends, zoneOf, { ...EVERYTHING, ...filter });
+  const kept = (filter: Partial<Filter>) =>
+    keep(nodes, edges, ends, zoneOf, { ...EVERYTHING, ...filter });
   const stay = (filter: Partial<Filter>): MapNode[] => {
     const result = kept(filter);
     return nodes.filter((_, index) => result.nodes[index]);
@@ -141,9 +154,18 @@ describe('filters', () => {
     const check = (filter: Partial<Filter>, wanted: (node: MapNode) => boolean) => {
       expect(stay(filter)).toEqual(nodes.filter(wanted));
     };
-    check({ levels: new Set(['1', 'unknown']) }, (node) => node.purdue === 1 || node.purdue === null);
-    check({ classes: new Set(['hmi', 'plc']) }, (node) => node.class === 'hmi' || node.class === 'plc');
-    check({ zones: new Set(['10.20.10.0/24']) }, (node) => node.ip?.startsWith('10.20.10.') ?? false);
+    check(
+      { levels: new Set(['1', 'unknown']) },
+      (node) => node.purdue === 1 || node.purdue === null,
+    );
+    check(
+      { classes: new Set(['hmi', 'plc']) },
+      (node) => node.class === 'hmi' || node.class === 'plc',
+    );
+    check(
+      { zones: new Set(['10.20.10.0/24']) },
+      (node) => node.ip?.startsWith('10.20.10.') ?? false,
+    );
     check({ severity: 4 }, (node) => severityRank(node.severity) >= 4);
     check({ window: 3_600 }, (node) => node.last_seen >= '2026-03-04T10:00:00');
   });
@@ -151,7 +173,8 @@ describe('filters', () => {
   it('keep a link only with both its ends', () => {
     const result = kept({ levels: new Set(['1', '2']) });
     edges.forEach((_, edge) => {
-      const both = result.nodes[ends.from[edge] ?? 0] === 1 && result.nodes[ends.to[edge] ?? 0] === 1;
+      const both =
+        result.nodes[ends.from[edge] ?? 0] === 1 && result.nodes[ends.to[edge] ?? 0] === 1;
       expect(result.edges[edge] === 1).toBe(both);
     });
   });
@@ -175,7 +198,8 @@ describe('filters', () => {
 
 describe('search', () => {
   const { nodes } = sample(120);
-  const names = (text: string) => search(nodes, () => 'Packaging', text).map((index) => nodes[index]?.name);
+  const names = (text: string) =>
+    search(nodes, () => 'Packaging', text).map((index) => nodes[index]?.name);
 
   it('puts the name that is meant first', () => {
     expect(names('plc-l1-01')[0]).toBe('plc-l1-01');

@@ -6,7 +6,7 @@ import { curve, distanceTo, groupCurve, STRIDE } from './curves';
 import { EVERYTHING, keep, newestOf, type Filter, type Kept } from './filter';
 import type { GroupBy } from './groups';
 import { layout, type Box, type Layout, type Memory } from './layout';
-import { CHANGING, severityRank, type MapEdge, type MapNode, type Severity } from './model';
+import { BANDS, CHANGING, severityRank, type MapEdge, type MapNode, type Severity } from './model';
 import { leadingFamily } from './protocols';
 
 /** All links between two groups. */
@@ -54,6 +54,7 @@ export interface SceneOptions {
   by?: GroupBy;
   zones?: ReadonlyMap<string, string>;
   filter?: Filter;
+  tall?: boolean;
   previous?: Memory | undefined;
 }
 
@@ -65,12 +66,15 @@ export function scene(
   options: SceneOptions = {},
 ): Scene {
   const indexOf = new Map(nodes.map((node, index) => [node.id, index]));
-  const known = edges.filter((edge) => indexOf.has(edge.a) && indexOf.has(edge.b) && edge.a !== edge.b);
+  const known = edges.filter(
+    (edge) => indexOf.has(edge.a) && indexOf.has(edge.b) && edge.a !== edge.b,
+  );
   const from = Int32Array.from(known, (edge) => indexOf.get(edge.a) ?? 0);
   const to = Int32Array.from(known, (edge) => indexOf.get(edge.b) ?? 0);
   const placed = layout(nodes, {
     by: options.by ?? 'zone',
     zones: options.zones ?? new Map(),
+    tall: options.tall,
     previous: options.previous,
   });
   const curves = new Float32Array(known.length * STRIDE);
@@ -166,7 +170,8 @@ function sum(nodes: readonly MapNode[], members: readonly number[], kept: Kept):
     if (!node || !kept.nodes[index]) continue;
     result.kept += 1;
     result.findings += node.findings;
-    if (severityRank(node.severity) > severityRank(result.severity)) result.severity = node.severity;
+    if (severityRank(node.severity) > severityRank(result.severity))
+      result.severity = node.severity;
     classes.set(node.class, (classes.get(node.class) ?? 0) + 1);
   }
   result.classes = [...classes].sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1));
@@ -199,7 +204,12 @@ export function groupAt(s: Scene, x: number, y: number): number {
 }
 
 function inside(box: Box, x: number, y: number, reach: number): boolean {
-  return x >= box.x - reach && x <= box.x + box.w + reach && y >= box.y - reach && y <= box.y + box.h + reach;
+  return (
+    x >= box.x - reach &&
+    x <= box.x + box.w + reach &&
+    y >= box.y - reach &&
+    y <= box.y + box.h + reach
+  );
 }
 
 /** All shown links under a point, nearest first: those of a bundle lie upon each other. */
@@ -226,6 +236,12 @@ export function bundleAt(s: Scene, x: number, y: number, reach: number): number 
   return best;
 }
 
+/** `L1 Packaging`. */
+export function groupKeyLabel(s: Scene, group: number): string {
+  const found = s.layout.groups[group];
+  return found ? `${BANDS[found.band]?.short ?? ''} ${found.label}` : '';
+}
+
 /** The other end of a link. */
 export function otherEnd(s: Scene, edge: number, node: number): number {
   return (s.from[edge] === node ? s.to[edge] : s.from[edge]) ?? node;
@@ -243,7 +259,8 @@ export function neighbourTo(s: Scene, from: number, direction: Direction): numbe
     if (index === from || !s.kept.nodes[index]) continue;
     const dx = (s.layout.x[index] ?? 0) - x;
     const dy = (s.layout.y[index] ?? 0) - y;
-    const ahead = direction === 'left' ? -dx : direction === 'right' ? dx : direction === 'up' ? -dy : dy;
+    const ahead =
+      direction === 'left' ? -dx : direction === 'right' ? dx : direction === 'up' ? -dy : dy;
     const aside = Math.abs(direction === 'left' || direction === 'right' ? dy : dx);
     if (ahead < 1) continue;
     const cost = ahead + aside * 2.5;

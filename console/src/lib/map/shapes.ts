@@ -9,7 +9,14 @@ import type { Theme } from './theme';
 /** Below this a tile is a mere shape. */
 export const ICON_PX_MIN = 15;
 
-export function tile(to: Surface, theme: Theme, node: MapNode, x: number, y: number, size: number): void {
+export function tile(
+  to: Surface,
+  theme: Theme,
+  node: MapNode,
+  x: number,
+  y: number,
+  size: number,
+): void {
   const category = classInfo(node.class).category;
   const [fill, line, ink] = colours(theme, category);
   const half = size / 2;
@@ -50,7 +57,14 @@ function colours(theme: Theme, category: Category): [string, string, string] {
   return [theme.tile, theme.tileLine, theme.ink];
 }
 
-function polygon(to: Surface, x: number, y: number, r: number, corners: number, turn: number): void {
+function polygon(
+  to: Surface,
+  x: number,
+  y: number,
+  r: number,
+  corners: number,
+  turn: number,
+): void {
   for (let corner = 0; corner < corners; corner += 1) {
     const angle = turn + (corner / corners) * Math.PI * 2;
     const px = x + r * Math.cos(angle);
@@ -88,9 +102,9 @@ export function badge(
   to.stroke();
   to.fillStyle = theme.severity[severity];
   to.fill();
-  if (size < 12 || severity === 'info') return;
+  if (size < (severity === 'high' && count > 9 ? 16 : 12) || severity === 'info') return;
   const text = count > 99 ? '99' : String(count);
-  const px = Math.round(size * (text.length > 1 ? 0.56 : 0.68));
+  const px = Math.round(size * (text.length > 1 ? (severity === 'high' ? 0.48 : 0.56) : 0.68));
   to.fillStyle = theme.onBadge;
   to.font = `700 ${px}px ${theme.font}`;
   to.textAlign = 'center';

@@ -102,7 +102,8 @@ export class SvgSurface implements Surface {
     this.path.push(`M${number(x)} ${number(y)}h${number(w)}v${number(h)}h${number(-w)}z`);
   }
   roundRect(x: number, y: number, w: number, h: number, r: number): void {
-    const arc = (dx: number, dy: number) => `a${number(r)} ${number(r)} 0 0 1 ${number(dx)} ${number(dy)}`;
+    const arc = (dx: number, dy: number) =>
+      `a${number(r)} ${number(r)} 0 0 1 ${number(dx)} ${number(dy)}`;
     const across = number(w - 2 * r);
     const down = number(h - 2 * r);
     const back = number(2 * r - w);
@@ -115,7 +116,9 @@ export class SvgSurface implements Surface {
     this.path.push(`M${number(x - r)} ${number(y)}${arc(2 * r)}${arc(-2 * r)}z`);
   }
   fill(): void {
-    this.parts.push(`<path d="${this.path.join('')}" fill="${escaped(this.fillStyle)}"${this.alpha()}/>`);
+    this.parts.push(
+      `<path d="${this.path.join('')}" fill="${escaped(this.fillStyle)}"${this.alpha()}/>`,
+    );
   }
   stroke(): void {
     this.parts.push(`<path d="${this.path.join('')}"${this.pen(this.lineWidth)}/>`);
@@ -124,7 +127,8 @@ export class SvgSurface implements Surface {
     this.dash = dash;
   }
   fillText(text: string, x: number, y: number): void {
-    const anchor = this.textAlign === 'center' ? 'middle' : this.textAlign === 'right' ? 'end' : 'start';
+    const anchor =
+      this.textAlign === 'center' ? 'middle' : this.textAlign === 'right' ? 'end' : 'start';
     const down = this.textBaseline === 'middle' ? 0.35 : this.textBaseline === 'top' ? 0.8 : 0;
     const [, weight, size, family] = /^(?:(\d+)\s+)?([\d.]+)px\s+(.*)$/.exec(this.font) ?? [];
     const px = Number(size ?? 11);
@@ -147,7 +151,8 @@ export class SvgSurface implements Surface {
     return this.globalAlpha < 1 ? ` opacity="${number(this.globalAlpha)}"` : '';
   }
   private pen(width: number): string {
-    const dash = this.dash.length > 0 ? ` stroke-dasharray="${this.dash.map(number).join(' ')}"` : '';
+    const dash =
+      this.dash.length > 0 ? ` stroke-dasharray="${this.dash.map(number).join(' ')}"` : '';
     const ends = ` stroke-linecap="${this.lineCap}" stroke-linejoin="${this.lineJoin}"`;
     const ink = ` fill="none" stroke="${escaped(this.strokeStyle)}" stroke-width="${number(width)}"`;
     return `${ink}${dash}${ends}${this.alpha()}`;

@@ -14,22 +14,15 @@ import {
   type Insets,
   type Size,
 } from './camera';
-import { pointOn, STRIDE } from './curves';
 import { listen, type Movable, type Point } from './gestures';
 import type { Box } from './layout';
-import { bandNames, drawAsset, head, isCollapsed, paint, tileSize, trace, type Emphasis, type Picture } from './paint';
+import { carried, hovering, isOver, pulses, ring, type Pulse, type Target } from './overlay';
+import { bandNames, isCollapsed, tileSize, type Emphasis, type Picture } from './paint';
 import { bundleAt, edgesAt, groupAt, nodeAt, type Scene } from './scene';
-import { classInfo } from './model';
-import { outline } from './shapes';
 import { canvasSurface, type Surface } from './surface';
+import { Sheets } from './sheets';
 import { Measure } from './text';
 import { themeOf, type Theme } from './theme';
-
-export type Target =
-  | { kind: 'node'; index: number }
-  | { kind: 'edges'; edges: number[] }
-  | { kind: 'group'; group: number }
-  | { kind: 'bundle'; bundle: number };
 
 export interface ViewEvents {
   hover(target: Target | null, x: number, y: number): void;
@@ -38,29 +31,14 @@ export interface ViewEvents {
   camera(camera: Camera): void;
 }
 
-interface Sheet {
-  canvas: HTMLCanvasElement;
-  surface: Surface;
-  context: CanvasRenderingContext2D;
-  camera: Camera;
-  /** Drawn beyond each edge of the screen, in pixels. */
-  margin: number;
-  size: Size;
-}
-
-interface Pulse {
-  kind: 'ring' | 'drop';
-  /** Asset, or link. */
-  at: number;
-  forth: boolean;
-  since: number;
-}
-
 const SLICE_MS = 5;
-const MARGIN = 0.3;
+/** A zoom rests after so long without a turn of the wheel. */
+const REST_MS = 110;
+/** A drawing that is ready within a frame. */
+const QUICK_MS = 7;
+const SCALE_MIN = 0.66;
+const SCALE_MAX = 2.2;
 const FADE_MS = 260;
-const RING_MS = 1_400;
-const DROP_MS = 900;
 const PULSES_MAX = 160;
 const FRAMES_KEPT = 2_000;
 
@@ -75,10 +53,9 @@ export class MapView implements Movable {
   emphasis: Emphasis | null = null;
   shadows = true;
   private scene: Scene | null = null;
-  private front: Sheet | null = null;
-  private back: Sheet | null = null;
-  private old: { sheet: Sheet; since: number } | null = null;
-  private work: Generator<void, void, void> | null = null;
+  private readonly sheets = new Sheets();
+  private zoomedAt = 0;
+  private rest: ReturnType<typeof setTimeout> | undefined;
   private stale = true;
   private fade = false;
   private asked = 0;
@@ -122,6 +99,7 @@ export class MapView implements Movable {
   destroy(): void {
     this.stop.abort();
     cancelAnimationFrame(this.asked);
+    clearTimeout(this.rest);
   }
 
   get calm(): boolean {
@@ -130,14 +108,15 @@ export class MapView implements Movable {
 
   /** A new scene; `soft` lets the old one fade into it. */
   show(scene: Scene, soft = false): void {
+    this.pulses = this.scene ? carried(this.pulses, this.scene, scene) : [];
     this.scene = scene;
-    this.pulses = [];
+    this.hovered = null;
     this.redraw(soft);
   }
 
   redraw(soft = false): void {
     this.stale = true;
-    this.work = null;
+    this.sheets.abandon();
     this.fade = soft && !this.calm;
     this.ask();
   }
@@ -163,6 +142,13 @@ export class MapView implements Movable {
     this.redraw(true);
   }
 
+  /** Whether what a filter leaves out stays as shadows. */
+  cast(shadows: boolean): void {
+    if (shadows === this.shadows) return;
+    this.shadows = shadows;
+    this.redraw(true);
+  }
+
   focus(index: number): void {
     this.focused = index;
     this.ask();
@@ -170,7 +156,8 @@ export class MapView implements Movable {
 
   /** Rings around assets that are new or changed. */
   ring(indices: Iterable<number>): void {
-    for (const at of indices) this.pulse({ kind: 'ring', at, forth: true, since: performance.now() });
+    for (const at of indices)
+      this.pulse({ kind: 'ring', at, forth: true, since: performance.now() });
   }
 
   /** A drop from client to server along each link that spoke. */
@@ -214,8 +201,13 @@ export class MapView implements Movable {
     const [x, y] = this.toScreen(this.scene.layout.x[index] ?? 0, this.scene.layout.y[index] ?? 0);
     const { left, top, right, bottom } = this.insets;
     const rim = 50;
-    const out = x < left + rim || y < top + rim || x > this.size.w - right - rim || y > this.size.h - bottom - rim;
-    if (out || isCollapsed(this.scene, this.camera.k)) this.flyTo(index, Math.max(this.camera.k, 0.6));
+    const out =
+      x < left + rim ||
+      y < top + rim ||
+      x > this.size.w - right - rim ||
+      y > this.size.h - bottom - rim;
+    if (out || isCollapsed(this.scene, this.camera.k))
+      this.flyTo(index, Math.max(this.camera.k, 0.6));
   }
 
   zoom(factor: number): void {
@@ -268,6 +260,7 @@ export class MapView implements Movable {
 
   private set(camera: Camera): void {
     const world = this.scene?.layout ?? { w: 1, h: 1 };
+    if (camera.k !== this.camera.k) this.zoomedAt = performance.now();
     this.camera = held(camera, world, this.size);
     this.events.camera(this.camera);
     this.ask();
@@ -296,11 +289,15 @@ export class MapView implements Movable {
     const more =
       this.flying !== null ||
       this.glide !== null ||
-      this.old !== null ||
       this.pulses.length > 0 ||
-      this.work !== null ||
-      this.needsDrawing();
+      this.sheets.fading ||
+      this.sheets.busy ||
+      this.needsDrawing(performance.now());
     if (more) this.ask();
+    else if (this.sheets.camera?.k !== this.camera.k) {
+      clearTimeout(this.rest);
+      this.rest = setTimeout(() => this.ask(), REST_MS);
+    }
     this.frames.push(performance.now() - began);
     if (this.frames.length > FRAMES_KEPT) this.frames.splice(0, FRAMES_KEPT / 2);
   }
@@ -321,65 +318,29 @@ export class MapView implements Movable {
     }
   }
 
-  /** Is the last drawing of another camera, or does the screen near its rim? */
-  private needsDrawing(): boolean {
-    if (this.stale || !this.front) return true;
-    const { camera, margin } = this.front;
-    if (camera.k !== this.camera.k) return true;
-    const dx = Math.abs(camera.x - this.camera.x) * this.camera.k;
-    const dy = Math.abs(camera.y - this.camera.y) * this.camera.k;
-    return Math.max(dx, dy) > margin * 0.45;
+  /** Is the drawing on show of another camera, or does the screen near its rim? */
+  private needsDrawing(now: number): boolean {
+    const drawn = this.sheets.camera;
+    if (this.stale || !drawn) return true;
+    const scale = this.camera.k / drawn.k;
+    if (scale !== 1) {
+      // Where a drawing takes long, one of another size has to do until the zoom rests.
+      const resting = now - this.zoomedAt >= REST_MS;
+      return resting || this.sheets.cost < QUICK_MS || scale < SCALE_MIN || scale > SCALE_MAX;
+    }
+    const dx = Math.abs(drawn.x - this.camera.x) * this.camera.k;
+    const dy = Math.abs(drawn.y - this.camera.y) * this.camera.k;
+    return Math.max(dx, dy) > this.sheets.margin * 0.4;
   }
 
   private draw(began: number): void {
     if (!this.scene) return;
-    if (!this.work && this.needsDrawing()) {
+    if (!this.sheets.busy && this.needsDrawing(began)) {
+      this.sheets.begin(this.picture(), this.ratio, !this.stale, this.fade);
       this.stale = false;
-      this.back = this.sheet(this.back);
-      this.work = paint(this.back.surface, this.pictureOf(this.back));
+      this.fade = false;
     }
-    while (this.work) {
-      if (this.work.next().done) {
-        this.work = null;
-        this.swap();
-      } else if (performance.now() - began > SLICE_MS) return;
-    }
-  }
-
-  private swap(): void {
-    const before = this.front;
-    this.front = this.back;
-    this.back = before;
-    this.old = null;
-    if (this.fade && before) {
-      this.old = { sheet: before, since: performance.now() };
-      // The old drawing is on show: the next one needs paper of its own.
-      this.back = null;
-    }
-    this.fade = false;
-  }
-
-  private sheet(used: Sheet | null): Sheet {
-    const margin = Math.round(Math.max(this.size.w, this.size.h) * (this.ratio > 1 ? MARGIN * 0.6 : MARGIN));
-    const size = { w: this.size.w + 2 * margin, h: this.size.h + 2 * margin };
-    const canvas = used?.canvas ?? document.createElement('canvas');
-    const width = Math.round(size.w * this.ratio);
-    const height = Math.round(size.h * this.ratio);
-    if (canvas.width !== width || canvas.height !== height) {
-      canvas.width = width;
-      canvas.height = height;
-    }
-    const context = used?.context ?? canvas.getContext('2d', { alpha: false });
-    if (!context) throw new Error('this browser draws no canvas');
-    context.setTransform(this.ratio, 0, 0, this.ratio, 0, 0);
-    const surface = used?.surface ?? canvasSurface(context);
-    return { canvas, context, surface, camera: { ...this.camera }, margin, size };
-  }
-
-  private pictureOf(sheet: Sheet): Picture {
-    const { camera, margin, size } = sheet;
-    const corner = { x: camera.x - margin / camera.k, y: camera.y - margin / camera.k, k: camera.k };
-    return { ...this.picture(), camera: corner, size };
+    this.sheets.step(began + SLICE_MS);
   }
 
   private picture(): Picture {
@@ -397,12 +358,7 @@ export class MapView implements Movable {
     context.setTransform(this.ratio, 0, 0, this.ratio, 0, 0);
     if (!this.scene) return;
     this.bandsBeyond();
-    if (this.old) {
-      const t = (now - this.old.since) / FADE_MS;
-      this.blit(this.old.sheet, 1);
-      if (this.front) this.blit(this.front, Math.min(1, Math.max(0, t)));
-      if (t >= 1) this.old = null;
-    } else if (this.front) this.blit(this.front, 1);
+    this.sheets.lay(context, this.camera, now, FADE_MS);
     this.overlay(now);
     bandNames(this.surface, this.picture(), this.insets.left < 90);
   }
@@ -412,123 +368,20 @@ export class MapView implements Movable {
     const { context, camera } = this;
     context.fillStyle = this.theme.band;
     this.scene?.layout.bands.forEach((band, at) => {
-      if (at % 2 === 0) context.fillRect(0, (band.y - camera.y) * camera.k, this.size.w, band.h * camera.k);
+      if (at % 2 === 0)
+        context.fillRect(0, (band.y - camera.y) * camera.k, this.size.w, band.h * camera.k);
     });
   }
 
-  private blit(sheet: Sheet, alpha: number): void {
-    const { camera, margin, size } = sheet;
-    const scale = this.camera.k / camera.k;
-    let x = (camera.x - this.camera.x) * this.camera.k - margin * scale;
-    let y = (camera.y - this.camera.y) * this.camera.k - margin * scale;
-    if (scale === 1) {
-      // Between two pixels everything would blur.
-      x = Math.round(x * this.ratio) / this.ratio;
-      y = Math.round(y * this.ratio) / this.ratio;
-    }
-    this.context.globalAlpha = alpha;
-    this.context.drawImage(sheet.canvas, x, y, size.w * scale, size.h * scale);
-    this.context.globalAlpha = 1;
-  }
-
   private overlay(now: number): void {
-    const { scene, hovered, surface } = this;
-    if (!scene) return;
-    const collapsed = isCollapsed(scene, this.camera.k);
-    if (hovered && !collapsed) this.overlayHover(hovered);
-    if (collapsed && hovered?.kind === 'bundle') {
-      const p = this.picture();
-      surface.strokeStyle = this.theme.accent;
-      surface.lineWidth = (scene.bundles[hovered.bundle]?.width ?? 1) + 1.5;
-      surface.beginPath();
-      trace(surface, p, scene.bundleCurves, hovered.bundle);
-      surface.stroke();
-    }
-    const group = hovered?.kind === 'group' ? scene.layout.groups[hovered.group] : undefined;
-    if (collapsed && group) {
-      const [x, y] = this.toScreen(group.x, group.y);
-      const { k } = this.camera;
-      surface.strokeStyle = this.theme.accent;
-      surface.lineWidth = 2;
-      surface.beginPath();
-      surface.roundRect(x, y, group.w * k, group.h * k, Math.min(10, 14 * k));
-      surface.stroke();
-    }
-    if (this.focused >= 0 && !collapsed) this.ringAround(this.focused, 4, 2.5, 1);
-    this.overlayPulses(now, collapsed);
-  }
-
-  private overlayHover(target: Target): void {
     const { scene, surface } = this;
     if (!scene) return;
     const p = this.picture();
-    const lines =
-      target.kind === 'node'
-        ? (scene.links[target.index] ?? []).filter((at) => scene.kept.edges[at]).slice(0, 250)
-        : target.kind === 'edges'
-          ? target.edges.slice(0, 60)
-          : [];
-    const ends = new Set<number>(target.kind === 'node' ? [target.index] : []);
-    for (const at of lines) {
-      surface.strokeStyle = this.theme.families[scene.family[at] ?? 0] ?? this.theme.accent;
-      surface.lineWidth = Math.max(1.6, scene.width[at] ?? 1);
-      surface.globalAlpha = 0.95;
-      surface.beginPath();
-      trace(surface, p, scene.curves, at);
-      surface.stroke();
-      if (this.camera.k > 0.35) head(surface, p, at);
-      ends.add(scene.from[at] ?? 0);
-      ends.add(scene.to[at] ?? 0);
-    }
-    surface.globalAlpha = 1;
-    const size = tileSize(this.camera.k);
-    const plain = { ...p, emphasis: null };
-    for (const index of ends) {
-      const [x, y] = this.toScreen(scene.layout.x[index] ?? 0, scene.layout.y[index] ?? 0);
-      drawAsset(surface, plain, index, x, y, size);
-    }
-    if (target.kind === 'node') this.ringAround(target.index, 3, 2, 1);
-  }
-
-  private ringAround(index: number, gap: number, width: number, alpha: number): void {
-    const { scene, surface } = this;
-    const node = scene?.nodes[index];
-    if (!scene || !node) return;
-    const [x, y] = this.toScreen(scene.layout.x[index] ?? 0, scene.layout.y[index] ?? 0);
-    surface.globalAlpha = alpha;
-    surface.strokeStyle = this.theme.accent;
-    surface.lineWidth = width;
-    surface.setLineDash([]);
-    surface.beginPath();
-    outline(surface, classInfo(node.class).category, x, y, tileSize(this.camera.k) / 2 + gap);
-    surface.stroke();
-    surface.globalAlpha = 1;
-  }
-
-  private overlayPulses(now: number, collapsed: boolean): void {
-    const { scene, surface } = this;
-    if (!scene || this.pulses.length === 0) return;
-    this.pulses = this.pulses.filter((p) => now - p.since < (p.kind === 'ring' ? RING_MS : DROP_MS));
-    if (collapsed) return;
-    for (const pulse of this.pulses) {
-      if (now < pulse.since) continue;
-      if (pulse.kind === 'ring') {
-        const t = (now - pulse.since) / RING_MS;
-        this.ringAround(pulse.at, 2 + 16 * t * Math.min(1, this.camera.k + 0.3), 2, (1 - t) ** 1.5);
-        continue;
-      }
-      if (!scene.kept.edges[pulse.at]) continue;
-      const t = (now - pulse.since) / DROP_MS;
-      const way = pulse.forth ? t : 1 - t;
-      const [wx, wy] = pointOn(scene.curves, pulse.at * STRIDE, way);
-      const [x, y] = this.toScreen(wx, wy);
-      surface.globalAlpha = Math.sin(Math.PI * t);
-      surface.fillStyle = this.theme.families[scene.family[pulse.at] ?? 0] ?? this.theme.accent;
-      surface.beginPath();
-      surface.circle(x, y, Math.min(4.5, 2.2 + this.camera.k * 1.6));
-      surface.fill();
-    }
-    surface.globalAlpha = 1;
+    if (this.hovered) hovering(surface, p, this.hovered);
+    if (this.focused >= 0 && !isCollapsed(scene, this.camera.k))
+      ring(surface, p, this.focused, 4, 2.5, 1);
+    this.pulses = this.pulses.filter((pulse) => !isOver(pulse, now));
+    pulses(surface, p, this.pulses, now);
   }
 
   // Pointing

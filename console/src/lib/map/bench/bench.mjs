@@ -78,7 +78,11 @@ const measured = (page, frames, kind) =>
       let before = await new Promise(requestAnimationFrame);
       for (let n = 0; n < count; n += 1) {
         if (what === 'pan') view.pan(Math.cos(n / 40) * 9, Math.sin(n / 25) * 6);
-        else view.zoomAround({ x: innerWidth / 2, y: innerHeight / 2 }, n % 120 < 60 ? 1.025 : 1 / 1.025);
+        else
+          view.zoomAround(
+            { x: innerWidth / 2, y: innerHeight / 2 },
+            n % 120 < 60 ? 1.025 : 1 / 1.025,
+          );
         const now = await new Promise(requestAnimationFrame);
         gaps.push(now - before);
         before = now;
@@ -96,12 +100,20 @@ function spread(values) {
 }
 
 async function figures() {
-  console.log('assets links view  motion |  frame gap ms: mean p50 p95 p99 |  work in a frame ms | scene ms');
+  console.log(
+    'assets links view  motion |  frame gap ms: mean p50 p95 p99 |  work in a frame ms | scene ms',
+  );
   for (const nodes of [50, 500, 2000]) {
     for (const zoom of ['all', 'near']) {
       const page = await open({ width: 1440, height: 900 }, { nodes: String(nodes) });
-      const info = await page.evaluate(() => ({ ms: window.bench.sceneMs, links: window.bench.links }));
-      if (zoom === 'near') await page.evaluate(() => window.bench.view.flyTo(window.bench.scene.nodes.length >> 1, 0.6));
+      const info = await page.evaluate(() => ({
+        ms: window.bench.sceneMs,
+        links: window.bench.links,
+      }));
+      if (zoom === 'near')
+        await page.evaluate(() =>
+          window.bench.view.flyTo(window.bench.scene.nodes.length >> 1, 0.6),
+        );
       await quiet(page);
       for (const kind of ['pan', 'zoom']) {
         const { gaps, work } = await measured(page, 240, kind);

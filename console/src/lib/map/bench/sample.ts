@@ -40,7 +40,15 @@ const OFFICE: [string, number | null, number][] = [
   ['mobile', 4, 1],
 ];
 
-const VENDORS = ['Siemens', 'Rockwell Automation', 'Schneider Electric', 'ABB', 'Beckhoff', 'WAGO', 'Phoenix Contact'];
+const VENDORS = [
+  'Siemens',
+  'Rockwell Automation',
+  'Schneider Electric',
+  'ABB',
+  'Beckhoff',
+  'WAGO',
+  'Phoenix Contact',
+];
 const SHORT: Record<string, string> = {
   'io-adapter': 'io',
   'building-controller': 'bms',
@@ -57,7 +65,17 @@ export function sample(count: number, links = count * 5): MapGraph {
     const index = nodes.length;
     const roll = next();
     const severity: Severity | null =
-      roll < 0.012 ? 'critical' : roll < 0.03 ? 'high' : roll < 0.06 ? 'medium' : roll < 0.1 ? 'low' : roll < 0.12 ? 'info' : null;
+      roll < 0.012
+        ? 'critical'
+        : roll < 0.03
+          ? 'high'
+          : roll < 0.06
+            ? 'medium'
+            : roll < 0.1
+              ? 'low'
+              : roll < 0.12
+                ? 'info'
+                : null;
     nodes.push({
       id: `ast_${index.toString(16).padStart(16, '0')}`,
       name,
@@ -89,12 +107,20 @@ export function sample(count: number, links = count * 5): MapGraph {
   };
   for (let cell = 0; cell < cells; cell += 1) {
     for (let n = 0; n < perCell; n += 1) {
-      const [cls, level] = n === 0 ? (['plc', 1] as const) : n === 1 ? (['hmi', 2] as const) : pick(SHARES);
+      const [cls, level] =
+        n === 0 ? (['plc', 1] as const) : n === 1 ? (['hmi', 2] as const) : pick(SHARES);
       add(cls, level, `10.20.${10 + cell}`, named(cls, `l${cell + 1}`));
     }
   }
   const site = Math.max(4, Math.round(count * 0.03));
-  const siteClasses = ['historian', 'server', 'scada', 'virtual-machine', 'clock', 'engineering-station'];
+  const siteClasses = [
+    'historian',
+    'server',
+    'scada',
+    'virtual-machine',
+    'clock',
+    'engineering-station',
+  ];
   for (let n = 0; n < site; n += 1) {
     const cls = siteClasses[n % siteClasses.length] ?? 'server';
     add(cls, 3, '10.20.3', named(cls, 'site'));
@@ -107,7 +133,8 @@ export function sample(count: number, links = count * 5): MapGraph {
   for (let n = 0; n < Math.max(2, Math.round(count * 0.012)); n += 1) {
     add('external', 5, `203.0.${n}`, `203.0.${n}.${10 + n}`);
   }
-  for (let n = 0; n < Math.max(1, Math.round(count * 0.02)); n += 1) add('unknown', null, '', `00:1b:1b:3a:${10 + n}:0${n % 10}`);
+  for (let n = 0; n < Math.max(1, Math.round(count * 0.02)); n += 1)
+    add('unknown', null, '', `00:1b:1b:3a:${10 + n}:0${n % 10}`);
   while (nodes.length < count) {
     const [cls, level] = pick(OFFICE);
     const floor = Math.floor((nodes.length / count) * 40) % 4;
@@ -148,7 +175,9 @@ function joined(nodes: MapNode[], count: number, next: () => number): MapEdge[] 
       b: one < two ? two : one,
       client: one,
       protocols: [...protocols].sort(),
-      volumes: Object.fromEntries(protocols.map((name) => [name, Math.round(bytes / protocols.length)])),
+      volumes: Object.fromEntries(
+        protocols.map((name) => [name, Math.round(bytes / protocols.length)]),
+      ),
       packets: Math.ceil(bytes / 300),
       bytes,
       operations: { read: Math.ceil(next() * 90_000), ...writes },
@@ -164,14 +193,17 @@ function joined(nodes: MapNode[], count: number, next: () => number): MapEdge[] 
     if (!node) continue;
     const subnet = node.ip?.split('.').slice(0, 3).join('.') ?? '';
     const cell = bySubnet.get(subnet) ?? [];
-    const words = CELL_PROTOCOLS[Number(subnet.split('.')[2] ?? 0) % CELL_PROTOCOLS.length] ?? ['modbus'];
+    const words = CELL_PROTOCOLS[Number(subnet.split('.')[2] ?? 0) % CELL_PROTOCOLS.length] ?? [
+      'modbus',
+    ];
     const level = node.purdue ?? -1;
     if (roll < 0.62 && level >= 1 && level <= 2) {
       const servers = cell.filter((other) => (nodes[other]?.purdue ?? 9) < level);
       link(index, any(servers.length > 0 ? servers : cell), words);
     } else if (roll < 0.8 && level === 3) {
       link(index, any(byLevel.get(next() < 0.6 ? 1 : 2)), next() < 0.5 ? ['opcua'] : words);
-    } else if (roll < 0.93 && level >= 4) link(index, any(upper), next() < 0.6 ? ['tls', 'http'] : ['smb']);
+    } else if (roll < 0.93 && level >= 4)
+      link(index, any(upper), next() < 0.6 ? ['tls', 'http'] : ['smb']);
     else if (roll < 0.97) link(index, any(cell), next() < 0.5 ? ['dns'] : ['snmp']);
     else if (level >= 2) link(index, any(byLevel.get(1)), next() < 0.5 ? ['ssh'] : ['rdp']);
   }

@@ -1,0 +1,143 @@
+// The map's data and choices for its components: loaded, kept live, arranged into a scene.
+// Not here: the canvas. Invariant: a change of the plant is never lost between the list and the
+// stream: rows that come while the graph is read wait for it.
+
+import { live } from '../live/live.svelte';
+import type { WatchEvent } from '../api/types';
+import { api } from '../session.svelte';
+import { addressOf, queryOf, type Address } from './address';
+import { arranged, type Arranged } from './arrange';
+import type { Filter } from './filter';
+import { LiveGraph, pairOf, type Changes } from './live';
+import type { MapEdge, MapNode } from './model';
+import type { Scene } from './scene';
+
+/** So often at most is the map made anew while rows change. */
+const REBUILD_MS = 1_000;
+
+export interface Shown {
+  scene: Scene;
+  /** What changed since the scene before; null when it is another picture altogether. */
+  changes: Changes | null;
+}
+
+export class MapState {
+  shown = $state.raw<Shown | null>(null);
+  failure = $state.raw<unknown>(null);
+  truncated = $state(false);
+  total = $state(0);
+  zones = $state.raw<ReadonlyMap<string, string>>(new Map());
+  /** Of the whole graph, for the filters. */
+  all = $state.raw<{ nodes: MapNode[]; edges: MapEdge[] }>({ nodes: [], edges: [] });
+  address: Address = addressOf(new URLSearchParams());
+  /** Told of pairs that spoke: client, server. */
+  onSpoke: (pairs: [string, string][]) => void = () => undefined;
+  private graph: LiveGraph | null = null;
+  private waiting: WatchEvent[] = [];
+  private last: Arranged | null = null;
+  private tall = false;
+  private builtAt = 0;
+  private due: ReturnType<typeof setTimeout> | undefined;
+  private unsubscribe: (() => void) | null = null;
+
+  start(): () => void {
+    this.unsubscribe = live.subscribe(
+      ['asset', 'asset-merged', 'link'],
+      (events) => this.take(events),
+      () => void this.load(),
+    );
+    void this.load();
+    return () => {
+      this.unsubscribe?.();
+      clearTimeout(this.due);
+    };
+  }
+
+  async load(): Promise<void> {
+    this.graph = null;
+    this.waiting = [];
+    try {
+      const [map, zones] = await Promise.all([api.get('/api/v1/map'), api.get('/api/v1/zones')]);
+      this.zones = new Map(zones.data.items.map((zone) => [zone.id, zone.name]));
+      this.graph = new LiveGraph(map.data);
+      this.truncated = map.data.truncated;
+      live.begin(map.data.revision);
+      for (const event of this.waiting) this.apply(event);
+      this.waiting = [];
+      this.graph.taken();
+      this.failure = null;
+      this.rebuild(null);
+    } catch (error) {
+      this.failure = error;
+    }
+  }
+
+  choose(address: Address): void {
+    const before = this.address;
+    this.address = address;
+    const same =
+      before.by === address.by &&
+      before.hide === address.hide &&
+      before.around === address.around &&
+      JSON.stringify(queryOf(before.filter)) === JSON.stringify(queryOf(address.filter));
+    if (!same && this.graph) this.rebuild(null);
+  }
+
+  /** The screen is higher than wide. */
+  turn(tall: boolean): void {
+    if (tall === this.tall) return;
+    this.tall = tall;
+    if (this.graph) this.rebuild(null);
+  }
+
+  private take(events: WatchEvent[]): void {
+    if (!this.graph) {
+      this.waiting.push(...events);
+      return;
+    }
+    for (const event of events) this.apply(event);
+    if (!this.graph.pending || this.due !== undefined) return;
+    const wait = Math.max(0, this.builtAt + REBUILD_MS - performance.now());
+    this.due = setTimeout(() => this.catchUp(), wait);
+  }
+
+  private apply(event: WatchEvent): void {
+    if (event.kind === 'asset') this.graph?.asset(event.row);
+    else if (event.kind === 'asset-merged') this.graph?.merged(event.row.id, event.row.into);
+    else if (event.kind === 'link') this.graph?.link(event.row);
+  }
+
+  private catchUp(): void {
+    this.due = undefined;
+    const changes = this.graph?.taken();
+    if (!changes) return;
+    const looks = changes.moved || changes.assets.size > 0 || changes.pairs.size > 0;
+    if (looks) this.rebuild(changes);
+    if (changes.spoke.length > 0) this.onSpoke(changes.spoke);
+  }
+
+  private rebuild(changes: Changes | null): void {
+    if (!this.graph) return;
+    const { nodes, edges } = this.graph.snapshot();
+    this.all = { nodes, edges };
+    this.total = nodes.length;
+    const last = this.last;
+    const { address, zones, tall } = this;
+    this.last = arranged(nodes, edges, address, zones, tall, last);
+    this.builtAt = performance.now();
+    // Laid out anew it is another picture, which has to be looked at as a whole.
+    const again =
+      last !== null && last.planned === this.last.planned && last.mode === this.last.mode;
+    this.shown = { scene: this.last.scene, changes: again ? changes : null };
+  }
+}
+
+/** Index of a pair's link in a scene. */
+export function pairIndex(scene: Scene): Map<string, number> {
+  return new Map(scene.edges.map((edge, at) => [pairOf(edge.a, edge.b), at]));
+}
+
+export const without = (filter: Filter, part: keyof Filter): Filter => ({
+  ...filter,
+  [part]: part === 'severity' ? 0 : part === 'window' ? null : new Set<string>(),
+});
