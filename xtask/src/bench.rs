@@ -8,6 +8,8 @@
 mod measure;
 mod mix;
 
+pub use mix::captures;
+
 use crate::options::Options;
 use anyhow::{Context, Result, bail};
 use measure::{Run, measure};
@@ -37,7 +39,7 @@ pub fn run(arguments: &[String]) -> Result<()> {
     if what != "pcap" {
         bail!("unknown bench {what:?}; there is: pcap");
     }
-    let known = ["captures", "packets", "binary", "peers", "mix"];
+    let known = ["captures", "packets", "binary", "peers", "mix", "keep"];
     let options = Options::read(rest, &known)?;
     let captures = options.text("captures").unwrap_or("../shared/captures");
     let captures = Path::new(captures);
@@ -51,9 +53,11 @@ pub fn run(arguments: &[String]) -> Result<()> {
         Some(path) => PathBuf::from(path),
         None => build()?,
     };
-    let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
+    let temporary = tempfile::tempdir().context("cannot make a temporary folder")?;
+    let keep = options.text("keep").map(Path::new);
+    let folder = keep.unwrap_or(temporary.path());
     for mix in MIXES.iter().filter(|m| options.text("mix").is_none_or(|name| name == m.name)) {
-        let file = folder.path().join(format!("{}.pcap", mix.name));
+        let file = folder.join(format!("{}.pcap", mix.name));
         let made = mix::make(captures, mix.takes, packets, &file)?;
         println!(
             "mix {} ({}): {} packets, {} MB, {} captures {} times over",
@@ -65,7 +69,9 @@ pub fn run(arguments: &[String]) -> Result<()> {
             made.rounds
         );
         race(&binary, &file, made.packets, peers)?;
-        std::fs::remove_file(&file).context("cannot remove the mix")?;
+        if keep.is_none() {
+            std::fs::remove_file(&file).context("cannot remove the mix")?;
+        }
     }
     Ok(())
 }

@@ -4,7 +4,9 @@
 //! non-zero when something is wrong.
 
 mod bench;
+mod fuzz;
 mod options;
+mod robust;
 mod tidy;
 
 use std::process::ExitCode;
@@ -12,13 +14,21 @@ use std::process::ExitCode;
 const USAGE: &str = "usage: cargo xtask COMMAND
   tidy          check layers, sizes, banned calls and file headers
   bench pcap    speed and memory of `spandrel pcap` on a long mix of captures
-                [--captures DIR] [--packets N] [--mix NAME] [--binary PATH] [--peers 0]";
+                [--captures DIR] [--packets N] [--mix NAME] [--binary PATH] [--peers 0]
+                [--keep DIR]
+  robust        every capture of a folder, cut and damaged by seed, read all the way
+                [--captures DIR] [--cuts N] [--seed N]
+  fuzz          the targets of fuzz/ by seeded mutation of the protocols' fixtures
+                [--minutes M] [--target NAME] [--seed N] [--captures DIR]
+                [--target NAME --input FILE] runs one, [--write-targets yes] lists them";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let result = match arguments.first().map(String::as_str) {
         Some("tidy") => tidy::run(),
         Some("bench") => bench::run(&arguments[1..]),
+        Some("robust") => robust::run(&arguments[1..]),
+        Some("fuzz") => fuzz::run(&arguments[1..]),
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);

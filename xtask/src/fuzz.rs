@@ -1,0 +1,282 @@
+//! `cargo xtask fuzz`: drives the targets of `fuzz/` by seeded mutation, on a stable toolchain.
+//!
+//! Inputs begin as the protocols' fixtures and are mutated; one that shows a behaviour not seen
+//! before stays. What fails (a panic, or five seconds in one input) is written to
+//! `target/fuzz/`, from where it should become a fixture. Not here: what a target checks.
+//! Invariant: a seed and a number of runs give the same inputs on every machine.
+
+mod corpus;
+mod mutate;
+#[path = "../../fuzz/src/lib.rs"]
+pub mod targets;
+
+use crate::options::Options;
+use anyhow::{Context, Result, bail};
+use mutate::Seeded;
+use std::{
+    collections::HashSet,
+    fs,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+/// In one input, before it counts as hanging.
+const HANG: Duration = Duration::from_secs(5);
+/// Runs of one target before the next has its turn.
+const TURN_RUNS: u64 = 2_000;
+/// Inputs kept of one target.
+const KEPT_MAX: usize = 4_096;
+const INPUT_OCTETS_MAX: usize = 16 * 1024;
+
+pub fn run(arguments: &[String]) -> Result<()> {
+    let known = ["minutes", "target", "seed", "captures", "write-targets", "input"];
+    let options = Options::read(arguments, &known)?;
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask is in the workspace");
+    if options.text("write-targets").is_some() {
+        return write_targets(&root.join("fuzz/Cargo.toml"));
+    }
+    let mut names = targets::names();
+    if let Some(target) = options.text("target") {
+        names.retain(|name| *name == target);
+        if names.is_empty() {
+            bail!("no target {target:?}; there are {}", targets::names().join(", "));
+        }
+    }
+    if let (Some(input), [target]) = (options.text("input"), &names[..]) {
+        let octets = fs::read(input).with_context(|| format!("cannot read {input}"))?;
+        println!("{target}: {} behaviours", targets::run(target, &octets).len());
+        return Ok(());
+    }
+    let minutes: f64 = options.number("minutes", 1.0)?;
+    let seed = options.number("seed", 1)?;
+    let captures = options.text("captures").map(Path::new);
+    let corpora = corpus::corpora(root, captures)?;
+    let mut drives: Vec<Drive> =
+        names.iter().map(|name| Drive::new(name, seed, corpora.of(name))).collect();
+    drive(&mut drives, Duration::from_secs_f64(minutes * 60.0), root)
+}
+
+/// Gives the targets turns until the time is over; fails if any failed.
+fn drive(drives: &mut [Drive], time: Duration, root: &Path) -> Result<()> {
+    let folder = root.join("target/fuzz");
+    let watch = Watch::start(folder.clone());
+    // Panics are results here, told once and not each with its trace.
+    std::panic::set_hook(Box::new(|_| {}));
+    let start = Instant::now();
+    let mut rounds = 0u64;
+    while start.elapsed() < time {
+        for drive in drives.iter_mut() {
+            drive.turn(TURN_RUNS, &watch);
+        }
+        rounds += 1;
+    }
+    drop(std::panic::take_hook());
+    let mut failed = 0;
+    for drive in drives.iter() {
+        println!(
+            "{:<16} {:>9} runs, {:>5} inputs, {:>5} behaviours, {} failures",
+            drive.target,
+            drive.runs,
+            drive.kept.len(),
+            drive.shown.len(),
+            drive.failures.len()
+        );
+        for (why, input) in &drive.failures {
+            failed += 1;
+            println!("  {why}\n  {}", store(&folder, drive.target, input)?.display());
+        }
+    }
+    let runs: u64 = drives.iter().map(|d| d.runs).sum();
+    println!("fuzz: {runs} runs of {} targets in {rounds} rounds, {failed} failures", drives.len());
+    if failed > 0 {
+        bail!("{failed} inputs fail; `cargo xtask fuzz --target NAME --input FILE` shows one");
+    }
+    Ok(())
+}
+
+fn store(folder: &Path, target: &str, input: &[u8]) -> Result<PathBuf> {
+    fs::create_dir_all(folder).context("cannot make target/fuzz")?;
+    let sum = input.iter().fold(0xcbf2_9ce4_8422_2325u64, |sum, octet| {
+        (sum ^ u64::from(*octet)).wrapping_mul(0x0100_0000_01b3)
+    });
+    let path = folder.join(format!("{target}-{sum:016x}"));
+    fs::write(&path, input).with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(path)
+}
+
+/// One target and what was found with it.
+pub struct Drive {
+    target: &'static str,
+    random: Seeded,
+    kept: Vec<Vec<u8>>,
+    shown: HashSet<u64>,
+    /// What was said, and the input; one for each place.
+    failures: Vec<(String, Vec<u8>)>,
+    runs: u64,
+    fresh: usize,
+}
+
+impl Drive {
+    pub fn new(target: &'static str, seed: u64, corpus: Vec<Vec<u8>>) -> Drive {
+        let name: u64 = target.bytes().fold(seed, |sum, b| sum.wrapping_mul(31) ^ u64::from(b));
+        Drive {
+            target,
+            random: Seeded::new(name),
+            kept: corpus,
+            shown: HashSet::new(),
+            failures: Vec::new(),
+            runs: 0,
+            fresh: 0,
+        }
+    }
+
+    /// Runs the corpus once, then mutations.
+    fn turn(&mut self, runs: u64, watch: &Watch) {
+        for _ in 0..runs {
+            let input = match self.kept.get(self.fresh) {
+                Some(input) if self.runs == self.fresh as u64 => {
+                    self.fresh += 1;
+                    input.clone()
+                }
+                _ => self.mutated(),
+            };
+            self.one(input, watch);
+        }
+    }
+
+    fn mutated(&mut self) -> Vec<u8> {
+        let (random, kept) = (&mut self.random, &self.kept);
+        let pick = |random: &mut Seeded| kept.get(random.below(kept.len())).cloned();
+        let mut input = pick(random).unwrap_or_default();
+        let other = pick(random).unwrap_or_default();
+        let times = 1 + random.below(4) + random.below(2) * random.below(12);
+        for _ in 0..times {
+            mutate::mutate(&mut input, &other, random);
+        }
+        input.truncate(INPUT_OCTETS_MAX);
+        input
+    }
+
+    fn one(&mut self, input: Vec<u8>, watch: &Watch) {
+        self.runs += 1;
+        watch.begin(self.target, &input);
+        let done = catch_unwind(AssertUnwindSafe(|| targets::run(self.target, &input)));
+        watch.end();
+        match done {
+            Ok(shown) => {
+                let before = self.shown.len();
+                self.shown.extend(shown);
+                if self.shown.len() > before && self.kept.len() < KEPT_MAX {
+                    self.kept.push(input);
+                }
+            }
+            Err(panic) => {
+                let said = panic.downcast_ref::<String>().map(String::as_str);
+                let said = said.or(panic.downcast_ref::<&str>().copied()).unwrap_or("a panic");
+                let same = |text: &str| text.split(char::is_numeric).collect::<String>();
+                if !self.failures.iter().any(|(known, _)| same(known) == same(said)) {
+                    self.failures.push((said.to_owned(), input));
+                }
+            }
+        }
+    }
+}
+
+type Running = Option<(Instant, &'static str, Vec<u8>)>;
+
+/// Ends the program when one input takes too long, and keeps that input.
+pub struct Watch {
+    running: Arc<Mutex<Running>>,
+}
+
+impl Watch {
+    pub fn start(folder: PathBuf) -> Watch {
+        let running = Arc::new(Mutex::new(None));
+        let watched: Arc<Mutex<Running>> = Arc::clone(&running);
+        std::thread::spawn(move || {
+            loop {
+                std::thread::sleep(HANG / 5);
+                let running = watched.lock().expect("never poisoned");
+                if let Some((since, target, input)) = &*running
+                    && since.elapsed() > HANG
+                {
+                    let path = store(&folder, target, input);
+                    eprintln!("{target}: one input takes more than {HANG:?}: {path:?}");
+                    std::process::exit(1);
+                }
+            }
+        });
+        Watch { running }
+    }
+
+    pub fn begin(&self, target: &'static str, input: &[u8]) {
+        let running = Some((Instant::now(), target, input.to_vec()));
+        *self.running.lock().expect("never poisoned") = running;
+    }
+
+    pub fn end(&self) {
+        *self.running.lock().expect("never poisoned") = None;
+    }
+}
+
+/// The manifest with one `[[bin]]` for each target.
+fn manifest(old: &str) -> String {
+    let head = old.split("\n[[bin]]").next().unwrap_or(old).trim_end();
+    let mut text = format!("{head}\n");
+    for name in targets::names() {
+        text += &format!(
+            "\n[[bin]]\nname = \"{name}\"\npath = \"fuzz_targets/target.rs\"\ntest = false\n\
+             doc = false\nbench = false\n"
+        );
+    }
+    text
+}
+
+fn write_targets(path: &Path) -> Result<()> {
+    let old = fs::read_to_string(path).with_context(|| format!("cannot read {path:?}"))?;
+    fs::write(path, manifest(&old)).with_context(|| format!("cannot write {path:?}"))?;
+    println!("{} targets in {}", targets::names().len(), path.display());
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn root() -> &'static Path {
+        Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask is in the workspace")
+    }
+
+    #[test]
+    fn every_protocol_has_its_fuzz_target() {
+        let path = root().join("fuzz/Cargo.toml");
+        let text = fs::read_to_string(path).expect("the fuzz workspace is there");
+        assert!(text == manifest(&text), "cargo xtask fuzz --write-targets yes");
+    }
+
+    #[test]
+    fn a_panic_is_a_failure_with_its_input() {
+        let watch = Watch::start(std::env::temp_dir());
+        let mut drive = Drive::new("no such target", 1, vec![vec![1, 2, 3]]);
+        drive.turn(5, &watch);
+        let [(said, input)] = &drive.failures[..] else { panic!("{:?}", drive.failures) };
+        assert!(said.contains("no such target") && *input == [1, 2, 3], "{said}");
+    }
+
+    #[test]
+    fn every_target_survives_its_corpus_and_a_thousand_mutations() {
+        let corpora = corpus::corpora(root(), None).expect("fixtures are there");
+        let watch = Watch::start(std::env::temp_dir());
+        for name in targets::names() {
+            let corpus = corpora.of(name);
+            assert!(!corpus.is_empty(), "{name} begins with nothing");
+            let runs = corpus.len() as u64 + 1_000;
+            let mut drive = Drive::new(name, 7, corpus);
+            drive.turn(runs, &watch);
+            assert!(drive.failures.is_empty(), "{name}: {:?}", drive.failures);
+            assert!(drive.shown.len() > 3, "{name} shows nothing");
+        }
+    }
+}
