@@ -42,5 +42,7 @@ export default defineConfig({
   test: {
     include: ['src/**/*.test.ts'],
     environment: 'node',
+    // The tokens are tested as they are written.
+    css: true,
   },
 });

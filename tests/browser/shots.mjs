@@ -50,7 +50,8 @@ try {
   await signIn(page);
   const [asset] = await rows(page, 'assets', 'sort=-packets');
   const [finding] = await rows(page, 'findings', 'sort=-severity');
-  const [capture] = await rows(page, 'captures', '').catch(() => []);
+  const captures = (await (await page.request.get(`${url}/api/v1/captures`)).json()).items;
+  const capture = captures.find((other) => other.state === 'done');
   pages.push(['overview', '/'], ['map', '/map'], ['assets', '/assets'], ['findings', '/findings']);
   if (asset) pages.push(['asset', `/assets/${asset.id}`]);
   if (finding) pages.push(['finding', `/findings/${finding.id}`]);
@@ -78,6 +79,7 @@ try {
           () => !document.querySelector('.loading') && document.querySelector('h1, form, main *'),
         );
         await page.waitForFunction(() => document.fonts.status === 'loaded');
+        if (path !== '/sign-in') await page.waitForSelector('[data-state=live]');
         // A chart or map draws in the frame after its data has come.
         await page.evaluate(
           () => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))),

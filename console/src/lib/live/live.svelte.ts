@@ -32,14 +32,19 @@ class Live {
   /** Starts from a list's revision; without one from now. */
   begin(revision: number | null) {
     if (this.#watch || !session.me) return;
+    let unknown = revision === null;
     const watch = new Watch(
       {
         url: `/api/v1/watch?kinds=${[...this.#kinds].join(',')}`,
         onMessage: (message) => this.#take(message.data),
         onState: (state) => {
-          if (this.#watch === watch) this.state = state;
+          if (this.#watch !== watch) return;
+          this.state = state;
+          // Started from no revision: what changed before the first word is read again.
+          if (state === 'live' && unknown) this.#reset();
+          if (state === 'live') unknown = false;
         },
-        onReset: () => this.#subscribers.forEach((subscriber) => subscriber.onReset()),
+        onReset: () => this.#reset(),
         onUnauthenticated: () => {
           this.end();
           session.lost();
@@ -79,6 +84,10 @@ class Live {
       }
     }
     return () => this.#subscribers.delete(subscriber);
+  }
+
+  #reset() {
+    for (const subscriber of this.#subscribers) subscriber.onReset();
   }
 
   #take(data: string) {

@@ -1,0 +1,134 @@
+import { describe, expect, test } from 'vitest';
+import { Client, Fault, faultOf, messageOf, urlOf } from './client';
+
+interface Sent {
+  url: string;
+  method: string | undefined;
+  headers: Headers;
+  body: unknown;
+}
+
+function client(answer: Response | Error, csrf: string | null = 'c5rf') {
+  const sent: Sent[] = [];
+  let lost = 0;
+  const api = new Client({
+    csrf: () => csrf,
+    onUnauthenticated: () => (lost += 1),
+    fetch: (url, init) => {
+      const { method, headers, body } = init ?? {};
+      sent.push({ url: String(url), method, headers: new Headers(headers), body });
+      return answer instanceof Error ? Promise.reject(answer) : Promise.resolve(answer);
+    },
+  });
+  return { api, sent, lost: () => lost };
+}
+
+const json = (body: unknown, status = 200, headers: Record<string, string> = {}) =>
+  new Response(JSON.stringify(body), { status, headers });
+const problem = {
+  type: 'about:blank',
+  title: 'Unprocessable',
+  status: 422,
+  detail: null,
+  instance: '/api/v1/assets',
+  code: 'invalid',
+  trace_id: 'abc123',
+  errors: [{ path: 'filter', code: 'syntax', detail: 'no field "colour"' }],
+};
+
+async function faultFrom(promise: Promise<unknown>): Promise<Fault> {
+  try {
+    await promise;
+  } catch (error) {
+    if (error instanceof Fault) return error;
+    throw error;
+  }
+  throw new Error('it did not fail');
+}
+
+describe('addresses', () => {
+  test('what is absent is left out, what is hostile is escaped', () => {
+    const asked = {
+      path: { id: 'a/b?c' },
+      query: { filter: 'name eq "&#"', cursor: null, limit: 0 },
+    };
+    expect(urlOf('/api/v1/assets/{id}', asked)).toBe(
+      '/api/v1/assets/a%2Fb%3Fc?filter=name+eq+%22%26%23%22&limit=0',
+    );
+    expect(urlOf('/api/v1/findings/{id}:mute', { path: { id: 'fnd_1' } })).toBe(
+      '/api/v1/findings/fnd_1:mute',
+    );
+    expect(() => urlOf('/api/v1/assets/{id}')).toThrow('needs id');
+  });
+});
+
+describe('requests', () => {
+  test('reading sends no CSRF value, changing does', async () => {
+    const reading = client(json({ items: [] }));
+    await reading.api.get('/api/v1/sensors');
+    expect(reading.sent[0]?.headers.has('x-csrf-token')).toBe(false);
+    const changing = client(json({}, 200, { etag: '"8"' }));
+    const asked = { path: { id: 'fnd_1' }, etag: 7 };
+    const { etag } = await changing.api.patch(
+      '/api/v1/findings/{id}',
+      { status: 'resolved' },
+      asked,
+    );
+    const [sent] = changing.sent;
+    expect(sent?.method).toBe('PATCH');
+    expect(sent?.headers.get('x-csrf-token')).toBe('c5rf');
+    expect(sent?.headers.get('if-match')).toBe('"7"');
+    expect(sent?.headers.get('content-type')).toBe('application/json');
+    expect(sent?.body).toBe('{"status":"resolved"}');
+    expect(etag).toBe('"8"');
+  });
+
+  test('an answer without a body is null', async () => {
+    const { api } = client(new Response(null, { status: 204 }));
+    expect((await api.delete('/api/v1/mutes/{id}', { path: { id: 'm' } })).data).toBeNull();
+  });
+
+  test('CSV comes with the cursor of its next page', async () => {
+    const headers = { link: '<?cursor=abc>; rel="next"' };
+    const { api, sent } = client(new Response('a\r\n1\r\n', { headers }));
+    const page = await api.text('/api/v1/assets', 'text/csv', { query: { limit: 1 } });
+    expect(page).toEqual({ text: 'a\r\n1\r\n', next: 'abc' });
+    expect(sent[0]?.headers.get('accept')).toBe('text/csv');
+  });
+});
+
+describe('failures', () => {
+  test('a problem keeps its code, its trace and what is wrong where', async () => {
+    const { api, lost } = client(json(problem, 422));
+    const fault = await faultFrom(api.get('/api/v1/assets'));
+    expect([fault.status, fault.code]).toEqual([422, 'invalid']);
+    expect(fault.member('filter')).toBe('no field "colour"');
+    expect(fault.message).toBe('filter: no field "colour"');
+    expect(fault.problem?.trace_id).toBe('abc123');
+    expect(lost()).toBe(0);
+  });
+
+  test("a proxy's page is no problem document, and still a sentence", () => {
+    const fault = faultOf(502, '<html>Bad Gateway</html>', null);
+    expect([fault.code, messageOf(fault)]).toEqual(['http-502', 'the server answered 502']);
+  });
+
+  test('nobody there', async () => {
+    const { api } = client(new TypeError('Failed to fetch'));
+    expect((await faultFrom(api.get('/api/v1/me'))).code).toBe('unreachable');
+  });
+
+  test('an ended session is told once, a wrong password is none', async () => {
+    const ended = client(json({ ...problem, code: 'unauthenticated', errors: [] }, 401));
+    await faultFrom(ended.api.get('/api/v1/overview'));
+    expect(ended.lost()).toBe(1);
+    const wrong = client(json({ ...problem, code: 'wrong-password', errors: [] }, 401));
+    await faultFrom(wrong.api.post('/api/v1/session', { user: 'ada', password: 'x' }));
+    expect(wrong.lost()).toBe(0);
+  });
+
+  test('429 says how long to wait', () => {
+    expect(faultOf(429, JSON.stringify(problem), '12').retryAfterS).toBe(12);
+    expect(faultOf(429, JSON.stringify(problem), 'Wed, 21 Oct 2026').retryAfterS).toBeNull();
+  });
+});
