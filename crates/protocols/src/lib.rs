@@ -17,6 +17,7 @@ mod text;
 
 // protocols
 pub mod arp;
+pub mod bacnet;
 pub mod browser;
 pub mod c1222;
 pub mod cdp;
@@ -73,6 +74,7 @@ pub static REGISTRY: &[&dyn Protocol] = &[
     &ptp::PTP,
     &ethercat::ETHERCAT,
     &powerlink::POWERLINK,
+    &bacnet::BACNET,
     &dhcp::DHCP,
     &snmp::SNMP,
     &ssh::SSH,
