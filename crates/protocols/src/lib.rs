@@ -16,27 +16,39 @@ mod gss;
 mod text;
 
 // protocols
+pub mod ams;
 pub mod arp;
+pub mod atg;
 pub mod bacnet;
 pub mod browser;
+pub mod bsap;
 pub mod c1222;
 pub mod cdp;
+pub mod cnip;
 pub mod cotp;
 pub mod dcerpc;
 pub mod dhcp;
 pub mod dnp3;
 pub mod dns;
+pub mod egd;
 pub mod enip;
 pub mod ethercat;
+pub mod ethersio;
+pub mod fins;
+pub mod fox;
 pub mod ftp;
+pub mod genisys;
 pub mod goose;
+pub mod hart_ip;
 pub mod http;
 pub mod iec104;
 pub mod kerberos;
+pub mod knxip;
 pub mod ldap;
 pub mod lldp;
 pub mod llmnr;
 pub mod mdns;
+pub mod melsec;
 pub mod mms;
 pub mod modbus;
 pub mod mqtt;
@@ -48,15 +60,20 @@ pub mod pn_dcp;
 pub mod pn_io;
 pub mod powerlink;
 pub mod ptp;
+pub mod roc_plus;
 pub mod s7comm;
+pub mod sbus;
 pub mod smb;
 pub mod snmp;
+pub mod srtp;
 pub mod ssdp;
 pub mod ssh;
 pub mod sv;
 pub mod synphasor;
 pub mod telnet;
 pub mod tls;
+pub mod trdp;
+pub mod tristation;
 
 pub use output::{Ends, Group, Message, Observed, Output};
 pub use seam::{
@@ -75,6 +92,22 @@ pub static REGISTRY: &[&dyn Protocol] = &[
     &ethercat::ETHERCAT,
     &powerlink::POWERLINK,
     &bacnet::BACNET,
+    &ams::AMS,
+    &fins::FINS,
+    &hart_ip::HART_IP,
+    &knxip::KNXIP,
+    &cnip::CNIP,
+    &tristation::TRISTATION,
+    &trdp::TRDP,
+    &fox::FOX,
+    &atg::ATG,
+    &melsec::MELSEC,
+    &roc_plus::ROC_PLUS,
+    &bsap::BSAP,
+    &srtp::SRTP,
+    &sbus::SBUS,
+    &ethersio::ETHERSIO,
+    &egd::EGD,
     &dhcp::DHCP,
     &snmp::SNMP,
     &ssh::SSH,
@@ -101,6 +134,7 @@ pub static REGISTRY: &[&dyn Protocol] = &[
     &c1222::C1222,
     &cotp::COTP,
     &enip::ENIP,
+    &genisys::GENISYS,
     &modbus::MODBUS,
     &telnet::TELNET,
 ];

@@ -1,0 +1,154 @@
+//! GE Ethernet Global Data: exchanges that producers send cyclically.
+//!
+//! Not here: the configuration service on UDP 7937; what an exchange holds, which only its
+//! configuration says. Invariant: one operation an exchange, whatever its data.
+
+use crate::{
+    About, Carrier, Dissector, Gap, Hint, Output, Probe, Progress, Protocol, Segment, output::Op,
+};
+use model::{Address, OperationClass as Class, Subject};
+use std::net::{IpAddr, Ipv4Addr};
+use wire::{Reader, Short};
+
+pub struct GeEgd;
+pub static EGD: GeEgd = GeEgd;
+
+static ABOUT: About = About {
+    name: "egd",
+    title: "GE Ethernet Global Data",
+    specs: &["GE Fanuc GFK-1541 (TCP/IP Ethernet Communications), Ethernet Global Data"],
+    carriers: &[Carrier::Udp],
+    ports: &[18_246],
+    groups: &[],
+    depth: "exchanges by producer and id, their status, configuration signatures",
+};
+
+impl Protocol for GeEgd {
+    fn about(&self) -> &'static About {
+        &ABOUT
+    }
+
+    fn probe(&self, head: &[u8], hint: Hint) -> Probe {
+        match Exchange::parse(head) {
+            Ok(exchange) if exchange.is_plausible(hint.port) => Probe::MatchClient,
+            _ => Probe::NoMatch,
+        }
+    }
+
+    fn open(&self) -> Box<dyn Dissector> {
+        Box::<Producer>::default()
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Exchange<'a> {
+    pub request: u16,
+    pub producer: [u8; 4],
+    pub id: u32,
+    pub nanoseconds: u32,
+    pub status: u32,
+    pub signature: u32,
+    pub reserved: u32,
+    pub data: &'a [u8],
+}
+
+impl<'a> Exchange<'a> {
+    /// Type 13, version 1; anything else counts as missing.
+    pub fn parse(bytes: &'a [u8]) -> Result<Exchange<'a>, Short> {
+        let mut r = Reader::new(bytes);
+        if r.array()? != [0x0d, 0x01] {
+            return Err(Short { needed: 1 });
+        }
+        let (request, producer, id) = (r.le16()?, r.array()?, r.le32()?);
+        r.skip(4)?;
+        let (nanoseconds, status) = (r.le32()?, r.le32()?);
+        let (signature, reserved) = (r.le32()?, r.le32()?);
+        let data = r.rest();
+        Ok(Exchange { request, producer, id, nanoseconds, status, signature, reserved, data })
+    }
+
+    fn is_plausible(&self, port: bool) -> bool {
+        const DATA_OCTETS_MAX: usize = 1_400;
+        let time = self.nanoseconds < 1_000_000_000 || port;
+        let producer = self.producer != [0; 4];
+        time && producer && self.reserved == 0 && self.data.len() <= DATA_OCTETS_MAX
+    }
+
+    pub fn emit(&self) -> Vec<u8> {
+        let mut out = vec![0x0d, 0x01];
+        out.extend(self.request.to_le_bytes());
+        out.extend(self.producer);
+        let numbers = [self.id, 0, self.nanoseconds, self.status, self.signature, self.reserved];
+        numbers.iter().for_each(|n| out.extend(n.to_le_bytes()));
+        out.extend(self.data);
+        out
+    }
+}
+
+#[derive(Default)]
+struct Producer {
+    told: bool,
+    signature: Option<u32>,
+}
+
+impl Dissector for Producer {
+    fn feed(&mut self, segment: Segment<'_>, out: &mut Output) -> Progress {
+        let bytes = segment.bytes;
+        out.begin("egd", 0..bytes.len());
+        match Exchange::parse(bytes) {
+            Ok(exchange) => self.exchange(&exchange, out),
+            Err(_) if segment.missing > 0 => {}
+            Err(_) => {
+                let says = "a message that is no exchange of version 1";
+                out.violation("egd-header", says, "GFK-1541, EGD data production");
+            }
+        }
+        Progress::Consumed(bytes.len())
+    }
+
+    fn gap(&mut self, _: Gap) {}
+}
+
+impl Producer {
+    fn exchange(&mut self, exchange: &Exchange<'_>, out: &mut Output) {
+        let op = Op::notice(Class::Report, 0x0d, "data production");
+        let op = op.range("exchange", 0, exchange.id, 1);
+        // 0 nothing new, 1 fine; others name what is wrong with the data.
+        out.operation(match exchange.status & 0xffff {
+            0 | 1 => op,
+            status => op.refused(status, "production status"),
+        });
+        if !std::mem::replace(&mut self.told, true) {
+            let ip = IpAddr::V4(Ipv4Addr::from(exchange.producer));
+            let id = exchange.id.to_string();
+            let subject = Subject::Address(Address::Ip(ip));
+            out.identity(subject, "data production", [("egd_exchange", id)]);
+        }
+        if let Some(before) = self.signature.replace(exchange.signature)
+            && before != exchange.signature
+        {
+            let value = format!("configuration signature {:08x}", exchange.signature);
+            out.state(Subject::Sender, "configuration", &value);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn what_is_written_is_read(request: u16, producer: [u8; 4], numbers: [u32; 4]) {
+            let [id, nanoseconds, status, signature] = numbers;
+            let data = &[1, 2, 3][..];
+            let exchange = Exchange {
+                request, producer, id, nanoseconds, status, signature, reserved: 0, data,
+            };
+            let bytes = exchange.emit();
+            prop_assert_eq!(Exchange::parse(&bytes), Ok(exchange));
+        }
+    }
+}

@@ -1,0 +1,305 @@
+//! Mitsubishi MELSEC: SLMP (MC protocol, frames 3E and 4E, binary and ASCII) and MELSOFT.
+//!
+//! Read `wire` for frames, `names` for commands and devices. Not here: frame 1E, CC-Link IE's
+//! cyclic part. Invariant: values get their device from the request before them.
+
+mod names;
+pub mod wire;
+
+use crate::{
+    About, Carrier, Dissector, Gap, Hint, Malformed, Output, Probe, Progress, Protocol, Segment,
+    output::Op, text,
+};
+use ::wire::Reader;
+use model::{Authentication, OperationClass as Class, PointValue, Quality, Subject};
+use std::collections::VecDeque;
+use wire::{Frame, Framing, Target, ascii_words, frame, framing};
+
+pub struct Melsec;
+pub static MELSEC: Melsec = Melsec;
+
+static ABOUT: About = About {
+    name: "melsec",
+    title: "Mitsubishi MELSEC (SLMP, MELSOFT)",
+    specs: &[
+        "Mitsubishi SH-080956ENG (SLMP Reference Manual)",
+        "Mitsubishi SH-080008 (MELSEC Communication Protocol Reference Manual), frames 3E and 4E",
+        "MELSOFT: layout as captured between GX Works and iQ-F, Q and R controllers",
+    ],
+    carriers: &[Carrier::Tcp, Carrier::Udp],
+    ports: &[5_000, 5_001, 5_002, 5_006, 5_007, 5_008, 5_010, 5_560, 5_562, 61_450],
+    groups: &[],
+    depth: "commands with devices, addresses and values; remote run, stop, pause, reset; CPU \
+            model; files and programs; passwords",
+};
+
+impl Protocol for Melsec {
+    fn about(&self) -> &'static About {
+        &ABOUT
+    }
+
+    fn probe(&self, head: &[u8], hint: Hint) -> Probe {
+        let stream = hint.carrier == Carrier::Tcp;
+        let Some(framing) = framing(head) else {
+            let short = head.len() < 4 && matches!(head.first(), Some(b'5' | b'D' | 0x50 | 0x57));
+            return if stream && hint.port && short { Probe::NeedMore } else { Probe::NoMatch };
+        };
+        if framing == Framing::Search && (stream || !hint.port) {
+            return Probe::NoMatch;
+        }
+        match frame(head, framing) {
+            Ok(Some(frame)) => {
+                let whole = frame.octets == head.len();
+                let fits = whole || (stream && frame.octets < head.len());
+                match (fits && (names::known(&frame) || hint.port), frame.answer) {
+                    (false, _) => Probe::NoMatch,
+                    (true, true) => Probe::MatchServer,
+                    (true, false) => Probe::MatchClient,
+                }
+            }
+            Err(_) if stream && hint.port => Probe::NeedMore,
+            _ => Probe::NoMatch,
+        }
+    }
+
+    fn open(&self) -> Box<dyn Dissector> {
+        Box::<Conversation>::default()
+    }
+}
+
+/// Requests of one conversation whose answers are awaited.
+const PENDING_MAX: usize = 32;
+/// Values of one message that are reported.
+const VALUES_MAX: u32 = 256;
+/// Longest frame that is waited for.
+const FRAME_OCTETS_MAX: usize = 16 * 1024;
+
+#[derive(Default)]
+struct Conversation {
+    asked: VecDeque<Asked>,
+}
+
+#[derive(Clone, Copy)]
+struct Asked {
+    command: u16,
+    subcommand: u16,
+    serial: Option<u16>,
+    place: Option<Place>,
+}
+
+/// Devices read or written.
+#[derive(Clone, Copy)]
+struct Place {
+    device: &'static str,
+    bits: bool,
+    /// Numbers of this device are written in hexadecimal.
+    hexadecimal: bool,
+    first: u32,
+    count: u32,
+}
+
+impl Dissector for Conversation {
+    fn feed(&mut self, segment: Segment<'_>, out: &mut Output) -> Progress {
+        let bytes = segment.bytes;
+        let stream = segment.carrier == Carrier::Tcp;
+        let Some(framing) = framing(bytes) else {
+            return match stream && bytes.len() < 4 {
+                true => Progress::NeedMore { consumed: 0, needed: 4 },
+                false => Progress::GiveUp(Malformed::new("melsec-subheader-unknown")),
+            };
+        };
+        let frame = match frame(bytes, framing) {
+            Ok(Some(frame)) if frame.octets <= FRAME_OCTETS_MAX => frame,
+            Ok(_) => return Progress::GiveUp(Malformed::new("melsec-frame-invalid")),
+            Err(_) if stream => {
+                return Progress::NeedMore { consumed: 0, needed: bytes.len().saturating_add(1) };
+            }
+            Err(_) => return Progress::GiveUp(Malformed::new("melsec-frame-cut-short")),
+        };
+        if frame.octets > bytes.len() && stream {
+            return Progress::NeedMore { consumed: 0, needed: frame.octets };
+        }
+        let taken = if stream { frame.octets } else { bytes.len() };
+        out.begin("melsec", 0..taken);
+        if frame.octets != bytes.len() && !stream && segment.missing == 0 {
+            let says = "a frame whose length is not that of its datagram";
+            out.violation("melsec-length", says, "SH-080956ENG, 4.3");
+        }
+        match (framing, frame.answer) {
+            (Framing::Search, false) => {
+                out.operation(Op::request(Class::Browse, 0, "search"));
+            }
+            (Framing::Search, true) => {
+                out.operation(Op::response(Class::Browse, 0, "search").done());
+            }
+            (_, true) => self.answer(&frame, out),
+            (_, false) => self.request(&frame, out),
+        }
+        Progress::Consumed(taken)
+    }
+
+    fn gap(&mut self, _: Gap) {
+        self.asked.clear();
+    }
+}
+
+impl Conversation {
+    fn request(&mut self, frame: &Frame, out: &mut Output) {
+        let (class, name) = names::command(frame.command);
+        let op = Op::request(class, u32::from(frame.command), name);
+        let op = unit(op, frame.target);
+        let place = match frame.command {
+            0x0401 | 0x1401 => place(frame.subcommand, &frame.data),
+            _ => None,
+        };
+        out.operation(match (place, frame.command) {
+            (Some(at), _) => op.range(at.device, 0, at.first, at.count),
+            (None, 0x1810..=0x1836) => op.named("file", &file(&frame.data)),
+            _ => op,
+        });
+        if matches!(frame.command, 0x1630 | 0x1631) {
+            out.authentication(Authentication {
+                user: None,
+                accepted: None,
+                clear_text: true,
+                default_password: false,
+                method: "melsec remote password",
+            });
+        }
+        if let Some(at) = place
+            && frame.command == 0x1401
+            && out.values_wanted
+        {
+            let data = frame.data.get(head(frame.subcommand)..).unwrap_or_default();
+            values(at, data, out);
+        }
+        if self.asked.len() >= PENDING_MAX {
+            self.asked.pop_front();
+            out.limit("melsec-pending-requests");
+        }
+        let (command, subcommand, serial) = (frame.command, frame.subcommand, frame.serial);
+        self.asked.push_back(Asked { command, subcommand, serial, place });
+    }
+
+    fn answer(&mut self, frame: &Frame, out: &mut Output) {
+        // A MELSOFT answer names its command; SLMP answers come in the order of requests.
+        let of = |a: &Asked| match frame.melsoft {
+            true => a.command == frame.command && a.serial == frame.serial,
+            false => a.serial == frame.serial,
+        };
+        let at = self.asked.iter().position(of);
+        let asked = at.and_then(|at| self.asked.remove(at));
+        let command = asked.map_or(frame.command, |a| a.command);
+        let (class, name) = match (asked, frame.melsoft) {
+            (None, false) => (Class::Other, "request not seen"),
+            _ => names::command(command),
+        };
+        let op = unit(Op::response(class, u32::from(command), name), frame.target);
+        let op = match asked.and_then(|a| a.place) {
+            Some(at) => op.range(at.device, 0, at.first, at.count),
+            None => op,
+        };
+        out.operation(match frame.end {
+            0 => op.done(),
+            code => op.refused(u32::from(code), names::end_code(code)),
+        });
+        if frame.end != 0 {
+            return;
+        }
+        match (command, asked.and_then(|a| a.place)) {
+            (0x0101 | 0x0121, _) => {
+                let model = text::lossy(frame.data.get(..16).unwrap_or(&frame.data));
+                let model = model.trim_matches(|c: char| c == '\0' || c.is_whitespace());
+                if model.chars().next().is_some_and(|c| c.is_ascii_alphanumeric()) {
+                    let vendor = "Mitsubishi Electric".to_owned();
+                    let facts = [("vendor", vendor), ("model", model.to_owned())];
+                    out.identity(Subject::Sender, "read type name", facts);
+                }
+            }
+            (0x0401, Some(at)) => {
+                let subcommand = asked.map_or(0, |a| a.subcommand);
+                let words = frame.ascii.then(|| ascii_words(&frame.data));
+                let data = words.as_deref().unwrap_or(&frame.data);
+                // Bits in ASCII are a digit each, which is not read.
+                if !at.bits || (subcommand & 1 == 1 && !frame.ascii) {
+                    mode(at, data, out);
+                    if out.values_wanted {
+                        values(at, data, out);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+fn unit(op: Op, target: Target) -> Op {
+    op.unit(u32::from(target.network) << 8 | u32::from(target.station))
+}
+
+/// Octets before the data of a write: device number, code and points.
+const fn head(subcommand: u16) -> usize {
+    if subcommand & 2 == 2 { 8 } else { 6 }
+}
+
+/// Device number, its code, number of points (SH-080956ENG, 5.2): three and one octets, or four
+/// and two with the subcommands of iQ-R.
+fn place(subcommand: u16, data: &[u8]) -> Option<Place> {
+    let mut r = Reader::new(data);
+    let (first, code) = match subcommand & 2 {
+        2 => (r.le32().ok()?, r.le16().ok()?),
+        _ => (r.le24().ok()?, u16::from(r.u8().ok()?)),
+    };
+    let (device, hexadecimal) = names::device(code);
+    let count = u32::from(r.le16().ok()?);
+    Some(Place { device, bits: subcommand & 1 == 1, hexadecimal, first, count })
+}
+
+/// Words of two octets, or bits of four bits each, the first in the high half.
+fn values(at: Place, data: &[u8], out: &mut Output) {
+    let name = |number: u32| match at.hexadecimal {
+        true => format!("{}{number:X}", at.device),
+        false => format!("{}{number}", at.device),
+    };
+    let count = at.count.min(VALUES_MAX);
+    let numbers = at.first..at.first.saturating_add(count);
+    if at.bits {
+        let halves = data.iter().flat_map(|b| [b >> 4, b & 0x0f]);
+        for (number, bit) in numbers.zip(halves) {
+            out.value(name(number), PointValue::Bool(bit & 1 != 0), (None, Quality::Good));
+        }
+        return;
+    }
+    for (number, word) in numbers.zip(data.chunks_exact(2)) {
+        let [low, high] = *word else { continue };
+        let value = PointValue::Unsigned(u64::from(u16::from_le_bytes([low, high])));
+        out.value(name(number), value, (None, Quality::Good));
+    }
+}
+
+/// Special register SD203 holds the operating state (SH-080808, appendix).
+fn mode(at: Place, data: &[u8], out: &mut Output) {
+    const OPERATING_STATE: u32 = 203;
+    if at.device != "SD" || at.bits {
+        return;
+    }
+    let Some(index) = OPERATING_STATE.checked_sub(at.first).filter(|i| *i < at.count) else {
+        return;
+    };
+    let word = usize::try_from(index).ok().and_then(|i| data.chunks_exact(2).nth(i));
+    let state = match word.and_then(<[u8]>::first).map(|low| low & 0x0f) {
+        Some(0) => "run",
+        Some(2) => "stop",
+        Some(3) => "pause",
+        _ => return,
+    };
+    out.state(Subject::Sender, "mode", state);
+}
+
+/// The longest run of letters in a file command is its name, in one octet a letter or two.
+fn file(data: &[u8]) -> String {
+    let narrow: Vec<u8> = data.iter().copied().filter(|b| *b != 0).collect();
+    let runs = narrow.split(|b| !(0x20..0x7f).contains(b));
+    let longest = runs.filter(|run| run.len() >= 4).max_by_key(|run| run.len());
+    longest.map(text::lossy).unwrap_or_default()
+}
