@@ -57,10 +57,9 @@ impl LinkType {
     const fn unknown(self) -> &'static str {
         match self {
             Self::Other(105 | 119 | 127 | 163 | 192) => "link-type-ieee-802-11",
-            Self::Other(195 | 215 | 230) => "link-type-ieee-802-15-4",
-            Self::Other(190 | 227) => "link-type-can",
+            Self::Other(215) => "link-type-ieee-802-15-4",
+            Self::Other(190) => "link-type-can",
             Self::Other(189 | 186 | 220 | 249) => "link-type-usb",
-            Self::Other(165) => "link-type-ms-tp",
             _ => "link-type-not-decoded",
         }
     }
@@ -70,6 +69,10 @@ pub(crate) const ETHERTYPE_IPV4: u16 = 0x0800;
 pub(crate) const ETHERTYPE_IPV6: u16 = 0x86dd;
 pub(crate) const ETHERTYPE_ARP: u16 = 0x0806;
 pub(crate) const ETHERTYPE_BRIDGE: u16 = 0x6558;
+/// `ETH_P_CAN`: a CAN frame in the form of SocketCAN.
+pub const ETHERTYPE_CAN: u16 = 0x000c;
+/// `ETH_P_IEEE802154`: an IEEE 802.15.4 frame without its checksum.
+pub const ETHERTYPE_IEEE802154: u16 = 0x00f6;
 
 /// Decodes the captured octets of a frame.
 pub fn decode(link: LinkType, data: &[u8]) -> Frame<'_> {
@@ -82,9 +85,36 @@ pub fn decode(link: LinkType, data: &[u8]) -> Frame<'_> {
         LinkType::LinuxCooked => decoder.cooked(&mut at),
         LinkType::LinuxCooked2 => decoder.cooked2(&mut at),
         LinkType::Ppp => decoder.ppp(&mut at),
-        LinkType::Other(_) => Ok(Layer::Unknown(link.unknown())),
+        LinkType::Other(number) => {
+            Ok(foreign(number, data).unwrap_or(Layer::Unknown(link.unknown())))
+        }
     };
     decoder.finish(layer)
+}
+
+/// Frames of buses and radios, given as if Ethernet carried them under Linux' number for them.
+/// MS/TP comes as Cimetrics' adapters put it on Ethernet.
+fn foreign(number: u16, data: &[u8]) -> Option<Layer<'_>> {
+    /// Checksum at the end of an IEEE 802.15.4 frame where the link type says there is one.
+    const FCS_OCTETS: usize = 2;
+    let as_ethertype = |ethertype, payload| Layer::Ethernet { ethertype, payload };
+    Some(match number {
+        227 => as_ethertype(ETHERTYPE_CAN, data),
+        230 => as_ethertype(ETHERTYPE_IEEE802154, data),
+        195 => {
+            let end = data.len().checked_sub(FCS_OCTETS)?;
+            as_ethertype(ETHERTYPE_IEEE802154, data.get(..end)?)
+        }
+        165 => Layer::Llc {
+            dsap: 0xaa,
+            ssap: 0xaa,
+            control: 3,
+            oui: Some([0x00, 0x10, 0x90]),
+            pid: Some(1),
+            payload: data,
+        },
+        _ => return None,
+    })
 }
 
 /// State of decoding one frame from the outside in.
@@ -303,6 +333,9 @@ impl Decoder {
         match (hardware, protocol) {
             (ARPHRD_NETLINK, _) => Ok(Layer::Unknown("linux-netlink")),
             (_, 0x0001 | 0x0004) => self.llc(at),
+            (_, ETHERTYPE_CAN | ETHERTYPE_IEEE802154) => {
+                Ok(Layer::Ethernet { ethertype: protocol, payload: at.rest() })
+            }
             (_, 0x0003) => self.ethernet(at),
             (_, protocol) => self.ethertype(protocol, at),
         }

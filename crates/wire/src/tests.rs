@@ -92,3 +92,12 @@ fn tags_nested_without_end_stop() {
     assert_eq!(frame.malformed, Some("headers-nested-too-deep"));
     assert_eq!(frame.vlans.as_slice().len(), crate::limits::VLANS_MAX);
 }
+
+#[test]
+fn frames_of_a_can_bus_come_under_their_linux_number() {
+    let data = [0, 0, 7, 0x33, 1, 0, 0, 0, 0];
+    match decode(LinkType::from_number(227), &data).layer {
+        Layer::Ethernet { ethertype: 0x000c, payload } => assert_eq!(payload, data),
+        other => panic!("{other:?}"),
+    }
+}
