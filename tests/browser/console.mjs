@@ -1,0 +1,289 @@
+// One person's way through the console, from the first sign-in to signing out and in again.
+//
+// Invariant: every wait is for something on the page; nothing sleeps. A word on the browser's error
+// channel fails the test at the step where it was said.
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import assert from 'node:assert/strict';
+import { launch, openPage } from './browser.mjs';
+import { startServer } from './server.mjs';
+
+const PASSWORD = 'correct horse battery';
+const LONGEST_S = 170;
+const program = process.env.SPANDREL;
+const scratch = mkdtempSync(join(tmpdir(), 'spandrel-shots-'));
+
+const late = setTimeout(() => {
+  console.error(`not done within ${LONGEST_S} s`);
+  process.exit(1);
+}, LONGEST_S * 1000);
+late.unref();
+
+/** A small capture in which somebody does what is reported without any learning. */
+function makeCapture(name, scenario, minutes) {
+  const path = join(scratch, name);
+  const args = ['lab', '--out', path, '--minutes', String(minutes), '--quiet', '20'];
+  execFileSync(program, [...args, '--scenario', scenario], { stdio: 'ignore' });
+  return path;
+}
+
+const steps = [];
+const step = (name, run) => steps.push([name, run]);
+
+step('the welcome link sets the password and signs in', async ({ page, server }) => {
+  await page.goto(server.link);
+  // The token leaves the address bar at once.
+  await page.waitForURL(`${server.url}/welcome`);
+  await page.fill('input[name=password]', PASSWORD);
+  await page.fill('input[name=again]', 'something else');
+  await page.getByText('It is not the same.').waitFor();
+  await page.fill('input[name=again]', PASSWORD);
+  await page.click('button.primary');
+  await page.waitForURL(`${server.url}/`);
+});
+
+step('the overview fills by itself', async ({ page }) => {
+  await page.locator('[data-state=live]').waitFor();
+  const assets = page.locator('a.figure[href="/assets"] b');
+  await page.waitForFunction(
+    () => Number(document.querySelector('a.figure[href="/assets"] b')?.textContent) >= 30,
+    null,
+    { timeout: 60_000 },
+  );
+  assert.ok(Number(await assets.textContent()) >= 30);
+  await page.locator('.uplot canvas').waitFor({ timeout: 60_000 });
+  await page.getByRole('heading', { name: 'Purdue levels' }).waitFor();
+});
+
+step('keys go to places, ? says which', async ({ page, server }) => {
+  await page.keyboard.press('?');
+  await page.getByRole('dialog', { name: 'Keyboard' }).getByText('Go to Map').waitFor();
+  await page.keyboard.press('Escape');
+  await page.getByRole('dialog', { name: 'Keyboard' }).waitFor({ state: 'hidden' });
+  await page.keyboard.press('g');
+  await page.keyboard.press('m');
+  await page.waitForURL(`${server.url}/map**`);
+});
+
+step('the map draws the plant', async ({ page }) => {
+  await page.locator('main canvas').first().waitFor();
+  await page.waitForFunction(() => {
+    // Something is drawn when one of the canvases holds more than one colour.
+    return [...document.querySelectorAll('main canvas')].some((canvas) => {
+      const context = canvas.getContext('2d');
+      if (!context || canvas.width === 0 || canvas.height === 0) return false;
+      const { data } = context.getImageData(0, 0, canvas.width, canvas.height);
+      const seen = new Set();
+      for (let at = 0; at < data.length && seen.size < 8; at += 64) {
+        seen.add(`${data[at]},${data[at + 1]},${data[at + 2]}`);
+      }
+      return seen.size >= 8;
+    });
+  });
+});
+
+step('assets: facets, a filter, a wrong filter, keys', async ({ page, server }) => {
+  await page.keyboard.press('g');
+  await page.keyboard.press('a');
+  await page.waitForURL(`${server.url}/assets`);
+  await page.locator('table tbody tr.line').nth(15).waitFor();
+  await page.locator('.facets label', { hasText: /^\s*PLC/ }).click();
+  await page.waitForURL(/class=plc/);
+  await page.waitForFunction(() => {
+    const lines = [...document.querySelectorAll('tbody tr.line')];
+    return lines.length > 0 && lines.every((line) => /PLC/.test(line.textContent ?? ''));
+  });
+  await page.keyboard.press('/');
+  await page.keyboard.type('colour eq 1');
+  page.expected.push(/422/);
+  await page.keyboard.press('Enter');
+  await page.getByRole('alert').filter({ hasText: 'colour' }).waitFor();
+  await page.getByRole('searchbox').fill('vendor contains "siemens"');
+  await page.keyboard.press('Enter');
+  await page.getByRole('alert').waitFor({ state: 'detached' });
+  await page.keyboard.press('Escape');
+  await page.keyboard.press('Escape');
+  await page.locator('tbody tr.line').first().waitFor();
+});
+
+step('an asset shows how it is known and can be edited', async ({ page }) => {
+  await page.keyboard.press('j');
+  await page.keyboard.press('Enter');
+  await page.waitForURL(/\/assets\/ast_/);
+  await page.getByRole('heading', { name: 'Facts' }).waitFor();
+  await page.getByRole('heading', { name: 'Links' }).waitFor();
+  await page.getByRole('button', { name: 'Edit' }).click();
+  const dialog = page.getByRole('dialog');
+  const hostile = '<img src=x onerror=alert(1)> “Filler” '.padEnd(128, 'w');
+  await dialog.getByLabel('Name').fill(hostile);
+  await dialog.getByLabel('Criticality').selectOption('4');
+  await dialog.getByLabel('Labels').fill('line=2');
+  await dialog.getByRole('button', { name: 'Save' }).click();
+  await page.locator('h1', { hasText: '<img src=x' }).waitFor();
+  await page.getByText('line=2').first().waitFor();
+  const over = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+  assert.equal(over, 0, 'a hostile name does not widen the page');
+});
+
+step('a capture is uploaded, parsed and imported', async ({ page, server, capture }) => {
+  await page.keyboard.press('g');
+  await page.keyboard.press('c');
+  await page.waitForURL(`${server.url}/captures`);
+  await page.setInputFiles('#capture-file', capture);
+  await page.locator('tr[data-state=done]').waitFor({ timeout: 60_000 });
+  await page.getByRole('link', { name: 'download.pcapng' }).click();
+  await page.getByRole('tab', { name: /Findings [1-9]/ }).waitFor();
+  await page.locator('main li button').first().click();
+  await page.getByRole('dialog').getByRole('heading', { name: 'Evidence' }).waitFor();
+  await page.keyboard.press('Escape');
+  await page.getByRole('tab', { name: /Assets/ }).click();
+  await page.locator('tbody tr.line').first().waitFor();
+});
+
+step('an open list of findings grows when the capture is imported', async (test) => {
+  const { page, server } = test;
+  // A second page of the same person looks at the list while the first imports.
+  const watcher = await openPage(page.context());
+  await watcher.goto(`${server.url}/findings?view=all`);
+  await watcher.locator('[data-state=live]').waitFor();
+  await page.getByRole('button', { name: 'Import into the site' }).click();
+  await page.getByText('joined the site').waitFor();
+  await watcher.locator('tbody tr.line', { hasText: 'downloads a program' }).first().waitFor();
+  assert.deepEqual(watcher.faults, []);
+  await watcher.close();
+});
+
+step('a finding is understood and triaged', async ({ page, server }) => {
+  await page.keyboard.press('g');
+  await page.keyboard.press('f');
+  await page.waitForURL(`${server.url}/findings`);
+  await page.locator('tbody tr.line', { hasText: 'downloads a program' }).first().click();
+  await page.waitForURL(/\/findings\/fnd_/);
+  await page.locator('.hex').first().waitFor();
+  await page.getByText('Program Download').waitFor();
+  await page.locator('.steps input').first().check();
+  await page.getByText(/^1 of \d+ done$/).waitFor();
+  await page.keyboard.press('a');
+  await page.locator('.state', { hasText: 'Acknowledged' }).waitFor();
+  await page.getByRole('button', { name: 'Take' }).click();
+  await page.locator('.state', { hasText: 'admin has it' }).waitFor();
+  await page.fill('textarea[name=note]', 'planned, change 4711');
+  await page.getByRole('button', { name: 'Save note' }).click();
+  await page.getByText('The note is saved').waitFor();
+  await page.getByRole('button', { name: 'Mute', exact: true }).click();
+  await page.fill('textarea[name=reason]', 'engineering week');
+  await page.getByRole('dialog').getByRole('button', { name: 'Mute', exact: true }).click();
+  await page.getByRole('button', { name: 'Unmute' }).waitFor();
+  await page.getByText('engineering week').first().waitFor();
+});
+
+step('several findings are closed at once', async ({ page, server }) => {
+  await page.goto(`${server.url}/findings`);
+  await page.locator('tbody tr.line').first().waitFor();
+  await page.keyboard.press('j');
+  await page.keyboard.press('x');
+  await page.keyboard.press('j');
+  await page.keyboard.press('x');
+  const chosen = await page.locator('tbody tr.line.chosen').count();
+  assert.ok(chosen >= 1);
+  await page.getByRole('toolbar').getByRole('button', { name: 'False positive' }).click();
+  await page.getByText(/findings? set to false positive/).waitFor();
+});
+
+step('every settings section opens', async ({ page, server }) => {
+  for (const [path, word] of [
+    ['sensors', 'lab plant'],
+    ['zones', 'Zones'],
+    ['mutes', 'engineering week'],
+    ['users', 'Last sign-in'],
+    ['tokens', 'API tokens'],
+    ['audit', 'Chain intact'],
+    ['about', 'SIL OPEN FONT LICENSE'],
+  ]) {
+    await page.goto(`${server.url}/settings/${path}`);
+    await page.locator('main').getByText(word).first().waitFor();
+  }
+});
+
+step('the palette finds an asset', async ({ page }) => {
+  await page.keyboard.press('Control+k');
+  await page.getByRole('combobox').fill('filler');
+  await page.getByRole('option').filter({ hasText: '<img src=x' }).first().click();
+  await page.waitForURL(/\/assets\/ast_/);
+});
+
+step('the theme is kept', async ({ page }) => {
+  const ground = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+  await page.getByRole('button', { name: 'Theme' }).click();
+  await page.getByRole('menuitem', { name: 'Dark' }).click();
+  const dark = await ground();
+  await page.reload();
+  await page.locator('[data-state=live]').waitFor();
+  assert.equal(await ground(), dark);
+});
+
+step('a session that ends comes back to the same page', async ({ page, server }) => {
+  const where = page.url();
+  page.expected.push(/401/);
+  await page.context().clearCookies();
+  await page.keyboard.press('g');
+  await page.keyboard.press('s');
+  await page.waitForURL(/\/sign-in\?return=/);
+  await page.getByRole('heading', { name: 'Your session has ended' }).waitFor();
+  await page.fill('input[name=user]', 'admin');
+  await page.fill('input[name=password]', 'not the password');
+  await page.click('button.primary');
+  await page.getByRole('alert').filter({ hasText: 'name or the password is wrong' }).waitFor();
+  await page.fill('input[name=password]', PASSWORD);
+  await page.click('button.primary');
+  await page.waitForURL(`${server.url}/settings`);
+  assert.notEqual(page.url(), where);
+});
+
+step('signing out is signing out', async ({ page, server }) => {
+  await page.getByRole('button', { name: /Account of admin/ }).click();
+  await page.getByRole('menuitem', { name: 'Sign out' }).click();
+  await page.waitForURL(`${server.url}/sign-in`);
+  await page.goto(`${server.url}/assets`);
+  await page.waitForURL(/\/sign-in\?return=/);
+  await page.fill('input[name=user]', 'admin');
+  await page.fill('input[name=password]', PASSWORD);
+  await page.click('button.primary');
+  await page.waitForURL(`${server.url}/assets`);
+  await page.locator('tbody tr.line').first().waitFor();
+});
+
+async function main() {
+  const capture = makeCapture('download.pcapng', 'program-download', 3);
+  const bytes = readFileSync(capture).length;
+  assert.ok(bytes > 10_000, `the capture has ${bytes} bytes`);
+  const server = await startServer(program);
+  const browser = await launch();
+  const context = await browser.newContext({
+    ignoreHTTPSErrors: true,
+    viewport: { width: 1440, height: 900 },
+  });
+  const page = await openPage(context);
+  try {
+    for (const [name, run] of steps) {
+      const from = Date.now();
+      await run({ page, server, capture });
+      assert.deepEqual(page.faults, [], 'the browser complained');
+      console.log(`ok  ${name} (${((Date.now() - from) / 1000).toFixed(1)} s)`);
+    }
+  } catch (error) {
+    const picture = join(tmpdir(), 'spandrel-browser-failed.png');
+    await page.screenshot({ path: picture }).catch(() => undefined);
+    console.error(`at ${page.url()}; picture ${picture}\n${page.faults.join('\n')}`);
+    console.error(server.lastWords());
+    throw error;
+  } finally {
+    await browser.close();
+    await server.stop();
+    rmSync(scratch, { recursive: true, force: true });
+  }
+}
+
+await main();
