@@ -283,33 +283,39 @@ function wrapped(
 }
 
 /**
- * Zones of the plant floor in columns of their own; those of the site and the offices, which
- * stand above all of them, in others. Each page is centred.
+ * Zones of the plant floor in columns of their own. Those of the site and the offices, which
+ * stand above all of them, in the middle where the columns leave room; else in columns of their
+ * own, on pages of their own. Each page is centred.
  */
 function planned(zones: Zone[], seats: Seats, wrap: number, count: Steps): Plan {
+  const floor = columns(zones.filter(onFloor), wrap, count);
+  const above = zones.filter((zone) => !onFloor(zone));
+  const rest = floor.widths.length === 1 ? nestled(above, zones, floor, count) : above;
+  const top = columns(rest, wrap, count);
+  const pages = [...top.widths, ...floor.widths];
   const plan: Plan = {
     wrap,
     stretch: 1,
-    wraps: false,
-    w: 0,
+    wraps: floor.widths.length > 1 || top.widths.length > 1,
+    w: Math.max(0, ...pages),
     h: 0,
     page: new Map(),
     x: new Map(),
-    shelves: BANDS.map(() => []),
+    shelves: BANDS.map(() => pages.map(() => 0)),
   };
-  const floor = zones.filter(onFloor);
-  const above = zones.filter((zone) => !onFloor(zone));
-  const widths: number[] = [];
-  for (const part of [above, floor]) columns(part, seats, wrap, plan, widths, count);
-  plan.w = Math.max(0, ...widths);
-  plan.wraps = widths.length > Number(above.length > 0) + Number(floor.length > 0);
-  for (const [zone, page] of plan.page) {
-    plan.x.set(zone, (plan.x.get(zone) ?? 0) + Math.round((plan.w - (widths[page] ?? 0)) / 2));
+  for (const zone of zones) {
+    const local = top.page.get(zone.key);
+    const page = local ?? (floor.page.get(zone.key) ?? 0) + top.widths.length;
+    const x = top.x.get(zone.key) ?? floor.x.get(zone.key) ?? 0;
+    plan.page.set(zone.key, page);
+    plan.x.set(zone.key, x + Math.round((plan.w - (pages[page] ?? 0)) / 2));
+    for (const band of zone.bands.keys()) {
+      const shelf = plan.shelves[band];
+      const rows = seats.rows.get(groupKey(zone.key, band)) ?? 0;
+      if (shelf) shelf[page] = Math.max(shelf[page] ?? 0, rows);
+    }
   }
-  for (const shelf of plan.shelves) {
-    for (let at = 0; at < widths.length; at += 1) shelf[at] ??= 0;
-    plan.h += bandHeight(shelf);
-  }
+  for (const shelf of plan.shelves) plan.h += bandHeight(shelf);
   return plan;
 }
 
@@ -318,14 +324,15 @@ const FLOOR_BAND = bandOf(2);
 const onFloor = (zone: Zone): boolean =>
   [...zone.bands.keys()].some((band) => band >= FLOOR_BAND && BANDS[band]?.level !== null);
 
-function columns(
-  zones: Zone[],
-  seats: Seats,
-  wrap: number,
-  plan: Plan,
-  widths: number[],
-  count: Steps,
-): void {
+interface Columns {
+  /** Of each page. */
+  widths: number[];
+  page: Map<string, number>;
+  x: Map<string, number>;
+}
+
+function columns(zones: Zone[], wrap: number, count: Steps): Columns {
+  const made: Columns = { widths: [], page: new Map(), x: new Map() };
   let tracks: Track[] = [];
   let width = 0;
   for (const zone of zones) {
@@ -333,11 +340,10 @@ function columns(
     // A DMZ above and the operations below it can share a column.
     let track = tracks.find((other) => {
       count.steps += 1;
-      const apart = [...zone.bands.keys()].every((band) => !other.bands.has(band));
-      return apart && w <= other.w;
+      return w <= other.w && apart(zone, other.bands);
     });
     if (tracks.length === 0 || (!track && width + COLUMN_GAP + w > wrap)) {
-      widths.push(0);
+      made.widths.push(0);
       tracks = [];
       width = 0;
       track = undefined;
@@ -347,17 +353,41 @@ function columns(
       width = track.x + w;
       tracks.push(track);
     }
-    const page = widths.length - 1;
-    widths[page] = width;
-    plan.page.set(zone.key, page);
-    plan.x.set(zone.key, track.x + Math.round((track.w - w) / 2));
-    for (const band of zone.bands.keys()) {
-      track.bands.add(band);
-      const shelf = plan.shelves[band];
-      const rows = seats.rows.get(groupKey(zone.key, band)) ?? 0;
-      if (shelf) shelf[page] = Math.max(shelf[page] ?? 0, rows);
-    }
+    made.widths[made.widths.length - 1] = width;
+    made.page.set(zone.key, made.widths.length - 1);
+    made.x.set(zone.key, track.x + Math.round((track.w - w) / 2));
+    for (const band of zone.bands.keys()) track.bands.add(band);
   }
+  return made;
+}
+
+const apart = (zone: Zone, bands: ReadonlySet<number>): boolean =>
+  [...zone.bands.keys()].every((band) => !bands.has(band));
+
+/** Puts zones between those that are placed, near the middle; returns those without a gap. */
+function nestled(above: Zone[], all: Zone[], floor: Columns, count: Steps): Zone[] {
+  const width = floor.widths[0] ?? 0;
+  return above.filter((zone) => {
+    const w = widthOf(zone.cells);
+    const bands = new Set(zone.bands.keys());
+    const taken: [number, number][] = [];
+    for (const other of all) {
+      count.steps += 1;
+      const x = floor.x.get(other.key);
+      if (x === undefined || apart(other, bands)) continue;
+      taken.push([x - COLUMN_GAP - w, x + widthOf(other.cells) + COLUMN_GAP]);
+    }
+    const middle = (width - w) / 2;
+    const free = (x: number): boolean =>
+      x >= 0 && x + w <= width && taken.every(([from, to]) => x <= from || x >= to);
+    const x = [middle, ...taken.flat()]
+      .filter(free)
+      .sort((a, b) => Math.abs(a - middle) - Math.abs(b - middle) || a - b)[0];
+    if (x === undefined) return true;
+    floor.x.set(zone.key, Math.round(x));
+    floor.page.set(zone.key, 0);
+    return false;
+  });
 }
 
 const shelfHeight = (rows: number): number => rows * CELL_H + GROUP_HEAD + GROUP_PAD;

@@ -148,6 +148,13 @@ export function natural(a: string, b: string): number {
   return NATURAL.compare(a, b) || (a < b ? -1 : a > b ? 1 : 0);
 }
 
+/** The name on the map: an address has its own line, and a domain is the same for all. */
+export function labelOf(node: Pick<MapNode, 'name' | 'ip'>): string {
+  const bare = node.name.replace(/ \([0-9a-f.:]+\)$/i, '');
+  const host = /^([a-z][a-z0-9-]*)(\.[a-z][a-z0-9-]*)+\.?$/i.exec(bare);
+  return host?.[1] ?? bare;
+}
+
 /** Operation classes that change a device or the process; the words of the API. */
 export const CHANGING: ReadonlySet<string> = new Set([
   'write',

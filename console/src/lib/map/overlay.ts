@@ -118,6 +118,7 @@ export function pulses(to: Surface, p: Picture, all: readonly Pulse[], now: numb
       continue;
     }
     if (!scene.kept.edges[pulse.at]) continue;
+    if (p.emphasis && !p.emphasis.edges.has(pulse.at)) continue;
     const t = (now - pulse.since) / DROP_MS;
     const [wx, wy] = pointOn(scene.curves, pulse.at * STRIDE, pulse.forth ? t : 1 - t);
     const [x, y] = onScreen(p, wx, wy);

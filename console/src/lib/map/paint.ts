@@ -6,7 +6,7 @@ import type { Camera, Size } from './camera';
 import { pointOn, STRIDE } from './curves';
 import { iconOf } from './icons';
 import { BELOW, CELL_H, CELL_W, type Group } from './layout';
-import { BANDS, severityRank } from './model';
+import { BANDS, labelOf, severityRank } from './model';
 import { FAMILIES } from './protocols';
 import type { Scene } from './scene';
 import { badge, badgeSize, chevron, ICON_PX_MIN, tile } from './shapes';
@@ -288,7 +288,7 @@ function* labels(to: Surface, p: Picture): Generator<void, void, void> {
   titles(to, p);
   yield;
   const cell = CELL_W * p.camera.k;
-  if (cell >= 52) yield* labelsInCells(to, p, cell);
+  if (cell >= 47) yield* labelsInCells(to, p, cell);
   else yield* labelsWhereRoom(to, p);
   to.globalAlpha = 1;
 }
@@ -320,7 +320,8 @@ function titles(to: Surface, p: Picture): void {
     const name = whole ? group.label : group.short;
     const text = p.measure.short(font, name, room - countWidth);
     const x = sx(p, group.x) + 8;
-    const y = sy(p, group.y) + Math.max(8, 13 * camera.k);
+    // Small groups have it on their upper edge, like a fieldset: inside there is no room.
+    const y = sy(p, group.y) + (camera.k >= 0.5 ? Math.max(8, 12 * camera.k) : 0);
     plate(to, p, x - 3, y - 7, p.measure.width(font, text) + countWidth + 6, 14);
     to.font = font;
     to.globalAlpha = sum.kept === 0 ? 0.5 : 1;
@@ -358,10 +359,10 @@ function* labelsInCells(to: Surface, p: Picture, cell: number): Generator<void, 
       )
         continue;
       const most = cell - 6;
-      const lines =
-        room > 1 ? measure.lines(font, node.name, most) : [measure.short(font, node.name, most)];
+      const name = labelOf(node);
+      const lines = room > 1 ? measure.lines(font, name, most) : [measure.short(font, name, most)];
       const small = `400 ${camera.k >= 1.25 ? 11 : 10}px ${theme.font}`;
-      const shown = node.ip !== null && lines.length < room && !node.name.includes(node.ip);
+      const shown = node.ip !== null && lines.length < room && node.ip !== name;
       const ip = shown ? measure.short(small, node.ip ?? '', most) : '';
       let wide = ip ? measure.width(small, ip) : 0;
       for (const text of lines) wide = Math.max(wide, measure.width(font, text));
@@ -419,7 +420,7 @@ function fitted(p: Picture, font: string, size: number): Fitted[] {
     const node = scene.nodes[index];
     if (!node || !scene.kept.nodes[index]) continue;
     if (emphasis && !emphasis.nodes.has(index)) continue;
-    const text = measure.short(font, node.name, 110);
+    const text = measure.short(font, labelOf(node), 110);
     const w = measure.width(font, text);
     const x = (scene.layout.x[index] ?? 0) * camera.k;
     const y = (scene.layout.y[index] ?? 0) * camera.k + size / 2 + 2;

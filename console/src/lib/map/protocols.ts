@@ -83,7 +83,7 @@ export const FAMILIES: readonly Family[] = [
     ot: false,
     dash: [3, 2.5],
     names: words(
-      'smb smb1 smb2 ftp tftp nfs ldap ldaps kerberos krb5 dcerpc msrpc ntlm tds mssql ' +
+      'smb smb1 smb2 ftp tftp nfs ldap ldaps kerberos krb5 ntlmssp dcerpc msrpc ntlm tds mssql ' +
         'mysql postgres ' +
         'postgresql oracle tns redis mongodb rsync radius samr netlogon drsuapi',
     ),

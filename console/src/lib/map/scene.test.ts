@@ -4,7 +4,7 @@ import { sample } from './bench/sample';
 import { distanceTo, pointOn, STRIDE } from './curves';
 import { choices, EVERYTHING, keep, search, type Filter } from './filter';
 import { groupOf, subnetOf } from './groups';
-import { severityRank, type MapEdge, type MapNode } from './model';
+import { labelOf, severityRank, type MapEdge, type MapNode } from './model';
 import { FAMILIES, familyOf, leadingFamily } from './protocols';
 import {
   bundleAt,
@@ -250,6 +250,18 @@ describe('groups', () => {
     expect(groupOf(node, 'vlan', zones).label).toBe('VLAN 10');
     expect(groupOf({ ...node, ip: null }, 'zone', zones).label).toBe('No IP address');
     expect(groupOf({ ...node, class: 'external' }, 'zone', zones).label).toBe('Outside the site');
+  });
+});
+
+describe('labels', () => {
+  it('leave out what stands elsewhere', () => {
+    const label = (name: string) => labelOf({ name, ip: '10.0.0.1' });
+    expect(label('CPU 1516-3 (10.20.10.11)')).toBe('CPU 1516-3');
+    expect(label('VLT HVAC Drive (00:1b:1b:3a:10:10)')).toBe('VLT HVAC Drive');
+    expect(label('dc-01.northbrook.example')).toBe('dc-01');
+    expect(label('10.20.10.11')).toBe('10.20.10.11');
+    expect(label('METSEPM5560 rev. 2')).toBe('METSEPM5560 rev. 2');
+    expect(label('1734-AENTR/B')).toBe('1734-AENTR/B');
   });
 });
 

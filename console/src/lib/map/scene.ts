@@ -3,7 +3,7 @@
 // of the filter makes a new scene.
 
 import { curve, distanceTo, groupCurve, STRIDE } from './curves';
-import { EVERYTHING, keep, newestOf, type Filter, type Kept } from './filter';
+import { cutoff, EVERYTHING, keep, type Filter, type Kept } from './filter';
 import type { GroupBy } from './groups';
 import { layout, type Box, type Layout, type Memory } from './layout';
 import { BANDS, CHANGING, severityRank, type MapEdge, type MapNode, type Severity } from './model';
@@ -88,7 +88,8 @@ export function scene(
     links[from[at] ?? 0]?.push(at);
     links[to[at] ?? 0]?.push(at);
   });
-  const family = Uint8Array.from(known, (edge) => leadingFamily(edge.volumes));
+  const looks = known.map(lookOf);
+  const family = Uint8Array.from(looks, (look) => look.family);
   const bundles = bundled(known, from, to, placed, kept, family);
   const bundleCurves = new Float32Array(bundles.length * STRIDE);
   bundles.forEach((bundle, at) => {
@@ -96,7 +97,7 @@ export function scene(
     const two = placed.groups[bundle.b];
     if (one && two) groupCurve(one, two, bundleCurves, at * STRIDE);
   });
-  const newest = Date.parse(newestOf(nodes));
+  const silentBefore = cutoff(nodes, QUIET_S);
   return {
     nodes,
     edges: known,
@@ -106,17 +107,37 @@ export function scene(
     layout: placed,
     curves,
     family,
-    width: Float32Array.from(known, (edge) => widthOf(edge.bytes)),
-    changes: Uint8Array.from(known, (edge) => Number(Object.keys(edge.operations).some(isChange))),
+    width: Float32Array.from(looks, (look) => look.width),
+    changes: Uint8Array.from(looks, (look) => Number(look.changes)),
     kept,
     bundles,
     bundleCurves,
     sums: placed.groups.map((group) => sum(nodes, group.nodes, kept)),
     links,
-    quiet: Uint8Array.from(nodes, (node) =>
-      Number(newest - Date.parse(node.last_seen) > QUIET_S * 1000),
-    ),
+    quiet: Uint8Array.from(nodes, (node) => Number(node.last_seen < silentBefore)),
   };
+}
+
+interface Look {
+  family: number;
+  width: number;
+  changes: boolean;
+}
+
+/** A link is a new object when it changes, so what follows from it alone is found once. */
+const looksKnown = new WeakMap<MapEdge, Look>();
+
+function lookOf(edge: MapEdge): Look {
+  let look = looksKnown.get(edge);
+  if (!look) {
+    look = {
+      family: leadingFamily(edge.volumes),
+      width: widthOf(edge.bytes),
+      changes: Object.keys(edge.operations).some(isChange),
+    };
+    looksKnown.set(edge, look);
+  }
+  return look;
 }
 
 const isChange = (operation: string): boolean => CHANGING.has(operation);
