@@ -71,12 +71,14 @@ impl Inventory {
     /// Learns from one observation.
     pub fn apply(&mut self, observation: &Observation) {
         let at = observation.at;
+        if let Detail::Exchange(exchange) = &observation.detail {
+            return self.exchange(observation, exchange);
+        }
         let sender = self.endpoint(&observation.from, at, true);
         match &observation.detail {
-            Detail::Presence => {}
+            Detail::Presence | Detail::Exchange(_) => {}
             Detail::Identity(identity) => self.identity(observation, identity),
-            Detail::Operation(operation) => self.operation(observation, operation, 1),
-            Detail::Exchange(exchange) => self.exchange(observation, exchange),
+            Detail::Operation(operation) => self.operation(observation, sender, operation, 1),
             Detail::State(state) => {
                 let path = state.what;
                 self.about(state.subject, observation, |inventory, record| {
@@ -111,7 +113,8 @@ impl Inventory {
         operation: &Operation,
         (count, period_ms): (u64, Option<u64>),
     ) {
-        self.operation(o, operation, count);
+        let sender = self.endpoint(&o.from, o.at, true);
+        self.operation(o, sender, operation, count);
         if let (Some(key), Some(period)) = (self.link_key(o, operation.direction), period_ms)
             && let Some(row) = self.links.rows.get_mut(&key)
             && operation.class == OperationClass::Read
@@ -188,9 +191,11 @@ impl Inventory {
         if self.records[mac as usize].partners.contains(&ip) {
             return;
         }
-        if self.records[mac as usize].partners.len() < limits::IPS_PER_MAC_MAX {
-            self.records[mac as usize].partners.push(ip);
+        if self.records[mac as usize].partners.len() >= limits::IPS_PER_MAC_MAX {
+            // So many are behind a router, which owns none of them but what it claims.
+            return;
         }
+        self.records[mac as usize].partners.push(ip);
         if self.records[ip as usize].partners.len() < limits::IPS_PER_MAC_MAX {
             self.records[ip as usize].partners.push(mac);
         }
@@ -209,10 +214,21 @@ impl Inventory {
         self.records[mac as usize].claims.push(ip);
         self.records[ip as usize].claims.push(mac);
         let other_macs = self.records[ip as usize].partners.clone();
+        self.make_room_for_claim(mac);
         self.pair(mac, ip);
         self.regroup(mac);
         for other in other_macs {
             self.regroup(other);
+        }
+    }
+
+    /// What a router claims is its own, however many hosts were seen behind it before.
+    fn make_room_for_claim(&mut self, mac: u32) {
+        let record = &mut self.records[mac as usize];
+        if record.partners.len() >= limits::IPS_PER_MAC_MAX
+            && let Some(at) = record.partners.iter().rposition(|ip| !record.claims.contains(ip))
+        {
+            record.partners.remove(at);
         }
     }
 
@@ -335,9 +351,14 @@ impl Inventory {
         });
     }
 
-    fn operation(&mut self, observation: &Observation, operation: &Operation, count: u64) {
+    fn operation(
+        &mut self,
+        observation: &Observation,
+        from: Option<u32>,
+        operation: &Operation,
+        count: u64,
+    ) {
         let at = observation.at;
-        let from = self.endpoint(&observation.from, at, true);
         let to = self.endpoint(&observation.to, at, false);
         let protocol = observation.protocol;
         if let Some(from) = from {
@@ -353,8 +374,9 @@ impl Inventory {
         {
             self.records[from as usize].behaviour.controls(to);
         }
-        let Some(key) = self.link_key(observation, operation.direction) else { return };
+        // Answers belong to the link of their question.
         if operation.direction != Direction::Response
+            && let Some(key) = self.link_key(observation, operation.direction)
             && let Some((row, new)) = self.links.row(key, protocol, at)
         {
             *row.operations.entry(operation.class).or_default() += count;
@@ -380,7 +402,7 @@ impl Inventory {
 
     fn exchange(&mut self, observation: &Observation, exchange: &Exchange) {
         let at = exchange.first;
-        let client = self.endpoint(&observation.from, at, true);
+        let client = self.endpoint(&observation.from, at, exchange.packets_up > 0);
         let server = self.endpoint(&observation.to, at, exchange.packets_down > 0);
         let (Some(client), Some(server)) = (client, server) else { return };
         let key = (client, server, observation.to.port.unwrap_or_default());

@@ -68,6 +68,39 @@ fn hosts_behind_a_router_stand_alone_whatever_comes_first() {
 }
 
 #[test]
+fn a_router_owns_what_it_claims_after_a_thousand_hosts_behind_it() {
+    let mut inventory = Inventory::new();
+    for host in 0..1_000 {
+        presence(&mut inventory, 1, &format!("172.16.{}.{}", host / 250, host % 250 + 1));
+    }
+    presence(&mut inventory, 1, "10.0.0.1");
+    claim(&mut inventory, 1, "10.0.0.1");
+    let assets = inventory.assets();
+    assert_eq!(assets.len(), 1_001);
+    let router = assets.iter().find(|a| !a.macs.is_empty()).expect("a router");
+    assert_eq!(router.ips, ["10.0.0.1".parse::<std::net::IpAddr>().expect("an address")]);
+}
+
+#[test]
+fn whoever_only_receives_is_not_said_to_be_there() {
+    let mut inventory = Inventory::new();
+    let exchange = Exchange {
+        transport: "udp",
+        first: Time(1),
+        last: Time(2),
+        packets_up: 0,
+        packets_down: 3,
+        bytes_up: 0,
+        bytes_down: 90,
+    };
+    let ends = (end(Some(1), "10.0.0.1"), end(Some(2), "10.0.0.2"));
+    inventory.apply(&observed(ends.0, ends.1, "udp", Detail::Exchange(exchange)));
+    let assets = inventory.assets();
+    assert_eq!(assets.len(), 1);
+    assert_eq!(assets[0].macs, [mac(2)]);
+}
+
+#[test]
 fn an_ip_that_moved_is_in_one_asset_only() {
     let mut inventory = Inventory::new();
     presence(&mut inventory, 1, "10.0.0.1");

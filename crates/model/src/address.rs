@@ -1,7 +1,12 @@
 //! Addresses as they stand in frames: MAC, IP, and an endpoint that has some of each.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
-use std::{fmt, net::IpAddr, str::FromStr};
+use std::{
+    fmt,
+    hash::{Hash, Hasher},
+    net::IpAddr,
+    str::FromStr,
+};
 
 /// A 48-bit IEEE 802 address. Prints as `00:1b:1b:12:34:56`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -22,6 +27,12 @@ impl Mac {
 
     pub const fn is_zero(self) -> bool {
         matches!(self.0, [0, 0, 0, 0, 0, 0])
+    }
+
+    /// The 48 bits as a number.
+    pub const fn number(self) -> u64 {
+        let [a, b, c, d, e, f] = self.0;
+        u64::from_be_bytes([0, 0, a, b, c, d, e, f])
     }
 
     /// Can this address belong to one sender?
@@ -69,11 +80,30 @@ impl<'de> Deserialize<'de> for Mac {
 pub type PortNumber = u16;
 
 /// One address of either kind; what a row of counted messages or a finding names.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Address {
     Mac(Mac),
     Ip(IpAddr),
+}
+
+/// In few words: every packet has addresses to look up.
+impl Hash for Address {
+    #[inline]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        match self {
+            Address::Mac(mac) => state.write_u64(mac.number()),
+            Address::Ip(ip) => hash_ip(*ip, state),
+        }
+    }
+}
+
+#[inline]
+fn hash_ip<H: Hasher>(ip: IpAddr, state: &mut H) {
+    match ip {
+        IpAddr::V4(v4) => state.write_u64(1 << 48 | u64::from(u32::from(v4))),
+        IpAddr::V6(v6) => state.write_u128(u128::from(v6)),
+    }
 }
 
 impl Address {
@@ -99,9 +129,7 @@ impl fmt::Display for Address {
 }
 
 /// One end of a message: what the frame said about it.
-#[derive(
-    Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 pub struct Endpoint {
     pub mac: Option<Mac>,
     pub ip: Option<IpAddr>,
@@ -109,8 +137,23 @@ pub struct Endpoint {
     pub vlan: Option<u16>,
 }
 
+impl Hash for Endpoint {
+    #[inline]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let none = 1 << 63;
+        state.write_u64(self.mac.map_or(none, Mac::number));
+        match self.ip {
+            Some(ip) => hash_ip(ip, state),
+            None => state.write_u64(none),
+        }
+        let short = |value: Option<u16>| value.map_or(1 << 16, u64::from);
+        state.write_u64(short(self.port) << 32 | short(self.vlan));
+    }
+}
+
 impl Endpoint {
     /// The IP address where there is one, else the MAC address.
+    #[inline]
     pub fn address(&self) -> Option<Address> {
         self.ip.map(Address::Ip).or(self.mac.map(Address::Mac))
     }

@@ -151,7 +151,7 @@ pub struct Excerpt(Box<[u8]>);
 impl Excerpt {
     /// Keeps the first [`EXCERPT_BYTES_MAX`] bytes.
     pub fn new(bytes: &[u8]) -> Self {
-        Excerpt(bytes.iter().take(EXCERPT_BYTES_MAX).copied().collect())
+        Excerpt(bytes.get(..EXCERPT_BYTES_MAX).unwrap_or(bytes).into())
     }
 
     pub fn bytes(&self) -> &[u8] {
@@ -160,12 +160,8 @@ impl Excerpt {
 
     /// Lowercase hexadecimal without blanks.
     pub fn hex(&self) -> String {
-        use std::fmt::Write;
-        let mut text = String::with_capacity(self.0.len() * 2);
-        for byte in &self.0 {
-            write!(text, "{byte:02x}").expect("a String takes any text");
-        }
-        text
+        let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or('?');
+        self.0.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 0xf)]).collect()
     }
 }
 

@@ -316,16 +316,7 @@ impl Shard {
         detail: Detail,
         excerpt: Option<model::Excerpt>,
     ) {
-        let event = Event::Observed(Observation {
-            at: context.at,
-            frame: context.frame,
-            protocol,
-            from: context.from,
-            to: context.to,
-            detail,
-            excerpt,
-        });
-        self.events.push(Stamped { frame: context.frame, place: self.place, event });
+        self.events.push(observed(context, self.place, (protocol, detail, excerpt)));
     }
 
     /// Reports counters of conversations and senders, stamped with `frame`.
@@ -392,6 +383,24 @@ impl Shard {
             count_unidentified(flow, counters);
         }
     }
+}
+
+/// What was said of the packet, as an event.
+fn observed(
+    context: &Context,
+    place: Place,
+    (protocol, detail, excerpt): (&'static str, Detail, Option<model::Excerpt>),
+) -> Stamped {
+    let event = Event::Observed(Observation {
+        at: context.at,
+        frame: context.frame,
+        protocol,
+        from: context.from,
+        to: context.to,
+        detail,
+        excerpt,
+    });
+    Stamped { frame: context.frame, place, event }
 }
 
 /// The end as a sender: without port, and without addresses that several have.

@@ -10,10 +10,7 @@ use hashbrown::HashTable;
 use model::{Address, MessageRow, Scalar};
 use numbers::Numbers;
 use protocols::{Ends, Group, Message};
-use std::{
-    collections::BTreeMap,
-    hash::{BuildHasher, Hash, Hasher},
-};
+use std::{collections::BTreeMap, hash::BuildHasher, net::IpAddr};
 
 const SEED: u64 = 0x7461_6c6c_7973_6565;
 
@@ -34,21 +31,51 @@ pub(crate) struct Tally {
     pub(crate) refused: u64,
 }
 
+/// Folds words into a sum: most rows are told apart by a few numbers, so this is cheaper than a
+/// hash of everything; texts from outside are hashed whole, so that nobody can make them collide.
 fn hash(group: &'static Group, peers: &Peers, keys: &[Scalar]) -> u64 {
-    let mut hasher = FixedState::with_seed(SEED).build_hasher();
-    group.name.as_ptr().addr().hash(&mut hasher);
-    peers.hash(&mut hasher);
+    let mut sum = mix(SEED, group.name.as_ptr().addr() as u64);
+    sum = mix(sum, address(peers.0));
+    sum = mix(sum, address(peers.1));
     for key in keys.iter().take(group.keys.len()) {
-        match key {
-            Scalar::Null => hasher.write_u64(u64::MAX),
-            Scalar::Bool(b) => hasher.write_u64(u64::from(*b)),
-            Scalar::Number(n) => hasher.write_u64(*n),
-            Scalar::Word(word) => word.hash(&mut hasher),
-            Scalar::Shared(text) => text.hash(&mut hasher),
-            Scalar::Text(text) => text.hash(&mut hasher),
+        let (kind, word) = match key {
+            Scalar::Null => (0, 0),
+            Scalar::Bool(b) => (1, u64::from(*b)),
+            Scalar::Number(n) => (2, *n),
+            Scalar::Word(word) => (3, outline(word.as_bytes())),
+            Scalar::Shared(text) => (4, FixedState::with_seed(SEED).hash_one(&**text)),
+            Scalar::Text(text) => (4, FixedState::with_seed(SEED).hash_one(&**text)),
+        };
+        sum = mix(sum ^ kind, word);
+    }
+    sum ^ (sum >> 29)
+}
+
+#[inline]
+fn mix(sum: u64, word: u64) -> u64 {
+    let product = u128::from(sum ^ word.rotate_left(23)) * 0x9e37_79b9_7f4a_7c15;
+    (product >> 64) as u64 ^ product as u64
+}
+
+#[inline]
+fn address(address: Option<Address>) -> u64 {
+    match address {
+        None => 0,
+        Some(Address::Mac(mac)) => mac.number() | 1 << 62,
+        Some(Address::Ip(IpAddr::V4(v4))) => u64::from(u32::from(v4)) | 1 << 61,
+        Some(Address::Ip(IpAddr::V6(v6))) => {
+            let bits = u128::from(v6);
+            mix((bits >> 64) as u64, bits as u64)
         }
     }
-    hasher.finish()
+}
+
+/// Length and ends of a word out of a fixed few.
+#[inline]
+fn outline(word: &[u8]) -> u64 {
+    let first = word.first_chunk::<4>().map_or(0, |octets| u32::from_le_bytes(*octets));
+    let last = word.last_chunk::<4>().map_or(0, |octets| u32::from_le_bytes(*octets));
+    (u64::from(first) << 32 | u64::from(last)) ^ (word.len() as u64) << 24
 }
 
 impl Tally {
@@ -78,7 +105,9 @@ impl Tally {
         keys: &[Scalar],
     ) -> Option<&mut Row> {
         self.rows.find_mut(hashed, |known| {
-            std::ptr::eq(known.group, group) && known.peers == *peers && known.keys == keys
+            std::ptr::eq(known.group, group)
+                && known.peers == *peers
+                && known.keys.iter().zip(keys).take(group.keys.len()).all(|(a, b)| a == b)
         })
     }
 

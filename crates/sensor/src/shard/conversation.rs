@@ -3,7 +3,7 @@
 //! Invariant: octets reach a dissector once and in order, and a hole is announced before what
 //! stands behind it.
 
-use super::{Context, Shard, session};
+use super::{Context, Shard, observed, session};
 use crate::{
     event::{Event, Place, Stamped},
     flow::{Flow, FlowKey, Identity, Kind},
@@ -12,7 +12,7 @@ use crate::{
     stream::{Arrival, Ready},
 };
 use model::{Detail, Direction, Excerpt, Observation, OperationClass, SessionEvent, Time};
-use protocols::{Ends, Gap, Observed, Output, Progress, Segment, Side};
+use protocols::{Ends, Gap, Observed, Progress, Segment, Side};
 use wire::Tcp;
 
 impl Shard {
@@ -408,55 +408,52 @@ impl Shard {
 
     /// Takes what a dissector put into the output: counts, observations, limits.
     pub(super) fn collect(&mut self, context: &Context, at: Option<u32>, bytes: &[u8]) {
-        let mut out = std::mem::take(&mut self.out);
-        if self.settings.tally {
-            for message in out.messages.drain(..) {
-                let peers = match message.group.ends {
-                    Ends::Pair => context.peers(),
-                    Ends::MacPair => context.mac_peers(),
-                    Ends::Source => (context.peers().0, None),
+        if !self.out.messages.is_empty() && self.settings.tally {
+            let (peers, macs) = (context.peers(), context.mac_peers());
+            for message in self.out.messages.drain(..) {
+                let ends = match message.group.ends {
+                    Ends::Pair => peers,
+                    Ends::MacPair => macs,
+                    Ends::Source => (peers.0, None),
                     Ends::None => (None, None),
                 };
-                self.tally.count(message, peers);
+                self.tally.count(message, ends);
             }
         }
-        for name in out.limits.drain(..) {
+        for name in self.out.limits.drain(..) {
             self.counters.limit(name);
         }
-        if let (Some(at), Some(refined)) = (at, out.refined) {
+        if let (Some(at), Some(refined)) = (at, self.out.refined) {
             self.flows.get(at).refined = Some(refined);
         }
-        self.collect_observed(context, at, bytes, &mut out);
-        self.out = out;
+        if !self.out.observed.is_empty() {
+            self.collect_observed(context, at, bytes);
+        }
     }
 
-    fn collect_observed(
-        &mut self,
-        context: &Context,
-        at: Option<u32>,
-        bytes: &[u8],
-        out: &mut Output,
-    ) {
-        if self.settings.values && out.observed.iter().any(is_value) {
-            self.take_values(context, out);
+    fn collect_observed(&mut self, context: &Context, at: Option<u32>, bytes: &[u8]) {
+        if self.settings.values && self.out.observed.iter().any(is_value) {
+            self.take_values(context);
         }
-        for seen in out.observed.drain(..) {
-            if let Some(at) = at {
-                let flow = self.flows.get(at);
+        let mut flow = at.map(|at| self.flows.get(at));
+        for seen in self.out.observed.drain(..) {
+            if let Some(flow) = &mut flow {
                 let said = (seen.protocol, context.at);
                 if !flow.seen.passes(&seen.detail, said, &mut self.operations_room) {
                     continue;
                 }
             }
             let wanted = self.settings.excerpts && is_evidence(&seen.detail);
-            let excerpt = bytes.get(seen.span.clone()).filter(|b| wanted && !b.is_empty());
-            self.observe(context, seen.protocol, seen.detail, excerpt.map(Excerpt::new));
+            let excerpt = bytes.get(seen.span).filter(|b| wanted && !b.is_empty());
+            let said = (seen.protocol, seen.detail, excerpt.map(Excerpt::new));
+            self.events.push(observed(context, self.place, said));
         }
     }
 
     /// Process values of one feed: each is moved by the operation of its message, and belongs to
     /// who is written to or to who tells it.
-    fn take_values(&mut self, context: &Context, out: &mut Output) {
+    fn take_values(&mut self, context: &Context) {
+        let out = &mut self.out;
         let operations: Vec<_> = out
             .observed
             .iter()
