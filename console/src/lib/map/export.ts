@@ -3,7 +3,8 @@
 // its title, its time, and what its colours mean.
 
 import type { Camera, Size } from './camera';
-import { bandNames, paint, type Picture } from './paint';
+import { bandNames, paint } from './paint';
+import type { Picture } from './picture';
 import { FAMILIES } from './protocols';
 import type { Scene } from './scene';
 import { canvasSurface, SvgSurface, type Surface } from './surface';

@@ -4,7 +4,8 @@
 
 import { pointOn, STRIDE } from './curves';
 import { classInfo } from './model';
-import { drawAsset, head, isCollapsed, tileSize, trace, type Picture } from './paint';
+import { drawAsset, head, trace } from './paint';
+import { isCollapsed, tileSize, type Picture } from './picture';
 import type { Scene } from './scene';
 import { outline } from './shapes';
 import type { Surface } from './surface';

@@ -3,7 +3,8 @@
 // is made behind it, a slice a frame, and reuses what of the last one it can.
 
 import type { Camera, Size } from './camera';
-import { paint, type Picture } from './paint';
+import { paint } from './paint';
+import type { Picture } from './picture';
 import { canvasSurface, type Surface } from './surface';
 
 interface Sheet {

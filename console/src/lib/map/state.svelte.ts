@@ -12,8 +12,8 @@ import { LiveGraph, pairOf, type Changes } from './live';
 import type { MapEdge, MapNode } from './model';
 import type { Scene } from './scene';
 
-/** So often at most is the map made anew while rows change. */
-const REBUILD_MS = 1_000;
+/** So often at most is a map of so many assets made anew while rows change. */
+const rebuildMs = (assets: number): number => 1_000 + assets * 1.5;
 
 export interface Shown {
   scene: Scene;
@@ -97,7 +97,7 @@ export class MapState {
     }
     for (const event of events) this.apply(event);
     if (!this.graph.pending || this.due !== undefined) return;
-    const wait = Math.max(0, this.builtAt + REBUILD_MS - performance.now());
+    const wait = Math.max(0, this.builtAt + rebuildMs(this.total) - performance.now());
     this.due = setTimeout(() => this.catchUp(), wait);
   }
 

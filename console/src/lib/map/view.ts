@@ -17,7 +17,8 @@ import {
 import { listen, type Movable, type Point } from './gestures';
 import type { Box } from './layout';
 import { carried, hovering, isOver, pulses, ring, type Pulse, type Target } from './overlay';
-import { bandNames, isCollapsed, tileSize, type Emphasis, type Picture } from './paint';
+import { bandNames } from './paint';
+import { isCollapsed, tileSize, type Emphasis, type Picture } from './picture';
 import { bundleAt, edgesAt, groupAt, nodeAt, type Scene } from './scene';
 import { canvasSurface, type Surface } from './surface';
 import { Sheets } from './sheets';
@@ -63,6 +64,7 @@ export class MapView implements Movable {
   private glide: { vx: number; vy: number; at: number } | null = null;
   private pulses: Pulse[] = [];
   private hovered: Target | null = null;
+  private pointer: Point | null = null;
   private focused = -1;
   private ratio = 1;
   private readonly surface: Surface;
@@ -111,6 +113,8 @@ export class MapView implements Movable {
     this.pulses = this.scene ? carried(this.pulses, this.scene, scene) : [];
     this.scene = scene;
     this.hovered = null;
+    // The pointer may be on something else now, or on the same thing in another place.
+    if (this.pointer) this.point(this.pointer);
     this.redraw(soft);
   }
 
@@ -387,6 +391,7 @@ export class MapView implements Movable {
   // Pointing
 
   point(at: Point | null): void {
+    this.pointer = at;
     if (at) this.hover(this.targetAt(at.x, at.y, 'mouse'), at.x, at.y);
     else this.hover(null);
   }

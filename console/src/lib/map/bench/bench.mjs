@@ -103,7 +103,7 @@ async function figures() {
   console.log(
     'assets links view  motion |  frame gap ms: mean p50 p95 p99 |  work in a frame ms | scene ms',
   );
-  for (const nodes of [50, 500, 2000]) {
+  for (const nodes of (argument('--nodes') ?? '50,500,2000').split(',').map(Number)) {
     for (const zoom of ['all', 'near']) {
       const page = await open({ width: 1440, height: 900 }, { nodes: String(nodes) });
       const info = await page.evaluate(() => ({
