@@ -367,7 +367,9 @@ const apart = (zone: Zone, bands: ReadonlySet<number>): boolean =>
 /** Puts zones between those that are placed, near the middle; returns those without a gap. */
 function nestled(above: Zone[], all: Zone[], floor: Columns, count: Steps): Zone[] {
   const width = floor.widths[0] ?? 0;
-  return above.filter((zone) => {
+  /** Zones that could change places with each other. */
+  const alike = new Map<string, { zones: Zone[]; x: number[] }>();
+  const rest = above.filter((zone) => {
     const w = widthOf(zone.cells);
     const bands = new Set(zone.bands.keys());
     const taken: [number, number][] = [];
@@ -386,8 +388,16 @@ function nestled(above: Zone[], all: Zone[], floor: Columns, count: Steps): Zone
     if (x === undefined) return true;
     floor.x.set(zone.key, Math.round(x));
     floor.page.set(zone.key, 0);
+    const kind = `${w} ${[...bands].sort().join()}`;
+    const group = alike.get(kind) ?? { zones: [], x: [] };
+    alike.set(kind, { zones: [...group.zones, zone], x: [...group.x, Math.round(x)] });
     return false;
   });
+  for (const { zones, x } of alike.values()) {
+    x.sort((a, b) => a - b);
+    zones.forEach((zone, at) => floor.x.set(zone.key, x[at] ?? 0));
+  }
+  return rest;
 }
 
 const shelfHeight = (rows: number): number => rows * CELL_H + GROUP_HEAD + GROUP_PAD;

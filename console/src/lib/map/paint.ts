@@ -129,6 +129,17 @@ export function trace(to: Surface, p: Picture, curves: Float32Array, at: number)
   to.bezierCurveTo(c(2), c(3), c(4), c(5), c(6), c(7));
 }
 
+/** How strong a link is that is longer than the screen, or than two. */
+const PASSING = [1, 0.55, 0.32];
+
+function reach(p: Picture, curves: Float32Array, at: number): number {
+  const i = at * STRIDE;
+  const dx = (curves[i + 6] ?? 0) - (curves[i] ?? 0);
+  const dy = (curves[i + 7] ?? 0) - (curves[i + 1] ?? 0);
+  const length = Math.hypot(dx, dy) * p.camera.k;
+  return length < 1_100 ? 0 : length < 2_200 ? 1 : 2;
+}
+
 function* strokes(
   to: Surface,
   p: Picture,
@@ -142,8 +153,9 @@ function* strokes(
   const width = (at: number): number =>
     Math.max(0.6, Math.round((scene.width[at] ?? 1) * thin * 2) / 2);
   const rank = (at: number): number => (FAMILIES[scene.family[at] ?? 0]?.ot ? 100 : 0) + width(at);
-  // Control above the rest, strong above weak.
-  const bucket = (at: number): string => `${scene.family[at] ?? 0} ${width(at)}`;
+  // Control above the rest, strong above weak; those that only pass by below those of the place.
+  const bucket = (at: number): string =>
+    `${scene.family[at] ?? 0} ${width(at)} ${reach(p, scene.curves, at)}`;
   const buckets = new Map<string, number[]>();
   for (const at of edges) {
     const key = bucket(at);
@@ -153,14 +165,18 @@ function* strokes(
   }
   // Dashes cost most of all there is to draw, and in a crowd nobody can tell them apart.
   const dashed = edges.length <= DASHED_MAX && p.camera.k > 0.3;
-  const lists = [...buckets.values()].sort((a, b) => rank(a[0] ?? 0) - rank(b[0] ?? 0));
+  const order = (list: number[]): number =>
+    rank(list[0] ?? 0) - 1_000 * reach(p, scene.curves, list[0] ?? 0);
+  const lists = [...buckets.values()].sort((a, b) => order(a) - order(b));
   for (const list of lists) {
     const family = scene.family[list[0] ?? 0] ?? 0;
     for (let from = 0; from < list.length; from += CHUNK) {
       to.strokeStyle = theme.families[family] ?? theme.muted;
       to.lineWidth = width(list[0] ?? 0);
       // What every machine does all day stays behind what it is there for.
-      to.globalAlpha = FAMILIES[family]?.plain ? alpha * 0.7 : alpha;
+      const plain = FAMILIES[family]?.plain ? 0.7 : 1;
+      to.globalAlpha =
+        alpha * plain * (p.emphasis ? 1 : (PASSING[reach(p, scene.curves, list[0] ?? 0)] ?? 1));
       to.setLineDash(dashed ? [...(FAMILIES[family]?.dash ?? [])] : []);
       to.beginPath();
       for (const at of list.slice(from, from + CHUNK)) trace(to, p, scene.curves, at);

@@ -364,7 +364,9 @@ export class MapView implements Movable {
     this.bandsBeyond();
     this.sheets.lay(context, this.camera, now, FADE_MS);
     this.overlay(now);
-    bandNames(this.surface, this.picture(), this.insets.left < 90);
+    // Over assets only what is needed.
+    const over = this.camera.x * this.camera.k > -this.insets.left * 0.75;
+    bandNames(this.surface, this.picture(), over || this.insets.left < 90);
   }
 
   /** Stripes where the drawing does not reach yet. */
