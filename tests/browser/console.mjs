@@ -8,10 +8,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import assert from 'node:assert/strict';
 import { launch, openPage } from './browser.mjs';
+import { crowd } from './crowd.mjs';
 import { startServer } from './server.mjs';
 
 const PASSWORD = 'correct horse battery';
 const LONGEST_S = 170;
+const HOSTS = 1_500;
 const program = process.env.SPANDREL;
 const scratch = mkdtempSync(join(tmpdir(), 'spandrel-shots-'));
 
@@ -192,6 +194,35 @@ step('several findings are closed at once', async ({ page, server }) => {
   await page.getByText(/findings? set to false positive/).waitFor();
 });
 
+step('a list of thousands is never a wall', async ({ page, server }) => {
+  await page.goto(`${server.url}/captures`);
+  const file = { name: 'crowd.pcap', mimeType: 'application/octet-stream', buffer: crowd(HOSTS) };
+  await page.setInputFiles('#capture-file', file);
+  await page.locator('tr[data-state=done]', { hasText: 'crowd.pcap' }).waitFor({ timeout: 60_000 });
+  await page.getByRole('link', { name: 'crowd.pcap' }).click();
+  await page.getByRole('button', { name: 'Import into the site' }).click();
+  await page.getByText('joined the site').waitFor({ timeout: 60_000 });
+  await page.goto(`${server.url}/assets?q=ip+contains+%2210.99.%22&sort=name`);
+  await page.locator('tbody tr.line').first().waitFor();
+  const drawn = () => page.locator('tbody tr.line').count();
+  // To the end, as pages come: the last row is there, and few others are.
+  await page.waitForFunction((hosts) => {
+    const main = document.getElementById('main');
+    main?.scrollTo(0, main.scrollHeight);
+    const rows = Number(document.querySelector('table')?.getAttribute('aria-rowcount'));
+    return rows > hosts;
+  }, HOSTS);
+  assert.ok((await drawn()) < 80, `${await drawn()} rows are in the page`);
+  const place = await page.evaluate(() => document.getElementById('main')?.scrollTop ?? 0);
+  await page.locator('tbody tr.line').last().click();
+  await page.waitForURL(/\/assets\/ast_/);
+  await page.goBack();
+  await page.waitForFunction(
+    (place) => Math.abs((document.getElementById('main')?.scrollTop ?? 0) - place) < 200,
+    place,
+  );
+});
+
 step('every settings section opens', async ({ page, server }) => {
   for (const [path, word] of [
     ['sensors', 'lab plant'],
@@ -222,6 +253,17 @@ step('the theme is kept', async ({ page }) => {
   await page.reload();
   await page.locator('[data-state=live]').waitFor();
   assert.equal(await ground(), dark);
+});
+
+step('a server that goes and comes back is told and followed', async ({ page, server }) => {
+  page.expected.push(
+    /ERR_CONNECTION_REFUSED|ERR_EMPTY_RESPONSE|ERR_CONNECTION_RESET|ERR_INCOMPLETE|ERR_HTTP2/,
+  );
+  await page.locator('[data-state=live]').waitFor();
+  await server.end();
+  await page.locator('[data-state=reconnecting]').waitFor();
+  await server.start();
+  await page.locator('[data-state=live]').waitFor({ timeout: 40_000 });
 });
 
 step('a session that ends comes back to the same page', async ({ page, server }) => {

@@ -26,6 +26,16 @@ export interface PageOf<T> {
   facets?: Record<string, Count[]>;
 }
 
+/** A list somebody left, to come back to as it was. */
+interface Left {
+  rows: readonly Row[];
+  next: string | null;
+  facets: Record<string, Count[]>;
+  scrolled: number;
+}
+const left = new Map<string, Left>();
+const LEFT_MAX = 4;
+
 export const PAGE_ROWS = 100;
 /** A list that is left and come back to within this time is still there. */
 const AGAIN_MS = 6_000;
@@ -63,12 +73,33 @@ export class Rows<T extends Row> {
   }
 
   /** Another question: the rows of the last one stay until its answer is there. */
-  async load(filter: string, sort: string): Promise<void> {
+  async load(filter: string, sort: string, rows = PAGE_ROWS): Promise<void> {
     this.#filter = filter;
     this.#sort = sort;
-    await this.#first(PAGE_ROWS);
+    await this.#first(Math.min(1_000, rows));
   }
 
+  /** Keeps the list under its address for when somebody comes back. */
+  leave(address: string, scrolled: number) {
+    left.delete(address);
+    if (!this.ready) return;
+    left.set(address, { rows: this.rows, next: this.next, facets: this.facets, scrolled });
+    const oldest = left.keys().next().value;
+    if (left.size > LEFT_MAX && oldest !== undefined) left.delete(oldest);
+  }
+
+  /** Shows the list as it was left until the new answer is there; where it was scrolled to. */
+  comeBack(address: string): number {
+    const was = left.get(address);
+    if (!was) return 0;
+    this.rows = was.rows as T[];
+    this.next = was.next;
+    this.facets = was.facets;
+    this.ready = true;
+    return was.scrolled;
+  }
+
+  /** Reads as many rows as are shown. */
   async again(): Promise<void> {
     await this.#first(Math.min(1_000, Math.max(PAGE_ROWS, this.rows.length)));
   }
