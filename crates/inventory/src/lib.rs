@@ -43,6 +43,7 @@ pub struct Inventory {
     records: Vec<Record>,
     index: HashMap<Address, u32, FixedState>,
     links: Links,
+    addresses_max: usize,
     limits: BTreeMap<&'static str, u64>,
     changed: BTreeSet<u32>,
     changed_links: BTreeSet<LinkKey>,
@@ -57,10 +58,16 @@ impl Default for Inventory {
 
 impl Inventory {
     pub fn new() -> Self {
+        Self::bounded(limits::ADDRESSES_MAX, limits::LINKS_MAX)
+    }
+
+    /// An inventory of at most so many addresses and links.
+    pub fn bounded(addresses_max: usize, links_max: usize) -> Self {
         Inventory {
             records: Vec::new(),
             index: HashMap::with_hasher(FixedState::with_seed(0x696e_7665_6e74_6f72)),
-            links: Links::new(),
+            links: Links::new(links_max),
+            addresses_max,
             limits: BTreeMap::new(),
             changed: BTreeSet::new(),
             changed_links: BTreeSet::new(),
@@ -158,7 +165,7 @@ impl Inventory {
         if let Some(record) = self.index.get(&address) {
             return Some(*record);
         }
-        if self.records.len() >= limits::ADDRESSES_MAX {
+        if self.records.len() >= self.addresses_max {
             *self.limits.entry("addresses").or_default() += 1;
             return None;
         }

@@ -2,7 +2,6 @@
 //!
 //! Invariant: bounded; an attempt nobody answered is no link.
 
-use crate::limits::LINKS_MAX;
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use model::{OperationClass, Time};
@@ -25,13 +24,14 @@ pub(crate) struct LinkRecord {
 
 pub(crate) struct Links {
     pub(crate) rows: HashMap<LinkKey, LinkRecord, FixedState>,
+    max: usize,
     pub(crate) refused: u64,
 }
 
 impl Links {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(max: usize) -> Self {
         let hasher = FixedState::with_seed(0x6c69_6e6b_7300_0000);
-        Links { rows: HashMap::with_hasher(hasher), refused: 0 }
+        Links { rows: HashMap::with_hasher(hasher), max, refused: 0 }
     }
 
     /// The row, made if it is not there and there is room; and whether it was made.
@@ -42,7 +42,7 @@ impl Links {
         at: Time,
     ) -> Option<(&mut LinkRecord, bool)> {
         let new = !self.rows.contains_key(&key);
-        if new && self.rows.len() >= LINKS_MAX {
+        if new && self.rows.len() >= self.max {
             self.refused += 1;
             return None;
         }

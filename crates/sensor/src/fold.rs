@@ -5,7 +5,7 @@
 
 use crate::{
     event::{Event, Stamped},
-    limits::VALUES_MAX,
+    limits::Limits,
 };
 use detectors::{Detection, Phase};
 use foldhash::fast::FixedState;
@@ -14,12 +14,14 @@ use inventory::Inventory;
 use model::{
     Address, Detail, Endpoint, Finding, Observation, Point, PointValue, Quality, Time, ValueRow,
 };
+use std::collections::BTreeMap;
 
 pub struct Fold {
     pub inventory: Inventory,
     pub detection: Detection,
     present: HashSet<Endpoint, FixedState>,
     values: Vec<Value>,
+    values_max: usize,
     values_refused: u64,
 }
 
@@ -54,8 +56,31 @@ impl Fold {
             detection,
             present,
             values: Vec::new(),
+            values_max: Limits::default().values,
             values_refused: 0,
         }
+    }
+
+    /// The same with so much room; before the first events.
+    pub fn within(mut self, limits: Limits) -> Self {
+        self.inventory = Inventory::bounded(limits.addresses, limits.links);
+        self.values_max = limits.values;
+        self
+    }
+
+    /// Limits hit here, with counts.
+    pub fn limits_hit(&self) -> BTreeMap<String, u64> {
+        let inventory = self.inventory.limits_hit();
+        let named = inventory.iter().map(|(name, count)| (format!("inventory-{name}"), *count));
+        let detection = self.detection.limits_hit();
+        let mut hit: BTreeMap<String, u64> = named
+            .chain(detection.iter().map(|(name, count)| (format!("detection-{name}"), *count)))
+            .filter(|(_, count)| *count > 0)
+            .collect();
+        if self.values_refused > 0 {
+            hit.insert("values".to_owned(), self.values_refused);
+        }
+        hit
     }
 
     /// No more events will come: what waits for more time is decided.
@@ -112,7 +137,7 @@ impl Fold {
         else {
             return;
         };
-        if self.values.len() >= VALUES_MAX {
+        if self.values.len() >= self.values_max {
             self.values_refused += 1;
             return;
         }
@@ -128,8 +153,8 @@ impl Fold {
         });
     }
 
-    /// The process values seen, by asset, protocol, point and time; and how many had no room.
-    pub fn take_values(&mut self) -> (Vec<ValueRow>, u64) {
+    /// The process values seen, by asset, protocol, point and time.
+    pub fn take_values(&mut self) -> Vec<ValueRow> {
         let inventory = &self.inventory;
         let row = |seen: Value| {
             let asset = inventory.asset_of(&seen.owner)?;
@@ -151,6 +176,6 @@ impl Fold {
             let point = a.asset.cmp(&b.asset).then(a.protocol.cmp(b.protocol));
             point.then_with(|| a.point.cmp(&b.point)).then(a.ts.cmp(&b.ts))
         });
-        (rows, self.values_refused)
+        rows
     }
 }

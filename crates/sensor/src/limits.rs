@@ -57,11 +57,17 @@ pub const TALLY_DISTINCT_MAX: usize = 65_536;
 pub struct Limits {
     pub flows: usize,
     pub buffered_octets: usize,
+    /// Of one direction of one conversation.
+    pub pending_octets: usize,
     pub fragmented: usize,
     pub fragmented_octets: usize,
     pub tally_rows: usize,
     pub operations: usize,
     pub senders: usize,
+    /// Of the fold, which has no shards.
+    pub values: usize,
+    pub addresses: usize,
+    pub links: usize,
 }
 
 impl Default for Limits {
@@ -69,11 +75,15 @@ impl Default for Limits {
         Limits {
             flows: FLOWS_MAX,
             buffered_octets: BUFFERED_OCTETS_MAX,
+            pending_octets: PENDING_OCTETS_MAX,
             fragmented: FRAGMENTED_MAX,
             fragmented_octets: FRAGMENTED_OCTETS_ALL_MAX,
             tally_rows: TALLY_ROWS_MAX,
             operations: OPERATIONS_MAX,
             senders: SENDERS_MAX,
+            values: VALUES_MAX,
+            addresses: inventory::limits::ADDRESSES_MAX,
+            links: inventory::limits::LINKS_MAX,
         }
     }
 }
@@ -86,7 +96,8 @@ impl Limits {
 
     /// The part of one of `parts` equal holders.
     pub(crate) fn share(self, parts: usize) -> Limits {
-        self.each(|limit| limit / parts.max(1))
+        let pending_octets = self.pending_octets;
+        Limits { pending_octets, ..self.each(|limit| limit / parts.max(1)) }
     }
 
     fn each(self, scale: impl Fn(usize) -> usize) -> Limits {
@@ -94,11 +105,15 @@ impl Limits {
         Limits {
             flows: scale(self.flows),
             buffered_octets: scale(self.buffered_octets),
+            pending_octets: scale(self.pending_octets),
             fragmented: scale(self.fragmented),
             fragmented_octets: scale(self.fragmented_octets),
             tally_rows: scale(self.tally_rows),
             operations: scale(self.operations),
             senders: scale(self.senders),
+            values: scale(self.values),
+            addresses: scale(self.addresses),
+            links: scale(self.links),
         }
     }
 }

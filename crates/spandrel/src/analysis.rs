@@ -52,7 +52,7 @@ pub fn read<R: Read>(
     progress: &Progress,
 ) -> Result<CaptureReport> {
     let mut counts = Counts::default();
-    let mut fold = Fold::new();
+    let mut fold = Fold::new().within(settings.limits);
     let mut hands = Hands::new(settings)?;
     let mut damaged = None;
     loop {
@@ -76,14 +76,8 @@ pub fn read<R: Read>(
     fold.finish();
     health.damaged = damaged;
     health.at = counts.last;
-    for (name, count) in fold.inventory.limits_hit() {
-        health.limits.insert(format!("inventory-{name}"), count);
-    }
+    health.limits.extend(fold.limits_hit());
     let values = settings.values.then(|| fold.take_values());
-    let refused = values.as_ref().map_or(0, |(_, refused)| *refused);
-    if refused > 0 {
-        health.limits.insert("values".to_owned(), refused);
-    }
     Ok(CaptureReport {
         file,
         packets: counts.packets,
@@ -94,7 +88,7 @@ pub fn read<R: Read>(
         assets: fold.inventory.assets(),
         links: fold.inventory.links(),
         findings: fold.findings(),
-        values: values.map(|(rows, _)| rows),
+        values,
         health,
     })
 }

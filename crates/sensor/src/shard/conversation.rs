@@ -8,7 +8,7 @@ use crate::{
     event::{Event, Place, Stamped},
     flow::{Flow, FlowKey, Identity, Kind},
     identify::{Directory, Verdict},
-    limits::{GIVE_UPS_MAX, PENDING_OCTETS_MAX, PROBE_OCTETS_MAX, PROBE_TRIES_MAX},
+    limits::{GIVE_UPS_MAX, PROBE_OCTETS_MAX, PROBE_TRIES_MAX},
     stream::{Arrival, Ready},
 };
 use model::{Detail, Direction, Excerpt, Observation, OperationClass, SessionEvent, Time};
@@ -329,7 +329,7 @@ impl Shard {
         } else {
             half.pending.extend_from_slice(bytes);
             if half.pending.len() < half.needed {
-                return;
+                return self.bound_pending(at, side);
             }
             let mut pending = std::mem::take(&mut half.pending);
             let taken = self.read_some(at, context, side, &pending);
@@ -341,8 +341,13 @@ impl Shard {
             }
             self.flows.get(at).half(side).pending = pending;
         }
+        self.bound_pending(at, side);
+    }
+
+    /// A message that waits for more than its conversation has room for is given up.
+    fn bound_pending(&mut self, at: u32, side: Side) {
         let half = self.flows.get(at).half(side);
-        if half.pending.len() > PENDING_OCTETS_MAX {
+        if half.pending.len() > self.settings.limits.pending_octets {
             half.pending = Vec::new();
             half.needed = 0;
             half.after_gap = true;
