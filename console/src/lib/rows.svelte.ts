@@ -38,7 +38,11 @@ const LEFT_MAX = 4;
 
 export const PAGE_ROWS = 100;
 /** A list that is left and come back to within this time is still there. */
-const AGAIN_MS = 6_000;
+const SOON_MS = 6_000;
+/** So often when rows changed that the list does not show: most do not belong to it. */
+const SOME_TIME_MS = 30_000;
+/** Longer lists look for new rows on their first page only. */
+const LOOK_ROWS_MAX = 300;
 
 /** The rows with newer states of those that are among them. */
 export function replaced<T extends Row>(rows: readonly T[], changed: readonly T[]): T[] {
@@ -66,10 +70,17 @@ export class Rows<T extends Row> {
   #sort = '';
   #request: AbortController | null = null;
   #timer: ReturnType<typeof setTimeout> | undefined;
+  #lookAt = 0;
   readonly #fetch: (asked: Asked) => Promise<PageOf<T>>;
+  readonly #isNew: (row: T) => boolean;
 
-  constructor(fetchPage: (asked: Asked) => Promise<PageOf<T>>) {
+  /** `isNew` says of a row the list does not have whether it has only just come to be. */
+  constructor(
+    fetchPage: (asked: Asked) => Promise<PageOf<T>>,
+    isNew: (row: T) => boolean = () => true,
+  ) {
     this.#fetch = fetchPage;
+    this.#isNew = isNew;
   }
 
   /** Another question: the rows of the last one stay until its answer is there. */
@@ -118,15 +129,21 @@ export class Rows<T extends Row> {
     if (!this.ready) return;
     const known = new Set(this.rows.map((row) => row.id));
     this.rows = replaced(this.rows, changed).filter((row) => !gone.includes(row.id));
-    if (changed.some((row) => !known.has(row.id))) this.soon();
+    const others = changed.filter((row) => !known.has(row.id));
+    if (others.some((row) => this.#isNew(row))) this.soon();
+    else if (others.length > 0) this.soon(SOME_TIME_MS);
   }
 
   /** Looks for new rows in a while. */
-  soon() {
-    this.#timer ??= setTimeout(() => {
+  soon(ms = SOON_MS) {
+    const at = Date.now() + ms;
+    if (this.#timer !== undefined && at >= this.#lookAt) return;
+    clearTimeout(this.#timer);
+    this.#lookAt = at;
+    this.#timer = setTimeout(() => {
       this.#timer = undefined;
       if (session.attended) void this.#look();
-    }, AGAIN_MS);
+    }, ms);
   }
 
   stop() {
@@ -152,8 +169,8 @@ export class Rows<T extends Row> {
   /** Reads the list again; shows it or only says how many are new. */
   async #look() {
     if (this.loading) return;
-    const limit = Math.min(1_000, Math.max(PAGE_ROWS, this.rows.length));
-    const page = await this.#page(null, limit);
+    const shown = this.rows.length > LOOK_ROWS_MAX ? 0 : this.rows.length;
+    const page = await this.#page(null, Math.max(PAGE_ROWS, shown));
     if (!page) return;
     const known = new Set(this.rows.map((row) => row.id));
     const fresh = page.items.filter((row) => !known.has(row.id)).length;

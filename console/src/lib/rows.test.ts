@@ -1,0 +1,121 @@
+import { beforeEach, expect, test, vi } from 'vitest';
+
+const began: (number | null)[] = [];
+vi.mock('./live/live.svelte', () => ({ live: { begin: (at: number | null) => began.push(at) } }));
+vi.mock('./session.svelte', () => ({ session: { attended: true } }));
+const { Rows } = await import('./rows.svelte');
+import type { PageOf } from './rows.svelte';
+
+interface Thing {
+  id: string;
+  revision: number;
+  old?: boolean;
+}
+const thing = (id: string, revision = 1): Thing => ({ id, revision });
+
+/** A list whose server answers with these, one after the other. */
+function listOf(...pages: (PageOf<Thing> | Error)[]) {
+  const asked: { cursor: string | null; limit: number }[] = [];
+  const list = new Rows<Thing>(
+    ({ cursor, limit }) => {
+      asked.push({ cursor, limit });
+      const page = pages.shift() ?? { items: [], next_cursor: null };
+      return page instanceof Error ? Promise.reject(page) : Promise.resolve(page);
+    },
+    (row) => !row.old,
+  );
+  return { list, asked };
+}
+const page = (items: Thing[], next: string | null = null): PageOf<Thing> => ({
+  items,
+  next_cursor: next,
+  revision: 9,
+});
+const ids = (rows: readonly Thing[]) => rows.map((row) => `${row.id}${row.revision}`).join(' ');
+
+beforeEach(() => {
+  began.length = 0;
+  vi.useFakeTimers();
+  return () => vi.useRealTimers();
+});
+
+test('a list starts the stream from its revision', async () => {
+  const { list } = listOf(page([thing('a')]));
+  await list.load('', '');
+  expect(began).toEqual([9]);
+});
+
+test('the next page has no row twice, however the rows moved meanwhile', async () => {
+  const { list, asked } = listOf(
+    page([thing('a'), thing('b')], 'c1'),
+    page([thing('b'), thing('c')]),
+  );
+  await list.load('', '');
+  await list.more();
+  await list.more();
+  expect(ids(list.rows)).toBe('a1 b1 c1');
+  expect(asked.map((a) => a.cursor)).toEqual([null, 'c1']);
+});
+
+test('rows change where they stand, and never back to an older state', async () => {
+  const { list } = listOf(page([thing('a', 5), thing('b', 5)]));
+  await list.load('', '');
+  list.take([thing('b', 7), thing('a', 3)]);
+  expect(ids(list.rows)).toBe('a5 b7');
+  list.take([], ['a']);
+  expect(ids(list.rows)).toBe('b7');
+});
+
+test('new rows wait for a word while somebody works on the list', async () => {
+  const { list } = listOf(
+    page([thing('a')]),
+    page([thing('n'), thing('a', 2)]),
+    page([thing('n'), thing('a', 2)]),
+  );
+  list.calm = () => false;
+  await list.load('', '');
+  list.take([thing('n')]);
+  await vi.advanceTimersByTimeAsync(6_000);
+  expect([ids(list.rows), list.waiting]).toEqual(['a1', 1]);
+  await list.again();
+  expect([ids(list.rows), list.waiting]).toEqual(['n1 a2', 0]);
+});
+
+test('new rows show by themselves at the top of a quiet list', async () => {
+  const { list } = listOf(page([thing('a')]), page([thing('n'), thing('a')]));
+  await list.load('', '');
+  list.take([thing('n')]);
+  await vi.advanceTimersByTimeAsync(6_000);
+  expect(ids(list.rows)).toBe('n1 a1');
+});
+
+test("changes of others' rows make no haste", async () => {
+  const { list, asked } = listOf(page([thing('a')]));
+  await list.load('', '');
+  for (let second = 0; second < 29; second += 1) {
+    list.take([{ ...thing('other', second), old: true }]);
+    await vi.advanceTimersByTimeAsync(1_000);
+  }
+  expect(asked.length).toBe(1);
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect(asked.length).toBe(2);
+});
+
+test('a failure keeps the rows that are shown', async () => {
+  const { list } = listOf(page([thing('a')]), new Error('away'));
+  await list.load('', '');
+  await list.again();
+  expect(ids(list.rows)).toBe('a1');
+  expect(list.error).toBeInstanceOf(Error);
+});
+
+test('a list that was left is there again, with its place', async () => {
+  const { list } = listOf(page([thing('a')], 'c1'));
+  await list.load('', '');
+  list.leave('/things?x=1', 640);
+  const again = listOf().list;
+  expect(again.comeBack('/things?x=2')).toBe(0);
+  expect(again.ready).toBe(false);
+  expect(again.comeBack('/things?x=1')).toBe(640);
+  expect([ids(again.rows), again.next]).toEqual(['a1', 'c1']);
+});
