@@ -197,6 +197,12 @@ impl Decoder {
                 let inner = at.be16()?;
                 self.ethertype(inner, at)
             }
+            // HSR tag (IEC 62439-3, 5.6): path and size, sequence number, then an EtherType.
+            0x892f => {
+                at.skip(4)?;
+                let inner = at.be16()?;
+                self.ethertype(inner, at)
+            }
             0x8847 | 0x8848 => self.mpls(at),
             // PPPoE session (RFC 2516, 4): version, code, session, length.
             0x8864 => {
