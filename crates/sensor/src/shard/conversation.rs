@@ -297,8 +297,18 @@ impl Shard {
     fn search_stream(&mut self, at: u32, context: &Context, side: Side, bytes: &[u8], tries: u8) {
         let flow = self.flows.get(at);
         let mut head = std::mem::take(&mut flow.half(side).pending);
+        let waiting = !head.is_empty();
         head.extend_from_slice(bytes);
         let keep = search(&self.directory, flow, side, &head, tries);
+        // What waited may have been the octet of a keep-alive before the first message seen.
+        if let (true, Identity::Searching { tries }) = (waiting, &flow.identity) {
+            let tries = *tries;
+            search(&self.directory, flow, side, bytes, tries);
+            match flow.identity {
+                Identity::Known { .. } => head = bytes.to_vec(),
+                _ => flow.identity = Identity::Searching { tries },
+            }
+        }
         match flow.identity {
             Identity::Known { .. } => {
                 // The other side may have spoken first and waited to be understood.
