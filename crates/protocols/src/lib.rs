@@ -28,6 +28,7 @@ pub mod cnip;
 pub mod cotp;
 pub mod dcerpc;
 pub mod dhcp;
+pub mod dlms;
 pub mod dnp3;
 pub mod dns;
 pub mod egd;
@@ -52,6 +53,7 @@ pub mod melsec;
 pub mod mms;
 pub mod modbus;
 pub mod mqtt;
+pub mod mrp;
 pub mod nbns;
 pub mod ntlmssp;
 pub mod ntp;
@@ -59,6 +61,7 @@ pub mod opcua;
 pub mod pn_dcp;
 pub mod pn_io;
 pub mod powerlink;
+pub mod prp;
 pub mod ptp;
 pub mod roc_plus;
 pub mod s7comm;
@@ -68,6 +71,7 @@ pub mod snmp;
 pub mod srtp;
 pub mod ssdp;
 pub mod ssh;
+pub mod stp;
 pub mod sv;
 pub mod synphasor;
 pub mod telnet;
@@ -91,6 +95,9 @@ pub static REGISTRY: &[&dyn Protocol] = &[
     &ptp::PTP,
     &ethercat::ETHERCAT,
     &powerlink::POWERLINK,
+    &stp::STP,
+    &mrp::MRP,
+    &prp::PRP,
     &bacnet::BACNET,
     &ams::AMS,
     &fins::FINS,
@@ -132,6 +139,7 @@ pub static REGISTRY: &[&dyn Protocol] = &[
     &iec104::IEC104,
     &synphasor::SYNPHASOR,
     &c1222::C1222,
+    &dlms::DLMS,
     &cotp::COTP,
     &enip::ENIP,
     &genisys::GENISYS,

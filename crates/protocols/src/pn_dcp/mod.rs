@@ -1,8 +1,9 @@
-//! PROFINET on Ethernet: discovery and configuration (DCP), and cyclic frames by their id.
+//! PROFINET on Ethernet: discovery and configuration (DCP), and real-time frames by their id.
 //!
 //! Not here: PROFINET IO over UDP. Invariant: a block is read within its own length, whatever
 //! the frame says.
 
+mod rt;
 pub mod wire;
 
 use crate::{
@@ -28,7 +29,8 @@ static ABOUT: About = About {
     carriers: &[Carrier::Ethertype(ETHERTYPE)],
     ports: &[],
     groups: &[&DCP_GROUP, &RT_GROUP],
-    depth: "identify, get, set, hello with all blocks; cyclic frames by id",
+    depth: "identify, get, set, hello with all blocks; cyclic frames with provider state, alarms \
+            with slot, time by id",
 };
 
 impl Protocol for PnDcp {
@@ -44,11 +46,14 @@ impl Protocol for PnDcp {
     }
 
     fn open(&self) -> Box<dyn Dissector> {
-        Box::new(Stations)
+        Box::<Stations>::default()
     }
 }
 
-struct Stations;
+#[derive(Default)]
+struct Stations {
+    providers: rt::Providers,
+}
 
 impl Dissector for Stations {
     fn feed(&mut self, segment: Segment<'_>, out: &mut Output) -> Progress {
@@ -62,13 +67,7 @@ impl Dissector for Stations {
         if !(0xfefc..=0xfeff).contains(&id) {
             out.refine("pn_rt");
             out.begin("pn_rt", 0..bytes.len());
-            out.count(&RT_GROUP, [Scalar::Number(u64::from(id))]);
-            let (class, name) = match id {
-                0x8000..=0xfbff => (OperationClass::Report, "cyclic data"),
-                0xfc01 | 0xfe01 => (OperationClass::Report, "alarm"),
-                _ => (OperationClass::Other, "real-time frame"),
-            };
-            out.operation(Op::notice(class, u32::from(id), name));
+            self.providers.frame(id, bytes, out);
             return all;
         }
         out.begin("pn_dcp", 0..bytes.len());
