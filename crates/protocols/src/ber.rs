@@ -12,6 +12,15 @@ pub struct Element<'a> {
     pub contents: &'a [u8],
 }
 
+/// An element of a message that may be cut short, see [`Ber::lenient`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Clipped<'a> {
+    pub tag: u8,
+    pub contents: &'a [u8],
+    /// The contents are shorter than their length says.
+    pub cut: bool,
+}
+
 /// One element whose tag may be longer than an octet (X.690, 8.1.2.4).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Tagged<'a> {
@@ -67,6 +76,26 @@ impl<'a> Ber<'a> {
         let (contents, rest) = rest.split_at_checked(length).ok_or(short)?;
         self.rest = rest;
         Ok(Element { tag, contents })
+    }
+
+    /// The next element, whose contents may end early with the bytes; `None` without a header.
+    /// Lengths of up to two octets: for protocols whose messages fit a frame.
+    #[inline]
+    pub fn lenient(&mut self) -> Option<Clipped<'a>> {
+        let (&tag, rest) = self.rest.split_first()?;
+        let (&first, rest) = rest.split_first()?;
+        let (length, rest) = match (first, rest) {
+            (0..=0x7f, _) => (usize::from(first), rest),
+            (0x81, [n, rest @ ..]) => (usize::from(*n), rest),
+            (0x82, [a, b, rest @ ..]) => (usize::from(u16::from_be_bytes([*a, *b])), rest),
+            _ => return None,
+        };
+        let (contents, rest, cut) = match rest.split_at_checked(length) {
+            Some((contents, rest)) => (contents, rest, false),
+            None => (rest, &[][..], true),
+        };
+        self.rest = rest;
+        Some(Clipped { tag, contents, cut })
     }
 
     /// The next element, with a tag of any length.

@@ -15,10 +15,14 @@ use std::collections::VecDeque;
 const PENDING_MAX: usize = 64;
 /// Messages packed in one that are looked into, in levels.
 const NESTED_MAX: u8 = 2;
+/// Connections of one conversation whose path is remembered.
+const CONNECTIONS_MAX: usize = 64;
 
 #[derive(Default)]
 pub(super) struct Conversation {
     pending: VecDeque<Sent>,
+    /// Classes in the path of connections opened, by the number the target gave.
+    connections: VecDeque<(u32, Vec<u32>)>,
 }
 
 /// A message sent, with the requests it holds.
@@ -26,6 +30,8 @@ struct Sent {
     /// Sender context, or the number of a connected message.
     key: u64,
     requests: Vec<Asked>,
+    /// Classes in the path of the connection it opens.
+    opens: Option<Vec<u32>>,
 }
 
 /// What must be known of a request to understand its answer.
@@ -43,6 +49,7 @@ struct Seen {
     services: Vec<u8>,
     classes: Vec<u32>,
     requests: Vec<Asked>,
+    opens: Option<Vec<u32>>,
 }
 
 impl Dissector for Conversation {
@@ -118,8 +125,13 @@ impl Conversation {
             let says = "the items are longer than the message";
             return out.violation("enip-items-beyond-message", says, "Volume 2, 2-6");
         };
+        let mut connection = None;
         for item in found {
             let (key, bytes) = match (item.kind, item.data) {
+                (0xa1, [a, b, c, d]) => {
+                    connection = Some(u32::from_le_bytes([*a, *b, *c, *d]));
+                    continue;
+                }
                 (0xb2, bytes) => (header.context, bytes),
                 (0xb1, [low, high, bytes @ ..]) => {
                     (u64::from(u16::from_le_bytes([*low, *high])) | 1 << 63, bytes)
@@ -129,13 +141,18 @@ impl Conversation {
             let Ok(read) = message(bytes) else { continue };
             out.begin("cip", 0..HEADER_OCTETS.saturating_add(usize::from(header.length)));
             match read {
-                Message::Request { .. } => self.requests(key, read, out),
+                Message::Request { .. } => self.requests((key, connection), read, out),
                 Message::Answer { .. } => self.answers(key, read, out),
             }
         }
     }
 
-    fn requests(&mut self, key: u64, read: Message<'_>, out: &mut Output) {
+    fn requests(
+        &mut self,
+        (key, connection): (u64, Option<u32>),
+        read: Message<'_>,
+        out: &mut Output,
+    ) {
         let mut seen = Seen::default();
         request(read, None, NESTED_MAX, &mut seen, out);
         let paired = seen.services.len() == seen.classes.len();
@@ -146,21 +163,38 @@ impl Conversation {
             let kind = Scalar::Text("request".into());
             out.count(&CIP_GROUP, [Scalar::Number(u64::from(*service)), kind, class]);
         }
-        for class in &seen.classes {
+        // A connected message goes first to the object at the end of the connection's path.
+        let path = self.connections.iter().find(|(id, _)| Some(*id) == connection);
+        let path = path.map(|(_, classes)| classes.as_slice()).unwrap_or_default();
+        for class in path.iter().chain(&seen.classes) {
             out.count(&CIP_CLASS_GROUP, [Scalar::Number(u64::from(*class))]);
         }
         if self.pending.len() >= PENDING_MAX {
             out.limit("cip-pending-full");
             self.pending.pop_front();
         }
-        self.pending.push_back(Sent { key, requests: seen.requests });
+        self.pending.push_back(Sent { key, requests: seen.requests, opens: seen.opens });
     }
 
     fn answers(&mut self, key: u64, read: Message<'_>, out: &mut Output) {
         let at = self.pending.iter().position(|s| s.key == key);
-        let asked = at.and_then(|at| self.pending.remove(at)).map(|s| s.requests);
-        let mut asked = asked.unwrap_or_default().into_iter();
+        let sent = at.and_then(|at| self.pending.remove(at));
+        let (requests, opens) = sent.map(|s| (s.requests, s.opens)).unwrap_or_default();
+        if let (Some(classes), Message::Answer { status: 0, data, .. }) = (opens, &read) {
+            self.opened(data, classes, out);
+        }
+        let mut asked = requests.into_iter();
         answer(read, &mut asked, NESTED_MAX, out);
+    }
+
+    /// The answer to a Forward Open begins with the number the target wants (3-5.5.2).
+    fn opened(&mut self, data: &[u8], classes: Vec<u32>, out: &mut Output) {
+        let Some(id) = data.first_chunk::<4>() else { return };
+        if self.connections.len() >= CONNECTIONS_MAX {
+            out.limit("cip-connections-full");
+            self.connections.pop_front();
+        }
+        self.connections.push_back((u32::from_le_bytes(*id), classes));
     }
 }
 
@@ -170,10 +204,13 @@ fn request(read: Message<'_>, slot: Option<u8>, levels: u8, seen: &mut Seen, out
     seen.classes.extend(&path.classes);
     let class = path.classes.first().copied();
     let manager = class == Some(names::CONNECTION_MANAGER);
-    if service == 0x54 && manager {
-        // The connection path at the end names objects too (3-5.5.2).
-        const BEFORE: usize = 36;
-        seen.classes.extend(Path::parse(data.get(BEFORE..).unwrap_or_default()).classes);
+    if matches!(service, 0x54 | 0x5b) && manager {
+        // The connection path at the end names objects too (3-5.5.2); the large form has four
+        // octets more of parameters.
+        let before = if service == 0x54 { 36 } else { 40 };
+        let path = Path::parse(data.get(before..).unwrap_or_default());
+        seen.classes.extend(&path.classes);
+        seen.opens = Some(path.classes);
     }
     let slot = path.slot.or(slot);
     if levels > 0 && service == 0x52 && manager {

@@ -3,7 +3,10 @@
 //! Reading is lenient: what stands before the damage is kept. Invariant: no field reaches beyond
 //! the frame.
 
-use crate::{ber::integer, mms::data};
+use crate::{
+    ber::{Ber, integer},
+    mms::data,
+};
 
 /// APPID, length, two reserved fields (IEC 61850-8-1, annex C.2).
 pub const HEADER_OCTETS: usize = 8;
@@ -48,31 +51,6 @@ pub enum Damage {
     EntriesWrong,
 }
 
-/// An element and what stands behind it; the contents may be cut short.
-struct Next<'a> {
-    tag: u8,
-    contents: &'a [u8],
-    rest: &'a [u8],
-    cut: bool,
-}
-
-fn next(bytes: &[u8]) -> Option<Next<'_>> {
-    let (&tag, rest) = bytes.split_first()?;
-    let (&first, rest) = rest.split_first()?;
-    let (length, rest) = match first {
-        0..=0x7f => (usize::from(first), rest),
-        0x81 => rest.split_first().map(|(n, rest)| (usize::from(*n), rest))?,
-        0x82 => rest
-            .split_first_chunk::<2>()
-            .map(|(n, rest)| (usize::from(u16::from_be_bytes(*n)), rest))?,
-        _ => return None,
-    };
-    Some(match rest.split_at_checked(length) {
-        Some((contents, rest)) => Next { tag, contents, rest, cut: false },
-        None => Next { tag, contents: rest, rest: &[], cut: true },
-    })
-}
-
 /// Reads a frame's payload behind the EtherType; the message is what could be read of it.
 pub fn parse(frame: &[u8]) -> (Message<'_>, Option<Damage>) {
     let mut message = Message::default();
@@ -81,18 +59,23 @@ pub fn parse(frame: &[u8]) -> (Message<'_>, Option<Damage>) {
     };
     message.appid = u16::from_be_bytes([a, b]);
     message.simulated = u16::from_be_bytes([e, f]) & SIMULATED != 0;
-    // The length counts from the APPID on; Ethernet pads short frames.
+    // The message has a length of its own; some senders count the one before it wrong.
     let length = usize::from(u16::from_be_bytes([c, d])).saturating_sub(HEADER_OCTETS);
-    let Some(pdu) = next(body.get(..length).unwrap_or(body)) else {
+    let within = |bytes| Ber::new(bytes).lenient();
+    let pdu = match within(body.get(..length).unwrap_or(body)) {
+        Some(pdu) if !pdu.cut => Some(pdu),
+        _ => within(body),
+    };
+    let Some(pdu) = pdu else {
         return (message, Some(Damage::CutShort));
     };
     if pdu.tag != GOOSE_PDU {
         return (message, Some(Damage::NotGoose));
     }
     let mut damage = pdu.cut.then_some(Damage::CutShort);
-    let mut rest = pdu.contents;
-    while !rest.is_empty() {
-        let Some(field) = next(rest) else {
+    let mut fields = Ber::new(pdu.contents);
+    while !fields.is_empty() {
+        let Some(field) = fields.lenient() else {
             damage = Some(Damage::CutShort);
             break;
         };
@@ -100,7 +83,6 @@ pub fn parse(frame: &[u8]) -> (Message<'_>, Option<Damage>) {
         if field.cut {
             damage = Some(Damage::CutShort);
         }
-        rest = field.rest;
     }
     if damage.is_none() {
         damage = message.incomplete();
@@ -136,10 +118,9 @@ impl<'a> Message<'a> {
         if self.control_block.is_empty() || self.state.is_none() || self.sequence.is_none() {
             return Some(Damage::FieldMissing);
         }
-        let (mut rest, mut count) = (self.data, 0u64);
-        while let Some(entry) = next(rest) {
+        let (mut entries, mut count) = (Ber::new(self.data), 0u64);
+        while entries.lenient().is_some() {
             count = count.saturating_add(1);
-            rest = entry.rest;
         }
         (count != self.entries).then_some(Damage::EntriesWrong)
     }

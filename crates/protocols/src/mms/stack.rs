@@ -46,7 +46,8 @@ pub fn open(tsdu: &[u8]) -> Option<Unit<'_>> {
     match *tsdu.first()? {
         // Refuse, finish, disconnect, abort and its acceptance have little to say.
         CONNECT | ACCEPT | 9 | 10 | 12 | 25 | 26 => session(tsdu, unit),
-        0xa0..=0xad | 0x85 | 0x86 | 0x8b | 0x8c => {
+        // Two octets of a primitive PDU are too little to tell MMS by.
+        0xa0..=0xad => {
             let mut at = Ber::new(tsdu);
             at.element().ok()?;
             unit.pdus.push(tsdu);

@@ -92,7 +92,9 @@ impl Stream {
     pub(super) fn see(&mut self, asdu: &Asdu<'_>, simulated: bool, at: Time, out: &mut Output) {
         let values = light_edition(asdu.samples);
         let quality = values.map_or(0, |v| v.iter().fold(0, |all, (_, q)| all | q) & QUALITY_BITS);
-        self.settings(asdu, out);
+        if !asdu.cut || self.said.is_none() {
+            self.settings(asdu, out);
+        }
         let now = Said {
             counter: asdu.counter,
             revision: asdu.revision,

@@ -36,17 +36,19 @@ pub struct Asdu<'a> {
     /// `smpRate`, where it is sent.
     pub rate: Option<u16>,
     pub samples: &'a [u8],
+    /// A field ends with the frame.
+    pub cut: bool,
 }
 
 /// Reads a frame's payload behind the EtherType; `None` without a sampled value message in it.
 pub fn parse(frame: &[u8]) -> Option<Frame<'_>> {
-    let (&[a, b, c, d, e, f, _, _], body) = frame.split_first_chunk::<HEADER_OCTETS>()?;
-    let length = usize::from(u16::from_be_bytes([c, d])).saturating_sub(HEADER_OCTETS);
-    let whole = body.get(..length);
-    let pdu = Ber::new(whole.unwrap_or(body)).expect(SAV_PDU).ok()?;
-    let (mut asdus, mut count) = (&[][..], 0);
-    let mut fields = Ber::new(pdu);
-    while let Ok(field) = fields.element() {
+    let (&[a, b, _, _, e, f, _, _], body) = frame.split_first_chunk::<HEADER_OCTETS>()?;
+    // The message has a length of its own; some senders count the one before it wrong.
+    let pdu = Ber::new(body).lenient().filter(|pdu| pdu.tag == SAV_PDU)?;
+    let (mut asdus, mut count, mut cut) = (&[][..], 0, pdu.cut);
+    let mut fields = Ber::new(pdu.contents);
+    while let Some(field) = fields.lenient() {
+        cut |= field.cut;
         match (field.tag, field.contents) {
             (0x80, [.., n]) => count = *n,
             (SEQUENCE_OF_ASDU, contents) => asdus = contents,
@@ -54,20 +56,24 @@ pub fn parse(frame: &[u8]) -> Option<Frame<'_>> {
         }
     }
     let (appid, flags) = (u16::from_be_bytes([a, b]), u16::from_be_bytes([e, f]));
-    let (simulated, cut) = (flags & SIMULATED != 0, whole.is_none() || !fields.is_empty());
+    let simulated = flags & SIMULATED != 0;
     Some(Frame { appid, simulated, asdus, count, cut })
 }
 
-/// The ASDUs of a frame, until one cannot be read.
+/// The ASDUs of a frame, until one has no name; the last may be cut short.
 pub fn asdus<'a>(frame: &Frame<'a>) -> impl Iterator<Item = Asdu<'a>> + use<'a> {
     let mut rest = Ber::new(frame.asdus);
-    (0..ASDUS_MAX).map_while(move |_| Some(asdu(rest.expect(0x30).ok()?)))
+    (0..ASDUS_MAX).map_while(move |_| {
+        let asdu = rest.lenient().filter(|asdu| asdu.tag == 0x30)?;
+        Some(self::asdu(asdu.contents)).filter(|asdu| !asdu.cut || !asdu.id.is_empty())
+    })
 }
 
 fn asdu(contents: &[u8]) -> Asdu<'_> {
     let mut asdu = Asdu::default();
     let mut fields = Ber::new(contents);
-    while let Ok(field) = fields.element() {
+    while let Some(field) = fields.lenient() {
+        asdu.cut |= field.cut;
         match (field.tag, field.contents) {
             (0x80, id) => asdu.id = id,
             (0x81, name) => asdu.data_set = name,
@@ -159,6 +165,7 @@ mod tests {
                 synchronised,
                 rate,
                 samples: &samples,
+                cut: false,
             }).collect();
             let bytes = emit(appid, simulated, &written);
             let frame = parse(&bytes).expect("own frame");
