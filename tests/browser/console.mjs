@@ -238,6 +238,74 @@ step('every settings section opens', async ({ page, server }) => {
   }
 });
 
+step('CSV has every row of the list and one header', async ({ page, server }) => {
+  await page.goto(`${server.url}/assets?q=ip+contains+%2210.99.%22`);
+  await page.locator('tbody tr.line').first().waitFor();
+  const [file] = await Promise.all([
+    page.waitForEvent('download'),
+    page.getByRole('button', { name: 'CSV' }).click(),
+  ]);
+  assert.match(file.suggestedFilename(), /^assets-[\d-]+\.csv$/);
+  const lines = readFileSync(await file.path(), 'utf8')
+    .trim()
+    .split('\r\n');
+  assert.ok(lines[0].includes('name'), lines[0]);
+  assert.ok(lines.length > HOSTS, `${lines.length} lines`);
+  assert.equal(lines.filter((line) => line === lines[0]).length, 1, 'one header');
+});
+
+step('a viewer sees everything and changes nothing', async ({ page, server, browser }) => {
+  await page.goto(`${server.url}/settings/users`);
+  await page.getByRole('button', { name: 'New user' }).click();
+  const dialog = page.getByRole('dialog');
+  await dialog.getByLabel('Name').fill('vera');
+  await dialog.getByLabel('Password').fill(PASSWORD);
+  await dialog.getByRole('button', { name: 'Save' }).click();
+  await page.getByText('vera is saved').waitFor();
+  const context = await browser.newContext({ ignoreHTTPSErrors: true });
+  const other = await openPage(context);
+  // Before anybody is signed in, /me says so.
+  other.expected.push(/401/);
+  await other.goto(`${server.url}/findings?view=all`);
+  await other.waitForURL(/\/sign-in/);
+  await other.fill('input[name=user]', 'vera');
+  await other.fill('input[name=password]', PASSWORD);
+  await other.click('button.primary');
+  await other.waitForURL(`${server.url}/findings?view=all`);
+  await other.locator('tbody tr.line').first().waitFor();
+  assert.equal(await other.locator('tbody input[type=checkbox]').count(), 0);
+  await other.locator('tbody tr.line').first().click();
+  await other.getByRole('heading', { name: 'Evidence' }).waitFor();
+  assert.equal(await other.getByRole('button', { name: 'Take' }).count(), 0);
+  await other.goto(`${server.url}/settings/users`);
+  await other.getByText('This is not for your role').waitFor();
+  assert.deepEqual(other.faults, []);
+  await context.close();
+});
+
+step('a telephone shows every page without scrolling sideways', async ({ page, server }) => {
+  const asset = await page.request.get(`${server.url}/api/v1/assets?limit=1&sort=-packets`);
+  const finding = await page.request.get(`${server.url}/api/v1/findings?limit=1`);
+  const [{ id }] = (await asset.json()).items;
+  const [{ id: found }] = (await finding.json()).items;
+  await page.setViewportSize({ width: 390, height: 844 });
+  const paths = ['/', '/map', '/assets', `/assets/${id}`, '/findings', `/findings/${found}`];
+  for (const path of [...paths, '/captures', '/settings/audit', '/settings/zones']) {
+    await page.goto(server.url + path);
+    await page.locator('[data-state=live]').waitFor();
+    await page.waitForFunction(() => !document.querySelector('.loading'));
+    const over = await page.evaluate(() => {
+      const main = document.getElementById('main');
+      return Math.max(
+        document.documentElement.scrollWidth - innerWidth,
+        (main?.scrollWidth ?? 0) - (main?.clientWidth ?? 0),
+      );
+    });
+    assert.ok(over <= 0, `${path} is ${over} px too wide`);
+  }
+  await page.setViewportSize({ width: 1440, height: 900 });
+});
+
 step('the palette finds an asset', async ({ page }) => {
   await page.keyboard.press('Control+k');
   await page.getByRole('combobox').fill('filler');
@@ -311,7 +379,7 @@ async function main() {
   try {
     for (const [name, run] of steps) {
       const from = Date.now();
-      await run({ page, server, capture });
+      await run({ page, server, capture, browser });
       assert.deepEqual(page.faults, [], 'the browser complained');
       console.log(`ok  ${name} (${((Date.now() - from) / 1000).toFixed(1)} s)`);
     }
