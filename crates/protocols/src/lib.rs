@@ -13,9 +13,11 @@ pub mod seam;
 // shared between protocols
 mod ber;
 mod gss;
+mod sql;
 mod text;
 
 // protocols
+pub mod amqp;
 pub mod ams;
 pub mod arp;
 pub mod atg;
@@ -25,9 +27,11 @@ pub mod bsap;
 pub mod c1222;
 pub mod cdp;
 pub mod cnip;
+pub mod coap;
 pub mod cotp;
 pub mod dcerpc;
 pub mod dhcp;
+pub mod dicom;
 pub mod dlms;
 pub mod dnp3;
 pub mod dns;
@@ -41,8 +45,11 @@ pub mod ftp;
 pub mod genisys;
 pub mod goose;
 pub mod hart_ip;
+pub mod hl7;
 pub mod http;
+pub mod icmpv6;
 pub mod iec104;
+pub mod igmp;
 pub mod kerberos;
 pub mod knxip;
 pub mod ldap;
@@ -54,19 +61,26 @@ pub mod mms;
 pub mod modbus;
 pub mod mqtt;
 pub mod mrp;
+pub mod mysql;
 pub mod nbns;
 pub mod ntlmssp;
 pub mod ntp;
 pub mod opcua;
 pub mod pn_dcp;
 pub mod pn_io;
+pub mod postgresql;
 pub mod powerlink;
 pub mod prp;
 pub mod ptp;
+pub mod quic;
+pub mod radius;
+pub mod rdp;
 pub mod roc_plus;
+pub mod rtps;
 pub mod s7comm;
 pub mod sbus;
 pub mod smb;
+pub mod smtp;
 pub mod snmp;
 pub mod srtp;
 pub mod ssdp;
@@ -74,10 +88,15 @@ pub mod ssh;
 pub mod stp;
 pub mod sv;
 pub mod synphasor;
+pub mod syslog;
+pub mod tds;
 pub mod telnet;
+pub mod tftp;
 pub mod tls;
+pub mod tns;
 pub mod trdp;
 pub mod tristation;
+pub mod vnc;
 
 pub use output::{Ends, Group, Message, Observed, Output};
 pub use seam::{
@@ -115,6 +134,8 @@ pub static REGISTRY: &[&dyn Protocol] = &[
     &sbus::SBUS,
     &ethersio::ETHERSIO,
     &egd::EGD,
+    &icmpv6::ICMPV6,
+    &igmp::IGMP,
     &dhcp::DHCP,
     &snmp::SNMP,
     &ssh::SSH,
@@ -128,12 +149,25 @@ pub static REGISTRY: &[&dyn Protocol] = &[
     &opcua::OPCUA,
     &ldap::LDAP,
     &mqtt::MQTT,
+    &amqp::AMQP,
+    &rtps::RTPS,
+    &quic::QUIC,
+    &dicom::DICOM,
+    &radius::RADIUS,
+    &vnc::VNC,
+    &hl7::HL7,
+    &tds::TDS,
+    &tns::TNS,
+    &mysql::MYSQL,
+    &postgresql::POSTGRESQL,
+    &smtp::SMTP,
     &ftp::FTP,
     &dns::DNS,
     &mdns::MDNS,
     &llmnr::LLMNR,
     &nbns::NBNS,
     &browser::BROWSER,
+    &syslog::SYSLOG,
     &ntp::NTP,
     &dnp3::DNP3,
     &iec104::IEC104,
@@ -144,5 +178,7 @@ pub static REGISTRY: &[&dyn Protocol] = &[
     &enip::ENIP,
     &genisys::GENISYS,
     &modbus::MODBUS,
+    &tftp::TFTP,
+    &coap::COAP,
     &telnet::TELNET,
 ];

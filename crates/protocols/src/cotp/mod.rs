@@ -11,7 +11,7 @@ mod tests;
 
 use crate::{
     About, Carrier, Dissector, Ends, Gap, Group, Hint, Malformed, Output, Probe, Progress,
-    Protocol, Segment, Side, mms, output::Op, s7comm,
+    Protocol, Segment, Side, mms, output::Op, rdp, s7comm,
 };
 use ::wire::reader::Reader;
 use limits::TSDU_OCTETS_MAX;
@@ -89,11 +89,15 @@ struct Conversation {
     parts: [Vec<u8>; 2],
     s7: s7comm::Conversation,
     mms: mms::Conversation,
+    rdp: rdp::Conversation,
 }
 
 impl Dissector for Conversation {
     fn feed(&mut self, segment: Segment<'_>, out: &mut Output) -> Progress {
         let bytes = segment.bytes;
+        if let Some(progress) = self.rdp.secured(segment, out) {
+            return progress;
+        }
         let length = match wire::tpkt_length(bytes) {
             None => return Progress::NeedMore { consumed: 0, needed: wire::TPKT_OCTETS },
             Some(Err(())) => return Progress::GiveUp(Malformed::new("tpkt-header-invalid")),
@@ -110,7 +114,9 @@ impl Dissector for Conversation {
         };
         out.count(&COTP_GROUP, [Scalar::Number(u64::from(tpdu.code >> 4))]);
         match tpdu.code {
+            CONNECT_REQUEST if self.rdp.request(tpdu.parameters, out) => {}
             CONNECT_REQUEST => connect(&tpdu, out),
+            CONNECT_CONFIRM if self.rdp.confirm(tpdu.parameters, out) => {}
             CONNECT_CONFIRM => {
                 let op = Op::response(OperationClass::Session, u32::from(tpdu.code), "connect");
                 out.operation(op.done());
@@ -183,6 +189,7 @@ impl Conversation {
                 out.begin_protocol("s7comm-plus");
                 s7plus(side, payload, out);
             }
+            _ if rdp::Conversation::client_data(payload, out) => {}
             _ => {
                 if let Some(unit) = mms::stack::open(payload) {
                     out.begin_protocol("mms");

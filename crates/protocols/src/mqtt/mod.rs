@@ -6,7 +6,7 @@
 
 mod limits;
 mod sparkplug;
-mod values;
+pub(crate) mod values;
 pub mod wire;
 
 use crate::{

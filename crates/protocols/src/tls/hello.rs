@@ -20,6 +20,8 @@ pub struct Hello {
     pub signatures: Vec<u16>,
     pub protocols: Vec<String>,
     pub versions: Vec<u16>,
+    /// A server asks for another ClientHello (RFC 8446, 4.1.4).
+    pub retry: bool,
 }
 
 const SERVER_NAME: u16 = 0;
@@ -49,9 +51,11 @@ pub fn client(body: &[u8]) -> Result<Hello, Malformed> {
 
 /// The body of a ServerHello message: one cipher, one version.
 pub fn server(body: &[u8]) -> Result<Hello, Malformed> {
+    /// The first octets of the random value that marks a HelloRetryRequest (RFC 8446, 4.1.3).
+    const RETRY: [u8; 8] = [0xcf, 0x21, 0xad, 0x74, 0xe5, 0x9a, 0x61, 0x11];
     let mut at = Reader::new(body);
     let mut hello = Hello { version: at.be16()?, ..Hello::default() };
-    at.skip(32)?;
+    hello.retry = at.bytes(32)?.starts_with(&RETRY);
     let session = at.u8()?;
     at.skip(usize::from(session))?;
     hello.ciphers = vec![at.be16()?];

@@ -86,6 +86,9 @@ struct Reader {
     server: Half,
     /// TLS 1.3 was chosen: everything after the ServerHello is encrypted.
     encrypted_after_hello: bool,
+    /// The server asked for another hello: a change of cipher before it changes nothing
+    /// (RFC 8446, D.4).
+    retrying: bool,
 }
 
 #[derive(Default)]
@@ -111,6 +114,7 @@ impl Dissector for Reader {
         };
         out.begin("tls", 0..needed);
         match kind {
+            CHANGE_CIPHER if self.retrying => {}
             CHANGE_CIPHER => self.half(segment.from).encrypted = true,
             HANDSHAKE if !self.half(segment.from).encrypted => {
                 self.half(segment.from).handshake.extend_from_slice(body);
@@ -127,6 +131,22 @@ impl Dissector for Reader {
         let half = self.half(gap.from);
         half.encrypted = true;
         half.handshake.clear();
+    }
+}
+
+/// Handshake messages without records around them, as QUIC carries them (RFC 9001, 4.1.3).
+#[derive(Default)]
+pub(crate) struct Handshake {
+    reader: Reader,
+}
+
+impl Handshake {
+    /// Octets that follow those given before.
+    pub(crate) fn octets(&mut self, side: Side, bytes: &[u8], out: &mut Output) {
+        if !self.reader.half(side).encrypted {
+            self.reader.half(side).handshake.extend_from_slice(bytes);
+            self.reader.messages(side, out);
+        }
     }
 }
 
@@ -163,14 +183,19 @@ impl Reader {
         const SERVER_HELLO: u8 = 2;
         const CERTIFICATE: u8 = 11;
         match kind {
-            CLIENT_HELLO => match hello::client(body) {
-                Ok(hello) => client_hello(&hello, out),
-                Err(malformed) => violation(malformed, out),
-            },
+            CLIENT_HELLO => {
+                self.retrying = false;
+                match hello::client(body) {
+                    Ok(hello) => client_hello(&hello, out),
+                    Err(malformed) => violation(malformed, out),
+                }
+            }
             SERVER_HELLO => match hello::server(body) {
                 Ok(hello) => {
                     server_hello(&hello, out);
-                    self.encrypted_after_hello = hello.highest_version() >= 0x0304;
+                    self.retrying = hello.retry;
+                    let last = hello.highest_version() >= 0x0304 && !hello.retry;
+                    self.encrypted_after_hello = last;
                     if self.encrypted_after_hello {
                         self.half(side).encrypted = true;
                     }

@@ -1,0 +1,279 @@
+//! AMQP 0-9-1 and 1.0: who logs on to which broker, exchanges and queues written and read.
+//!
+//! Not here: contents of messages. Invariant: a password is known to be there and never kept.
+
+use crate::{
+    About, Carrier, Dissector, Ends, Gap, Group, Hint, Malformed, Output, Probe, Progress,
+    Protocol, Segment, output::Op, text,
+};
+use ::wire::reader::{Reader, Short};
+use model::{Authentication, OperationClass, Scalar, Subject};
+
+pub static AMQP_GROUP: Group = Group { name: "amqp", ends: Ends::Pair, keys: &["type"] };
+
+pub struct Amqp;
+pub static AMQP: Amqp = Amqp;
+
+static ABOUT: About = About {
+    name: "amqp",
+    title: "AMQP",
+    specs: &["AMQP 0-9-1", "OASIS AMQP 1.0"],
+    carriers: &[Carrier::Tcp],
+    ports: &[5_672],
+    groups: &[&AMQP_GROUP],
+    depth: "methods of 0-9-1 with exchanges and queues, log-ons, products; frames of 1.0",
+};
+
+const OPENING_OCTETS: usize = 8;
+const FRAME_OCTETS: usize = 7;
+const FRAME_END: u8 = 0xce;
+/// Octets of one frame: brokers negotiate 128 KiB unless told otherwise.
+const FRAME_OCTETS_MAX: usize = 1 << 20;
+
+impl Protocol for Amqp {
+    fn about(&self) -> &'static About {
+        &ABOUT
+    }
+
+    fn probe(&self, head: &[u8], hint: Hint) -> Probe {
+        if b"AMQP".starts_with(head.get(..4).unwrap_or(head)) {
+            return if head.len() >= OPENING_OCTETS { Probe::MatchClient } else { Probe::NeedMore };
+        }
+        // In the middle of a connection: a whole frame with its end octet.
+        match frame(head) {
+            Some(Ok((_, octets))) if hint.port && head.get(octets.saturating_sub(1)).is_some() => {
+                Probe::Match
+            }
+            _ => Probe::NoMatch,
+        }
+    }
+
+    fn open(&self) -> Box<dyn Dissector> {
+        Box::<Conversation>::default()
+    }
+}
+
+/// Type and octets of a frame of 0-9-1 (2.3.5); an error when the end octet is not where it
+/// must be.
+fn frame(bytes: &[u8]) -> Option<Result<(u8, usize), ()>> {
+    let &[kind, _, _, a, b, c, d] = bytes.first_chunk::<FRAME_OCTETS>()?;
+    let size = u32::from_be_bytes([a, b, c, d]) as usize;
+    let octets = size.saturating_add(FRAME_OCTETS).saturating_add(1);
+    if !matches!(kind, 1..=4 | 8) || octets > FRAME_OCTETS_MAX {
+        return Some(Err(()));
+    }
+    match bytes.get(octets.saturating_sub(1)) {
+        Some(end) if *end != FRAME_END => Some(Err(())),
+        _ => Some(Ok((kind, octets))),
+    }
+}
+
+#[derive(Default)]
+struct Conversation {
+    /// The header said 1.0.
+    one: bool,
+    applicant: Option<Authentication>,
+}
+
+impl Dissector for Conversation {
+    fn feed(&mut self, segment: Segment<'_>, out: &mut Output) -> Progress {
+        let bytes = segment.bytes;
+        if bytes.first() == Some(&b'A') {
+            let Some(opening) = bytes.first_chunk::<OPENING_OCTETS>() else {
+                return Progress::NeedMore { consumed: 0, needed: OPENING_OCTETS };
+            };
+            out.begin("amqp", 0..OPENING_OCTETS);
+            let [_, _, _, _, _, major, minor, revision] = *opening;
+            self.one = major == 1;
+            let version =
+                if self.one { "1.0".into() } else { format!("{major}.{minor}.{revision}") };
+            let op = Op::notice(OperationClass::Session, 0, "protocol header");
+            out.operation(op.named("version", &version));
+            return Progress::Consumed(OPENING_OCTETS);
+        }
+        if self.one {
+            return frame_one(bytes, out);
+        }
+        let (kind, octets) = match frame(bytes) {
+            None => return Progress::NeedMore { consumed: 0, needed: FRAME_OCTETS },
+            Some(Err(())) => return Progress::GiveUp(Malformed::new("amqp-frame-invalid")),
+            Some(Ok(found)) => found,
+        };
+        let Some(frame) = bytes.get(..octets) else {
+            return Progress::NeedMore { consumed: 0, needed: octets };
+        };
+        out.begin("amqp", 0..octets);
+        out.count(&AMQP_GROUP, [Scalar::Number(u64::from(kind))]);
+        if kind == 1 {
+            let body = frame.get(FRAME_OCTETS..octets.saturating_sub(1)).unwrap_or_default();
+            if self.method(body, out).is_err() {
+                let says = "a method shorter than its arguments";
+                out.violation("amqp-method-cut-short", says, "AMQP 0-9-1, 4.2.4");
+            }
+        }
+        Progress::Consumed(octets)
+    }
+
+    fn gap(&mut self, _: Gap) {}
+}
+
+/// 1.0, 2.3.1: size, offset of data, type.
+fn frame_one(bytes: &[u8], out: &mut Output) -> Progress {
+    let Some(&[a, b, c, d, _, kind, _, _]) = bytes.first_chunk::<8>() else {
+        return Progress::NeedMore { consumed: 0, needed: 8 };
+    };
+    let octets = u32::from_be_bytes([a, b, c, d]) as usize;
+    if !(8..=FRAME_OCTETS_MAX).contains(&octets) || kind > 1 {
+        return Progress::GiveUp(Malformed::new("amqp-frame-invalid"));
+    }
+    let Some(frame) = bytes.get(..octets) else {
+        return Progress::NeedMore { consumed: 0, needed: octets };
+    };
+    out.begin("amqp", 0..octets);
+    out.count(&AMQP_GROUP, [Scalar::Number(u64::from(kind))]);
+    // A performative is a described type whose descriptor is a small unsigned long.
+    if let Some([0, 0x53, code, ..]) = frame.get(8..) {
+        let (class, name) = match code {
+            0x10 => (OperationClass::Session, "open"),
+            0x11 => (OperationClass::Session, "begin"),
+            0x12 => (OperationClass::Session, "attach"),
+            0x13 => (OperationClass::Session, "flow"),
+            0x14 => (OperationClass::Report, "transfer"),
+            0x15 => (OperationClass::Session, "disposition"),
+            0x16 => (OperationClass::Session, "detach"),
+            0x17 => (OperationClass::Session, "end"),
+            0x18 => (OperationClass::Session, "close"),
+            0x40..=0x44 => (OperationClass::Authenticate, "sasl"),
+            _ => return Progress::Consumed(octets),
+        };
+        out.operation(Op::notice(class, u32::from(*code), name));
+    }
+    Progress::Consumed(octets)
+}
+
+fn short_string(r: &mut Reader<'_>) -> Result<String, Short> {
+    let length = usize::from(r.u8()?);
+    r.bytes(length).map(text::lossy)
+}
+
+fn long_string<'a>(r: &mut Reader<'a>) -> Result<&'a [u8], Short> {
+    let length = r.be32()? as usize;
+    r.bytes(length)
+}
+
+impl Conversation {
+    fn method(&mut self, body: &[u8], out: &mut Output) -> Result<(), Short> {
+        use OperationClass::{Authenticate, Configure, Read, Report, Session};
+        let mut r = Reader::new(body);
+        let (class, method) = (r.be16()?, r.be16()?);
+        let number = u32::from(class) << 16 | u32::from(method);
+        let request = |class, name| Op::request(class, number, name);
+        match (class, method) {
+            (10, 10) => {
+                r.skip(2)?;
+                products(long_string(&mut r)?, out);
+                out.operation(Op::notice(Session, number, "connection start"));
+            }
+            (10, 11) => {
+                products(long_string(&mut r)?, out);
+                let mechanism = short_string(&mut r)?;
+                self.start(&mechanism, long_string(&mut r)?);
+                out.operation(request(Authenticate, "connection start-ok"));
+            }
+            (10, 30) => self.outcome(true, out),
+            (10, 40) => {
+                let host = short_string(&mut r)?;
+                out.operation(request(Session, "connection open").named("virtual host", &host));
+            }
+            (10, 50) => {
+                let code = u32::from(r.be16()?);
+                let op = Op::notice(Session, number, "connection close");
+                out.operation(if code == 200 { op } else { op.refused(code, "connection closed") });
+                if code == 403 {
+                    self.outcome(false, out);
+                }
+            }
+            (40, 10) | (50, 10) => {
+                r.skip(2)?;
+                let name = short_string(&mut r)?;
+                let what = if class == 40 { "exchange declare" } else { "queue declare" };
+                out.operation(request(Configure, what).named("queue", &name));
+            }
+            (40, 20) | (50, 40) | (50, 30) => {
+                r.skip(2)?;
+                let name = short_string(&mut r)?;
+                out.operation(request(Configure, "delete or purge").named("queue", &name));
+            }
+            (50, 20) => {
+                r.skip(2)?;
+                let (queue, exchange) = (short_string(&mut r)?, short_string(&mut r)?);
+                let name = format!("{queue} to {exchange}");
+                out.operation(request(Configure, "queue bind").named("queue", &name));
+            }
+            (60, 20) | (60, 70) => {
+                r.skip(2)?;
+                let queue = short_string(&mut r)?;
+                out.operation(request(Read, "consume").named("queue", &queue));
+            }
+            (60, 40) => {
+                r.skip(2)?;
+                let (exchange, key) = (short_string(&mut r)?, short_string(&mut r)?);
+                let name = if exchange.is_empty() { key } else { format!("{exchange}/{key}") };
+                out.operation(Op::notice(Report, number, "publish").named("queue", &name));
+            }
+            (60, 60) => out.operation(Op::notice(Report, number, "deliver")),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// RFC 4616: PLAIN is an identity, a user and a password between NULs.
+    fn start(&mut self, mechanism: &str, response: &[u8]) {
+        let plain = mechanism == "PLAIN";
+        let mut parts = response.split(|b| *b == 0).skip(1);
+        let user = parts.next().filter(|_| plain).map(|u| text::lossy(u).into_boxed_str());
+        let password = parts.next().filter(|_| plain);
+        self.applicant = Some(Authentication {
+            user,
+            accepted: None,
+            clear_text: plain,
+            default_password: matches!(password, Some(b"guest" | b"admin")),
+            method: if plain { "amqp plain" } else { "amqp sasl" },
+        });
+    }
+
+    fn outcome(&mut self, accepted: bool, out: &mut Output) {
+        if let Some(mut applicant) = self.applicant.take() {
+            applicant.accepted = Some(accepted);
+            out.authentication(applicant);
+        }
+    }
+}
+
+/// Long strings of a table of properties (4.2.5): product, version, platform, host.
+fn products(table: &[u8], out: &mut Output) {
+    const ENTRIES_MAX: usize = 32;
+    let mut r = Reader::new(table);
+    let mut facts = Vec::new();
+    for _ in 0..ENTRIES_MAX {
+        let Ok(name) = short_string(&mut r) else { break };
+        let value = match r.u8() {
+            Ok(b'S') => long_string(&mut r).map(text::lossy),
+            Ok(b'F') => long_string(&mut r).map(|_| String::new()),
+            Ok(b't') => r.skip(1).map(|()| String::new()),
+            Ok(b'I' | b'i') => r.skip(4).map(|()| String::new()),
+            Ok(b'l' | b'L' | b'T') => r.skip(8).map(|()| String::new()),
+            _ => break,
+        };
+        let Ok(value) = value else { break };
+        let path = match name.as_str() {
+            "product" => "software",
+            "version" => "software_version",
+            "platform" => "platform",
+            "cluster_name" => "cluster_name",
+            _ => continue,
+        };
+        facts.push((path, value));
+    }
+    out.identity(Subject::Sender, "AMQP properties", facts);
+}

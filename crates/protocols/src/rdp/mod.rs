@@ -1,0 +1,132 @@
+//! Remote Desktop ([MS-RDPBCGR], 2.2.1): who connects as whom, and what protects the session.
+//!
+//! Not here: the session itself. Carried by [`crate::cotp`]. Invariant: the user of a cookie is a
+//! hint of the client's, not a log-on.
+
+use crate::{Dissector, Output, Progress, Protocol, Segment, output::Op, text, tls};
+use ::wire::reader::{Reader, Short};
+use model::{Authentication, OperationClass, Subject};
+
+/// State of one connection behind its negotiation.
+#[derive(Default)]
+pub(crate) struct Conversation {
+    user: Option<Box<str>>,
+    tls: Option<Box<dyn Dissector>>,
+}
+
+const COOKIE: &[u8] = b"Cookie: mstshash=";
+const REQUEST: u8 = 1;
+const RESPONSE: u8 = 2;
+const FAILURE: u8 = 3;
+
+impl Conversation {
+    /// Octets of a connection that went over to TLS: `None` while it has not.
+    pub(crate) fn secured(&mut self, segment: Segment<'_>, out: &mut Output) -> Option<Progress> {
+        let tls = self.tls.as_mut()?;
+        Some(tls.feed(segment, out))
+    }
+
+    /// 2.2.1.1: the variable part of a connection request. Says whether it is Remote Desktop's.
+    pub(crate) fn request(&mut self, variable: &[u8], out: &mut Output) -> bool {
+        let mut rest = variable;
+        if let Some(cookie) = variable.strip_prefix(COOKIE) {
+            let end = cookie.windows(2).position(|w| w == b"\r\n").unwrap_or(cookie.len());
+            let (user, behind) = cookie.split_at_checked(end).unwrap_or_default();
+            self.user = Some(text::lossy(user).into());
+            rest = behind.get(2..).unwrap_or_default();
+        } else if negotiation(rest, REQUEST).is_none() {
+            return false;
+        }
+        out.refine("rdp");
+        out.begin_protocol("rdp");
+        let op = Op::request(OperationClass::Session, u32::from(REQUEST), "connect");
+        out.operation(op.named("user", self.user.as_deref().unwrap_or_default()));
+        if let Some(offered) = negotiation(rest, REQUEST) {
+            out.attribute(Subject::Sender, "RDP request", ("rdp_offers", &names(offered)), 90);
+        }
+        if let Some(user) = &self.user {
+            out.authentication(Authentication {
+                user: Some(user.clone()),
+                accepted: None,
+                clear_text: false,
+                default_password: false,
+                method: "rdp",
+            });
+        }
+        true
+    }
+
+    /// 2.2.1.2: what the server chose.
+    pub(crate) fn confirm(&mut self, variable: &[u8], out: &mut Output) -> bool {
+        let op = Op::response(OperationClass::Session, u32::from(RESPONSE), "connect");
+        if let Some(code) = negotiation(variable, FAILURE) {
+            out.begin_protocol("rdp");
+            out.operation(op.refused(code, "security protocol refused"));
+            return true;
+        }
+        let Some(chosen) = negotiation(variable, RESPONSE) else { return false };
+        out.begin_protocol("rdp");
+        out.operation(op.done());
+        let security = if chosen == 0 { "standard RDP security".to_owned() } else { names(chosen) };
+        out.identity(Subject::Sender, "RDP response", [("rdp_security", security)]);
+        if chosen != 0 {
+            self.tls = Some(tls::TLS.open());
+        }
+        true
+    }
+
+    /// 2.2.1.3: the client's core data stand behind the key of the conference ("Duca").
+    pub(crate) fn client_data(payload: &[u8], out: &mut Output) -> bool {
+        const MCS_CONNECT_INITIAL: [u8; 2] = [0x7f, 0x65];
+        const KEY: &[u8] = b"Duca";
+        if !payload.starts_with(&MCS_CONNECT_INITIAL) {
+            return false;
+        }
+        let at = payload.windows(KEY.len()).position(|w| w == KEY);
+        let Some(data) = at.and_then(|at| payload.get(at.saturating_add(KEY.len())..)) else {
+            return false;
+        };
+        out.refine("rdp");
+        out.begin_protocol("rdp");
+        let op = Op::request(OperationClass::Session, 0x65, "conference");
+        out.operation(op);
+        if let Ok((name, build)) = core_data(data) {
+            let facts = [("hostname", name), ("rdp_client_build", build.to_string())];
+            out.identity(Subject::Sender, "RDP client core data", facts);
+        }
+        true
+    }
+}
+
+/// 2.2.1.1.1 and 2.2.1.2.1: type, flags, length 8, protocols or a code.
+fn negotiation(bytes: &[u8], kind: u8) -> Option<u32> {
+    match bytes {
+        [k, _, 8, 0, a, b, c, d] if *k == kind => Some(u32::from_le_bytes([*a, *b, *c, *d])),
+        _ => None,
+    }
+}
+
+fn names(protocols: u32) -> String {
+    let known =
+        [(1, "TLS"), (2, "CredSSP"), (4, "RDSTLS"), (8, "CredSSP with early authorization")];
+    let names: Vec<_> = known.iter().filter(|(b, _)| protocols & b != 0).map(|(_, n)| *n).collect();
+    names.join(", ")
+}
+
+/// 2.2.1.3.2, behind a PER length.
+fn core_data(data: &[u8]) -> Result<(String, u32), Short> {
+    const CORE: u16 = 0xc001;
+    const NAME_OCTETS: usize = 32;
+    let mut r = Reader::new(data);
+    if r.u8()? & 0x80 != 0 {
+        r.skip(1)?;
+    }
+    if r.le16()? != CORE {
+        return Err(Short { needed: 2 });
+    }
+    // length, version, width, height, depth, sequence, keyboard
+    r.skip(2 + 4 + 2 + 2 + 2 + 2 + 4)?;
+    let build = r.le32()?;
+    let name = text::utf16le(r.bytes(NAME_OCTETS)?);
+    Ok((name.split('\0').next().unwrap_or_default().to_owned(), build))
+}

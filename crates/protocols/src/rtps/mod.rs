@@ -1,0 +1,194 @@
+//! RTPS, the wire protocol of DDS (OMG RTPS 2.5): submessages, participants, topics.
+//!
+//! Not here: user data, security plug-ins. Invariant: a submessage is read within its length.
+
+use crate::{
+    About, Carrier, Dissector, Ends, Gap, Group, Hint, Output, Probe, Progress, Protocol, Segment,
+    output::Op, text,
+};
+use ::wire::reader::{Reader, Short};
+use model::{OperationClass, Scalar, Subject};
+
+pub static RTPS_GROUP: Group = Group { name: "rtps", ends: Ends::Pair, keys: &["submessage"] };
+
+pub struct Rtps;
+pub static RTPS: Rtps = Rtps;
+
+static ABOUT: About = About {
+    name: "rtps",
+    title: "RTPS (DDS)",
+    specs: &["OMG DDSI-RTPS 2.5, 8.3 and 9.4 to 9.6"],
+    carriers: &[Carrier::Udp],
+    ports: &[7_400, 7_401, 7_410, 7_411],
+    groups: &[&RTPS_GROUP],
+    depth: "submessages, vendors, participants, topics and types of discovery",
+};
+
+const HEADER_OCTETS: usize = 20;
+/// Submessages of one message that are read.
+const SUBMESSAGES_MAX: usize = 256;
+const DATA: u8 = 0x15;
+const PAD: u8 = 0x01;
+const INFO_TIME: u8 = 0x09;
+
+impl Protocol for Rtps {
+    fn about(&self) -> &'static About {
+        &ABOUT
+    }
+
+    fn probe(&self, head: &[u8], _: Hint) -> Probe {
+        let known = head.starts_with(b"RTPS") || head.starts_with(b"RTPX");
+        match head.get(4..6) {
+            Some([1 | 2, _]) if known && head.len() >= HEADER_OCTETS => Probe::Match,
+            _ => Probe::NoMatch,
+        }
+    }
+
+    fn open(&self) -> Box<dyn Dissector> {
+        Box::new(Participant)
+    }
+}
+
+struct Participant;
+
+impl Dissector for Participant {
+    fn feed(&mut self, segment: Segment<'_>, out: &mut Output) -> Progress {
+        let bytes = segment.bytes;
+        out.begin("rtps", 0..bytes.len());
+        if let Err(Short { .. }) = message(bytes, out)
+            && segment.missing == 0
+        {
+            let says = "a submessage longer than its message";
+            out.violation("rtps-submessage-beyond-message", says, "RTPS 2.5, 8.3.4");
+        }
+        Progress::Consumed(bytes.len())
+    }
+
+    fn gap(&mut self, _: Gap) {}
+}
+
+fn message(bytes: &[u8], out: &mut Output) -> Result<(), Short> {
+    let mut r = Reader::new(bytes);
+    r.skip(4)?;
+    let [major, minor] = r.array()?;
+    let vendor = r.be16()?;
+    r.skip(12)?;
+    let facts = [
+        ("dds_vendor", vendor_name(vendor).to_owned()),
+        ("rtps_version", format!("{major}.{minor}")),
+    ];
+    out.identity(Subject::Sender, "RTPS header", facts);
+    for _ in 0..SUBMESSAGES_MAX {
+        if r.is_empty() {
+            return Ok(());
+        }
+        let (kind, flags) = (r.u8()?, r.u8()?);
+        let little = flags & 1 != 0;
+        let length = usize::from(if little { r.le16()? } else { r.be16()? });
+        out.count(&RTPS_GROUP, [Scalar::Number(u64::from(kind))]);
+        // 8.3.4.1: a last submessage may leave its length open.
+        let last = length == 0 && !matches!(kind, PAD | INFO_TIME);
+        let body = if last { r.bytes(r.remaining())? } else { r.bytes(length)? };
+        if kind == DATA {
+            data(body, flags, out).unwrap_or_default();
+        }
+    }
+    out.limit("rtps-submessages");
+    Ok(())
+}
+
+/// Vendor ids as the OMG keeps them (8.3.3.1).
+fn vendor_name(vendor: u16) -> &'static str {
+    match vendor {
+        0x0101 => "RTI Connext",
+        0x0102 => "OpenSplice DDS",
+        0x0103 => "OpenDDS",
+        0x0106 => "CoreDX DDS",
+        0x010a => "InterCOM DDS",
+        0x010f => "eProsima Fast DDS",
+        0x0110 => "Eclipse Cyclone DDS",
+        0x0111 => "GurumDDS",
+        0x0112 => "RustDDS",
+        _ => "",
+    }
+}
+
+/// 9.4.5.3: data of the built-in end points describe participants and topics.
+fn data(body: &[u8], flags: u8, out: &mut Output) -> Result<(), Short> {
+    const INLINE_QOS: u8 = 2;
+    let little = flags & 1 != 0;
+    let mut r = Reader::new(body);
+    r.skip(4)?;
+    r.skip(4)?;
+    let writer = r.be32()?;
+    r.skip(8)?;
+    if flags & INLINE_QOS != 0 {
+        parameters(&mut r, little, |_, _| {})?;
+    }
+    let (class, name) = match writer {
+        0x0001_00c2 => (OperationClass::Browse, "participant"),
+        0x0000_03c2 => (OperationClass::Browse, "writer of topic"),
+        0x0000_04c2 => (OperationClass::Browse, "reader of topic"),
+        _ => {
+            out.operation(Op::notice(OperationClass::Report, u32::from(DATA), "data"));
+            return Ok(());
+        }
+    };
+    let [_, encapsulation] = r.array()?;
+    r.skip(2)?;
+    let little = encapsulation & 1 != 0;
+    let (mut topic, mut facts) = (String::new(), Vec::new());
+    parameters(&mut r, little, |id, value| match id {
+        0x0005 => topic = string(value, little).unwrap_or_default(),
+        0x0062 => facts.push(("dds_participant", string(value, little).unwrap_or_default())),
+        0x0059 => facts.extend(host_property(value, little)),
+        _ => {}
+    })?;
+    out.operation(Op::notice(class, u32::from(DATA), name).named("topic", &topic));
+    out.identity(Subject::Sender, "RTPS discovery", facts);
+    Ok(())
+}
+
+/// 9.4.2.11: id, length, value, until the sentinel.
+fn parameters<'a>(
+    r: &mut Reader<'a>,
+    little: bool,
+    mut see: impl FnMut(u16, &'a [u8]),
+) -> Result<(), Short> {
+    const SENTINEL: u16 = 1;
+    loop {
+        let (id, length) = if little { (r.le16()?, r.le16()?) } else { (r.be16()?, r.be16()?) };
+        if id == SENTINEL {
+            return Ok(());
+        }
+        see(id, r.bytes(usize::from(length))?);
+    }
+}
+
+fn string(value: &[u8], little: bool) -> Option<String> {
+    let mut r = Reader::new(value);
+    let length = if little { r.le32() } else { r.be32() }.ok()?;
+    let octets = r.bytes(length as usize).ok()?;
+    Some(text::lossy(octets.strip_suffix(&[0]).unwrap_or(octets)))
+}
+
+/// RTI writes its host name into the property list (PID_PROPERTY_LIST, 9.6.2.2).
+fn host_property(value: &[u8], little: bool) -> Option<(&'static str, String)> {
+    const PROPERTIES_MAX: u32 = 32;
+    let mut r = Reader::new(value);
+    let number = |r: &mut Reader<'_>| if little { r.le32() } else { r.be32() };
+    for _ in 0..number(&mut r).ok()?.min(PROPERTIES_MAX) {
+        let mut text = || -> Option<String> {
+            let length = number(&mut r).ok()? as usize;
+            let octets = r.bytes(length).ok()?;
+            let odd = length.next_multiple_of(4).saturating_sub(length);
+            r.skip(odd).ok()?;
+            Some(text::lossy(octets.strip_suffix(&[0]).unwrap_or(octets)))
+        };
+        let (name, value) = (text()?, text()?);
+        if name == "dds.sys_info.hostname" {
+            return Some(("hostname", value));
+        }
+    }
+    None
+}
