@@ -5,6 +5,7 @@
 
 mod context;
 mod conversation;
+mod quoted;
 
 use crate::{
     event::{Event, Place, Repeats, Sent, Stamped},
@@ -183,10 +184,16 @@ impl Shard {
                 let says = "a transport header that cannot be";
                 self.violation(context, reason, says, "RFC 9293, 3.1");
             }
-            Transport::Icmp(icmp) | Transport::Icmpv6(icmp) => {
+            Transport::Icmp(icmp) => {
                 self.datagram(context, Kind::Ip(protocol), icmp.payload);
+                self.quoted(context, &icmp, false);
             }
-            Transport::Igmp { payload, .. } => {
+            Transport::Icmpv6(icmp) => {
+                // The type tells what stands behind it, so it goes along.
+                self.datagram(context, Kind::Ip(protocol), payload);
+                self.quoted(context, &icmp, true);
+            }
+            Transport::Igmp { .. } => {
                 self.datagram(context, Kind::Ip(protocol), payload);
             }
             Transport::Other => self.datagram(context, Kind::Ip(protocol), payload),
