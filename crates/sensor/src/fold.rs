@@ -88,6 +88,11 @@ impl Fold {
         self.detection.finish(&self.inventory);
     }
 
+    /// Findings that are new or changed since the last call.
+    pub fn changed_findings(&mut self) -> Vec<Finding> {
+        self.detection.drain(&self.inventory)
+    }
+
     /// Every finding, worst first.
     pub fn findings(&self) -> Vec<Finding> {
         self.detection.findings(&self.inventory)

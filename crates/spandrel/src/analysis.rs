@@ -9,24 +9,59 @@ pub mod progress;
 use ::sensor::{Fold, Limits, Packet, Stamped, Worker, WorkerSettings, add_health};
 use anyhow::{Context as _, Result};
 use crew::Crew;
+use detectors::{Baseline, Detection, Phase};
 use model::{CaptureReport, Health, MessageRow, Time};
 use progress::{Progress, Watched};
-use std::{collections::BTreeMap, fs::File, io::Read, path::Path};
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io::Read,
+    path::{Path, PathBuf},
+};
 use wire::file::{CaptureReader, RawPacket};
 
 /// How to analyse.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Settings {
     pub threads: usize,
     pub values: bool,
     pub limits: Limits,
+    /// What is normal; without it nothing is new.
+    pub baseline: Option<Baseline>,
 }
 
 /// Packets between two deliveries to the fold.
 const FOLD_PACKETS: u64 = 4_096;
 
+/// Takes what these captures show for normal.
+pub fn learn(paths: &[PathBuf], settings: &Settings, shown: bool) -> Result<Option<Baseline>> {
+    let mut baseline = None;
+    for path in paths {
+        let known = baseline.take().unwrap_or_default();
+        let detection = Detection::with_baseline(known, Phase::Learning);
+        let analysed = open(path, settings, shown, Fold::with(detection))?;
+        if let Some(damage) = analysed.health.damaged {
+            anyhow::bail!("{} cannot serve as a baseline: {damage}", path.display());
+        }
+        baseline = Some(analysed.fold.detection.into_baseline());
+    }
+    Ok(baseline)
+}
+
 /// Analyses one capture; `-` is standard input.
-pub fn analyse(path: &Path, settings: Settings, shown: bool) -> Result<CaptureReport> {
+pub fn analyse(path: &Path, settings: &Settings, shown: bool) -> Result<CaptureReport> {
+    Ok(open(path, settings, shown, fold(settings))?.into_report(path, settings))
+}
+
+/// A fold that knows what the settings say is normal.
+fn fold(settings: &Settings) -> Fold {
+    Fold::with(match &settings.baseline {
+        Some(baseline) => Detection::with_baseline(baseline.clone(), Phase::Learnt),
+        None => Detection::new(Phase::Unlearnt),
+    })
+}
+
+fn open(path: &Path, settings: &Settings, shown: bool, fold: Fold) -> Result<Analysed> {
     let name = path.display().to_string();
     let (source, length): (Box<dyn Read>, u64) = if path.as_os_str() == "-" {
         (Box::new(std::io::stdin().lock()), 0)
@@ -39,20 +74,28 @@ pub fn analyse(path: &Path, settings: Settings, shown: bool) -> Result<CaptureRe
     let progress = Progress::new(&name, length, shown);
     let source = Watched::new(source, &progress);
     let reader = CaptureReader::open(source).with_context(|| format!("cannot read {name}"))?;
-    let report = read(reader, name, settings, &progress);
+    let analysed = read(reader, settings, &progress, fold);
     progress.clear();
-    report
+    analysed
+}
+
+/// A capture that was read.
+struct Analysed {
+    counts: Counts,
+    messages: BTreeMap<&'static str, Vec<MessageRow>>,
+    health: Health,
+    fold: Fold,
 }
 
 /// Reads a capture to its end, or to its first damage.
-pub fn read<R: Read>(
+fn read<R: Read>(
     mut reader: CaptureReader<R>,
-    file: String,
-    settings: Settings,
+    settings: &Settings,
     progress: &Progress,
-) -> Result<CaptureReport> {
+    fold: Fold,
+) -> Result<Analysed> {
     let mut counts = Counts::default();
-    let mut fold = Fold::new().within(settings.limits);
+    let mut fold = fold.within(settings.limits);
     let mut hands = Hands::new(settings)?;
     let mut damaged = None;
     loop {
@@ -77,20 +120,27 @@ pub fn read<R: Read>(
     health.damaged = damaged;
     health.at = counts.last;
     health.limits.extend(fold.limits_hit());
-    let values = settings.values.then(|| fold.take_values());
-    Ok(CaptureReport {
-        file,
-        packets: counts.packets,
-        bytes: counts.bytes,
-        first_ts: counts.first,
-        last_ts: counts.last,
-        messages,
-        assets: fold.inventory.assets(),
-        links: fold.inventory.links(),
-        findings: fold.findings(),
-        values,
-        health,
-    })
+    Ok(Analysed { counts, messages, health, fold })
+}
+
+impl Analysed {
+    fn into_report(self, path: &Path, settings: &Settings) -> CaptureReport {
+        let Analysed { counts, messages, health, mut fold } = self;
+        let values = settings.values.then(|| fold.take_values());
+        CaptureReport {
+            file: path.display().to_string(),
+            packets: counts.packets,
+            bytes: counts.bytes,
+            first_ts: counts.first,
+            last_ts: counts.last,
+            messages,
+            assets: fold.inventory.assets(),
+            links: fold.inventory.links(),
+            findings: fold.findings(),
+            values,
+            health,
+        }
+    }
 }
 
 /// What the capture as a whole is.
@@ -123,7 +173,7 @@ enum Hands {
 type Outcome = (BTreeMap<&'static str, Vec<MessageRow>>, Health);
 
 impl Hands {
-    fn new(settings: Settings) -> Result<Hands> {
+    fn new(settings: &Settings) -> Result<Hands> {
         let worker = WorkerSettings {
             values: settings.values,
             limits: settings.limits,

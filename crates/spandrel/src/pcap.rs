@@ -6,7 +6,7 @@
 mod report;
 
 use crate::{
-    analysis::{Settings, analyse},
+    analysis::{Settings, analyse, learn},
     complain,
 };
 use anyhow::Result;
@@ -25,6 +25,9 @@ pub struct Options {
     /// Form of the output [default: a report for a person]
     #[arg(long, value_enum)]
     format: Option<Form>,
+    /// Captures that show what is normal: what is not in them is new
+    #[arg(long, value_name = "FILE")]
+    baseline: Vec<PathBuf>,
     /// Add the process values seen
     #[arg(long)]
     values: bool,
@@ -53,16 +56,18 @@ fn threads(text: &str) -> Result<usize, String> {
 }
 
 pub fn run(options: &Options) -> Result<ExitCode> {
-    let settings = Settings {
+    let mut settings = Settings {
         threads: options.threads,
         values: options.values,
         limits: Limits::scaled(options.room),
+        baseline: None,
     };
+    settings.baseline = learn(&options.baseline, &settings, true)?;
     let json = options.format == Some(Form::Json);
     let mut out = BufWriter::with_capacity(256 << 10, std::io::stdout().lock());
     let mut failed = false;
     for file in &options.files {
-        let report = match analyse(file, settings, true) {
+        let report = match analyse(file, &settings, true) {
             Ok(report) => report,
             Err(error) => {
                 // The other files are still worth reading.

@@ -166,10 +166,13 @@ fn plans(file: &File) -> Vec<Plan> {
     let sensors = file.sensor.iter().map(|sensor| Plan {
         name: sensor.name.clone(),
         source: Source::Interface(sensor.interface.clone()),
+        learning: Duration::from_secs(u64::from(sensor.learning_hours) * 3_600),
     });
     let lab = file.lab.enabled.then(|| Plan {
         name: settings::LAB.to_owned(),
         source: Source::Lab { seed: file.lab.seed },
+        // The plant's first scenario begins after 90 seconds; all its habits show in 75.
+        learning: Duration::from_secs(80),
     });
     sensors.chain(lab).collect()
 }

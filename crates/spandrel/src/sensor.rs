@@ -5,6 +5,7 @@
 //! Not here: what packets mean. Invariant: standard output carries insights alone; the process ends
 //! when its input or its reader does.
 
+use ::detectors::{Detection, Phase};
 use ::sensor::{Fold, Packet, Worker, WorkerSettings};
 use anyhow::{Context as _, Result, bail};
 use capture::{Interface, Seen};
@@ -35,6 +36,10 @@ pub struct Options {
     /// Name of the sensor [default: the interface]
     #[arg(long)]
     name: Option<String>,
+    /// Seconds in which everything seen is taken for normal; SIGUSR1 ends them early
+    /// [default: nothing is learned, and nothing is new]
+    #[arg(long, value_name = "SECONDS")]
+    learn: Option<u32>,
 }
 
 /// Between two beats.
@@ -72,6 +77,9 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         }
         None => (Input::Stdin, "standard input"),
     };
+    let end_learning = Arc::new(AtomicBool::new(false));
+    signal_hook::flag::register(signal_hook::consts::SIGUSR1, Arc::clone(&end_learning))
+        .context("cannot listen to signals")?;
     confine()?;
     let (sender, receiver) = sync_channel(QUEUE_PACKETS_MAX);
     let drops = Arc::new(Drops::default());
@@ -85,6 +93,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         .context("cannot start the reading thread")?;
     let name = options.name.as_deref().unwrap_or(shown);
     let mut live = Live::new(name, shown, drops);
+    live.learn(options.learn.unwrap_or(0), end_learning);
     match live.run(&receiver) {
         Ok(None) => Ok(ExitCode::SUCCESS),
         Ok(Some(reason)) => bail!("no more packets from {shown}: {reason}"),
@@ -199,6 +208,17 @@ struct Live {
     bytes: u64,
     newest: Option<Time>,
     drops: Arc<Drops>,
+    learning: Learning,
+}
+
+/// When what was seen becomes what is normal.
+#[derive(Default)]
+struct Learning {
+    secs: u32,
+    /// Time of the packet after which it ends.
+    until: Option<Time>,
+    /// Somebody asks to end it now.
+    end: Arc<AtomicBool>,
 }
 
 impl Live {
@@ -214,6 +234,31 @@ impl Live {
             bytes: 0,
             newest: None,
             drops,
+            learning: Learning::default(),
+        }
+    }
+
+    /// Learns from the first `secs` seconds of packets, or until `end` is set.
+    fn learn(&mut self, secs: u32, end: Arc<AtomicBool>) {
+        if secs > 0 {
+            self.fold = Fold::with(Detection::new(Phase::Learning));
+        }
+        self.learning = Learning { secs, until: None, end };
+    }
+
+    /// Ends learning when its time has come.
+    fn look_at_learning(&mut self) {
+        if self.fold.detection.phase() != Phase::Learning {
+            return;
+        }
+        let Some(newest) = self.newest else { return };
+        let secs = i64::from(self.learning.secs);
+        let until = *self.learning.until.get_or_insert(newest.plus_secs(secs));
+        if newest >= until || self.learning.end.load(Ordering::Relaxed) {
+            // What the conversations counted so far is part of what is normal.
+            self.worker.tick(self.frame);
+            self.fold.apply(self.worker.take_events());
+            self.fold.detection.end_learning();
         }
     }
 
@@ -243,6 +288,8 @@ impl Live {
             };
             if let Some(reason) = ended {
                 self.worker.finish(self.frame, self.newest.unwrap_or_default());
+                self.fold.apply(self.worker.take_events());
+                self.fold.finish();
                 self.tell(&mut out)?;
                 return Ok(reason);
             }
@@ -265,12 +312,14 @@ impl Live {
         self.worker.push(&Packet { at, frame: self.frame, wire_len, link, data });
         if self.frame.is_multiple_of(CLOCK_PACKETS) {
             self.fold.apply(self.worker.take_events());
+            self.look_at_learning();
         }
     }
 
     /// Everything that changed, then the beat.
     fn tell(&mut self, out: &mut impl Write) -> std::io::Result<()> {
         self.fold.apply(self.worker.take_events());
+        self.look_at_learning();
         let changes = self.fold.inventory.drain_changes();
         for asset in changes.assets {
             write(out, &Insight::Asset(asset))?;
@@ -281,10 +330,16 @@ impl Live {
         for link in changes.links {
             write(out, &Insight::Link(link))?;
         }
+        for finding in self.fold.changed_findings() {
+            write(out, &Insight::Finding(finding))?;
+        }
         let mut health = self.worker.health();
         health.at = self.newest;
         if self.drops.from_kernel.load(Ordering::Relaxed) {
             health.kernel_drops = Some(self.drops.kernel.load(Ordering::Relaxed));
+        }
+        for (name, count) in self.fold.detection.limits_hit() {
+            health.limits.insert(name.to_owned(), count);
         }
         let dropped = self.drops.queue.load(Ordering::Relaxed);
         if dropped > 0 {
@@ -294,7 +349,7 @@ impl Live {
             at: now(),
             packets: std::mem::take(&mut self.packets),
             bytes: std::mem::take(&mut self.bytes),
-            learning: false,
+            learning: self.fold.detection.phase() == Phase::Learning,
             health,
         };
         write(out, &beat)?;

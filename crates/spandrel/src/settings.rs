@@ -75,6 +75,12 @@ impl Default for Lab {
 pub struct Sensor {
     pub name: String,
     pub interface: String,
+    #[serde(default = "two_weeks")]
+    pub learning_hours: u32,
+}
+
+fn two_weeks() -> u32 {
+    14 * 24
 }
 
 /// Reads a file, or the system's where none is named, or the defaults where there is none.

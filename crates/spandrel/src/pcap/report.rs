@@ -3,7 +3,7 @@
 //! Invariant: the worst comes first within each table, and what was left out is said.
 
 use comfy_table::{ContentArrangement, Table, presets::UTF8_FULL_CONDENSED};
-use model::{Asset, AssetId, CaptureReport, Finding, Health, Link};
+use model::{Asset, AssetId, CaptureReport, Evidence, Finding, Health, Link, Severity};
 use std::{
     collections::{BTreeMap, HashMap},
     io::{Result, Write},
@@ -11,6 +11,10 @@ use std::{
 
 /// Rows of one table.
 const ROWS_MAX: usize = 200;
+/// Findings that are explained below their table.
+const EXPLAINED_MAX: usize = 20;
+/// Pieces of evidence shown of one finding.
+const EVIDENCE_MAX: usize = 4;
 
 pub fn write(out: &mut impl Write, report: &CaptureReport) -> Result<()> {
     summary(out, report)?;
@@ -90,7 +94,44 @@ fn findings(
             finding.count.to_string(),
         ]);
     }
-    print(out, "Findings", &shown, rows.len())
+    print(out, "Findings", &shown, rows.len())?;
+    let urgent = rows.iter().filter(|f| f.severity >= Severity::Medium);
+    urgent.take(EXPLAINED_MAX).try_for_each(|finding| explain(out, finding))
+}
+
+/// What a finding rests on and what to do about it.
+fn explain(out: &mut impl Write, finding: &Finding) -> Result<()> {
+    writeln!(out, "\n{}: {}", word(&finding.severity), finding.title)?;
+    writeln!(out, "  {}", finding.explanation)?;
+    for evidence in finding.evidence().iter().take(EVIDENCE_MAX) {
+        writeln!(out, "  - {}", proof(evidence))?;
+    }
+    let left = finding.evidence().len().saturating_sub(EVIDENCE_MAX);
+    if left > 0 {
+        writeln!(out, "  - and {left} more; --format json has all")?;
+    }
+    writeln!(out, "  ATT&CK: {}", finding.techniques.join(" "))?;
+    for (number, step) in finding.runbook.lines().enumerate() {
+        writeln!(out, "  {}. {step}", number + 1)?;
+    }
+    Ok(())
+}
+
+fn proof(evidence: &Evidence) -> String {
+    match evidence {
+        Evidence::Message { at, frame, protocol, from, to, says, .. } => {
+            let name = |a: &Option<model::Address>| {
+                a.as_ref().map_or_else(|| "nobody".to_owned(), ToString::to_string)
+            };
+            format!("{at}, packet {frame}: {} to {}, {protocol}, {says}", name(from), name(to))
+        }
+        Evidence::Fact { path, value, source, .. } => format!("{path} is {value} ({source})"),
+        Evidence::Learned { says, members } if members.is_empty() => format!("learned: {says}"),
+        Evidence::Learned { says, members } => format!("learned: {says}: {}", members.join(", ")),
+        Evidence::Count { first, last, count, says } => {
+            format!("{count} {says}, {first} to {last}")
+        }
+    }
 }
 
 fn assets(out: &mut impl Write, assets: &[Asset]) -> Result<()> {

@@ -13,7 +13,7 @@ use std::{
     path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
     sync::{Arc, Mutex},
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 use store::{SensorState, SensorStatus, Store};
 use tokio::{
@@ -28,6 +28,9 @@ use tokio::{
 pub struct Plan {
     pub name: String,
     pub source: Source,
+    /// How long it takes what it sees for normal. It begins anew with each start: what is normal
+    /// is in the sensor's memory alone.
+    pub learning: Duration,
 }
 
 #[derive(Clone, Debug)]
@@ -62,19 +65,26 @@ pub struct Children {
     program: PathBuf,
     stop: watch::Sender<bool>,
     tasks: Mutex<BTreeMap<String, JoinHandle<()>>>,
+    /// Sensors that run, by name.
+    running: Mutex<BTreeMap<String, Pid>>,
 }
 
 impl Sensors for Children {
     fn end_learning(&self, sensor: &str) -> Result<(), String> {
-        // Its input is packets and its output insights: there is no way to tell it, yet.
-        Err(format!("{sensor} ends its learning by itself; it cannot be told to"))
+        let running = self.running.lock().expect("no panic holds it");
+        let Some(pid) = running.get(sensor) else {
+            return Err(format!("{sensor} does not run at present"));
+        };
+        // Its input is packets and its output insights: a signal is how it is told.
+        kill_process(*pid, Signal::USR1).map_err(|error| format!("{sensor} is gone: {error}"))
     }
 }
 
 impl Children {
     pub fn new(store: Store, program: PathBuf) -> Self {
         let (stop, _) = watch::channel(false);
-        Children { store, program, stop, tasks: Mutex::new(BTreeMap::new()) }
+        let (tasks, running) = Default::default();
+        Children { store, program, stop, tasks, running }
     }
 
     /// Runs the sensor in the background until [`Children::stop`].
@@ -102,12 +112,21 @@ impl Children {
             state,
             detail,
             restarts,
-            learning_until: None::<Time>,
+            learning_until: learning_until(plan, state),
         };
         if let Err(error) = self.store.set_sensor(status).await {
             tracing::error!(sensor = plan.name, %error, "a sensor's state could not be saved");
         }
     }
+}
+
+/// Planned end of the learning that begins with this start.
+fn learning_until(plan: &Plan, state: SensorState) -> Option<Time> {
+    if state != SensorState::Starting || plan.learning.is_zero() {
+        return None;
+    }
+    let since = (SystemTime::now() + plan.learning).duration_since(SystemTime::UNIX_EPOCH).ok()?;
+    Some(Time::from_nanos(i64::try_from(since.as_nanos()).ok()?))
 }
 
 async fn supervise(children: Arc<Children>, plan: Plan, mut stop: watch::Receiver<bool>) {
@@ -154,6 +173,9 @@ async fn run_once(children: &Children, plan: &Plan, stop: &mut watch::Receiver<b
         Ok(spawned) => spawned,
         Err(end) => return end,
     };
+    if let Some(pid) = pid_of(&sensor) {
+        children.running.lock().expect("no panic holds it").insert(plan.name.clone(), pid);
+    }
     let out = sensor.stdout.take().expect("piped");
     let complaints = sensor.stderr.take().expect("piped");
     let mut said_by_lab = None;
@@ -169,6 +191,7 @@ async fn run_once(children: &Children, plan: &Plan, stop: &mut watch::Receiver<b
         Some(lab) => end_child(lab).await,
         None => None,
     };
+    children.running.lock().expect("no panic holds it").remove(&plan.name);
     let status = end_child(&mut sensor).await;
     let said = said.await.ok().flatten();
     let said_by_lab = match said_by_lab {
@@ -207,6 +230,7 @@ fn reason(
 fn spawn(program: &Path, plan: &Plan) -> Result<(Child, Option<Child>), End> {
     let mut sensor = Command::new(program);
     sensor.arg("sensor").args(["--name", &plan.name]);
+    sensor.args(["--learn", &plan.learning.as_secs().to_string()]);
     let mut lab = None;
     match &plan.source {
         Source::Interface(interface) => {
@@ -236,14 +260,17 @@ fn with_group(command: &mut Command) -> &mut Command {
     command.kill_on_drop(true).process_group(0)
 }
 
+fn pid_of(child: &Child) -> Option<Pid> {
+    child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?))
+}
+
 /// Asks, waits, insists.
 async fn end_child(child: &mut Child) -> Option<ExitStatus> {
     // A child whose output has ended is about to end by itself; its own status says more.
     if let Ok(Ok(status)) = tokio::time::timeout(Duration::from_millis(200), child.wait()).await {
         return Some(status);
     }
-    let pid = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
-    if let Some(pid) = pid
+    if let Some(pid) = pid_of(child)
         && let Err(error) = kill_process(pid, Signal::TERM)
     {
         tracing::debug!(%error, "a child was gone before it was asked to end");
