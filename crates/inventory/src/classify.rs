@@ -260,19 +260,13 @@ fn asked(evidence: &Evidence<'_>) -> Option<(AssetClass, String)> {
         let of = asked.iter().filter(|((p, c), _)| counts(p) && classes.contains(c));
         of.map(|(_, n)| n).sum()
     };
-    let engineering = total(&[
-        Op::ProgramDownload,
-        Op::ProgramUpload,
-        Op::Start,
-        Op::Stop,
-        Op::FirmwareUpdate,
-        Op::Reset,
-    ]);
+    let programs = total(&[Op::ProgramDownload, Op::ProgramUpload, Op::FirmwareUpdate]);
+    let switches = total(&[Op::Start, Op::Stop, Op::Reset]);
     let (writes, reads) = (total(&[Op::Write]), total(&[Op::Read]));
     let browses = total(&[Op::Browse, Op::Diagnose, Op::Configure, Op::File]);
     let controllers = evidence.behaviour.controllers.len();
-    if engineering > 0 {
-        let what = format!("programs or switches controllers ({engineering} requests)");
+    if programs > 0 {
+        let what = format!("programs controllers ({programs} requests)");
         return Some((Class::EngineeringStation, what));
     }
     if writes > 0 && controllers >= 5 {
@@ -292,6 +286,11 @@ fn asked(evidence: &Evidence<'_>) -> Option<(AssetClass, String)> {
     }
     if reads > 0 {
         return Some((Class::Hmi, format!("{reads} reads from controllers")));
+    }
+    // One stop command does not make a historian an engineering station, so this comes late.
+    if switches > 0 {
+        let what = format!("starts, stops or resets controllers ({switches} requests)");
+        return Some((Class::EngineeringStation, what));
     }
     (browses > 0)
         .then(|| (Class::EngineeringStation, format!("{browses} diagnoses of controllers")))
