@@ -47,6 +47,7 @@ pub mod goose;
 pub mod hart_ip;
 pub mod hl7;
 pub mod http;
+pub mod icmp;
 pub mod icmpv6;
 pub mod iec104;
 pub mod igmp;

@@ -160,8 +160,33 @@ impl Shard {
         self.sent(packet, inner_macs.0, Some(ip.source), vlan);
         context.counted = true;
         if let Some(whole) = self.fragments.push(ip, packet.at) {
-            self.transport(&mut context, ip.protocol, &whole);
+            self.extensions(&mut context, ip.protocol, &whole);
         }
+    }
+
+    /// What is odd in an echo message; ordinary ones say nothing.
+    fn echo(&mut self, context: &Context, protocol: u8, icmp: &wire::Icmp<'_>) {
+        self.out.clear();
+        protocols::icmp::observe(protocol, icmp.kind, icmp.payload, &mut self.out);
+        if !self.out.observed.is_empty() {
+            self.collect(context, None, icmp.payload);
+        }
+    }
+
+    /// Extension headers that were spread over fragments (RFC 8200, 4.5: behind the fragment
+    /// header stands whatever was fragmented).
+    fn extensions(&mut self, context: &mut Context, mut protocol: u8, mut payload: &[u8]) {
+        const HEADERS_MAX: usize = 8;
+        for _ in 0..HEADERS_MAX {
+            let (0 | 43 | 60, [next, units, kind, ..]) = (protocol, payload) else { break };
+            if protocol == 43 && *kind == 0 {
+                let says = "deprecated source routing";
+                self.violation(context, "ipv6-routing-header-0", says, "RFC 5095");
+            }
+            protocol = *next;
+            payload = payload.get((usize::from(*units) + 1) * 8..).unwrap_or_default();
+        }
+        self.transport(context, protocol, payload);
     }
 
     fn transport(&mut self, context: &mut Context, protocol: u8, payload: &[u8]) {
@@ -187,11 +212,13 @@ impl Shard {
             Transport::Icmp(icmp) => {
                 self.datagram(context, Kind::Ip(protocol), icmp.payload);
                 self.quoted(context, &icmp, false);
+                self.echo(context, protocol, &icmp);
             }
             Transport::Icmpv6(icmp) => {
                 // The type tells what stands behind it, so it goes along.
                 self.datagram(context, Kind::Ip(protocol), payload);
                 self.quoted(context, &icmp, true);
+                self.echo(context, protocol, &icmp);
             }
             Transport::Igmp { .. } => {
                 self.datagram(context, Kind::Ip(protocol), payload);

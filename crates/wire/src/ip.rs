@@ -117,7 +117,8 @@ fn extensions<'a>(decoder: &mut Decoder, mut ip: Ip<'a>) -> Decoded<'a> {
         ip.protocol = next;
         let missing = ip.missing;
         ip = ip.with_payload(rest, missing);
-        if ip.fragment.is_some_and(|f| f.offset != 0) {
+        // What stands behind may go on in the next fragment, whichever this is.
+        if ip.fragment.is_some() {
             return Ok(Layer::Ip(ip));
         }
     }

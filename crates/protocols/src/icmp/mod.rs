@@ -1,0 +1,72 @@
+//! Echo messages of ICMP (RFC 792) and ICMPv6 (RFC 4443), already decoded by `wire`: odd data.
+//!
+//! Not in the registry: ordinary ones say nothing. Neighbour discovery is [`crate::icmpv6`].
+//! Invariant: octets of an echo are looked at and not kept.
+
+use crate::{Output, output::Op};
+use model::OperationClass;
+
+pub const V4: u8 = 1;
+pub const V6: u8 = 58;
+/// Octets of an echo a program may use for its clock.
+const CLOCK_OCTETS: usize = 16;
+
+/// Observes what is odd in a message; `payload` stands behind the checksum.
+pub fn observe(protocol: u8, kind: u8, payload: &[u8], out: &mut Output) {
+    out.begin("icmp", 0..payload.len());
+    let echo = matches!((protocol, kind), (V4, 0 | 8) | (V6, 128 | 129));
+    // Identifier and sequence number stand before the data (RFC 792, echo).
+    if echo && is_unusual(payload.get(4..).unwrap_or_default()) {
+        let name = "echo with unusual data";
+        out.operation(Op::notice(OperationClass::Other, u32::from(kind), name));
+    }
+}
+
+/// Neither a pattern nor one octet again and again, as programs that test reachability send.
+fn is_unusual(data: &[u8]) -> bool {
+    let Some((head, tail)) = data.split_at_checked(CLOCK_OCTETS).filter(|(_, t)| !t.is_empty())
+    else {
+        return false;
+    };
+    let counts = |w: &[u8]| matches!(w, [a, b] if *b == a.wrapping_add(1));
+    let same = |w: &[u8]| matches!(w, [a, b] if a == b);
+    // Windows sends the letters a to w over and over.
+    let letters = |w: &[u8]| counts(w) || matches!(w, [b'w' | b'z', b'a'] | [b'W' | b'Z', b'A']);
+    if data.windows(2).all(letters) || data.windows(2).all(same) {
+        return false;
+    }
+    let ordinary = tail.windows(2).all(counts) || tail.windows(2).all(same);
+    // A word before the padding is a command, not a clock.
+    let word = head.iter().take_while(|b| b.is_ascii_alphabetic()).count();
+    !ordinary || word >= 5
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn observed(protocol: u8, kind: u8, payload: &[u8]) -> usize {
+        let mut out = Output::default();
+        observe(protocol, kind, payload, &mut out);
+        out.observed.len()
+    }
+
+    #[test]
+    fn pings_of_systems_are_ordinary_and_a_command_is_not() {
+        let mut windows = vec![0, 1, 0, 7];
+        windows.extend(b"abcdefghijklmnopqrstuvwabcdefghi");
+        let mut linux =
+            vec![0, 1, 0, 7, 0x66, 0x0d, 0x0a, 0x5f, 0, 0, 0, 0, 9, 8, 7, 6, 0, 0, 0, 0];
+        linux.extend(0x10..0x38);
+        let mut command = vec![0, 1, 0, 7];
+        command.extend(b"shell");
+        command.extend([0; 700]);
+        let mut data = vec![0, 1, 0, 7];
+        data.extend((0..64_u8).map(|i| i.wrapping_mul(37) ^ 0x5a));
+        assert_eq!(observed(V4, 8, &windows), 0);
+        assert_eq!(observed(V4, 0, &linux), 0);
+        assert_eq!(observed(V4, 8, &[0; 4]), 0);
+        assert_eq!(observed(V4, 8, &command), 1);
+        assert_eq!(observed(V4, 8, &data), 1);
+    }
+}
