@@ -230,7 +230,8 @@ fn request(read: Message<'_>, slot: Option<u8>, levels: u8, seen: &mut Seen, out
         }
         return;
     }
-    let (meaning, name) = names::service(service, class);
+    let logix = names::logix(service, &path.classes);
+    let (meaning, name) = logix.unwrap_or_else(|| names::service(service, class));
     let mut op = Op::request(meaning, u32::from(service), name);
     op.unit = slot.map(u32::from);
     let op = match (&path.symbol, class) {

@@ -24,6 +24,18 @@ const STORAGE: u32 = 0xa1;
 /// Rockwell's program, routine, user task and symbol objects.
 const PROGRAM: &[u32] = &[0x68, 0x69, 0x6a, 0x6b, 0x6d];
 
+/// Services of Logix controllers whose meaning is in the last class of the path: the lock that
+/// an editor takes, and parts of programs. Unpublished; as controllers are seen to use them.
+pub(super) fn logix(number: u8, classes: &[u32]) -> Option<(OperationClass, &'static str)> {
+    use OperationClass as Op;
+    Some(match (number, classes.last()?) {
+        (0x4b, 0x74) => (Op::Configure, "take edit lock"),
+        (0x4c, 0x74) => (Op::Configure, "release edit lock"),
+        (0x4c | 0x4f, 0x6a | 0x6d) => (Op::ProgramUpload, "read program object"),
+        _ => return None,
+    })
+}
+
 /// Meaning and name of a service (Volume 1, appendix A; 0x4b and above depend on the class).
 pub(super) fn service(number: u8, class: Option<u32>) -> (OperationClass, &'static str) {
     use OperationClass as Op;

@@ -72,6 +72,8 @@ struct Reader {
     /// Requests not answered yet, oldest first.
     pending: VecDeque<Asked>,
     tunnel: bool,
+    /// The next octets of a body are its first, of the client and of the server.
+    body_begins: (bool, bool),
 }
 
 /// What stands next in one direction.
@@ -114,6 +116,8 @@ impl Dissector for Reader {
             Half::Rest => Progress::Consumed(all),
             Half::Skip(left) => {
                 let taken = usize::try_from(left).unwrap_or(usize::MAX).min(all);
+                let body = segment.bytes.get(..taken).unwrap_or_default();
+                self.body(body, segment.from, out);
                 let left = left.saturating_sub(taken as u64);
                 self.set(segment.from, if left == 0 { Half::Head } else { Half::Skip(left) });
                 Progress::Consumed(taken)
@@ -133,6 +137,28 @@ impl Dissector for Reader {
 }
 
 impl Reader {
+    /// Looks at octets of a body as they pass; nothing of them is kept.
+    fn body(&mut self, body: &[u8], from: Side, out: &mut Output) {
+        let begins = std::mem::take(self.begins(from));
+        out.begin("http", 0..body.len());
+        if from == Side::Client {
+            if let Some(text) = expression(body) {
+                let op = Op::request(OperationClass::Other, 0, "look-up expression");
+                out.operation(op.named("body", &text));
+            }
+        } else if begins && is_executable(body) {
+            let op = Op::response(OperationClass::File, 0, "executable in the answer");
+            out.operation(op.done());
+        }
+    }
+
+    fn begins(&mut self, side: Side) -> &mut bool {
+        match side {
+            Side::Client => &mut self.body_begins.0,
+            Side::Server => &mut self.body_begins.1,
+        }
+    }
+
     fn set(&mut self, side: Side, half: Half) {
         match side {
             Side::Client => self.client = half,
@@ -164,7 +190,15 @@ impl Reader {
         };
         out.begin("http", 0..head.octets);
         let body = match head.start {
-            Start::Request { method, target } => self.request(&head, method, target, out),
+            Start::Request { method, target } => {
+                // Loggers that evaluate such an expression fetch what it names.
+                let text = expression(bytes.get(..head.octets).unwrap_or_default());
+                if let Some(text) = text {
+                    let op = Op::request(OperationClass::Other, 0, "look-up expression");
+                    out.operation(op.named("header", &text));
+                }
+                self.request(&head, method, target, out)
+            }
             Start::Response { status } => self.response(&head, status, out),
         };
         let next = match body {
@@ -174,6 +208,7 @@ impl Reader {
             Body::Rest => Half::Rest,
         };
         self.set(segment.from, next);
+        *self.begins(segment.from) = true;
         Progress::Consumed(head.octets)
     }
 
@@ -185,6 +220,11 @@ impl Reader {
         let target = text::lossy(target);
         let soap = head.text("soapaction");
         let op = Op::request(class, 0, name);
+        let host = head.text("host");
+        let target = match target.starts_with('/') && !host.is_empty() {
+            true => format!("http://{host}{target}"),
+            false => target,
+        };
         let object = if soap.is_empty() { target } else { format!("{target} {soap}") };
         out.operation(op.named("uri", &object));
         if self.pending.len() >= PIPELINE_MAX {
@@ -276,6 +316,21 @@ pub(crate) fn count_request(head: &Head<'_>, method: &[u8], out: &mut Output) {
     if let Some(host) = head.header("host").filter(|h| !h.is_empty()) {
         out.count(&HTTP_HOST, [Scalar::Text(text::lossy(host).into())]);
     }
+}
+
+/// `${...}` and what stands around it, plain or with percent signs.
+fn expression(bytes: &[u8]) -> Option<String> {
+    const AROUND: usize = 128;
+    let begins = |w: &[u8]| w.starts_with(b"${") || w.eq_ignore_ascii_case(b"%24%7b");
+    let at = bytes.windows(6).position(begins)?;
+    let text = bytes.get(at..).unwrap_or_default();
+    Some(text::lossy(text.get(..AROUND.min(text.len())).unwrap_or_default()))
+}
+
+/// Windows, Linux and Java programs by their first octets.
+fn is_executable(body: &[u8]) -> bool {
+    let windows = body.starts_with(b"MZ") && body.len() >= 64;
+    windows || body.starts_with(b"\x7fELF") || body.starts_with(&[0xca, 0xfe, 0xba, 0xbe])
 }
 
 fn class_of(method: &[u8]) -> (OperationClass, &'static str) {

@@ -75,6 +75,8 @@ impl Protocol for Mqtt {
 #[derive(Default)]
 struct Conversation {
     level: u8,
+    /// The client sent packets, and none of them was CONNECT.
+    asked_before: bool,
     /// Octets of a long payload still to be skipped, by side.
     skip: [usize; 2],
     applicant: Option<Authentication>,
@@ -136,6 +138,11 @@ impl Conversation {
         out: &mut Output,
     ) -> Result<(), Malformed> {
         let number = u32::from(header.kind);
+        if header.kind == CONNECT && self.asked_before {
+            let says = "a client that asked for something before it connected";
+            out.violation("mqtt-packet-before-connect", says, "MQTT 3.1.1, 3.1.0-1");
+        }
+        self.asked_before |= header.kind != CONNECT && side == crate::Side::Client as u8;
         match header.kind {
             CONNECT => self.connect(Connect::parse(body)?, out),
             CONNACK => self.accepted(body, out),
