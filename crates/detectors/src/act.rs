@@ -3,7 +3,12 @@
 //! Not here: the words of each act; see the files of the detectors. Invariant: an act is found
 //! in every phase, also while learning; what was learned only lowers its severity.
 
-use crate::{About, Draft, Findings, Phase, Site, Watch, evidence};
+use crate::{
+    About, Draft, Findings, Phase, Site, Watch,
+    baseline::{Few, Memory, few, memory},
+    evidence,
+    limits::WATCHED_MAX,
+};
 use inventory::is_industrial;
 use model::{
     Address, Detail, Direction, Observation, Operation, OperationClass, Outcome, Severity,
@@ -24,18 +29,55 @@ pub(crate) struct Act {
 }
 
 pub(crate) struct Acts {
-    pub(crate) about: &'static About,
-    pub(crate) acts: &'static [Act],
+    about: &'static About,
+    acts: &'static [Act],
+    /// Client and class -> devices it was done to.
+    targets: Memory<(Address, OperationClass), Few<Address>>,
 }
+
+/// Devices one client does the same to, each with a finding of its own; more share one.
+const TARGETS_APART: usize = 3;
+
+impl Acts {
+    pub(crate) fn new(about: &'static About, acts: &'static [Act]) -> Self {
+        Acts { about, acts, targets: memory() }
+    }
+
+    /// The finding an act joins: the pair's, or the client's where it does it to many.
+    fn key(&mut self, class: OperationClass, client: Address, server: Address) -> Key {
+        if self.targets.len() >= WATCHED_MAX {
+            self.targets.clear();
+        }
+        let targets = self.targets.entry((client, class)).or_insert_with(few);
+        let known = targets.contains(&server);
+        if targets.len() < TARGETS_APART {
+            targets.insert(server);
+        }
+        let apart = known || targets.contains(&server);
+        (class, client, apart.then_some(server))
+    }
+}
+
+type Key = (OperationClass, Address, Option<Address>);
 
 impl Watch for Acts {
     fn see(&mut self, o: &Observation, site: &Site<'_>, out: &mut Findings) {
         let Detail::Operation(operation) = &o.detail else { return };
         let Some(act) = self.acts.iter().find(|a| a.class == operation.class) else { return };
-        if !is_industrial(o.protocol) || is_upkeep(o.protocol, operation) {
+        let managed = is_managed(o.protocol);
+        if !is_industrial(o.protocol) || managed || is_upkeep(o.protocol, operation) {
             return;
         }
         let (Some(from), Some(to)) = (o.from.address(), o.to.address()) else { return };
+        if is_fetched(o.protocol, operation) {
+            // The finding is the one of the request that began it.
+            if out.known(self.about, (act.class, to, from)).is_some() {
+                out.raise(self.about, (act.class, to, from), o, || {
+                    Draft::back(o, act.severity, "")
+                });
+            }
+            return;
+        }
         match operation.direction {
             Direction::Request | Direction::Notice => {
                 self.asked(o, operation, (act, from, to), site, out);
@@ -47,7 +89,7 @@ impl Watch for Acts {
 
 impl Acts {
     fn asked(
-        &self,
+        &mut self,
         o: &Observation,
         operation: &Operation,
         (act, client, server): (&Act, Address, Address),
@@ -60,16 +102,26 @@ impl Acts {
             Standing::Engineering => act.from_engineering,
             Standing::Unknown | Standing::NothingLearned => act.severity,
         };
-        let raised = out.raise(self.about, (act.class, client, server), o, || {
+        let key = self.key(act.class, client, server);
+        let safety = o.protocol == "tristation";
+        let raised = out.raise(self.about, key, o, || {
             let what = described(o, operation);
-            Draft::between(o, severity, act.title)
-                .because(format!("{{0}} asked {{1}} for {what}. {}", standing.words(site)))
+            let (title, others) = match key.2 {
+                Some(_) => (act.title.to_owned(), ""),
+                None => (act.title.replace("{1}", "many devices"), " and others"),
+            };
+            let safety = if safety { " It is a safety controller (Triconex)." } else { "" };
+            let how = standing.words(site);
+            Draft::between(o, severity, title)
+                .because(format!("{{0}} asked {{1}}{others} for {what}. {how}{safety}"))
                 .techniques(act.techniques)
         });
-        if let Some(open) = raised
-            && open.is_new()
-            && site.phase == Phase::Learnt
-        {
+        let Some(open) = raised else { return };
+        open.names(server);
+        if safety && severity >= Severity::High {
+            open.at_least(Severity::Critical);
+        }
+        if open.is_new() && site.phase == Phase::Learnt {
             let who = site.baseline.who_does(act.class);
             let says = format!("stations known to ask for {}", act.class.word());
             open.proof("learned", evidence::learned(says, who.iter().map(Address::to_string)));
@@ -78,13 +130,13 @@ impl Acts {
 
     /// An answer tells how it ended, and stands for its question where that was not captured.
     fn answered(
-        &self,
+        &mut self,
         o: &Observation,
         operation: &Operation,
         (act, client, server): (&Act, Address, Address),
         out: &mut Findings,
     ) {
-        let key = (act.class, client, server);
+        let key = self.key(act.class, client, server);
         if let Some(open) = out.known(self.about, key) {
             open.proof("answer", evidence::message(o));
             return;
@@ -112,6 +164,18 @@ fn described(o: &Observation, operation: &Operation) -> String {
     } else {
         format!("\"{name}\" of {object} ({})", o.protocol)
     }
+}
+
+/// Parts of a download in S7comm: the controller fetches them from the station that began it.
+fn is_fetched(protocol: &str, operation: &Operation) -> bool {
+    protocol == "s7comm"
+        && operation.class == OperationClass::ProgramDownload
+        && matches!(operation.function, 0x1b | 0x1c)
+}
+
+/// Buses whose master starts and stops its devices all the time, by the protocol itself.
+pub(crate) fn is_managed(protocol: &str) -> bool {
+    matches!(protocol, "ethercat" | "powerlink")
 }
 
 /// Session upkeep that shares a class with dangerous acts.

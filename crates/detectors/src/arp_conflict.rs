@@ -124,15 +124,17 @@ fn conflict(o: &Observation, ip: IpAddr, (mac, other): (Mac, Mac), out: &mut Fin
     let raised = out.raise(&ARP_CONFLICT.about, (ip, pair), o, || {
         let addresses = vec![Address::Ip(ip), Address::Mac(mac), Address::Mac(other)];
         let title = format!("ARP conflict: {mac} claims {{0}}, which {other} held");
-        Draft::about(addresses, Severity::Medium, title).because(format!(
+        Draft::about(addresses, Severity::Low, title).because(format!(
             "{mac} says it has the address {ip}; {other} said so less than {} minutes before.",
             CONFLICT_SECS / 60
         ))
     });
     let Some(open) = raised else { return };
     // One change is a replaced device; back and forth is two that fight for the address.
-    if open.count() >= 3 {
-        open.at_least(Severity::High);
+    match open.count() {
+        0 | 1 => {}
+        2 | 3 => open.at_least(Severity::Medium),
+        _ => open.at_least(Severity::High),
     }
 }
 

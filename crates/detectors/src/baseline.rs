@@ -170,9 +170,22 @@ impl Baseline {
         self.operations.knows(key)
     }
 
+    /// Does the client ask the server for something? A full set knows everything.
+    pub fn knows_pair(&self, client: Address, server: Address) -> bool {
+        self.pairs.knows(&(client, server))
+    }
+
     /// What the client asks of the server, where it is known to ask anything.
     pub fn pair(&self, client: Address, server: Address) -> Option<&Pair> {
         self.pairs.known.get(&(client, server))
+    }
+
+    /// Clients known to ask the server for something over industrial protocols, sorted.
+    pub fn clients_of(&self, server: &Address) -> Vec<Address> {
+        let all = self.pairs.known.keys().filter(|(_, to)| to == server);
+        let mut all: Vec<Address> = all.map(|(from, _)| *from).collect();
+        all.sort();
+        all
     }
 
     /// Everything the client asks of anybody over industrial protocols.

@@ -20,7 +20,7 @@ pub static CLOCK_CHANGE: Detector = Detector {
                   If it was set wrong, correct it and mark the logs of that time.",
         sees: &[Kind::Operation],
     },
-    watch: || Box::new(Acts { about: &CLOCK_CHANGE.about, acts: ACTS }),
+    watch: || Box::new(Acts::new(&CLOCK_CHANGE.about, ACTS)),
     #[cfg(test)]
     cases,
 };

@@ -20,7 +20,7 @@ pub static CONFIGURATION_CHANGE: Detector = Detector {
                   If nobody knows of it, set it back and look at what the sender did before.",
         sees: &[Kind::Operation],
     },
-    watch: || Box::new(Acts { about: &CONFIGURATION_CHANGE.about, acts: ACTS }),
+    watch: || Box::new(Acts::new(&CONFIGURATION_CHANGE.about, ACTS)),
     #[cfg(test)]
     cases,
 };

@@ -2,7 +2,7 @@
 
 use crate::{
     About, Detector, Draft, Findings, Kind, Site, Watch,
-    act::{Act, Acts},
+    act::{Act, Acts, is_managed},
     baseline::{Memory, memory},
     limits::WATCHED_MAX,
 };
@@ -25,7 +25,7 @@ pub static CONTROLLER_MODE: Detector = Detector {
         sees: &[Kind::Operation, Kind::State],
     },
     watch: || {
-        let acts = Acts { about: &CONTROLLER_MODE.about, acts: ACTS };
+        let acts = Acts::new(&CONTROLLER_MODE.about, ACTS);
         Box::new(ControllerMode { acts, modes: memory() })
     },
     #[cfg(test)]
@@ -62,7 +62,7 @@ impl Watch for ControllerMode {
         let Detail::State(state) = &o.detail else {
             return self.acts.see(o, site, out);
         };
-        if !matches!(state.what, "mode" | "key") {
+        if state.what != "mode" || is_managed(o.protocol) {
             return;
         }
         let device = match state.subject {
@@ -71,9 +71,7 @@ impl Watch for ControllerMode {
             _ => o.from.address(),
         };
         let Some(device) = device else { return };
-        if state.what == "mode" {
-            self.reported(o, device, &state.value, out);
-        }
+        self.reported(o, device, &state.value, out);
     }
 }
 

@@ -33,7 +33,12 @@ impl Watch for Credentials {
         let Some((client, server)) = ends(o) else { return };
         let severity = severity(sign_in);
         // Learned is that the site lives with it; a maker's password is never normal.
-        let usual = site.phase == Phase::Learning;
+        let link = |port| site.baseline.knows_link(&(client, server, o.protocol, port));
+        let usual = match site.phase {
+            Phase::Learning => true,
+            Phase::Learnt => link(o.to.port.min(o.from.port).unwrap_or_default()),
+            Phase::Unlearnt => false,
+        };
         if usual && !sign_in.default_password {
             return;
         }

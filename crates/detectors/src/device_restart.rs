@@ -20,7 +20,7 @@ pub static DEVICE_RESTART: Detector = Detector {
                   If nobody asked for it, block the sender and look for what it did before.",
         sees: &[Kind::Operation],
     },
-    watch: || Box::new(Acts { about: &DEVICE_RESTART.about, acts: ACTS }),
+    watch: || Box::new(Acts::new(&DEVICE_RESTART.about, ACTS)),
     #[cfg(test)]
     cases,
 };

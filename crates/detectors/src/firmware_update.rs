@@ -21,7 +21,7 @@ pub static FIRMWARE_UPDATE: Detector = Detector {
                   maker's firmware.",
         sees: &[Kind::Operation],
     },
-    watch: || Box::new(Acts { about: &FIRMWARE_UPDATE.about, acts: ACTS }),
+    watch: || Box::new(Acts::new(&FIRMWARE_UPDATE.about, ACTS)),
     #[cfg(test)]
     cases,
 };

@@ -14,18 +14,27 @@ pub mod seam;
 
 // shared between detectors
 mod act;
+mod named;
 mod window;
 
 // detectors
 mod arp_conflict;
 mod clock_change;
+mod command_flood;
 mod configuration_change;
 mod controller_mode;
 mod credentials;
 mod device_restart;
+mod domain_attack;
+mod executable_transfer;
 mod firmware_update;
+mod generated_host;
+mod icmp_channel;
 mod internet_peer;
+mod kerberos_abuse;
+mod name_tunnel;
 mod new_asset;
+mod new_client;
 mod new_link;
 mod new_operation;
 mod new_writer;
@@ -34,7 +43,13 @@ mod program_transfer;
 mod program_upload;
 mod protocol_violation;
 mod refused_requests;
+mod remote_execution;
 mod scan;
+mod service_flood;
+mod smb_exploit;
+mod substation;
+mod web_attack;
+mod wrong_protocol;
 
 pub use baseline::Baseline;
 pub use detection::Detection;
@@ -45,6 +60,7 @@ pub use seam::{About, Detector, Kind, Phase, Site, Watch};
 pub static REGISTRY: &[&Detector] = &[
     &new_asset::NEW_ASSET,
     &new_link::NEW_LINK,
+    &new_client::NEW_CLIENT,
     &new_writer::NEW_WRITER,
     &new_operation::NEW_OPERATION,
     &internet_peer::INTERNET_PEER,
@@ -61,6 +77,19 @@ pub static REGISTRY: &[&Detector] = &[
     &password_guessing::PASSWORD_GUESSING,
     &scan::SCAN,
     &arp_conflict::ARP_CONFLICT,
+    &wrong_protocol::WRONG_PROTOCOL,
+    &command_flood::COMMAND_FLOOD,
+    &service_flood::SERVICE_FLOOD,
+    &icmp_channel::ICMP_CHANNEL,
+    &substation::SUBSTATION,
+    &remote_execution::REMOTE_EXECUTION,
+    &domain_attack::DOMAIN_ATTACK,
+    &kerberos_abuse::KERBEROS_ABUSE,
+    &smb_exploit::SMB_EXPLOIT,
+    &executable_transfer::EXECUTABLE_TRANSFER,
+    &web_attack::WEB_ATTACK,
+    &name_tunnel::NAME_TUNNEL,
+    &generated_host::GENERATED_HOST,
 ];
 
 #[cfg(test)]

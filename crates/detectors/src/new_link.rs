@@ -39,23 +39,29 @@ impl Watch for NewLink {
         if !server.is_host() || !client.is_host() || site.baseline.knows_link(&key) {
             return;
         }
-        // Attempts are the scan detector's, the Internet has a detector of its own.
+        // Attempts are the scan detector's, the Internet has a detector of its own. One packet
+        // back over TCP is a handshake at most.
         let outside = |a: Address| matches!(a, Address::Ip(ip) if is_external(ip));
-        if exchange.packets_down == 0 || outside(client) || outside(server) {
+        let answers = if exchange.transport == "tcp" { 2 } else { 1 };
+        if exchange.packets_down < answers || outside(client) || outside(server) {
             return;
         }
-        let industrial = is_industrial(protocol);
-        let severity = if industrial { Severity::Medium } else { Severity::Low };
+        // Of conversations nobody understands, two hosts have one finding for all ports.
+        let unknown = matches!(protocol, "tcp" | "udp");
+        let told = if unknown { (client, server, protocol, 0) } else { key };
+        // Of controllers the detector of new clients tells, at the first request.
+        if is_industrial(protocol) {
+            return;
+        }
         let at = exchange.first;
         let seen = Observation { at, ..o.clone() };
-        let raised = out.raise(&NEW_LINK.about, key, &seen, || {
+        let raised = out.raise(&NEW_LINK.about, told, &seen, || {
             let to = if port == 0 { String::new() } else { format!(", port {port}") };
-            Draft::between(o, severity, format!("{{0}} talks to {{1}} ({protocol}{to})")).because(
-                format!(
+            Draft::between(o, Severity::Low, format!("{{0}} talks to {{1}} ({protocol}{to})"))
+                .because(format!(
                     "The two did not talk this way in {} of learning.",
                     site.baseline.watched_words()
-                ),
-            )
+                ))
         });
         if let Some(open) = raised.filter(|open| open.is_new()) {
             let peers = site.baseline.peers_of(&client);
@@ -70,13 +76,13 @@ impl Watch for NewLink {
 fn cases() -> Vec<crate::testing::Case> {
     use crate::testing::{Case, exchange, host, outside, port};
     let talk =
-        |at, to: u8, number| exchange(at, port(host(10), 50_000), port(host(to), number), "modbus");
-    let known = || vec![talk(0, 20, 502)];
+        |at, to: u8, number| exchange(at, port(host(10), 50_000), port(host(to), number), "smb");
+    let known = || vec![talk(0, 20, 445)];
     let away = exchange(9, port(host(10), 50_000), port(outside(1), 443), "tls");
     vec![
-        Case::fires("another server", vec![talk(9, 21, 502)]).after(known()),
-        Case::silent("the known one", vec![talk(9, 20, 502)]).after(known()),
+        Case::fires("another server", vec![talk(9, 21, 445)]).after(known()),
+        Case::silent("the known one", vec![talk(9, 20, 445)]).after(known()),
         Case::silent("the Internet", vec![away]).after(known()),
-        Case::silent("nothing learned", vec![talk(9, 21, 502)]),
+        Case::silent("nothing learned", vec![talk(9, 21, 445)]),
     ]
 }

@@ -60,17 +60,15 @@ fn function(
     out: &mut Findings,
 ) {
     use OperationClass as Class;
-    let severity = match operation.class {
-        Class::Session => return,
-        Class::Read | Class::Diagnose | Class::Report | Class::Browse => Severity::Low,
-        // Acts and first writes have detectors of their own.
-        class if class.changes() => Severity::Low,
-        _ => Severity::Low,
-    };
+    // Acts and first writes have detectors of their own.
+    let elsewhere = matches!(operation.class, Class::Session | Class::ProgramUpload);
+    if elsewhere || operation.class.changes() {
+        return;
+    }
     let key = (client, server, o.protocol, operation.class, operation.function);
     let raised = out.raise(&NEW_OPERATION.about, key, o, || {
         let title = format!("{{0}} asks {{1}} for \"{}\"", operation.function_name);
-        Draft::between(o, severity, title).because(format!(
+        Draft::between(o, Severity::Low, title).because(format!(
             "In {} of learning this pair never used {} function 0x{:02x}.",
             site.baseline.watched_words(),
             o.protocol,

@@ -84,10 +84,12 @@ fn first_write(
             (Severity::High, format!("It wrote to no controller in {time} of learning."))
         }
     } else {
-        let read_only = known.is_some_and(|p| {
-            p.last.since(p.first) >= READ_ONLY_SECS * 1_000_000_000
-                && p.requests >= READ_ONLY_REQUESTS
-        });
+        // An operator's station writes to one device after the other; a reader does not.
+        let read_only = !writes_elsewhere
+            && known.is_some_and(|p| {
+                p.last.since(p.first) >= READ_ONLY_SECS * 1_000_000_000
+                    && p.requests >= READ_ONLY_REQUESTS
+            });
         if read_only {
             let requests = known.map_or(0, |p| p.requests);
             let why = format!("After {requests} other requests this is its first write here.");

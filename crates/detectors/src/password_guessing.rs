@@ -34,7 +34,8 @@ const REFUSED_MIN: u32 = 5;
 const REFUSED_HIGH: u32 = 20;
 const SPAN_SECS: i64 = 60;
 /// Sessions of one client with one service for people, within the span.
-const SESSIONS_MIN: u32 = 10;
+const SESSIONS_MIN: u32 = 8;
+const SESSIONS_MEDIUM: u32 = 15;
 /// SSH, Telnet, remote desktop, VNC.
 const SERVICES: &[(u16, &str)] =
     &[(22, "SSH"), (23, "Telnet"), (3_389, "remote desktop"), (5_900, "VNC")];
@@ -139,13 +140,16 @@ impl PasswordGuessing {
         let raised = out.raise(&PASSWORD_GUESSING.about, ("sessions", key), o, || {
             let title = format!("{{0}} guesses {service} passwords of {{1}}: many short sessions");
             let addresses = vec![client, server];
-            Draft::about(addresses, Severity::Medium, title).because(format!(
+            Draft::about(addresses, Severity::Low, title).because(format!(
                 "It opened {SESSIONS_MIN} or more {service} sessions within {SPAN_SECS} s, more \
                  than a person does. What was tried is encrypted or not kept."
             ))
         });
         if let Some(open) = raised {
             open.spans(first, o.at);
+            if lately >= SESSIONS_MEDIUM {
+                open.at_least(Severity::Medium);
+            }
         }
     }
 }

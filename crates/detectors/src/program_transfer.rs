@@ -23,7 +23,7 @@ pub static PROGRAM_TRANSFER: Detector = Detector {
                   Write down the time: products made since then may be affected.",
         sees: &[Kind::Operation],
     },
-    watch: || Box::new(Acts { about: &PROGRAM_TRANSFER.about, acts: ACTS }),
+    watch: || Box::new(Acts::new(&PROGRAM_TRANSFER.about, ACTS)),
     #[cfg(test)]
     cases,
 };

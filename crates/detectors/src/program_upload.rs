@@ -21,7 +21,7 @@ pub static PROGRAM_UPLOAD: Detector = Detector {
                   to others.",
         sees: &[Kind::Operation],
     },
-    watch: || Box::new(Acts { about: &PROGRAM_UPLOAD.about, acts: ACTS }),
+    watch: || Box::new(Acts::new(&PROGRAM_UPLOAD.about, ACTS)),
     #[cfg(test)]
     cases,
 };

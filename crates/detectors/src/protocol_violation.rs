@@ -1,8 +1,11 @@
 //! Messages that the standard forbids.
 
-use crate::{About, Detector, Draft, Findings, Kind, Site, Watch};
+use crate::{
+    About, Detector, Draft, Findings, Kind, Site, Watch,
+    baseline::{Few, Memory, few, memory},
+};
 use inventory::is_industrial;
-use model::{Detail, Observation, Severity};
+use model::{Address, Detail, Observation, Severity};
 
 pub static PROTOCOL_VIOLATION: Detector = Detector {
     about: About {
@@ -20,26 +23,50 @@ pub static PROTOCOL_VIOLATION: Detector = Detector {
                   If it is a device, ask its maker and mute the finding for this pair.",
         sees: &[Kind::Violation],
     },
-    watch: || Box::new(ProtocolViolation),
+    watch: || Box::new(ProtocolViolation { senders: memory() }),
     #[cfg(test)]
     cases,
 };
 
-struct ProtocolViolation;
+struct ProtocolViolation {
+    /// Protocol and rule -> who broke it.
+    senders: Memory<(&'static str, &'static str), Few<Address>>,
+}
+
+/// Senders that break one rule, each with a finding of its own; more are a habit of a maker or
+/// a version, and share one.
+const SENDERS_APART: usize = 3;
 
 impl Watch for ProtocolViolation {
     fn see(&mut self, o: &Observation, _: &Site<'_>, out: &mut Findings) {
         let Detail::Violation(violation) = &o.detail else { return };
-        let severity = if is_industrial(o.protocol) { Severity::Medium } else { Severity::Low };
-        let key = (o.from.address(), o.to.address(), o.protocol, violation.rule);
-        let raised = out.raise(&PROTOCOL_VIOLATION.about, key, o, || {
-            let title = format!("Malformed {} from {{0}} to {{1}}: {}", o.protocol, violation.says);
-            Draft::between(o, severity, title).because(format!(
-                "The message violates {} ({}): {}.",
-                violation.section, violation.rule, violation.says
-            ))
-        });
-        debug_assert!(raised.is_none_or(|open| open.count() > 0));
+        let Some(sender) = o.from.address() else { return };
+        let senders = self.senders.entry((o.protocol, violation.rule)).or_insert_with(few);
+        if senders.len() < SENDERS_APART {
+            senders.insert(sender);
+        }
+        let apart = senders.contains(&sender).then_some(sender);
+        let raised =
+            out.raise(&PROTOCOL_VIOLATION.about, (o.protocol, violation.rule, apart), o, || {
+                let title = match apart {
+                    Some(_) => {
+                        format!("Malformed {} from {{0}} to {{1}}: {}", o.protocol, violation.says)
+                    }
+                    None => {
+                        format!("Malformed {} from many senders: {}", o.protocol, violation.says)
+                    }
+                };
+                Draft::between(o, Severity::Low, title).because(format!(
+                    "The message violates {} ({}): {}.",
+                    violation.section, violation.rule, violation.says
+                ))
+            });
+        let Some(open) = raised else { return };
+        [o.from.address(), o.to.address()].into_iter().flatten().for_each(|a| open.names(a));
+        // Once may be a lost packet; again is not.
+        if open.count() >= 2 && apart.is_some() && is_industrial(o.protocol) {
+            open.at_least(Severity::Medium);
+        }
     }
 }
 

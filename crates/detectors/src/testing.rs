@@ -186,3 +186,44 @@ pub fn arp_asks(millis: i64, who: u8, target: u8) -> Observation {
     let operation = Operation { object, ..operation(OperationClass::Browse, 1) };
     of("arp", seen(millis, host(who), host(target), Detail::Operation(operation)))
 }
+
+/// Host 10 calls a function of host 20 by its name.
+pub fn called(millis: i64, protocol: &'static str, function_name: &'static str) -> Observation {
+    let operation = Operation { function_name, ..operation(OperationClass::Other, 1) };
+    of(protocol, asked(millis, operation))
+}
+
+fn on(name: &str, area: &'static str) -> Object {
+    Object::Name { area, name: name.into() }
+}
+
+/// Host 10 asks host 20 for a page.
+pub fn requested(millis: i64, uri: &str) -> Observation {
+    let object = on(uri, "uri");
+    let operation = Operation { object, ..operation(OperationClass::Read, 0) };
+    of(
+        "http",
+        seen(millis, port(host(10), 50_000), port(host(20), 80), Detail::Operation(operation)),
+    )
+}
+
+/// Host 10 asks host 20 for a name.
+pub fn looked_up(millis: i64, kind: &'static str, name: &str) -> Observation {
+    let operation = Operation { object: on(name, kind), ..operation(OperationClass::Browse, 0) };
+    of(
+        "dns",
+        seen(millis, port(host(10), 50_000), port(host(20), 53), Detail::Operation(operation)),
+    )
+}
+
+/// Host 20 answers host 10 that there is no such name.
+pub fn not_there(millis: i64, name: &str) -> Observation {
+    let outcome = Outcome::Refused { code: 3, name: "no such name" };
+    let (object, direction) = (on(name, "A"), Direction::Response);
+    let operation =
+        Operation { object, direction, outcome, ..operation(OperationClass::Browse, 0) };
+    of(
+        "dns",
+        seen(millis, port(host(20), 53), port(host(10), 50_000), Detail::Operation(operation)),
+    )
+}

@@ -52,7 +52,7 @@ fn equal_facts_join_one_finding_with_bursts_as_evidence() {
     let inventory = Inventory::new();
     for i in 0..100 {
         // Two bursts, ten minutes apart.
-        let at = i * 10 + if i < 50 { 0 } else { 600_000 };
+        let at = i * 400 + if i < 50 { 0 } else { 600_000 };
         detection.see(&asks(at, OperationClass::Stop), &inventory);
     }
     let findings = detection.findings(&inventory);

@@ -1,0 +1,110 @@
+//! Commands to a controller at many times the usual rate.
+
+use crate::{
+    About, Detector, Draft, Findings, Kind, Site, Watch,
+    baseline::{Memory, memory},
+    limits::WATCHED_MAX,
+    window::Rate,
+};
+use inventory::is_industrial;
+use model::{Address, Detail, Direction, Evidence, Observation, Severity, Time};
+
+pub static COMMAND_FLOOD: Detector = Detector {
+    about: About {
+        id: "command-flood",
+        title: "Flood of commands to a controller",
+        engine: model::Engine::Anomaly,
+        why: "A controller that is flooded with commands answers late or not at all, and its \
+              outputs wear or flutter. Floods are a denial of service and a way to force a value \
+              against the operator's.",
+        techniques: &["T0806", "T0814", "T0836", "T0855"],
+        false_positives: "Recipes and projects that are loaded by many writes at once.",
+        runbook: "Look at the process: which value is written, and does it hold?\n\
+                  Find the program on the sender; ask its operator.\n\
+                  If nobody meant it, disconnect the sender.",
+        sees: &[Kind::Operation],
+    },
+    watch: || Box::new(CommandFlood { pairs: memory() }),
+    #[cfg(test)]
+    cases,
+};
+
+const SPAN_SECS: i64 = 10;
+/// Commands within the span, at least.
+const COMMANDS_MIN: u32 = 50;
+/// Times the usual rate of the pair, at least.
+const TIMES_USUAL: f64 = 8.0;
+/// Seconds a pair is known before its usual rate means something.
+const KNOWN_SECS: i64 = 60;
+
+struct CommandFlood {
+    pairs: Memory<(Address, Address), Pair>,
+}
+
+struct Pair {
+    first: Time,
+    /// Commands before the newest span.
+    before: u64,
+    rate: Rate,
+}
+
+impl Watch for CommandFlood {
+    fn see(&mut self, o: &Observation, site: &Site<'_>, out: &mut Findings) {
+        let Detail::Operation(operation) = &o.detail else { return };
+        let request = operation.direction == Direction::Request;
+        if !request || !operation.class.changes() || !is_industrial(o.protocol) {
+            return;
+        }
+        let (Some(client), Some(server)) = (o.from.address(), o.to.address()) else { return };
+        let key = (client, server);
+        if !self.pairs.contains_key(&key) && self.pairs.len() >= WATCHED_MAX {
+            return;
+        }
+        let pair = self.pairs.entry(key).or_insert_with(|| Pair {
+            first: o.at,
+            before: 0,
+            rate: Rate::default(),
+        });
+        pair.before += 1;
+        let lately = pair.rate.count(o.at, SPAN_SECS);
+        if lately < COMMANDS_MIN {
+            return;
+        }
+        // Known since its first command, or since the two were first seen to talk.
+        let talk = site.baseline.pair(client, server).map(|p| p.first);
+        let since = talk.map_or(pair.first, |first| first.min(pair.first));
+        let known = o.at.since(since) / 1_000_000_000;
+        let earlier = pair.before.saturating_sub(u64::from(lately)) as f64;
+        let usual = earlier / (known - SPAN_SECS).max(1) as f64;
+        let now = f64::from(lately) / SPAN_SECS as f64;
+        if known < KNOWN_SECS || now < usual * TIMES_USUAL {
+            return;
+        }
+        let first = pair.rate.first;
+        let raised = out.raise(&COMMAND_FLOOD.about, key, o, || {
+            Draft::between(o, Severity::Medium, "{0} floods {1} with commands").because(format!(
+                "{lately} commands within {SPAN_SECS} s (\"{}\"), where {usual:.2} a second is \
+                 usual between the two.",
+                operation.function_name
+            ))
+        });
+        let Some(open) = raised else { return };
+        open.spans(first, o.at);
+        let (last, count) = (o.at, u64::from(lately));
+        let says = format!("commands in the newest {SPAN_SECS} s");
+        open.proof("rate", Evidence::Count { first, last, count, says });
+    }
+}
+
+#[cfg(test)]
+fn cases() -> Vec<crate::testing::Case> {
+    use crate::testing::{Case, asks};
+    use model::OperationClass::Write;
+    let mut flood: Vec<_> = (0..20).map(|i| asks(i * 10_000, Write)).collect();
+    flood.extend((0..200).map(|i| asks(200_000 + i * 20, Write)));
+    vec![
+        Case::fires("many at once after few", flood),
+        Case::silent("always many", (0..2_000).map(|i| asks(i * 100, Write)).collect()),
+        Case::silent("many at the start", (0..200).map(|i| asks(i * 20, Write)).collect()),
+    ]
+}

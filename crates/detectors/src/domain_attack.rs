@@ -1,0 +1,122 @@
+//! Attacks on Windows domains: directory replication, Zerologon, printer drivers, weak tickets.
+
+use crate::{
+    About, Detector, Draft, Findings, Kind, Site, Watch,
+    baseline::{Memory, memory},
+    limits::WATCHED_MAX,
+    named::{Sign, Signs, asks},
+};
+use model::{Address, Detail, Observation, Severity};
+
+pub static DOMAIN_ATTACK: Detector = Detector {
+    about: About {
+        id: "domain-attack",
+        title: "Attack on the Windows domain",
+        engine: model::Engine::Malware,
+        why: "Who holds the domain holds every host that belongs to it, the servers beside the \
+              plant among them. These messages are seldom sent by anybody but attackers.",
+        techniques: &["T1003", "T1210", "T1068", "T1078", "T1547", "T0866", "T0890"],
+        false_positives: "Domain controllers replicate with one another and directory \
+                          synchronisation does; administrators install printer drivers.",
+        runbook: "See whether the source is a domain controller or the directory's \
+                  synchronisation; if so, mute the finding for it.\n\
+                  If not, isolate the source at once and call the domain's administrators.\n\
+                  Change the secrets that may be known: krbtgt twice, the machine account, the \
+                  account used.\n\
+                  Install the missing updates on the target.",
+        sees: &[Kind::Operation],
+    },
+    watch: || {
+        let signs = Signs {
+            about: &DOMAIN_ATTACK.about,
+            protocols: &["dcerpc"],
+            signs: SIGNS,
+            habits: true,
+        };
+        Box::new(DomainAttack { signs, unbound: memory() })
+    },
+    #[cfg(test)]
+    cases,
+};
+
+/// Calls of directory replication whose interface was bound before the capture began: bind,
+/// domain controller's data, names, changes ([MS-DRSR], 4.1).
+const REPLICATION: &[u32] = &[0, 16, 12, 3];
+
+struct DomainAttack {
+    signs: Signs,
+    /// Client, server and port -> calls of [`REPLICATION`] on an unknown interface, as a set.
+    unbound: Memory<(Address, Address, u16), u8>,
+}
+
+impl Watch for DomainAttack {
+    fn see(&mut self, o: &Observation, site: &Site<'_>, out: &mut Findings) {
+        self.signs.see(o, site, out);
+        let Detail::Operation(operation) = &o.detail else { return };
+        if o.protocol != "dcerpc" || !asks(operation, &["call"]) {
+            return;
+        }
+        let Some(place) = REPLICATION.iter().position(|n| *n == operation.function) else { return };
+        let (Some(client), Some(server)) = (o.from.address(), o.to.address()) else { return };
+        if self.unbound.len() >= WATCHED_MAX {
+            self.unbound.clear();
+        }
+        let key = (client, server, o.to.port.unwrap_or_default());
+        let calls = self.unbound.entry(key).or_default();
+        *calls |= 1 << place;
+        if *calls != (1 << REPLICATION.len()) - 1 {
+            return;
+        }
+        let raised = out.raise(&DOMAIN_ATTACK.about, ("unbound", client, server), o, || {
+            let title = "{0} seems to replicate the directory of {1} (DCSync)";
+            Draft::between(o, Severity::Medium, title)
+                .because(
+                    "The interface was bound before the capture began, but the calls are those of \
+                     directory replication (DRSUAPI: bind, domain controller, names, changes), \
+                     which gives the password hashes of every account.",
+                )
+                .techniques(&["T1003", "T1078", "T0859"])
+        });
+        debug_assert!(raised.is_none_or(|open| open.count() > 0));
+    }
+}
+
+static SIGNS: &[Sign] = &[
+    Sign {
+        matches: |o| asks(o, &["IDL_DRSGetNCChanges"]),
+        title: "{0} replicates the directory of {1} (DCSync)",
+        severity: Severity::High,
+        says: "directory replication gives the password hashes of every account; only domain \
+               controllers should ask for it",
+        techniques: &["T1003", "T1078", "T0859"],
+    },
+    Sign {
+        matches: |o| o.function_name.contains("with zero credential"),
+        title: "{0} attacks Netlogon of {1} with a zero credential (Zerologon)",
+        severity: Severity::Critical,
+        says: "CVE-2020-1472: one in 256 zero credentials is accepted, and the domain \
+               controller's password can be set",
+        techniques: &["T1210", "T1068", "T1078", "T0866", "T0890"],
+    },
+    Sign {
+        matches: |o| {
+            asks(o, &["RpcAddPrinterDriverEx", "RpcAddPrinterDriver", "RpcAsyncAddPrinterDriver"])
+        },
+        title: "{0} installs a printer driver on {1} (PrintNightmare)",
+        severity: Severity::High,
+        says: "CVE-2021-34527: a driver from anywhere is loaded by the print spooler with the \
+               rights of the system",
+        techniques: &["T1210", "T1068", "T1547", "T0866", "T0890"],
+    },
+];
+
+#[cfg(test)]
+fn cases() -> Vec<crate::testing::Case> {
+    use crate::testing::{Case, called};
+    let zero = "NetrServerAuthenticate3 with zero credential";
+    vec![
+        Case::fires("replication", vec![called(0, "dcerpc", "IDL_DRSGetNCChanges")]),
+        Case::fires("Zerologon", vec![called(0, "dcerpc", zero), called(9, "dcerpc", zero)]),
+        Case::silent("a machine signs in", vec![called(0, "dcerpc", "NetrServerAuthenticate3")]),
+    ]
+}

@@ -1,0 +1,59 @@
+//! Programs that cross the network.
+
+use crate::{
+    About, Detector, Kind,
+    named::{Sign, Signs, asks},
+};
+use model::{Direction, Severity};
+
+pub static EXECUTABLE_TRANSFER: Detector = Detector {
+    about: About {
+        id: "executable-transfer",
+        title: "Program transferred between hosts",
+        engine: model::Engine::Malware,
+        why: "Tools and malicious software reach the next host as a file. On a plant floor \
+              programs are installed seldom, and by known people.",
+        techniques: &["T1570", "T1105", "T0867"],
+        false_positives: "Updates, software distribution, programs kept on a share.",
+        runbook: "Ask whether somebody installs software on the receiver.\n\
+                  If not, take the file from the receiver and have it examined, never run it.\n\
+                  Isolate the receiver until that is done.",
+        sees: &[Kind::Operation],
+    },
+    watch: || {
+        Box::new(Signs {
+            about: &EXECUTABLE_TRANSFER.about,
+            protocols: &["smb", "smb1", "smb2", "http", "ftp", "tftp"],
+            signs: SIGNS,
+            habits: true,
+        })
+    },
+    #[cfg(test)]
+    cases,
+};
+
+static SIGNS: &[Sign] = &[
+    Sign {
+        matches: |o| asks(o, &["write executable"]),
+        title: "{0} writes a program to {1}",
+        severity: Severity::Medium,
+        says: "the file begins as Windows or Linux programs do",
+        techniques: &["T1570", "T0867"],
+    },
+    Sign {
+        matches: |o| o.direction == Direction::Response && o.function_name.contains("executable"),
+        title: "{0} fetches a program from {1}",
+        severity: Severity::Low,
+        says: "the file begins as programs do",
+        techniques: &["T1105", "T1570", "T0867"],
+    },
+];
+
+#[cfg(test)]
+fn cases() -> Vec<crate::testing::Case> {
+    use crate::testing::{Case, called};
+    vec![
+        Case::fires("a program", vec![called(0, "smb", "write executable")]),
+        Case::silent("a document", vec![called(0, "smb", "write")]),
+    ]
+}
