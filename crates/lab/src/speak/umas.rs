@@ -9,9 +9,9 @@ pub const READ_PROJECT: u8 = 0x03;
 pub const TAKE_RESERVATION: u8 = 0x10;
 pub const RELEASE_RESERVATION: u8 = 0x11;
 pub const KEEP_ALIVE: u8 = 0x12;
-pub const BEGIN_DOWNLOAD: u8 = 0x33;
-pub const DOWNLOAD_BLOCK: u8 = 0x34;
-pub const END_DOWNLOAD: u8 = 0x35;
+pub const BEGIN_DOWNLOAD: u8 = 0x30;
+pub const DOWNLOAD_BLOCK: u8 = 0x31;
+pub const END_DOWNLOAD: u8 = 0x32;
 pub const START: u8 = 0x40;
 pub const STOP: u8 = 0x41;
 
