@@ -39,7 +39,8 @@ pub fn learn(paths: &[PathBuf], settings: &Settings, shown: bool) -> Result<Opti
     for path in paths {
         let known = baseline.take().unwrap_or_default();
         let detection = Detection::with_baseline(known, Phase::Learning);
-        let analysed = open(path, settings, shown, Fold::with(detection))?;
+        let fold = Fold::with(detection).within(settings.limits);
+        let analysed = open(path, settings, shown, fold)?;
         if let Some(damage) = analysed.health.damaged {
             anyhow::bail!("{} cannot serve as a baseline: {damage}", path.display());
         }
@@ -55,10 +56,11 @@ pub fn analyse(path: &Path, settings: &Settings, shown: bool) -> Result<CaptureR
 
 /// A fold that knows what the settings say is normal.
 fn fold(settings: &Settings) -> Fold {
-    Fold::with(match &settings.baseline {
+    let detection = match &settings.baseline {
         Some(baseline) => Detection::with_baseline(baseline.clone(), Phase::Learnt),
         None => Detection::new(Phase::Unlearnt),
-    })
+    };
+    Fold::with(detection).within(settings.limits)
 }
 
 fn open(path: &Path, settings: &Settings, shown: bool, fold: Fold) -> Result<Analysed> {
@@ -92,10 +94,9 @@ fn read<R: Read>(
     mut reader: CaptureReader<R>,
     settings: &Settings,
     progress: &Progress,
-    fold: Fold,
+    mut fold: Fold,
 ) -> Result<Analysed> {
     let mut counts = Counts::default();
-    let mut fold = fold.within(settings.limits);
     let mut hands = Hands::new(settings)?;
     let mut damaged = None;
     loop {

@@ -338,9 +338,7 @@ impl Live {
         if self.drops.from_kernel.load(Ordering::Relaxed) {
             health.kernel_drops = Some(self.drops.kernel.load(Ordering::Relaxed));
         }
-        for (name, count) in self.fold.detection.limits_hit() {
-            health.limits.insert(name.to_owned(), count);
-        }
+        health.limits.extend(self.fold.limits_hit());
         let dropped = self.drops.queue.load(Ordering::Relaxed);
         if dropped > 0 {
             health.limits.insert("sensor-queue-packets".to_owned(), dropped);

@@ -1,0 +1,115 @@
+//! End to end: every scenario of the simulated plant is found, and ordinary days are quiet.
+//!
+//! Not here: detectors alone. Invariant: the labels are the plant's own, written before anybody
+//! looked for what they name.
+
+use lab::{Labels, truth::Label};
+use model::{Finding, Severity};
+use std::{collections::BTreeSet, path::Path, process::Command};
+
+fn spandrel(arguments: &[&str]) -> Vec<u8> {
+    let out = Command::new(env!("CARGO_BIN_EXE_spandrel"))
+        .args(arguments)
+        .output()
+        .expect("the binary was built for this test");
+    assert!(out.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&out.stderr));
+    out.stdout
+}
+
+/// Frames of the plant in a file; `more` are arguments of `spandrel lab`.
+fn plant(file: &Path, minutes: &str, start: &str, more: &[&str]) -> String {
+    let file = file.display().to_string();
+    let mut arguments = vec!["lab", "--out", &file, "--minutes", minutes, "--start", start];
+    arguments.extend_from_slice(more);
+    spandrel(&arguments);
+    file
+}
+
+/// Findings of `spandrel pcap`, with the addresses of their assets.
+fn findings(arguments: &[&str]) -> Vec<(Finding, BTreeSet<String>)> {
+    let mut all = vec!["pcap", "--format", "json"];
+    all.extend_from_slice(arguments);
+    let report: serde_json::Value =
+        serde_json::from_slice(&spandrel(&all)).expect("one JSON object");
+    let findings: Vec<Finding> =
+        serde_json::from_value(report["findings"].clone()).expect("findings as the model has them");
+    let assets: Vec<model::Asset> =
+        serde_json::from_value(report["assets"].clone()).expect("assets as the model has them");
+    let named = |finding: &Finding| {
+        let mut addresses: BTreeSet<String> =
+            finding.addresses.iter().map(ToString::to_string).collect();
+        for asset in assets.iter().filter(|a| finding.assets.contains(&a.id)) {
+            addresses.extend(asset.macs.iter().map(ToString::to_string));
+            addresses.extend(asset.ips.iter().map(ToString::to_string));
+        }
+        addresses
+    };
+    findings.into_iter().map(|f| (named(&f), f)).map(|(a, f)| (f, a)).collect()
+}
+
+/// Detectors that should have told of a scenario and did not, in its time and about its parties.
+fn missed(label: &Label, found: &[(Finding, BTreeSet<String>)]) -> Vec<String> {
+    let parties: Vec<String> = std::iter::once(&label.actor)
+        .chain(&label.targets)
+        .flat_map(|p| [p.ip.to_string(), p.mac.to_string()])
+        .collect();
+    let tells = |detector: &str| {
+        found.iter().any(|(finding, addresses)| {
+            finding.detector == detector
+                && finding.severity >= Severity::Medium
+                && finding.first_seen <= label.end
+                && finding.last_seen >= label.start
+                && parties.iter().any(|p| addresses.contains(p))
+        })
+    };
+    let expected = label.expected_detectors.iter().filter(|d| !tells(d));
+    expected.map(|d| format!("{}: {d}", label.name)).collect()
+}
+
+#[test]
+fn every_scenario_is_found_with_a_baseline_and_a_quiet_day_is_quiet() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let at = |name: &str| folder.path().join(name);
+    let usual = plant(&at("usual.pcapng"), "4", "2026-03-10T09:00:00Z", &["--seed", "3"]);
+    let quiet = plant(&at("quiet.pcapng"), "5", "2026-03-10T09:30:00Z", &["--seed", "5"]);
+    let labels = at("labels.json").display().to_string();
+    let more = ["--seed", "4", "--scenario", "all", "--labels", &labels];
+    let day = plant(&at("day.pcapng"), "16", "2026-03-10T10:00:00Z", &more);
+
+    let loud = findings(&["--baseline", &usual, &quiet]);
+    let loud: Vec<_> = loud.iter().filter(|(f, _)| f.severity >= Severity::Medium).collect();
+    assert!(loud.is_empty(), "{loud:#?}");
+
+    let found = findings(&["--baseline", &usual, &day]);
+    let labels = std::fs::read(&labels).expect("labels were written");
+    let labels: Labels = serde_json::from_slice(&labels).expect("labels as the lab defines them");
+    assert_eq!(labels.scenarios.len(), lab::scenarios::ALL.len(), "all fit in the time given");
+    let missed: Vec<String> = labels.scenarios.iter().flat_map(|l| missed(l, &found)).collect();
+    assert!(missed.is_empty(), "{missed:#?}");
+    for (finding, _) in &found {
+        assert!(!finding.evidence().is_empty() && !finding.runbook.is_empty(), "{finding:#?}");
+    }
+}
+
+#[test]
+fn findings_are_the_same_with_any_number_of_threads() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let more = ["--seed", "6", "--quiet", "20", "--scenario", "scan,malformed,arp-spoof"];
+    let day = plant(&folder.path().join("day.pcapng"), "3", "2026-03-10T10:00:00Z", &more);
+    let reports = ["1", "3"].map(|n| spandrel(&["pcap", "--format", "json", "--threads", n, &day]));
+    let text = String::from_utf8_lossy(&reports[0]);
+    assert!(text.contains("\"detector\":\"scan\""), "the capture holds something to find");
+    assert!(reports[0] == reports[1], "byte for byte");
+}
+
+#[test]
+fn a_persons_report_explains_what_was_found() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let more = ["--seed", "7", "--quiet", "20", "--scenario", "controller-stop"];
+    let day = plant(&folder.path().join("day.pcapng"), "2", "2026-03-10T10:00:00Z", &more);
+    let text = spandrel(&["pcap", &day]);
+    let text = String::from_utf8_lossy(&text);
+    for part in ["stops", "T0858", "1. Ask the shift", "plc stop"] {
+        assert!(text.contains(part), "{part:?} is not in:\n{text}");
+    }
+}
