@@ -86,6 +86,32 @@ step('the map draws the plant', async ({ page }) => {
   });
 });
 
+step('keys go from asset to asset on the map, and the list says the same', async ({ page, server }) => {
+  const said = page.locator('.map p[aria-live]');
+  await page.locator('.map canvas').first().focus();
+  await page.keyboard.press('Home');
+  await page.waitForFunction(() => document.querySelector('.map p[aria-live]')?.textContent !== '');
+  const first = await said.textContent();
+  await page.keyboard.press('ArrowDown');
+  await page.waitForFunction(
+    (before) => document.querySelector('.map p[aria-live]')?.textContent !== before,
+    first,
+  );
+  const name = (await said.textContent())?.split(',')[0] ?? '';
+  await page.keyboard.press('Enter');
+  await page.waitForURL(/asset=ast_/);
+  const panel = page.getByRole('complementary', { name: 'Selected asset' });
+  await panel.getByRole('heading', { level: 2, name }).waitFor();
+  await panel.getByRole('heading', { name: /links?/ }).waitFor();
+  await page.keyboard.press('Escape');
+  await panel.waitFor({ state: 'detached' });
+  await page.getByRole('button', { name: 'List' }).click();
+  await page.getByRole('button', { name, exact: true }).first().waitFor();
+  await page.getByRole('tab', { name: /Links/ }).click();
+  await page.locator('.list tbody tr').first().waitFor();
+  await page.goto(`${server.url}/map`);
+});
+
 step('assets: facets, a filter, a wrong filter, keys', async ({ page, server }) => {
   await page.keyboard.press('g');
   await page.keyboard.press('a');

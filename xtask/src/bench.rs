@@ -7,6 +7,7 @@
 
 mod measure;
 mod mix;
+mod vault;
 
 pub use mix::captures;
 
@@ -35,9 +36,11 @@ const MIXES: &[Mix] = &[
 ];
 
 pub fn run(arguments: &[String]) -> Result<()> {
-    let (what, rest) = arguments.split_first().context("say what: bench pcap")?;
-    if what != "pcap" {
-        bail!("unknown bench {what:?}; there is: pcap");
+    let (what, rest) = arguments.split_first().context("say what: bench pcap or vault")?;
+    match what.as_str() {
+        "pcap" => {}
+        "vault" => return vault::run(rest),
+        _ => bail!("unknown bench {what:?}; there are: pcap, vault"),
     }
     let known = ["captures", "packets", "binary", "peers", "mix", "keep"];
     let options = Options::read(rest, &known)?;

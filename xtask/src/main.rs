@@ -16,6 +16,8 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   bench pcap    speed and memory of `spandrel pcap` on a long mix of captures
                 [--captures DIR] [--packets N] [--mix NAME] [--binary PATH] [--peers 0]
                 [--keep DIR]
+  bench vault   our backup and restore against restic's, on files made by seed
+                [--mb N] [--configs N] [--runs N] [--binary PATH] [--folder DIR]
   robust        every capture of a folder, cut and damaged by seed, read all the way
                 [--captures DIR] [--cuts N] [--seed N]
   fuzz          the targets of fuzz/ by seeded mutation of the protocols' fixtures

@@ -4,9 +4,9 @@
 
 use crate::{
     AssetKey, Changes, Inventory,
-    classify::{Evidence, classify, is_industrial},
+    classify::{Evidence, classify, speaks_industrial},
     description,
-    links::LinkRecord,
+    links::{LinkKey, LinkRecord},
     record::{Behaviour, Known, Record},
     vendor,
 };
@@ -33,7 +33,8 @@ impl Inventory {
     /// Every link, sorted by client, server, protocol, port.
     pub fn links(&self) -> Vec<Link> {
         let mut joined: BTreeMap<(u32, u32, &str, &str, u16), LinkRecord> = BTreeMap::new();
-        for ((client, server, port), row) in &self.links.rows {
+        let spoken = self.links.rows.iter().filter(|(_, row)| !row.transport.is_empty());
+        for ((client, server, port), row) in spoken.filter(|(key, _)| self.is_shown_link(key)) {
             let key = (self.root(*client), self.root(*server), row.protocol, row.transport, *port);
             match joined.get_mut(&key) {
                 Some(known) => join(known, row),
@@ -68,7 +69,7 @@ impl Inventory {
         }
         let shown = |root: &u32| {
             let group = members.get(root)?;
-            group.iter().any(|r| self.records[*r as usize].sent).then_some(group)
+            group.iter().any(|r| self.records[*r as usize].is_shown()).then_some(group)
         };
         let assets = roots
             .iter()
@@ -77,7 +78,7 @@ impl Inventory {
         let links = keys
             .iter()
             .filter_map(|key| self.links.rows.get(key).map(|row| (key, row)))
-            .filter(|(_, row)| !row.transport.is_empty())
+            .filter(|(key, row)| !row.transport.is_empty() && self.is_shown_link(key))
             .map(|((a, b, port), row)| self.link((self.root(*a), self.root(*b), *port), row))
             .collect();
         let merged = merged
@@ -121,8 +122,14 @@ impl Inventory {
         for record in 0..self.records.len() as u32 {
             groups.entry(self.root(record)).or_default().push(record);
         }
-        groups.retain(|_, members| members.iter().any(|r| self.records[*r as usize].sent));
+        groups.retain(|_, members| members.iter().any(|r| self.records[*r as usize].is_shown()));
         groups
+    }
+
+    /// Both ends are assets; what is sent to nobody known is no link.
+    fn is_shown_link(&self, (client, server, _): &LinkKey) -> bool {
+        let shown = |record: &u32| self.records[*record as usize].is_shown();
+        shown(client) && shown(server)
     }
 
     fn asset_of_group(&self, root: u32, members: &[u32]) -> Asset {
@@ -144,7 +151,13 @@ impl Inventory {
                 .filter_map(|m| m.model.as_deref())
                 .find(|model| description::is_logix(model)),
             virtual_machine: macs.iter().any(|m| vendor::is_virtual(*m)),
-            external: !ips.is_empty() && ips.iter().all(|ip| is_external(*ip)),
+            // Plants use public addresses too: what is claimed by ARP or speaks to controllers by
+            // itself stands in the plant.
+            external: !ips.is_empty()
+                && ips.iter().all(|ip| is_external(*ip))
+                && (macs.is_empty()
+                    || (!speaks_industrial(&behaviour)
+                        && records.iter().all(|r| r.claims.is_empty()))),
             industrial_peers: self.has_industrial_peers(members, &behaviour),
         });
         let best = |paths: &[&str]| best_fact(&own, paths);
@@ -185,16 +198,12 @@ impl Inventory {
     }
 
     fn has_industrial_peers(&self, members: &[u32], behaviour: &Behaviour) -> bool {
-        let speaks = |b: &Behaviour| {
-            b.served.keys().chain(b.told.keys()).any(|p| is_industrial(p))
-                || b.asked.keys().any(|(p, _)| is_industrial(p))
-        };
-        if speaks(behaviour) {
+        if speaks_industrial(behaviour) {
             return true;
         }
         members.iter().any(|member| {
             let peers = &self.records[*member as usize].behaviour.controllers;
-            peers.iter().any(|peer| speaks(&self.records[*peer as usize].behaviour))
+            peers.iter().any(|peer| speaks_industrial(&self.records[*peer as usize].behaviour))
         })
     }
 
@@ -213,7 +222,7 @@ impl Inventory {
             packets: row.packets,
             bytes: row.bytes,
             operations: row.operations.iter().map(|(c, n)| (c.word().to_owned(), *n)).collect(),
-            poll_interval_ms: row.poll_interval_ms,
+            poll_interval_ms: row.poll.map(|(_, period_ms)| period_ms),
         }
     }
 }
@@ -226,7 +235,7 @@ fn join(known: &mut LinkRecord, row: &LinkRecord) {
     for (class, count) in &row.operations {
         *known.operations.entry(*class).or_default() += count;
     }
-    known.poll_interval_ms = known.poll_interval_ms.or(row.poll_interval_ms);
+    known.poll = known.poll.max(row.poll);
 }
 
 fn hash(text: &str) -> u64 {

@@ -50,7 +50,7 @@ pub fn is_industrial(protocol: &str) -> bool {
         "opcua",
         "fins",
         "melsec",
-        "ads",
+        "ams",
         "pn_dcp",
         "pn_rt",
         "pn_io",
@@ -61,18 +61,18 @@ pub fn is_industrial(protocol: &str) -> bool {
         "knxip",
         "srtp",
         "egd",
-        "ams",
-        "atg",
-        "bsap",
-        "c1222",
         "cnip",
-        "ethersio",
-        "fox",
-        "genisys",
-        "roc_plus",
-        "sbus",
-        "trdp",
         "tristation",
+        "trdp",
+        "fox",
+        "atg",
+        "roc_plus",
+        "bsap",
+        "sbus",
+        "ethersio",
+        "c1222",
+        "genisys",
+        "ams",
     ];
     INDUSTRIAL.contains(&protocol)
 }
@@ -81,6 +81,7 @@ pub(crate) fn classify(evidence: &Evidence<'_>) -> Classification {
     let (class, reason) = said(evidence)
         .or_else(|| served(evidence))
         .or_else(|| asked(evidence))
+        .or_else(|| named(evidence))
         .or_else(|| office(evidence))
         .unwrap_or((AssetClass::Unknown, "nothing it says or does tells".to_owned()));
     let (purdue, purdue_reason) = level(class, evidence);
@@ -107,6 +108,7 @@ fn fact_contains(evidence: &Evidence<'_>, paths: &[&str], words: &[&str]) -> Opt
 const WORDS: &[(AssetClass, &[&str])] = &[
     (AssetClass::Gateway, &["mgate", "nport", "protocol gateway", "device server"]),
     (AssetClass::Hmi, &["simatic-hmi", "simatic hmi"]),
+    (AssetClass::Switch, &["scalance x"]),
     (AssetClass::Robot, &["r-30i", "r-j3", "krc"]),
     (
         AssetClass::Plc,
@@ -222,34 +224,50 @@ fn served(evidence: &Evidence<'_>) -> Option<(AssetClass, String)> {
     if ["mms", "goose", "sv"].iter().any(|p| speaks(p)) {
         return Some((Class::Ied, "speaks IEC 61850 as a device".to_owned()));
     }
+    let connects = evidence.behaviour.asked.keys().any(|(p, _)| *p == "pn_io");
+    if served.contains_key("pn_io") && !connects {
+        return Some((Class::IoAdapter, "is connected to as a PROFINET device".to_owned()));
+    }
+    if told.contains_key("ptp") && !served.keys().chain(told.keys()).any(|p| is_industrial(p)) {
+        return Some((Class::Clock, "sends the time by PTP".to_owned()));
+    }
     server(&["s7comm", "s7comm-plus", "cip", "pccc", "umas", "fins", "melsec", "srtp"], Class::Plc)
-        .or_else(|| server(&["dnp3", "iec104"], Class::Rtu))
-        .or_else(|| server(&["bacnet", "knxip"], Class::BuildingController))
-        .or_else(|| server(&["modbus", "enip"], Class::Plc))
-        .or_else(|| server(&["ads"], Class::Plc))
+        .or_else(|| server(&["dnp3", "iec104", "roc_plus", "bsap", "genisys"], Class::Rtu))
+        .or_else(|| server(&["bacnet", "knxip", "fox"], Class::BuildingController))
+        .or_else(|| server(&["modbus", "enip", "tristation", "sbus", "ams"], Class::Plc))
+        .or_else(|| server(&["c1222"], Class::Meter))
+        .or_else(|| server(&["synphasor"], Class::Ied))
+        .or_else(|| server(&["atg"], Class::Sensor))
+        .or_else(|| server(&["hart_ip"], Class::Gateway))
+        .or_else(|| server(&["ethersio"], Class::IoAdapter))
+        .or_else(|| server(&["opcua"], Class::Server))
+        .or_else(|| {
+            let tells = |name: &&&str| told.get(**name).is_some_and(|count| *count > 0);
+            let name = ["egd", "powerlink", "ethercat", "cipio"].iter().find(tells)?;
+            Some((Class::Plc, format!("sends cyclic data in {name}")))
+        })
 }
 
 /// Whom it asks for what, over industrial protocols.
 fn asked(evidence: &Evidence<'_>) -> Option<(AssetClass, String)> {
     use {AssetClass as Class, OperationClass as Op};
     let asked = &evidence.behaviour.asked;
+    // Any device looks for names by DCP; connecting to PROFINET devices is a controller's work.
+    let counts = |protocol: &str| is_industrial(protocol) && protocol != "pn_dcp";
+    if asked.keys().any(|(p, c)| *p == "pn_io" && matches!(c, Op::Session | Op::Configure)) {
+        return Some((Class::Plc, "connects to PROFINET devices".to_owned()));
+    }
     let total = |classes: &[Op]| -> u64 {
-        let of = asked.iter().filter(|((p, c), _)| is_industrial(p) && classes.contains(c));
+        let of = asked.iter().filter(|((p, c), _)| counts(p) && classes.contains(c));
         of.map(|(_, n)| n).sum()
     };
-    let engineering = total(&[
-        Op::ProgramDownload,
-        Op::ProgramUpload,
-        Op::Start,
-        Op::Stop,
-        Op::FirmwareUpdate,
-        Op::Reset,
-    ]);
+    let programs = total(&[Op::ProgramDownload, Op::ProgramUpload, Op::FirmwareUpdate]);
+    let switches = total(&[Op::Start, Op::Stop, Op::Reset]);
     let (writes, reads) = (total(&[Op::Write]), total(&[Op::Read]));
     let browses = total(&[Op::Browse, Op::Diagnose, Op::Configure, Op::File]);
     let controllers = evidence.behaviour.controllers.len();
-    if engineering > 0 {
-        let what = format!("programs or switches controllers ({engineering} requests)");
+    if programs > 0 {
+        let what = format!("programs controllers ({programs} requests)");
         return Some((Class::EngineeringStation, what));
     }
     if writes > 0 && controllers >= 5 {
@@ -258,6 +276,11 @@ fn asked(evidence: &Evidence<'_>) -> Option<(AssetClass, String)> {
     if writes > 0 {
         return Some((Class::Hmi, format!("{reads} reads and {writes} writes to controllers")));
     }
+    let building = |p: &str| matches!(p, "bacnet" | "knxip" | "fox" | "cnip");
+    if reads > 0 && asked.keys().filter(|(p, _)| counts(p)).all(|(p, _)| building(p)) {
+        let what = format!("reads from {controllers} building controllers");
+        return Some((Class::Scada, what));
+    }
     if reads > 0 && controllers >= 3 {
         let what = format!("reads from {controllers} controllers and never writes");
         return Some((Class::Historian, what));
@@ -265,8 +288,33 @@ fn asked(evidence: &Evidence<'_>) -> Option<(AssetClass, String)> {
     if reads > 0 {
         return Some((Class::Hmi, format!("{reads} reads from controllers")));
     }
+    // One stop command does not make a historian an engineering station, so this comes late.
+    if switches > 0 {
+        let what = format!("starts, stops or resets controllers ({switches} requests)");
+        return Some((Class::EngineeringStation, what));
+    }
     (browses > 0)
         .then(|| (Class::EngineeringStation, format!("{browses} diagnoses of controllers")))
+}
+
+/// What people called it.
+fn named(evidence: &Evidence<'_>) -> Option<(AssetClass, String)> {
+    use AssetClass as Class;
+    const NAMED: &[(Class, &[&str])] = &[
+        (Class::Switch, &["switch", "scalance"]),
+        (Class::Hmi, &["hmi", "panel"]),
+        (Class::Plc, &["plc", "cpu"]),
+        (Class::Printer, &["printer"]),
+        (Class::Historian, &["historian"]),
+        (Class::Camera, &["camera"]),
+    ];
+    const PATHS: &[&str] = &["station_name", "name", "hostname", "plc_name", "system_name"];
+    let names = evidence.facts.iter().filter(|k| PATHS.contains(&k.path));
+    names.into_iter().find_map(|known| {
+        let name = known.value.to_lowercase();
+        let class = NAMED.iter().find(|(_, words)| words.iter().any(|w| name.contains(w)))?.0;
+        Some((class, format!("is called \"{}\"", known.value)))
+    })
 }
 
 /// Things beside the process.
@@ -290,8 +338,10 @@ fn office(evidence: &Evidence<'_>) -> Option<(AssetClass, String)> {
         return Some((Class::Camera, "offers pictures (mDNS)".to_owned()));
     }
     let vendor = evidence.vendor.unwrap_or_default().to_lowercase();
-    if served.contains_key("ntp") && vendor.contains("meinberg") {
-        return Some((Class::Clock, "answers ntp requests and is made by Meinberg".to_owned()));
+    let clocks = ["meinberg", "tekron", "hopf"].iter().any(|maker| vendor.contains(maker));
+    if served.contains_key("ntp") && clocks {
+        let maker = evidence.vendor.unwrap_or_default();
+        return Some((Class::Clock, format!("answers ntp requests and is made by {maker}")));
     }
     let server_os = fact(evidence, "os").is_some_and(|os| os.contains("Server"));
     let known = ["dns", "dhcp", "smb", "ldap", "kerberos", "ftp", "ntp", "tls", "http", "ssh"];
@@ -309,18 +359,28 @@ fn office(evidence: &Evidence<'_>) -> Option<(AssetClass, String)> {
         (Class::Switch, &["hirschmann", "moxa", "ruggedcom", "cisco", "westermo"]),
         (Class::Printer, &["zebra", "brother", "canon", "lexmark"]),
         (Class::Plc, &["rockwell", "telemecanique", "allen-bradley"]),
+        (Class::Clock, &["meinberg", "tekron"]),
     ];
-    let speaks_little = evidence.behaviour.asked.is_empty() && served.is_empty();
+    let asks = evidence.behaviour.asked.keys().any(|(protocol, _)| *protocol != "arp");
+    let speaks_little = !asks && served.is_empty();
     for (class, names) in makers.iter().filter(|_| speaks_little) {
         if names.iter().any(|n| vendor.contains(n)) {
             return Some((*class, format!("made by {}", evidence.vendor.unwrap_or_default())));
         }
     }
-    if evidence.behaviour.asked.keys().next().is_some() {
+    // Everybody asks for addresses; that makes nobody a workstation.
+    if evidence.behaviour.asked.keys().any(|(protocol, _)| *protocol != "arp") {
         let what = "asks for services and offers none".to_owned();
         return Some((Class::Workstation, what));
     }
     evidence.virtual_machine.then(|| (Class::VirtualMachine, "virtual network card".to_owned()))
+}
+
+/// Does it serve, ask or tell in an industrial protocol?
+pub(crate) fn speaks_industrial(behaviour: &Behaviour) -> bool {
+    let Behaviour { served, told, asked, .. } = behaviour;
+    let mut spoken = served.keys().chain(told.keys()).chain(asked.keys().map(|(p, _)| p));
+    spoken.any(|protocol| is_industrial(protocol))
 }
 
 fn role(class: AssetClass, evidence: &Evidence<'_>) -> Role {
@@ -339,7 +399,7 @@ fn role(class: AssetClass, evidence: &Evidence<'_>) -> Role {
         Class::Server | Class::Printer | Class::Camera | Class::Clock => Role::Server,
         Class::External => Role::External,
         _ if !evidence.behaviour.served.is_empty() => Role::Server,
-        _ if !evidence.behaviour.asked.is_empty() => Role::Client,
+        _ if evidence.behaviour.asked.keys().any(|(p, _)| *p != "arp") => Role::Client,
         _ => Role::Unknown,
     }
 }
@@ -369,6 +429,12 @@ fn level(class: AssetClass, evidence: &Evidence<'_>) -> (Option<Purdue>, String)
         }
         Class::Server if evidence.industrial_peers => {
             said(Purdue::Operations, "serves devices of the plant floor")
+        }
+        Class::Unknown if speaks_industrial(evidence.behaviour) => {
+            said(Purdue::Control, "speaks a protocol of controllers and field devices")
+        }
+        Class::Clock if evidence.industrial_peers => {
+            said(Purdue::Supervisory, "gives controllers their time")
         }
         Class::Unknown | Class::VirtualMachine if evidence.industrial_peers => {
             said(Purdue::Operations, "talks with devices of the plant floor")

@@ -126,7 +126,7 @@ impl Inventory {
             && let Some(row) = self.links.rows.get_mut(&key)
             && operation.class == OperationClass::Read
         {
-            row.poll_interval_ms = Some(row.poll_interval_ms.map_or(period, |p| p.min(period)));
+            row.poll = row.poll.max(Some((count, period)));
         }
     }
 
@@ -423,9 +423,46 @@ impl Inventory {
         row.bytes += exchange.bytes_up + exchange.bytes_down;
         row.transport = exchange.transport;
         row.protocol = observation.protocol;
+        self.absorb_notices(key, observation.from.port.unwrap_or_default());
+        self.speaking(key, observation, exchange);
         self.changed_links.insert(key);
         self.touch(client);
         self.touch(server);
+    }
+
+    /// What a server told by itself made a link of its own before it was known who serves: its
+    /// operations belong to the conversation.
+    fn absorb_notices(&mut self, key: LinkKey, client_port: u16) {
+        let (client, server, _) = key;
+        let reverse = (server, client, client_port);
+        let rows = &mut self.links.rows;
+        if reverse == key || rows.get(&reverse).is_none_or(|row| !row.transport.is_empty()) {
+            return;
+        }
+        let Some(notices) = rows.remove(&reverse) else { return };
+        self.changed_links.remove(&reverse);
+        if let Some(row) = rows.get_mut(&key) {
+            for (class, count) in notices.operations {
+                *row.operations.entry(class).or_default() += count;
+            }
+        }
+    }
+
+    /// An end that never sends is shown where the other holds a conversation with it: a TCP
+    /// connection that is answered, or a known protocol. Broadcasts of a network are nobody.
+    fn speaking(&mut self, (client, server, _): LinkKey, o: &Observation, exchange: &Exchange) {
+        let known = o.protocol != exchange.transport;
+        if exchange.transport != "tcp" && !known {
+            return;
+        }
+        for record in [client, server] {
+            let record = &mut self.records[record as usize];
+            let broadcast = match record.address {
+                Address::Ip(std::net::IpAddr::V4(v4)) => v4.octets()[3] == 255,
+                _ => false,
+            };
+            record.spoken_to |= !broadcast;
+        }
     }
 
     /// Vendor by the registry, for an asset's MAC address.

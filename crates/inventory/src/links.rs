@@ -19,7 +19,8 @@ pub(crate) struct LinkRecord {
     pub(crate) packets: u64,
     pub(crate) bytes: u64,
     pub(crate) operations: BTreeMap<OperationClass, u64>,
-    pub(crate) poll_interval_ms: Option<u64>,
+    /// Of the operation repeated most: how often, and its period in milliseconds.
+    pub(crate) poll: Option<(u64, u64)>,
 }
 
 pub(crate) struct Links {
@@ -54,7 +55,7 @@ impl Links {
             packets: 0,
             bytes: 0,
             operations: BTreeMap::new(),
-            poll_interval_ms: None,
+            poll: None,
         });
         row.first = row.first.min(at);
         row.last = row.last.max(at);

@@ -19,6 +19,8 @@ pub(crate) struct Record {
     pub(crate) last: Time,
     /// It sent a packet or was named by one that did.
     pub(crate) sent: bool,
+    /// Others hold conversations with it, whose other half is not in what was captured.
+    pub(crate) spoken_to: bool,
     pub(crate) behaviour: Behaviour,
     /// Of an IP: the record of the MAC address it belongs to.
     pub(crate) owner: Option<u32>,
@@ -63,11 +65,17 @@ impl Record {
             first: at,
             last: at,
             sent: false,
+            spoken_to: false,
             behaviour: Behaviour::default(),
             owner: None,
             partners: Vec::new(),
             claims: Vec::new(),
         }
+    }
+
+    /// Is it worth a row of its own?
+    pub(crate) fn is_shown(&self) -> bool {
+        self.sent || self.spoken_to
     }
 
     /// Keeps a fact; says whether it is new. A full record keeps what it has.

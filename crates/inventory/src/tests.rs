@@ -129,6 +129,7 @@ fn roles_follow_from_who_asks_whom_for_what() {
     inventory.apply(&observed(hmi, plc, "modbus", operation(Direction::Request, read)));
     inventory.apply(&observed(plc, hmi, "modbus", operation(Direction::Response, read)));
     inventory.apply(&observed(hmi, plc, "modbus", operation(Direction::Request, write)));
+    inventory.apply(&observed(hmi, plc, "modbus", exchange("tcp", (4, 4))));
     let at = |e: &Endpoint| inventory.asset(inventory.asset_at(e).expect("known"));
     assert_eq!(at(&hmi).class, AssetClass::Hmi);
     assert_eq!(at(&plc).class, AssetClass::Plc);
@@ -167,4 +168,79 @@ fn changes_name_only_what_changed() {
     assert!(inventory.drain_changes().assets.is_empty());
     presence(&mut inventory, 2, "10.0.0.2");
     assert_eq!(inventory.drain_changes().assets.len(), 1);
+}
+
+fn exchange(transport: &'static str, (up, down): (u64, u64)) -> Detail {
+    Detail::Exchange(Exchange {
+        transport,
+        first: Time(1),
+        last: Time(2),
+        packets_up: up,
+        packets_down: down,
+        bytes_up: up * 60,
+        bytes_down: down * 60,
+    })
+}
+
+#[test]
+fn reports_of_a_server_are_operations_of_the_conversation() {
+    let mut inventory = Inventory::new();
+    let mut station = end(Some(1), "10.0.0.1");
+    let mut rtu = end(Some(2), "10.0.0.2");
+    (station.port, rtu.port) = (Some(46_413), Some(2_404));
+    let (report, read) = (OperationClass::Report, OperationClass::Read);
+    inventory.apply(&observed(rtu, station, "iec104", operation(Direction::Notice, report)));
+    inventory.apply(&observed(station, rtu, "iec104", operation(Direction::Request, read)));
+    inventory.apply(&observed(station, rtu, "iec104", exchange("tcp", (5, 5))));
+    let links = inventory.links();
+    assert_eq!(links.len(), 1, "{links:#?}");
+    assert_eq!((links[0].operations["report"], links[0].operations["read"]), (1, 1));
+    assert_eq!(links[0].port, Some(2_404));
+}
+
+#[test]
+fn a_one_sided_capture_shows_the_server_and_a_broadcast_shows_nobody() {
+    let mut inventory = Inventory::new();
+    let client = end(Some(1), "10.0.0.1");
+    let (silent, all) = (end(Some(2), "10.0.0.2"), end(None, "10.0.0.255"));
+    let read = operation(Direction::Request, OperationClass::Read);
+    inventory.apply(&observed(client, silent, "modbus", read));
+    inventory.apply(&observed(client, silent, "modbus", exchange("tcp", (9, 0))));
+    inventory.apply(&observed(client, all, "nbns", exchange("udp", (9, 0))));
+    let (assets, links) = (inventory.assets(), inventory.links());
+    assert_eq!(assets.len(), 2);
+    assert_eq!(links.len(), 1);
+    assert!(
+        links.iter().all(|l| [&l.client, &l.server]
+            .iter()
+            .all(|id| { assets.iter().any(|a| a.id == **id) }))
+    );
+}
+
+#[test]
+fn public_addresses_in_a_plant_are_not_outside_and_asking_for_addresses_is_no_office_work() {
+    let mut inventory = Inventory::new();
+    let (hmi, plc) = (end(Some(1), "141.81.0.10"), end(Some(2), "141.81.0.24"));
+    let (read, browse) = (OperationClass::Read, OperationClass::Browse);
+    inventory.apply(&observed(hmi, plc, "modbus", operation(Direction::Request, read)));
+    inventory.apply(&observed(plc, hmi, "modbus", operation(Direction::Response, read)));
+    let quiet = end(Some(3), "10.0.0.3");
+    inventory.apply(&observed(quiet, hmi, "arp", operation(Direction::Request, browse)));
+    let at = |e: &Endpoint| inventory.asset(inventory.asset_at(e).expect("known"));
+    assert_eq!((at(&plc).class, at(&hmi).class), (AssetClass::Plc, AssetClass::Hmi));
+    assert_eq!((at(&quiet).class, at(&quiet).purdue), (AssetClass::Unknown, None));
+}
+
+#[test]
+fn a_poll_that_comes_twice_in_a_cycle_does_not_halve_the_period() {
+    let mut inventory = Inventory::new();
+    let (hmi, plc) = (end(Some(1), "10.0.0.1"), end(Some(2), "10.0.0.2"));
+    let read = operation(Direction::Request, OperationClass::Read);
+    let seen = observed(hmi, plc, "modbus", read.clone());
+    inventory.apply(&seen);
+    inventory.apply(&observed(hmi, plc, "modbus", exchange("tcp", (5, 5))));
+    let Detail::Operation(operation) = read else { unreachable!("made above") };
+    inventory.count_repeats(&seen, &operation, (40, Some(1_000)));
+    inventory.count_repeats(&seen, &operation, (7, Some(2)));
+    assert_eq!(inventory.links()[0].poll_interval_ms, Some(1_000));
 }

@@ -7,6 +7,8 @@ mod about;
 mod analysis;
 #[cfg(feature = "control-plane")]
 mod asset;
+#[cfg(feature = "vault")]
+mod backup;
 #[cfg(feature = "control-plane")]
 mod config;
 #[cfg(unix)]
@@ -22,6 +24,8 @@ mod run;
 mod sensor;
 #[cfg(feature = "control-plane")]
 mod settings;
+#[cfg(feature = "vault")]
+mod vault;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -54,6 +58,13 @@ enum Command {
     #[cfg(feature = "control-plane")]
     #[command(subcommand)]
     Config(config::Options),
+    /// Back up files, databases and devices into a vault
+    #[cfg(feature = "vault")]
+    Backup(backup::Options),
+    /// Vaults of backups: list, restore, protect, clean up, prove
+    #[cfg(feature = "vault")]
+    #[command(subcommand)]
+    Vault(vault::Options),
     /// Run one sensor: packets in, insights out as JSON lines
     Sensor(sensor::Options),
     /// What this program is
@@ -76,6 +87,10 @@ fn main() -> ExitCode {
         Command::Finding(options) => finding::run(&options),
         #[cfg(feature = "control-plane")]
         Command::Config(options) => config::run(&options),
+        #[cfg(feature = "vault")]
+        Command::Backup(options) => backup::run(&options),
+        #[cfg(feature = "vault")]
+        Command::Vault(options) => vault::run(&options),
         Command::Sensor(options) => sensor::run(&options),
         #[cfg(unix)]
         Command::Confine(options) => confine::run(&options),

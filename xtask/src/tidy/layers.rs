@@ -19,6 +19,8 @@ pub const LAYERS: &[(&str, &[&str])] = &[
     ("historian", &["model"]),
     ("vault", &["model"]),
     ("store", &["model"]),
+    // `store` alone keeps state of ours in SQL; a connector may open a database of others to
+    // read it.
     ("connectors", &["model", "vault"]),
     ("copilot", &["model"]),
     ("agent", &["model", "policies", "vault", "connectors"]),

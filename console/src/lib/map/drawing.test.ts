@@ -88,6 +88,7 @@ describe('texts', () => {
 
   it('keep both ends, and break where words end', () => {
     expect(measure.short('f', 'filling-line-plc-07', 60)).toBe('filli…c-07');
+    expect(measure.tail('f', '10.20.15', 40)).toBe('…20.15');
     expect(measure.lines('f', 'PowerFlex 525-EENET', 72)).toEqual(['PowerFlex', '525-EENET']);
   });
 

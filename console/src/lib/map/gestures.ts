@@ -46,13 +46,12 @@ export function listen(canvas: HTMLCanvasElement, map: Movable, signal: AbortSig
     event.preventDefault();
     map.hold();
     const unit = event.deltaMode === 1 ? 16 : event.deltaMode === 2 ? 400 : 1;
-    // A touchpad pans with two fingers and pinches with `ctrl`; a mouse wheel only zooms.
-    const touchpad =
-      event.deltaMode === 0 && (event.deltaX !== 0 || !Number.isInteger(event.deltaY));
-    if (touchpad && !event.ctrlKey) map.pan(-event.deltaX, -event.deltaY);
+    const turned = (delta: number) => Math.max(-400, Math.min(400, delta * unit));
+    if (event.shiftKey) map.pan(-turned(event.deltaX || event.deltaY), 0);
     else {
-      const turned = Math.max(-400, Math.min(400, event.deltaY * unit));
-      map.zoomAround(place(event), Math.exp(-turned * (event.ctrlKey ? 0.01 : 0.0016)));
+      // Fingers that pinch on a touchpad come as a wheel with `ctrl`, in small steps.
+      const speed = event.ctrlKey ? 0.01 : 0.0016;
+      map.zoomAround(place(event), Math.exp(-turned(event.deltaY) * speed));
     }
   });
   on('pointerdown', (event) => {

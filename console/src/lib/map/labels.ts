@@ -16,7 +16,9 @@ export function* labels(to: Surface, p: Picture): Generator<void, void, void> {
   titles(to, p);
   yield;
   const cell = CELL_W * p.camera.k;
-  if (cell >= 47) yield* labelsInCells(to, p, cell);
+  // Where few stand out there is room for their whole names.
+  const few = p.emphasis !== null && cell < 72;
+  if (cell >= 47 && !few) yield* labelsInCells(to, p, cell);
   else yield* labelsWhereRoom(to, p);
   to.globalAlpha = 1;
 }

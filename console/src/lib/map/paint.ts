@@ -325,7 +325,10 @@ function sumText(to: Surface, p: Picture, group: Group, at: number): void {
     const label = measure.width(face, group.label) <= room ? group.label : group.short;
     to.font = face;
     to.fillStyle = theme.muted;
-    to.fillText(measure.short(face, label, room), x + 5, y + small * 0.95);
+    const cut = /^[0-9a-f:.]+$/.test(label)
+      ? measure.tail(face, label, room)
+      : measure.short(face, label, room);
+    to.fillText(cut, x + 5, y + small * 0.95);
   }
   if (worst) badge(to, theme, worst, sum.findings, x + w - px * 0.35, y + px * 0.3, px);
 }

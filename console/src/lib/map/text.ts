@@ -43,6 +43,17 @@ export class Measure {
     return low > 0 ? cut(low) : '';
   }
 
+  /** `…20.15`: of an address the end tells. */
+  tail(font: string, text: string, most: number): string {
+    if (this.width(font, text) <= most) return text;
+    const letters = [...text];
+    for (let from = 1; from < letters.length; from += 1) {
+      const rest = `…${letters.slice(from).join('')}`;
+      if (this.width(font, rest) <= most) return rest;
+    }
+    return '';
+  }
+
   /** One line, or two where a break helps. */
   lines(font: string, text: string, most: number): string[] {
     if (this.width(font, text) <= most) return [text];

@@ -65,6 +65,7 @@ export class MapView implements Movable {
   private pulses: Pulse[] = [];
   private hovered: Target | null = null;
   private pointer: Point | null = null;
+  private looked = true;
   private focused = -1;
   private ratio = 1;
   private readonly surface: Surface;
@@ -179,6 +180,11 @@ export class MapView implements Movable {
     this.ask();
   }
 
+  /** Looks from where it was left. */
+  place(camera: Camera): void {
+    this.move(camera);
+  }
+
   fitAll(now = false): void {
     if (!this.scene) return;
     const { w, h } = this.scene.layout;
@@ -201,17 +207,20 @@ export class MapView implements Movable {
 
   /** Moves only as far as an asset needs to be seen. */
   reveal(index: number): void {
-    if (!this.scene) return;
-    const [x, y] = this.toScreen(this.scene.layout.x[index] ?? 0, this.scene.layout.y[index] ?? 0);
-    const { left, top, right, bottom } = this.insets;
-    const rim = 50;
-    const out =
-      x < left + rim ||
-      y < top + rim ||
-      x > this.size.w - right - rim ||
-      y > this.size.h - bottom - rim;
-    if (out || isCollapsed(this.scene, this.camera.k))
-      this.flyTo(index, Math.max(this.camera.k, 0.6));
+    const { scene, camera, insets, size } = this;
+    if (!scene) return;
+    if (isCollapsed(scene, camera.k)) {
+      this.flyTo(index, 0.6);
+      return;
+    }
+    const [x, y] = this.toScreen(scene.layout.x[index] ?? 0, scene.layout.y[index] ?? 0);
+    const rim = Math.min(70, 60 * camera.k + 10);
+    const out = (at: number, from: number, to: number): number =>
+      at < from + rim ? at - from - rim : at > to - rim ? at - to + rim : 0;
+    const dx = out(x, insets.left, size.w - insets.right);
+    const dy = out(y, insets.top, size.h - insets.bottom);
+    if (dx === 0 && dy === 0) return;
+    this.fly({ x: camera.x + dx / camera.k, y: camera.y + dy / camera.k, k: camera.k });
   }
 
   zoom(factor: number): void {
@@ -267,6 +276,9 @@ export class MapView implements Movable {
     if (camera.k !== this.camera.k) this.zoomedAt = performance.now();
     this.camera = held(camera, world, this.size);
     this.events.camera(this.camera);
+    // What the pointer was on has moved away from it; it is looked for when the map rests.
+    if (this.hovered) this.hover(null);
+    this.looked = false;
     this.ask();
   }
 
@@ -297,6 +309,10 @@ export class MapView implements Movable {
       this.sheets.fading ||
       this.sheets.busy ||
       this.needsDrawing(performance.now());
+    if (!more && !this.looked) {
+      this.looked = true;
+      if (this.pointer) this.point(this.pointer);
+    }
     if (more) this.ask();
     else if (this.sheets.camera?.k !== this.camera.k) {
       clearTimeout(this.rest);

@@ -66,7 +66,12 @@ impl Conversation {
 
     fn job(&mut self, pdu: &Pdu<'_>, function: u8, out: &mut Output) {
         let (class, name) = names::function(function);
-        let op = Op::request(class, u32::from(function), name);
+        // In a download the controller fetches the blocks: its jobs are part of the answer to the
+        // station that asked for the download, and the station's acknowledgements bring the code.
+        let op = match fetches_blocks(function) {
+            true => Op::response(class, u32::from(function), name),
+            false => Op::request(class, u32::from(function), name),
+        };
         match function {
             READ | WRITE => self.variables(pdu, op, function, out),
             0x1a | 0x1d => out.operation(block_name(op, pdu.parameter)),
@@ -102,6 +107,9 @@ impl Conversation {
 
     fn answer(&mut self, pdu: &Pdu<'_>, function: u8, out: &mut Output) {
         let (class, name) = names::function(function);
+        if fetches_blocks(function) {
+            return out.operation(Op::request(class, u32::from(function), name));
+        }
         let op = Op::response(class, u32::from(function), name);
         if let Some((class @ 1.., code)) = pdu.error {
             let code = u32::from(class) << 8 | u32::from(code);
@@ -158,6 +166,11 @@ fn acknowledged(pdu: &Pdu<'_>, out: &mut Output) {
         let code = u32::from(class) << 8 | u32::from(code);
         out.operation(op.refused(code, names::error_class(class)));
     }
+}
+
+/// Download block and download ended: jobs that a controller sends.
+const fn fetches_blocks(function: u8) -> bool {
+    matches!(function, 0x1b | 0x1c)
 }
 
 /// Names of blocks stand as text: `_0A00001P` is DB 1 in the passive file system.

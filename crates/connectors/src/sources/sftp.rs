@@ -1,0 +1,430 @@
+//! `sftp://[USER@]HOST[:PORT]/PATH[?config=FILE]`: a tree of a server with SSH.
+//!
+//! The `ssh` program carries the connection, with its keys, known hosts and configuration; no
+//! password is ever asked for. The protocol in it is ours: SFTP version 3
+//! (draft-ietf-secsh-filexfer-02). Invariant: [`Request`] has nothing that writes, removes, makes
+//! or renames, and files are opened for reading only.
+
+use super::{Context, Kind, Unusable, spool, url::Url};
+use model::Time;
+use std::{
+    io::{self, Read, Write},
+    path::PathBuf,
+    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+    sync::{Arc, Mutex, PoisonError},
+};
+use vault::{Meta, Offer, Open, Opened, Source, What};
+
+/// Octets of one packet: what servers must at least take is 34,000.
+const PACKET_MAX: u32 = 262_144;
+
+/// Octets asked for at once.
+const READ_BYTES: u32 = 32_768;
+
+const DEPTH_MAX: usize = 64;
+
+/// Status codes (section 7).
+const END_OF_FILE: u32 = 1;
+
+enum Request<'a> {
+    Init,
+    OpenForReading(&'a [u8]),
+    Close(&'a [u8]),
+    Read { handle: &'a [u8], offset: u64 },
+    OpenDirectory(&'a [u8]),
+    ReadDirectory(&'a [u8]),
+    ReadLink(&'a [u8]),
+    LinkStatus(&'a [u8]),
+}
+
+impl Request<'_> {
+    /// Type (section 3) and body; `id` numbers the request.
+    fn packet(&self, id: u32) -> Vec<u8> {
+        let string = |text: &[u8]| {
+            let length = u32::try_from(text.len()).expect("names are short");
+            [&length.to_be_bytes()[..], text].concat()
+        };
+        let (kind, body) = match self {
+            // SSH_FXP_INIT has the version in place of an id.
+            Self::Init => return vec![1, 0, 0, 0, 3],
+            // SSH_FXF_READ, no attributes.
+            Self::OpenForReading(path) => {
+                (3, [&string(path)[..], &[0, 0, 0, 1, 0, 0, 0, 0]].concat())
+            }
+            Self::Close(handle) => (4, string(handle)),
+            Self::Read { handle, offset } => {
+                let range = [&offset.to_be_bytes()[..], &READ_BYTES.to_be_bytes()].concat();
+                (5, [string(handle), range].concat())
+            }
+            Self::LinkStatus(path) => (7, string(path)),
+            Self::OpenDirectory(path) => (11, string(path)),
+            Self::ReadDirectory(handle) => (12, string(handle)),
+            Self::ReadLink(path) => (19, string(path)),
+        };
+        [&[kind][..], &id.to_be_bytes(), &body].concat()
+    }
+}
+
+pub struct Sftp;
+
+pub const SFTP: Sftp = Sftp;
+
+impl Kind for Sftp {
+    fn name(&self) -> &'static str {
+        "sftp"
+    }
+
+    fn form(&self) -> &'static str {
+        "//[USER@]HOST[:PORT]/PATH[?config=SSH_CONFIG]"
+    }
+
+    fn open(&self, text: &str, context: &Context) -> Result<Box<dyn Source>, Unusable> {
+        let url = Url::parse(text, &["config"]).map_err(|why| Unusable::place(self, text, why))?;
+        // ssh would take these for options of its own.
+        if url.host.starts_with('-') || url.user.as_ref().is_some_and(|u| u.starts_with('-')) {
+            return Err(Unusable::place(self, text, "a name may not begin with -"));
+        }
+        Ok(Box::new(Server { url, staging: context.staging.clone() }))
+    }
+}
+
+struct Server {
+    url: Url,
+    staging: PathBuf,
+}
+
+impl Source for Server {
+    fn name(&self) -> String {
+        format!("sftp://{}{}", self.url.address(22), self.url.path)
+    }
+
+    fn offer(&mut self, offer: &mut Offer) {
+        let folder = PathBuf::from("/@sftp").join(self.url.address(22));
+        let session = match Session::open(&self.url) {
+            Ok(session) => Arc::new(Mutex::new(session)),
+            Err(error) => return offer.fault(&folder, error.to_string()),
+        };
+        let mut walk = Walk { session, folder, staging: self.staging.clone(), waiting: Vec::new() };
+        let start = self.url.path.trim_end_matches('/').as_bytes().to_vec();
+        let found = lock(&walk.session).status(if start.is_empty() { b"/" } else { &start });
+        match found {
+            Ok(attributes) => walk.entry(start, &attributes, 0, offer),
+            Err(error) => return offer.fault(&walk.place(&start), error.to_string()),
+        }
+        while let Some((path, depth)) = walk.waiting.pop() {
+            walk.directory(&path, depth, offer);
+        }
+    }
+}
+
+struct Walk {
+    session: Arc<Mutex<Session>>,
+    folder: PathBuf,
+    staging: PathBuf,
+    waiting: Vec<(Vec<u8>, usize)>,
+}
+
+impl Walk {
+    fn place(&self, path: &[u8]) -> PathBuf {
+        use std::os::unix::ffi::OsStrExt;
+        let path = path.strip_prefix(b"/").unwrap_or(path);
+        self.folder.join(std::ffi::OsStr::from_bytes(path))
+    }
+
+    fn directory(&mut self, path: &[u8], depth: usize, offer: &mut Offer) {
+        if depth > DEPTH_MAX {
+            return offer.fault(&self.place(path), format!("more than {DEPTH_MAX} deep"));
+        }
+        let listed = lock(&self.session).list(if path.is_empty() { b"/" } else { path });
+        match listed {
+            Ok(entries) => {
+                for (name, attributes) in entries {
+                    let path = [path, b"/", &name].concat();
+                    self.entry(path, &attributes, depth + 1, offer);
+                }
+            }
+            Err(error) => offer.fault(&self.place(path), error.to_string()),
+        }
+    }
+
+    fn entry(&mut self, path: Vec<u8>, found: &Attributes, depth: usize, offer: &mut Offer) {
+        let place = self.place(&path);
+        let meta = found.meta();
+        // The type bits of POSIX `st_mode`.
+        match found.mode & 0o170_000 {
+            0o040_000 => {
+                if !path.is_empty() {
+                    offer.entry(place, What::Directory(meta));
+                }
+                self.waiting.push((path, depth));
+            }
+            0o120_000 => match lock(&self.session).link(&path) {
+                Ok(target) => offer.entry(place, What::Symlink(meta, target)),
+                Err(error) => offer.fault(&place, error.to_string()),
+            },
+            0o100_000 => {
+                let session = self.session.clone();
+                let file = Remote { session, path, staging: self.staging.clone(), meta };
+                offer.entry(place, What::File(Box::new(file)));
+            }
+            _ => {}
+        }
+    }
+}
+
+struct Remote {
+    session: Arc<Mutex<Session>>,
+    path: Vec<u8>,
+    staging: PathBuf,
+    meta: Meta,
+}
+
+impl Open for Remote {
+    fn open(self: Box<Self>) -> io::Result<Opened> {
+        let mut file = spool::file(&self.staging)?;
+        lock(&self.session).fetch(&self.path, &mut file)?;
+        let mut opened = spool::opened(file, self.meta.modified, self.meta.mode)?;
+        opened.meta = Meta { size: opened.meta.size, ..self.meta };
+        Ok(opened)
+    }
+}
+
+fn lock(session: &Mutex<Session>) -> std::sync::MutexGuard<'_, Session> {
+    session.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[derive(Default)]
+struct Attributes {
+    size: u64,
+    mode: u32,
+    modified: u32,
+}
+
+impl Attributes {
+    fn meta(&self) -> Meta {
+        Meta {
+            mode: self.mode & 0o7777,
+            modified: Some(Time::from_secs(i64::from(self.modified))),
+            size: self.size,
+            ..Meta::default()
+        }
+    }
+}
+
+struct Session {
+    ssh: Child,
+    to: ChildStdin,
+    from: ChildStdout,
+    id: u32,
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        // It may have ended by itself; then there is nothing to kill.
+        drop(self.ssh.kill());
+        drop(self.ssh.wait());
+    }
+}
+
+impl Session {
+    fn open(url: &Url) -> io::Result<Self> {
+        let mut ssh = Command::new("ssh");
+        ssh.args(["-o", "BatchMode=yes", "-o", "ConnectTimeout=20", "-o", "ForwardAgent=no"]);
+        if let Some(config) = url.options.get("config") {
+            ssh.arg("-F").arg(config);
+        }
+        if let Some(port) = url.port {
+            ssh.arg("-p").arg(port.to_string());
+        }
+        if let Some(user) = &url.user {
+            ssh.arg("-l").arg(user);
+        }
+        ssh.arg("-s").arg(&url.host).arg("sftp");
+        let started = ssh.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+        let mut ssh = started.map_err(|error| {
+            io::Error::other(format!("cannot start ssh; install openssh-client: {error}"))
+        })?;
+        let to = ssh.stdin.take().expect("it is piped");
+        let from = ssh.stdout.take().expect("it is piped");
+        let mut session = Self { ssh, to, from, id: 0 };
+        session.send(&Request::Init)?;
+        match session.receive() {
+            Ok((2, _)) => Ok(session),
+            Ok(_) => Err(malformed()),
+            Err(_) => Err(io::Error::other("ssh could not connect; its own message is above")),
+        }
+    }
+
+    fn send(&mut self, request: &Request<'_>) -> io::Result<()> {
+        self.id = self.id.wrapping_add(1);
+        let packet = request.packet(self.id);
+        let length = u32::try_from(packet.len()).expect("requests are short");
+        self.to.write_all(&[&length.to_be_bytes()[..], &packet].concat())?;
+        self.to.flush()
+    }
+
+    /// Type and body of the next packet.
+    fn receive(&mut self) -> io::Result<(u8, Vec<u8>)> {
+        let mut length = [0; 4];
+        self.from.read_exact(&mut length)?;
+        let length = u32::from_be_bytes(length);
+        if !(1..=PACKET_MAX).contains(&length) {
+            return Err(malformed());
+        }
+        let mut packet = vec![0; length as usize];
+        self.from.read_exact(&mut packet)?;
+        let body = packet.split_off(1);
+        Ok((packet[0], body))
+    }
+
+    /// The answer to a request: its type and what follows the id.
+    fn ask(&mut self, request: &Request<'_>) -> io::Result<(u8, Vec<u8>)> {
+        self.send(request)?;
+        let (kind, body) = self.receive()?;
+        let (id, rest) = body.split_first_chunk::<4>().ok_or_else(malformed)?;
+        if u32::from_be_bytes(*id) != self.id {
+            return Err(malformed());
+        }
+        Ok((kind, rest.to_vec()))
+    }
+
+    fn handle(&mut self, request: &Request<'_>) -> io::Result<Vec<u8>> {
+        match self.ask(request)? {
+            (102, body) => Ok(Fields(&body).string()?.to_vec()),
+            (101, body) => Err(status(&body)),
+            _ => Err(malformed()),
+        }
+    }
+
+    fn close(&mut self, handle: &[u8]) -> io::Result<()> {
+        self.ask(&Request::Close(handle)).map(drop)
+    }
+
+    fn fetch(&mut self, path: &[u8], to: &mut impl Write) -> io::Result<()> {
+        let handle = self.handle(&Request::OpenForReading(path))?;
+        let mut offset = 0;
+        loop {
+            match self.ask(&Request::Read { handle: &handle, offset })? {
+                (103, body) => {
+                    let bytes = Fields(&body).string()?;
+                    if bytes.is_empty() {
+                        return Err(malformed());
+                    }
+                    to.write_all(bytes)?;
+                    offset += bytes.len() as u64;
+                }
+                (101, body) if Fields(&body).number()? == END_OF_FILE => break,
+                (101, body) => return Err(status(&body)),
+                _ => return Err(malformed()),
+            }
+        }
+        self.close(&handle)
+    }
+
+    fn list(&mut self, path: &[u8]) -> io::Result<Vec<(Vec<u8>, Attributes)>> {
+        let handle = self.handle(&Request::OpenDirectory(path))?;
+        let mut found = Vec::new();
+        loop {
+            match self.ask(&Request::ReadDirectory(&handle))? {
+                (104, body) => {
+                    let mut fields = Fields(&body);
+                    for _ in 0..fields.number()? {
+                        let name = fields.string()?.to_vec();
+                        fields.string()?;
+                        let attributes = fields.attributes()?;
+                        if name.contains(&b'/') || name.is_empty() {
+                            return Err(malformed());
+                        }
+                        if name != b"." && name != b".." {
+                            found.push((name, attributes));
+                        }
+                    }
+                }
+                (101, body) if Fields(&body).number()? == END_OF_FILE => break,
+                (101, body) => return Err(status(&body)),
+                _ => return Err(malformed()),
+            }
+        }
+        self.close(&handle)?;
+        Ok(found)
+    }
+
+    fn status(&mut self, path: &[u8]) -> io::Result<Attributes> {
+        match self.ask(&Request::LinkStatus(path))? {
+            (105, body) => Fields(&body).attributes(),
+            (101, body) => Err(status(&body)),
+            _ => Err(malformed()),
+        }
+    }
+
+    fn link(&mut self, path: &[u8]) -> io::Result<PathBuf> {
+        use std::os::unix::ffi::OsStringExt;
+        match self.ask(&Request::ReadLink(path))? {
+            (104, body) => {
+                let mut fields = Fields(&body);
+                fields.number()?;
+                let target = fields.string()?.to_vec();
+                Ok(std::ffi::OsString::from_vec(target).into())
+            }
+            (101, body) => Err(status(&body)),
+            _ => Err(malformed()),
+        }
+    }
+}
+
+/// A cursor over the fields of a packet.
+struct Fields<'a>(&'a [u8]);
+
+impl<'a> Fields<'a> {
+    fn number(&mut self) -> io::Result<u32> {
+        let (bytes, rest) = self.0.split_first_chunk::<4>().ok_or_else(malformed)?;
+        self.0 = rest;
+        Ok(u32::from_be_bytes(*bytes))
+    }
+
+    fn string(&mut self) -> io::Result<&'a [u8]> {
+        let length = self.number()? as usize;
+        let (text, rest) = self.0.split_at_checked(length).ok_or_else(malformed)?;
+        self.0 = rest;
+        Ok(text)
+    }
+
+    /// Attributes (section 5): each present when its flag is.
+    fn attributes(&mut self) -> io::Result<Attributes> {
+        let flags = self.number()?;
+        let mut found = Attributes::default();
+        if flags & 1 != 0 {
+            found.size = u64::from(self.number()?) << 32 | u64::from(self.number()?);
+        }
+        if flags & 2 != 0 {
+            self.number()?;
+            self.number()?;
+        }
+        if flags & 4 != 0 {
+            found.mode = self.number()?;
+        }
+        if flags & 8 != 0 {
+            self.number()?;
+            found.modified = self.number()?;
+        }
+        if flags & 0x8000_0000 != 0 {
+            for _ in 0..self.number()? {
+                self.string()?;
+                self.string()?;
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// What the server says of a failure.
+fn status(body: &[u8]) -> io::Error {
+    let mut fields = Fields(body);
+    let code = fields.number().unwrap_or_default();
+    let text = fields.string().map(|text| String::from_utf8_lossy(text).into_owned());
+    io::Error::other(format!("the server says: {} ({code})", text.unwrap_or_default()))
+}
+
+fn malformed() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "the answer is not one of an SFTP server")
+}

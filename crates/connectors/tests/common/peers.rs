@@ -1,0 +1,93 @@
+//! Real peers: third-party servers on loopback, and a tap that keeps what a client sent.
+
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::{Shutdown, TcpListener, TcpStream},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::{Arc, Mutex},
+    thread,
+};
+
+/// A server from `tests/peers`, stopped when dropped.
+pub struct Peer {
+    child: Child,
+    pub port: u16,
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Peer {
+    /// Starts `NAME.py`; `None`, loudly, when the Python environment has no such module.
+    #[expect(clippy::print_stderr, reason = "a skipped test must be seen")]
+    pub fn start(name: &str, module: &str, arguments: &[&str]) -> Option<Self> {
+        let python = python();
+        let probe = Command::new(&python).args(["-c", &format!("import {module}")]).output();
+        if !probe.is_ok_and(|output| output.status.success()) {
+            let python = python.display();
+            eprintln!("SKIPPED {name}: {python} has no {module}; scripts/setup test installs it");
+            return None;
+        }
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers").join(name);
+        let mut child = Command::new(&python)
+            .arg(script.with_extension("py"))
+            .args(arguments)
+            .env("PYTHONDONTWRITEBYTECODE", "1")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        Some(Self { child, port: line.trim().parse().expect("the peer prints its port") })
+    }
+}
+
+/// The Python that `scripts/setup test` makes in the target directory.
+fn python() -> PathBuf {
+    let tmp = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    tmp.parent().unwrap().join("peers/bin/python")
+}
+
+/// What clients sent through a tap, one list of bytes a connection.
+pub type Sent = Arc<Mutex<Vec<Vec<u8>>>>;
+
+/// Listens before `port` and passes everything on.
+pub fn tap(port: u16) -> (u16, Sent) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let own = listener.local_addr().unwrap().port();
+    let sent = Sent::default();
+    let kept = sent.clone();
+    thread::spawn(move || {
+        for client in listener.incoming() {
+            let client = client.unwrap();
+            let server = TcpStream::connect(("127.0.0.1", port)).unwrap();
+            let mut back = (server.try_clone().unwrap(), client.try_clone().unwrap());
+            thread::spawn(move || std::io::copy(&mut back.0, &mut back.1));
+            let number = {
+                let mut all = kept.lock().unwrap();
+                all.push(Vec::new());
+                all.len() - 1
+            };
+            let kept = kept.clone();
+            thread::spawn(move || pass(client, server, &kept, number));
+        }
+    });
+    (own, sent)
+}
+
+fn pass(mut client: TcpStream, mut server: TcpStream, kept: &Sent, number: usize) {
+    let mut buffer = [0; 4_096];
+    while let Ok(n @ 1..) = client.read(&mut buffer) {
+        kept.lock().unwrap()[number].extend_from_slice(&buffer[..n]);
+        if server.write_all(&buffer[..n]).is_err() {
+            break;
+        }
+    }
+    drop(server.shutdown(Shutdown::Both));
+}

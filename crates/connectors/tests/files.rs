@@ -1,0 +1,207 @@
+//! Files and databases that change while they are backed up.
+
+mod common;
+
+use common::{NOON, Place, STRICT, below, noise, plant, tree};
+use connectors::sources;
+use rusqlite::Connection;
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+};
+use vault::{Offer, Source, State};
+
+/// A source that does something to the plant after another source has listed it.
+struct Meanwhile(Option<Box<dyn FnOnce() + Send>>);
+
+impl Source for Meanwhile {
+    fn name(&self) -> String {
+        "test:meanwhile".into()
+    }
+
+    fn offer(&mut self, _offer: &mut Offer) {
+        self.0.take().expect("offered once")();
+    }
+}
+
+/// Backs up `directory` with `then` done between listing and reading.
+fn backup_while(
+    place: &Place,
+    directory: &Path,
+    then: impl FnOnce() + Send + 'static,
+) -> vault::Report {
+    let vault = place.unlocked();
+    let context = sources::Context { staging: vault.vault().staging(), ..Default::default() };
+    let files = sources::open(&format!("files:{}", directory.display()), &context).unwrap();
+    let mut both = [files, Box::new(Meanwhile(Some(Box::new(then))))];
+    vault.backup("press-4", &mut both, NOON.plus_secs(1)).unwrap()
+}
+
+fn restore(place: &Place, name: &str) -> PathBuf {
+    let target = place.at(name);
+    let vault = place.unlocked();
+    let done = vault.restore(&vault.find("latest").unwrap(), &target, None, NOON).unwrap();
+    assert_eq!(done.errors, []);
+    target
+}
+
+#[test]
+fn a_log_rotated_between_listing_and_reading_loses_no_line() {
+    let place = Place::with_vault(STRICT);
+    let logs = place.at("logs");
+    fs::create_dir(&logs).unwrap();
+    fs::write(logs.join("plc.log"), b"new 1\nnew 2\n").unwrap();
+    fs::write(logs.join("plc.log.1"), b"old 1\n").unwrap();
+    let at = logs.clone();
+    let report = backup_while(&place, &logs, move || {
+        fs::rename(at.join("plc.log.1"), at.join("plc.log.2")).unwrap();
+        fs::rename(at.join("plc.log"), at.join("plc.log.1")).unwrap();
+        fs::write(at.join("plc.log"), b"fresh\n").unwrap();
+    });
+    assert_eq!((report.state, report.errors), (State::Complete, vec![]));
+    let restored = below(&restore(&place, "out"), &logs);
+    assert_eq!(fs::read(restored.join("plc.log")).unwrap(), b"new 1\nnew 2\n");
+    assert_eq!(fs::read(restored.join("plc.log.1")).unwrap(), b"old 1\n");
+}
+
+#[test]
+fn a_file_replaced_or_deleted_meanwhile_is_taken_as_it_is_or_a_fault() {
+    let place = Place::with_vault(STRICT);
+    let plant = place.at("plant");
+    fs::create_dir(&plant).unwrap();
+    fs::write(plant.join("recipe"), b"old").unwrap();
+    fs::write(plant.join("gone"), b"gone").unwrap();
+    let at = plant.clone();
+    let report = backup_while(&place, &plant, move || {
+        fs::write(at.join("recipe.new"), b"saved anew").unwrap();
+        fs::rename(at.join("recipe.new"), at.join("recipe")).unwrap();
+        fs::remove_file(at.join("gone")).unwrap();
+    });
+    assert_eq!(report.state, State::Partial);
+    assert_eq!((report.entries_offered, report.entries_stored), (2, 1));
+    assert!(report.errors[0].path.ends_with("gone"), "{:?}", report.errors);
+    let restored = below(&restore(&place, "out"), &plant);
+    assert_eq!(fs::read(restored.join("recipe")).unwrap(), b"saved anew");
+}
+
+#[test]
+fn a_growing_log_is_stored_up_to_its_length_and_is_no_fault() {
+    let place = Place::with_vault(STRICT);
+    let plant = place.at("plant");
+    fs::create_dir(&plant).unwrap();
+    let log = plant.join("historian.csv");
+    fs::write(&log, noise(4, 2_000_000)).unwrap();
+    let stop = Arc::new(AtomicBool::new(false));
+    let writer = {
+        let (log, stop) = (log.clone(), stop.clone());
+        thread::spawn(move || {
+            use std::io::Write;
+            let mut file = fs::File::options().append(true).open(log).unwrap();
+            while !stop.load(Ordering::Relaxed) {
+                file.write_all(&noise(5, 10_000)).unwrap();
+                thread::yield_now();
+            }
+        })
+    };
+    let report = place.backup_files(&plant, 1);
+    stop.store(true, Ordering::Relaxed);
+    writer.join().unwrap();
+    assert_eq!((report.state, report.errors), (State::Complete, vec![]));
+    let stored = fs::read(below(&restore(&place, "out"), &log)).unwrap();
+    let now = fs::read(&log).unwrap();
+    assert!(stored.len() >= 2_000_000 && now.starts_with(&stored));
+}
+
+#[test]
+fn the_vault_in_the_tree_is_left_out() {
+    let place = Place::with_vault(STRICT);
+    plant(&place.at("plant"));
+    let report = place.backup_files(&place.at(""), 1);
+    // The plant's six and the key.
+    assert_eq!((report.state, report.entries_stored), (State::Complete, 7));
+}
+
+/// A database with rows, and a writer that inserts more until told to stop.
+fn database(path: &Path, journal: &str) -> (Arc<AtomicBool>, thread::JoinHandle<u64>) {
+    let open = Connection::open(path).unwrap();
+    open.pragma_update(None, "journal_mode", journal).unwrap();
+    open.execute_batch("CREATE TABLE value (id INTEGER PRIMARY KEY, a TEXT, b TEXT);").unwrap();
+    for _ in 0..500 {
+        open.execute("INSERT INTO value (a, b) VALUES (hex(randomblob(500)), '')", []).unwrap();
+    }
+    open.execute("UPDATE value SET b = a", []).unwrap();
+    let stop = Arc::new(AtomicBool::new(false));
+    let told = stop.clone();
+    let writer = thread::spawn(move || {
+        let mut refused = 0;
+        while !told.load(Ordering::Relaxed) {
+            let text = "BEGIN IMMEDIATE;
+                INSERT INTO value (a, b) VALUES ('1', '');
+                UPDATE value SET b = a WHERE b != a; COMMIT;";
+            refused += u64::from(open.execute_batch(text).is_err());
+        }
+        refused
+    });
+    (stop, writer)
+}
+
+#[test]
+fn a_database_in_wal_mode_is_copied_whole_and_its_writer_never_refused() {
+    let place = Place::with_vault(STRICT);
+    let plant = place.at("plant");
+    fs::create_dir(&plant).unwrap();
+    let path = plant.join("historian.db");
+    let (stop, writer) = database(&path, "wal");
+    let sources = [format!("files:{}", plant.display()), format!("sqlite:{}", path.display())];
+    let report = place.backup(&[&sources[0], &sources[1]], 1);
+    stop.store(true, Ordering::Relaxed);
+    assert_eq!(writer.join().unwrap(), 0, "a commit was refused");
+    assert_eq!((report.state, report.errors), (State::Complete, vec![]));
+    assert_eq!(report.entries_stored, 1, "the database alone, without its journals");
+    let restored = below(&restore(&place, "out"), &path);
+    let copy = Connection::open(restored).unwrap();
+    let ask = |sql: &str| copy.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+    assert!(ask("SELECT count(*) FROM value") >= 500);
+    assert_eq!(ask("SELECT count(*) FROM value WHERE a != b"), 0, "a torn transaction");
+    assert_eq!(fs::read_dir(place.unlocked().vault().staging()).unwrap().count(), 0);
+}
+
+#[test]
+fn a_file_that_is_no_database_or_a_damaged_one_is_a_fault() {
+    let place = Place::with_vault(STRICT);
+    let plain = place.at("plain.db");
+    fs::write(&plain, noise(3, 9_000)).unwrap();
+    let broken = place.at("broken.db");
+    let open = Connection::open(&broken).unwrap();
+    open.execute_batch("CREATE TABLE t (x); INSERT INTO t VALUES (hex(randomblob(9000)));")
+        .unwrap();
+    open.close().unwrap();
+    let mut bytes = fs::read(&broken).unwrap();
+    bytes[4_096..4_200].fill(0xff);
+    fs::write(&broken, bytes).unwrap();
+    let sources = [&plain, &broken].map(|path| format!("sqlite:{}", path.display()));
+    let report = place.backup(&[&sources[0], &sources[1]], 1);
+    assert_eq!((report.snapshot, report.errors.len()), (None, 2), "{:?}", report.errors);
+    let mode = fs::metadata(place.unlocked().vault().staging()).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o700);
+}
+
+#[test]
+fn a_tree_restored_over_itself_is_unchanged() {
+    let place = Place::with_vault(STRICT);
+    let source = place.at("plant");
+    plant(&source);
+    let before = tree(&source);
+    place.backup_files(&source, 1);
+    fs::write(source.join("project/line.cfg"), b"ruined").unwrap();
+    let vault = place.unlocked();
+    let done = vault.restore(&vault.find("latest").unwrap(), Path::new("/"), Some(&source), NOON);
+    assert_eq!(done.unwrap().errors, []);
+    assert_eq!(tree(&source), before);
+}

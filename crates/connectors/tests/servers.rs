@@ -1,0 +1,182 @@
+//! Sources that fetch files, against independent servers.
+
+mod common;
+
+use common::{NOON, Place, STRICT, noise, peers::Peer, plant};
+use connectors::sources;
+use std::{
+    fs,
+    io::Write,
+    net::TcpListener,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    thread,
+};
+use vault::{Report, State};
+
+/// Backs up one source with the logins of `eva`.
+fn backup(place: &Place, source: &str) -> Report {
+    let secrets = place.at("secrets");
+    fs::write(&secrets, "127.0.0.1 eva secret\n").unwrap();
+    fs::set_permissions(&secrets, fs::Permissions::from_mode(0o600)).unwrap();
+    let vault = place.unlocked();
+    let context = sources::Context { staging: vault.vault().staging(), secrets: Some(secrets) };
+    let opened = sources::open(source, &context).unwrap();
+    vault.backup("panel-2", &mut [opened], NOON.plus_secs(1)).unwrap()
+}
+
+fn restore(place: &Place) -> PathBuf {
+    let target = place.at("out");
+    let vault = place.unlocked();
+    let done = vault.restore(&vault.find("latest").unwrap(), &target, None, NOON).unwrap();
+    assert_eq!(done.errors, []);
+    target
+}
+
+/// Compares the content of the plant's files with what was restored of them.
+#[track_caller]
+fn same_files(plant: &Path, restored: &Path, names: &[&str]) {
+    for name in names {
+        assert_eq!(fs::read(restored.join(name)).unwrap(), fs::read(plant.join(name)).unwrap());
+    }
+}
+
+const NAMES: [&str; 4] = ["nothing", "project/line.cfg", "project/blocks/OB1", "historian.bin"];
+
+#[test]
+fn ftp_trees_come_whole_from_new_servers_and_old_ones() {
+    for mode in [&[][..], &["old"]] {
+        let place = Place::with_vault(STRICT);
+        let tree = place.at("plant");
+        plant(&tree);
+        // Not for FTP: a line break in a name, a link.
+        fs::remove_file(tree.join("Füllstand \"2\"\n")).unwrap();
+        fs::remove_file(tree.join("current")).unwrap();
+        let arguments = [&[tree.to_str().unwrap()][..], mode].concat();
+        let Some(peer) = Peer::start("ftp", "pyftpdlib", &arguments) else { return };
+        let report = backup(&place, &format!("ftp://127.0.0.1:{}/", peer.port));
+        assert_eq!(
+            (report.state, report.entries_stored, report.errors),
+            (State::Complete, 4, vec![])
+        );
+        let restored = restore(&place).join(format!("@ftp/127.0.0.1:{}", peer.port));
+        same_files(&tree, &restored, &NAMES);
+    }
+}
+
+#[test]
+fn a_wrong_ftp_password_or_path_is_a_fault() {
+    let place = Place::with_vault(STRICT);
+    let tree = place.at("plant");
+    plant(&tree);
+    let Some(peer) = Peer::start("ftp", "pyftpdlib", &[tree.to_str().unwrap()]) else { return };
+    let report = backup(&place, &format!("ftp://carl@127.0.0.1:{}/", peer.port));
+    assert_eq!((report.snapshot, report.errors.len()), (None, 1));
+    assert!(report.errors[0].error.contains("530"), "{}", report.errors[0].error);
+    let report = backup(&place, &format!("ftp://127.0.0.1:{}/no/such", peer.port));
+    assert_eq!((report.snapshot, report.errors.len()), (None, 1));
+}
+
+#[test]
+fn http_stores_a_document_and_never_an_error_page() {
+    let Some(peer) = Peer::start("document", "http.server", &[]) else { return };
+    let place = Place::with_vault(STRICT);
+    let report = backup(&place, &format!("http://127.0.0.1:{}/cfg/export.xml", peer.port));
+    assert_eq!((report.state, report.errors), (State::Complete, vec![]));
+    let name = format!("@http/127.0.0.1:{}/cfg/export.xml", peer.port);
+    assert_eq!(fs::read(restore(&place).join(name)).unwrap(), b"<config/>");
+    for (url, status) in [("cfg/other.xml", "404"), ("cfg/export.xml", "401")] {
+        let user = if status == "401" { "carl@" } else { "" };
+        let report = backup(&place, &format!("http://{user}127.0.0.1:{}/{url}", peer.port));
+        assert_eq!(report.snapshot, None);
+        assert!(report.errors[0].error.contains(status), "{}", report.errors[0].error);
+    }
+}
+
+/// An sshd of its own on loopback, one process a connection.
+struct Sshd {
+    port: u16,
+    config: PathBuf,
+}
+
+impl Sshd {
+    #[expect(clippy::print_stderr, reason = "a skipped test must be seen")]
+    fn start(place: &Place) -> Option<Self> {
+        let sshd = Path::new("/usr/sbin/sshd");
+        if !sshd.exists() {
+            eprintln!("SKIPPED sftp: no sshd; scripts/setup test installs openssh-server");
+            return None;
+        }
+        for name in ["host", "client"] {
+            let made = Command::new("ssh-keygen")
+                .args(["-q", "-t", "ed25519", "-N", "", "-f"])
+                .arg(place.at(name))
+                .status();
+            assert!(made.unwrap().success());
+        }
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let at = |name: &str| place.at(name).display().to_string();
+        let server = format!(
+            "HostKey {}\nAuthorizedKeysFile {}\nStrictModes no\nUsePAM no\nPidFile none\n\
+             PasswordAuthentication no\nSubsystem sftp internal-sftp\n",
+            at("host"),
+            at("client.pub")
+        );
+        fs::write(place.at("sshd_config"), server).unwrap();
+        let host = fs::read_to_string(place.at("host.pub")).unwrap();
+        fs::write(place.at("known"), format!("[127.0.0.1]:{port} {host}")).unwrap();
+        let client = format!(
+            "IdentityFile {}\nIdentitiesOnly yes\nUserKnownHostsFile {}\nLogLevel ERROR\n",
+            at("client"),
+            at("known")
+        );
+        fs::write(place.at("ssh_config"), client).unwrap();
+        // Privilege separation wants the directory that the package's service makes.
+        drop(fs::create_dir_all("/run/sshd"));
+        let config = place.at("sshd_config");
+        thread::spawn(move || {
+            for connection in listener.incoming() {
+                let connection = connection.unwrap();
+                let input = connection.try_clone().unwrap();
+                let mut server = Command::new("/usr/sbin/sshd")
+                    .arg("-i")
+                    .arg("-f")
+                    .arg(&config)
+                    .stdin(Stdio::from(std::os::fd::OwnedFd::from(input)))
+                    .stdout(Stdio::from(std::os::fd::OwnedFd::from(connection)))
+                    .stderr(Stdio::null())
+                    .spawn()
+                    .unwrap();
+                thread::spawn(move || server.wait());
+            }
+        });
+        Some(Self { port, config: place.at("ssh_config") })
+    }
+}
+
+#[test]
+fn sftp_trees_come_whole_with_links_modes_and_times() {
+    let place = Place::with_vault(STRICT);
+    let Some(sshd) = Sshd::start(&place) else { return };
+    let tree = place.at("plant");
+    plant(&tree);
+    fs::File::create(tree.join("many")).unwrap().write_all(&noise(8, 100_000)).unwrap();
+    let (port, config) = (sshd.port, sshd.config.display());
+    let source = format!("sftp://127.0.0.1:{port}{}?config={config}", tree.display());
+    let report = backup(&place, &source);
+    assert_eq!((report.errors, report.state, report.entries_stored), (vec![], State::Complete, 7));
+    let restored = restore(&place).join(format!("@sftp/127.0.0.1:{port}"));
+    let restored = common::below(&restored, &tree);
+    same_files(&tree, &restored, &NAMES);
+    same_files(&tree, &restored, &["many", "Füllstand \"2\"\n"]);
+    assert_eq!(fs::read_link(restored.join("current")).unwrap(), Path::new("project/line.cfg"));
+    let meta = |root: &Path| fs::metadata(root.join("project/line.cfg")).unwrap();
+    let seconds = |root: &Path| std::os::unix::fs::MetadataExt::mtime(&meta(root));
+    assert_eq!(meta(&restored).permissions(), meta(&tree).permissions());
+    assert_eq!(seconds(&restored), seconds(&tree));
+    let report = backup(&place, &format!("sftp://127.0.0.1:{port}/no/such?config={config}"));
+    assert_eq!(report.snapshot, None);
+    assert!(report.errors[0].error.contains("No such file"), "{}", report.errors[0].error);
+}

@@ -1,0 +1,209 @@
+//! `spandrel vault`: make, list, restore, protect, clean up and prove backups.
+//!
+//! Works on a directory, with no server. Invariant: what needs no key asks for none.
+
+mod custody;
+mod show;
+
+use crate::complain;
+use anyhow::{Context as _, Result};
+use connectors::formats::SqliteSchema;
+use model::Time;
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::{SystemTime, UNIX_EPOCH},
+};
+use vault::{
+    Vault,
+    log::VerifyingKey,
+    verify::{Demands, Directory, verify},
+};
+
+#[derive(clap::Subcommand)]
+pub enum Options {
+    /// Make an empty vault; the key file is made when it is not there
+    Init {
+        dir: PathBuf,
+        #[arg(long, value_name = "FILE")]
+        key_file: PathBuf,
+        #[command(flatten)]
+        policy: custody::PolicyOptions,
+    },
+    /// List snapshots, oldest first
+    List {
+        dir: PathBuf,
+        #[command(flatten)]
+        key: Key,
+        /// `json`: an array
+        #[arg(long, value_parser = ["json"])]
+        format: Option<String>,
+    },
+    /// Restore a snapshot, checking every file
+    Restore {
+        dir: PathBuf,
+        /// Snapshot id, its beginning, or `latest`
+        id: String,
+        /// Directory to restore into
+        #[arg(long, value_name = "TARGET")]
+        to: PathBuf,
+        #[command(flatten)]
+        key: Key,
+        /// Only what is at or below this path of the snapshot
+        #[arg(long, value_name = "P")]
+        path: Option<PathBuf>,
+        /// `json`: one object on standard output
+        #[arg(long, value_parser = ["json"])]
+        format: Option<String>,
+    },
+    /// Show what changed between two snapshots, by the meaning of each file
+    Diff {
+        dir: PathBuf,
+        /// The older snapshot: id, its beginning, or `latest`
+        id_a: String,
+        /// The newer one
+        id_b: String,
+        #[command(flatten)]
+        key: Key,
+        /// `json`: an array of rows
+        #[arg(long, value_parser = ["json"])]
+        format: Option<String>,
+    },
+    /// Show what retention would delete, or delete it
+    Forget {
+        dir: PathBuf,
+        /// Show the plan and change nothing; needs no key
+        #[arg(long)]
+        dry_run: bool,
+        #[command(flatten)]
+        key: Key,
+        /// `json`: one object on standard output
+        #[arg(long, value_parser = ["json"])]
+        format: Option<String>,
+    },
+    /// Check that nothing was changed, lost or rewritten; needs no key
+    Verify {
+        dir: PathBuf,
+        /// An earlier checkpoint the log must still contain
+        #[arg(long, value_name = "FILE")]
+        checkpoint: Option<PathBuf>,
+        /// Public key of a witness that must have cosigned
+        #[arg(long = "witness", value_name = "KEY")]
+        witnesses: Vec<String>,
+        /// Public key of the log, from a safe place
+        #[arg(long, value_name = "KEY")]
+        log_key: Option<String>,
+        /// `json`: one object on standard output
+        #[arg(long, value_parser = ["json"])]
+        format: Option<String>,
+    },
+    #[command(flatten)]
+    Custody(custody::Options),
+}
+
+/// Where the vault's key is.
+#[derive(clap::Args)]
+pub struct Key {
+    /// Key file of the vault; default the file it was made with
+    #[arg(long, value_name = "FILE", env = "SPANDREL_VAULT_KEY_FILE")]
+    key_file: Option<PathBuf>,
+}
+
+impl Key {
+    pub fn file(&self) -> Option<&Path> {
+        self.key_file.as_deref()
+    }
+}
+
+pub fn run(options: &Options) -> Result<ExitCode> {
+    match options {
+        Options::Init { dir, key_file, policy } => {
+            let policy = policy.over(&vault::Policy::default());
+            let made = Vault::init(dir, key_file, policy, now()?)?;
+            let (vault, key) = (dir.display(), key_file.display());
+            complain(&format!("made vault {vault}; keep a copy of {key}"));
+            print_line(&made.vault().log_key().to_string())?;
+        }
+        Options::List { dir, key, format } => {
+            let rows = Vault::open(dir)?.unlock(key.file())?.list()?;
+            answer(&rows, format, |rows| show::list(rows))?;
+        }
+        Options::Restore { dir, id, to, key, path, format } => {
+            let vault = Vault::open(dir)?.unlock(key.file())?;
+            let done = vault.restore(&vault.find(id)?, to, path.as_deref(), now()?)?;
+            answer(&done, format, |_| Ok(()))?;
+            for fault in &done.errors {
+                complain(&format!("not restored: {}: {}", fault.path, fault.error));
+            }
+            complain(&format!("restored {} files, {} bytes", done.files, done.bytes));
+            return Ok(exit(done.errors.is_empty()));
+        }
+        Options::Diff { dir, id_a, id_b, key, format } => {
+            let vault = Vault::open(dir)?.unlock(key.file())?;
+            let rows = vault.diff(&vault.find(id_a)?, &vault.find(id_b)?, &[&SqliteSchema])?;
+            answer(&rows, format, |rows| show::diff(rows))?;
+        }
+        Options::Forget { dir, dry_run: true, format, .. } => {
+            answer(&Vault::open(dir)?.plan(now()?)?, format, |plan| show::plan(plan, "delete"))?;
+        }
+        Options::Forget { dir, key, format, .. } => {
+            let plan = Vault::open(dir)?.unlock(key.file())?.forget(now()?)?;
+            answer(&plan, format, |plan| show::plan(plan, "deleted"))?;
+        }
+        Options::Verify { dir, checkpoint, witnesses, log_key, format } => {
+            let demands = Demands {
+                log_key: log_key.as_deref().map(public_key).transpose()?,
+                checkpoint: checkpoint.as_deref().map(read_text).transpose()?,
+                witnesses: witnesses.iter().map(|w| public_key(w)).collect::<Result<_>>()?,
+            };
+            let verdict = verify(&Directory(dir.clone()), &demands);
+            answer(&verdict, format, show::verdict)?;
+            for problem in &verdict.problems {
+                complain(&show::problem(problem));
+            }
+            return Ok(exit(verdict.ok));
+        }
+        Options::Custody(options) => return custody::run(options),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Prints an answer as JSON when a format is asked for, otherwise for a person.
+fn answer<T: serde::Serialize>(
+    value: &T,
+    format: &Option<String>,
+    show: impl FnOnce(&T) -> Result<()>,
+) -> Result<()> {
+    if format.is_some() { print_json(value) } else { show(value) }
+}
+
+fn read_text(path: &Path) -> Result<String> {
+    std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
+}
+
+/// A public key as text or in a file.
+fn public_key(text: &str) -> Result<VerifyingKey> {
+    let read = std::fs::read_to_string(text);
+    let text = read.as_deref().unwrap_or(text);
+    VerifyingKey::parse(text).with_context(|| format!("`{}` is no public key", text.trim()))
+}
+
+pub fn now() -> Result<Time> {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    let since = since.context("the clock of this machine is before 1970; set it")?;
+    let nanos = i64::try_from(since.as_nanos());
+    Ok(Time::from_nanos(nanos.context("the clock of this machine is after 2262; set it")?))
+}
+
+pub fn print_json(value: &impl serde::Serialize) -> Result<()> {
+    print_line(&serde_json::to_string(value)?)
+}
+
+fn print_line(text: &str) -> Result<()> {
+    writeln!(std::io::stdout().lock(), "{text}").context("cannot write to standard output")
+}
+
+fn exit(fine: bool) -> ExitCode {
+    if fine { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}

@@ -1,0 +1,210 @@
+//! `spandrel vault hold|release|approve|retain|policy|person|witness`: what protects snapshots.
+
+use super::{Key, complain, now, print_line};
+use anyhow::{Context as _, Result, bail};
+use model::Time;
+use std::{path::PathBuf, process::ExitCode};
+use vault::{Keep, LockMode, PersonKey, Policy, Unlocked, Vault, witness};
+
+#[derive(clap::Subcommand)]
+pub enum Options {
+    /// Put a snapshot under legal hold
+    Hold {
+        dir: PathBuf,
+        /// Snapshot id, its beginning, or `latest`
+        id: String,
+        #[arg(long, value_name = "R")]
+        reason: String,
+        #[command(flatten)]
+        key: Key,
+        /// Who holds it
+        #[arg(long, value_name = "NAME", env = "USER", default_value = "operator")]
+        by: String,
+    },
+    /// Ask for the release of a snapshot's holds; a second person approves
+    Release {
+        dir: PathBuf,
+        /// Snapshot id, its beginning, or `latest`
+        id: String,
+        #[arg(long, value_name = "R")]
+        reason: String,
+        /// Key file of the person who asks
+        #[arg(long = "as", value_name = "PERSON", env = "SPANDREL_PERSON_KEY_FILE")]
+        person: Option<PathBuf>,
+        #[command(flatten)]
+        key: Key,
+    },
+    /// Approve a release as the second person
+    Approve {
+        dir: PathBuf,
+        /// Number that `release` gave
+        request: u64,
+        /// Key file of the person who approves
+        #[arg(long = "as", value_name = "PERSON", env = "SPANDREL_PERSON_KEY_FILE")]
+        person: Option<PathBuf>,
+        #[command(flatten)]
+        key: Key,
+    },
+    /// Make the lock of a snapshot longer
+    Retain {
+        dir: PathBuf,
+        /// Snapshot id, its beginning, or `latest`
+        id: String,
+        /// RFC 3339, such as 2030-01-01T00:00:00Z
+        #[arg(long, value_name = "TIME")]
+        until: String,
+        #[command(flatten)]
+        key: Key,
+        /// Who does it
+        #[arg(long, value_name = "NAME", env = "USER", default_value = "operator")]
+        by: String,
+    },
+    /// Change the rules of retention; what is not given stays
+    Policy {
+        dir: PathBuf,
+        #[command(flatten)]
+        policy: PolicyOptions,
+        #[command(flatten)]
+        key: Key,
+        /// Who does it
+        #[arg(long, value_name = "NAME", env = "USER", default_value = "operator")]
+        by: String,
+    },
+    /// Make a person's key file when it is not there, and enrol the person
+    Person {
+        dir: PathBuf,
+        name: String,
+        #[arg(long, value_name = "FILE")]
+        person_key: PathBuf,
+        /// Key file of an enrolled person: needed from the third person on
+        #[arg(long = "as", value_name = "PERSON")]
+        by: Option<PathBuf>,
+        #[command(flatten)]
+        key: Key,
+    },
+    /// Cosign the log as a witness, if it contains all it contained before
+    Witness {
+        dir: PathBuf,
+        /// Key file of the witness, as `vault person` makes it
+        #[arg(long = "as", value_name = "WITNESS")]
+        witness: PathBuf,
+        /// The witness's own memory of this log
+        #[arg(long, value_name = "FILE")]
+        seen: PathBuf,
+    },
+}
+
+/// Rules of retention; what is not given stays as it is.
+#[derive(clap::Args)]
+pub struct PolicyOptions {
+    /// Days a new snapshot is locked for
+    #[arg(long, value_name = "DAYS")]
+    lock_days: Option<u32>,
+    /// Lock the rules: from then on lock-days only grows
+    #[arg(long)]
+    locked: bool,
+    /// Newest snapshots to keep
+    #[arg(long, value_name = "N")]
+    keep_last: Option<u32>,
+    /// Hours to keep the newest snapshot of
+    #[arg(long, value_name = "N")]
+    keep_hourly: Option<u32>,
+    /// Days to keep the newest snapshot of
+    #[arg(long, value_name = "N")]
+    keep_daily: Option<u32>,
+    /// Weeks to keep the newest snapshot of
+    #[arg(long, value_name = "N")]
+    keep_weekly: Option<u32>,
+    /// Months to keep the newest snapshot of
+    #[arg(long, value_name = "N")]
+    keep_monthly: Option<u32>,
+    /// Years to keep the newest snapshot of
+    #[arg(long, value_name = "N")]
+    keep_yearly: Option<u32>,
+}
+
+impl PolicyOptions {
+    pub fn over(&self, old: &Policy) -> Policy {
+        let keep = &old.keep;
+        Policy {
+            keep: Keep {
+                last: self.keep_last.unwrap_or(keep.last),
+                hourly: self.keep_hourly.unwrap_or(keep.hourly),
+                daily: self.keep_daily.unwrap_or(keep.daily),
+                weekly: self.keep_weekly.unwrap_or(keep.weekly),
+                monthly: self.keep_monthly.unwrap_or(keep.monthly),
+                yearly: self.keep_yearly.unwrap_or(keep.yearly),
+            },
+            lock_days: self.lock_days.unwrap_or(old.lock_days),
+            mode: if self.locked { LockMode::Locked } else { old.mode },
+        }
+    }
+}
+
+pub fn run(options: &Options) -> Result<ExitCode> {
+    match options {
+        Options::Hold { dir, id, reason, key, by } => {
+            let vault = open(dir, key)?;
+            let snapshot = vault.find(id)?;
+            vault.hold(snapshot, reason, by, now()?)?;
+            complain(&format!("snapshot {snapshot} is held"));
+        }
+        Options::Release { dir, id, reason, person, key } => {
+            let vault = open(dir, key)?;
+            let person = person_key(person.as_ref())?;
+            let request = vault.ask_release(vault.find(id)?, reason, &person, now()?)?;
+            complain(
+                "still held; a second person runs: spandrel vault approve DIR NUMBER --as FILE",
+            );
+            print_line(&request.to_string())?;
+        }
+        Options::Approve { dir, request, person, key } => {
+            let person = person_key(person.as_ref())?;
+            let snapshot = open(dir, key)?.approve(*request, &person, now()?)?;
+            complain(&format!("snapshot {snapshot} is released"));
+        }
+        Options::Retain { dir, id, until, key, by } => {
+            let until = Time::parse(until).context("--until is no RFC 3339 time")?;
+            let vault = open(dir, key)?;
+            let snapshot = vault.find(id)?;
+            vault.retain(snapshot, until, by, now()?)?;
+            complain(&format!("snapshot {snapshot} is locked until {until}"));
+        }
+        Options::Policy { dir, policy, key, by } => {
+            let vault = open(dir, key)?;
+            let policy = policy.over(&vault.vault().ledger()?.policy);
+            vault.set_policy(policy.clone(), by, now()?)?;
+            super::print_json(&policy)?;
+        }
+        Options::Person { dir, name, person_key, by, key } => {
+            let vault = open(dir, key)?;
+            let person = if person_key.exists() {
+                PersonKey::read(person_key)?
+            } else {
+                PersonKey::create(person_key, name)?
+            };
+            if person.name != *name {
+                bail!("{} is the key of {}", person_key.display(), person.name);
+            }
+            let by = by.as_ref().map(|path| PersonKey::read(path)).transpose()?;
+            vault.enrol(&person, by.as_ref(), now()?)?;
+            print_line(&person.public().to_string())?;
+        }
+        Options::Witness { dir, witness, seen } => {
+            let witness = PersonKey::read(witness)?;
+            let size = witness::cosign(&Vault::open(dir)?, &witness, seen, now()?)?;
+            complain(&format!("{} cosigned {size} entries", witness.name));
+            print_line(&witness.public().to_string())?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn open(dir: &std::path::Path, key: &Key) -> Result<Unlocked> {
+    Ok(Vault::open(dir)?.unlock(key.file())?)
+}
+
+fn person_key(path: Option<&PathBuf>) -> Result<PersonKey> {
+    let path = path.context("a release needs two people: say who you are with --as FILE")?;
+    Ok(PersonKey::read(path)?)
+}

@@ -1,0 +1,217 @@
+//! One backup: sources in, a snapshot and a log entry out, every entry accounted for.
+//!
+//! Not here: reading of any source, storing of any byte. Invariant: the snapshot is published
+//! after all its content is on disk, and logged after that; a process killed anywhere in between
+//! leaves a vault that the next backup sets right.
+
+use crate::{
+    engine::{Archived, Job, VaultEngine},
+    error::{IoContext, Result},
+    event::{Event, ObjectChange, SnapshotId, State, Stored},
+    ledger::Ledger,
+    limits::{ENTRIES_MAX, FAULTS_LOGGED_MAX},
+    manifest::{Manifest, Object},
+    source::{Fault, Offer, Source},
+    vault::{Unlocked, Working},
+};
+use model::Time;
+use serde::Serialize;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs, io,
+    os::unix::fs::DirBuilderExt,
+};
+
+/// How a backup ended.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    /// `None`: nothing could be stored.
+    pub snapshot: Option<SnapshotId>,
+    pub state: State,
+    pub entries_offered: u64,
+    pub entries_stored: u64,
+    pub bytes_read: u64,
+    pub bytes_stored: u64,
+    pub errors: Vec<Fault>,
+    /// Repository files the log knows and that are gone: older snapshots have lost content.
+    pub objects_missing: u64,
+}
+
+impl Unlocked {
+    /// Backs up all `sources` of `asset` into one snapshot.
+    pub fn backup(
+        &self,
+        asset: &str,
+        sources: &mut [Box<dyn Source>],
+        now: Time,
+    ) -> Result<Report> {
+        let _working = Working::begin(&self.vault)?;
+        self.clear_staging()?;
+        let reconciled = self.reconcile(now)?;
+        let mut left_out: Vec<_> = sources.iter().flat_map(|source| source.claims()).collect();
+        left_out.extend(self.vault.directory().canonicalize().ok());
+        let mut offer = Offer::new(left_out, ENTRIES_MAX, now);
+        for source in sources.iter_mut() {
+            offer.begin(&source.name());
+            source.offer(&mut offer);
+        }
+        let Offer { entries, mut faults, .. } = offer;
+        let names: Vec<String> = sources.iter().map(|source| source.name()).collect();
+        if entries.is_empty() {
+            return Ok(Report::nothing(faults, reconciled.missing));
+        }
+        let job = Job { asset: asset.to_owned(), sources: names.clone(), time: now, entries };
+        let mut archived = self.engine.archive(job)?;
+        archived.faults.append(&mut faults);
+        if archived.stored == 0 && !archived.faults.is_empty() {
+            return Ok(Report::nothing(archived.faults, reconciled.missing));
+        }
+        let snapshot = self.engine.publish(&archived)?;
+        let objects = self.record(&self.difference(&reconciled.objects)?)?;
+        self.log_snapshot(asset, names, snapshot, &archived, objects, now)?;
+        Ok(Report {
+            snapshot: Some(snapshot),
+            state: state_of(&archived),
+            entries_offered: archived.offered,
+            entries_stored: archived.stored,
+            bytes_read: archived.bytes_read,
+            bytes_stored: archived.bytes_stored,
+            errors: archived.faults,
+            objects_missing: reconciled.missing,
+        })
+    }
+
+    /// Copies of a backup that was killed would stay there in clear.
+    fn clear_staging(&self) -> Result<()> {
+        let path = self.vault.staging();
+        match fs::remove_dir_all(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(error).doing("empty", path);
+            }
+            _ => {}
+        }
+        fs::DirBuilder::new().mode(0o700).create(&path).doing("create", path)
+    }
+
+    fn log_snapshot(
+        &self,
+        asset: &str,
+        sources: Vec<String>,
+        snapshot: SnapshotId,
+        archived: &Archived,
+        objects: ObjectChange,
+        now: Time,
+    ) -> Result<()> {
+        let faults = archived.faults.iter().take(FAULTS_LOGGED_MAX).map(shortened).collect();
+        self.append(now, |ledger| {
+            Ok(Event::Snapshot(Stored {
+                snapshot,
+                asset: asset.to_owned(),
+                sources,
+                state: state_of(archived),
+                taken_at: now,
+                retain_until: locked_until(ledger, now),
+                files: archived.stored,
+                bytes: archived.bytes,
+                entries_offered: archived.offered,
+                entries_stored: archived.stored,
+                faults,
+                faults_total: archived.faults.len() as u64,
+                objects,
+            }))
+        })?;
+        Ok(())
+    }
+
+    /// Brings log and repository together: after a crash, a loss, or a write by restic.
+    pub(crate) fn reconcile(&self, now: Time) -> Result<Reconciled> {
+        let ledger = self.vault.ledger()?;
+        let mut objects = self.vault.known_objects(&ledger)?;
+        let before = self.engine.objects()?;
+        let missing = objects.keys().filter(|path| !before.contains_key(*path)).count() as u64;
+        if missing == 0 && before.len() == objects.len() {
+            return Ok(Reconciled { objects, missing });
+        }
+        self.engine.heal()?;
+        let after = self.engine.objects()?;
+        let mut manifest = self.difference(&objects)?;
+        let gone = before.keys().filter(|path| !after.contains_key(*path));
+        manifest.removed = gone.filter(|path| objects.contains_key(*path)).cloned().collect();
+        for described in self.engine.snapshots()? {
+            if ledger.snapshots.contains_key(&described.id) {
+                continue;
+            }
+            // Its own list holds the snapshot's file; what is left goes into the last entry.
+            let path = format!("snapshots/{}", described.id);
+            let Some(object) = manifest.added.remove(&path) else { continue };
+            let added = BTreeMap::from([(path, object)]);
+            let own = Manifest { added, removed: BTreeSet::new() };
+            let change = self.record(&own)?;
+            own.apply(&mut objects);
+            self.append(now, |ledger| {
+                Ok(Event::Adopted(Stored {
+                    snapshot: described.id,
+                    asset: described.host,
+                    sources: described.paths,
+                    state: state_by_tag(&described.tags),
+                    taken_at: described.time,
+                    retain_until: locked_until(ledger, now),
+                    files: described.files.unwrap_or_default(),
+                    bytes: described.bytes.unwrap_or_default(),
+                    entries_offered: described.files.unwrap_or_default(),
+                    entries_stored: described.files.unwrap_or_default(),
+                    faults: Vec::new(),
+                    faults_total: 0,
+                    objects: change,
+                }))
+            })?;
+        }
+        if !manifest.is_empty() {
+            let change = self.record(&manifest)?;
+            manifest.apply(&mut objects);
+            self.append(now, |_| Ok(Event::Repaired { objects: change }))?;
+        }
+        Ok(Reconciled { objects, missing })
+    }
+}
+
+pub(crate) struct Reconciled {
+    /// The repository's files by the log, up to date.
+    pub objects: BTreeMap<String, Object>,
+    pub missing: u64,
+}
+
+impl Report {
+    fn nothing(errors: Vec<Fault>, objects_missing: u64) -> Self {
+        Self {
+            snapshot: None,
+            state: State::Partial,
+            entries_offered: errors.len() as u64,
+            entries_stored: 0,
+            bytes_read: 0,
+            bytes_stored: 0,
+            errors,
+            objects_missing,
+        }
+    }
+}
+
+/// The state a snapshot says of itself by its tags.
+pub(crate) fn state_by_tag(tags: &[String]) -> State {
+    if tags.iter().any(|tag| tag == "partial") { State::Partial } else { State::Complete }
+}
+
+fn state_of(archived: &Archived) -> State {
+    if archived.faults.is_empty() { State::Complete } else { State::Partial }
+}
+
+fn locked_until(ledger: &Ledger, now: Time) -> Option<Time> {
+    let days = ledger.policy.lock_days;
+    (days > 0).then(|| now.plus_secs(i64::from(days) * 86_400))
+}
+
+/// A fault that fits into a log entry.
+fn shortened(fault: &Fault) -> Fault {
+    let cut = |text: &str| text.chars().take(400).collect();
+    Fault { source: cut(&fault.source), path: cut(&fault.path), error: cut(&fault.error) }
+}

@@ -1,0 +1,211 @@
+//! What changed between two snapshots, in the words of each file's own format.
+//!
+//! Invariant: every path whose content differs has at least one row. A format that cannot tell
+//! the difference, or cannot read a side, leaves the path to `bytes`.
+
+mod json;
+mod s7;
+mod table;
+mod text;
+
+use crate::{
+    engine::{Found, Kind, Reading, VaultEngine},
+    error::Result,
+    event::SnapshotId,
+    limits::{DIFF_FILE_BYTES_MAX, DIFF_ROWS_MAX},
+    source::Meta,
+    vault::Unlocked,
+};
+use serde::Serialize;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+};
+
+/// A format that knows what its parts mean.
+pub trait Format: Sync {
+    /// What stands under `kind`.
+    fn name(&self) -> &'static str;
+
+    /// The differences; `None` when this is not the format of both sides. An empty list says that
+    /// they mean the same.
+    fn compare(&self, path: &Path, before: &[u8], after: &[u8]) -> Option<Vec<Difference>>;
+}
+
+/// The formats that need nothing but the bytes, in the order they are tried.
+pub const FORMATS: &[&dyn Format] = &[&s7::S7Block, &json::Json, &table::Table, &text::Text];
+
+/// A promise to scripts: `vault diff --format json`.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Row {
+    pub path: String,
+    pub change: Change,
+    pub kind: &'static str,
+    /// Part of the file: a register, a line's section, a pointer.
+    pub unit: Option<String>,
+    pub before: Option<String>,
+    pub after: Option<String>,
+    /// Why someone should look at it.
+    pub risk: Option<&'static str>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Change {
+    Added,
+    Removed,
+    Changed,
+}
+
+/// A row before it has a path.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Difference {
+    pub change: Change,
+    pub unit: Option<String>,
+    pub before: Option<String>,
+    pub after: Option<String>,
+    pub risk: Option<&'static str>,
+}
+
+impl Difference {
+    /// Change of a part from one text to another; `None` when they are equal.
+    pub fn of(
+        unit: impl Into<String>,
+        before: Option<String>,
+        after: Option<String>,
+    ) -> Option<Self> {
+        let change = match (&before, &after) {
+            (Some(before), Some(after)) if before != after => Change::Changed,
+            (None, Some(_)) => Change::Added,
+            (Some(_), None) => Change::Removed,
+            _ => return None,
+        };
+        Some(Self { change, unit: Some(unit.into()), before, after, risk: None })
+    }
+}
+
+impl Unlocked {
+    /// Rows sorted by path; `formats` are tried before the built-in ones.
+    pub fn diff(
+        &self,
+        before: &SnapshotId,
+        after: &SnapshotId,
+        formats: &[&dyn Format],
+    ) -> Result<Vec<Row>> {
+        let sides = (Side::read(self, before)?, Side::read(self, after)?);
+        let paths: BTreeSet<&PathBuf> =
+            sides.0.entries.keys().chain(sides.1.entries.keys()).collect();
+        let mut rows = Vec::new();
+        for path in paths {
+            let entries = (sides.0.entries.get(path), sides.1.entries.get(path));
+            match entries {
+                (Some(a), Some(b)) => {
+                    compare(path, (&sides.0, a), (&sides.1, b), formats, &mut rows)?
+                }
+                (a, b) => rows.extend(appeared_or_gone(path, a, b)),
+            }
+        }
+        Ok(rows)
+    }
+}
+
+type EntryOf = (Meta, Kind);
+
+struct Side {
+    reading: Box<dyn Reading>,
+    entries: BTreeMap<PathBuf, EntryOf>,
+}
+
+impl Side {
+    fn read(vault: &Unlocked, snapshot: &SnapshotId) -> Result<Self> {
+        let reading = vault.engine.read(snapshot)?;
+        let mut entries = BTreeMap::new();
+        reading.walk(&mut |found| {
+            match found {
+                Found::Entry { path, meta, kind } => drop(entries.insert(path, (meta, kind))),
+                Found::Damaged { path, why } => {
+                    let text = format!("{} in snapshot {snapshot}: {why}", path.display());
+                    return Err(crate::Error::Damaged(text));
+                }
+            }
+            Ok(())
+        })?;
+        Ok(Self { reading, entries })
+    }
+
+    fn content(&self, kind: &Kind) -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        if let Kind::File(chunks) = kind {
+            for chunk in chunks {
+                bytes.extend_from_slice(&self.reading.chunk(chunk)?);
+            }
+        }
+        Ok(bytes)
+    }
+}
+
+fn compare(
+    path: &Path,
+    before: (&Side, &EntryOf),
+    after: (&Side, &EntryOf),
+    formats: &[&dyn Format],
+    rows: &mut Vec<Row>,
+) -> Result<()> {
+    let ((a_side, (a_meta, a_kind)), (b_side, (b_meta, b_kind))) = (before, after);
+    if a_kind == b_kind {
+        let modes = Difference::of("permissions", octal(a_meta), octal(b_meta));
+        rows.extend(modes.map(|difference| row(path, "metadata", difference)));
+        return Ok(());
+    }
+    let small = a_meta.size.max(b_meta.size) <= DIFF_FILE_BYTES_MAX;
+    let files = matches!((a_kind, b_kind), (Kind::File(_), Kind::File(_)));
+    if files && small {
+        let (a, b) = (a_side.content(a_kind)?, b_side.content(b_kind)?);
+        for format in formats.iter().chain(FORMATS) {
+            let Some(found) = format.compare(path, &a, &b).filter(|found| !found.is_empty()) else {
+                continue;
+            };
+            let more = found.len().saturating_sub(DIFF_ROWS_MAX);
+            rows.extend(found.into_iter().take(DIFF_ROWS_MAX).map(|d| row(path, format.name(), d)));
+            if more > 0 {
+                let unit = Some(format!("{more} more differences"));
+                let (change, before, after, risk) = (Change::Changed, None, None, None);
+                let rest = Difference { change, unit, before, after, risk };
+                rows.push(row(path, format.name(), rest));
+            }
+            return Ok(());
+        }
+    }
+    let (before, after) = (Some(shown(a_meta, a_kind)), Some(shown(b_meta, b_kind)));
+    let difference = Difference { change: Change::Changed, unit: None, before, after, risk: None };
+    rows.push(row(path, "bytes", difference));
+    Ok(())
+}
+
+fn appeared_or_gone(path: &Path, a: Option<&EntryOf>, b: Option<&EntryOf>) -> Option<Row> {
+    let text = |entry: &EntryOf| shown(&entry.0, &entry.1);
+    let change = if a.is_none() { Change::Added } else { Change::Removed };
+    // A directory is told by what is in it.
+    let directory = [a, b].into_iter().flatten().any(|(_, kind)| *kind == Kind::Directory);
+    let (before, after) = (a.map(text), b.map(text));
+    let difference = Difference { change, unit: None, before, after, risk: None };
+    (!directory).then(|| row(path, "bytes", difference))
+}
+
+fn row(path: &Path, kind: &'static str, difference: Difference) -> Row {
+    let Difference { change, unit, before, after, risk } = difference;
+    Row { path: path.to_string_lossy().into_owned(), change, kind, unit, before, after, risk }
+}
+
+fn octal(meta: &Meta) -> Option<String> {
+    Some(format!("{:o}", meta.mode))
+}
+
+fn shown(meta: &Meta, kind: &Kind) -> String {
+    match kind {
+        Kind::File(_) => format!("{} bytes", meta.size),
+        Kind::Directory => "directory".to_owned(),
+        Kind::Symlink(to) => format!("link to {}", to.display()),
+        Kind::Special(_) => "special file".to_owned(),
+    }
+}

@@ -1,0 +1,229 @@
+//! What the log says: one JSON object an entry, tagged by `kind`.
+//!
+//! These are formats at rest: a field is added, never changed. Invariant: an entry carries all
+//! that the rules need (times, locks, signatures), so the log alone, without any key, tells what
+//! may be deleted and who approved what.
+
+use crate::{digest::Sha256, source::Fault};
+use model::Time;
+use serde::{Deserialize, Serialize};
+use std::{fmt, str::FromStr};
+
+/// Name of a snapshot: the SHA-256 of its file, as restic shows it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SnapshotId(pub Sha256);
+
+impl fmt::Display for SnapshotId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl FromStr for SnapshotId {
+    type Err = ();
+    fn from_str(text: &str) -> Result<Self, ()> {
+        Sha256::parse(text).map(Self).ok_or(())
+    }
+}
+
+/// Whether a snapshot holds everything that was offered to it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum State {
+    Complete,
+    Partial,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct LogEntry {
+    /// Clock of the vault when the entry was written.
+    pub time: Time,
+    #[serde(flatten)]
+    pub event: Event,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Event {
+    /// First entry: the vault's description and the files of the empty repository.
+    Init {
+        description: Sha256,
+        objects: ObjectChange,
+        policy: Policy,
+    },
+    /// A backup ended.
+    Snapshot(Stored),
+    /// A snapshot that another program wrote, or whose entry was lost in a crash.
+    Adopted(Stored),
+    /// Objects a crashed run left, or an index rebuilt around lost ones.
+    Repaired {
+        objects: ObjectChange,
+    },
+    /// New rules of retention.
+    Policy {
+        policy: Policy,
+        by: String,
+    },
+    /// A snapshot's lock is made longer.
+    Retained {
+        snapshot: SnapshotId,
+        until: Time,
+        by: String,
+    },
+    Hold {
+        snapshot: SnapshotId,
+        reason: String,
+        by: String,
+    },
+    /// A person who may ask for and approve releases; from the third on, one of them signs.
+    Person {
+        key: String,
+        by: Option<String>,
+        signature: Option<String>,
+    },
+    ReleaseAsked {
+        snapshot: SnapshotId,
+        holds: Vec<u64>,
+        reason: String,
+        by: String,
+        signature: String,
+    },
+    /// The second person agreed; `request` is the number of the entry that asked.
+    Released {
+        request: u64,
+        by: String,
+        signature: String,
+    },
+    /// Snapshots deleted by plan.
+    Forgot {
+        snapshots: Vec<SnapshotId>,
+        objects: ObjectChange,
+    },
+    /// Space of deleted snapshots reclaimed.
+    Pruned {
+        objects: ObjectChange,
+    },
+    /// A restore read and checked files of a snapshot; `whole` when all of them were right.
+    Restored {
+        snapshot: SnapshotId,
+        files: u64,
+        bytes: u64,
+        faults: u64,
+        whole: bool,
+    },
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Stored {
+    pub snapshot: SnapshotId,
+    pub asset: String,
+    pub sources: Vec<String>,
+    pub state: State,
+    /// When the snapshot says it was taken; rules use the entry's time instead.
+    pub taken_at: Time,
+    /// Locked until then; `None` is not locked.
+    pub retain_until: Option<Time>,
+    pub files: u64,
+    pub bytes: u64,
+    pub entries_offered: u64,
+    pub entries_stored: u64,
+    /// The first faults; `faults_total` counts all.
+    pub faults: Vec<Fault>,
+    pub faults_total: u64,
+    pub objects: ObjectChange,
+}
+
+/// Files that came and went in the repository: hash and size of the list of them, which lies
+/// beside the log under its hash.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ObjectChange {
+    pub list: Sha256,
+    pub added: u64,
+    pub removed: u64,
+    pub added_bytes: u64,
+}
+
+/// Rules of retention.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Policy {
+    pub keep: Keep,
+    /// Days every new snapshot is locked for.
+    pub lock_days: u32,
+    pub mode: LockMode,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self { keep: Keep::default(), lock_days: 14, mode: LockMode::Governance }
+    }
+}
+
+/// How many snapshots of each asset and set of sources stay: grandfather, father, son.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Keep {
+    pub last: u32,
+    pub hourly: u32,
+    pub daily: u32,
+    pub weekly: u32,
+    pub monthly: u32,
+    pub yearly: u32,
+}
+
+impl Default for Keep {
+    fn default() -> Self {
+        Self { last: 3, hourly: 0, daily: 14, weekly: 8, monthly: 12, yearly: 5 }
+    }
+}
+
+/// What may become of `lock_days`. No mode shortens a lock that a snapshot already has.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LockMode {
+    /// New snapshots may be locked for a shorter time.
+    Governance,
+    /// `lock_days` only grows and the mode stays.
+    Locked,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The format at rest. A change here breaks the logs that exist.
+    #[test]
+    fn entries_keep_their_form() {
+        let snapshot = SnapshotId(Sha256::of(b"snapshot"));
+        let objects = ObjectChange { list: Sha256::of(b""), added: 2, removed: 0, added_bytes: 9 };
+        let event = Event::Snapshot(Stored {
+            snapshot,
+            asset: "press-4".into(),
+            sources: vec!["files:/srv/plc".into()],
+            state: State::Partial,
+            taken_at: Time::from_secs(1),
+            retain_until: None,
+            files: 1,
+            bytes: 9,
+            entries_offered: 2,
+            entries_stored: 1,
+            faults: vec![Fault::new("files:/srv/plc", "/srv/plc/a", "permission denied")],
+            faults_total: 1,
+            objects,
+        });
+        let entry = LogEntry { time: Time::from_secs(2), event };
+        let text = serde_json::to_string(&entry).unwrap();
+        let expected = [
+            r#"{"time":"1970-01-01T00:00:02.000000Z","kind":"snapshot","snapshot":""#,
+            &snapshot.to_string(),
+            r#"","asset":"press-4","sources":["files:/srv/plc"],"state":"partial","#,
+            r#""taken_at":"1970-01-01T00:00:01.000000Z","retain_until":null,"files":1,"bytes":9,"#,
+            r#""entries_offered":2,"entries_stored":1,"faults":[{"source":"files:/srv/plc","#,
+            r#""path":"/srv/plc/a","error":"permission denied"}],"faults_total":1,"objects":{"#,
+            r#""list":"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855","#,
+            r#""added":2,"removed":0,"added_bytes":9}}"#,
+        ]
+        .concat();
+        assert_eq!(text, expected);
+        assert!(serde_json::from_str::<LogEntry>(&text).is_ok());
+    }
+}

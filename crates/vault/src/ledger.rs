@@ -1,0 +1,340 @@
+//! The state of a vault, folded from its log: snapshots, locks, holds, people, objects.
+//!
+//! Needs no key. Invariant: the fold never trusts an entry; one that breaks a rule (a lock made
+//! shorter, a held snapshot deleted, a release without a second person) is a [`Violation`] with
+//! its number, and changes nothing it may not.
+
+use crate::{
+    digest::Sha256,
+    event::{Event, LockMode, LogEntry, ObjectChange, Policy, SnapshotId, State, Stored},
+    key::is_signed,
+    limits::EXPIRY_STEP_MAX_SECS,
+    log::VerifyingKey,
+};
+use model::Time;
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+pub struct Ledger {
+    pub origin: String,
+    pub description: Option<Sha256>,
+    pub policy: Policy,
+    pub snapshots: BTreeMap<SnapshotId, Record>,
+    /// Who may ask for and approve releases, by name.
+    pub people: BTreeMap<String, VerifyingKey>,
+    /// Releases that wait for a second person, by the number of their entry.
+    pub requests: BTreeMap<u64, Request>,
+    /// Lists of objects that came and went, in order.
+    pub changes: Vec<(u64, ObjectChange)>,
+    pub violations: Vec<Violation>,
+    /// Entries folded so far.
+    pub size: u64,
+    /// What locks expire by: follows the entries' times, never back and never far at once.
+    clock: Time,
+    started: bool,
+}
+
+/// A snapshot the log knows.
+#[derive(Clone, Debug)]
+pub struct Record {
+    pub snapshot: SnapshotId,
+    /// Number of the entry that brought it.
+    pub entry: u64,
+    /// When the vault logged it; what retention goes by.
+    pub time: Time,
+    pub asset: String,
+    pub sources: Vec<String>,
+    pub state: State,
+    pub files: u64,
+    pub bytes: u64,
+    pub retain_until: Option<Time>,
+    pub holds: BTreeMap<u64, Hold>,
+    /// Last restore that read all of it and found every file right.
+    pub verified_at: Option<Time>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Hold {
+    pub reason: String,
+    pub by: String,
+    pub since: Time,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Request {
+    pub snapshot: SnapshotId,
+    pub holds: Vec<u64>,
+    pub reason: String,
+    pub by: String,
+}
+
+/// An entry that breaks a rule.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Violation {
+    pub entry: u64,
+    pub what: String,
+}
+
+impl Ledger {
+    pub fn new(origin: &str) -> Self {
+        Self {
+            origin: origin.to_owned(),
+            description: None,
+            policy: Policy::default(),
+            snapshots: BTreeMap::new(),
+            people: BTreeMap::new(),
+            requests: BTreeMap::new(),
+            changes: Vec::new(),
+            violations: Vec::new(),
+            size: 0,
+            clock: Time::default(),
+            started: false,
+        }
+    }
+
+    /// The clock that locks expire by, at `now` of the machine.
+    pub fn clock_at(&self, now: Time) -> Time {
+        now.clamp(self.clock, self.clock.plus_secs(EXPIRY_STEP_MAX_SECS))
+    }
+
+    /// Takes in entry number `number`.
+    pub fn fold(&mut self, number: u64, bytes: &[u8]) {
+        self.size = number + 1;
+        let result = match serde_json::from_slice::<LogEntry>(bytes) {
+            Ok(LogEntry { time, event }) => {
+                self.clock = if self.started { self.clock_at(time) } else { time };
+                self.started = true;
+                self.apply(number, time, event)
+            }
+            Err(error) => Err(format!("it is no entry of a vault: {error}")),
+        };
+        if let Err(what) = result {
+            self.violations.push(Violation { entry: number, what });
+        }
+    }
+
+    fn apply(&mut self, number: u64, time: Time, event: Event) -> Result<(), String> {
+        match event {
+            Event::Init { description, objects, policy } => {
+                if number != 0 {
+                    return Err("a vault begins once".into());
+                }
+                self.description = Some(description);
+                self.changes.push((number, objects));
+                self.policy = policy;
+            }
+            Event::Snapshot(stored) | Event::Adopted(stored) => self.store(number, time, stored)?,
+            Event::Repaired { objects } | Event::Pruned { objects } => {
+                self.changes.push((number, objects));
+            }
+            Event::Policy { policy, .. } => {
+                self.may_change_policy(&policy)?;
+                self.policy = policy;
+            }
+            Event::Retained { snapshot, until, .. } => {
+                let record = self.record(&snapshot)?;
+                if record.retain_until.is_some_and(|now| now > until) {
+                    return Err(format!("it shortens the lock of snapshot {snapshot}"));
+                }
+                record.retain_until = Some(until);
+            }
+            Event::Hold { snapshot, reason, by } => {
+                let hold = Hold { reason, by, since: time };
+                self.record(&snapshot)?.holds.insert(number, hold);
+            }
+            Event::Person { key, by, signature } => self.enrol(&key, by, signature)?,
+            Event::ReleaseAsked { snapshot, holds, reason, by, signature } => {
+                let request = Request { snapshot, holds, reason, by };
+                self.may_ask(&request, &signature)?;
+                self.requests.insert(number, request);
+            }
+            Event::Released { request, by, signature } => {
+                self.release(request, &by, &signature)?;
+            }
+            Event::Forgot { snapshots, objects } => {
+                self.changes.push((number, objects));
+                self.forget(&snapshots)?;
+            }
+            Event::Restored { snapshot, whole, .. } => {
+                if whole {
+                    self.record(&snapshot)?.verified_at = Some(time);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn store(&mut self, number: u64, time: Time, stored: Stored) -> Result<(), String> {
+        self.changes.push((number, stored.objects));
+        let locked = time.plus_secs(i64::from(self.policy.lock_days) * 86_400);
+        let short = self.policy.lock_days > 0 && stored.retain_until.is_none_or(|u| u < locked);
+        let record = Record {
+            snapshot: stored.snapshot,
+            entry: number,
+            time,
+            asset: stored.asset,
+            sources: stored.sources,
+            state: stored.state,
+            files: stored.files,
+            bytes: stored.bytes,
+            retain_until: stored.retain_until,
+            holds: BTreeMap::new(),
+            verified_at: None,
+        };
+        self.snapshots.entry(stored.snapshot).or_insert(record);
+        if short { Err("its lock is shorter than the policy says".into()) } else { Ok(()) }
+    }
+
+    /// Whether the rules in force allow these ones to follow.
+    pub fn may_change_policy(&self, new: &Policy) -> Result<(), String> {
+        let locked = self.policy.mode == LockMode::Locked;
+        if locked && new.mode != LockMode::Locked {
+            return Err("a locked retention cannot be unlocked".into());
+        }
+        if locked && new.lock_days < self.policy.lock_days {
+            let days = self.policy.lock_days;
+            return Err(format!("a locked retention only grows; it is {days} days"));
+        }
+        Ok(())
+    }
+
+    fn enrol(
+        &mut self,
+        key: &str,
+        by: Option<String>,
+        signature: Option<String>,
+    ) -> Result<(), String> {
+        let key = VerifyingKey::parse(key).ok_or("the person's key is not a verifier key")?;
+        if self.people.contains_key(&key.name) {
+            return Err(format!("{} is enrolled already", key.name));
+        }
+        if self.people.len() >= 2 {
+            let by = by.ok_or("a third person needs the signature of an enrolled one")?;
+            let signer = self.people.get(&by).ok_or(format!("{by} is not enrolled"))?;
+            let message = person_message(&self.origin, &key);
+            if !is_signed(signer, &message, signature.as_deref().unwrap_or_default()) {
+                return Err(format!("the signature is not of {by}"));
+            }
+        }
+        self.people.insert(key.name.clone(), key);
+        Ok(())
+    }
+
+    /// Whether this request may be made.
+    pub fn may_ask(&self, request: &Request, signature: &str) -> Result<(), String> {
+        let by = &request.by;
+        let signer = self.people.get(by).ok_or(format!("{by} is not enrolled"))?;
+        if !is_signed(signer, &request_message(&self.origin, request), signature) {
+            return Err(format!("the signature is not of {by}"));
+        }
+        Ok(())
+    }
+
+    fn release(&mut self, number: u64, by: &str, signature: &str) -> Result<(), String> {
+        self.may_approve(number, by, signature)?;
+        let request = self.requests.remove(&number).ok_or("no such request")?;
+        let record = self.record(&request.snapshot)?;
+        for hold in &request.holds {
+            record.holds.remove(hold);
+        }
+        Ok(())
+    }
+
+    /// Whether `by` may approve the request with this number.
+    pub fn may_approve(&self, number: u64, by: &str, signature: &str) -> Result<(), String> {
+        let request = self.requests.get(&number);
+        let request = request.ok_or(format!("no release {number} waits for approval"))?;
+        if request.by == by {
+            return Err(format!("{by} asked for it; a second person must approve"));
+        }
+        let signer = self.people.get(by).ok_or(format!("{by} is not enrolled"))?;
+        if !is_signed(signer, &approval_message(&self.origin, number, request), signature) {
+            return Err(format!("the signature is not of {by}"));
+        }
+        Ok(())
+    }
+
+    /// Removes what may go; names the first that may not.
+    fn forget(&mut self, snapshots: &[SnapshotId]) -> Result<(), String> {
+        let clock = self.clock;
+        let mut broken = None;
+        for snapshot in snapshots {
+            let Some(record) = self.snapshots.remove(snapshot) else {
+                broken.get_or_insert(format!("it deletes snapshot {snapshot}, which is not there"));
+                continue;
+            };
+            if let Some(hold) = record.holds.values().next() {
+                let reason = &hold.reason;
+                broken.get_or_insert(format!(
+                    "it deletes snapshot {snapshot}, which is held: {reason}"
+                ));
+            }
+            if let Some(until) = record.retain_until.filter(|until| *until > clock) {
+                broken.get_or_insert(format!(
+                    "it deletes snapshot {snapshot}, which is locked until {until}"
+                ));
+            }
+        }
+        broken.map_or(Ok(()), Err)
+    }
+
+    fn record(&mut self, snapshot: &SnapshotId) -> Result<&mut Record, String> {
+        self.snapshots.get_mut(snapshot).ok_or(format!("there is no snapshot {snapshot}"))
+    }
+}
+
+/// What an enrolled person signs to enrol another.
+pub fn person_message(origin: &str, key: &VerifyingKey) -> String {
+    format!("spandrel vault: enrol a person\n{origin}\n{key}\n")
+}
+
+/// What a person signs to ask for a release.
+pub fn request_message(origin: &str, request: &Request) -> String {
+    let Request { snapshot, holds, reason, by } = request;
+    format!("spandrel vault: ask for a release\n{origin}\n{snapshot}\n{holds:?}\n{by}\n{reason}\n")
+}
+
+/// What a second person signs to approve it.
+pub fn approval_message(origin: &str, number: u64, request: &Request) -> String {
+    let Request { snapshot, holds, reason, by } = request;
+    format!(
+        "spandrel vault: approve a release\n{origin}\n{number}\n{snapshot}\n{holds:?}\n{by}\n\
+         {reason}\n"
+    )
+}
+
+#[cfg(test)]
+impl Record {
+    pub fn for_test(snapshot: SnapshotId, asset: &str, time: Time, state: State) -> Self {
+        Self {
+            snapshot,
+            entry: 0,
+            time,
+            asset: asset.into(),
+            sources: Vec::new(),
+            state,
+            files: 0,
+            bytes: 0,
+            retain_until: None,
+            holds: BTreeMap::new(),
+            verified_at: None,
+        }
+    }
+}
+
+#[cfg(test)]
+impl Hold {
+    pub fn for_test() -> Self {
+        Self { reason: "dispute".into(), by: "eva".into(), since: Time::default() }
+    }
+}
+
+#[cfg(test)]
+impl Ledger {
+    /// A ledger whose clock stands at the newest record.
+    pub fn for_test(records: Vec<Record>, policy: Policy) -> Self {
+        let clock = records.iter().map(|r| r.time).max().unwrap_or_default();
+        let snapshots = records.into_iter().map(|r| (r.snapshot, r)).collect();
+        Self { policy, snapshots, clock, started: true, ..Self::new("test") }
+    }
+}

@@ -1,0 +1,41 @@
+//! The vault: backups that people can restore, keep and prove.
+//!
+//! A vault is a directory. Its repository is in restic's format, so the data outlives this
+//! program; its log (C2SP tlog-tiles) says what was stored, held, approved and deleted, and shows
+//! with no key whether anything was changed since. Not here: what is backed up; sources implement
+//! [`Source`] in `connectors`. Invariant: a backup is complete only when every entry that was
+//! offered has been found again in the repository.
+
+pub mod limits;
+
+mod backup;
+mod clean;
+mod custody;
+pub mod diff;
+mod digest;
+mod durable;
+pub mod engine;
+mod error;
+mod event;
+mod key;
+mod ledger;
+mod listing;
+pub mod log;
+mod manifest;
+mod restore;
+pub mod retention;
+mod source;
+mod vault;
+pub mod verify;
+pub mod witness;
+
+pub use backup::Report;
+pub use digest::Sha256;
+pub use error::{Error, Result};
+pub use event::{Keep, LockMode, Policy, SnapshotId, State};
+pub use key::PersonKey;
+pub use ledger::{Hold, Ledger, Record, Request, Violation};
+pub use listing::Row;
+pub use restore::Restored;
+pub use source::{Entry, Fault, Meta, Offer, Open, Opened, Source, Special, What};
+pub use vault::{Unlocked, Vault};

@@ -1,0 +1,29 @@
+//! Every bound of the vault, with its unit.
+//!
+//! Invariant: a bound that is hit is an error or a fault with a line, never a silent cut.
+
+/// Entries (files, links, directories) of one snapshot; about 200 bytes of memory each.
+pub const ENTRIES_MAX: usize = 5_000_000;
+
+/// Bytes of one log entry: tlog-tiles gives an entry a 16-bit length.
+pub const LEAF_BYTES_MAX: usize = 65_535;
+
+/// Faults written into the log with a snapshot; the rest is counted.
+pub const FAULTS_LOGGED_MAX: usize = 20;
+
+/// Bytes of a checkpoint file: a few cosignatures of about 150 bytes.
+pub const CHECKPOINT_BYTES_MAX: u64 = 16_384;
+
+/// Directories inside directories when a snapshot is read.
+pub const DEPTH_MAX: usize = 512;
+
+/// Bytes of one version of a file that `diff` reads to compare by meaning; larger ones compare
+/// by their chunks only.
+pub const DIFF_FILE_BYTES_MAX: u64 = 16 * 1_048_576;
+
+/// Rows `diff` reports for one file; then one row counts the rest.
+pub const DIFF_ROWS_MAX: usize = 1_000;
+
+/// How far one log entry may move the clock that locks expire by, in seconds. A clock set years
+/// ahead therefore frees eight days, not years.
+pub const EXPIRY_STEP_MAX_SECS: i64 = 8 * 86_400;

@@ -1,0 +1,77 @@
+//! What is in a vault: one row a snapshot.
+//!
+//! Invariant: a row says only what the log proves; a snapshot the log does not know is shown and
+//! marked.
+
+use crate::{
+    backup::state_by_tag,
+    engine::VaultEngine,
+    error::Result,
+    event::{SnapshotId, State},
+    ledger::{Hold, Record},
+    vault::Unlocked,
+};
+use model::Time;
+use serde::Serialize;
+
+/// A promise to scripts: `vault list --format json`.
+#[derive(Debug, Serialize)]
+pub struct Row {
+    pub id: SnapshotId,
+    pub time: Time,
+    pub asset: String,
+    pub sources: Vec<String>,
+    pub state: State,
+    pub files: u64,
+    pub bytes: u64,
+    pub retain_until: Option<Time>,
+    pub holds: Vec<Hold>,
+    pub verified_at: Option<Time>,
+    /// False for a snapshot written by another program and not yet taken into the log.
+    pub logged: bool,
+}
+
+impl Unlocked {
+    /// All snapshots, oldest first.
+    pub fn list(&self) -> Result<Vec<Row>> {
+        let ledger = self.vault.ledger()?;
+        let rows = self.engine.snapshots()?.into_iter().map(|described| {
+            let known = ledger.snapshots.get(&described.id);
+            known.map_or_else(
+                || Row {
+                    id: described.id,
+                    time: described.time,
+                    asset: described.host,
+                    sources: described.paths,
+                    state: state_by_tag(&described.tags),
+                    files: described.files.unwrap_or_default(),
+                    bytes: described.bytes.unwrap_or_default(),
+                    retain_until: None,
+                    holds: Vec::new(),
+                    verified_at: None,
+                    logged: false,
+                },
+                row,
+            )
+        });
+        let mut rows: Vec<Row> = rows.collect();
+        rows.sort_by_key(|row| (row.time, row.id));
+        Ok(rows)
+    }
+}
+
+fn row(record: &Record) -> Row {
+    Row {
+        id: record.snapshot,
+        time: record.time,
+        asset: record.asset.clone(),
+        sources: record.sources.clone(),
+        state: record.state,
+        files: record.files,
+        bytes: record.bytes,
+        retain_until: record.retain_until,
+        holds: record.holds.values().cloned().collect(),
+        verified_at: record.verified_at,
+        logged: true,
+    }
+}

@@ -1,0 +1,228 @@
+//! The transparency log of a vault: what was stored, held, approved and deleted, in an order
+//! nobody can change afterwards without being seen.
+//!
+//! A directory of static files in the C2SP tlog-tiles format. Not here: what the entries say
+//! ([`crate::event`]). Invariant: [`Log::append`] answers after checkpoint and tiles are on disk,
+//! and refuses to extend a log whose tiles do not give the root that was signed.
+
+pub mod merkle;
+mod note;
+pub mod tile;
+
+pub use note::{Checkpoint, Signer, VerifyingKey};
+
+use crate::{
+    digest::Sha256,
+    durable,
+    error::{Error, IoContext, Result},
+    limits::LEAF_BYTES_MAX,
+};
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+};
+use tile::Levels;
+
+pub struct Log {
+    directory: PathBuf,
+    key: VerifyingKey,
+    levels: Levels,
+    /// Entries of the last bundle, when it is not full.
+    tail: Vec<Vec<u8>>,
+}
+
+impl Log {
+    /// Makes an empty log.
+    pub fn create(directory: &Path, signer: &Signer) -> Result<Self> {
+        fs::create_dir_all(directory).doing("create", directory)?;
+        let key = signer.verifying_key();
+        let empty =
+            Self { directory: directory.into(), key, levels: Levels::default(), tail: Vec::new() };
+        empty.write_checkpoint(signer)?;
+        Ok(empty)
+    }
+
+    /// Reads the log and shows each entry with its number; checks that they give the signed root.
+    pub fn open(
+        directory: &Path,
+        key: &VerifyingKey,
+        mut each: impl FnMut(u64, &[u8]),
+    ) -> Result<Self> {
+        let path = directory.join(tile::CHECKPOINT);
+        let note = fs::read_to_string(&path).doing("read", &path)?;
+        let checkpoint = Checkpoint::open(&note, key)
+            .map_err(|why| Error::Damaged(format!("the log's checkpoint is not valid: {why}")))?;
+        let mut log = Self {
+            directory: directory.into(),
+            key: key.clone(),
+            levels: Levels::default(),
+            tail: Vec::new(),
+        };
+        for (index, width) in tile::tiles(checkpoint.size, 0) {
+            let path = directory.join(tile::path(None, index, width));
+            let bytes = fs::read(&path).doing("read", &path)?;
+            let damaged = || Error::Damaged(format!("log entries {index} cannot be read"));
+            let entries = tile::entries(&bytes, width).ok_or_else(damaged)?;
+            for (entry, number) in entries.iter().zip(index * tile::WIDTH..) {
+                log.levels.push(merkle::leaf(entry));
+                each(number, entry);
+            }
+            log.tail = if width < tile::WIDTH { entries } else { Vec::new() };
+        }
+        if log.levels.root(checkpoint.size) != checkpoint.root {
+            return Err(Error::Damaged("the log's entries are not those that were signed".into()));
+        }
+        Ok(log)
+    }
+
+    /// Number of entries.
+    pub fn size(&self) -> u64 {
+        self.levels.size()
+    }
+
+    /// Root of the log when it had `size` entries; `None` when it never had so many.
+    pub fn root(&self, size: u64) -> Option<Sha256> {
+        (size <= self.size()).then(|| self.levels.root(size))
+    }
+
+    /// Adds an entry and returns its number.
+    pub fn append(&mut self, signer: &Signer, entry: Vec<u8>) -> Result<u64> {
+        if entry.len() > LEAF_BYTES_MAX {
+            let what = format!("a log entry of {} bytes; {LEAF_BYTES_MAX} at most", entry.len());
+            return Err(Error::Refused(what));
+        }
+        assert_eq!(signer.verifying_key(), self.key, "the log is signed with its own key");
+        let number = self.size();
+        self.levels.push(merkle::leaf(&entry));
+        self.tail.push(entry);
+        self.write_bundle()?;
+        self.write_tiles(number)?;
+        self.write_checkpoint(signer)?;
+        self.remove_partial(number);
+        if (self.tail.len() as u64) == tile::WIDTH {
+            self.tail.clear();
+        }
+        Ok(number)
+    }
+
+    /// The proof that entry `number` is in the log of this size.
+    pub fn inclusion(&self, number: u64) -> Vec<Sha256> {
+        let leaves = self.levels.0.first().map_or(&[][..], Vec::as_slice);
+        usize::try_from(number).map_or(Vec::new(), |n| merkle::inclusion(leaves, n))
+    }
+
+    fn write_bundle(&self) -> Result<()> {
+        let index = (self.size() - 1) / tile::WIDTH;
+        self.write(&tile::path(None, index, self.tail.len() as u64), &tile::bundle(&self.tail))
+    }
+
+    /// Writes the tiles that changed since the log had `from` entries.
+    fn write_tiles(&self, from: u64) -> Result<()> {
+        let mut before = from;
+        for (level, hashes) in self.levels.0.iter().enumerate() {
+            let count = hashes.len() as u64;
+            if count == before {
+                break;
+            }
+            for (index, width) in tile::tiles(count, before / tile::WIDTH) {
+                let start = (index * tile::WIDTH) as usize;
+                let bytes: Vec<u8> =
+                    hashes[start..start + width as usize].iter().flat_map(|h| h.0).collect();
+                self.write(&tile::path(Some(level), index, width), &bytes)?;
+            }
+            before /= tile::WIDTH;
+        }
+        Ok(())
+    }
+
+    fn write_checkpoint(&self, signer: &Signer) -> Result<()> {
+        let size = self.size();
+        let origin = self.key.name.clone();
+        let checkpoint = Checkpoint { origin, size, root: self.levels.root(size) };
+        self.write(tile::CHECKPOINT, checkpoint.sign(signer).as_bytes())
+    }
+
+    fn write(&self, path: &str, bytes: &[u8]) -> Result<()> {
+        let path = self.directory.join(path);
+        let parent = path.parent().expect("paths of the log have directories");
+        fs::create_dir_all(parent).doing("create", parent)?;
+        durable::write(&path, &[bytes], 0o644).doing("write", &path)
+    }
+
+    /// Partial tiles of the size before the last append: of no use to a reader of the new
+    /// checkpoint, and without this a log would keep 256 copies of every bundle.
+    fn remove_partial(&self, old_size: u64) {
+        let mut count = old_size;
+        for level in std::iter::once(None).chain((0..self.levels.0.len()).map(Some)) {
+            if level.is_some_and(|level| level > 0) {
+                count /= tile::WIDTH;
+            }
+            let width = count % tile::WIDTH;
+            let now = match level {
+                Some(level) => self.levels.0[level].len() as u64,
+                None => self.size(),
+            };
+            if width == 0 || now == count {
+                continue;
+            }
+            let path = self.directory.join(tile::path(level, count / tile::WIDTH, width));
+            // A file left behind is harmless: no checkpoint leads to it.
+            drop(fs::remove_file(&path));
+            drop(path.parent().map(fs::remove_dir));
+        }
+    }
+}
+
+/// Held while the log is read and extended, so that two processes append one after the other.
+pub struct Writing {
+    _file: File,
+}
+
+impl Writing {
+    /// Waits for its turn: appending takes milliseconds.
+    pub fn begin(directory: &Path) -> Result<Self> {
+        let path = directory.join(".lock");
+        let file = File::options().create(true).append(true).open(&path).doing("open", &path)?;
+        file.lock().doing("lock", &path)?;
+        Ok(Self { _file: file })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_reads_back_what_was_appended_and_refuses_to_grow_on_changed_entries() {
+        let directory = tempfile::tempdir().unwrap();
+        let signer = Signer::from_seed("log.example/1", &[1; 32]);
+        let mut log = Log::create(directory.path(), &signer).unwrap();
+        let entry = |i: u64| format!("entry {i}").into_bytes();
+        for i in 0..600 {
+            assert_eq!(log.append(&signer, entry(i)).unwrap(), i);
+        }
+        let key = signer.verifying_key();
+        let mut seen = Vec::new();
+        let mut log = Log::open(directory.path(), &key, |_, e| seen.push(e.to_vec())).unwrap();
+        assert_eq!(seen, (0..600).map(entry).collect::<Vec<_>>());
+        log.append(&signer, entry(600)).unwrap();
+        for (path, exists) in [
+            ("tile/0/000", true),
+            ("tile/0/002.p/89", true),
+            ("tile/0/002.p/88", false),
+            ("tile/1/000.p/2", true),
+            ("tile/1/000.p/1", false),
+            ("tile/entries/001", true),
+            ("tile/entries/001.p", false),
+            ("tile/entries/002.p/89", true),
+        ] {
+            assert_eq!(directory.path().join(path).exists(), exists, "{path}");
+        }
+        let bundle = directory.path().join("tile/entries/001");
+        let mut bytes = fs::read(&bundle).unwrap();
+        bytes[300] ^= 1;
+        fs::write(&bundle, bytes).unwrap();
+        let error = Log::open(directory.path(), &key, |_, _| ()).err().expect("refused");
+        assert!(matches!(error, Error::Damaged(_)), "{error}");
+    }
+}

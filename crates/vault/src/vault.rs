@@ -1,0 +1,241 @@
+//! A vault: a directory with a repository, its log, and a description.
+//!
+//! `vault.json` names the log's key, `repository/` is what restic opens, `log/` is the proof.
+//! Invariant: what needs no secret ([`Vault`]) cannot reach what does ([`Unlocked`]).
+
+use crate::{
+    digest::Sha256,
+    durable,
+    engine::{RusticEngine, VaultEngine},
+    error::{Error, IoContext, Result},
+    event::{Event, LogEntry, ObjectChange, Policy},
+    key::{VaultKey, random},
+    ledger::Ledger,
+    log::{Log, Signer, VerifyingKey, Writing},
+    manifest::{Manifest, Object, named_hash},
+};
+use model::Time;
+use serde::{Deserialize, Serialize};
+use std::{
+    collections::BTreeMap,
+    fs::{self, File, TryLockError},
+    os::unix::fs::DirBuilderExt,
+    path::{Path, PathBuf},
+};
+
+pub(crate) const DESCRIPTION: &str = "vault.json";
+pub(crate) const REPOSITORY: &str = "repository";
+pub(crate) const LOG: &str = "log";
+pub(crate) const LISTS: &str = "objects";
+
+/// A vault as anyone sees it who can read its directory.
+pub struct Vault {
+    directory: PathBuf,
+    pub(crate) description: Description,
+    pub(crate) log_key: VerifyingKey,
+}
+
+/// A vault with its key: can read and write what is in it.
+pub struct Unlocked {
+    pub(crate) vault: Vault,
+    pub(crate) engine: RusticEngine,
+    pub(crate) signer: Signer,
+}
+
+/// What `vault.json` says.
+#[derive(Serialize, Deserialize)]
+pub struct Description {
+    pub format: u32,
+    /// C2SP verifier key of the log; its name is the vault's.
+    pub log_key: String,
+    pub created: Time,
+    /// Where the key file was when the vault was made; commands look there when not told.
+    pub key_file: PathBuf,
+}
+
+impl Vault {
+    /// Makes an empty vault in `directory` with the key in `key_file`, made when absent.
+    pub fn init(directory: &Path, key_file: &Path, policy: Policy, now: Time) -> Result<Unlocked> {
+        let used = fs::read_dir(directory).is_ok_and(|mut entries| entries.next().is_some());
+        if used {
+            return Err(Error::Exists(directory.into()));
+        }
+        let repository = directory.join(REPOSITORY);
+        let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&repository);
+        made.doing("create", &repository)?;
+        let key = VaultKey::read_or_create(key_file)?;
+        let id: String = random()?[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+        let signer = key.log_signer(&format!("spandrel.vault/{id}"));
+        let description = Description {
+            format: 1,
+            log_key: signer.verifying_key().to_string(),
+            created: now,
+            key_file: std::path::absolute(key_file).doing("find", key_file)?,
+        };
+        let engine = RusticEngine::new(&repository, &key);
+        engine.init(&key)?;
+        let text = serde_json::to_vec_pretty(&description).expect("it is plain data");
+        let log_key = signer.verifying_key();
+        let vault = Vault { directory: directory.into(), description, log_key };
+        let unlocked = Unlocked { vault, engine, signer };
+        let mut log = Log::create(&directory.join(LOG), &unlocked.signer)?;
+        let objects = unlocked.record(&unlocked.difference(&BTreeMap::new())?)?;
+        let event = Event::Init { description: Sha256::of(&text), objects, policy };
+        log.append(&unlocked.signer, encode(now, event))?;
+        // Last, so that an interrupted `init` leaves no vault but a directory to remove.
+        let path = directory.join(DESCRIPTION);
+        durable::write(&path, &[&text], 0o644).doing("write", path)?;
+        Ok(unlocked)
+    }
+
+    pub fn open(directory: &Path) -> Result<Self> {
+        let not = |why| Error::NotAVault { path: directory.into(), why };
+        let path = directory.join(DESCRIPTION);
+        let text = match fs::read(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Err(not("there is no vault.json in it; `vault init` makes a vault"));
+            }
+            read => read.doing("read", path)?,
+        };
+        let description: Description =
+            serde_json::from_slice(&text).map_err(|_| not("its vault.json cannot be read"))?;
+        if description.format != 1 {
+            return Err(not("it has a newer format; use a newer spandrel"));
+        }
+        let log_key =
+            VerifyingKey::parse(&description.log_key).ok_or(not("its log key cannot be read"))?;
+        Ok(Self { directory: directory.into(), description, log_key })
+    }
+
+    /// Opens the vault with its key: the file given, or the one it was made with.
+    pub fn unlock(self, key_file: Option<&Path>) -> Result<Unlocked> {
+        let path = key_file.unwrap_or(&self.description.key_file);
+        let key = VaultKey::read(path)?;
+        let signer = key.log_signer(&self.log_key.name);
+        if signer.verifying_key() != self.log_key {
+            return Err(Error::Key { path: path.into(), why: "it is the key of another vault" });
+        }
+        let engine = RusticEngine::new(&self.directory.join(REPOSITORY), &key);
+        Ok(Unlocked { vault: self, engine, signer })
+    }
+
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Where sources may put what they must copy before it can be stored; emptied by every backup.
+    pub fn staging(&self) -> PathBuf {
+        self.directory.join(".staging")
+    }
+
+    /// C2SP verifier key of the log, to keep in a safe place and give to `verify`.
+    pub fn log_key(&self) -> &VerifyingKey {
+        &self.log_key
+    }
+
+    /// The state the log tells.
+    pub fn ledger(&self) -> Result<Ledger> {
+        Ok(self.read_log()?.0)
+    }
+
+    fn read_log(&self) -> Result<(Ledger, Log)> {
+        let mut ledger = Ledger::new(&self.log_key.name);
+        let log = Log::open(&self.directory.join(LOG), &self.log_key, |number, entry| {
+            ledger.fold(number, entry);
+        })?;
+        Ok((ledger, log))
+    }
+
+    /// The files the repository must have, by the log.
+    pub(crate) fn known_objects(&self, ledger: &Ledger) -> Result<BTreeMap<String, Object>> {
+        let mut objects = BTreeMap::new();
+        for (_, change) in &ledger.changes {
+            let path = self.list_path(&change.list);
+            let text = fs::read_to_string(&path).doing("read", &path)?;
+            let damaged = || Error::Damaged(format!("object list {} is damaged", change.list));
+            if Sha256::of(text.as_bytes()) != change.list {
+                return Err(damaged());
+            }
+            Manifest::parse(&text).ok_or_else(damaged)?.apply(&mut objects);
+        }
+        Ok(objects)
+    }
+
+    fn list_path(&self, list: &Sha256) -> PathBuf {
+        self.directory.join(LOG).join(LISTS).join(list.to_string())
+    }
+}
+
+impl Unlocked {
+    pub fn vault(&self) -> &Vault {
+        &self.vault
+    }
+
+    /// Checks with `check` against the state of this moment, then appends; the number of the new
+    /// entry. Nothing comes between the check and the entry.
+    pub(crate) fn append(
+        &self,
+        now: Time,
+        event: impl FnOnce(&Ledger) -> Result<Event>,
+    ) -> Result<u64> {
+        let _turn = Writing::begin(&self.vault.directory.join(LOG))?;
+        let (ledger, mut log) = self.vault.read_log()?;
+        let event = event(&ledger)?;
+        log.append(&self.signer, encode(now, event))
+    }
+
+    /// Repository files that are there and not in `known`.
+    pub(crate) fn difference(&self, known: &BTreeMap<String, Object>) -> Result<Manifest> {
+        let mut manifest = Manifest::default();
+        for (path, size) in self.engine.objects()? {
+            if known.contains_key(&path) {
+                continue;
+            }
+            let hash = match named_hash(&path) {
+                Some(hash) => hash,
+                None => self.hash_of(&path)?,
+            };
+            manifest.added.insert(path, Object { hash, size });
+        }
+        Ok(manifest)
+    }
+
+    fn hash_of(&self, object: &str) -> Result<Sha256> {
+        let path = self.vault.directory.join(REPOSITORY).join(object);
+        let file = File::open(&path).doing("read", &path)?;
+        Ok(Sha256::of_reader(file).doing("read", &path)?.0)
+    }
+
+    /// Puts a list of objects beside the log; the entry that names it comes after.
+    pub(crate) fn record(&self, manifest: &Manifest) -> Result<ObjectChange> {
+        let change = manifest.change();
+        let path = self.vault.list_path(&change.list);
+        if !path.exists() {
+            let parent = path.parent().expect("lists have a directory");
+            fs::create_dir_all(parent).doing("create", parent)?;
+            durable::write(&path, &[manifest.to_text().as_bytes()], 0o444).doing("write", &path)?;
+        }
+        Ok(change)
+    }
+}
+
+pub(crate) fn encode(time: Time, event: Event) -> Vec<u8> {
+    serde_json::to_vec(&LogEntry { time, event }).expect("an entry is plain data")
+}
+
+/// Held while a process changes the repository: one backup or clean-up at a time.
+pub(crate) struct Working {
+    _file: File,
+}
+
+impl Working {
+    pub fn begin(vault: &Vault) -> Result<Self> {
+        let path = vault.directory.join(".lock");
+        let file = File::options().create(true).append(true).open(&path).doing("open", &path)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self { _file: file }),
+            Err(TryLockError::WouldBlock) => Err(Error::Busy),
+            Err(TryLockError::Error(source)) => Err(source).doing("lock", path),
+        }
+    }
+}
