@@ -81,8 +81,11 @@ const BAND_PAD = 13;
 const EMPTY_BAND_H = 26;
 /** Width over height that a screen has room for. */
 const ASPECT = { wide: 1.55, tall: 0.55 };
-const ASPECT_STRETCHED = 1.2;
-const STRETCHES = [1, 1.5, 2, 3];
+/** Of the part of a common screen that the map has. */
+const SCREEN = 1.4;
+/** A stretch has to be worth it. */
+const BETTER = 1.03;
+const STRETCHES = [1, 1.25, 1.5, 2, 3];
 const ASPECT_KEPT_MIN = 0.5;
 const ASPECT_KEPT_MAX = 2.2;
 const WRAP_MIN = { wide: 560, tall: 330 };
@@ -114,18 +117,21 @@ export function layout(nodes: readonly MapNode[], options: LayoutOptions): Layou
   const count = { steps: 0 };
   const zones = gather(nodes, options, count);
   const memory = options.previous;
-  // A small site is made of wide, low groups: its eight bands are tall enough already.
   const shape = options.tall ? 'tall' : 'wide';
+  // The bands of a small site are tall enough already: it may need wider, lower groups.
   const tries = memory ? [memory.stretch] : shape === 'tall' ? [1] : STRETCHES;
+  let best: { plan: Plan; seats: Seats; size: number } | null = null;
   for (const stretch of tries) {
     for (const zone of zones) zone.cells = cellsOf(zone, stretch, memory);
     const seats = seat(nodes, zones, memory, count);
     const plan = { ...wrapped(zones, seats, memory, shape, count), stretch };
-    const last = stretch === tries[tries.length - 1];
-    if (last || plan.w / plan.h >= ASPECT_STRETCHED)
-      return placed(nodes, zones, seats, plan, count);
+    // How large everything can be drawn on a screen of the usual shape.
+    const size = Math.min(SCREEN / plan.w, 1 / plan.h);
+    if (!best || size > best.size * BETTER) best = { plan, seats, size };
   }
-  throw new Error('the last stretch is always taken');
+  if (!best) throw new Error('there is always one try');
+  for (const zone of zones) zone.cells = cellsOf(zone, best.plan.stretch, memory);
+  return placed(nodes, zones, best.seats, best.plan, count);
 }
 
 /** Cells beside each other in a zone: as many in all its bands, so that its boxes are in line. */

@@ -26,7 +26,11 @@ interface Strip {
   h: number;
 }
 
+/** Of the longer side of the screen. */
 const MARGIN = 0.3;
+/** What is costly to draw is drawn less far beyond the screen. */
+const MARGIN_COSTLY = 0.14;
+const COSTLY_MS = 50;
 
 export class Sheets {
   /** Milliseconds the last whole drawing took. */
@@ -61,7 +65,11 @@ export class Sheets {
 
   /** Begins a drawing. `again` says that only the camera has moved since the last one. */
   begin(picture: Picture, ratio: number, again: boolean, soft: boolean): void {
-    const sheet = fresh(this.back, picture, ratio);
+    const share = this.cost > COSTLY_MS || ratio > 1 ? MARGIN_COSTLY : MARGIN;
+    // A drawing that only moves keeps its size, or nothing of the last one could be used.
+    const kept = again && this.front?.camera.k === picture.camera.k ? this.front.margin : null;
+    const margin = kept ?? Math.round(Math.max(picture.size.w, picture.size.h) * share);
+    const sheet = fresh(this.back, picture, ratio, margin);
     this.back = sheet;
     this.spent = 0;
     this.soft = soft;
@@ -118,10 +126,8 @@ export class Sheets {
   }
 }
 
-function fresh(used: Sheet | null, picture: Picture, ratio: number): Sheet {
+function fresh(used: Sheet | null, picture: Picture, ratio: number, margin: number): Sheet {
   const { size: screen, camera } = picture;
-  const share = ratio > 1 ? MARGIN * 0.6 : MARGIN;
-  const margin = Math.round(Math.max(screen.w, screen.h) * share);
   const canvas = used?.canvas ?? document.createElement('canvas');
   const width = Math.round((screen.w + 2 * margin) * ratio);
   const height = Math.round((screen.h + 2 * margin) * ratio);
@@ -151,6 +157,7 @@ function* shifted(sheet: Sheet, last: Sheet, picture: Picture): Generator<void, 
   const same =
     last.camera.k === k &&
     last.ratio === ratio &&
+    last.margin === margin &&
     last.screen.w === screen.w &&
     last.screen.h === screen.h &&
     Math.abs(dx) < sheet.canvas.width &&

@@ -53,6 +53,8 @@ export class MapView implements Movable {
   theme: Theme;
   emphasis: Emphasis | null = null;
   shadows = true;
+  /** Everything is shown, and shall be when the map grows. */
+  private following = false;
   private scene: Scene | null = null;
   private readonly sheets = new Sheets();
   private zoomedAt = 0;
@@ -112,8 +114,11 @@ export class MapView implements Movable {
   /** A new scene; `soft` lets the old one fade into it. */
   show(scene: Scene, soft = false): void {
     this.pulses = this.scene ? carried(this.pulses, this.scene, scene) : [];
+    const before = this.scene?.layout;
     this.scene = scene;
     this.hovered = null;
+    if (this.following && (before?.w !== scene.layout.w || before.h !== scene.layout.h))
+      this.fitAll();
     // The pointer may be on something else now, or on the same thing in another place.
     if (this.pointer) this.point(this.pointer);
     this.redraw(soft);
@@ -189,6 +194,7 @@ export class MapView implements Movable {
     if (!this.scene) return;
     const { w, h } = this.scene.layout;
     this.fly(fit({ x: 0, y: 0, w, h }, this.size, this.insets), now);
+    this.following = true;
   }
 
   fitBox(box: Box, now = false): void {
@@ -257,6 +263,7 @@ export class MapView implements Movable {
 
   private fly(to: Camera, now = false): void {
     this.glide = null;
+    this.following = false;
     if (now || this.calm || this.size.w < 2) {
       this.move(to);
       return;
@@ -268,6 +275,7 @@ export class MapView implements Movable {
 
   private move(camera: Camera): void {
     this.flying = null;
+    this.following = false;
     this.set(camera);
   }
 
