@@ -5,6 +5,7 @@
 
 mod bench;
 mod fuzz;
+mod new_protocol;
 mod options;
 mod robust;
 mod tidy;
@@ -22,7 +23,9 @@ const USAGE: &str = "usage: cargo xtask COMMAND
                 [--captures DIR] [--cuts N] [--seed N]
   fuzz          the targets of fuzz/ by seeded mutation of the protocols' fixtures
                 [--minutes M] [--target NAME] [--seed N] [--captures DIR]
-                [--target NAME --input FILE] runs one, [--write-targets yes] lists them";
+                [--target NAME --input FILE] runs one, [--write-targets yes] lists them
+  new-protocol NAME
+                folder, skeleton, fixture and registry line of a protocol";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -31,6 +34,7 @@ fn main() -> ExitCode {
         Some("bench") => bench::run(&arguments[1..]),
         Some("robust") => robust::run(&arguments[1..]),
         Some("fuzz") => fuzz::run(&arguments[1..]),
+        Some("new-protocol") => new_protocol::run(&arguments[1..]),
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);

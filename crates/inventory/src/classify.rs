@@ -47,10 +47,17 @@ pub fn is_industrial(protocol: &str) -> bool {
         "goose",
         "sv",
         "bacnet",
+        "bacnet_sc",
         "opcua",
         "fins",
         "melsec",
         "ams",
+        "codesys",
+        "canopen",
+        "modbus_rtu",
+        "zigbee",
+        "ifix",
+        "suitelink",
         "pn_dcp",
         "pn_rt",
         "pn_io",
@@ -72,7 +79,6 @@ pub fn is_industrial(protocol: &str) -> bool {
         "ethersio",
         "c1222",
         "genisys",
-        "ams",
     ];
     INDUSTRIAL.contains(&protocol)
 }
@@ -126,6 +132,7 @@ const WORDS: &[(AssetClass, &[&str])] = &[
             "logix",
             "cp 343",
             "cp 443",
+            "safety controller",
         ],
     ),
     (AssetClass::Drive, &["powerflex", "sinamics", "altivar", "vlt ", "drive", "inverter"]),
@@ -136,6 +143,7 @@ const WORDS: &[(AssetClass, &[&str])] = &[
         &["meter", "pm5", "sentron pac", "power quality", "umg ", "promag", "promass"],
     ),
     (AssetClass::Rtu, &["rtu"]),
+    (AssetClass::BuildingController, &["jace-"]),
     (AssetClass::IoAdapter, &["et200", "et 200", "im 15", "im15", "i/o", "adapter"]),
     (
         AssetClass::Switch,
@@ -233,8 +241,8 @@ fn served(evidence: &Evidence<'_>) -> Option<(AssetClass, String)> {
     }
     server(&["s7comm", "s7comm-plus", "cip", "pccc", "umas", "fins", "melsec", "srtp"], Class::Plc)
         .or_else(|| server(&["dnp3", "iec104", "roc_plus", "bsap", "genisys"], Class::Rtu))
-        .or_else(|| server(&["bacnet", "knxip", "fox"], Class::BuildingController))
-        .or_else(|| server(&["modbus", "enip", "tristation", "sbus", "ams"], Class::Plc))
+        .or_else(|| server(&["bacnet", "knxip", "fox", "cnip"], Class::BuildingController))
+        .or_else(|| server(&["modbus", "enip", "tristation", "codesys", "sbus", "ams"], Class::Plc))
         .or_else(|| server(&["c1222"], Class::Meter))
         .or_else(|| server(&["synphasor"], Class::Ied))
         .or_else(|| server(&["atg"], Class::Sensor))

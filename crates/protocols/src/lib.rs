@@ -10,6 +10,9 @@
 pub mod output;
 pub mod seam;
 
+// plain ones, described instead of programmed
+pub mod declared;
+
 // shared between protocols
 mod ber;
 mod gss;
@@ -25,9 +28,11 @@ pub mod bacnet;
 pub mod browser;
 pub mod bsap;
 pub mod c1222;
+pub mod canopen;
 pub mod cdp;
 pub mod cnip;
 pub mod coap;
+pub mod codesys;
 pub mod cotp;
 pub mod dcerpc;
 pub mod dhcp;
@@ -50,6 +55,7 @@ pub mod http;
 pub mod icmp;
 pub mod icmpv6;
 pub mod iec104;
+pub mod ifix;
 pub mod igmp;
 pub mod kerberos;
 pub mod knxip;
@@ -60,6 +66,7 @@ pub mod mdns;
 pub mod melsec;
 pub mod mms;
 pub mod modbus;
+pub mod modbus_rtu;
 pub mod mqtt;
 pub mod mrp;
 pub mod mysql;
@@ -87,6 +94,7 @@ pub mod srtp;
 pub mod ssdp;
 pub mod ssh;
 pub mod stp;
+pub mod suitelink;
 pub mod sv;
 pub mod synphasor;
 pub mod syslog;
@@ -98,6 +106,7 @@ pub mod tns;
 pub mod trdp;
 pub mod tristation;
 pub mod vnc;
+pub mod zigbee;
 
 pub use output::{Ends, Group, Message, Observed, Output};
 pub use seam::{
@@ -137,6 +146,11 @@ pub static REGISTRY: &[&dyn Protocol] = &[
     &egd::EGD,
     &icmpv6::ICMPV6,
     &igmp::IGMP,
+    &suitelink::SUITELINK,
+    &codesys::CODESYS,
+    &ifix::IFIX,
+    &canopen::CANOPEN,
+    &zigbee::ZIGBEE,
     &dhcp::DHCP,
     &snmp::SNMP,
     &ssh::SSH,
@@ -181,5 +195,6 @@ pub static REGISTRY: &[&dyn Protocol] = &[
     &modbus::MODBUS,
     &tftp::TFTP,
     &coap::COAP,
+    &modbus_rtu::MODBUS_RTU,
     &telnet::TELNET,
 ];

@@ -5,7 +5,7 @@ mod common;
 
 use common::{Fixture, drive, fixtures, protocol};
 use protocols::{Hint, Probe, REGISTRY, Side};
-use std::fs;
+use std::{fmt::Write, fs, path::Path};
 
 #[test]
 fn every_protocol_cites_its_spec_and_has_a_fixture() {
@@ -106,7 +106,8 @@ fn own_probe_matches_and_no_other_does() {
 
 fn claims_of_others(fixture: &Fixture, side: Side, head: &[u8]) -> Vec<String> {
     let hint = Hint { carrier: fixture.carrier, port: false, from: side };
-    let others = REGISTRY.iter().filter(|p| p.about().name != fixture.protocol);
+    let all = REGISTRY.iter().copied().chain(protocols::declared::all());
+    let others = all.filter(|p| p.about().name != fixture.protocol);
     let others = others.filter(|p| p.about().carriers.contains(&fixture.carrier));
     others
         .filter(|p| matched(p.probe(head, hint)))
@@ -116,4 +117,59 @@ fn claims_of_others(fixture: &Fixture, side: Side, head: &[u8]) -> Vec<String> {
 
 fn matched(probe: Probe) -> bool {
     matches!(probe, Probe::Match | Probe::MatchServer | Probe::MatchClient)
+}
+
+/// docs/protocols.md says what the registry says: `UPDATE=1 cargo test -p protocols` rewrites it.
+#[test]
+fn the_documented_protocols_are_those_of_the_registry() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/protocols.md");
+    let wanted = documentation();
+    if std::env::var_os("UPDATE").is_some() {
+        fs::write(&page, wanted).expect("a writable docs folder");
+    } else {
+        let there = fs::read_to_string(&page).unwrap_or_default();
+        assert!(there == wanted, "docs/protocols.md is old: UPDATE=1 cargo test -p protocols");
+    }
+}
+
+fn documentation() -> String {
+    let all = REGISTRY.iter().copied().chain(protocols::declared::all());
+    let mut abouts: Vec<_> = all.map(|p| p.about()).collect();
+    abouts.sort_by_key(|a| (a.title.to_lowercase(), a.name));
+    let mut text = format!(
+        "# Protocols the sensor reads\n\n\
+         {} protocols. Each is recognised by what is said, on any port; the usual ports are a hint.\n\
+         This page is made from the registry by its tests; how to add one is in\n\
+         [protocols-howto.md](protocols-howto.md).\n\n\
+         | protocol | in data | over | usual ports | what is read | by |\n|---|---|---|---|---|---|\n",
+        abouts.len()
+    );
+    for about in abouts {
+        let carriers: Vec<_> = about.carriers.iter().map(|c| carrier(*c)).collect();
+        let ports: Vec<_> = about.ports.iter().map(ToString::to_string).collect();
+        let cells = [
+            about.title.to_owned(),
+            format!("`{}`", about.name),
+            carriers.join(", "),
+            ports.join(", "),
+            about.depth.to_owned(),
+            about.specs.join("; "),
+        ];
+        writeln!(text, "| {} |", cells.map(|c| c.replace('|', "/")).join(" | ")).expect("a String");
+    }
+    text
+}
+
+fn carrier(carrier: protocols::Carrier) -> String {
+    use protocols::Carrier;
+    match carrier {
+        Carrier::Tcp => "TCP".to_owned(),
+        Carrier::Udp => "UDP".to_owned(),
+        Carrier::Ethertype(0x000c) => "CAN".to_owned(),
+        Carrier::Ethertype(0x00f6) => "IEEE 802.15.4".to_owned(),
+        Carrier::Ethertype(number) => format!("EtherType {number:04x}"),
+        Carrier::Snap([a, b, c], pid) => format!("SNAP {a:02x}{b:02x}{c:02x} {pid:04x}"),
+        Carrier::Llc(sap) => format!("LLC {sap:02x}"),
+        Carrier::Ip(number) => format!("IP {number}"),
+    }
 }

@@ -27,7 +27,7 @@ impl Directory {
             carried: HashMap::with_hasher(hasher()),
             ports: HashMap::with_hasher(hasher()),
         };
-        for protocol in REGISTRY.iter().copied() {
+        for protocol in REGISTRY.iter().copied().chain(protocols::declared::all()) {
             let about = protocol.about();
             for carrier in about.carriers {
                 directory.carried.entry(*carrier).or_default().push(protocol);

@@ -9,11 +9,11 @@ use crate::{
     analysis::{Settings, analyse, learn},
     complain,
 };
-use anyhow::Result;
+use anyhow::{Context as _, Result, ensure};
 use sensor::Limits;
 use std::{
     io::{BufWriter, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
 };
 
@@ -38,6 +38,9 @@ pub struct Options {
     #[arg(long, default_value_t = 100, value_name = "PERCENT",
           value_parser = clap::value_parser!(u32).range(1..=10_000))]
     room: u32,
+    /// Protocols described in TOML, besides those that come with the sensor
+    #[arg(long, value_name = "FILE")]
+    protocols: Option<PathBuf>,
 }
 
 #[derive(clap::ValueEnum, Clone, Copy, PartialEq, Eq)]
@@ -55,7 +58,19 @@ fn threads(text: &str) -> Result<usize, String> {
     }
 }
 
+/// Adds the protocols a file describes, before anything is read.
+pub fn describe_protocols(file: &Path) -> Result<()> {
+    let shown = file.display();
+    let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {shown}"))?;
+    let read = protocols::declared::parse(&text).with_context(|| format!("{shown} is wrong"))?;
+    ensure!(protocols::declared::add(read), "protocols were described already");
+    Ok(())
+}
+
 pub fn run(options: &Options) -> Result<ExitCode> {
+    if let Some(file) = &options.protocols {
+        describe_protocols(file)?;
+    }
     let mut settings = Settings {
         threads: options.threads,
         values: options.values,

@@ -40,6 +40,9 @@ pub struct Options {
     /// [default: nothing is learned, and nothing is new]
     #[arg(long, value_name = "SECONDS")]
     learn: Option<u32>,
+    /// Protocols described in TOML, besides those that come with the sensor
+    #[arg(long, value_name = "FILE")]
+    protocols: Option<std::path::PathBuf>,
 }
 
 /// Between two beats.
@@ -70,6 +73,9 @@ enum Input {
 }
 
 pub fn run(options: &Options) -> Result<ExitCode> {
+    if let Some(file) = &options.protocols {
+        crate::pcap::describe_protocols(file)?;
+    }
     let (input, shown) = match &options.interface {
         Some(name) => {
             let interface = Interface::open(name, capture::Settings::default())?;

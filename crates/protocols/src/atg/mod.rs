@@ -127,6 +127,8 @@ struct Gauge {
     asked: Option<Command>,
     /// Name and make of the station were told.
     named: bool,
+    /// That no security code is needed was told.
+    open: bool,
 }
 
 impl Dissector for Gauge {
@@ -163,13 +165,18 @@ impl Gauge {
         let (class, name) = function(command.function, command.set);
         let op = Op::request(class, command.function, name);
         out.operation(op.range("tank", 0, command.device, 1));
-        if command.secured {
+        let open = std::mem::replace(&mut self.open, true);
+        if command.secured || !open {
+            // A gauge without a code is as it left the factory: whoever reaches it commands it.
             out.authentication(Authentication {
                 user: None,
                 accepted: None,
                 clear_text: true,
-                default_password: false,
-                method: "atg security code",
+                default_password: !command.secured,
+                method: match command.secured {
+                    true => "tank gauge security code",
+                    false => "tank gauge without security code",
+                },
             });
         }
         self.asked = Some(command);

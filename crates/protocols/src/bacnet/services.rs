@@ -452,7 +452,11 @@ fn told(id: ObjectId, values: &[(u32, &[u8])], subject: Option<Subject>, out: &m
     if facts.is_empty() {
         return;
     }
-    facts.push(("bacnet_instance", id.instance.to_string()));
+    // The highest number stands for whatever device is asked (12.11.1).
+    const WHATEVER: u32 = 0x003f_ffff;
+    if id.instance != WHATEVER {
+        facts.push(("bacnet_instance", id.instance.to_string()));
+    }
     match subject {
         Some(subject) => out.identity(subject, "device object", facts),
         None => {

@@ -183,10 +183,10 @@ const fn function(application: u8, number: u32) -> (Class, &'static str) {
 
 impl Conversation {
     fn request(&mut self, body: &Body<'_>, out: &mut Output) {
-        // Sequence and node status stand before the function.
+        // The node's status stands before the function.
         let number = match (body.code, body.data) {
-            (0xa1, [_, _, low, high, ..]) => u32::from(u16::from_le_bytes([*low, *high])),
-            (_, [_, _, number, ..]) => u32::from(*number),
+            (0xa1, [_, low, high, ..]) => u32::from(u16::from_le_bytes([*low, *high])),
+            (_, [_, number, ..]) => u32::from(*number),
             _ => 0,
         };
         let (class, name) = function(body.code, number);
@@ -208,7 +208,7 @@ impl Conversation {
         }
         // Type, value and address: what OpenBSI asks for.
         let added = match body.data {
-            [_, _, _, 0x03, 0xd0, 0x01, ..] => Some(4),
+            [_, _, 0x03, 0xd0, 0x01, ..] => Some(4),
             _ => None,
         };
         let (sequence, function) = (body.sequence, number);

@@ -1,7 +1,7 @@
 //! Reads an EtherNet/IP conversation: counts, identities, operations, tag values.
 
 use super::{
-    CIP_CLASS_GROUP, CIP_GROUP, CIP_IO_GROUP, CIP_STATUS_GROUP, ENIP_GROUP, names,
+    CIP_CLASS_GROUP, CIP_GROUP, CIP_IO_GROUP, CIP_STATUS_GROUP, ENIP_GROUP, names, pccc,
     wire::{
         HEADER_OCTETS, Header, Identity, Message, Path, identity, is_cyclic, items, listed,
         message, packed, unconnected,
@@ -17,6 +17,8 @@ const PENDING_MAX: usize = 64;
 const NESTED_MAX: u8 = 2;
 /// Connections of one conversation whose path is remembered.
 const CONNECTIONS_MAX: usize = 64;
+/// Service of the PCCC object.
+const EXECUTE_PCCC: u8 = 0x4b;
 
 #[derive(Default)]
 pub(super) struct Conversation {
@@ -41,6 +43,7 @@ struct Asked {
     class: Option<u32>,
     tag: Option<String>,
     slot: Option<u8>,
+    pccc: Option<pccc::Asked>,
 }
 
 /// What one encapsulated message holds, for the counted rows.
@@ -209,6 +212,10 @@ fn request(read: Message<'_>, slot: Option<u8>, levels: u8, seen: &mut Seen, out
         // octets more of parameters.
         let before = if service == 0x54 { 36 } else { 40 };
         let path = Path::parse(data.get(before..).unwrap_or_default());
+        if path.safety {
+            let yes = "yes".to_owned();
+            out.identity(Subject::Receiver, "Forward Open", [("cip_safety", yes)]);
+        }
         seen.classes.extend(&path.classes);
         seen.opens = Some(path.classes);
     }
@@ -222,13 +229,19 @@ fn request(read: Message<'_>, slot: Option<u8>, levels: u8, seen: &mut Seen, out
         return;
     }
     if levels > 0 && service == 0x0a {
-        seen.requests.push(Asked { service, class, tag: None, slot });
+        seen.requests.push(Asked { service, class, tag: None, slot, pccc: None });
         for part in packed(data) {
             if let Ok(read) = message(part) {
                 request(read, slot, 0, seen, out);
             }
         }
         return;
+    }
+    if (service, class) == (EXECUTE_PCCC, Some(names::PCCC)) {
+        out.begin_protocol("pccc");
+        let pccc = pccc::request(data, slot, out);
+        out.begin_protocol("cip");
+        return seen.requests.push(Asked { service, class, tag: None, slot, pccc });
     }
     let logix = names::logix(service, &path.classes);
     let (meaning, name) = logix.unwrap_or_else(|| names::service(service, class));
@@ -247,7 +260,7 @@ fn request(read: Message<'_>, slot: Option<u8>, levels: u8, seen: &mut Seen, out
     {
         tag_value(symbol, u16::from_le_bytes(*kind), value, out);
     }
-    seen.requests.push(Asked { service, class, tag: path.symbol, slot });
+    seen.requests.push(Asked { service, class, tag: path.symbol, slot, pccc: None });
 }
 
 fn answer(read: Message<'_>, asked: &mut dyn Iterator<Item = Asked>, levels: u8, out: &mut Output) {
@@ -270,6 +283,12 @@ fn answer(read: Message<'_>, asked: &mut dyn Iterator<Item = Asked>, levels: u8,
     let op = Op::response(meaning, u32::from(service), name);
     // 6 is "more to come", an answer all the same.
     let done = matches!(status, 0 | 6);
+    if done && (service, class) == (EXECUTE_PCCC, Some(names::PCCC)) {
+        let (pccc, slot) = known.map_or((None, None), |k| (k.pccc, k.slot));
+        out.begin_protocol("pccc");
+        pccc::reply(data, pccc, slot, out);
+        return out.begin_protocol("cip");
+    }
     out.operation(if done { op.done() } else { op.refused(status.into(), names::status(status)) });
     let Some(known) = known.filter(|_| done) else { return };
     if service == 0x01

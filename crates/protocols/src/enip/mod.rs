@@ -5,6 +5,7 @@
 
 mod dissect;
 mod names;
+mod pccc;
 pub mod wire;
 
 use crate::{About, Carrier, Dissector, Ends, Group, Hint, Probe, Protocol};
@@ -29,6 +30,7 @@ static ABOUT: About = About {
     specs: &[
         "CIP Networks Library Volume 1, Common Industrial Protocol, edition 3.3",
         "CIP Networks Library Volume 2, EtherNet/IP Adaptation of CIP, edition 1.4",
+        "Rockwell 1770-6.5.16, DF1 Protocol and Command Set (PCCC)",
     ],
     carriers: &[Carrier::Tcp, Carrier::Udp],
     ports: &[44_818, 2_222],

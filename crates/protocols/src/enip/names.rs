@@ -19,6 +19,9 @@ pub(super) fn command(number: u16) -> Option<&'static str> {
 
 pub(super) const IDENTITY: u32 = 0x01;
 pub(super) const CONNECTION_MANAGER: u32 = 0x06;
+pub(super) const PCCC: u32 = 0x67;
+/// Safety supervisor and safety validator (Volume 5, CIP Safety).
+const SAFETY: [u32; 2] = [0x39, 0x3a];
 /// Rockwell's nonvolatile storage: where firmware is written.
 const STORAGE: u32 = 0xa1;
 /// Rockwell's program, routine, user task and symbol objects.
@@ -40,6 +43,9 @@ pub(super) fn logix(number: u8, classes: &[u32]) -> Option<(OperationClass, &'st
 pub(super) fn service(number: u8, class: Option<u32>) -> (OperationClass, &'static str) {
     use OperationClass as Op;
     let class_is = |c: u32| class == Some(c);
+    if class.is_some_and(|c| SAFETY.contains(&c)) {
+        return safety(number);
+    }
     match number {
         0x01 | 0x03 | 0x0e if class_is(IDENTITY) => (Op::Diagnose, "get identity attributes"),
         0x01 => (Op::Read, "get attributes all"),
@@ -58,7 +64,6 @@ pub(super) fn service(number: u8, class: Option<u32>) -> (OperationClass, &'stat
         0x09 => (Op::Other, "delete"),
         0x0a => (Op::Other, "multiple service packet"),
         0x4b | 0x4d | 0x51 if class_is(STORAGE) => (Op::FirmwareUpdate, "firmware transfer"),
-        0x4b if class_is(0x67) => (Op::Other, "execute PCCC"),
         0x4c => (Op::Read, "read tag"),
         0x4d => (Op::Write, "write tag"),
         0x4e if class_is(CONNECTION_MANAGER) => (Op::Session, "forward close"),
@@ -69,6 +74,18 @@ pub(super) fn service(number: u8, class: Option<u32>) -> (OperationClass, &'stat
         0x54 | 0x5b if class_is(CONNECTION_MANAGER) => (Op::Session, "forward open"),
         0x55 => (Op::Browse, "get instance attribute list"),
         _ => (Op::Other, "service of the class"),
+    }
+}
+
+/// Services of the safety supervisor (Volume 5, 5-4).
+const fn safety(number: u8) -> (OperationClass, &'static str) {
+    use OperationClass as Op;
+    match number {
+        0x01 | 0x03 | 0x0e => (Op::Diagnose, "read safety attributes"),
+        0x05 | 0x54 => (Op::Reset, "safety reset"),
+        0x4b | 0x4c | 0x4d | 0x4f => (Op::Configure, "safety configuration"),
+        0x51 | 0x56 => (Op::Configure, "propose or apply safety network number"),
+        _ => (Op::Other, "safety service"),
     }
 }
 

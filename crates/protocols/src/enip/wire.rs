@@ -86,6 +86,8 @@ pub struct Path {
     pub symbol: Option<String>,
     /// Link address behind the port segment: the slot of a rack.
     pub slot: Option<u8>,
+    /// A safety network segment (Volume 5, 3-5): what is connected is CIP Safety.
+    pub safety: bool,
 }
 
 impl Path {
@@ -127,6 +129,11 @@ impl Path {
             0x34 => {
                 let length = usize::from(r.u8()?).saturating_mul(2);
                 r.bytes(length.min(8))?;
+            }
+            0x50 => {
+                let words = usize::from(r.u8()?);
+                r.bytes(words.saturating_mul(2))?;
+                self.safety = true;
             }
             0x80 => {
                 let words = usize::from(r.u8()?);

@@ -8,6 +8,7 @@ use crate::{
     output::Op,
 };
 use model::{OperationClass as Class, PointValue, Quality};
+use std::borrow::Cow;
 
 pub struct Genisys;
 pub static GENISYS: Genisys = Genisys;
@@ -111,40 +112,68 @@ impl Kind {
 }
 
 /// A message without escapes: header, station, data, and whether its checksum is right.
-struct Message {
+struct Message<'a> {
     header: u8,
-    station: u8,
-    data: Vec<u8>,
+    /// Station, data, checksum.
+    plain: Cow<'a, [u8]>,
+    /// Octets of checksum at the end of `plain`.
+    sum_octets: usize,
     sum_right: Option<bool>,
 }
 
-impl Message {
+impl<'a> Message<'a> {
     /// `bytes` up to and with the end octet.
-    fn parse(bytes: &[u8]) -> Option<Message> {
+    fn parse(bytes: &'a [u8]) -> Option<Message<'a>> {
         let [header, rest @ .., END] = bytes else { return None };
-        let mut plain = Vec::with_capacity(rest.len());
-        let mut escaped = false;
-        for octet in rest {
-            match (escaped, *octet) {
-                (false, ESCAPE) => escaped = true,
-                (true, octet) => {
-                    plain.push(ESCAPE | octet);
-                    escaped = false;
-                }
-                (false, octet) => plain.push(octet),
-            }
-        }
-        let (station, rest) = plain.split_first()?;
-        let bare = *header == 0xf1 || (*header == 0xfb && rest.len() < 2);
+        let plain = match rest.contains(&ESCAPE) {
+            true => Cow::Owned(unescaped(rest)),
+            false => Cow::Borrowed(rest),
+        };
+        let header = *header;
+        let summed = plain.split_last_chunk::<2>();
+        let bare = header == 0xf1 || (header == 0xfb && plain.len() < 3);
         if bare {
-            let data = Vec::new();
-            return Some(Message { header: *header, station: *station, data, sum_right: None });
+            let whole = !plain.is_empty();
+            return whole.then_some(Message { header, plain, sum_octets: 0, sum_right: None });
         }
-        let (data, sum) = rest.split_last_chunk::<2>()?;
-        let all = std::iter::once(header).chain(std::iter::once(station)).chain(data);
+        let (before, sum) = summed?;
+        let station_there = !before.is_empty();
+        let all = std::iter::once(&header).chain(before);
         let sum_right = Some(checksum(all) == u16::from_le_bytes(*sum));
-        Some(Message { header: *header, station: *station, data: data.to_vec(), sum_right })
+        station_there.then_some(Message { header, plain, sum_octets: 2, sum_right })
     }
+
+    fn station(&self) -> u8 {
+        self.plain.first().copied().unwrap_or_default()
+    }
+
+    fn data(&self) -> &[u8] {
+        let end = self.plain.len().saturating_sub(self.sum_octets);
+        self.plain.get(1..end).unwrap_or_default()
+    }
+}
+
+/// Octets above the escape come as the escape and their low half.
+fn unescaped(octets: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::with_capacity(octets.len());
+    let mut escaped = false;
+    for octet in octets {
+        match (escaped, *octet) {
+            (false, ESCAPE) => {
+                escaped = true;
+                continue;
+            }
+            (true, octet @ 0..=0x0f) => plain.push(ESCAPE | octet),
+            // Some senders leave 0xf0 itself as it is.
+            (true, octet) => plain.extend([ESCAPE, octet]),
+            (false, octet) => plain.push(octet),
+        }
+        escaped = false;
+    }
+    if escaped {
+        plain.push(ESCAPE);
+    }
+    plain
 }
 
 /// CRC-16 with the polynomial 0x8005, reflected, from all ones.
@@ -189,7 +218,7 @@ impl Dissector for Line {
     fn gap(&mut self, _: Gap) {}
 }
 
-fn read(kind: Kind, message: &Message, out: &mut Output) {
+fn read(kind: Kind, message: &Message<'_>, out: &mut Output) {
     if message.sum_right == Some(false) {
         let says = "a message whose checksum is wrong";
         out.violation("genisys-checksum", says, "Genisys, message format");
@@ -200,12 +229,10 @@ fn read(kind: Kind, message: &Message, out: &mut Output) {
         true => Op::response(class, function, name).done(),
         false => Op::request(class, function, name),
     };
-    let station = u32::from(message.station);
+    let station = u32::from(message.station());
     // Polls and recalls carry a control octet instead of pairs.
     let pairs = match kind {
-        Kind::Indication | Kind::Checkback | Kind::CommonControl | Kind::Control => {
-            message.data.as_slice()
-        }
+        Kind::Indication | Kind::Checkback | Kind::CommonControl | Kind::Control => message.data(),
         _ => &[],
     };
     let count = u32::try_from(pairs.len() >> 1).unwrap_or_default();
@@ -233,12 +260,12 @@ mod tests {
     #[test]
     fn a_poll_has_the_checksum_that_field_units_expect() {
         let message = Message::parse(&[0xfb, 0x01, 0x83, 0x40, 0xf6]).expect("a poll");
-        assert_eq!((message.sum_right, message.data.len()), (Some(true), 0));
+        assert_eq!((message.sum_right, message.data().len()), (Some(true), 0));
     }
 
     #[test]
     fn an_escaped_octet_is_one() {
         let message = Message::parse(&[0xf1, 0xf0, 0x05, 0xf6]).expect("an acknowledgement");
-        assert_eq!(message.station, 0xf5);
+        assert_eq!(message.station(), 0xf5);
     }
 }

@@ -44,12 +44,17 @@ impl Header {
         matches!(self.version, 1 | 2) && known && length.contains(&self.length)
     }
 
-    /// Does what follows agree with the id, as far as it is there?
+    /// Does what follows agree with the id, as far as it is there? A command has its check octet:
+    /// all octets of it together are zero (HCF_SPEC-081, 5.4).
     pub fn fits(&self, message: &[u8]) -> bool {
-        match (self.id, message.get(HEADER_OCTETS)) {
-            (0, Some(master)) => *master <= 1,
-            (3, Some(delimiter)) => matches!(delimiter & 0x07, 1 | 2 | 6),
-            (3, None) => message.len() <= HEADER_OCTETS,
+        let whole = message.get(HEADER_OCTETS..usize::from(self.length));
+        match (self.id, message.get(HEADER_OCTETS), whole) {
+            (0, Some(master), _) => *master <= 1 || self.kind > 1,
+            (3, _, Some(body)) => {
+                let checked = body.iter().fold(0, |sum, octet| sum ^ octet) == 0;
+                checked && Pdu::parse(body).is_ok_and(|p| matches!(p.delimiter & 0x07, 1 | 2 | 6))
+            }
+            (3, ..) => false,
             _ => true,
         }
     }
@@ -93,12 +98,9 @@ impl<'a> Pdu<'a> {
 }
 
 /// Four characters in three octets (HCF_SPEC-099, packed ASCII). Memory that was never written
-/// is zeros, which would read as `@`: it is no text.
+/// is zeros, which read as `@`: at the ends they are no text.
 pub fn packed_ascii(bytes: &[u8]) -> String {
     let mut out = String::new();
-    if bytes.iter().all(|b| *b == 0) {
-        return out;
-    }
     for group in bytes.chunks_exact(3) {
         let [a, b, c] = *group else { continue };
         let bits = u32::from_be_bytes([0, a, b, c]);
@@ -108,7 +110,7 @@ pub fn packed_ascii(bytes: &[u8]) -> String {
             out.push(char::from(octet));
         }
     }
-    out
+    out.trim_matches('@').to_owned()
 }
 
 #[cfg(test)]

@@ -241,6 +241,9 @@ impl Reader {
         out.count(&HTTP_STATUS, [Scalar::Number(u64::from(status))]);
         let server = head.text("server");
         out.identity(Subject::Sender, "HTTP response", [("http_server", server)]);
+        if status == 101 {
+            upgraded(&head.text("sec-websocket-protocol"), out);
+        }
         let interim = (100..200).contains(&status);
         let asked = if interim { None } else { self.pending.pop_front() };
         let Some(asked) = asked else { return head.body(false) };
@@ -331,6 +334,18 @@ fn expression(bytes: &[u8]) -> Option<String> {
 fn is_executable(body: &[u8]) -> bool {
     let windows = body.starts_with(b"MZ") && body.len() >= 64;
     windows || body.starts_with(b"\x7fELF") || body.starts_with(&[0xca, 0xfe, 0xba, 0xbe])
+}
+
+/// BACnet/SC is a WebSocket with a subprotocol of its own (ASHRAE 135-2020, AB.7.1): of a hub or
+/// of a direct connection.
+fn upgraded(subprotocol: &str, out: &mut Output) {
+    let role = match subprotocol {
+        "hub.bsc.bacnet.org" => "BACnet/SC hub",
+        "dc.bsc.bacnet.org" => "BACnet/SC node",
+        _ => return,
+    };
+    out.refine("bacnet_sc");
+    out.identity(Subject::Sender, "WebSocket upgrade", [("bacnet_role", role.to_owned())]);
 }
 
 fn class_of(method: &[u8]) -> (OperationClass, &'static str) {

@@ -144,7 +144,7 @@ impl Dissector for Conversation {
 }
 
 impl Conversation {
-    fn request(&mut self, frame: &Frame, out: &mut Output) {
+    fn request(&mut self, frame: &Frame<'_>, out: &mut Output) {
         let (class, name) = names::command(frame.command);
         let op = Op::request(class, u32::from(frame.command), name);
         let op = unit(op, frame.target);
@@ -181,7 +181,7 @@ impl Conversation {
         self.asked.push_back(Asked { command, subcommand, serial, place });
     }
 
-    fn answer(&mut self, frame: &Frame, out: &mut Output) {
+    fn answer(&mut self, frame: &Frame<'_>, out: &mut Output) {
         // A MELSOFT answer names its command; SLMP answers come in the order of requests.
         let of = |a: &Asked| match frame.melsoft {
             true => a.command == frame.command && a.serial == frame.serial,

@@ -3,7 +3,7 @@
 use super::wire::Frame;
 use model::OperationClass as Class;
 
-pub(super) fn known(frame: &Frame) -> bool {
+pub(super) fn known(frame: &Frame<'_>) -> bool {
     frame.answer || command(frame.command).1 != UNDOCUMENTED
 }
 

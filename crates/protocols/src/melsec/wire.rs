@@ -3,6 +3,7 @@
 //! Invariant: a frame says how long it is before anything of it is read.
 
 use ::wire::{Reader, Short};
+use std::borrow::Cow;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Framing {
@@ -26,7 +27,7 @@ pub struct Target {
 
 /// A frame with its data in binary, whatever code it came in.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Frame {
+pub struct Frame<'a> {
     pub answer: bool,
     pub melsoft: bool,
     /// Numbers came as hexadecimal digits.
@@ -37,7 +38,7 @@ pub struct Frame {
     pub subcommand: u16,
     /// End code of an answer.
     pub end: u16,
-    pub data: Vec<u8>,
+    pub data: Cow<'a, [u8]>,
     /// Octets of the whole frame.
     pub octets: usize,
 }
@@ -56,7 +57,7 @@ pub fn framing(bytes: &[u8]) -> Option<Framing> {
 }
 
 /// Reads a frame; `None` when it cannot be one. Data that has not come yet is left out.
-pub fn frame(bytes: &[u8], framing: Framing) -> Result<Option<Frame>, Short> {
+pub fn frame(bytes: &[u8], framing: Framing) -> Result<Option<Frame<'_>>, Short> {
     match framing {
         Framing::Three => slmp(bytes, false),
         Framing::Four => slmp(bytes, true),
@@ -71,13 +72,13 @@ pub fn frame(bytes: &[u8], framing: Framing) -> Result<Option<Frame>, Short> {
             command: 0,
             subcommand: 0,
             end: 0,
-            data: Vec::new(),
+            data: Cow::Borrowed(&[]),
             octets: bytes.len(),
         })),
     }
 }
 
-fn slmp(bytes: &[u8], serial: bool) -> Result<Option<Frame>, Short> {
+fn slmp(bytes: &[u8], serial: bool) -> Result<Option<Frame<'_>>, Short> {
     let mut r = Reader::new(bytes);
     let answer = r.le16()? & 0x80 != 0;
     let serial = if serial { Some(r.le32()? as u16) } else { None };
@@ -94,7 +95,7 @@ fn slmp(bytes: &[u8], serial: bool) -> Result<Option<Frame>, Short> {
         command: 0,
         subcommand: 0,
         end: 0,
-        data: Vec::new(),
+        data: Cow::Borrowed(&[]),
         octets,
     };
     let shortest = if answer { 2 } else { 6 };
@@ -107,14 +108,14 @@ fn slmp(bytes: &[u8], serial: bool) -> Result<Option<Frame>, Short> {
         r.skip(2)?;
         (frame.command, frame.subcommand) = (r.le16()?, r.le16()?);
     }
-    frame.data = rest(&r, bytes, octets);
+    frame.data = Cow::Borrowed(rest(&r, bytes, octets));
     Ok(Some(frame))
 }
 
 /// What of the frame stands behind the reader, without what follows the frame.
-fn rest(r: &Reader<'_>, bytes: &[u8], octets: usize) -> Vec<u8> {
+fn rest<'a>(r: &Reader<'_>, bytes: &'a [u8], octets: usize) -> &'a [u8] {
     let end = octets.min(bytes.len());
-    bytes.get(r.position()..end).unwrap_or_default().to_vec()
+    bytes.get(r.position()..end).unwrap_or_default()
 }
 
 /// Numbers as hexadecimal digits, high digit first (4.4.2).
@@ -131,7 +132,7 @@ impl Digits<'_> {
     }
 }
 
-fn ascii(bytes: &[u8], serial: bool) -> Result<Option<Frame>, Short> {
+fn ascii(bytes: &[u8], serial: bool) -> Result<Option<Frame<'_>>, Short> {
     let mut digits = Digits { r: Reader::new(bytes) };
     let answer = bytes.first() == Some(&b'D');
     digits.r.skip(4)?;
@@ -156,7 +157,7 @@ fn ascii(bytes: &[u8], serial: bool) -> Result<Option<Frame>, Short> {
         command: 0,
         subcommand: 0,
         end: 0,
-        data: Vec::new(),
+        data: Cow::Borrowed(&[]),
         octets,
     };
     if answer {
@@ -169,11 +170,11 @@ fn ascii(bytes: &[u8], serial: bool) -> Result<Option<Frame>, Short> {
         };
         (frame.command, frame.subcommand) = (command as u16, subcommand as u16);
         let body = rest(&digits.r, bytes, octets);
-        frame.data = ascii_device(&frame, &body);
+        frame.data = ascii_device(frame.command, body);
     }
     if answer {
         // A type name stands as text; words would need the request to be read.
-        frame.data = rest(&digits.r, bytes, octets);
+        frame.data = Cow::Borrowed(rest(&digits.r, bytes, octets));
     }
     Ok(Some(frame))
 }
@@ -188,9 +189,9 @@ pub fn ascii_words(digits: &[u8]) -> Vec<u8> {
 }
 
 /// Device, number and points of a batch command as their binary form: `D*000100` and `0002`.
-fn ascii_device(frame: &Frame, body: &[u8]) -> Vec<u8> {
-    if !matches!(frame.command, 0x0401 | 0x1401) {
-        return body.to_vec();
+fn ascii_device(command: u16, body: &[u8]) -> Cow<'_, [u8]> {
+    if !matches!(command, 0x0401 | 0x1401) {
+        return Cow::Borrowed(body);
     }
     let parse = || -> Option<Vec<u8>> {
         let name = std::str::from_utf8(body.get(..2)?).ok()?;
@@ -204,12 +205,12 @@ fn ascii_device(frame: &Frame, body: &[u8]) -> Vec<u8> {
         let [low, high] = points.to_le_bytes();
         Some(vec![a, b, c, code, low, high])
     };
-    parse().unwrap_or_default()
+    Cow::Owned(parse().unwrap_or_default())
 }
 
 /// MELSOFT: 19 octets of addresses, a length, a block whose third octet is its own length less
 /// two, and the command, high octet first.
-fn melsoft(bytes: &[u8]) -> Result<Option<Frame>, Short> {
+fn melsoft(bytes: &[u8]) -> Result<Option<Frame<'_>>, Short> {
     let mut r = Reader::new(bytes);
     let [kind, _, _, _] = r.array()?;
     let marks: [u8; 3] = r.array()?;
@@ -231,7 +232,7 @@ fn melsoft(bytes: &[u8]) -> Result<Option<Frame>, Short> {
     // Number of the command, two octets of it again for answers' end codes.
     let number = r.le16()?;
     let end = if answer { r.le16()? } else { 0 };
-    let data = rest(&r, bytes, octets);
+    let data = Cow::Borrowed(rest(&r, bytes, octets));
     Ok(Some(Frame {
         answer,
         melsoft: true,
@@ -272,7 +273,7 @@ mod tests {
             let bytes = emit(command, subcommand, &data);
             let read = frame(&bytes, Framing::Three).expect("long enough").expect("a frame");
             prop_assert_eq!((read.command, read.subcommand), (command, subcommand));
-            prop_assert_eq!((read.data, read.octets), (data, bytes.len()));
+            prop_assert_eq!((&*read.data, read.octets), (&*data, bytes.len()));
         }
     }
 }

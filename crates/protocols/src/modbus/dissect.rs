@@ -16,7 +16,7 @@ use model::{PointValue, Quality, Scalar, Subject};
 use std::collections::VecDeque;
 
 #[derive(Default)]
-pub(super) struct Conversation {
+pub(crate) struct Conversation {
     pending: VecDeque<Asked>,
 }
 
@@ -90,6 +90,19 @@ fn count_umas(kind: &'static str, function: u8, out: &mut Output) {
 }
 
 impl Conversation {
+    /// A message of a serial line: one request at a time, so an answer is that of the last one.
+    pub(crate) fn serial(&mut self, unit: u8, pdu: &[u8], from: Side, out: &mut Output) {
+        let Some(&function) = pdu.first() else { return };
+        let mbap = Mbap { transaction: 0, protocol: 0, length: 0, unit };
+        match from {
+            Side::Client => {
+                self.pending.clear();
+                self.request(mbap, function, pdu, out);
+            }
+            Side::Server => self.response(mbap, function, pdu, out),
+        }
+    }
+
     fn request(&mut self, mbap: Mbap, function: u8, pdu: &[u8], out: &mut Output) {
         if function & 0x80 != 0 {
             let code = pdu.get(1).copied().unwrap_or_default();

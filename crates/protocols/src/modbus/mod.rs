@@ -3,7 +3,7 @@
 //! Not here: Modbus RTU. Invariant: an answer gets its addresses from the request it belongs to,
 //! or none.
 
-mod dissect;
+pub(crate) mod dissect;
 mod limits;
 mod names;
 mod umas;

@@ -35,8 +35,8 @@ impl Protocol for RocPlus {
     fn probe(&self, head: &[u8], hint: Hint) -> Probe {
         match Message::parse(head) {
             Ok(message) if !message.sum_right || opcode(message.opcode).is_none() => Probe::NoMatch,
-            // The checksum of zeros is zero.
-            Ok(message) if [message.destination, message.source] == [[0; 2]; 2] => Probe::NoMatch,
+            // Without data it may as well be a request of Modbus RTU.
+            Ok(message) if message.data.is_empty() && !hint.port => Probe::NoMatch,
             Ok(message) if message.opcode == 255 => Probe::MatchServer,
             Ok(_) => Probe::Match,
             Err(_) if hint.port && hint.carrier == Carrier::Tcp => {
@@ -86,9 +86,11 @@ impl<'a> Message<'a> {
     }
 }
 
-/// CRC-16 with the polynomial 0x8005, reflected, from zero (the manual, 1.3).
+/// CRC-16 with the polynomial 0x8005, reflected, from all ones (the manual, 1.3).
+///
+/// It is that of Modbus RTU, so messages without data can be either.
 fn checksum(bytes: &[u8]) -> u16 {
-    bytes.iter().fold(0, |crc, octet| {
+    bytes.iter().fold(0xffff, |crc, octet| {
         (0..8).fold(crc ^ u16::from(*octet), |crc, _| match crc & 1 {
             1 => crc >> 1 ^ 0xa001,
             _ => crc >> 1,
