@@ -9,7 +9,6 @@ use crate::{
     evidence,
     limits::WATCHED_MAX,
 };
-use inventory::is_industrial;
 use model::{
     Address, Detail, Direction, Observation, Operation, OperationClass, Outcome, Severity,
 };
@@ -65,7 +64,7 @@ impl Watch for Acts {
         let Detail::Operation(operation) = &o.detail else { return };
         let Some(act) = self.acts.iter().find(|a| a.class == operation.class) else { return };
         let managed = is_managed(o.protocol);
-        if !is_industrial(o.protocol) || managed || is_upkeep(o.protocol, operation) {
+        if !site.industrial || managed || is_upkeep(o.protocol, operation) {
             return;
         }
         let (Some(from), Some(to)) = (o.from.address(), o.to.address()) else { return };

@@ -6,7 +6,6 @@ use crate::{
     limits::WATCHED_MAX,
     window::Rate,
 };
-use inventory::is_industrial;
 use model::{Address, Detail, Direction, Evidence, Observation, Severity, Time};
 
 pub static COMMAND_FLOOD: Detector = Detector {
@@ -52,7 +51,7 @@ impl Watch for CommandFlood {
     fn see(&mut self, o: &Observation, site: &Site<'_>, out: &mut Findings) {
         let Detail::Operation(operation) = &o.detail else { return };
         let request = operation.direction == Direction::Request;
-        if !request || !operation.class.changes() || !is_industrial(o.protocol) {
+        if !request || !operation.class.changes() || !site.industrial {
             return;
         }
         let (Some(client), Some(server)) = (o.from.address(), o.to.address()) else { return };

@@ -31,6 +31,10 @@ impl Watch for Credentials {
             return;
         }
         let Some((client, server)) = ends(o) else { return };
+        // What a host says to itself crosses no network.
+        if client == server {
+            return;
+        }
         let severity = severity(sign_in);
         // Learned is that the site lives with it; a maker's password is never normal.
         let link = |port| site.baseline.knows_link(&(client, server, o.protocol, port));

@@ -4,7 +4,7 @@
 //! ticks come at whole seconds of the observations' own time.
 
 use crate::{Baseline, Findings, Kind, Phase, REGISTRY, Site, Watch};
-use inventory::Inventory;
+use inventory::{Inventory, is_industrial};
 use model::{Finding, Observation, Operation, Time};
 use std::collections::BTreeMap;
 
@@ -16,6 +16,8 @@ pub struct Detection {
     findings: Findings,
     phase: Phase,
     last: Time,
+    /// The protocol seen last, and whether it is industrial.
+    protocol: (&'static str, bool),
 }
 
 impl Detection {
@@ -33,7 +35,7 @@ impl Detection {
         }
         let watches = REGISTRY.iter().map(|d| (d.watch)()).collect();
         let (findings, last) = (Findings::default(), Time::default());
-        Detection { watches, sees, baseline, findings, phase, last }
+        Detection { watches, sees, baseline, findings, phase, last, protocol: ("", false) }
     }
 
     pub fn see(&mut self, o: &Observation, inventory: &Inventory) {
@@ -42,7 +44,12 @@ impl Detection {
             self.last = o.at;
             self.tick(inventory);
         }
-        let site = Site { inventory, baseline: &self.baseline, phase: self.phase };
+        // Protocols are a few static names, and the same one comes again and again.
+        if !std::ptr::eq(self.protocol.0, o.protocol) {
+            self.protocol = (o.protocol, is_industrial(o.protocol));
+        }
+        let (phase, industrial) = (self.phase, self.protocol.1);
+        let site = Site { inventory, baseline: &self.baseline, phase, industrial };
         for place in &self.sees[Kind::of(&o.detail) as usize] {
             self.watches[*place].see(o, &site, &mut self.findings);
         }
@@ -59,7 +66,8 @@ impl Detection {
     }
 
     fn tick(&mut self, inventory: &Inventory) {
-        let site = Site { inventory, baseline: &self.baseline, phase: self.phase };
+        let (phase, industrial) = (self.phase, false);
+        let site = Site { inventory, baseline: &self.baseline, phase, industrial };
         for watch in &mut self.watches {
             watch.tick(self.last, &site, &mut self.findings);
         }

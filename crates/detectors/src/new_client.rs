@@ -1,7 +1,6 @@
 //! Hosts that ask a controller for something and never did before.
 
 use crate::{About, Detector, Draft, Findings, Kind, Phase, Site, Watch, evidence};
-use inventory::is_industrial;
 use model::{Address, Detail, Direction, Observation, OperationClass, Severity};
 
 pub static NEW_CLIENT: Detector = Detector {
@@ -31,7 +30,7 @@ impl Watch for NewClient {
     fn see(&mut self, o: &Observation, site: &Site<'_>, out: &mut Findings) {
         let Detail::Operation(operation) = &o.detail else { return };
         let request = operation.direction == Direction::Request;
-        if site.phase != Phase::Learnt || !request || !is_industrial(o.protocol) {
+        if site.phase != Phase::Learnt || !request || !site.industrial {
             return;
         }
         let (Some(client), Some(server)) = (o.from.address(), o.to.address()) else { return };

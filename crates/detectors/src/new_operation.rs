@@ -3,7 +3,6 @@
 use crate::{
     About, Detector, Draft, Findings, Kind, Phase, Site, Watch, baseline::range_key, evidence,
 };
-use inventory::is_industrial;
 use model::{Address, Detail, Direction, Observation, Operation, OperationClass, Severity};
 
 pub static NEW_OPERATION: Detector = Detector {
@@ -32,7 +31,7 @@ impl Watch for NewOperation {
     fn see(&mut self, o: &Observation, site: &Site<'_>, out: &mut Findings) {
         let Detail::Operation(operation) = &o.detail else { return };
         let request = operation.direction == Direction::Request;
-        if site.phase != Phase::Learnt || !request || !is_industrial(o.protocol) {
+        if site.phase != Phase::Learnt || !request || !site.industrial {
             return;
         }
         let (Some(client), Some(server)) = (o.from.address(), o.to.address()) else { return };

@@ -1,7 +1,6 @@
 //! Stations that write to controllers and never did before.
 
 use crate::{About, Detector, Draft, Findings, Kind, Phase, Site, Watch, baseline::Pair, evidence};
-use inventory::is_industrial;
 use model::{
     Address, Detail, Direction, Evidence, Observation, Operation, OperationClass, Severity,
 };
@@ -37,7 +36,7 @@ impl Watch for NewWriter {
     fn see(&mut self, o: &Observation, site: &Site<'_>, out: &mut Findings) {
         let Detail::Operation(operation) = &o.detail else { return };
         let write = operation.class == OperationClass::Write;
-        if !write || operation.direction != Direction::Request || !is_industrial(o.protocol) {
+        if !write || operation.direction != Direction::Request || !site.industrial {
             return;
         }
         let (Some(client), Some(server)) = (o.from.address(), o.to.address()) else { return };

@@ -4,7 +4,6 @@ use crate::{
     About, Detector, Draft, Findings, Kind, Site, Watch,
     baseline::{Few, Memory, few, memory},
 };
-use inventory::is_industrial;
 use model::{Address, Detail, Observation, Severity};
 
 pub static PROTOCOL_VIOLATION: Detector = Detector {
@@ -38,7 +37,7 @@ struct ProtocolViolation {
 const SENDERS_APART: usize = 3;
 
 impl Watch for ProtocolViolation {
-    fn see(&mut self, o: &Observation, _: &Site<'_>, out: &mut Findings) {
+    fn see(&mut self, o: &Observation, site: &Site<'_>, out: &mut Findings) {
         let Detail::Violation(violation) = &o.detail else { return };
         let Some(sender) = o.from.address() else { return };
         let senders = self.senders.entry((o.protocol, violation.rule)).or_insert_with(few);
@@ -64,7 +63,7 @@ impl Watch for ProtocolViolation {
         let Some(open) = raised else { return };
         [o.from.address(), o.to.address()].into_iter().flatten().for_each(|a| open.names(a));
         // Once may be a lost packet; again is not.
-        if open.count() >= 2 && apart.is_some() && is_industrial(o.protocol) {
+        if open.count() >= 2 && apart.is_some() && site.industrial {
             open.at_least(Severity::Medium);
         }
     }

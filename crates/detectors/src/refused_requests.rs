@@ -6,7 +6,6 @@ use crate::{
     limits::{TARGETS_MAX, WATCHED_MAX},
     window::apart_secs,
 };
-use inventory::is_industrial;
 use model::{Address, Detail, Evidence, Object, Observation, Operation, Outcome, Severity, Time};
 use std::hash::{BuildHasher, Hash, Hasher};
 
@@ -47,10 +46,10 @@ struct Refusals {
 }
 
 impl Watch for RefusedRequests {
-    fn see(&mut self, o: &Observation, _: &Site<'_>, out: &mut Findings) {
+    fn see(&mut self, o: &Observation, site: &Site<'_>, out: &mut Findings) {
         let Detail::Operation(operation) = &o.detail else { return };
         let Outcome::Refused { .. } = operation.outcome else { return };
-        if !is_industrial(o.protocol) {
+        if !site.industrial {
             return;
         }
         let (Some(server), Some(client)) = (o.from.address(), o.to.address()) else { return };

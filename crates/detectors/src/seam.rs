@@ -47,6 +47,8 @@ pub struct Site<'a> {
     pub inventory: &'a Inventory,
     pub baseline: &'a Baseline,
     pub phase: Phase,
+    /// The observation at hand is said by an industrial protocol; in ticks it means nothing.
+    pub industrial: bool,
 }
 
 /// How what is normal is known.

@@ -1,7 +1,7 @@
 //! GOOSE and sampled values that are not as one publisher sends them.
 
 use crate::{
-    About, Detector, Draft, Findings, Kind, Site, Watch,
+    About, Detector, Draft, Findings, Kind, Phase, Site, Watch,
     baseline::{Memory, memory},
     limits::WATCHED_MAX,
     window::apart_secs,
@@ -47,11 +47,11 @@ struct Stream {
 }
 
 impl Watch for Substation {
-    fn see(&mut self, o: &Observation, _: &Site<'_>, out: &mut Findings) {
+    fn see(&mut self, o: &Observation, site: &Site<'_>, out: &mut Findings) {
         let Detail::State(state) = &o.detail else { return };
         let stream = state.value.split(": ").next().unwrap_or_default();
         match state.what {
-            "goose-state" => self.changed(o, stream, state, out),
+            "goose-state" => self.changed(o, (stream, state), site, out),
             "goose-sequence" | "sv-sequence" => disorder(o, stream, state, out),
             "goose-simulation" | "sv-simulation" if state.value.ends_with(": on") => {
                 tell(o, (stream, state), Severity::Medium, "Simulated messages in stream", out);
@@ -66,7 +66,13 @@ impl Watch for Substation {
 
 impl Substation {
     /// One change is switching; there and back again and again is somebody who plays with it.
-    fn changed(&mut self, o: &Observation, stream: &str, state: &StateChange, out: &mut Findings) {
+    fn changed(
+        &mut self,
+        o: &Observation,
+        (stream, state): (&str, &StateChange),
+        site: &Site<'_>,
+        out: &mut Findings,
+    ) {
         let Some(from) = o.from.address() else { return };
         if self.streams.len() >= WATCHED_MAX {
             self.streams.clear();
@@ -89,8 +95,10 @@ impl Substation {
                 state.value
             ))
         });
+        // Where nothing was learned, streams of measured values that change are common.
         if let Some(open) = raised
             && flaps >= FLAPS_MIN
+            && site.phase == Phase::Learnt
         {
             open.at_least(Severity::Medium);
         }

@@ -4,7 +4,7 @@
 //! looked for what they name.
 
 use lab::{Labels, truth::Label};
-use model::{Finding, Severity};
+use model::{Finding, Insight, Severity, Time};
 use std::{collections::BTreeSet, path::Path, process::Command};
 
 fn spandrel(arguments: &[&str]) -> Vec<u8> {
@@ -89,6 +89,36 @@ fn every_scenario_is_found_with_a_baseline_and_a_quiet_day_is_quiet() {
     for (finding, _) in &found {
         assert!(!finding.evidence().is_empty() && !finding.runbook.is_empty(), "{finding:#?}");
     }
+}
+
+#[test]
+fn a_live_sensor_learns_first_and_then_tells_what_is_new() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let more = ["--seed", "8", "--quiet", "100", "--scenario", "rogue-writer"];
+    let day = plant(&folder.path().join("day.pcapng"), "3", "2026-03-10T10:00:00Z", &more);
+    let frames = std::fs::File::open(&day).expect("it was written a moment ago");
+    let out = Command::new(env!("CARGO_BIN_EXE_spandrel"))
+        .args(["sensor", "--stdin", "--name", "test", "--learn", "80"])
+        .stdin(frames)
+        .output()
+        .expect("the binary was built for this test");
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    let text = String::from_utf8(out.stdout).expect("JSON is UTF-8");
+    let insights: Vec<Insight> =
+        text.lines().map(|l| serde_json::from_str(l).expect("an insight a line")).collect();
+    let found = insights.iter().filter_map(|i| match i {
+        Insight::Finding(finding) => Some(finding),
+        _ => None,
+    });
+    let learned = Time::parse("2026-03-10T10:01:20Z").expect("a time");
+    let new: Vec<_> = found.filter(|f| f.detector.starts_with("new-")).collect();
+    assert!(new.iter().any(|f| f.detector == "new-writer"), "{new:#?}");
+    assert!(new.iter().all(|f| f.first_seen >= learned), "{new:#?}");
+    let last = insights.iter().rev().find_map(|i| match i {
+        Insight::Beat { learning, .. } => Some(*learning),
+        _ => None,
+    });
+    assert_eq!(last, Some(false), "learning has ended");
 }
 
 #[test]
