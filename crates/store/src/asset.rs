@@ -365,29 +365,7 @@ impl Store {
     /// Values of a field and how many of the kept assets have each, most frequent first.
     pub async fn asset_facet(&self, field: &str, request: &ListRequest) -> Result<Vec<Count>> {
         let countable = ["class", "vendor", "purdue", "role", "zone", "lifecycle", "severity"];
-        if !countable.contains(&field) {
-            let reason = format!("cannot count {field:?}; there are {}", countable.join(", "));
-            return Err(Error::refused("facets", reason));
-        }
-        let mut query = QueryBuilder::<Sqlite>::new(format!(
-            "SELECT CAST({field} AS TEXT) AS value, COUNT(*) AS count FROM assets \
-             WHERE merged_into IS NULL"
-        ));
-        push_filter(request, &mut query);
-        query.push(format_args!(" GROUP BY {field} ORDER BY 2 DESC, 1 LIMIT "));
-        query.push_bind(crate::FACET_VALUES_MAX as i64);
-        let rows = query.build().fetch_all(self.readers()).await?;
-        let named = |value: Option<String>| match (field, value) {
-            ("severity", Some(rank)) => rank.parse().ok().and_then(severity_from_rank).map(word),
-            ("purdue", Some(level)) => Some(level.trim_end_matches(".0").to_owned()),
-            (_, value) => value,
-        };
-        rows.iter()
-            .map(|row| {
-                let value = named(row.try_get("value")?);
-                Ok(Count { value, count: unsigned(row.try_get("count")?) })
-            })
-            .collect()
+        count_values(self, "assets WHERE merged_into IS NULL", &countable, field, request).await
     }
 
     /// One asset; an id that was merged away gives the asset it is part of.
@@ -454,6 +432,38 @@ impl Store {
     pub async fn asset_events(&self, id: &str) -> Result<Vec<Event>> {
         events(self, "asset", id).await
     }
+}
+
+/// How many of the rows that are kept have each value; `rows` is what stands after FROM.
+pub(crate) async fn count_values(
+    store: &Store,
+    rows: &'static str,
+    countable: &[&str],
+    field: &str,
+    request: &ListRequest,
+) -> Result<Vec<Count>> {
+    if !countable.contains(&field) {
+        let reason = format!("cannot count {field:?}; there are {}", countable.join(", "));
+        return Err(Error::refused("facets", reason));
+    }
+    let mut query = QueryBuilder::<Sqlite>::new(format!(
+        "SELECT CAST({field} AS TEXT) AS value, COUNT(*) AS count FROM {rows}"
+    ));
+    push_filter(request, &mut query);
+    query.push(format_args!(" GROUP BY {field} ORDER BY 2 DESC, 1 LIMIT "));
+    query.push_bind(crate::FACET_VALUES_MAX as i64);
+    let rows = query.build().fetch_all(store.readers()).await?;
+    let named = |value: Option<String>| match (field, value) {
+        ("severity", Some(rank)) => rank.parse().ok().and_then(severity_from_rank).map(word),
+        ("purdue", Some(level)) => Some(level.trim_end_matches(".0").to_owned()),
+        (_, value) => value,
+    };
+    rows.iter()
+        .map(|row| {
+            let value = named(row.try_get("value")?);
+            Ok(Count { value, count: unsigned(row.try_get("count")?) })
+        })
+        .collect()
 }
 
 pub(crate) fn push_filter(request: &ListRequest, query: &mut QueryBuilder<Sqlite>) {

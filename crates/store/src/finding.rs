@@ -4,9 +4,9 @@
 //! changes a status only to open a resolved finding again that was seen anew.
 
 use crate::{
-    Change, ChangedRow, Error, Event, FINDINGS, FindingStatus, ListRequest, Mute, Page, Result,
-    Store, asset,
-    asset::{events, push_filter, record_event, signed, unsigned},
+    Change, ChangedRow, Count, Error, Event, FINDINGS, FindingStatus, ListRequest, Mute, Page,
+    Result, Store, asset,
+    asset::{count_values, events, push_filter, record_event, signed, unsigned},
     fold::fold_finding,
     link::current_id,
     mute,
@@ -328,6 +328,12 @@ impl Store {
         let page = order.page(rows, request.limit)?;
         let items = records(self, &page.items).await?;
         Ok(Page { items, next_cursor: page.next_cursor })
+    }
+
+    /// Values of a field and how many of the kept findings have each, most frequent first.
+    pub async fn finding_facet(&self, field: &str, request: &ListRequest) -> Result<Vec<Count>> {
+        let countable = ["detector", "engine", "severity", "status", "owner"];
+        count_values(self, "findings WHERE 1 = 1", &countable, field, request).await
     }
 
     /// Findings of an asset that somebody still has to look at, worst first.

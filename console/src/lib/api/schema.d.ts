@@ -837,6 +837,10 @@ export interface components {
             runbook: string;
         };
         FindingPage: {
+            /** @description Field -> values with their counts over all rows the filter keeps; asked for by `facets`. */
+            facets?: {
+                [key: string]: components["schemas"]["Count"][];
+            };
             items: components["schemas"]["FindingRow"][];
             next_cursor: string | null;
             /** Format: int64 */
@@ -1441,8 +1445,8 @@ export interface operations {
                 /** @description `next_cursor` of the page before. */
                 cursor?: string;
                 /**
-                 * @description Assets: count values of `class`, `vendor`, `purdue`, `role`, `zone`, `lifecycle`,
-                 *     `severity`, separated by commas.
+                 * @description Count values, separated by commas. Assets: `class`, `vendor`, `purdue`, `role`, `zone`,
+                 *     `lifecycle`, `severity`. Findings: `detector`, `engine`, `severity`, `status`, `owner`.
                  */
                 facets?: string;
                 /** @description Only these members of each row, separated by commas. */
@@ -1885,8 +1889,8 @@ export interface operations {
                 /** @description `next_cursor` of the page before. */
                 cursor?: string;
                 /**
-                 * @description Assets: count values of `class`, `vendor`, `purdue`, `role`, `zone`, `lifecycle`,
-                 *     `severity`, separated by commas.
+                 * @description Count values, separated by commas. Assets: `class`, `vendor`, `purdue`, `role`, `zone`,
+                 *     `lifecycle`, `severity`. Findings: `detector`, `engine`, `severity`, `status`, `owner`.
                  */
                 facets?: string;
                 /** @description Only these members of each row, separated by commas. */
@@ -2187,8 +2191,8 @@ export interface operations {
                 /** @description `next_cursor` of the page before. */
                 cursor?: string;
                 /**
-                 * @description Assets: count values of `class`, `vendor`, `purdue`, `role`, `zone`, `lifecycle`,
-                 *     `severity`, separated by commas.
+                 * @description Count values, separated by commas. Assets: `class`, `vendor`, `purdue`, `role`, `zone`,
+                 *     `lifecycle`, `severity`. Findings: `detector`, `engine`, `severity`, `status`, `owner`.
                  */
                 facets?: string;
                 /** @description Only these members of each row, separated by commas. */

@@ -22,6 +22,7 @@ use axum::{
 };
 use model::Purdue;
 use serde_json::{Map, json};
+use std::collections::BTreeMap;
 use store::{ASSETS, AssetPatch, Store};
 
 /// Assets, filtered, sorted, paged.
@@ -40,16 +41,11 @@ pub(crate) async fn list(
     let page = app.store.assets(&request).await?;
     let mut extra = Map::new();
     extra.insert("revision".to_owned(), app.store.revision().await?.into());
-    if let Some(facets) = query.facets.as_deref().filter(|facets| !facets.is_empty()) {
-        let mut counted = Map::new();
-        for field in facets.split(',').map(str::trim).take(7) {
-            let counts = app.store.asset_facet(field, &request).await?;
-            let counts: Vec<Count> = counts.into_iter().map(Into::into).collect();
-            counted
-                .insert(field.to_owned(), serde_json::to_value(counts).map_err(Fault::internal)?);
-        }
-        extra.insert("facets".to_owned(), counted.into());
+    let mut counted = BTreeMap::new();
+    for field in query.facets() {
+        counted.insert(field.to_owned(), app.store.asset_facet(field, &request).await?);
     }
+    list::put_facets(&mut extra, counted);
     let items: Vec<AssetRow> = page.items.into_iter().map(Into::into).collect();
     list::answer(&headers, &query, &items, page.next_cursor.as_deref(), extra)
 }

@@ -20,6 +20,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 use store::{FINDINGS, FindingPatch};
 
 /// Findings, filtered, sorted, paged.
@@ -34,9 +35,15 @@ pub(crate) async fn list(
     headers: HeaderMap,
     Asked(query): Asked<ListQuery>,
 ) -> Answer<Response> {
-    let page = app.store.findings(&list::request(&query, FINDINGS)?).await?;
+    let request = list::request(&query, FINDINGS)?;
+    let page = app.store.findings(&request).await?;
     let mut extra = Map::new();
     extra.insert("revision".to_owned(), app.store.revision().await?.into());
+    let mut counted = BTreeMap::new();
+    for field in query.facets() {
+        counted.insert(field.to_owned(), app.store.finding_facet(field, &request).await?);
+    }
+    list::put_facets(&mut extra, counted);
     let items: Vec<FindingRow> = page.items.into_iter().map(Into::into).collect();
     list::answer(&headers, &query, &items, page.next_cursor.as_deref(), extra)
 }

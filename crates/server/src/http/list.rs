@@ -13,7 +13,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 use store::{Field, Filter, ListRequest};
 
 /// Checks what was asked against the fields of the rows.
@@ -77,6 +78,21 @@ pub(crate) fn answer<T: Serialize>(
         response.headers_mut().insert(header::LINK, value);
     }
     Ok(response)
+}
+
+/// The counted values of each field beside the rows; nothing where none were asked for.
+pub(crate) fn put_facets(
+    extra: &mut Map<String, Value>,
+    counted: BTreeMap<String, Vec<store::Count>>,
+) {
+    if counted.is_empty() {
+        return;
+    }
+    let facets = counted.into_iter().map(|(field, counts)| {
+        let counts = counts.into_iter().map(|c| json!({"value": c.value, "count": c.count}));
+        (field, Value::Array(counts.collect()))
+    });
+    extra.insert("facets".to_owned(), Value::Object(facets.collect()));
 }
 
 enum Form {

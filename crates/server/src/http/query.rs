@@ -26,7 +26,18 @@ pub struct ListQuery {
     pub cursor: Option<String>,
     /// Only these members of each row, separated by commas.
     pub fields: Option<String>,
-    /// Assets: count values of `class`, `vendor`, `purdue`, `role`, `zone`, `lifecycle`,
-    /// `severity`, separated by commas.
+    /// Count values, separated by commas. Assets: `class`, `vendor`, `purdue`, `role`, `zone`,
+    /// `lifecycle`, `severity`. Findings: `detector`, `engine`, `severity`, `status`, `owner`.
     pub facets: Option<String>,
+}
+
+/// Fields of one list whose values are counted at most.
+const FACETS_MAX: usize = 7;
+
+impl ListQuery {
+    /// The fields whose values shall be counted.
+    pub(crate) fn facets(&self) -> impl Iterator<Item = &str> {
+        let names = self.facets.as_deref().unwrap_or_default().split(',').map(str::trim);
+        names.filter(|name| !name.is_empty()).take(FACETS_MAX)
+    }
 }

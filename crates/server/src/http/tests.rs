@@ -379,6 +379,12 @@ async fn lists_come_as_json_lines_and_csv_without_formulas() {
         json!([{"id": "ast_1", "name": "=2+3"}, {"id": "ast_2", "name": "Filler, left"}])
     );
     assert_eq!(page["facets"]["class"], json!([{"value": "plc", "count": 2}]));
+    let page = read(get("/findings?facets=severity,owner", "application/json").await).await;
+    let count = page["items"].as_array().map_or(0, Vec::len);
+    assert_eq!(page["facets"]["owner"], json!([{"value": null, "count": count}]));
+    assert!(page["facets"]["severity"][0]["value"].is_string(), "{page}");
+    let refused = get("/findings?facets=title", "application/json").await;
+    assert_eq!(refused.status(), StatusCode::UNPROCESSABLE_ENTITY);
     let csv = text(get("/assets?fields=id,name&sort=id", "text/csv").await).await;
     assert_eq!(csv, "id,name\r\nast_1,'=2+3\r\nast_2,\"Filler, left\"\r\n");
     let lines = text(get("/assets?limit=1&sort=id", "application/x-ndjson").await).await;

@@ -2,9 +2,10 @@
 //!
 //! Not here: how a finding is raised. Invariant: a detail has evidence.
 
-use super::{Engine, FindingStatus, Severity, asset::given};
+use super::{Count, Engine, FindingStatus, Severity, asset::given};
 use model::Time;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
 /// A finding as lists show it.
@@ -48,6 +49,9 @@ pub struct AssetName {
 pub struct FindingPage {
     pub items: Vec<FindingRow>,
     pub next_cursor: Option<String>,
+    /// Field -> values with their counts over all rows the filter keeps; asked for by `facets`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub facets: BTreeMap<String, Vec<Count>>,
     pub revision: i64,
 }
 
