@@ -3,6 +3,7 @@
 import { svelte } from '@sveltejs/vite-plugin-svelte';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { gzipSync } from 'node:zlib';
 import { defineConfig } from 'vitest/config';
 
 /** Others' works that are in what the browser gets, and the file that holds their licence. */
@@ -28,8 +29,38 @@ function licences() {
   };
 }
 
+/** What must be there before anything shows, in bytes as they travel. */
+const FIRST_BYTES_MAX = 150_000;
+
+interface Chunk {
+  type: string;
+  code?: string;
+  isEntry?: boolean;
+  imports?: string[];
+}
+
+/** Fails the build when the scripts of the first page grow beyond their budget. */
+function budget() {
+  return {
+    name: 'budget',
+    generateBundle(this: { error: (text: string) => void }, _: unknown, files: Record<string, Chunk>) {
+      const first = new Set<string>();
+      const add = (name: string) => {
+        if (first.has(name)) return;
+        first.add(name);
+        files[name]?.imports?.forEach(add);
+      };
+      for (const [name, file] of Object.entries(files)) if (file.isEntry) add(name);
+      const bytes = [...first].reduce((sum, name) => sum + gzipSync(files[name]?.code ?? '').length, 0);
+      if (bytes > FIRST_BYTES_MAX) {
+        this.error(`the first page's scripts are ${bytes} bytes, ${FIRST_BYTES_MAX} at most`);
+      }
+    },
+  };
+}
+
 export default defineConfig({
-  plugins: [svelte(), licences()],
+  plugins: [svelte(), licences(), budget()],
   resolve: {
     alias: { $lib: fileURLToPath(new URL('./src/lib', import.meta.url)) },
   },
