@@ -37,7 +37,7 @@ export const FAMILIES: readonly Family[] = [
     ot: true,
     dash: [],
     names: words(
-      'dnp3 iec104 iec60870 iec608705104 mms iec61850 goose sv sampledvalues c37118 ' +
+      'dnp3 iec104 iec60870 iec608705104 mms iec61850 goose sv sampledvalues c1222 c37118 ' +
         'synphasor dlms cosem iccp tase2',
     ),
   },
@@ -46,7 +46,9 @@ export const FAMILIES: readonly Family[] = [
     label: 'Buildings',
     ot: true,
     dash: [],
-    names: words('bacnet bacnetip knx knxnetip lontalk niagara fox niagarafox dali'),
+    names: words(
+      'bacnet bacnetip knx knxnetip knxip cnip zigbee lontalk niagara fox ' + 'niagarafox dali',
+    ),
   },
   {
     id: 'middleware',
@@ -62,10 +64,10 @@ export const FAMILIES: readonly Family[] = [
     dash: [],
     names: words(
       'fins omron melsec slmp mcprotocol ads ams twincat codesys codesysv3 gesrtp srtp ' +
-        'hartip hart foundation ' +
-        'ethercat ecat powerlink epl sercos cclink cclinkie ffhse iolink redlion crimson ' +
-        'yokogawa vnetip ' +
-        'deltav ovation toyopuc mewtocol hostlink atg',
+        'hartip hart foundation ethercat ecat powerlink epl sercos cclink cclinkie ffhse ' +
+        'iolink redlion crimson yokogawa vnetip ' +
+        'deltav bsap canopen egd ethersio genisys ifix roc rocplus sbus suitelink ' +
+        'trdp tristation ovation toyopuc mewtocol hostlink atg',
     ),
   },
   {
@@ -85,7 +87,7 @@ export const FAMILIES: readonly Family[] = [
     names: words(
       'smb smb1 smb2 ftp tftp nfs ldap ldaps kerberos krb5 ntlmssp dcerpc msrpc ntlm tds mssql ' +
         'mysql postgres ' +
-        'postgresql oracle tns redis mongodb rsync radius samr netlogon drsuapi',
+        'postgresql oracle tns redis mongodb rsync radius dicom hl7 samr netlogon drsuapi',
     ),
   },
   {

@@ -221,6 +221,12 @@ describe('protocols', () => {
     const id = (name: string) => FAMILIES[familyOf(name)]?.id;
     expect(['modbus', 'Modbus/TCP', 'modbus_tcp', 'umas'].map(id)).toEqual(Array(4).fill('modbus'));
     expect(['s7comm', 'pn_dcp', 'S7comm-plus'].map(id)).toEqual(Array(3).fill('siemens'));
+    expect(['roc_plus', 'hart_ip', 'c1222', 'knxip'].map(id)).toEqual([
+      'vendor',
+      'vendor',
+      'grid',
+      'building',
+    ]);
     expect(id('tcp/9100')).toBe('other');
   });
 
