@@ -87,9 +87,11 @@ impl Inventory {
             Detail::Identity(identity) => self.identity(observation, identity),
             Detail::Operation(operation) => self.operation(observation, sender, operation, 1),
             Detail::State(state) => {
-                let path = state.what;
+                let named = (state.what, "state");
                 self.about(state.subject, observation, |inventory, record| {
-                    inventory.learn(record, observation, (path, "state"), &state.value, 90);
+                    let known = known(observation, named, &state.value, 90);
+                    let learnt = inventory.records[record as usize].enter(known);
+                    inventory.learnt(record, learnt);
                 });
             }
             Detail::Value { .. }
@@ -323,15 +325,13 @@ impl Inventory {
         value: &str,
         confidence: u8,
     ) {
-        let known = Known {
-            path,
-            value: value.into(),
-            protocol: observation.protocol,
-            message,
-            confidence,
-            first: observation.at,
-        };
-        match self.records[record as usize].learn(known) {
+        let known = known(observation, (path, message), value, confidence);
+        let learnt = self.records[record as usize].learn(known);
+        self.learnt(record, learnt);
+    }
+
+    fn learnt(&mut self, record: u32, learnt: Learnt) {
+        match learnt {
             Learnt::New => self.touch(record),
             Learnt::Old => {}
             Learnt::Full => *self.limits.entry("facts").or_default() += 1,
@@ -469,6 +469,16 @@ impl Inventory {
     pub fn vendor_of(&self, mac: Mac) -> Option<&'static str> {
         vendor::vendor_of(mac)
     }
+}
+
+fn known(
+    observation: &Observation,
+    (path, message): (&'static str, &'static str),
+    value: &str,
+    confidence: u8,
+) -> Known {
+    let (protocol, first) = (observation.protocol, observation.at);
+    Known { path, value: value.into(), protocol, message, confidence, first }
 }
 
 #[cfg(test)]

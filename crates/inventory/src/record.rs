@@ -78,6 +78,22 @@ impl Record {
         self.sent || self.spoken_to
     }
 
+    /// Keeps a state, which takes the place of the one before: a device is in one at a time, and
+    /// a substation's devices change theirs thousands of times a day.
+    pub(crate) fn enter(&mut self, state: Known) -> Learnt {
+        let same = |k: &&mut Known| {
+            (k.path, k.message, k.protocol) == (state.path, state.message, state.protocol)
+        };
+        match self.facts.iter_mut().find(same) {
+            Some(known) if known.value == state.value => Learnt::Old,
+            Some(known) => {
+                *known = state;
+                Learnt::New
+            }
+            None => self.learn(state),
+        }
+    }
+
     /// Keeps a fact; says whether it is new. A full record keeps what it has.
     pub(crate) fn learn(&mut self, fact: Known) -> Learnt {
         let same = |k: &&mut Known| k.path == fact.path && k.value == fact.value;

@@ -244,3 +244,18 @@ fn a_poll_that_comes_twice_in_a_cycle_does_not_halve_the_period() {
     inventory.count_repeats(&seen, &operation, (7, Some(2)));
     assert_eq!(inventory.links()[0].poll_interval_ms, Some(1_000));
 }
+
+#[test]
+fn a_state_takes_the_place_of_the_one_before() {
+    let mut inventory = Inventory::new();
+    for value in ["stop", "run", "stop"] {
+        let subject = model::Subject::Sender;
+        let state = model::StateChange { subject, what: "mode", value: value.into() };
+        let from = end(Some(1), "10.0.0.1");
+        let observation = observed(from, Endpoint::default(), "test", Detail::State(state));
+        inventory.apply(&observation);
+    }
+    let assets = inventory.assets();
+    let modes: Vec<_> = assets[0].facts.iter().filter(|f| f.path == "mode").collect();
+    assert_eq!((modes.len(), &*modes[0].value), (1, "stop"));
+}
