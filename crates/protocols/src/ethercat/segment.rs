@@ -17,6 +17,8 @@ const AL_CONTROL: u16 = 0x0120;
 const AL_STATUS: u16 = 0x0130;
 const EEPROM_CONTROL: u16 = 0x0502;
 const EEPROM_DATA: u16 = 0x0508;
+/// A state of a device in which process data is exchanged both ways.
+const OPERATIONAL: u8 = 8;
 /// Memory begins here; below are registers.
 const MEMORY: u16 = 0x1000;
 
@@ -24,6 +26,8 @@ const MEMORY: u16 = 0x1000;
 pub(super) struct Devices {
     devices: BTreeMap<u16, Device>,
     mailboxes: Mailboxes,
+    /// All devices were operational, when last told.
+    operational: Option<bool>,
 }
 
 #[derive(Default)]
@@ -39,8 +43,9 @@ impl Devices {
         let Datagram { command, offset, data, .. } = *datagram;
         let worked = datagram.working_counter > 0;
         match (command, offset) {
-            (APWR, STATION_ADDRESS) if worked => addressed(datagram, out),
-            (APWR | FPWR | BWR, AL_CONTROL) => state_asked(datagram, out),
+            // The same datagram passes again behind the devices, worked on.
+            (APWR, STATION_ADDRESS) if !worked => addressed(datagram, out),
+            (APWR | FPWR | BWR, AL_CONTROL) if !worked => state_asked(datagram, out),
             (FPRD, AL_STATUS) if worked => self.state(datagram, out),
             (FPWR | APWR, EEPROM_CONTROL) => self.eeprom_asked(datagram),
             (FPRD | FPRW, EEPROM_DATA) if worked => self.eeprom(datagram, out),
@@ -75,11 +80,15 @@ impl Devices {
         if std::mem::replace(&mut device.state, status) == status {
             return cyclic(datagram.command, out);
         }
-        let value = match status & 0x10 {
-            0 => state_name(status).to_owned(),
-            _ => format!("{}, error", state_name(status)),
-        };
-        out.state(Subject::SenderModule { slot: address }, "mode", &value);
+        let error = if status & 0x10 == 0 { "" } else { ", error" };
+        let value = format!("device {address}: {}{error}", state_name(status));
+        out.state(Subject::Sender, "ethercat-state", &value);
+        let known = || self.devices.values().filter(|d| d.state != 0);
+        let operational = known().all(|d| d.state & 0x0f == OPERATIONAL);
+        if self.operational.replace(operational) != Some(operational) {
+            let mode = if operational { "run" } else { "stop" };
+            out.state(Subject::Sender, "mode", mode);
+        }
     }
 
     fn eeprom_asked(&mut self, datagram: &Datagram<'_>) {
@@ -155,7 +164,7 @@ const fn vendor_name(id: u32) -> Option<&'static str> {
 }
 
 fn addressed(datagram: &Datagram<'_>, out: &mut Output) {
-    let op = Op::request(OperationClass::Configure, u32::from(APWR), "set station address");
+    let op = Op::request(OperationClass::Session, u32::from(APWR), "set station address");
     let position = 0u16.wrapping_sub(datagram.device);
     out.operation(op.range("position", 0, u32::from(position), 1));
 }
@@ -164,12 +173,14 @@ fn addressed(datagram: &Datagram<'_>, out: &mut Output) {
 fn state_asked(datagram: &Datagram<'_>, out: &mut Output) {
     let Some(&wanted) = datagram.data.first() else { return };
     let (class, name) = match wanted & 0x0f {
-        1 => (OperationClass::Stop, "go to init"),
-        2 => (OperationClass::Stop, "go to pre-operational"),
+        // A master walks its devices through these when it starts; what became of them is told by
+        // the state they report.
+        1 => (OperationClass::Session, "go to init"),
+        2 => (OperationClass::Session, "go to pre-operational"),
         3 => (OperationClass::FirmwareUpdate, "go to bootstrap"),
-        4 => (OperationClass::Stop, "go to safe-operational"),
-        8 => (OperationClass::Start, "go to operational"),
-        _ => (OperationClass::Configure, "acknowledge state error"),
+        4 => (OperationClass::Session, "go to safe-operational"),
+        8 => (OperationClass::Session, "go to operational"),
+        _ => (OperationClass::Session, "acknowledge state error"),
     };
     let op = Op::request(class, u32::from(datagram.command), name);
     out.operation(match datagram.command {

@@ -10,3 +10,5 @@ pub(super) const NAME_OCTETS_MAX: usize = 256;
 pub(super) const DATA_OCTETS_MAX: usize = 2_048;
 /// Nanoseconds of capture time between two reports of disorder in one stream.
 pub(super) const DISORDER_EVERY_NANOS: i64 = 1_000_000_000;
+/// Nanoseconds of capture time after which a state's data no longer changes.
+pub(super) const SETTLED_AFTER_NANOS: i64 = 1_000_000_000;

@@ -73,9 +73,11 @@ impl Ident {
         let device_type = at.le32()?;
         let (vendor, product, revision, serial) = (at.le32()?, at.le32()?, at.le32()?, at.le32()?);
         at.skip(24)?;
-        let ip = at.array()?;
+        // Addresses are numbers of 32 bits, least octet first like all numbers here.
+        let ip = at.le32()?.to_be_bytes();
         at.skip(4)?;
-        let (gateway, host) = (at.array()?, crate::text::lossy(at.bytes(32)?));
+        let gateway = at.le32()?.to_be_bytes();
+        let host = crate::text::lossy(at.bytes(32)?);
         let host = host.trim_end_matches('\0').to_owned();
         Ok(Ident { version, device_type, vendor, product, revision, serial, ip, gateway, host })
     }
@@ -88,9 +90,9 @@ impl Ident {
             bytes.extend(number.to_le_bytes());
         }
         bytes.extend([0; 24]);
-        bytes.extend(self.ip);
+        bytes.extend(u32::from_be_bytes(self.ip).to_le_bytes());
         bytes.extend([0; 4]);
-        bytes.extend(self.gateway);
+        bytes.extend(u32::from_be_bytes(self.gateway).to_le_bytes());
         let host: Vec<u8> = self.host.bytes().chain(std::iter::repeat(0)).take(32).collect();
         bytes.extend(host);
         bytes

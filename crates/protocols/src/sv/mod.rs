@@ -83,11 +83,11 @@ impl Dissector for MergingUnit {
         let mut count = 0u8;
         for asdu in asdus(&frame) {
             count = count.saturating_add(1);
-            let Some(stream) = self.streams.of(frame.appid, asdu.id, out) else { continue };
+            let Some((stream, told)) = self.streams.of(frame.appid, asdu.id, out) else { continue };
             let keys =
                 [Scalar::Number(u64::from(frame.appid)), Scalar::Shared(stream.name.clone())];
             out.count_with(&SV_GROUP, keys, (FIGURES, [1, 0]));
-            stream.see(&asdu, frame.simulated, segment.at, out);
+            stream.see(&asdu, frame.simulated, (segment.at, told), out);
         }
         let damaged = (frame.cut || count != frame.count) && segment.missing == 0;
         if damaged && !std::mem::replace(&mut self.damage_told, true) {

@@ -1,12 +1,13 @@
 //! One stream of samples: what it said last, and what of the next sample is news.
 //!
 //! States observed: `sv-settings` (first and on change), `sv-synchronisation`, `sv-simulation`,
-//! `sv-quality`, `sv-sequence` (repeated, lost, going back); every value begins with the stream's
-//! name. Invariant: the sample after the last one is no news.
+//! `sv-quality`, `sv-sequence` (repeated, lost, going back), `sv-level` (a current or voltage is
+//! another than in the second before); every value begins with the stream's name. Invariant: the
+//! sample after the last one is no news.
 
 use super::{
-    limits::{DISORDER_EVERY_NANOS, NAME_OCTETS_MAX, SAMPLES_PER_VALUE, STREAMS_MAX},
-    wire::{Asdu, light_edition},
+    limits::{DISORDER_EVERY_NANOS, LEVEL_NANOS, NAME_OCTETS_MAX, SAMPLES_PER_VALUE, STREAMS_MAX},
+    wire::{Asdu, light_edition, magnitudes},
 };
 use crate::{Output, output::Op, text::lossy};
 use model::{OperationClass, PointValue, Quality, Subject, Time};
@@ -22,6 +23,8 @@ pub(super) struct Streams {
     streams: Vec<Stream>,
     /// Where the stream after the last one stands: ASDUs come in the same order each time.
     likely: usize,
+    /// Streams of one sender are out of order together, so that one tells it for all.
+    pub(super) disorder_told: Option<Time>,
 }
 
 pub(super) struct Stream {
@@ -29,7 +32,7 @@ pub(super) struct Stream {
     pub(super) name: Arc<str>,
     said: Option<Said>,
     data_set: Box<[u8]>,
-    disorder_told: Option<Time>,
+    level: Level,
     /// Highest sample number seen: the next after it is 0.
     highest: u16,
     window: Window,
@@ -44,6 +47,14 @@ struct Said {
     quality: u32,
 }
 
+/// Highest magnitude of each channel, in this second and the one before.
+#[derive(Default)]
+struct Level {
+    since: Option<Time>,
+    now: [u32; 8],
+    before: Option<[u32; 8]>,
+}
+
 /// Sums of squares of the samples since the last value.
 #[derive(Default)]
 struct Window {
@@ -52,7 +63,13 @@ struct Window {
 }
 
 impl Streams {
-    pub(super) fn of(&mut self, appid: u16, id: &[u8], out: &mut Output) -> Option<&mut Stream> {
+    /// The stream of an ASDU, and when disorder was told of its sender.
+    pub(super) fn of(
+        &mut self,
+        appid: u16,
+        id: &[u8],
+        out: &mut Output,
+    ) -> Option<(&mut Stream, &mut Option<Time>)> {
         let id = id.get(..NAME_OCTETS_MAX).unwrap_or(id);
         let is = |s: &Stream| s.appid == appid && s.name.as_bytes() == id;
         let at = match self.streams.get(self.likely) {
@@ -72,7 +89,7 @@ impl Streams {
         };
         let next = at.saturating_add(1);
         self.likely = if next < self.streams.len() { next } else { 0 };
-        self.streams.get_mut(at)
+        self.streams.get_mut(at).map(|stream| (stream, &mut self.disorder_told))
     }
 }
 
@@ -83,13 +100,19 @@ impl Stream {
             name: lossy(id).into(),
             said: None,
             data_set: Box::default(),
-            disorder_told: None,
+            level: Level::default(),
             highest: 0,
             window: Window::default(),
         }
     }
 
-    pub(super) fn see(&mut self, asdu: &Asdu<'_>, simulated: bool, at: Time, out: &mut Output) {
+    pub(super) fn see(
+        &mut self,
+        asdu: &Asdu<'_>,
+        simulated: bool,
+        (at, disorder_told): (Time, &mut Option<Time>),
+        out: &mut Output,
+    ) {
         let values = light_edition(asdu.samples);
         let quality = values.map_or(0, |v| v.iter().fold(0, |all, (_, q)| all | q) & QUALITY_BITS);
         if !asdu.cut || self.said.is_none() {
@@ -103,7 +126,8 @@ impl Stream {
             quality,
         };
         self.changes(&now, out);
-        self.order(asdu.counter, at, out);
+        self.order(asdu.counter, (at, disorder_told), out);
+        self.level(asdu.samples, at, out);
         self.highest = self.highest.max(asdu.counter);
         self.said = Some(now);
         if let (true, Some(values)) = (out.values_wanted, values) {
@@ -168,17 +192,22 @@ impl Stream {
         }
     }
 
-    fn order(&mut self, counter: u16, at: Time, out: &mut Output) {
+    fn order(
+        &self,
+        counter: u16,
+        (at, disorder_told): (Time, &mut Option<Time>),
+        out: &mut Output,
+    ) {
         let Some(said) = self.said else { return };
         let before = said.counter;
         // The second may end at 3,999, 4,799 or any other rate less one.
         if counter == before.wrapping_add(1) || (counter == 0 && before >= self.highest) {
             return;
         }
-        if self.disorder_told.is_some_and(|t| at.since(t) < DISORDER_EVERY_NANOS) {
+        if disorder_told.is_some_and(|t| at.since(t) < DISORDER_EVERY_NANOS) {
             return;
         }
-        self.disorder_told = Some(at);
+        *disorder_told = Some(at);
         let name = &self.name;
         let value = if counter == before {
             format!("{name}: sample {counter} twice")
@@ -189,6 +218,30 @@ impl Stream {
             format!("{name}: sample {counter} after {before}")
         };
         out.state(Subject::Sender, "sv-sequence", &value);
+    }
+
+    /// Compares the highest magnitude of a second with that of the second before: of a wave that
+    /// is its crest, of an effective value the value itself.
+    fn level(&mut self, samples: &[u8], at: Time, out: &mut Output) {
+        /// Below this a channel is at rest, and its noise is no news.
+        const NOISE: u32 = 8;
+        let since = *self.level.since.get_or_insert(at);
+        if at.since(since) >= LEVEL_NANOS {
+            let now = std::mem::take(&mut self.level.now);
+            self.level.since = Some(at);
+            let before = self.level.before.replace(now).unwrap_or(now);
+            for (index, (now, before)) in now.iter().zip(before).enumerate() {
+                let (low, high) = (before.min(*now), before.max(*now));
+                // A third more or less.
+                if high > NOISE && high.saturating_sub(low) > high / 3 {
+                    let value = format!("{}: channel {index} from {before} to {now}", self.name);
+                    out.state(Subject::Sender, "sv-level", &value);
+                }
+            }
+        }
+        for (highest, magnitude) in self.level.now.iter_mut().zip(magnitudes(samples)) {
+            *highest = (*highest).max(magnitude);
+        }
     }
 
     /// Effective values once a second or so.
@@ -225,8 +278,8 @@ mod tests {
         for (i, counter) in counters.iter().enumerate() {
             let asdu = Asdu { id: b"MU01", counter: *counter, synchronised: 2, ..Asdu::default() };
             let at = Time::from_nanos(i as i64 * 250_000);
-            let stream = streams.of(0x4000, asdu.id, &mut out).expect("room");
-            stream.see(&asdu, false, at, &mut out);
+            let (stream, told) = streams.of(0x4000, asdu.id, &mut out).expect("room");
+            stream.see(&asdu, false, (at, told), &mut out);
         }
         let text = |seen: &crate::Observed| match &seen.detail {
             Detail::State(state) if state.what == "sv-sequence" => Some(state.value.to_string()),
@@ -266,8 +319,8 @@ mod tests {
         samples[..4].copy_from_slice(&2_000i32.to_be_bytes());
         for counter in 0..SAMPLES_PER_VALUE as u16 {
             let asdu = Asdu { id: b"MU", counter, samples: &samples, ..Asdu::default() };
-            let stream = streams.of(1, asdu.id, &mut out).expect("room");
-            stream.see(&asdu, false, Time(0), &mut out);
+            let (stream, told) = streams.of(1, asdu.id, &mut out).expect("room");
+            stream.see(&asdu, false, (Time(0), told), &mut out);
         }
         let values: Vec<_> = out
             .observed
@@ -280,5 +333,28 @@ mod tests {
         assert_eq!(values.len(), 8);
         assert_eq!(&*values[0].0.0, "MU/IA");
         assert_eq!((values[0].1, values[0].2), (&PointValue::Float(2.0), &Some("A")));
+    }
+
+    #[test]
+    fn a_current_that_doubles_is_told_and_one_at_rest_is_not() {
+        let (mut streams, mut out) = (Streams::default(), Output::new(false));
+        for (second, current) in [20i32, 20, 40, 40].into_iter().enumerate() {
+            let samples = [&current.to_be_bytes()[..], &[0; 4], &[0, 0, 0, 1], &[0; 4]].concat();
+            for counter in 0..10 {
+                let asdu = Asdu { id: b"MU", counter, samples: &samples, ..Asdu::default() };
+                let at = Time::from_nanos(second as i64 * 1_000_000_000 + i64::from(counter));
+                let (stream, told) = streams.of(1, asdu.id, &mut out).expect("room");
+                stream.see(&asdu, false, (at, told), &mut out);
+            }
+        }
+        let levels: Vec<_> = out
+            .observed
+            .iter()
+            .filter_map(|seen| match &seen.detail {
+                Detail::State(state) if state.what == "sv-level" => Some(&*state.value),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(levels, ["MU: channel 0 from 20 to 40"]);
     }
 }

@@ -141,6 +141,15 @@ pub fn light_edition(samples: &[u8]) -> Option<[(i32, u32); 8]> {
     Some(values)
 }
 
+/// First values of a data set of values with eight octets of quality or time behind each, as
+/// 9-2LE has them: up to eight magnitudes.
+pub fn magnitudes(samples: &[u8]) -> impl Iterator<Item = u32> {
+    samples.chunks(8).take(8).filter_map(|chunk| {
+        let octets = chunk.first_chunk::<4>().filter(|_| chunk.len() == 8)?;
+        Some(i32::from_be_bytes(*octets).unsigned_abs())
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
