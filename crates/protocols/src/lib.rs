@@ -106,6 +106,7 @@ pub mod tns;
 pub mod trdp;
 pub mod tristation;
 pub mod vnc;
+pub mod websocket;
 pub mod zigbee;
 
 pub use output::{Ends, Group, Message, Observed, Output};

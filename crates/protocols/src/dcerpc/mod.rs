@@ -88,8 +88,12 @@ impl Dissector for Conversation {
         let bytes = segment.bytes;
         if segment.carrier != Carrier::Tcp {
             out.begin("dcerpc", 0..bytes.len());
-            if let Some(header) = Datagram::parse(bytes) {
-                datagram(&header, out);
+            match Datagram::parse(bytes) {
+                Some(header) if pn_io::is_interface(header.interface) => {
+                    pn_io::datagram(&header, bytes, out);
+                }
+                Some(header) => datagram(&header, out),
+                None => {}
             }
             return Progress::Consumed(bytes.len());
         }
@@ -112,7 +116,9 @@ impl Dissector for Conversation {
     }
 }
 
-fn datagram(header: &Datagram, out: &mut Output) {
+/// One datagram of any interface but PROFINET's.
+pub(crate) fn datagram(header: &Datagram, out: &mut Output) {
+    out.begin_protocol("dcerpc");
     let number = Scalar::Number(u64::from(header.operation));
     out.count(&DCERPC_GROUP, [Scalar::Number(u64::from(header.kind)), number]);
     let known = interfaces::find(header.interface);

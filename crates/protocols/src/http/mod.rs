@@ -7,7 +7,7 @@ pub mod head;
 
 use crate::{
     About, Carrier, Dissector, Ends, Gap, Group, Hint, Malformed, Output, Probe, Progress,
-    Protocol, Segment, Side, output::Op, text,
+    Protocol, Segment, Side, gss, output::Op, text, websocket,
 };
 use head::{Body, HEAD_OCTETS_MAX, Head, Start};
 use model::{Authentication, OperationClass, Scalar, Subject};
@@ -74,6 +74,7 @@ struct Reader {
     tunnel: bool,
     /// The next octets of a body are its first, of the client and of the server.
     body_begins: (bool, bool),
+    websocket: Option<websocket::Conversation>,
 }
 
 /// What stands next in one direction.
@@ -104,6 +105,9 @@ struct Credentials {
 
 impl Dissector for Reader {
     fn feed(&mut self, segment: Segment<'_>, out: &mut Output) -> Progress {
+        if let Some(websocket) = &mut self.websocket {
+            return websocket.feed(&segment, out);
+        }
         if self.tunnel {
             return Progress::Consumed(segment.bytes.len());
         }
@@ -132,6 +136,9 @@ impl Dissector for Reader {
         // Where the next head begins cannot be known inside a lost body; the next bytes that look
         // like a head are one.
         self.set(gap.from, Half::Head);
+        if let Some(websocket) = &mut self.websocket {
+            websocket.gap(gap);
+        }
         self.pending.clear();
     }
 }
@@ -232,7 +239,12 @@ impl Reader {
             self.pending.pop_front();
         }
         let (to_head, connect) = (method == b"HEAD", method == b"CONNECT");
-        let credentials = credentials(head);
+        let mut credentials = credentials(head);
+        for header in ["authorization", "proxy-authorization"] {
+            if let Some(user) = head.header(header).and_then(|h| token(h, out)) {
+                credentials = Some(user);
+            }
+        }
         self.pending.push_back(Asked { to_head, connect, class, name, credentials });
         head.body(false)
     }
@@ -241,8 +253,17 @@ impl Reader {
         out.count(&HTTP_STATUS, [Scalar::Number(u64::from(status))]);
         let server = head.text("server");
         out.identity(Subject::Sender, "HTTP response", [("http_server", server)]);
-        if status == 101 {
-            upgraded(&head.text("sec-websocket-protocol"), out);
+        for header in ["www-authenticate", "proxy-authenticate"] {
+            if let Some(offer) = head.header(header) {
+                token(offer, out);
+            }
+        }
+        if status == 101 && head.text("upgrade").eq_ignore_ascii_case("websocket") {
+            let protocol = head.text("sec-websocket-protocol");
+            upgraded(&protocol, out);
+            self.websocket = Some(websocket::Conversation::new(&protocol, out));
+            self.pending.clear();
+            return head.body(true);
         }
         let interim = (100..200).contains(&status);
         let asked = if interim { None } else { self.pending.pop_front() };
@@ -379,15 +400,34 @@ fn credentials(head: &Head<'_>) -> Option<Credentials> {
             method: "http basic",
         });
     }
+    // Their first messages prove nothing, and are answered with 401 all the same.
+    if scheme.eq_ignore_ascii_case(b"ntlm") || scheme.eq_ignore_ascii_case(b"negotiate") {
+        return None;
+    }
     let method = if scheme.eq_ignore_ascii_case(b"digest") { "http digest" } else { "http token" };
     Some(Credentials { user: None, clear_text: false, default_password: false, method })
 }
 
+/// RFC 4559: `Negotiate` and `NTLM` carry a GSS token in base64. Returns who proves himself.
+fn token(header: &[u8], out: &mut Output) -> Option<Credentials> {
+    let (scheme, rest) = text::word(header);
+    if !scheme.eq_ignore_ascii_case(b"negotiate") && !scheme.eq_ignore_ascii_case(b"ntlm") {
+        return None;
+    }
+    let (user, method) = match gss::observe(&base64(rest), out)? {
+        gss::Token::Ntlm(message) => (Some(message.account()?), "ntlm"),
+        gss::Token::Kerberos(_) => (None, "kerberos"),
+    };
+    Some(Credentials { user, clear_text: false, default_password: false, method })
+}
+
 /// RFC 4648, 4; anything that is not of the alphabet ends it.
 fn base64(text: &[u8]) -> Vec<u8> {
+    /// Tickets with large authorization data are the longest.
+    const TOKEN_LETTERS_MAX: usize = 32 * 1024;
     let mut bytes = Vec::new();
     let (mut bits, mut count) = (0u32, 0u32);
-    for letter in text.iter().take(1_024) {
+    for letter in text.iter().take(TOKEN_LETTERS_MAX) {
         let value = match letter {
             b'A'..=b'Z' => letter.wrapping_sub(b'A'),
             b'a'..=b'z' => letter.wrapping_sub(b'a').wrapping_add(26),

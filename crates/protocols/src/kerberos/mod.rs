@@ -24,7 +24,7 @@ static ABOUT: About = About {
     title: "Kerberos",
     specs: &["RFC 4120", "RFC 4178 (inside other protocols)", "RFC 8429 (weak encryption)"],
     carriers: &[Carrier::Tcp, Carrier::Udp],
-    ports: &[88],
+    ports: &[88, 464],
     groups: &[&KERBEROS_GROUP],
     depth: "requests, replies and errors, principals, services, encryption types, log-ons",
 };
@@ -60,10 +60,26 @@ fn plausible(length: [u8; 4]) -> bool {
     (16..=MESSAGE_OCTETS_MAX).contains(&(u32::from_be_bytes(length) as usize))
 }
 
+/// A password change (RFC 3244, 2): length, version, length of the AP-REQ or AP-REP behind them.
+fn password_change(message: &[u8]) -> Option<(&[u8], &[u8])> {
+    const HEADER_OCTETS: usize = 6;
+    let &[a, b, high, low, c, d] = message.first_chunk::<HEADER_OCTETS>()?;
+    let whole = usize::from(u16::from_be_bytes([a, b])) == message.len();
+    let known = matches!([high, low], [0, 1] | [0xff, 0x80]);
+    let proof = usize::from(u16::from_be_bytes([c, d]));
+    let behind = message.get(HEADER_OCTETS..).filter(|_| whole && known && proof > 0)?;
+    behind.split_at_checked(proof).filter(|(proof, _)| matches!(proof.first(), Some(0x6e | 0x6f)))
+}
+
 /// Application tag, length, SEQUENCE, length, then version 5 as first or second context element.
 fn opening(message: &[u8]) -> Probe {
     const OPENING_OCTETS: usize = 16;
     let Some(&tag) = message.first() else { return Probe::NeedMore };
+    match password_change(message) {
+        Some(([0x6e, ..], _)) => return Probe::MatchClient,
+        Some(_) => return Probe::MatchServer,
+        None => {}
+    }
     if !wire::is_message(tag) {
         return Probe::NoMatch;
     }
@@ -91,10 +107,8 @@ impl Dissector for Conversation {
         let bytes = segment.bytes;
         if segment.carrier != Carrier::Tcp {
             out.begin("kerberos", 0..bytes.len());
-            match wire::parse(bytes) {
-                Ok(message) => self.message(&message, out),
-                Err(_) if segment.missing > 0 => {}
-                Err(malformed) => unreadable(malformed, out),
+            if segment.missing == 0 {
+                self.read(bytes, out);
             }
             return Progress::Consumed(bytes.len());
         }
@@ -109,10 +123,7 @@ impl Dissector for Conversation {
             return Progress::NeedMore { consumed: 0, needed };
         };
         out.begin("kerberos", 0..needed);
-        match wire::parse(message) {
-            Ok(message) => self.message(&message, out),
-            Err(malformed) => unreadable(malformed, out),
-        }
+        self.read(message, out);
         Progress::Consumed(needed)
     }
 
@@ -142,6 +153,23 @@ pub fn carried(bytes: &[u8], out: &mut Output) -> Option<u8> {
 }
 
 impl Conversation {
+    fn read(&mut self, bytes: &[u8], out: &mut Output) {
+        let Some((proof, rest)) = password_change(bytes) else {
+            return match wire::parse(bytes) {
+                Ok(message) => self.message(&message, out),
+                Err(malformed) => unreadable(malformed, out),
+            };
+        };
+        let class = OperationClass::Configure;
+        out.operation(match proof.first() {
+            Some(0x6e) => Op::request(class, 464, "password change"),
+            _ => Op::response(class, 464, "password change").done(),
+        });
+        for part in [proof, rest] {
+            carried(part, out);
+        }
+    }
+
     fn message(&mut self, message: &Message, out: &mut Output) {
         count(message.kind, out);
         if let Some(nested) = message.nested {

@@ -111,6 +111,16 @@ impl Dissector for Conversation {
         } else {
             self.message(whole, out);
         }
+        if datagram {
+            // An answer over UDP is one datagram: the entry and the end of the search.
+            let rest = bytes.get(octets..).unwrap_or_default();
+            if let Some(Ok(more)) = wire::sequence_octets(rest)
+                && let Some(second) = rest.get(..more)
+            {
+                self.message(second, out);
+            }
+            return Progress::Consumed(bytes.len());
+        }
         Progress::Consumed(octets)
     }
 

@@ -8,3 +8,5 @@ pub const HEAD_OCTETS: usize = 4_096;
 pub const ALIASES_MAX: usize = 1_024;
 /// Names of Sparkplug metrics remembered by alias.
 pub const METRIC_ALIASES_MAX: usize = 16_384;
+/// Topics remembered so that counting them again costs nothing.
+pub const TOPICS_MAX: usize = 4_096;

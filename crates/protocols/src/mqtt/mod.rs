@@ -13,9 +13,9 @@ use crate::{
     About, Carrier, Dissector, Ends, Gap, Group, Hint, Malformed, Output, Probe, Progress,
     Protocol, Segment, output::Op, text,
 };
-use limits::{ALIASES_MAX, HEAD_OCTETS, METRIC_ALIASES_MAX, WHOLE_OCTETS_MAX};
+use limits::{ALIASES_MAX, HEAD_OCTETS, METRIC_ALIASES_MAX, TOPICS_MAX, WHOLE_OCTETS_MAX};
 use model::{Authentication, OperationClass, Quality, Scalar, Subject};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 use wire::{
     CONNACK, CONNECT, Connect, DISCONNECT, Header, PUBLISH, Publish, SUBACK, SUBSCRIBE, UNSUBSCRIBE,
 };
@@ -80,8 +80,10 @@ struct Conversation {
     /// Octets of a long payload still to be skipped, by side.
     skip: [usize; 2],
     applicant: Option<Authentication>,
+    /// Topics seen, so that counting one again allocates nothing.
+    topics: BTreeMap<Box<[u8]>, Arc<str>>,
     /// Topics by alias and side (version 5).
-    aliases: BTreeMap<(u8, u16), Box<str>>,
+    aliases: BTreeMap<(u8, u16), Arc<str>>,
     /// Sparkplug metric names by place and alias.
     metrics: BTreeMap<(Box<str>, u64), Box<str>>,
 }
@@ -158,7 +160,7 @@ impl Conversation {
                 };
                 for filter in wire::filters(body, self.level, subscribe)? {
                     out.operation(Op::request(class, number, name).named("topic", &filter));
-                    out.count(&MQTT_TOPIC_GROUP, [Scalar::Text(filter.into())]);
+                    out.count(&MQTT_TOPIC_GROUP, [Scalar::Shared(filter.into())]);
                 }
             }
             SUBACK => {
@@ -227,24 +229,36 @@ impl Conversation {
         }
     }
 
-    fn publish(&mut self, publish: &Publish<'_>, side: u8, out: &mut Output) {
-        let given = text::lossy(publish.topic);
-        if !given.is_empty() {
-            out.count(&MQTT_TOPIC_GROUP, [Scalar::Text(given.as_str().into())]);
+    fn topic(&mut self, octets: &[u8]) -> Arc<str> {
+        if let Some(known) = self.topics.get(octets) {
+            return known.clone();
         }
-        let topic: Box<str> = match publish.alias {
+        let topic: Arc<str> = text::lossy(octets).into();
+        if self.topics.len() < TOPICS_MAX {
+            self.topics.insert(octets.into(), topic.clone());
+        }
+        topic
+    }
+
+    fn publish(&mut self, publish: &Publish<'_>, side: u8, out: &mut Output) {
+        let given = self.topic(publish.topic);
+        if !given.is_empty() {
+            out.count(&MQTT_TOPIC_GROUP, [Scalar::Shared(given.clone())]);
+        }
+        let topic = match publish.alias {
+            None => given,
             Some(alias) if given.is_empty() => {
-                self.aliases.get(&(side, alias)).cloned().unwrap_or_default()
+                let known = self.aliases.get(&(side, alias)).cloned();
+                known.unwrap_or(given)
             }
-            Some(alias) if self.aliases.len() < ALIASES_MAX => {
-                self.aliases.insert((side, alias), given.as_str().into());
-                given.into()
+            Some(alias) => {
+                if self.aliases.len() < ALIASES_MAX {
+                    self.aliases.insert((side, alias), given.clone());
+                } else {
+                    out.limit("mqtt-topic-aliases");
+                }
+                given
             }
-            Some(_) => {
-                out.limit("mqtt-topic-aliases");
-                given.into()
-            }
-            None => given.into(),
         };
         let sparkplug = sparkplug::Topic::parse(&topic);
         let number = u32::from(PUBLISH);

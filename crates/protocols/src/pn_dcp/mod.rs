@@ -103,7 +103,13 @@ fn dcp(frame: &Frame<'_>, out: &mut Output) {
         0 => {
             let op = Op::request(class, number, name);
             match found.iter().find_map(|b| b.station_name()) {
-                Some(station) => op.named("station", &station),
+                Some(station) => {
+                    // A controller looking for a device, or a device checking that its own name
+                    // is free: which of both cannot be told from here.
+                    let asks = ("asks_for_station", station.as_str());
+                    out.attribute(Subject::Sender, "DCP request", asks, 90);
+                    op.named("station", &station)
+                }
                 None => op,
             }
         }

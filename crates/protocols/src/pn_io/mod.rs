@@ -9,7 +9,7 @@ pub mod wire;
 use crate::{
     About, Carrier, Dissector, Ends, Gap, Group, Hint, Output, Probe, Progress, Protocol, Segment,
     dcerpc::{
-        datagram_side,
+        self, datagram_side,
         wire::{DATAGRAM_HEADER_OCTETS, Datagram, Uuid},
     },
     output::Op,
@@ -78,26 +78,35 @@ impl Dissector for Reading {
             }
             return all;
         };
-        let number = Scalar::Number(u64::from(header.operation));
-        out.count(&PN_IO_GROUP, [Scalar::Number(u64::from(header.kind)), number]);
-        let body = bytes.get(DATAGRAM_HEADER_OCTETS..).unwrap_or_default();
-        if header.fragment != 0 {
-            return all;
-        }
-        match header.kind {
-            REQUEST => request(&header, body, out),
-            RESPONSE => response(&header, body, out),
-            FAULT | REJECT => {
-                let (class, name) = operation(header.operation);
-                let op = Op::response(class, u32::from(header.operation), name);
-                out.operation(op.refused(0, "rejected"));
-            }
-            _ => {}
-        }
+        datagram(&header, bytes, out);
         all
     }
 
     fn gap(&mut self, _: Gap) {}
+}
+
+/// One datagram: of this protocol, or of the end point mapper, which shares its port.
+pub(crate) fn datagram(header: &Datagram, bytes: &[u8], out: &mut Output) {
+    if !is_interface(header.interface) {
+        return dcerpc::datagram(header, out);
+    }
+    out.begin_protocol("pn_io");
+    let number = Scalar::Number(u64::from(header.operation));
+    out.count(&PN_IO_GROUP, [Scalar::Number(u64::from(header.kind)), number]);
+    let body = bytes.get(DATAGRAM_HEADER_OCTETS..).unwrap_or_default();
+    if header.fragment != 0 {
+        return;
+    }
+    match header.kind {
+        REQUEST => request(header, body, out),
+        RESPONSE => response(header, body, out),
+        FAULT | REJECT => {
+            let (class, name) = operation(header.operation);
+            let op = Op::response(class, u32::from(header.operation), name);
+            out.operation(op.refused(0, "rejected"));
+        }
+        _ => {}
+    }
 }
 
 /// IEC 61158-6-10, 4.10.3.2.
@@ -241,6 +250,10 @@ fn response(header: &Datagram, body: &[u8], out: &mut Output) {
     }
     out.operation(op.done());
     let (blocks, behind) = wire::blocks(body.get(ARRAY_OCTETS..).unwrap_or_default());
+    for block in blocks.iter().filter(|b| b.kind == wire::SERVER) {
+        let station = wire::server_station(block.body).unwrap_or_default();
+        out.identity(Subject::Sender, "PROFINET connect", [("station_name", station)]);
+    }
     for block in blocks.iter().filter(|b| b.kind == wire::READ_RESPONSE) {
         if let Ok(record) = Record::parse(block.body) {
             maintenance(&record, behind, Subject::Sender, "I&M read", out);

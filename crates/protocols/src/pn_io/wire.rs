@@ -17,6 +17,8 @@ pub const READ_REQUEST: u16 = 0x0009;
 pub const WRITE_RESPONSE: u16 = 0x8008;
 pub const READ_RESPONSE: u16 = 0x8009;
 pub const EXPECTED_SUBMODULES: u16 = 0x0104;
+/// ARServerBlock (5.2.4.4): the station that answers.
+pub const SERVER: u16 = 0x8106;
 pub const IM0: u16 = 0x0020;
 pub const IM1: u16 = 0x0021;
 pub const IM3: u16 = 0x0023;
@@ -128,6 +130,13 @@ impl Relation {
         bytes.extend(self.station.as_bytes());
         bytes
     }
+}
+
+/// The name in an ARServerBlock.
+pub fn server_station(body: &[u8]) -> Result<String, Short> {
+    let mut r = Reader::new(body);
+    let length = usize::from(r.be16()?);
+    Ok(text::lossy(r.bytes(length)?))
 }
 
 /// Slots and module identification numbers a controller expects (5.2.4.13).

@@ -1,10 +1,12 @@
 //! RADIUS (RFC 2865, 2866, 5176): who is let into the network, by which access server.
 //!
-//! Not here: EAP methods. Invariant: attributes fill the packet exactly or it is not RADIUS.
+//! Invariant: attributes fill the packet exactly or it is not RADIUS.
+
+mod eap;
 
 use crate::{
     About, Carrier, Dissector, Ends, Gap, Group, Hint, Output, Probe, Progress, Protocol, Segment,
-    output::Op, text,
+    output::Op, text, tls,
 };
 use ::wire::reader::{Reader, Short};
 use model::{Authentication, OperationClass, Scalar, Subject};
@@ -18,11 +20,11 @@ pub static RADIUS: Radius = Radius;
 static ABOUT: About = About {
     name: "radius",
     title: "RADIUS",
-    specs: &["RFC 2865", "RFC 2866", "RFC 3579 (EAP)", "RFC 5176"],
+    specs: &["RFC 2865", "RFC 2866", "RFC 3579 (EAP)", "RFC 5216 (EAP-TLS)", "RFC 5176"],
     carriers: &[Carrier::Udp],
     ports: &[1_812, 1_813, 1_645, 1_646, 3_799],
-    groups: &[&RADIUS_GROUP],
-    depth: "requests with user and access server, accepted and rejected log-ons",
+    groups: &[&RADIUS_GROUP, &tls::TLS_HANDSHAKE, &tls::TLS_SNI, &tls::TLS_JA3],
+    depth: "requests with user and access server, accepted and rejected log-ons, TLS in EAP",
 };
 
 const HEADER_OCTETS: usize = 20;
@@ -38,6 +40,8 @@ struct Packet {
     server: String,
     /// User-Password, CHAP-Password or EAP-Message.
     method: &'static str,
+    /// EAP-Message attributes one after the other (RFC 3579, 3.1).
+    eap: Vec<u8>,
 }
 
 /// Code, identifier and length, if they can be those of a packet (RFC 2865, 3).
@@ -66,7 +70,10 @@ impl Packet {
                 2 => packet.method = "radius password",
                 3 => packet.method = "radius chap",
                 32 => packet.server = text::lossy(value),
-                79 => packet.method = "radius eap",
+                79 => {
+                    packet.method = "radius eap";
+                    packet.eap.extend_from_slice(value);
+                }
                 0 => return Err(refuse),
                 _ => {}
             }
@@ -101,6 +108,7 @@ impl Protocol for Radius {
 
 #[derive(Default)]
 struct Conversation {
+    eap: eap::Tunnel,
     asked: VecDeque<(u8, Option<Box<str>>, &'static str)>,
 }
 
@@ -112,7 +120,12 @@ impl Dissector for Conversation {
             out.count(&RADIUS_GROUP, [Scalar::Number(u64::from(code))]);
         }
         match Packet::parse(bytes) {
-            Ok(packet) => self.packet(packet, out),
+            Ok(packet) => {
+                if !packet.eap.is_empty() {
+                    self.eap.message(&packet.eap, &segment, out);
+                }
+                self.packet(packet, out);
+            }
             Err(_) if segment.missing > 0 => {}
             Err(_) => {
                 let says = "attributes that do not fill their packet";

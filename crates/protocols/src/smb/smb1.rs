@@ -15,9 +15,17 @@ use crate::{Output, Side, output::Op};
 use model::{OperationClass, Scalar};
 use std::sync::Arc;
 
+const OPEN: u8 = 0x02;
+const CREATE: u8 = 0x03;
 const CLOSE: u8 = 0x04;
+const FLUSH: u8 = 0x05;
 const DELETE: u8 = 0x06;
 const RENAME: u8 = 0x07;
+const QUERY_INFORMATION: u8 = 0x08;
+const SET_INFORMATION: u8 = 0x09;
+const READ: u8 = 0x0a;
+const WRITE: u8 = 0x0b;
+const LOCKING_ANDX: u8 = 0x24;
 const TRANSACTION: u8 = 0x25;
 const TRANSACTION2: u8 = 0x32;
 const OPEN_ANDX: u8 = 0x2d;
@@ -137,11 +145,21 @@ fn request(state: &mut State, block: &Block<'_>, out: &mut Output) -> Option<Wha
         TREE_CONNECT => return Some(tree_connect(block, out)),
         CREATE_ANDX | OPEN_ANDX => return Some(open(state, block, out)),
         CLOSE => return Some(on(state, u128::from(block.word(0)), out)),
+        FLUSH | READ | WRITE => state.count_file(u128::from(block.word(0)), out),
+        LOCKING_ANDX => state.count_file(u128::from(block.word(4)), out),
         READ_ANDX => return Some(on(state, u128::from(block.word(4)), out)),
         WRITE_ANDX => return Some(write(state, block, out)),
         DELETE => {
-            let name = block.texts(1).next_text();
+            let name = named(block, out);
             out.operation(block.op(class, "delete").named("file", &name));
+        }
+        OPEN | CREATE => {
+            let name = named(block, out);
+            let what = if block.command == OPEN { "open" } else { "create" };
+            out.operation(block.op(class, what).named("file", &name));
+        }
+        QUERY_INFORMATION | SET_INFORMATION => {
+            named(block, out);
         }
         RENAME => {
             let mut texts = block.texts(1);
@@ -150,11 +168,18 @@ fn request(state: &mut State, block: &Block<'_>, out: &mut Output) -> Option<Wha
             out.operation(block.op(class, "rename").named("file", &format!("{old} to {new}")));
         }
         TRANSACTION => return Some(transaction::pipe_request(state, block, out)),
-        TRANSACTION2 => transaction::second_request(block, out),
+        TRANSACTION2 => return Some(transaction::second_request(state, block, out)),
         NT_TRANSACTION => out.operation(block.op(OperationClass::Other, "NT transaction")),
         _ => {}
     }
     None
+}
+
+/// A file named behind the octet of its buffer format ([MS-CIFS], 2.2.4.3.1 and others).
+fn named(block: &Block<'_>, out: &mut Output) -> String {
+    let name = block.texts(1).next_text();
+    out.count(&SMB_FILE_GROUP, [Scalar::Shared(name.as_str().into())]);
+    name
 }
 
 fn on(state: &mut State, id: u128, out: &mut Output) -> What {
@@ -224,10 +249,7 @@ fn response(state: &mut State, block: &Block<'_>, what: What, out: &mut Output) 
                 state.count_file(id, out);
             }
         }
-        (CLOSE, What::On(id)) => {
-            state.count_file(id, out);
-            state.close(id);
-        }
+        (CLOSE, What::On(id)) => state.close(id),
         (READ_ANDX, What::On(id)) if !failed => {
             state.count_file(id, out);
             let length = usize::from(block.word(10)) | usize::from(block.word(14)) << 16;
@@ -237,6 +259,9 @@ fn response(state: &mut State, block: &Block<'_>, what: What, out: &mut Output) 
         (WRITE_ANDX, What::On(id)) => state.count_file(id, out),
         (TRANSACTION, What::Transaction { function, on }) => {
             transaction::pipe_response(state, block, (function, on), out);
+        }
+        (TRANSACTION2, What::Listing(level)) if !failed => {
+            transaction::listing(block, level, out);
         }
         (TRANSACTION2, _) => {
             out.operation(block.op(OperationClass::Other, "transaction 2"));

@@ -24,7 +24,11 @@ const READ: u16 = 8;
 const WRITE: u16 = 9;
 const IOCTL: u16 = 11;
 const QUERY_DIRECTORY: u16 = 14;
+const QUERY_INFO: u16 = 16;
 const SET_INFO: u16 = 17;
+
+/// FileAllInformation.
+const ALL_INFORMATION: u8 = 18;
 
 const PIPE_TRANSCEIVE: u32 = 0x0011_c017;
 const DFS_REFERRALS: [u32; 2] = [0x0006_0194, 0x0006_01b0];
@@ -125,6 +129,10 @@ fn request(state: &mut State, message: &Message<'_>, out: &mut Output) -> Option
         }
         IOCTL => return ioctl(state, message, out),
         QUERY_DIRECTORY => return Some(listing(state, message, out)),
+        // A file's information of the class that has everything (2.2.37).
+        QUERY_INFO if matches!(message.body, [_, _, 1, ALL_INFORMATION, ..]) => {
+            return Some(What::Listing(ALL_INFORMATION));
+        }
         SET_INFO => set_info(state, message, out),
         _ => {}
     }
@@ -262,6 +270,7 @@ fn response(state: &mut State, message: &Message<'_>, what: What, out: &mut Outp
             state.pipe(on, message.from, counted(message, 32), out);
         }
         (QUERY_DIRECTORY, What::Listing(class)) if !failed => names(message, class, out),
+        (QUERY_INFO, What::Listing(_)) if !failed => all_information(message, out),
         (_, _) if failed => {
             let op = Op::response(OperationClass::Other, command, "command");
             out.operation(op.refused(header.status, status(header.status)));
@@ -302,9 +311,15 @@ fn session_setup(state: &mut State, message: &Message<'_>, out: &mut Output) {
     }
 }
 
+fn names(message: &Message<'_>, class: u8, out: &mut Output) {
+    let offset = le16_at(message.body, 2).unwrap_or_default();
+    let length = le32_at(message.body, 4).unwrap_or_default();
+    names_listed(slice(message.bytes, usize::from(offset), length as usize), class, out);
+}
+
 /// File names in a directory listing ([MS-FSCC], 2.4): length and name stand at offsets that
 /// depend on the information class.
-fn names(message: &Message<'_>, class: u8, out: &mut Output) {
+pub(super) fn names_listed(listing: &[u8], class: u8, out: &mut Output) {
     let (length_at, name_at) = match class {
         1 => (60, 64),
         2 => (60, 68),
@@ -314,9 +329,7 @@ fn names(message: &Message<'_>, class: u8, out: &mut Output) {
         38 => (60, 80),
         _ => return,
     };
-    let offset = le16_at(message.body, 2).unwrap_or_default();
-    let length = le32_at(message.body, 4).unwrap_or_default();
-    let mut rest = slice(message.bytes, usize::from(offset), length as usize);
+    let mut rest = listing;
     for _ in 0..NAMES_MAX {
         let Some(octets) = le32_at(rest, length_at) else { return };
         let name = text::utf16le(slice(rest, name_at, octets as usize));
@@ -329,4 +342,17 @@ fn names(message: &Message<'_>, class: u8, out: &mut Output) {
         }
     }
     out.limit("smb2-names");
+}
+
+/// FileAllInformation ([MS-FSCC], 2.4.2) ends with the file's name.
+fn all_information(message: &Message<'_>, out: &mut Output) {
+    const LENGTH_AT: usize = 96;
+    let offset = le16_at(message.body, 2).unwrap_or_default();
+    let length = le32_at(message.body, 4).unwrap_or_default();
+    let info = slice(message.bytes, usize::from(offset), length as usize);
+    let octets = le32_at(info, LENGTH_AT).unwrap_or_default() as usize;
+    let name = text::utf16le(slice(info, LENGTH_AT + 4, octets));
+    if !name.is_empty() {
+        out.count(&SMB_FILE_GROUP, [Scalar::Shared(name.into())]);
+    }
 }

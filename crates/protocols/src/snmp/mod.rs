@@ -80,6 +80,11 @@ impl Dissector for Reader {
             }
         }
         self.credentials(&message, out);
+        // The agent's engine is in every message about it; only the agent itself is sure of it.
+        let answers = message.pdu.as_ref().is_some_and(|p| matches!(p.kind, 2 | 7 | 8));
+        if let Some(user) = message.user.as_ref().filter(|_| answers) {
+            engine(&user.engine, out);
+        }
         taken
     }
 
@@ -117,6 +122,25 @@ impl Reader {
             self.community_seen = true;
         }
     }
+}
+
+/// SnmpEngineID (RFC 3411, 5): an enterprise number, then an address, a MAC address or a text.
+fn engine(id: &[u8], out: &mut Output) {
+    const NEW_FORM: u8 = 0x80;
+    let [a, b, c, d, rest @ ..] = id else { return };
+    if a & NEW_FORM == 0 {
+        return;
+    }
+    let enterprise = u32::from_be_bytes([a & 0x7f, *b, *c, *d]);
+    let mut facts = vec![("snmp_enterprise", enterprise.to_string())];
+    match rest {
+        [3, a, b, c, d, e, f] => {
+            facts.push(("snmp_engine_mac", model::Mac([*a, *b, *c, *d, *e, *f]).to_string()));
+        }
+        [4, name @ ..] => facts.push(("name", text::lossy(name))),
+        _ => {}
+    }
+    out.identity(Subject::Sender, "SNMPv3 engine", facts);
 }
 
 fn operation(message: &Message, pdu: &Pdu, out: &mut Output) {

@@ -9,6 +9,7 @@ use crate::{
     output::Op,
     smb::{
         SMB_FILE_GROUP,
+        smb2::names_listed,
         wire::{Texts, le16_at, slice},
     },
 };
@@ -56,11 +57,13 @@ pub(super) fn pipe_response(
     }
 }
 
-pub(super) fn second_request(block: &Block<'_>, out: &mut Output) {
+/// 2.2.4.46.1 and 2.2.6: the subcommand is the first setup word, its arguments are parameters.
+pub(super) fn second_request(state: &mut State, block: &Block<'_>, out: &mut Output) -> What {
     use OperationClass::{Browse, Configure, File, Other};
-    let parameters = le16_at(block.words, 20).unwrap_or_default();
-    let at = usize::from(parameters);
-    let (class, name, text_at) = match block.word(28) {
+    let at = usize::from(block.word(20));
+    let parameters = slice(block.message, at, usize::from(block.word(18)));
+    let code = block.word(28);
+    let (class, name, text_at) = match code {
         0x00 => (File, "open", Some(28)),
         0x01 => (Browse, "find first", Some(12)),
         0x02 => (Browse, "find next", None),
@@ -75,12 +78,42 @@ pub(super) fn second_request(block: &Block<'_>, out: &mut Output) {
         0x10 => (Browse, "get DFS referrals", Some(2)),
         _ => (Other, "transaction 2", None),
     };
-    let op = Op::request(class, u32::from(block.word(28)), name);
-    let Some(behind) = text_at else { return out.operation(op) };
-    let unicode = block.header.unicode;
-    let path = Texts::new(block.message, at.saturating_add(behind), unicode).next_text();
-    if matches!(block.word(28), 0x00 | 0x05 | 0x06 | 0x10) && !path.is_empty() {
-        out.count(&SMB_FILE_GROUP, [Scalar::Shared(path.as_str().into())]);
+    if matches!(code, 0x07 | 0x08) {
+        state.count_file(u128::from(le16_at(parameters, 0).unwrap_or_default()), out);
     }
-    out.operation(op.named("file", &path));
+    let op = Op::request(class, u32::from(code), name);
+    match text_at {
+        None => out.operation(op),
+        Some(behind) => {
+            let unicode = block.header.unicode;
+            let text_at = at.saturating_add(behind);
+            let path = Texts::new(block.message, text_at, unicode).next_text();
+            if matches!(code, 0x00 | 0x05 | 0x06 | 0x10) && !path.is_empty() {
+                out.count(&SMB_FILE_GROUP, [Scalar::Shared(path.as_str().into())]);
+            }
+            out.operation(op.named("file", &path));
+        }
+    }
+    // The level of information says where names stand in the answer.
+    let level = match code {
+        0x01 => le16_at(parameters, 6),
+        0x02 => le16_at(parameters, 4),
+        _ => None,
+    };
+    match level {
+        Some(level @ 0x101..=0x106) => What::Listing((level & 0xff) as u8),
+        _ => What::Nothing,
+    }
+}
+
+/// Levels 0x0101 to 0x0106 (2.2.8.1) have the layouts of the information classes of [MS-FSCC].
+pub(super) fn listing(block: &Block<'_>, level: u8, out: &mut Output) {
+    let class = match level {
+        4 => 3,
+        3 => 12,
+        5 => 38,
+        6 => 37,
+        same => same,
+    };
+    names_listed(data(block, 12), class, out);
 }
