@@ -212,6 +212,6 @@ fn locked_until(ledger: &Ledger, now: Time) -> Option<Time> {
 
 /// A fault that fits into a log entry.
 fn shortened(fault: &Fault) -> Fault {
-    let cut = |text: &str| text.chars().take(400).collect();
+    let cut = |text: &str| text.chars().take(300).collect();
     Fault { source: cut(&fault.source), path: cut(&fault.path), error: cut(&fault.error) }
 }

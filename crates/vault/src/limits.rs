@@ -9,7 +9,7 @@ pub const ENTRIES_MAX: usize = 5_000_000;
 pub const LEAF_BYTES_MAX: usize = 65_535;
 
 /// Faults written into the log with a snapshot; the rest is counted.
-pub const FAULTS_LOGGED_MAX: usize = 20;
+pub const FAULTS_LOGGED_MAX: usize = 10;
 
 /// Bytes of a checkpoint file: a few cosignatures of about 150 bytes.
 pub const CHECKPOINT_BYTES_MAX: u64 = 16_384;

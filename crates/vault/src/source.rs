@@ -166,3 +166,22 @@ impl Fault {
         Self { source: source.into(), path, error: error.into() }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_past_the_limit_are_one_fault_and_not_taken() {
+        let mut offer = Offer::new(vec!["/vault".into()], 2, Time::default());
+        offer.begin("test:many");
+        for n in 0..5 {
+            offer.bytes(format!("/{n}").into(), Vec::new());
+        }
+        assert_eq!((offer.entries.len(), offer.faults.len()), (2, 1));
+        assert!(offer.faults[0].error.contains("more than 2 entries"));
+        assert!(
+            offer.is_left_out(Path::new("/vault/x")) && !offer.is_left_out(Path::new("/vaults"))
+        );
+    }
+}

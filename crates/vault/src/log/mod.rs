@@ -193,6 +193,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn an_entry_longer_than_its_length_field_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let signer = Signer::from_seed("log.example/1", &[1; 32]);
+        let mut log = Log::create(directory.path(), &signer).unwrap();
+        assert!(log.append(&signer, vec![0; LEAF_BYTES_MAX + 1]).is_err());
+        assert_eq!(log.append(&signer, vec![0; LEAF_BYTES_MAX]).unwrap(), 0);
+        let mut lengths = Vec::new();
+        Log::open(directory.path(), &signer.verifying_key(), |_, e| lengths.push(e.len())).unwrap();
+        assert_eq!(lengths, [LEAF_BYTES_MAX]);
+    }
+
+    #[test]
     fn a_log_reads_back_what_was_appended_and_refuses_to_grow_on_changed_entries() {
         let directory = tempfile::tempdir().unwrap();
         let signer = Signer::from_seed("log.example/1", &[1; 32]);
