@@ -4,4 +4,6 @@
 //! and know no request that writes, starts, stops or configures.
 
 pub mod formats;
+pub mod limits;
+pub mod remote;
 pub mod sources;

@@ -13,7 +13,10 @@ use std::{
     process::{Command, Stdio},
     thread,
 };
-use vault::{Report, State};
+use vault::{
+    Report, State,
+    verify::{Demands, verify},
+};
 
 /// Backs up one source with the logins of `eva`.
 fn backup(place: &Place, source: &str) -> Report {
@@ -179,4 +182,72 @@ fn sftp_trees_come_whole_with_links_modes_and_times() {
     let report = backup(&place, &format!("sftp://127.0.0.1:{port}/no/such?config={config}"));
     assert_eq!(report.snapshot, None);
     assert!(report.errors[0].error.contains("No such file"), "{}", report.errors[0].error);
+}
+
+#[test]
+fn a_vault_behind_a_web_server_is_verified_and_a_changed_byte_found() {
+    let place = Place::with_vault(STRICT);
+    let tree = place.at("plant");
+    plant(&tree);
+    place.backup_files(&tree, 1);
+    let vault = place.vault();
+    let Some(peer) = Peer::start("folder", "http.server", &[vault.to_str().unwrap()]) else {
+        return;
+    };
+    let web = connectors::remote::Web::at(&format!("http://127.0.0.1:{}/", peer.port)).unwrap();
+    let verdict = verify(&web, &Demands::default());
+    assert_eq!((verdict.problems, verdict.entries, verdict.snapshots), (vec![], 2, 1));
+    let packs = common::objects(&place, "data");
+    common::flip(&packs[0], 100);
+    let verdict = verify(&web, &Demands::default());
+    assert_eq!((verdict.ok, verdict.problems[0].entry), (false, Some(1)));
+    fs::remove_file(&packs[0]).unwrap();
+    let verdict = verify(&web, &Demands::default());
+    assert_eq!(verdict.problems[0].what, "it is missing");
+    assert!(connectors::remote::Web::at("/srv/vault").is_none());
+}
+
+/// A peer that answers everything with noise, then hangs up.
+fn babbler(seed: u64, length: usize) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    thread::spawn(move || {
+        for connection in listener.incoming() {
+            let mut connection = connection.unwrap();
+            let mut noise = noise(seed, length);
+            // Now and then something that looks like the protocol's own beginning.
+            let heads: [&[u8]; 5] = [
+                b"220 hello\r\n331 \r\n230 \r\n200 \r\n229 (|||9|)\r\n",
+                &[3, 0, 0, 22, 17, 0xd0],
+                &[0, 1, 0, 0, 0, 9, 1, 3],
+                &[0x63, 0, 40, 0],
+                b"HTTP/1.1 200 OK\r\nContent-Length: 99999999\r\n\r\n",
+            ];
+            let head = heads[usize::try_from(seed).unwrap() % heads.len()];
+            noise[..head.len()].copy_from_slice(head);
+            drop(connection.write_all(&noise));
+        }
+    });
+    port
+}
+
+#[test]
+fn peers_that_babble_are_faults_and_never_a_panic() {
+    let place = Place::with_vault(STRICT);
+    for seed in 0..20 {
+        let port = babbler(seed, 200 + 37 * usize::try_from(seed).unwrap());
+        for source in [
+            format!("modbus:127.0.0.1:{port}?unit=1&holding=0-9&pause_ms=0"),
+            format!("s7:127.0.0.1:{port}?pause_ms=0"),
+            format!("cip:127.0.0.1:{port}"),
+            format!("ftp://127.0.0.1:{port}/"),
+            format!("http://127.0.0.1:{port}/x"),
+        ] {
+            let context = sources::Context { staging: place.at(""), secrets: None };
+            let mut opened = sources::open(&source, &context).unwrap();
+            let vault = place.unlocked();
+            let report = vault.backup("x", std::slice::from_mut(&mut opened), NOON).unwrap();
+            assert!(!report.errors.is_empty(), "{source}");
+        }
+    }
 }

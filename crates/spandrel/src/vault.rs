@@ -7,7 +7,7 @@ mod show;
 
 use crate::complain;
 use anyhow::{Context as _, Result};
-use connectors::formats::SqliteSchema;
+use connectors::{formats::SqliteSchema, remote::Web};
 use model::Time;
 use std::{
     io::Write,
@@ -84,6 +84,8 @@ pub enum Options {
     },
     /// Check that nothing was changed, lost or rewritten; needs no key
     Verify {
+        /// Directory, or http(s) address of a copy of one
+        #[arg(value_name = "DIR_OR_URL")]
         dir: PathBuf,
         /// An earlier checkpoint the log must still contain
         #[arg(long, value_name = "FILE")]
@@ -157,7 +159,10 @@ pub fn run(options: &Options) -> Result<ExitCode> {
                 checkpoint: checkpoint.as_deref().map(read_text).transpose()?,
                 witnesses: witnesses.iter().map(|w| public_key(w)).collect::<Result<_>>()?,
             };
-            let verdict = verify(&Directory(dir.clone()), &demands);
+            let verdict = match Web::at(&dir.to_string_lossy()) {
+                Some(web) => verify(&web, &demands),
+                None => verify(&Directory(dir.clone()), &demands),
+            };
             answer(&verdict, format, show::verdict)?;
             for problem in &verdict.problems {
                 complain(&show::problem(problem));

@@ -5,19 +5,14 @@
 //! only requests there are; none writes.
 
 use super::{Context, Kind, Unusable, place::NetworkPlace};
+use crate::limits::{DEVICE_TIMEOUT as TIMEOUT, ENCAPSULATION_BYTES_MAX};
 use std::{
     fmt::Write as _,
     io::{self, Read, Write},
     net::{TcpStream, ToSocketAddrs},
     path::PathBuf,
-    time::Duration,
 };
 use vault::{Offer, Source};
-
-const TIMEOUT: Duration = Duration::from_secs(5);
-
-/// Largest encapsulation we take; an identity has about a hundred bytes.
-const DATA_MAX: u16 = 4_096;
 
 /// Encapsulation commands.
 const LIST_IDENTITY: u16 = 0x63;
@@ -126,7 +121,7 @@ fn ask(
     let [c0, c1, l0, l1, h0, h1, h2, h3, s0, s1, s2, s3, ..] = head;
     let length = u16::from_le_bytes([l0, l1]);
     let status = u32::from_le_bytes([s0, s1, s2, s3]);
-    if u16::from_le_bytes([c0, c1]) != command || length > DATA_MAX {
+    if u16::from_le_bytes([c0, c1]) != command || length > ENCAPSULATION_BYTES_MAX {
         return Err(malformed());
     }
     if status != 0 {

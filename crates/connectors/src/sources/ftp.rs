@@ -4,23 +4,17 @@
 //! that stores, renames, deletes or makes; only it becomes a line.
 
 use super::{Context, Kind, Unusable, login, login::Login, spool, url::Url};
+use crate::limits::{
+    DEPTH_MAX, LINE_BYTES_MAX, LISTING_BYTES_MAX, REPLY_LINES_MAX, SERVER_TIMEOUT as TIMEOUT,
+};
 use model::Time;
 use std::{
     io::{self, BufRead, BufReader, Read, Write},
     net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs},
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
 };
 use vault::{Meta, Offer, Open, Opened, Source, What};
-
-const TIMEOUT: Duration = Duration::from_secs(20);
-
-/// Octets of one line of an answer or a listing.
-const LINE_MAX: u64 = 8_192;
-
-/// Directories inside directories; a server may list a tree that contains itself.
-const DEPTH_MAX: usize = 64;
 
 enum Command<'a> {
     User(&'a str),
@@ -202,14 +196,20 @@ impl Session {
         let code: u16 = first.get(..3).and_then(|c| c.parse().ok()).ok_or_else(malformed)?;
         if first.as_bytes().get(3) == Some(&b'-') {
             let end = format!("{code} ");
-            while !self.line()?.starts_with(&end) {}
+            let mut lines = 1;
+            while !self.line()?.starts_with(&end) {
+                lines += 1;
+                if lines > REPLY_LINES_MAX {
+                    return Err(malformed());
+                }
+            }
         }
         Ok(Reply { code, text: first })
     }
 
     fn line(&mut self) -> io::Result<String> {
         let mut bytes = Vec::new();
-        (&mut self.control).take(LINE_MAX).read_until(b'\n', &mut bytes)?;
+        (&mut self.control).take(LINE_BYTES_MAX).read_until(b'\n', &mut bytes)?;
         if bytes.last() != Some(&b'\n') {
             return Err(malformed());
         }
@@ -255,7 +255,10 @@ impl Session {
     fn list(&mut self, path: &str) -> io::Result<Vec<Entry>> {
         let read = |data: &mut TcpStream| {
             let mut bytes = Vec::new();
-            data.read_to_end(&mut bytes)?;
+            data.take(LISTING_BYTES_MAX).read_to_end(&mut bytes)?;
+            if bytes.len() as u64 == LISTING_BYTES_MAX {
+                return Err(io::Error::other("the listing is too long"));
+            }
             Ok(String::from_utf8_lossy(&bytes).into_owned())
         };
         if self.has_facts {

@@ -4,17 +4,10 @@
 //! trust any. Invariant: a status other than 200 is a fault, never a stored error page.
 
 use super::{Context, Kind, Unusable, login, spool, url::Url};
+use crate::limits::{DOCUMENT_TIMEOUT, REDIRECTS_MAX, SERVER_TIMEOUT};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use std::{io, path::PathBuf, time::Duration};
+use std::{io, path::PathBuf};
 use vault::{Offer, Open, Opened, Source, What};
-
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// The longest a whole document may take.
-const TIMEOUT: Duration = Duration::from_secs(3_600);
-
-/// Redirections followed on the way to a document.
-const REDIRECTS_MAX: u32 = 3;
 
 pub struct Http {
     scheme: &'static str,
@@ -92,8 +85,8 @@ struct Get {
 impl Open for Get {
     fn open(self: Box<Self>) -> io::Result<Opened> {
         let config = ureq::Agent::config_builder()
-            .timeout_connect(Some(CONNECT_TIMEOUT))
-            .timeout_global(Some(TIMEOUT))
+            .timeout_connect(Some(SERVER_TIMEOUT))
+            .timeout_global(Some(DOCUMENT_TIMEOUT))
             .max_redirects(REDIRECTS_MAX)
             .build();
         let mut request = ureq::Agent::from(config).get(&self.url);

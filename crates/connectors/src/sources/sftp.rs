@@ -6,6 +6,7 @@
 //! or renames, and files are opened for reading only.
 
 use super::{Context, Kind, Unusable, spool, url::Url};
+use crate::limits::{DEPTH_MAX, DIRECTORY_ENTRIES_MAX, PACKET_BYTES_MAX};
 use model::Time;
 use std::{
     io::{self, Read, Write},
@@ -15,13 +16,8 @@ use std::{
 };
 use vault::{Meta, Offer, Open, Opened, Source, What};
 
-/// Octets of one packet: what servers must at least take is 34,000.
-const PACKET_MAX: u32 = 262_144;
-
 /// Octets asked for at once.
 const READ_BYTES: u32 = 32_768;
-
-const DEPTH_MAX: usize = 64;
 
 /// Status codes (section 7).
 const END_OF_FILE: u32 = 1;
@@ -268,7 +264,7 @@ impl Session {
         let mut length = [0; 4];
         self.from.read_exact(&mut length)?;
         let length = u32::from_be_bytes(length);
-        if !(1..=PACKET_MAX).contains(&length) {
+        if !(1..=PACKET_BYTES_MAX).contains(&length) {
             return Err(malformed());
         }
         let mut packet = vec![0; length as usize];
@@ -338,6 +334,9 @@ impl Session {
                         if name != b"." && name != b".." {
                             found.push((name, attributes));
                         }
+                    }
+                    if found.len() > DIRECTORY_ENTRIES_MAX {
+                        return Err(io::Error::other("the directory has too many entries"));
                     }
                 }
                 (101, body) if Fields(&body).number()? == END_OF_FILE => break,

@@ -4,14 +4,13 @@
 //! Invariant: [`Question`] has no variant that writes, and only it becomes a request; function
 //! codes 1 to 4 and 43/14 are all that can leave.
 
+use crate::limits::DEVICE_TIMEOUT as TIMEOUT;
 use std::{
     io::{self, Read, Write},
     net::{TcpStream, ToSocketAddrs},
     thread,
     time::Duration,
 };
-
-const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Function code 43, MEI type 14: read device identification (V1.1b3, 6.21).
 const IDENTIFICATION: u8 = 0x2b;

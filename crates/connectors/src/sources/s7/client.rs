@@ -5,23 +5,13 @@
 //! [`Question`] is all that can leave, and has nothing that writes, starts, stops, deletes or
 //! downloads.
 
+use crate::limits::{BLOCK_BYTES_MAX, DEVICE_TIMEOUT as TIMEOUT, FRAGMENTS_MAX, TPKT_BYTES_MAX};
 use std::{
     io::{self, Read, Write},
     net::{TcpStream, ToSocketAddrs},
     thread,
     time::Duration,
 };
-
-const TIMEOUT: Duration = Duration::from_secs(5);
-
-/// Largest TPKT we take: a PDU of 960 bytes with its headers fits several times.
-const FRAME_MAX: u16 = 8_192;
-
-/// Bytes of one block: its length is 16 bits of code and as much of interface.
-const BLOCK_BYTES_MAX: usize = 1_048_576;
-
-/// Fragments of one answer.
-const FRAGMENTS_MAX: usize = 1_024;
 
 enum Question<'a> {
     Setup,
@@ -270,7 +260,7 @@ fn frame(stream: &mut TcpStream) -> Result<Vec<u8>, NoAnswer> {
     let mut head = [0; 4];
     stream.read_exact(&mut head)?;
     let length = u16::from_be_bytes([head[2], head[3]]);
-    if head[0] != 3 || !(7..=FRAME_MAX).contains(&length) {
+    if head[0] != 3 || !(7..=TPKT_BYTES_MAX).contains(&length) {
         return Err(Malformed);
     }
     let mut bytes = vec![0; usize::from(length) - 4];
