@@ -81,11 +81,14 @@ impl Inventory {
             .filter(|(key, row)| !row.transport.is_empty() && self.is_shown_link(key))
             .map(|((a, b, port), row)| self.link((self.root(*a), self.root(*b), *port), row))
             .collect();
-        let merged = merged
+        // Who was merged and stands alone again since is no merge to tell of.
+        let merged: BTreeSet<(AssetId, AssetId)> = merged
             .into_iter()
-            .map(|(from, into)| (self.id_of(from), self.id_of(self.root(into))))
-            .filter(|(from, into)| from != into)
+            .map(|(from, _)| (from, self.root(from)))
+            .filter(|(from, root)| from != root)
+            .map(|(from, root)| (self.id_of(from), self.id_of(root)))
             .collect();
+        let merged = merged.into_iter().collect();
         Changes { assets, links, merged }
     }
 
@@ -134,7 +137,8 @@ impl Inventory {
 
     fn asset_of_group(&self, root: u32, members: &[u32]) -> Asset {
         let records: Vec<&Record> = members.iter().map(|r| &self.records[*r as usize]).collect();
-        let known: Vec<Known> = records.iter().flat_map(|r| r.facts.iter().cloned()).collect();
+        let mut known: Vec<Known> = records.iter().flat_map(|r| r.facts.iter().cloned()).collect();
+        known.extend(description::name_looked_for(&known));
         let own = description::own_facts(&known);
         let mut behaviour = Behaviour::default();
         records.iter().for_each(|r| behaviour.merge(&r.behaviour));

@@ -369,19 +369,23 @@ fn office(evidence: &Evidence<'_>) -> Option<(AssetClass, String)> {
         (Class::Plc, &["rockwell", "telemecanique", "allen-bradley"]),
         (Class::Clock, &["meinberg", "tekron"]),
     ];
-    let asks = evidence.behaviour.asked.keys().any(|(protocol, _)| *protocol != "arp");
-    let speaks_little = !asks && served.is_empty();
+    let speaks_little = !asks(evidence.behaviour) && served.is_empty();
     for (class, names) in makers.iter().filter(|_| speaks_little) {
         if names.iter().any(|n| vendor.contains(n)) {
             return Some((*class, format!("made by {}", evidence.vendor.unwrap_or_default())));
         }
     }
-    // Everybody asks for addresses; that makes nobody a workstation.
-    if evidence.behaviour.asked.keys().any(|(protocol, _)| *protocol != "arp") {
+    if asks(evidence.behaviour) {
         let what = "asks for services and offers none".to_owned();
         return Some((Class::Workstation, what));
     }
     evidence.virtual_machine.then(|| (Class::VirtualMachine, "virtual network card".to_owned()))
+}
+
+/// Does it ask for services? Everybody asks for addresses and names on the wire; that makes
+/// nobody a workstation.
+fn asks(behaviour: &Behaviour) -> bool {
+    behaviour.asked.keys().any(|(protocol, _)| !matches!(*protocol, "arp" | "pn_dcp" | "icmp"))
 }
 
 /// Does it serve, ask or tell in an industrial protocol?
@@ -407,7 +411,7 @@ fn role(class: AssetClass, evidence: &Evidence<'_>) -> Role {
         Class::Server | Class::Printer | Class::Camera | Class::Clock => Role::Server,
         Class::External => Role::External,
         _ if !evidence.behaviour.served.is_empty() => Role::Server,
-        _ if evidence.behaviour.asked.keys().any(|(p, _)| *p != "arp") => Role::Client,
+        _ if asks(evidence.behaviour) => Role::Client,
         _ => Role::Unknown,
     }
 }

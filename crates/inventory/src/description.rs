@@ -51,6 +51,19 @@ pub(crate) fn is_logix(model: &str) -> bool {
     known.contains(&family) && rest.starts_with('L')
 }
 
+/// Fact: a name it looked for by PROFINET DCP.
+pub(crate) const SEARCHED_NAME: &str = "searched_station_name";
+
+/// A PROFINET device that starts looks whether its own name is taken (IEC 61158-6-10, DCP
+/// identify with the name as filter); a controller looks for all its devices. So the only name
+/// somebody looks for is its own, as long as nothing better is known.
+pub(crate) fn name_looked_for(known: &[Known]) -> Option<Known> {
+    let mut searched = known.iter().filter(|k| k.path == SEARCHED_NAME);
+    let only = searched.next()?;
+    let named = known.iter().any(|k| k.path == "station_name");
+    (searched.next().is_none() && !named).then(|| Known { path: "station_name", ..only.clone() })
+}
+
 /// The facts of the device itself. Units behind a Modbus gateway answer under its address with
 /// identities of their own: where several makers do, none of them made the gateway.
 pub(crate) fn own_facts(known: &[Known]) -> Vec<Known> {

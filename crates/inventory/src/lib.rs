@@ -20,7 +20,7 @@ use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use links::{LinkKey, Links};
 use model::{
-    Address, Asset, AssetId, Detail, Direction, Endpoint, Exchange, Identity, Link, Mac,
+    Address, Asset, AssetId, Detail, Direction, Endpoint, Exchange, Identity, Link, Mac, Object,
     Observation, Operation, OperationClass, Subject, Time,
 };
 use record::{Known, Learnt, Record};
@@ -375,6 +375,13 @@ impl Inventory {
                 Direction::Response => behaviour.served(protocol, count),
                 Direction::Notice => behaviour.told(protocol, count),
             }
+        }
+        if let (Some(from), "pn_dcp", Direction::Request, Object::Name { name, .. }) =
+            (from, protocol, operation.direction, &operation.object)
+            && operation.class == OperationClass::Browse
+        {
+            let source = (description::SEARCHED_NAME, "DCP identify request");
+            self.learn(from, observation, source, name, 50);
         }
         if operation.direction == Direction::Request
             && let (Some(from), Some(to), true) = (from, to, is_industrial(protocol))

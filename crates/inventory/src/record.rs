@@ -96,7 +96,8 @@ impl Record {
 
     /// Keeps a fact; says whether it is new. A full record keeps what it has.
     pub(crate) fn learn(&mut self, fact: Known) -> Learnt {
-        let same = |k: &&mut Known| k.path == fact.path && k.value == fact.value;
+        // Values differ more often than paths.
+        let same = |k: &&mut Known| k.value == fact.value && k.path == fact.path;
         if let Some(known) = self.facts.iter_mut().find(same) {
             if fact.confidence > known.confidence {
                 let first = known.first;

@@ -259,3 +259,37 @@ fn a_state_takes_the_place_of_the_one_before() {
     let modes: Vec<_> = assets[0].facts.iter().filter(|f| f.path == "mode").collect();
     assert_eq!((modes.len(), &*modes[0].value), (1, "stop"));
 }
+
+#[test]
+fn the_only_name_a_device_looks_for_is_its_own() {
+    let mut inventory = Inventory::new();
+    let look = |inventory: &mut Inventory, host: u8, name: &str| {
+        let from = Endpoint { mac: Some(mac(host)), ..Endpoint::default() };
+        let Detail::Operation(base) = operation(Direction::Request, OperationClass::Browse) else {
+            unreachable!("made above")
+        };
+        let object = Object::Name { area: "station", name: name.into() };
+        let detail = Detail::Operation(Operation { object, ..base });
+        inventory.apply(&observed(from, Endpoint::default(), "pn_dcp", detail));
+    };
+    look(&mut inventory, 1, "switch1");
+    look(&mut inventory, 2, "filler1");
+    look(&mut inventory, 2, "capper1");
+    let at = |host| inventory.asset(inventory.asset_of(&Address::Mac(mac(host))).expect("known"));
+    assert_eq!((at(1).names, at(1).class), (vec!["switch1".to_owned()], AssetClass::Switch));
+    assert!(at(2).names.is_empty());
+}
+
+#[test]
+fn a_merge_that_was_undone_before_it_was_told_is_not_told() {
+    let mut inventory = Inventory::new();
+    presence(&mut inventory, 1, "10.0.0.1");
+    inventory.drain_changes();
+    // Merged with the MAC above; then the MAC proves to be a router's.
+    presence(&mut inventory, 2, "172.16.0.9");
+    presence(&mut inventory, 2, "8.8.8.8");
+    presence(&mut inventory, 2, "93.184.216.34");
+    let changes = inventory.drain_changes();
+    assert!(changes.merged.is_empty(), "{:?}", changes.merged);
+    assert_eq!(changes.assets.len(), 4);
+}

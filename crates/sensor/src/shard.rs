@@ -99,6 +99,9 @@ impl Shard {
         }
         let macs = (frame.source_mac.map(Mac), frame.destination_mac.map(Mac));
         let vlan = frame.vlans.innermost();
+        if let (Some(mac), false) = (frame.outer_source_mac, matches!(frame.layer, Layer::Ip(_))) {
+            self.sent(packet, Some(Mac(mac)), frame.outer.map(|(from, _)| from), vlan);
+        }
         match &frame.layer {
             Layer::Ip(ip) => self.ip(packet, frame, ip, macs),
             Layer::Arp(arp) => self.arp(packet, frame, arp),
@@ -129,13 +132,19 @@ impl Shard {
         macs: (Option<Mac>, Option<Mac>),
     ) {
         let vlan = frame.vlans.innermost();
-        // Of a tunnel the MAC addresses belong to its ends, the inner addresses stand alone.
-        let inner_macs = match frame.outer {
-            Some((outer, _)) => {
+        // In a tunnel of frames the inner addresses belong together; in one of packets the MAC
+        // addresses are those of its ends, and the inner addresses stand alone.
+        let outer_ip = frame.outer.map(|(from, _)| from);
+        let inner_macs = match (frame.outer_source_mac, outer_ip) {
+            (Some(mac), outer) => {
+                self.sent(packet, Some(Mac(mac)), outer, vlan);
+                macs
+            }
+            (None, Some(outer)) => {
                 self.sent(packet, macs.0, Some(outer), vlan);
                 (None, None)
             }
-            None => macs,
+            (None, None) => macs,
         };
         let end = |mac, ip| Endpoint { mac, ip: Some(ip), port: None, vlan };
         let mut context = Context {

@@ -10,6 +10,8 @@ use std::net::IpAddr;
 pub struct Frame<'a> {
     pub source_mac: Option<[u8; 6]>,
     pub destination_mac: Option<[u8; 6]>,
+    /// Source of the outermost frame, where another frame stood inside it.
+    pub outer_source_mac: Option<[u8; 6]>,
     pub vlans: Vlans,
     pub layer: Layer<'a>,
     /// Outermost source and destination IP when a tunnel was opened.

@@ -121,6 +121,7 @@ fn foreign(number: u16, data: &[u8]) -> Option<Layer<'_>> {
 pub(crate) struct Decoder {
     source_mac: Option<[u8; 6]>,
     destination_mac: Option<[u8; 6]>,
+    outer_source_mac: Option<[u8; 6]>,
     vlans: Vlans,
     pub(crate) outer: Option<(IpAddr, IpAddr)>,
     malformed: Option<&'static str>,
@@ -134,6 +135,7 @@ impl Decoder {
         Decoder {
             source_mac: None,
             destination_mac: None,
+            outer_source_mac: None,
             vlans: Vlans::default(),
             outer: None,
             malformed: None,
@@ -150,6 +152,7 @@ impl Decoder {
         Frame {
             source_mac: self.source_mac,
             destination_mac: self.destination_mac,
+            outer_source_mac: self.outer_source_mac,
             vlans: self.vlans,
             layer,
             outer: self.outer,
@@ -172,6 +175,7 @@ impl Decoder {
         let destination = at.array::<6>()?;
         let source = at.array::<6>()?;
         // Inside a tunnel the inner addresses are those of the hosts.
+        self.outer_source_mac = self.outer_source_mac.or(self.source_mac);
         (self.source_mac, self.destination_mac) = (Some(source), Some(destination));
         let kind = at.be16()?;
         self.ethertype(kind, at)
@@ -373,11 +377,13 @@ impl Decoder {
             return Ok(Layer::Ip(ip));
         }
         let before = (self.source_mac, self.destination_mac, self.vlans, self.outer);
+        let outer_source_mac = self.outer_source_mac;
         self.outer = self.outer.or(Some((ip.source, ip.destination)));
         match tunnel::open(self, &ip) {
             Some(Ok(inner)) if !matches!(inner, Layer::Unknown(_)) => Ok(inner),
             _ => {
                 (self.source_mac, self.destination_mac, self.vlans, self.outer) = before;
+                self.outer_source_mac = outer_source_mac;
                 Ok(Layer::Ip(ip))
             }
         }
