@@ -4,11 +4,13 @@
 //! work ([`crew`]). Not here: printing. Invariant: any number of threads gives the same report.
 
 mod crew;
+mod hands;
 pub mod progress;
 
-use ::sensor::{Fold, Limits, Packet, Stamped, Worker, WorkerSettings, add_health};
+pub use hands::Hands;
+
+use ::sensor::{Fold, Limits, Packet, WorkerSettings};
 use anyhow::{Context as _, Result};
-use crew::Crew;
 use detectors::{Baseline, Detection, Phase};
 use model::{CaptureReport, Health, MessageRow, Time};
 use progress::{Progress, Watched};
@@ -30,8 +32,16 @@ pub struct Settings {
     pub baseline: Option<Baseline>,
 }
 
-/// Packets between two deliveries to the fold.
-const FOLD_PACKETS: u64 = 4_096;
+/// Packets between two looks at the clock for progress.
+const SHOWN_PACKETS: u64 = 4_096;
+
+/// A number of worker threads, as the command line gives it.
+pub fn threads(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(threads @ 1..=64) => Ok(threads),
+        _ => Err("a number from 1 to 64".to_owned()),
+    }
+}
 
 /// Takes what these captures show for normal.
 pub fn learn(paths: &[PathBuf], settings: &Settings, shown: bool) -> Result<Option<Baseline>> {
@@ -97,14 +107,19 @@ fn read<R: Read>(
     mut fold: Fold,
 ) -> Result<Analysed> {
     let mut counts = Counts::default();
-    let mut hands = Hands::new(settings)?;
+    let worker = WorkerSettings {
+        values: settings.values,
+        limits: settings.limits,
+        ..WorkerSettings::default()
+    };
+    let mut hands = Hands::new(settings.threads, worker)?;
     let mut damaged = None;
     loop {
         match reader.next() {
             Ok(Some(raw)) => {
                 let packet = counts.take(&raw);
                 hands.push(&packet, &mut fold)?;
-                if counts.packets.is_multiple_of(FOLD_PACKETS) {
+                if counts.packets.is_multiple_of(SHOWN_PACKETS) {
                     progress.show(counts.packets);
                 }
             }
@@ -162,62 +177,5 @@ impl Counts {
         self.last = Some(self.last.map_or(at, |last| last.max(at)));
         let (wire_len, link, data) = (raw.wire_len, raw.link, raw.data);
         Packet { at, frame: self.packets, wire_len, link, data }
-    }
-}
-
-/// Who does the work.
-enum Hands {
-    Alone(Box<Worker>),
-    Many(Crew),
-}
-
-type Outcome = (BTreeMap<&'static str, Vec<MessageRow>>, Health);
-
-impl Hands {
-    fn new(settings: &Settings) -> Result<Hands> {
-        let worker = WorkerSettings {
-            values: settings.values,
-            limits: settings.limits,
-            ..WorkerSettings::default()
-        };
-        Ok(if settings.threads <= 1 {
-            Hands::Alone(Box::new(Worker::new(worker)))
-        } else {
-            Hands::Many(Crew::start(settings.threads, worker)?)
-        })
-    }
-
-    fn push(&mut self, packet: &Packet<'_>, fold: &mut Fold) -> Result<()> {
-        match self {
-            Hands::Alone(worker) => {
-                worker.push(packet);
-                if packet.frame.is_multiple_of(FOLD_PACKETS) {
-                    fold.apply(worker.take_events());
-                }
-                Ok(())
-            }
-            Hands::Many(crew) => crew.push(packet, &mut |events| fold.apply(events)),
-        }
-    }
-
-    fn finish(self, frame: u64, at: Time, fold: &mut Fold) -> Result<Outcome> {
-        let workers = match self {
-            Hands::Alone(mut worker) => {
-                worker.finish(frame, at);
-                fold.apply(worker.take_events());
-                vec![*worker]
-            }
-            Hands::Many(crew) => {
-                crew.finish(frame, at, &mut |events: Vec<Stamped>| fold.apply(events))?
-            }
-        };
-        let mut health = Health::default();
-        let mut messages = ::sensor::Messages::default();
-        for mut worker in workers {
-            worker.count_unidentified();
-            add_health(&mut health, worker.health());
-            messages.merge(worker.take_tally());
-        }
-        Ok((messages.into_rows(), health))
     }
 }

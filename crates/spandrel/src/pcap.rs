@@ -6,7 +6,7 @@
 mod report;
 
 use crate::{
-    analysis::{Settings, analyse, learn},
+    analysis::{Settings, analyse, learn, threads},
     complain,
 };
 use anyhow::{Context as _, Result, ensure};
@@ -49,13 +49,6 @@ enum Form {
     Json,
     /// For a person
     Text,
-}
-
-fn threads(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(threads @ 1..=64) => Ok(threads),
-        _ => Err("a number from 1 to 64".to_owned()),
-    }
 }
 
 /// Adds the protocols a file describes, before anything is read.

@@ -6,11 +6,14 @@
 //! when its input or its reader does.
 
 use ::detectors::{Detection, Phase};
-use ::sensor::{Fold, Packet, Worker, WorkerSettings};
+mod silence;
+
+use crate::analysis::{Hands, threads};
+use ::sensor::{Fold, Packet, WorkerSettings};
 use anyhow::{Context as _, Result, bail};
 use capture::{Interface, Seen};
 use landlock::{ABI, Access, AccessFs, AccessNet, Ruleset, RulesetAttr};
-use model::{INSIGHT_VERSION, Insight, Time};
+use model::{Health, INSIGHT_VERSION, Insight, Time};
 use rustix::thread::{CapabilitySet, CapabilitySets};
 use std::{
     io::{BufWriter, ErrorKind, Write},
@@ -36,6 +39,9 @@ pub struct Options {
     /// Name of the sensor [default: the interface]
     #[arg(long)]
     name: Option<String>,
+    /// Worker threads, for more traffic than one can read
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = threads)]
+    threads: usize,
     /// Seconds in which everything seen is taken for normal; SIGUSR1 ends them early
     /// [default: nothing is learned, and nothing is new]
     #[arg(long, value_name = "SECONDS")]
@@ -98,7 +104,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         })
         .context("cannot start the reading thread")?;
     let name = options.name.as_deref().unwrap_or(shown);
-    let mut live = Live::new(name, shown, drops);
+    let mut live = Live::new((name, shown), options.threads, drops)?;
     live.learn(options.learn.unwrap_or(0), end_learning);
     match live.run(&receiver) {
         Ok(None) => Ok(ExitCode::SUCCESS),
@@ -109,8 +115,8 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     }
 }
 
-/// Gives up what the sensor needs no more: gaining rights, all capabilities, and, where the kernel
-/// knows Landlock, every file and TCP port.
+/// Gives up what the sensor needs no more: gaining rights, all capabilities, where the kernel
+/// knows Landlock every file and TCP port, and where it has seccomp all calls that send.
 fn confine() -> Result<()> {
     rustix::thread::set_no_new_privs(true).context("cannot give up gaining rights")?;
     let none = CapabilitySet::empty();
@@ -123,7 +129,7 @@ fn confine() -> Result<()> {
         .and_then(Ruleset::create)
         .and_then(landlock::RulesetCreated::restrict_self)
         .context("cannot give up access to files")?;
-    Ok(())
+    silence::keep()
 }
 
 /// Packets that were there and were not read.
@@ -206,8 +212,11 @@ fn end(sender: &SyncSender<Said>, reason: Option<String>) {
 struct Live {
     name: String,
     interface: String,
-    worker: Worker,
+    /// Until the input ends.
+    hands: Option<Hands>,
     fold: Fold,
+    /// Of the workers, at the last beat.
+    health: Health,
     frame: u64,
     /// Since the last beat.
     packets: u64,
@@ -228,20 +237,21 @@ struct Learning {
 }
 
 impl Live {
-    fn new(name: &str, interface: &str, drops: Arc<Drops>) -> Self {
+    fn new((name, interface): (&str, &str), threads: usize, drops: Arc<Drops>) -> Result<Self> {
         let settings = WorkerSettings { tally: false, ..WorkerSettings::default() };
-        Live {
+        Ok(Live {
             name: name.to_owned(),
             interface: interface.to_owned(),
-            worker: Worker::new(settings),
+            hands: Some(Hands::new(threads, settings)?),
             fold: Fold::new(),
+            health: Health::default(),
             frame: 0,
             packets: 0,
             bytes: 0,
             newest: None,
             drops,
             learning: Learning::default(),
-        }
+        })
     }
 
     /// Learns from the first `secs` seconds of packets, or until `end` is set.
@@ -253,19 +263,39 @@ impl Live {
     }
 
     /// Ends learning when its time has come.
-    fn look_at_learning(&mut self) {
+    fn look_at_learning(&mut self) -> std::io::Result<()> {
         if self.fold.detection.phase() != Phase::Learning {
-            return;
+            return Ok(());
         }
-        let Some(newest) = self.newest else { return };
+        let Some(newest) = self.newest else { return Ok(()) };
         let secs = i64::from(self.learning.secs);
         let until = *self.learning.until.get_or_insert(newest.plus_secs(secs));
         if newest >= until || self.learning.end.load(Ordering::Relaxed) {
             // What the conversations counted so far is part of what is normal.
-            self.worker.tick(self.frame);
-            self.fold.apply(self.worker.take_events());
+            self.tick()?;
             self.fold.detection.end_learning();
         }
+        Ok(())
+    }
+
+    /// Everything so far reaches the fold.
+    fn tick(&mut self) -> std::io::Result<()> {
+        if let Some(hands) = &mut self.hands {
+            let health = hands.tick(self.frame, &mut self.fold);
+            self.health = health.map_err(std::io::Error::other)?;
+        }
+        Ok(())
+    }
+
+    /// The input has ended.
+    fn finish(&mut self) -> std::io::Result<()> {
+        if let Some(hands) = self.hands.take() {
+            let last = self.newest.unwrap_or_default();
+            let outcome = hands.finish(self.frame, last, &mut self.fold);
+            self.health = outcome.map_err(std::io::Error::other)?.1;
+            self.fold.finish();
+        }
+        Ok(())
     }
 
     /// Until the input ends; gives the reason where it ended badly.
@@ -283,7 +313,7 @@ impl Live {
             let wait = next_beat.saturating_duration_since(Instant::now());
             let ended = match packets.recv_timeout(wait) {
                 Ok(Said::Packet(packet)) => {
-                    self.take(&packet);
+                    self.take(&packet)?;
                     None
                 }
                 Ok(Said::End(reason)) => Some(reason),
@@ -293,39 +323,36 @@ impl Live {
                 }
             };
             if let Some(reason) = ended {
-                self.worker.finish(self.frame, self.newest.unwrap_or_default());
-                self.fold.apply(self.worker.take_events());
-                self.fold.finish();
+                self.finish()?;
                 self.tell(&mut out)?;
                 return Ok(reason);
             }
             let look = self.frame.is_multiple_of(CLOCK_PACKETS) || wait.is_zero();
             if (look || self.packets == 0) && Instant::now() >= next_beat {
-                self.worker.tick(self.frame);
+                self.tick()?;
+                self.look_at_learning()?;
                 self.tell(&mut out)?;
                 next_beat = Instant::now() + BEAT;
             }
         }
     }
 
-    fn take(&mut self, packet: &Owned) {
+    fn take(&mut self, packet: &Owned) -> std::io::Result<()> {
         self.frame += 1;
         self.packets += 1;
         self.bytes += u64::from(packet.wire_len);
         self.newest = self.newest.max(Some(packet.at));
         let (at, wire_len, link) = (packet.at, packet.wire_len, packet.link);
         let data = &packet.data;
-        self.worker.push(&Packet { at, frame: self.frame, wire_len, link, data });
-        if self.frame.is_multiple_of(CLOCK_PACKETS) {
-            self.fold.apply(self.worker.take_events());
-            self.look_at_learning();
+        if let Some(hands) = &mut self.hands {
+            let packet = Packet { at, frame: self.frame, wire_len, link, data };
+            hands.push(&packet, &mut self.fold).map_err(std::io::Error::other)?;
         }
+        if self.frame.is_multiple_of(CLOCK_PACKETS) { self.look_at_learning() } else { Ok(()) }
     }
 
     /// Everything that changed, then the beat.
     fn tell(&mut self, out: &mut impl Write) -> std::io::Result<()> {
-        self.fold.apply(self.worker.take_events());
-        self.look_at_learning();
         let changes = self.fold.inventory.drain_changes();
         for asset in changes.assets {
             write(out, &Insight::Asset(asset))?;
@@ -339,7 +366,7 @@ impl Live {
         for finding in self.fold.changed_findings() {
             write(out, &Insight::Finding(finding))?;
         }
-        let mut health = self.worker.health();
+        let mut health = self.health.clone();
         health.at = self.newest;
         if self.drops.from_kernel.load(Ordering::Relaxed) {
             health.kernel_drops = Some(self.drops.kernel.load(Ordering::Relaxed));

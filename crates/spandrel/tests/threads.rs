@@ -156,3 +156,45 @@ proptest! {
         check(folder.path(), &packets, seed, "1");
     }
 }
+
+/// The assets a live sensor told of, merged ones left out, by id.
+fn live_assets(capture: &Path, threads: &str) -> Vec<String> {
+    let input = std::fs::File::open(capture).expect("the lab wrote it");
+    let out = Command::new(env!("CARGO_BIN_EXE_spandrel"))
+        .args(["sensor", "--stdin", "--threads", threads])
+        .stdin(input)
+        .output()
+        .expect("the binary was built for this test");
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    let mut assets = std::collections::BTreeSet::new();
+    for line in String::from_utf8(out.stdout).expect("JSON is UTF-8").lines() {
+        let insight: serde_json::Value = serde_json::from_str(line).expect("an insight a line");
+        let id = insight["id"].as_str().unwrap_or_default().to_owned();
+        match insight["kind"].as_str() {
+            Some("asset") => drop(assets.insert(id)),
+            Some("asset-merged") => drop(assets.remove(&id)),
+            Some("beat") => {
+                let limits = insight["health"]["limits"].as_object().expect("limits");
+                assert!(!limits.contains_key("sensor-queue-packets"), "{limits:?}");
+            }
+            _ => {}
+        }
+    }
+    assets.into_iter().collect()
+}
+
+#[test]
+fn a_live_sensor_sees_what_the_capture_holds_with_any_number_of_threads() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    plant(folder.path(), "5");
+    let file = folder.path().join("plant.pcapng");
+    let report = spandrel(&["pcap", "--format", "json", &file.display().to_string()]);
+    let report: serde_json::Value = serde_json::from_slice(&report).expect("one object");
+    let assets = report["assets"].as_array().expect("rows");
+    let mut ids: Vec<_> = assets.iter().filter_map(|a| a["id"].as_str()).collect();
+    ids.sort_unstable();
+    assert!(ids.len() > 20);
+    for threads in ["1", "3"] {
+        assert_eq!(live_assets(&file, threads), ids, "{threads} threads");
+    }
+}

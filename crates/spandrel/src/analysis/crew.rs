@@ -5,8 +5,10 @@
 //! worker alone would have said them, and only so many batches are under way.
 
 use anyhow::{Context as _, Result, bail};
-use model::Time;
-use sensor::{Packet, Stamped, Worker, WorkerSettings, limits::SHARDS, merge, shard_of};
+use model::{Health, Time};
+use sensor::{
+    Packet, Stamped, Worker, WorkerSettings, add_health, limits::SHARDS, merge, shard_of,
+};
 use std::{
     collections::VecDeque,
     sync::mpsc::{Receiver, SyncSender, sync_channel},
@@ -27,8 +29,20 @@ struct Batch {
     octets: Vec<u8>,
     packets: Vec<Slot>,
     events: Vec<Stamped>,
-    /// After these packets nothing comes any more: the last frame and its time.
-    last: Option<(u64, Time)>,
+    /// What to do after these packets.
+    then: Then,
+    /// State after a tick or the end.
+    health: Option<Health>,
+}
+
+#[derive(Clone, Copy, Default)]
+enum Then {
+    #[default]
+    GoOn,
+    /// Report counters, stamped with this frame.
+    Tick(u64),
+    /// Nothing comes any more: the last frame and its time.
+    Finish(u64, Time),
 }
 
 /// A packet whose octets lie in the batch.
@@ -83,7 +97,10 @@ impl Crew {
             return Ok(());
         }
         self.send_round()?;
-        if self.under_way >= ROUNDS { self.receive_round(fold) } else { Ok(()) }
+        if self.under_way >= ROUNDS {
+            self.receive_round(fold)?;
+        }
+        Ok(())
     }
 
     /// Waits for all that is under way and gives the workers back.
@@ -93,17 +110,29 @@ impl Crew {
         at: Time,
         fold: &mut impl FnMut(Vec<Stamped>),
     ) -> Result<Vec<Worker>> {
-        self.hands.iter_mut().for_each(|hand| hand.batch.last = Some((frame, at)));
-        self.send_round()?;
-        while self.under_way > 0 {
-            self.receive_round(fold)?;
-        }
+        self.complete(Then::Finish(frame, at), fold)?;
         let mut workers = Vec::new();
         for hand in self.hands {
             drop(hand.send);
             workers.push(joined(hand.thread)?);
         }
         Ok(workers)
+    }
+
+    /// Waits for all that is under way, with counters stamped with `frame`; gives the state of
+    /// all workers.
+    pub fn tick(&mut self, frame: u64, fold: &mut impl FnMut(Vec<Stamped>)) -> Result<Health> {
+        self.complete(Then::Tick(frame), fold)
+    }
+
+    fn complete(&mut self, then: Then, fold: &mut impl FnMut(Vec<Stamped>)) -> Result<Health> {
+        self.hands.iter_mut().for_each(|hand| hand.batch.then = then);
+        self.send_round()?;
+        let mut health = Health::default();
+        while self.under_way > 0 {
+            self.receive_round(fold)?.into_iter().for_each(|part| add_health(&mut health, part));
+        }
+        Ok(health)
     }
 
     fn send_round(&mut self) -> Result<()> {
@@ -119,21 +148,23 @@ impl Crew {
         Ok(())
     }
 
-    /// The oldest round under way.
-    fn receive_round(&mut self, fold: &mut impl FnMut(Vec<Stamped>)) -> Result<()> {
-        let mut events = Vec::new();
+    /// The oldest round under way; gives what its workers say of their state.
+    fn receive_round(&mut self, fold: &mut impl FnMut(Vec<Stamped>)) -> Result<Vec<Health>> {
+        let (mut events, mut health) = (Vec::new(), Vec::new());
         for hand in &mut self.hands {
             let Ok(mut batch) = hand.receive.recv() else {
                 bail!("a worker thread ended before its packets did");
             };
             events.push(std::mem::take(&mut batch.events));
+            health.extend(batch.health.take());
+            batch.then = Then::GoOn;
             batch.octets.clear();
             batch.packets.clear();
             hand.spare.push_back(batch);
         }
         self.under_way = self.under_way.saturating_sub(1);
         fold(merge(events));
-        Ok(())
+        Ok(health)
     }
 }
 
@@ -176,9 +207,13 @@ fn work(settings: WorkerSettings, jobs: &Receiver<Batch>, done: &SyncSender<Batc
             let packet = Packet { at, frame, wire_len, link, data };
             worker.push_to(usize::from(slot.shard), &packet);
         }
-        if let Some((frame, at)) = batch.last {
-            worker.finish(frame, at);
+        match batch.then {
+            Then::GoOn => {}
+            Then::Tick(frame) => worker.tick(frame),
+            Then::Finish(frame, at) => worker.finish(frame, at),
         }
+        let whole = !matches!(batch.then, Then::GoOn);
+        batch.health = whole.then(|| worker.health());
         batch.events = worker.take_events();
         if done.send(batch).is_err() {
             break;
