@@ -117,6 +117,10 @@ impl Peer {
         }
         let mut buffer = std::mem::take(&mut self.pending[from as usize]);
         buffer.extend_from_slice(bytes);
+        if buffer.is_empty() {
+            // The sensor has nothing to say then either.
+            return;
+        }
         let (mut taken, mut after_gap) = (0, after_gap);
         while let step @ 1.. = self.feed(from, &buffer[taken..], after_gap) {
             taken += step;
