@@ -1,13 +1,13 @@
 //! Bounds of the inventory. Each has a counter in [`crate::Inventory::limits_hit`].
 
 /// Addresses (MAC and IP) known at a time.
-pub const ADDRESSES_MAX: usize = 200_000;
+pub const ADDRESSES_MAX: usize = 100_000;
 /// Facts kept of one address.
 pub const FACTS_PER_ADDRESS_MAX: usize = 128;
 /// Modules kept of one address.
 pub const MODULES_PER_ADDRESS_MAX: usize = 64;
 /// Conversations kept as links.
-pub const LINKS_MAX: usize = 200_000;
+pub const LINKS_MAX: usize = 100_000;
 /// VLANs kept of one address.
 pub const VLANS_PER_ADDRESS_MAX: usize = 16;
 /// IP addresses seen from one MAC address that are remembered.

@@ -6,7 +6,7 @@
 /// Parts into which conversations are divided, whatever the number of workers.
 pub const SHARDS: usize = 8;
 /// Conversations kept; the one idle longest goes first.
-pub const FLOWS_MAX: usize = 131_072;
+pub const FLOWS_MAX: usize = 65_536;
 /// Octets of segments that came early, of one direction of one conversation.
 pub const HELD_OCTETS_PER_FLOW_MAX: usize = 256 * 1024;
 /// Segments that came early, of one direction.
@@ -38,7 +38,7 @@ pub const OPERATIONS_MAX: usize = 262_144;
 /// Distinct identities remembered of one conversation; beyond, all pass.
 pub const IDENTITIES_PER_FLOW_MAX: usize = 256;
 /// Distinct senders counted.
-pub const SENDERS_MAX: usize = 131_072;
+pub const SENDERS_MAX: usize = 65_536;
 /// Process values kept for a report.
 pub const VALUES_MAX: usize = 2_000_000;
 /// Segments from a jump in sequence numbers beyond which a conversation is taken to start anew.
