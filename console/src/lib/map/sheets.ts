@@ -32,6 +32,31 @@ const MARGIN = 0.3;
 const MARGIN_COSTLY = 0.14;
 const COSTLY_MS = 50;
 
+/** The drawing of one frame's pieces shall take so long. */
+const SETTLE_MS = 9;
+
+let software: boolean | undefined;
+
+/** Is there no graphics processor? Remote desktops and virtual machines have none. */
+function slow(): boolean {
+  software ??= !document
+    .createElement('canvas')
+    .getContext('webgl', { failIfMajorPerformanceCaveat: true });
+  return software;
+}
+
+let scratch: CanvasRenderingContext2D | null = null;
+
+/**
+ * A canvas only notes what it is told and draws it when it is used, which for a large map takes
+ * many frames' time at once. Reading a pixel makes it draw now what was noted so far.
+ */
+function settle(sheet: Sheet): void {
+  scratch ??= document.createElement('canvas').getContext('2d', { willReadFrequently: true });
+  scratch?.drawImage(sheet.canvas, 0, 0, 1, 1, 0, 0, 1, 1);
+  scratch?.getImageData(0, 0, 1, 1);
+}
+
 export class Sheets {
   /** Milliseconds the last whole drawing took. */
   cost = 0;
@@ -40,6 +65,8 @@ export class Sheets {
   private old: { sheet: Sheet; since: number } | null = null;
   private work: Generator<void, void, void> | null = null;
   private spent = 0;
+  /** Pieces of a drawing in one frame, where they are drawn by the processor. */
+  private portion = 8;
   private soft = false;
 
   get busy(): boolean {
@@ -78,18 +105,30 @@ export class Sheets {
 
   /** Goes on until `until`; true when the drawing is whole and on show. */
   step(until: number): boolean {
+    if (!this.work) return false;
     const began = performance.now();
+    let done = 0;
     while (this.work) {
       if (this.work.next().done) {
         this.work = null;
-        this.spent += performance.now() - began;
-        this.show();
-        return true;
+        break;
       }
-      if (performance.now() > until) break;
+      done += 1;
+      if (performance.now() > until || (slow() && done >= this.portion)) break;
+    }
+    if (this.back && slow()) {
+      const from = performance.now();
+      settle(this.back);
+      const took = performance.now() - from;
+      this.portion = Math.max(
+        1,
+        this.portion * (took > SETTLE_MS ? 0.6 : took < SETTLE_MS / 2 ? 1.3 : 1),
+      );
     }
     this.spent += performance.now() - began;
-    return false;
+    if (this.work) return false;
+    this.show();
+    return true;
   }
 
   private show(): void {
