@@ -19,6 +19,7 @@ use std::{
     time::Duration,
 };
 use store::{AuditBegin, AuditEnd, Store, ZoneSpec};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 #[derive(clap::Args)]
@@ -82,6 +83,7 @@ fn log_to_stderr() {
 }
 
 async fn serve(file: File, data: &Path) -> Result<ExitCode> {
+    let mut stop = StopSignals::listen()?;
     let bytes = u64::from(file.storage.database_mib_max) << 20;
     let limits = store::Settings {
         database_bytes_max: (bytes > 0).then_some(bytes),
@@ -109,7 +111,7 @@ async fn serve(file: File, data: &Path) -> Result<ExitCode> {
     for plan in plans {
         children.start(plan);
     }
-    let signal = stop_signal().await?;
+    let signal = stop.next().await;
     tracing::info!(signal, "stopping");
     children.stop().await;
     server.stop().await;
@@ -177,12 +179,25 @@ fn plans(file: &File) -> Vec<Plan> {
     sensors.chain(lab).collect()
 }
 
-async fn stop_signal() -> Result<&'static str> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
-    Ok(tokio::select! {
-        _ = terminate.recv() => "SIGTERM",
-        _ = interrupt.recv() => "SIGINT",
-    })
+/// The signals that end the server. Kept from before anybody is told that it runs, so that one
+/// that comes at once still ends it well.
+struct StopSignals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl StopSignals {
+    fn listen() -> Result<Self> {
+        Ok(StopSignals {
+            terminate: signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?,
+            interrupt: signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?,
+        })
+    }
+
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
 }
