@@ -110,6 +110,8 @@ step('keys go from asset to asset on the map, and the list says the same', async
   await page.getByRole('tab', { name: /Links/ }).click();
   await page.locator('.list tbody tr').first().waitFor();
   await page.goto(`${server.url}/map`);
+  // Keys are heard once the frame around the page is there.
+  await page.locator('.map canvas').first().waitFor();
 });
 
 step('assets: facets, a filter, a wrong filter, keys', async ({ page, server }) => {
