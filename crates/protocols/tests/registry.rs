@@ -138,10 +138,12 @@ fn documentation() -> String {
     abouts.sort_by_key(|a| (a.title.to_lowercase(), a.name));
     let mut text = format!(
         "# Protocols the sensor reads\n\n\
-         {} protocols. Each is recognised by what is said, on any port; the usual ports are a hint.\n\
+         {} protocols. Each is recognised by what is said, on any port; \
+         the usual ports are a hint.\n\
          This page is made from the registry by its tests; how to add one is in\n\
          [protocols-howto.md](protocols-howto.md).\n\n\
-         | protocol | in data | over | usual ports | what is read | by |\n|---|---|---|---|---|---|\n",
+         | protocol | in data | over | usual ports | what is read | by |\n\
+         |---|---|---|---|---|---|\n",
         abouts.len()
     );
     for about in abouts {
