@@ -273,7 +273,8 @@ impl Open {
             .draft
             .addresses
             .iter()
-            .filter_map(|a| inventory.asset_of(a).map(|key| inventory.id(key)))
+            .filter_map(|a| inventory.asset_of(a).filter(|key| inventory.is_shown(*key)))
+            .map(|key| inventory.id(key))
             .collect();
         finding.assets = assets.into_iter().collect();
         finding.explanation = evidence::fill(&self.draft.explanation, &names);

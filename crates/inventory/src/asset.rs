@@ -96,11 +96,21 @@ impl Inventory {
         self.id_of(key.0)
     }
 
-    /// The asset's row; for findings and titles.
-    pub fn asset(&self, key: AssetKey) -> Asset {
+    /// Is there a row of it? Of addresses that others only asked for there is none.
+    pub fn is_shown(&self, key: AssetKey) -> bool {
+        self.group(key).iter().any(|record| self.records[*record as usize].is_shown())
+    }
+
+    fn group(&self, key: AssetKey) -> Vec<u32> {
         let own = |ip: &&u32| self.records[**ip as usize].owner == Some(key.0);
         let mut group = vec![key.0];
         group.extend(self.records[key.0 as usize].partners.iter().filter(own));
+        group
+    }
+
+    /// The asset's row; for findings and titles.
+    pub fn asset(&self, key: AssetKey) -> Asset {
+        let group = self.group(key);
         self.asset_of_group(key.0, &group)
     }
 
