@@ -72,7 +72,7 @@ pub struct Identity {
     pub attributes: Vec<Attribute>,
 }
 
-/// A fact in the making. Paths in use are listed in `docs/facts.md`; the usual ones: `vendor`,
+/// A fact in the making. The usual paths: `vendor`,
 /// `vendor_id`, `model`, `product_code`, `device_type`, `firmware`, `hardware`, `serial`, `name`,
 /// `hostname`, `os`, `order_number`, `mac`, `ip`, `gateway`, `user_agent`, `software`, `mode`.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
