@@ -9,7 +9,7 @@ use super::{
 use crate::{Carrier, Dissector, Gap, Malformed, Output, Progress, Segment, output::Op, text};
 use model::{OperationClass as Class, PointValue, Quality, Scalar, Subject};
 use std::collections::VecDeque;
-use wire::Reader;
+use wire::{Reader, Short};
 
 /// Requests of one conversation whose answers are awaited.
 const PENDING_MAX: usize = 64;
@@ -36,6 +36,8 @@ struct Asked {
     octets: u32,
     port: u16,
     symbol: Option<Box<str>>,
+    /// Index group, offset and octets of each read of a sum.
+    places: Vec<(u32, u32, u32)>,
 }
 
 /// A symbol whose handle or place and type are known.
@@ -43,7 +45,11 @@ struct Known {
     port: u16,
     name: Box<str>,
     handle: Option<u32>,
+    /// Index group and offset of its value.
+    place: Option<(u32, u32)>,
     kind: u32,
+    /// Number of the notification that tells its changes.
+    notification: Option<u32>,
 }
 
 impl Dissector for Conversation {
@@ -114,9 +120,9 @@ impl Conversation {
             }
             5 => (class, name) = names::control(r.le16().unwrap_or(0)),
             8 => {
-                return out.operation(
-                    Op::notice(class, u32::from(ams.command), name).unit(ams.source.port.into()),
-                );
+                let op = Op::notice(class, u32::from(ams.command), name);
+                out.operation(op.unit(ams.source.port.into()));
+                return self.notified(ams, out);
             }
             _ => {}
         }
@@ -138,15 +144,18 @@ impl Conversation {
             (None, 2 | 3 | 6 | 9) => op.range("index-group", group, offset, octets),
             _ => op,
         });
-        if write && group == names::VALUE_BY_HANDLE && out.values_wanted {
-            self.value(port, offset, written, out);
+        if write && out.values_wanted {
+            self.value(port, (group, offset), written, out);
         }
         if self.asked.len() >= PENDING_MAX {
             self.asked.pop_front();
             out.limit("ams-pending-requests");
         }
         let (invoke, command) = (ams.invoke, ams.command);
-        let asked = Asked { invoke, command, class, name, group, offset, octets, port, symbol };
+        let sum = command == 9 && group == names::SUM_READ && out.values_wanted;
+        let places = if sum { places(written) } else { Vec::new() };
+        let asked =
+            Asked { invoke, command, class, name, group, offset, octets, port, symbol, places };
         self.asked.push_back(asked);
     }
 
@@ -163,9 +172,7 @@ impl Conversation {
                 let name = text::lossy(data.get(..data.len().min(256))?);
                 Some(name.trim_end_matches('\0').into())
             }
-            (2 | 3 | 6, names::VALUE_BY_HANDLE) => {
-                self.known(ams.target.port, offset).map(|k| k.name.clone())
-            }
+            (2 | 3 | 6, _) => self.known(ams.target.port, (group, offset)).map(|k| k.name.clone()),
             (9, 200) if ams.target.port == names::SYSTEM_SERVICE => {
                 // Key and value name of the registry, each ended by NUL.
                 let key = text::lossy(data.get(..data.len().min(256))?);
@@ -175,8 +182,15 @@ impl Conversation {
         }
     }
 
-    fn known(&self, port: u16, handle: u32) -> Option<&Known> {
-        self.symbols.iter().find(|k| k.port == port && k.handle == Some(handle))
+    /// The symbol at an index group and offset, or of a handle.
+    fn known(&self, port: u16, (group, offset): (u32, u32)) -> Option<&Known> {
+        self.symbols.iter().find(|k| {
+            k.port == port
+                && match group {
+                    names::VALUE_BY_HANDLE => k.handle == Some(offset),
+                    _ => k.place == Some((group, offset)),
+                }
+        })
     }
 
     fn remember(&mut self, port: u16, name: &str, out: &mut Output) -> Option<&mut Known> {
@@ -188,7 +202,14 @@ impl Conversation {
                     self.symbols.pop_front();
                     out.limit("ams-symbols");
                 }
-                self.symbols.push_back(Known { port, name: name.into(), handle: None, kind: 0 });
+                self.symbols.push_back(Known {
+                    port,
+                    name: name.into(),
+                    handle: None,
+                    place: None,
+                    kind: 0,
+                    notification: None,
+                });
                 self.symbols.len().saturating_sub(1)
             }
         };
@@ -236,6 +257,14 @@ impl Conversation {
                     self.read(&asked, r.rest(), out);
                 }
             }
+            6 => {
+                if let (Ok(number), Some(Asked { symbol: Some(name), port, .. })) =
+                    (r.le32(), asked)
+                    && let Some(known) = self.remember(port, &name, out)
+                {
+                    known.notification = Some(number);
+                }
+            }
             _ => {}
         }
     }
@@ -254,19 +283,65 @@ impl Conversation {
                     && let Some(known) = self.remember(asked.port, name, out)
                 {
                     known.kind = symbol.kind;
+                    known.place = Some((symbol.group, symbol.offset));
                 }
             }
-            (_, names::VALUE_BY_HANDLE) if out.values_wanted => {
-                self.value(asked.port, asked.offset, data, out);
+            (_, names::SUM_READ) if out.values_wanted => self.sum(asked, data, out),
+            _ if out.values_wanted => {
+                self.value(asked.port, (asked.group, asked.offset), data, out);
             }
             _ => {}
         }
     }
 
-    fn value(&self, port: u16, handle: u32, data: &[u8], out: &mut Output) {
-        let Some(known) = self.known(port, handle) else { return };
+    /// Results of all reads, then the data of all.
+    fn sum(&self, asked: &Asked, data: &[u8], out: &mut Output) {
+        let results = usize::try_from(asked.offset).unwrap_or(usize::MAX).saturating_mul(4);
+        let mut r = Reader::new(data.get(results..).unwrap_or_default());
+        for place in &asked.places {
+            let (group, offset, octets) = *place;
+            let Ok(octets) = r.bytes(octets.try_into().unwrap_or(usize::MAX)) else { return };
+            self.value(asked.port, (group, offset), octets, out);
+        }
+    }
+
+    /// Stamps with samples, each with the number of its notification (ADS device notification).
+    fn notified(&self, ams: &Ams<'_>, out: &mut Output) {
+        if out.values_wanted {
+            // A stream cut short has told what it held.
+            let _short = self.samples(ams, out);
+        }
+    }
+
+    fn samples(&self, ams: &Ams<'_>, out: &mut Output) -> Result<(), Short> {
+        let mut r = Reader::new(ams.data);
+        r.skip(4)?;
+        for _ in 0..r.le32()? {
+            r.skip(8)?;
+            for _ in 0..r.le32()? {
+                let (number, octets) = (r.le32()?, r.le32()?);
+                let octets = r.bytes(octets.try_into().unwrap_or(usize::MAX))?;
+                let known = self
+                    .symbols
+                    .iter()
+                    .find(|k| k.port == ams.source.port && k.notification == Some(number));
+                known.into_iter().for_each(|k| k.tell(octets, out));
+            }
+        }
+        Ok(())
+    }
+
+    fn value(&self, port: u16, place: (u32, u32), data: &[u8], out: &mut Output) {
+        if let Some(known) = self.known(port, place) {
+            known.tell(data, out);
+        }
+    }
+}
+
+impl Known {
+    fn tell(&self, data: &[u8], out: &mut Output) {
         // Numbers of automation types; BIT, BOOL and the unsigned ones are the usual IEC types.
-        let value = match (known.kind, data) {
+        let value = match (self.kind, data) {
             (33, [v, ..]) => PointValue::Bool(*v != 0),
             (16, [v, ..]) => PointValue::Int(i64::from(i8::from_le_bytes([*v]))),
             (17, [v, ..]) => PointValue::Unsigned(u64::from(*v)),
@@ -287,8 +362,16 @@ impl Conversation {
             },
             _ => return,
         };
-        out.value(known.name.to_string(), value, (None, Quality::Good));
+        out.value(self.name.to_string(), value, (None, Quality::Good));
     }
+}
+
+/// Index group, offset and octets of each read of a sum.
+fn places(data: &[u8]) -> Vec<(u32, u32, u32)> {
+    const SUM_MAX: usize = 512;
+    let mut r = Reader::new(data);
+    let next = || Some((r.le32().ok()?, r.le32().ok()?, r.le32().ok()?));
+    std::iter::from_fn(next).take(SUM_MAX).collect()
 }
 
 /// What a name is a name of, by the index group it stands with.

@@ -65,6 +65,8 @@ pub(super) const VALUE_BY_HANDLE: u32 = 0xf005;
 pub(super) const SYMBOL_BY_NAME: u32 = 0xf007;
 pub(super) const SYMBOL_BY_NAME_EX: u32 = 0xf009;
 
+pub(super) const SUM_READ: u32 = 0xf080;
+
 /// What reading or writing an index group of the system service is.
 pub(super) const fn system(group: u32, write: bool) -> Option<(Class, &'static str)> {
     Some(match (group, write) {
@@ -98,7 +100,7 @@ pub(super) const fn general(group: u32, write: bool) -> Option<(Class, &'static 
         (0xf00a..=0xf010, _) => (Class::Browse, "upload symbols"),
         (VALUE_BY_NAME | VALUE_BY_HANDLE, false) => (Class::Read, "read symbol"),
         (VALUE_BY_NAME | VALUE_BY_HANDLE, true) => (Class::Write, "write symbol"),
-        (0xf080, _) => (Class::Read, "sum read"),
+        (SUM_READ, _) => (Class::Read, "sum read"),
         (0xf081, _) => (Class::Write, "sum write"),
         (0xf082, _) => (Class::Write, "sum read and write"),
         _ => return None,

@@ -1,14 +1,14 @@
 //! Reads an EtherNet/IP conversation: counts, identities, operations, tag values.
 
 use super::{
-    CIP_CLASS_GROUP, CIP_GROUP, CIP_IO_GROUP, CIP_STATUS_GROUP, ENIP_GROUP, names, pccc,
+    CIP_CLASS_GROUP, CIP_GROUP, CIP_IO_GROUP, CIP_STATUS_GROUP, ENIP_GROUP, names, pccc, tags,
     wire::{
         HEADER_OCTETS, Header, Identity, Message, Path, identity, is_cyclic, items, listed,
         message, packed, unconnected,
     },
 };
 use crate::{Carrier, Dissector, Gap, Malformed, Output, Progress, Segment, Side, output::Op};
-use model::{OperationClass, PointValue, Quality, Scalar, Subject};
+use model::{OperationClass, Scalar, Subject};
 use std::collections::VecDeque;
 
 /// Messages of one conversation whose answers are awaited.
@@ -44,6 +44,8 @@ struct Asked {
     tag: Option<String>,
     slot: Option<u8>,
     pccc: Option<pccc::Asked>,
+    /// Elements of a tag, and octets of it before the fragment asked for.
+    part: tags::Part,
 }
 
 /// What one encapsulated message holds, for the counted rows.
@@ -229,7 +231,14 @@ fn request(read: Message<'_>, slot: Option<u8>, levels: u8, seen: &mut Seen, out
         return;
     }
     if levels > 0 && service == 0x0a {
-        seen.requests.push(Asked { service, class, tag: None, slot, pccc: None });
+        seen.requests.push(Asked {
+            service,
+            class,
+            tag: None,
+            slot,
+            pccc: None,
+            part: tags::Part::default(),
+        });
         for part in packed(data) {
             if let Ok(read) = message(part) {
                 request(read, slot, 0, seen, out);
@@ -241,7 +250,8 @@ fn request(read: Message<'_>, slot: Option<u8>, levels: u8, seen: &mut Seen, out
         out.begin_protocol("pccc");
         let pccc = pccc::request(data, slot, out);
         out.begin_protocol("cip");
-        return seen.requests.push(Asked { service, class, tag: None, slot, pccc });
+        let part = tags::Part::default();
+        return seen.requests.push(Asked { service, class, tag: None, slot, pccc, part });
     }
     let logix = names::logix(service, &path.classes);
     let (meaning, name) = logix.unwrap_or_else(|| names::service(service, class));
@@ -253,14 +263,11 @@ fn request(read: Message<'_>, slot: Option<u8>, levels: u8, seen: &mut Seen, out
         (None, None) => op,
     };
     out.operation(op);
-    if let Some(symbol) = &path.symbol
-        && out.values_wanted
-        && service == 0x4d
-        && let Some((kind, [_, _, value @ ..])) = data.split_first_chunk::<2>()
-    {
-        tag_value(symbol, u16::from_le_bytes(*kind), value, out);
+    let part = tags::Part::asked(service, data);
+    if let Some(symbol) = path.symbol.as_deref().filter(|_| out.values_wanted) {
+        tags::written(symbol, service, data, out);
     }
-    seen.requests.push(Asked { service, class, tag: path.symbol, slot, pccc: None });
+    seen.requests.push(Asked { service, class, tag: path.symbol, slot, pccc: None, part });
 }
 
 fn answer(read: Message<'_>, asked: &mut dyn Iterator<Item = Asked>, levels: u8, out: &mut Output) {
@@ -301,12 +308,8 @@ fn answer(read: Message<'_>, asked: &mut dyn Iterator<Item = Asked>, levels: u8,
         };
         tell(subject, "Identity object", &found, out);
     }
-    if let Some(tag) = &known.tag
-        && service == 0x4c
-        && out.values_wanted
-        && let Some((kind, value)) = data.split_first_chunk::<2>()
-    {
-        tag_value(tag, u16::from_le_bytes(*kind), value, out);
+    if let Some(tag) = known.tag.filter(|_| out.values_wanted && tags::is_read(service)) {
+        tags::read(&tag, known.part, data, out);
     }
 }
 
@@ -335,21 +338,4 @@ fn tell(subject: Subject, said_in: &'static str, found: &Identity, out: &mut Out
         _ => return,
     };
     out.state(subject, "mode", mode);
-}
-
-/// Elementary types (Volume 1, C-6.1).
-fn tag_value(tag: &str, kind: u16, bytes: &[u8], out: &mut Output) {
-    let value = match (kind, bytes) {
-        (0xc1, [v, ..]) => PointValue::Bool(*v != 0),
-        (0xc2, [v, ..]) => PointValue::Int(i64::from(i8::from_le_bytes([*v]))),
-        (0xc3, [a, b, ..]) => PointValue::Int(i64::from(i16::from_le_bytes([*a, *b]))),
-        (0xc4, [a, b, c, d, ..]) => {
-            PointValue::Int(i64::from(i32::from_le_bytes([*a, *b, *c, *d])))
-        }
-        (0xca, [a, b, c, d, ..]) => {
-            PointValue::Float(f64::from(f32::from_le_bytes([*a, *b, *c, *d])))
-        }
-        _ => return,
-    };
-    out.value(tag.to_owned(), value, (None, Quality::Good));
 }

@@ -6,6 +6,7 @@
 mod dissect;
 mod names;
 mod pccc;
+mod tags;
 pub mod wire;
 
 use crate::{About, Carrier, Dissector, Ends, Group, Hint, Probe, Protocol};

@@ -122,6 +122,8 @@ impl Path {
                 match kind & 0xfc {
                     0x20 => self.classes.push(value),
                     0x24 => self.instance = self.instance.or(Some(value)),
+                    // A member of an array tag; of more dimensions, one segment each.
+                    0x28 => self.symbol.iter_mut().for_each(|symbol| member(symbol, value)),
                     0x30 => self.attribute = self.attribute.or(Some(value)),
                     _ => {}
                 }
@@ -157,6 +159,15 @@ impl Path {
         }
         Ok(())
     }
+}
+
+/// `Tag` becomes `Tag[3]`, `Tag[3]` becomes `Tag[3,5]`.
+fn member(symbol: &mut String, index: u32) {
+    let more = symbol.ends_with(']');
+    if more {
+        symbol.pop();
+    }
+    symbol.push_str(&format!("{}{index}]", if more { ',' } else { '[' }));
 }
 
 /// A CIP message: request with its path, or answer with its status.

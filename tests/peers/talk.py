@@ -1,0 +1,111 @@
+"""What one conversation of the peers' test writes down: its own log, in its own words.
+
+A talk is a program in talks/ with third-party software on both ends, or with a third-party
+client and as little of a server as it needs. It is called with the server's and the client's
+address, talks, and ends by printing what the client knows to have said and heard. It does not
+know what the sensor made of it.
+"""
+import json
+import sys
+import threading
+import time
+
+SERVER, CLIENT = sys.argv[1], sys.argv[2]
+
+
+class Log:
+    """What the client did, in the words of docs/protocols-howto.md."""
+
+    def __init__(self, protocol, *, link=None):
+        self.log = {"protocol": protocol, "link": link or protocol, "did": {}, "counts": [],
+                    "values": [], "facts": []}
+
+    def did(self, kind, times=1):
+        """Requests of a class of operation."""
+        self.log["did"][kind] = self.log["did"].get(kind, 0) + times
+
+    def count(self, group, sender, times=1, **keys):
+        """Messages of a counted group by `client` or `server`."""
+        keys = dict(sorted(keys.items()))
+        for row in self.log["counts"]:
+            if row["group"] == group and row["sender"] == sender and row["keys"] == keys:
+                row["count"] += times
+                return
+        self.log["counts"].append({"group": group, "sender": sender, "keys": keys, "count": times})
+
+    def both(self, group, times=1, **keys):
+        """A request and its answer, with the same keys."""
+        self.count(group, "client", times, **keys)
+        self.count(group, "server", times, **keys)
+
+    def value(self, point, value):
+        """A value read or written."""
+        self.log["values"].append([point, value])
+
+    def values(self, area, index, all):
+        for value in all:
+            self.value(f"{area}/{index}", value)
+
+    def fact(self, path, value, of="server"):
+        self.log["facts"].append([of, path, value])
+
+    def close(self):
+        print(json.dumps(self.log), flush=True)
+
+
+def background(work, *arguments):
+    """Runs a server that never ends; it dies with the talk."""
+    threading.Thread(target=work, args=arguments, daemon=True).start()
+
+
+def until(ready, seconds=10.0):
+    """Waits until `ready` says something true and returns that."""
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            found = ready()
+        except OSError:
+            found = None
+        if found:
+            return found
+        assert time.monotonic() < end, "the server did not get ready"
+        time.sleep(0.02)
+
+
+def listening(port, udp=False):
+    """A server listens on the port of its address, as the kernel says; asking it by connecting
+    would be a conversation that the client did not have."""
+    wanted = f"{int.from_bytes(bytes(map(int, SERVER.split('.'))), 'little'):08X}:{port:04X}"
+    kinds = ("udp", "07") if udp else ("tcp", "0A")
+    with open(f"/proc/net/{kinds[0]}", encoding="ascii") as table:
+        rows = [line.split() for line in table][1:]
+    every = f"00000000:{port:04X}"
+    return any(r[1] in (wanted, every) and r[3] == kinds[1] for r in rows)
+
+
+def answer_tcp(port, reader, answer):
+    """A server of one connection at a time: `reader(receive)` takes one request with
+    `receive(count)`, `answer(request)` gives the octets to send back."""
+    import socket
+
+    listener = socket.create_server((SERVER, port))
+
+    def serve():
+        while True:
+            connection, _ = listener.accept()
+            with connection:
+                file = connection.makefile("rb")
+
+                def receive(count):
+                    octets = file.read(count)
+                    if len(octets) < count:
+                        raise EOFError
+                    return octets
+
+                try:
+                    while True:
+                        connection.sendall(answer(reader(receive)))
+                except (EOFError, ConnectionError):
+                    pass
+
+    background(serve)
