@@ -86,6 +86,7 @@ pub mod rdp;
 pub mod roc_plus;
 pub mod rtps;
 pub mod s7comm;
+pub mod s7plus;
 pub mod sbus;
 pub mod smb;
 pub mod smtp;

@@ -11,20 +11,13 @@ mod tests;
 
 use crate::{
     About, Carrier, Dissector, Ends, Gap, Group, Hint, Malformed, Output, Probe, Progress,
-    Protocol, Segment, Side, mms, output::Op, rdp, s7comm,
+    Protocol, Segment, Side, mms, output::Op, rdp, s7comm, s7plus,
 };
-use ::wire::reader::Reader;
 use limits::TSDU_OCTETS_MAX;
 use model::{OperationClass, Scalar, Subject};
 use wire::{CONNECT_CONFIRM, CONNECT_REQUEST, DATA};
 
 pub static COTP_GROUP: Group = Group { name: "cotp", ends: Ends::Pair, keys: &["type"] };
-pub static S7PLUS_GROUP: Group = Group {
-    name: "s7comm_plus_segments",
-    ends: Ends::Pair,
-    keys: &["version", "opcode", "function"],
-};
-
 pub struct Cotp;
 pub static COTP: Cotp = Cotp;
 
@@ -35,6 +28,7 @@ static ABOUT: About = About {
         "RFC 1006",
         "ISO 8073",
         "S7comm as published by the Wireshark and Snap7 projects",
+        "S7comm-plus as published by Thomas Wiens (dissector, S7CommPlusDriver)",
         "ISO 8327-1, ISO 8823-1, ISO 8650-1 and ISO 9506-2 (MMS)",
         "IEC 61850-8-1:2011+A1:2020",
         "IEC 60870-6-503 and -802 (TASE.2)",
@@ -45,11 +39,12 @@ static ABOUT: About = About {
         &COTP_GROUP,
         &s7comm::S7_GROUP,
         &s7comm::S7_ERROR_GROUP,
-        &S7PLUS_GROUP,
+        &s7plus::S7PLUS_GROUP,
         &mms::MMS_GROUP,
     ],
     depth: "TSAPs, rack and slot; S7 jobs, values, blocks, start and stop, SZL contents, clock; \
-            S7comm-plus headers; MMS variables, lists, domains, programs and files by \
+            S7comm-plus sessions with order number and firmware, variables and blocks by id; \
+            MMS variables, lists, domains, programs and files by \
             name, controls, values, reports, identities, ICCP tables",
 };
 
@@ -88,6 +83,7 @@ struct Conversation {
     /// TSDU under way, by side.
     parts: [Vec<u8>; 2],
     s7: s7comm::Conversation,
+    plus: s7plus::Conversation,
     mms: mms::Conversation,
     rdp: rdp::Conversation,
 }
@@ -132,6 +128,7 @@ impl Dissector for Conversation {
             part.clear();
         }
         self.s7.gap();
+        self.plus.gap();
         self.mms.gap();
     }
 }
@@ -187,8 +184,9 @@ impl Conversation {
             [0x72, ..] => {
                 out.refine("s7comm-plus");
                 out.begin_protocol("s7comm-plus");
-                s7plus(side, payload, out);
+                self.plus.read(side, payload, out);
             }
+            _ if self.plus.encrypted(payload, out) => {}
             _ if rdp::Conversation::client_data(payload, out) => {}
             _ => {
                 if let Some(unit) = mms::stack::open(payload) {
@@ -197,27 +195,5 @@ impl Conversation {
                 }
             }
         }
-    }
-}
-
-/// The part of S7comm-plus that is in clear and known: version, opcode, function.
-fn s7plus(side: Side, payload: &[u8], out: &mut Output) {
-    let version = payload.get(1).copied();
-    let full = payload.len() >= 9 && matches!(version, Some(1 | 2));
-    let number = |n: Option<u64>| n.map_or(Scalar::Null, Scalar::Number);
-    let opcode = payload.get(4).copied().filter(|_| full);
-    let function = payload.get(7..).and_then(|b| Reader::new(b).be16().ok()).filter(|_| full);
-    let keys = [
-        number(version.map(u64::from)),
-        number(opcode.map(u64::from)),
-        number(function.map(u64::from)),
-    ];
-    out.count(&S7PLUS_GROUP, keys);
-    let Some(function) = function else { return };
-    let (class, name) = s7comm::plus_function(function);
-    match (opcode, side) {
-        (Some(0x31), _) => out.operation(Op::request(class, u32::from(function), name)),
-        (Some(0x32), _) => out.operation(Op::response(class, u32::from(function), name)),
-        _ => out.operation(Op::notice(class, u32::from(function), name)),
     }
 }

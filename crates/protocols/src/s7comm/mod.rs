@@ -16,7 +16,6 @@ pub mod wire;
 mod tests;
 
 pub use dissect::Conversation;
-pub use names::plus_function;
 
 use crate::{Ends, Group};
 

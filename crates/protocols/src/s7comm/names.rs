@@ -1,4 +1,4 @@
-//! Functions of S7comm and S7comm-plus by name and meaning.
+//! Functions of S7comm by name and meaning.
 
 use model::OperationClass as Class;
 
@@ -102,25 +102,6 @@ pub(super) fn block_type(code: u8) -> &'static str {
         b'E' => "FB",
         b'F' => "SFB",
         _ => "block",
-    }
-}
-
-/// Functions of S7comm-plus, as far as they are publicly known.
-pub fn plus_function(code: u16) -> (Class, &'static str) {
-    match code {
-        0x04bb => (Class::Browse, "explore"),
-        0x04ca => (Class::Session, "create object"),
-        0x04d4 => (Class::Session, "delete object"),
-        0x04f2 => (Class::Write, "set variable"),
-        0x04fc => (Class::Read, "get variable"),
-        0x0524 => (Class::Other, "add link"),
-        0x0542 => (Class::Write, "set multiple variables"),
-        0x054c => (Class::Read, "get multiple variables"),
-        0x0556 => (Class::Other, "begin sequence"),
-        0x0560 => (Class::Other, "end sequence"),
-        0x056b => (Class::Other, "invoke"),
-        0x0586 => (Class::Read, "get variables substreamed"),
-        _ => (Class::Other, "s7comm-plus function"),
     }
 }
 
