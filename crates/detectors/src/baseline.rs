@@ -3,6 +3,8 @@
 //! Not here: when learning ends, and what follows from something new. Invariant: a set that is
 //! full takes everything for known, so a limit never becomes an alarm.
 
+pub mod kept;
+
 use crate::limits::LEARNED_MAX;
 use foldhash::fast::FixedState;
 use hashbrown::{HashMap, HashSet};

@@ -88,6 +88,10 @@ impl Detection {
         self.phase = Phase::Learnt;
     }
 
+    pub fn baseline(&self) -> &Baseline {
+        &self.baseline
+    }
+
     pub fn into_baseline(self) -> Baseline {
         self.baseline
     }

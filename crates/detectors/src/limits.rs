@@ -18,6 +18,8 @@ pub const BURST_GAP_SECS: i64 = 30;
 pub const MEMBERS_SHOWN_MAX: usize = 12;
 /// Members of each learned set: `learned-set`.
 pub const LEARNED_MAX: usize = 200_000;
+/// Different names of protocols and areas read back from a kept baseline: `learned-set`.
+pub const LEARNED_WORDS_MAX: usize = 4_096;
 /// Sources, pairs or hosts one detector remembers: `watched`.
 pub const WATCHED_MAX: usize = 20_000;
 /// Targets remembered of one source.

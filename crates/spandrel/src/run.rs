@@ -93,6 +93,7 @@ async fn serve(file: File, data: &Path) -> Result<ExitCode> {
     let data = std::fs::canonicalize(data).context("cannot resolve the data directory")?;
     let program = std::env::current_exe().context("cannot find this program's file")?;
     let children = Arc::new(Children::new(store.clone(), program.clone()));
+    let learned = data.join("learned");
     let settings = server_settings(&file, data, program);
     let server = match Server::start(settings, store.clone(), children.clone()).await {
         Ok(server) => server,
@@ -106,7 +107,7 @@ async fn serve(file: File, data: &Path) -> Result<ExitCode> {
     }
     welcome::print(&server, file.lab.enabled)?;
     tracing::info!(address = %server.address, "serving");
-    let plans = plans(&file);
+    let plans = plans(&file, &learned)?;
     store.keep_sensors(plans.iter().map(|plan| plan.name.clone()).collect()).await?;
     for plan in plans {
         children.start(plan);
@@ -164,19 +165,41 @@ fn server_settings(file: &File, data: PathBuf, program: PathBuf) -> server::Sett
     }
 }
 
-fn plans(file: &File) -> Vec<Plan> {
+fn plans(file: &File, learned: &Path) -> Result<Vec<Plan>> {
+    for sensor in &file.sensor {
+        let memory = memory_of(&sensor.name, learned);
+        let folder = memory.parent().unwrap_or(learned);
+        std::fs::create_dir_all(folder)
+            .with_context(|| format!("cannot make the folder {}", folder.display()))?;
+    }
     let sensors = file.sensor.iter().map(|sensor| Plan {
         name: sensor.name.clone(),
         source: Source::Interface(sensor.interface.clone()),
         learning: Duration::from_secs(u64::from(sensor.learning_hours) * 3_600),
+        memory: Some(memory_of(&sensor.name, learned)),
     });
     let lab = file.lab.enabled.then(|| Plan {
         name: settings::LAB.to_owned(),
         source: Source::Lab { seed: file.lab.seed },
         // The plant's first scenario begins after 90 seconds; all its habits show in 75.
         learning: Duration::from_secs(80),
+        // Each start of the plant is its first day.
+        memory: None,
     });
-    sensors.chain(lab).collect()
+    Ok(sensors.chain(lab).collect())
+}
+
+/// The file of a sensor's memory, in a folder of its own: the sensor may write to that alone.
+fn memory_of(sensor: &str, learned: &Path) -> PathBuf {
+    let mut folder = String::new();
+    for byte in sensor.bytes() {
+        if byte.is_ascii_alphanumeric() {
+            folder.push(char::from(byte));
+        } else {
+            folder += &format!("-{byte:02x}");
+        }
+    }
+    learned.join(folder).join("learned.json")
 }
 
 /// The signals that end the server. Kept from before anybody is told that it runs, so that one

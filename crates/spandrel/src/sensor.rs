@@ -5,14 +5,18 @@
 //! Not here: what packets mean. Invariant: standard output carries insights alone; the process ends
 //! when its input or its reader does.
 
-use ::detectors::{Detection, Phase};
+use ::detectors::{Baseline, Detection, Phase};
+pub mod memory;
 mod silence;
 
 use crate::analysis::{Hands, threads};
 use ::sensor::{Fold, Packet, WorkerSettings};
 use anyhow::{Context as _, Result, bail};
 use capture::{Interface, Seen};
-use landlock::{ABI, Access, AccessFs, AccessNet, Ruleset, RulesetAttr};
+use landlock::{
+    ABI, Access, AccessFs, AccessNet, Ruleset, RulesetAttr, RulesetCreatedAttr, path_beneath_rules,
+};
+use memory::Memory;
 use model::{Health, INSIGHT_VERSION, Insight, Time};
 use rustix::thread::{CapabilitySet, CapabilitySets};
 use std::{
@@ -46,6 +50,9 @@ pub struct Options {
     /// [default: nothing is learned, and nothing is new]
     #[arg(long, value_name = "SECONDS")]
     learn: Option<u32>,
+    /// Keep what was learned in this file, and begin with what it holds
+    #[arg(long, value_name = "FILE", requires = "learn")]
+    memory: Option<std::path::PathBuf>,
     /// Protocols described in TOML, besides those that come with the sensor
     #[arg(long, value_name = "FILE")]
     protocols: Option<std::path::PathBuf>,
@@ -55,6 +62,8 @@ pub struct Options {
 const BEAT: Duration = Duration::from_secs(1);
 /// Packets that may wait for the sensor; more are counted as dropped.
 const QUEUE_PACKETS_MAX: usize = 65_536;
+/// Between two times that what is being learned is kept.
+const KEEP: Duration = Duration::from_secs(300);
 /// Packets between two looks at the clock.
 const CLOCK_PACKETS: u64 = 256;
 
@@ -92,7 +101,14 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     let end_learning = Arc::new(AtomicBool::new(false));
     signal_hook::flag::register(signal_hook::consts::SIGUSR1, Arc::clone(&end_learning))
         .context("cannot listen to signals")?;
-    confine()?;
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
+        signal_hook::flag::register(signal, Arc::clone(&stop))
+            .context("cannot listen to signals")?;
+    }
+    let memory = options.memory.clone().map(Memory::new);
+    let learned = memory.as_ref().map(Memory::recall).transpose()?.flatten();
+    confine(memory.as_ref())?;
     let (sender, receiver) = sync_channel(QUEUE_PACKETS_MAX);
     let drops = Arc::new(Drops::default());
     let counter = Arc::clone(&drops);
@@ -105,7 +121,10 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         .context("cannot start the reading thread")?;
     let name = options.name.as_deref().unwrap_or(shown);
     let mut live = Live::new((name, shown), options.threads, drops)?;
-    live.learn(options.learn.unwrap_or(0), end_learning);
+    live.stop = stop;
+    live.learning.end = end_learning;
+    live.learning.memory = memory;
+    live.learn(options.learn.unwrap_or(0), learned);
     match live.run(&receiver) {
         Ok(None) => Ok(ExitCode::SUCCESS),
         Ok(Some(reason)) => bail!("no more packets from {shown}: {reason}"),
@@ -116,17 +135,26 @@ pub fn run(options: &Options) -> Result<ExitCode> {
 }
 
 /// Gives up what the sensor needs no more: gaining rights, all capabilities, where the kernel
-/// knows Landlock every file and TCP port, and where it has seccomp all calls that send.
-fn confine() -> Result<()> {
+/// knows Landlock every file and TCP port but the folder of its memory, and where it has seccomp
+/// all calls that send.
+fn confine(memory: Option<&Memory>) -> Result<()> {
     rustix::thread::set_no_new_privs(true).context("cannot give up gaining rights")?;
     let none = CapabilitySet::empty();
     let sets = CapabilitySets { effective: none, permitted: none, inheritable: none };
     rustix::thread::set_capabilities(None, sets).context("cannot give up capabilities")?;
     // Older kernels know less of it or nothing: then as much as they do.
+    let own = AccessFs::ReadDir
+        | AccessFs::ReadFile
+        | AccessFs::WriteFile
+        | AccessFs::Truncate
+        | AccessFs::MakeReg
+        | AccessFs::RemoveFile;
+    let rules = path_beneath_rules(memory.map(Memory::folder), own);
     Ruleset::default()
         .handle_access(AccessFs::from_all(ABI::V5))
         .and_then(|rules| rules.handle_access(AccessNet::from_all(ABI::V5)))
         .and_then(Ruleset::create)
+        .and_then(|made| made.add_rules(rules))
         .and_then(landlock::RulesetCreated::restrict_self)
         .context("cannot give up access to files")?;
     silence::keep()
@@ -224,6 +252,8 @@ struct Live {
     newest: Option<Time>,
     drops: Arc<Drops>,
     learning: Learning,
+    /// Somebody asks the sensor to end.
+    stop: Arc<AtomicBool>,
 }
 
 /// When what was seen becomes what is normal.
@@ -234,6 +264,8 @@ struct Learning {
     until: Option<Time>,
     /// Somebody asks to end it now.
     end: Arc<AtomicBool>,
+    memory: Option<Memory>,
+    kept_at: Option<Instant>,
 }
 
 impl Live {
@@ -251,15 +283,24 @@ impl Live {
             newest: None,
             drops,
             learning: Learning::default(),
+            stop: Arc::default(),
         })
     }
 
-    /// Learns from the first `secs` seconds of packets, or until `end` is set.
-    fn learn(&mut self, secs: u32, end: Arc<AtomicBool>) {
-        if secs > 0 {
-            self.fold = Fold::with(Detection::new(Phase::Learning));
+    /// Learns from the first `secs` seconds of packets, less what was learned earlier, or until
+    /// told that it is enough.
+    fn learn(&mut self, secs: u32, learned: Option<(memory::Head, Baseline)>) {
+        self.learning.secs = secs;
+        let mut known = Baseline::default();
+        if let Some((head, baseline)) = learned {
+            self.learning.secs = secs.min(head.secs_left);
+            known = baseline;
         }
-        self.learning = Learning { secs, until: None, end };
+        if secs > 0 {
+            let learning = self.learning.secs > 0;
+            let phase = if learning { Phase::Learning } else { Phase::Learnt };
+            self.fold = Fold::with(Detection::with_baseline(known, phase));
+        }
     }
 
     /// Ends learning when its time has come.
@@ -274,8 +315,27 @@ impl Live {
             // What the conversations counted so far is part of what is normal.
             self.tick()?;
             self.fold.detection.end_learning();
+            self.keep_learned();
+        } else if self.learning.kept_at.get_or_insert_with(Instant::now).elapsed() >= KEEP {
+            self.keep_learned();
         }
         Ok(())
+    }
+
+    /// Keeps what was learned so far. A disk that is full does not end the sensor: it says so and
+    /// tries again.
+    fn keep_learned(&mut self) {
+        self.learning.kept_at = Some(Instant::now());
+        let Some(memory) = &self.learning.memory else { return };
+        let left = match (self.learning.until, self.newest) {
+            (Some(until), Some(newest)) => until.since(newest) / 1_000_000_000,
+            _ => i64::from(self.learning.secs),
+        };
+        let left = u32::try_from(left.max(0)).unwrap_or(u32::MAX);
+        let detection = &self.fold.detection;
+        if let Err(error) = memory.keep(detection.baseline(), detection.phase(), left) {
+            eprintln!("spandrel: {error:#}");
+        }
     }
 
     /// Everything so far reaches the fold.
@@ -294,6 +354,9 @@ impl Live {
             let outcome = hands.finish(self.frame, last, &mut self.fold);
             self.health = outcome.map_err(std::io::Error::other)?.1;
             self.fold.finish();
+            if self.fold.detection.phase() == Phase::Learning {
+                self.keep_learned();
+            }
         }
         Ok(())
     }
@@ -326,6 +389,14 @@ impl Live {
                 self.finish()?;
                 self.tell(&mut out)?;
                 return Ok(reason);
+            }
+            if self.stop.load(Ordering::Relaxed) {
+                self.tick()?;
+                if self.fold.detection.phase() == Phase::Learning {
+                    self.keep_learned();
+                }
+                self.tell(&mut out)?;
+                return Ok(None);
             }
             let look = self.frame.is_multiple_of(CLOCK_PACKETS) || wait.is_zero();
             if (look || self.packets == 0) && Instant::now() >= next_beat {

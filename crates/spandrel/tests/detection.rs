@@ -121,6 +121,61 @@ fn a_live_sensor_learns_first_and_then_tells_what_is_new() {
     assert_eq!(last, Some(false), "learning has ended");
 }
 
+/// The insights of a sensor that reads a capture, with a file to keep what it learns in.
+fn watch(capture: &str, learn: &str, memory: &std::path::Path) -> Vec<Insight> {
+    let out = Command::new(env!("CARGO_BIN_EXE_spandrel"))
+        .args(["sensor", "--stdin", "--name", "test", "--learn", learn, "--memory"])
+        .arg(memory)
+        .stdin(std::fs::File::open(capture).expect("it was written a moment ago"))
+        .output()
+        .expect("the binary was built for this test");
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    let text = String::from_utf8(out.stdout).expect("JSON is UTF-8");
+    text.lines().map(|l| serde_json::from_str(l).expect("an insight a line")).collect()
+}
+
+#[test]
+fn a_sensor_that_starts_again_knows_what_it_learned() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = |name: &str| folder.path().join(name);
+    let quiet = ["--seed", "8", "--quiet", "600"];
+    let first = plant(&path("first.pcapng"), "1", "2026-03-10T10:00:00Z", &quiet);
+    let rogue = ["--seed", "8", "--quiet", "20", "--scenario", "rogue-writer"];
+    let second = plant(&path("second.pcapng"), "2", "2026-03-10T11:00:00Z", &rogue);
+    std::fs::create_dir(path("memory")).expect("room");
+    let memory = path("memory").join("learned.json");
+    let learning = |insights: &[Insight]| {
+        let last = insights.iter().rev().find_map(|i| match i {
+            Insight::Beat { learning, .. } => Some(*learning),
+            _ => None,
+        });
+        last.expect("a last beat")
+    };
+    // The input ends in the middle of learning, which the next start goes on with and ends.
+    assert!(learning(&watch(&first, "75", &memory)));
+    let again = watch(&first, "75", &memory);
+    assert!(!learning(&again));
+    let insights = watch(&second, "75", &memory);
+    let new: Vec<_> = insights
+        .iter()
+        .filter_map(|i| match i {
+            Insight::Finding(finding) if finding.detector == "new-writer" => Some(finding),
+            _ => None,
+        })
+        .collect();
+    assert!(!new.is_empty(), "the rogue writer comes within what would have been learning");
+    std::fs::write(&memory, "{").expect("room");
+    let out = Command::new(env!("CARGO_BIN_EXE_spandrel"))
+        .args(["sensor", "--stdin", "--learn", "75", "--memory"])
+        .arg(&memory)
+        .stdin(std::process::Stdio::null())
+        .output()
+        .expect("the binary was built for this test");
+    let complaint = String::from_utf8_lossy(&out.stderr);
+    assert_eq!(out.status.code(), Some(1), "{complaint}");
+    assert!(complaint.contains("delete it to learn anew"), "{complaint}");
+}
+
 #[test]
 fn findings_are_the_same_with_any_number_of_threads() {
     let folder = tempfile::tempdir().expect("a temporary folder");

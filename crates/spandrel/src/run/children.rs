@@ -5,6 +5,7 @@
 //! through a pipe to a sensor's standard input: no interface is involved. Not here: what insights
 //! do. Invariant: a sensor that fails never stops the server; its state says why.
 
+use crate::sensor::memory;
 use model::Time;
 use rustix::process::{Pid, Signal, kill_process};
 use server::{Sensors, intake};
@@ -28,9 +29,10 @@ use tokio::{
 pub struct Plan {
     pub name: String,
     pub source: Source,
-    /// How long it takes what it sees for normal. It begins anew with each start: what is normal
-    /// is in the sensor's memory alone.
+    /// How long it takes what it sees for normal.
     pub learning: Duration,
+    /// Keeps what it learned, so that a new start goes on where the last one was.
+    pub memory: Option<PathBuf>,
 }
 
 #[derive(Clone, Debug)]
@@ -120,12 +122,19 @@ impl Children {
     }
 }
 
-/// Planned end of the learning that begins with this start.
+/// Planned end of the learning that begins or goes on with this start.
 fn learning_until(plan: &Plan, state: SensorState) -> Option<Time> {
     if state != SensorState::Starting || plan.learning.is_zero() {
         return None;
     }
-    let since = (SystemTime::now() + plan.learning).duration_since(SystemTime::UNIX_EPOCH).ok()?;
+    let kept = plan.memory.as_deref().and_then(memory::progress);
+    let left = kept.map_or(plan.learning, |head| Duration::from_secs(head.secs_left.into()));
+    if left.is_zero() {
+        return None;
+    }
+    let since = (SystemTime::now() + left.min(plan.learning))
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .ok()?;
     Some(Time::from_nanos(i64::try_from(since.as_nanos()).ok()?))
 }
 
@@ -231,6 +240,9 @@ fn spawn(program: &Path, plan: &Plan) -> Result<(Child, Option<Child>), End> {
     let mut sensor = Command::new(program);
     sensor.arg("sensor").args(["--name", &plan.name]);
     sensor.args(["--learn", &plan.learning.as_secs().to_string()]);
+    if let Some(memory) = &plan.memory {
+        sensor.arg("--memory").arg(memory);
+    }
     let mut lab = None;
     match &plan.source {
         Source::Interface(interface) => {

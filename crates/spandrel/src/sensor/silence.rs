@@ -1,7 +1,7 @@
 //! The kernel holds a sensor to its silence: system calls that send or start anything fail.
 //!
 //! A packet socket can send with a plain write, so writing is allowed to standard output and
-//! standard error alone. Where the kernel has no seccomp the sensor runs without this: it has no
+//! standard error alone. Writing at a place is allowed: only files have places, sockets have none. Where the kernel has no seccomp the sensor runs without this: it has no
 //! code that sends either way. Invariant: what a sensor needs to listen, work and tell goes on.
 
 use anyhow::{Context as _, Result};
@@ -48,8 +48,7 @@ const DENIED: &[i64] = &[
 ];
 
 /// Calls whose first argument is the descriptor written to.
-const WRITES: &[i64] =
-    &[libc::SYS_write, libc::SYS_writev, libc::SYS_pwrite64, libc::SYS_pwritev, libc::SYS_pwritev2];
+const WRITES: &[i64] = &[libc::SYS_write, libc::SYS_writev, libc::SYS_pwritev, libc::SYS_pwritev2];
 
 const STDERR: u64 = 2;
 
@@ -83,7 +82,8 @@ fn filter() -> Result<BpfProgram> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::{io::Write, net::UdpSocket, process::Command};
+    use std::os::{fd::OwnedFd, unix::fs::FileExt};
+    use std::{fs::File, io::Write, net::UdpSocket, process::Command};
 
     /// The filter holds for a thread, so the other tests go on.
     #[test]
@@ -94,6 +94,7 @@ mod tests {
         speaker.connect(to).expect("a loopback address");
         speaker.send(b"before").expect("nothing forbids it yet");
         let mut file = tempfile::tempfile().expect("a temporary file");
+        let same = OwnedFd::from(speaker.try_clone().expect("a descriptor"));
         let outcome = std::thread::spawn(move || {
             rustix::thread::set_no_new_privs(true).expect("always allowed");
             keep().expect("the kernel takes the filter");
@@ -103,6 +104,9 @@ mod tests {
             let mut octets = [0; 16];
             assert_eq!(heard.recv(&mut octets).expect("listening goes on"), 6);
             std::thread::spawn(|| vec![7u8; 1 << 20].len()).join().expect("working goes on");
+            file.write_all_at(b"learned", 0).expect("a file can be written at a place");
+            let sent = File::from(same).write_at(b"after", 0).err();
+            assert_eq!(sent.and_then(|e| e.raw_os_error()), Some(libc::ESPIPE), "a socket cannot");
             [
                 denied(speaker.send(b"after").map(drop)),
                 denied(file.write(b"after").map(drop)),
