@@ -18,11 +18,8 @@ use std::{
 };
 use wire::file::{CaptureReader, RawPacket};
 
-/// Octets of a capture that are read; the begin of a long one is as good as all of it.
-const OCTETS_MAX: usize = 256 * 1024;
-
 pub fn run(arguments: &[String]) -> Result<()> {
-    let options = Options::read(arguments, &["captures", "cuts", "seed"])?;
+    let options = Options::read(arguments, &["captures", "cuts", "octets", "seed"])?;
     let folder = Path::new(options.text("captures").unwrap_or("../shared/captures"));
     if !folder.is_dir() {
         println!("robust SKIPPED: no folder {}; name one with --captures DIR", folder.display());
@@ -30,6 +27,8 @@ pub fn run(arguments: &[String]) -> Result<()> {
     }
     let cuts: u64 = options.number("cuts", 50)?;
     let seed: u64 = options.number("seed", 1)?;
+    // Of each capture; all of them where nothing is said.
+    let most: usize = options.number("octets", usize::MAX)?;
     let captures = bench::captures(folder)?;
     let watch = Watch::start(std::env::temp_dir());
     let start = Instant::now();
@@ -37,10 +36,11 @@ pub fn run(arguments: &[String]) -> Result<()> {
     let (mut runs, mut packets, mut failures) = (0u64, 0u64, Vec::new());
     for (name, path) in &captures {
         let octets = std::fs::read(path).with_context(|| format!("cannot read {name}"))?;
+        let octets = &octets[..octets.len().min(most)];
         for cut in 0..cuts {
             let mut random = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ (cut << 32);
             random ^= name.bytes().fold(7, |sum, b| (sum << 5) ^ (sum >> 27) ^ u64::from(b));
-            let bent = bend(&octets, random | 1, cut);
+            let bent = bend(octets, random | 1, cut);
             runs += 1;
             watch.begin("robust", &bent);
             match catch_unwind(AssertUnwindSafe(|| read(&bent))) {
@@ -71,8 +71,7 @@ fn bend(octets: &[u8], mut random: u64, cut: u64) -> Vec<u8> {
         random ^= random << 17;
         (random >> 16) as usize % bound.max(1)
     };
-    let length = octets.len().min(OCTETS_MAX);
-    let mut bent = octets[..below(length + 1)].to_vec();
+    let mut bent = octets[..below(octets.len() + 1)].to_vec();
     let flips = match cut % 3 {
         0 => 0,
         1 => 1 + below(8),

@@ -9,6 +9,7 @@ export const STATUSES: readonly FindingStatus[] = [
   'acknowledged',
   'in-progress',
   'resolved',
+  'accepted',
   'false-positive',
 ];
 
@@ -17,7 +18,7 @@ export function severityRank(severity: Severity | null): number {
 }
 
 export function isClosed(status: FindingStatus): boolean {
-  return status === 'resolved' || status === 'false-positive';
+  return status === 'resolved' || status === 'accepted' || status === 'false-positive';
 }
 
 /** Outline and mark in a square of 16: octagon, triangle, diamond, circle, dot. */

@@ -13,7 +13,7 @@ use crate::{
 };
 use foldhash::quality::FixedState;
 use inventory::Inventory;
-use model::{Address, Evidence, Finding, FindingId, Observation, Severity, Time};
+use model::{Address, Evidence, Finding, FindingId, Observation, Outcome, Severity, Time};
 use std::{
     collections::{BTreeMap, BTreeSet},
     hash::{BuildHasher, Hash},
@@ -76,6 +76,9 @@ pub struct Open {
     proofs: BTreeMap<&'static str, Evidence>,
     bursts: Vec<Burst>,
     count: u64,
+    /// Answers that said so.
+    done: u64,
+    refused: u64,
 }
 
 #[derive(Debug, Default)]
@@ -120,6 +123,8 @@ impl Findings {
                     proofs: BTreeMap::new(),
                     bursts: Vec::new(),
                     count: 0,
+                    done: 0,
+                    refused: 0,
                 },
             );
         }
@@ -208,6 +213,25 @@ impl Open {
         }
     }
 
+    /// How an answer to the requests of this finding ended.
+    pub fn ended(&mut self, outcome: Outcome) {
+        match outcome {
+            Outcome::Open => {}
+            Outcome::Done => self.done += 1,
+            Outcome::Refused { .. } => self.refused += 1,
+        }
+    }
+
+    /// What the answers said, where any of them was a refusal: for title and explanation.
+    fn outcome(&self) -> (&'static str, String) {
+        match (self.done, self.refused) {
+            (_, 0) => ("", String::new()),
+            (0, 1) => (" (refused)", " It was refused.".to_owned()),
+            (0, n) => (" (refused)", format!(" All answers seen are refusals: {n}.")),
+            (done, n) => ("", format!(" Of the answers seen {n} are refusals, {done} are not.")),
+        }
+    }
+
     /// Names another address, while there is room.
     pub fn names(&mut self, address: Address) {
         let addresses = &mut self.draft.addresses;
@@ -244,11 +268,12 @@ impl Open {
         let last = self.bursts.iter().map(|b| b.last).max().unwrap_or_default();
         let mut proofs = self.messages.iter().take(1).chain(self.proofs.values()).cloned();
         let counted = || count_of(Burst { first, last, count: self.count });
+        let (refused, answers) = self.outcome();
         let mut finding = Finding::new(
             FindingId(format!("fnd_{id:016x}")),
             self.about.id,
             (self.about.engine, self.draft.severity),
-            evidence::fill(&self.draft.title, &names),
+            evidence::fill(&self.draft.title, &names) + refused,
             first,
             proofs.next().unwrap_or_else(counted),
         );
@@ -277,7 +302,7 @@ impl Open {
             .map(|key| inventory.id(key))
             .collect();
         finding.assets = assets.into_iter().collect();
-        finding.explanation = evidence::fill(&self.draft.explanation, &names);
+        finding.explanation = evidence::fill(&self.draft.explanation, &names) + &answers;
         finding.runbook = self.about.runbook.to_owned();
         finding
     }

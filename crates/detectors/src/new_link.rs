@@ -17,7 +17,7 @@ pub static NEW_LINK: Detector = Detector {
         false_positives: "Conversations rarer than the learning lasted: monthly reports, backups, \
                           engineers at work.",
         runbook: "Ask whether the two should talk, and about what.\n\
-                  If so, accept the finding; if the conversation is lasting, learn it.\n\
+                  If so, accept the finding: it stays closed when the two talk again.\n\
                   If not, look at what else the client began at that time.",
         sees: &[Kind::Exchange],
     },

@@ -17,7 +17,7 @@ pub static NEW_OPERATION: Detector = Detector {
                           than the learning lasted.",
         runbook: "Ask whether the client's project was changed.\n\
                   Look at the function and its range: what does it read or change?\n\
-                  If the change is meant, learn it; if not, look at the client.",
+                  If the change is meant, accept the finding; if not, look at the client.",
         sees: &[Kind::Operation],
     },
     watch: || Box::new(NewOperation),

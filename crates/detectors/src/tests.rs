@@ -2,7 +2,7 @@
 
 use crate::{Baseline, Detection, Findings, Phase, REGISTRY, limits, testing::*};
 use inventory::Inventory;
-use model::{Evidence, OperationClass, Severity};
+use model::{Detail, Evidence, OperationClass, Outcome, Severity};
 use std::collections::BTreeSet;
 
 #[test]
@@ -103,4 +103,23 @@ fn dangerous_acts_are_found_while_learning_and_novelty_is_not() {
     let found = detection.findings(&inventory);
     let ids: Vec<_> = found.iter().map(|f| f.detector.as_str()).collect();
     assert_eq!(ids, ["program-transfer"]);
+}
+
+#[test]
+fn a_finding_says_when_all_it_asked_for_was_refused() {
+    let mut detection = Detection::new(Phase::Unlearnt);
+    let inventory = Inventory::new();
+    detection.see(&asks(0, OperationClass::Stop), &inventory);
+    detection.see(&refused(5, OperationClass::Stop, "access denied"), &inventory);
+    let findings = detection.findings(&inventory);
+    let [finding] = &findings[..] else { panic!("{findings:#?}") };
+    assert!(finding.title.ends_with(" (refused)"), "{}", finding.title);
+    assert!(finding.explanation.ends_with(" It was refused."), "{}", finding.explanation);
+    let mut done = refused(8, OperationClass::Stop, "");
+    let Detail::Operation(operation) = &mut done.detail else { panic!("{done:?}") };
+    operation.outcome = Outcome::Done;
+    detection.see(&done, &inventory);
+    let finding = &detection.findings(&inventory)[0];
+    assert!(!finding.title.contains("refused"), "{}", finding.title);
+    assert!(finding.explanation.contains("1 are refusals, 1 are not"), "{}", finding.explanation);
 }

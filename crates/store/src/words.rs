@@ -42,7 +42,12 @@ words!(
     /// Where the triage of a finding stands.
     FindingStatus {
         Open = "open", Acknowledged = "acknowledged", InProgress = "in-progress",
-        Resolved = "resolved", FalsePositive = "false-positive",
+        /// Done; the same facts open it again.
+        Resolved = "resolved",
+        /// Normal here: it stays closed when the same facts come again.
+        Accepted = "accepted",
+        /// The facts are not what it says; it stays closed.
+        FalsePositive = "false-positive",
     }
 );
 words!(

@@ -180,6 +180,14 @@ async fn findings_count_on_assets_until_closed_or_muted_and_open_again_when_seen
     assert_eq!(found.record.status, FindingStatus::Open);
     assert!(found.history[0].says.contains("seen again"), "{:?}", found.history);
     assert_eq!(severity(store.clone()).await.0, 1);
+    let accept = FindingPatch { status: Some(FindingStatus::Accepted), ..Default::default() };
+    let generation = found.record.generation;
+    store.patch_finding("fnd_1", generation, accept, "ada").await.expect("accepted");
+    let again = finding("fnd_1", &["ast_a"], 3, "2199-01-02T00:00:00Z");
+    store.take("s", Time(1), vec![again]).await.expect("taken");
+    let found = store.finding("fnd_1").await.expect("there");
+    assert_eq!(found.record.status, FindingStatus::Accepted);
+    assert_eq!((severity(store.clone()).await.0, found.record.count), (0, 3));
     let owner = FindingPatch { owner: Some(Some("nobody".into())), ..Default::default() };
     let error = store.patch_finding("fnd_1", found.record.generation, owner, "ada").await;
     assert!(matches!(error, Err(Error::Refused { path: "owner", .. })));

@@ -879,10 +879,11 @@ export interface components {
             title: string;
         };
         /**
-         * @description Where the triage of a finding stands.
+         * @description Where the triage of a finding stands. A resolved one opens again when its facts come again;
+         *     an accepted one (normal here) and a false positive stay closed.
          * @enum {string}
          */
-        FindingStatus: "open" | "acknowledged" | "in-progress" | "resolved" | "false-positive";
+        FindingStatus: "open" | "acknowledged" | "in-progress" | "resolved" | "accepted" | "false-positive";
         /** @description One check of the server itself. */
         HealthCheck: {
             detail: string;

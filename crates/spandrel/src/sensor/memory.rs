@@ -140,7 +140,7 @@ mod tests {
         let text = std::fs::read(&path).expect("there");
         for cut in [0, 5, text.len() / 2, text.len() - 3] {
             std::fs::write(&path, &text[..cut]).expect("room");
-            let error = memory.recall().err().expect("it is damaged").to_string();
+            let error = memory.recall().expect_err("it is damaged").to_string();
             assert!(error.contains("delete it to learn anew"), "{error}");
         }
     }

@@ -1,8 +1,9 @@
 //! The kernel holds a sensor to its silence: system calls that send or start anything fail.
 //!
 //! A packet socket can send with a plain write, so writing is allowed to standard output and
-//! standard error alone. Writing at a place is allowed: only files have places, sockets have none. Where the kernel has no seccomp the sensor runs without this: it has no
-//! code that sends either way. Invariant: what a sensor needs to listen, work and tell goes on.
+//! standard error alone. Writing at a place is allowed: only files have places, sockets have none.
+//! Where the kernel has no seccomp the sensor runs without this: it has no code that sends either
+//! way. Invariant: what a sensor needs to listen, work and tell goes on.
 
 use anyhow::{Context as _, Result};
 use seccompiler::{

@@ -56,10 +56,11 @@ words!(
     }
 );
 words!(
-    /// Where the triage of a finding stands.
+    /// Where the triage of a finding stands. A resolved one opens again when its facts come again;
+    /// an accepted one (normal here) and a false positive stay closed.
     FindingStatus {
         Open = "open", Acknowledged = "acknowledged", InProgress = "in-progress",
-        Resolved = "resolved", FalsePositive = "false-positive",
+        Resolved = "resolved", Accepted = "accepted", FalsePositive = "false-positive",
     }
 );
 words!(
