@@ -97,15 +97,20 @@ impl Source for Server {
                 offer.entry(here.clone(), What::Directory(directory()));
             }
             for entry in entries {
-                let Entry { name, is_directory, modified, .. } = entry;
+                let Entry { name, sort, modified, size } = entry;
                 let path = format!("{path}/{name}");
-                if is_directory {
-                    waiting.push((path, depth + 1));
-                } else {
-                    let session = session.clone();
-                    let staging = self.context.staging.clone();
-                    let file = Remote { session, path, staging, modified, size: entry.size };
-                    offer.entry(here.join(name), What::File(Box::new(file)));
+                match sort {
+                    Sort::Directory => waiting.push((path, depth + 1)),
+                    Sort::File => {
+                        let (session, staging) = (session.clone(), self.context.staging.clone());
+                        let file = Remote { session, path, staging, modified, size };
+                        offer.entry(here.join(name), What::File(Box::new(file)));
+                    }
+                    Sort::Link(to) => {
+                        let meta = Meta { mode: 0o777, modified, ..Meta::default() };
+                        offer.entry(here.join(name), What::Symlink(meta, to.into()));
+                    }
+                    Sort::Other(what) => offer.fault(&here.join(name), what),
                 }
             }
         }
@@ -269,7 +274,7 @@ impl Session {
             }
         }
         let text = self.transfer(&Command::List(path), read)?;
-        text.lines().filter_map(|line| unix_line(line).transpose()).collect()
+        text.lines().filter_map(|line| listed(line).transpose()).collect()
     }
 }
 
@@ -300,9 +305,19 @@ fn connect(address: SocketAddr) -> io::Result<TcpStream> {
 #[derive(Debug, PartialEq, Eq)]
 struct Entry {
     name: String,
-    is_directory: bool,
+    sort: Sort,
     size: Option<u64>,
     modified: Option<Time>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Sort {
+    Directory,
+    File,
+    /// Kept as a link, not followed: it could lead anywhere.
+    Link(String),
+    /// What FTP cannot give the content of, and why; it is a fault, never left out in silence.
+    Other(String),
 }
 
 /// A line of MLSD (RFC 3659, 7): `type=file;size=3;modify=20260310120000; name`.
@@ -317,14 +332,26 @@ fn facts(line: &str) -> io::Result<Option<Entry>> {
             _ => {}
         }
     }
-    let is_directory = match kind.as_str() {
-        "dir" => true,
-        "file" => false,
-        // The listed directory and its parent; links and devices are not followed.
-        _ => return Ok(None),
+    let sort = match kind.as_str() {
+        "dir" => Sort::Directory,
+        "file" => Sort::File,
+        // The listed directory and its parent.
+        "cdir" | "pdir" => return Ok(None),
+        // RFC 3659, 7.5.1.5 leaves other types to the system; servers on Unix write these.
+        other => match other.split_once("slink:") {
+            Some((_, to)) if !to.is_empty() => Sort::Link(link_of(facts).unwrap_or(to.to_owned())),
+            _ => Sort::Other(format!("the server calls it {other:?}; not a file or directory")),
+        },
     };
     plain(name)?;
-    Ok(Some(Entry { name: name.to_owned(), is_directory, size, modified }))
+    Ok(Some(Entry { name: name.to_owned(), sort, size, modified }))
+}
+
+/// The target of a link, as it is written: types compare without case, targets do not.
+fn link_of(facts: &str) -> Option<String> {
+    let at = facts.to_ascii_lowercase().find("slink:")? + "slink:".len();
+    let to = facts.get(at..)?.split(';').next()?;
+    Some(to.to_owned())
 }
 
 fn time(text: &str) -> Option<Time> {
@@ -334,26 +361,69 @@ fn time(text: &str) -> Option<Time> {
     Time::parse(&format!("{y}-{mo}-{d}T{h}:{mi}:{s}Z"))
 }
 
-/// A line of LIST as `ls -l` writes it; the form RFC 959 leaves open and most servers use.
-fn unix_line(line: &str) -> io::Result<Option<Entry>> {
-    let mut rest = line.trim_end();
-    let mut words = Vec::new();
-    for _ in 0..8 {
-        let Some((word, after)) = rest.split_once(' ') else { return Ok(None) };
+/// A line of LIST: RFC 959 leaves the form open, servers write that of `ls -l` or that of DOS. A
+/// line in another form may be a file, so it is an error.
+fn listed(line: &str) -> io::Result<Option<Entry>> {
+    let line = line.trim_end();
+    let is_total = line.strip_prefix("total ").is_some_and(|n| n.trim().parse::<u64>().is_ok());
+    if line.is_empty() || is_total {
+        return Ok(None);
+    }
+    let found = unix_line(line).or_else(|| dos_line(line));
+    let Some(entry) = found else {
+        let shown: String = line.chars().take(80).collect();
+        return Err(io::Error::other(format!("a line of the listing cannot be read: {shown:?}")));
+    };
+    if [".", ".."].contains(&&entry.name[..]) {
+        return Ok(None);
+    }
+    plain(&entry.name)?;
+    Ok(Some(entry))
+}
+
+/// `-rw-r--r-- 1 plc plc 512 Mar 10 12:00 DB1.dat`.
+fn unix_line(line: &str) -> Option<Entry> {
+    let (words, rest) = words(line, 8)?;
+    let sort = match words[0].chars().next()? {
+        'd' => Sort::Directory,
+        '-' => Sort::File,
+        'l' => {
+            let (name, to) = rest.split_once(" -> ")?;
+            let sort = Sort::Link(to.to_owned());
+            return Some(Entry { name: name.to_owned(), sort, size: None, modified: None });
+        }
+        'p' | 's' | 'b' | 'c' => {
+            Sort::Other("it is a device, pipe or socket; FTP cannot give its content".to_owned())
+        }
+        _ => return None,
+    };
+    let size = words[4].parse().ok();
+    Some(Entry { name: rest.to_owned(), sort, size, modified: None })
+}
+
+/// `03-10-26 12:00PM <DIR> project`, as servers on Windows and Windows CE write it.
+fn dos_line(line: &str) -> Option<Entry> {
+    let (words, rest) = words(line, 3)?;
+    let digits = |text: &str| text.starts_with(|c: char| c.is_ascii_digit());
+    if !(digits(words[0]) && words[0].contains('-') && words[1].contains(':')) {
+        return None;
+    }
+    let (sort, size) = match words[2] {
+        "<DIR>" => (Sort::Directory, None),
+        size => (Sort::File, Some(size.parse().ok()?)),
+    };
+    Some(Entry { name: rest.to_owned(), sort, size, modified: None })
+}
+
+/// The first words of a line, and what follows them.
+fn words(line: &str, count: usize) -> Option<(Vec<&str>, &str)> {
+    let (mut rest, mut words) = (line, Vec::new());
+    for _ in 0..count {
+        let (word, after) = rest.split_once(' ')?;
         words.push(word);
         rest = after.trim_start();
     }
-    let is_directory = match words.first().and_then(|word| word.chars().next()) {
-        Some('d') => true,
-        Some('-') => false,
-        _ => return Ok(None),
-    };
-    if [".", ".."].contains(&rest) {
-        return Ok(None);
-    }
-    plain(rest)?;
-    let size = words.get(4).and_then(|word| word.parse().ok());
-    Ok(Some(Entry { name: rest.to_owned(), is_directory, size, modified: None }))
+    (!rest.is_empty()).then_some((words, rest))
 }
 
 /// A server could name a file so that it lies elsewhere in the snapshot.
@@ -380,10 +450,35 @@ mod tests {
         assert_eq!(entry.modified, Time::parse("2026-03-10T12:00:00Z"));
         assert_eq!(facts("type=cdir; /x").unwrap(), None);
         assert!(facts("type=file; ../etc/passwd").is_err());
-        let entry =
-            unix_line("-rw-r--r--   1 plc  plc   512 Mar 10 12:00 DB 1.dat").unwrap().unwrap();
+        let entry = listed("-rw-r--r--   1 plc  plc   512 Mar 10 12:00 DB 1.dat").unwrap().unwrap();
         assert_eq!((entry.name.as_str(), entry.size), ("DB 1.dat", Some(512)));
-        assert_eq!(unix_line("total 8").unwrap(), None);
-        assert!(unix_line("-rw-r--r-- 1 plc plc 512 Mar 10 12:00 a/b").is_err());
+        assert_eq!(listed("total 8").unwrap(), None);
+        assert!(listed("-rw-r--r-- 1 plc plc 512 Mar 10 12:00 a/b").is_err());
+    }
+
+    #[test]
+    fn what_is_no_file_is_a_link_or_a_fault_and_an_unknown_line_is_an_error() {
+        let sort = |line: &str| listed(line).unwrap().unwrap().sort;
+        assert_eq!(
+            sort("lrwxrwxrwx 1 plc plc 7 Mar 10 12:00 now -> a/B.cfg"),
+            Sort::Link("a/B.cfg".into())
+        );
+        for special in ["prw-r--r--", "srwxr-xr-x", "brw-rw----", "crw-rw----"] {
+            let line = format!("{special} 1 plc plc 0 Mar 10 12:00 x");
+            assert!(matches!(sort(&line), Sort::Other(_)), "{line}");
+        }
+        let sort = |line: &str| facts(line).unwrap().unwrap().sort;
+        assert_eq!(sort("type=OS.unix=slink:/srv/A;size=9; now"), Sort::Link("/srv/A".into()));
+        assert!(matches!(sort("type=OS.unix=chr-4/64;size=0; ttyS0"), Sort::Other(_)));
+        assert!(listed("EPLF and other dreams of RFC 959's authors").is_err());
+        assert!(listed("drwxr-xr-x nothing more").is_err());
+    }
+
+    #[test]
+    fn listings_of_windows_are_read() {
+        let entry = listed("03-10-26  12:00PM       <DIR>          Recipes").unwrap().unwrap();
+        assert_eq!((entry.name.as_str(), entry.sort), ("Recipes", Sort::Directory));
+        let entry = listed("03-10-26  12:00PM             1024 Line 1.dat").unwrap().unwrap();
+        assert_eq!((entry.name.as_str(), entry.size), ("Line 1.dat", Some(1024)));
     }
 }

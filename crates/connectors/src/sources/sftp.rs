@@ -14,7 +14,7 @@ use std::{
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
     sync::{Arc, Mutex, PoisonError},
 };
-use vault::{Meta, Offer, Open, Opened, Source, What};
+use vault::{Meta, Offer, Open, Opened, Source, Special, What};
 
 /// Octets asked for at once.
 const READ_BYTES: u32 = 32_768;
@@ -163,7 +163,11 @@ impl Walk {
                 let file = Remote { session, path, staging: self.staging.clone(), meta };
                 offer.entry(place, What::File(Box::new(file)));
             }
-            _ => {}
+            0o010_000 => offer.entry(place, What::Special(meta, Special::Pipe)),
+            0o140_000 => offer.entry(place, What::Special(meta, Special::Socket)),
+            // SFTP version 3 gives no numbers of devices, so one could not be made again.
+            0o020_000 | 0o060_000 => offer.fault(&place, "it is a device; sftp cannot give it"),
+            _ => offer.fault(&place, "the server does not say what it is"),
         }
     }
 }
