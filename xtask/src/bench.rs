@@ -36,11 +36,12 @@ const MIXES: &[Mix] = &[
 ];
 
 pub fn run(arguments: &[String]) -> Result<()> {
-    let (what, rest) = arguments.split_first().context("say what: bench pcap or vault")?;
+    let (what, rest) = arguments.split_first().context("say what: bench pcap, vault or log")?;
     match what.as_str() {
         "pcap" => {}
         "vault" => return vault::run(rest),
-        _ => bail!("unknown bench {what:?}; there are: pcap, vault"),
+        "log" => return log(rest),
+        _ => bail!("unknown bench {what:?}; there are: pcap, vault, log"),
     }
     let known = ["captures", "packets", "binary", "peers", "mix", "keep"];
     let options = Options::read(rest, &known)?;
@@ -75,6 +76,19 @@ pub fn run(arguments: &[String]) -> Result<()> {
         if keep.is_none() {
             std::fs::remove_file(&file).context("cannot remove the mix")?;
         }
+    }
+    Ok(())
+}
+
+/// How fast the vault's log appends and verifies; the program that measures is an example of the
+/// `vault` crate, so that this one needs none of what the vault needs.
+fn log(arguments: &[String]) -> Result<()> {
+    let options = Options::read(arguments, &["leaves"])?;
+    let leaves: u64 = options.number("leaves", 1_000_000)?;
+    let run = ["run", "--profile", "quick", "-p", "vault", "--example", "log", "--"];
+    let done = Command::new("cargo").args(run).arg(leaves.to_string()).status();
+    if !done.context("cannot run cargo")?.success() {
+        bail!("it did not end well");
     }
     Ok(())
 }

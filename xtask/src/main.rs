@@ -19,6 +19,7 @@ const USAGE: &str = "usage: cargo xtask COMMAND
                 [--keep DIR]
   bench vault   our backup and restore against restic's, on files made by seed
                 [--mb N] [--configs N] [--runs N] [--binary PATH] [--folder DIR]
+  bench log     how fast the vault's log appends and verifies [--leaves N]
   robust        every capture of a folder, cut and damaged by seed, read all the way
                 [--captures DIR] [--cuts N] [--seed N]
   fuzz          the targets of fuzz/ by seeded mutation of the protocols' fixtures

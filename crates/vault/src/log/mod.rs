@@ -87,21 +87,33 @@ impl Log {
 
     /// Adds an entry and returns its number.
     pub fn append(&mut self, signer: &Signer, entry: Vec<u8>) -> Result<u64> {
-        if entry.len() > LEAF_BYTES_MAX {
-            let what = format!("a log entry of {} bytes; {LEAF_BYTES_MAX} at most", entry.len());
+        self.append_all(signer, vec![entry])
+    }
+
+    /// Adds entries under one checkpoint and returns the number of the first. A reader sees all
+    /// of them or none.
+    pub fn append_all(&mut self, signer: &Signer, entries: Vec<Vec<u8>>) -> Result<u64> {
+        let long = entries.iter().map(Vec::len).find(|length| *length > LEAF_BYTES_MAX);
+        if let Some(length) = long {
+            let what = format!("a log entry of {length} bytes; {LEAF_BYTES_MAX} at most");
             return Err(Error::Refused(what));
         }
         assert_eq!(signer.verifying_key(), self.key, "the log is signed with its own key");
         let number = self.size();
-        self.levels.push(merkle::leaf(&entry));
-        self.tail.push(entry);
-        self.write_bundle()?;
+        for entry in entries {
+            self.levels.push(merkle::leaf(&entry));
+            self.tail.push(entry);
+            if self.tail.len() as u64 == tile::WIDTH {
+                self.write_bundle()?;
+                self.tail.clear();
+            }
+        }
+        if !self.tail.is_empty() {
+            self.write_bundle()?;
+        }
         self.write_tiles(number)?;
         self.write_checkpoint(signer)?;
         self.remove_partial(number);
-        if (self.tail.len() as u64) == tile::WIDTH {
-            self.tail.clear();
-        }
         Ok(number)
     }
 
