@@ -91,6 +91,36 @@ fn a_backup_of_what_is_not_there_makes_no_snapshot() {
 }
 
 #[test]
+fn seven_hundred_sources_fit_into_a_log_entry_and_are_listed_by_name() {
+    let place = Place::with_vault(Policy::default());
+    let folder = place.at("plant").join("a long name of a controller's folder ".repeat(4).trim());
+    fs::create_dir_all(&folder).unwrap();
+    let mut names = Vec::new();
+    for number in 0..700 {
+        let path = folder.join(format!("cpu-{number}.cfg"));
+        fs::write(&path, format!("speed={number}")).unwrap();
+        names.push(format!("files:{}", path.display()));
+    }
+    let sources: Vec<&str> = names.iter().map(String::as_str).collect();
+    assert!(names.concat().len() > vault::limits::LEAF_BYTES_MAX);
+    let first = place.backup(&sources, 1);
+    assert_eq!((first.state, first.entries_stored), (State::Complete, 700));
+    place.backup(&sources, 2);
+    place.backup(&sources[1..], 3);
+    let vault = place.unlocked();
+    let listed = vault.list().unwrap();
+    assert_eq!(listed.iter().map(|row| row.sources.len()).collect::<Vec<_>>(), [700, 700, 699]);
+    let set = |names: &[String]| names.iter().cloned().collect::<std::collections::BTreeSet<_>>();
+    assert_eq!(set(&listed[0].sources), set(&names));
+    let ledger = vault.vault().ledger().unwrap();
+    let logged: Vec<_> = listed.iter().map(|row| &ledger.snapshots[&row.id].sources).collect();
+    assert!(logged[0].len() < 200 && logged[0].last().unwrap().contains("sha256 of all"));
+    assert_eq!(logged[0], logged[1], "equal sets of sources are one line of retention");
+    assert_ne!(logged[0], logged[2]);
+    assert_eq!(verdict(&place).problems, []);
+}
+
+#[test]
 fn a_flipped_byte_in_a_pack_costs_its_files_alone_and_is_found() {
     let place = Place::with_vault(Policy::default());
     let source = place.at("plant");
@@ -288,4 +318,108 @@ fn a_key_that_others_can_read_or_of_another_vault_is_refused() {
     assert!(open(place.key()).is_ok());
     fs::set_permissions(place.key(), fs::Permissions::from_mode(0o640)).unwrap();
     assert!(open(place.key()).is_err());
+}
+
+#[test]
+fn a_clock_that_jumps_stops_no_backup_and_frees_no_lock() {
+    let policy = Policy { lock_days: 30, ..STRICT };
+    let place = Place::with_vault(policy);
+    let source = place.at("plant");
+    plant(&source);
+    let years = |n: i64| n * 365 * 86_400;
+    for (number, secs) in [1, years(10), -years(1), 2].into_iter().enumerate() {
+        fs::write(source.join("nothing"), number.to_string()).unwrap();
+        let report = place.backup_files(&source, secs);
+        assert_eq!((report.state, report.errors), (State::Complete, vec![]), "{secs}");
+    }
+    let vault = place.unlocked();
+    // By its own clock eight days have passed, so not even the machine's word of ten years helps.
+    let plan = vault.forget(NOON.plus_secs(years(10))).unwrap();
+    assert_eq!((plan.remove.len(), plan.keep.len()), (0, 4));
+    assert_eq!(verdict(&place).problems, []);
+    let newest = vault.list().unwrap().last().unwrap().id;
+    let done = vault.restore(&newest, &place.at("restored"), None, NOON).unwrap();
+    assert_eq!(done.errors, []);
+}
+
+/// A source that, while it is asked, tries to back up into the same vault.
+struct Intruder(PathBuf, PathBuf);
+
+impl Source for Intruder {
+    fn name(&self) -> String {
+        "test:intruder".into()
+    }
+
+    fn offer(&mut self, offer: &mut Offer) {
+        let vault = vault::Vault::open(&self.0).unwrap().unlock(Some(&self.1)).unwrap();
+        let second = vault.backup("press-5", &mut [Box::new(Failing)], NOON);
+        assert!(matches!(second, Err(vault::Error::Busy)), "{second:?}");
+        assert!(matches!(vault.forget(NOON), Err(vault::Error::Busy)));
+        offer.bytes("/one".into(), b"1".to_vec());
+    }
+}
+
+#[test]
+fn of_two_backups_at_once_the_second_is_told_so_and_the_first_is_whole() {
+    let place = Place::with_vault(STRICT);
+    let intruder = Box::new(Intruder(place.vault(), place.key()));
+    let report = place.unlocked().backup("press-4", &mut [intruder], NOON).unwrap();
+    assert_eq!((report.state, report.entries_stored), (State::Complete, 1));
+    assert_eq!(verdict(&place).problems, []);
+}
+
+#[test]
+fn a_lost_index_is_made_again_by_the_next_backup_and_stays_on_record() {
+    let place = Place::with_vault(STRICT);
+    let source = place.at("plant");
+    plant(&source);
+    let snapshot = place.backup_files(&source, 1).snapshot.unwrap();
+    let indexes = objects(&place, "index");
+    assert!(!indexes.is_empty());
+    indexes.iter().for_each(|path| fs::remove_file(path).unwrap());
+    let report = place.backup_files(&source, 2);
+    assert_eq!(report.state, State::Complete);
+    assert_eq!(report.objects_missing, indexes.len() as u64);
+    let target = place.at("restored");
+    let done = place.unlocked().restore(&snapshot, &target, None, NOON).unwrap();
+    assert_eq!(done.errors, []);
+    assert_eq!(tree(&below(&target, &source)), tree(&source));
+    let verdict = verdict(&place);
+    assert_eq!(verdict.problems.len(), indexes.len(), "{:?}", verdict.problems);
+    assert!(verdict.problems.iter().all(|problem| problem.what == "it is missing"));
+}
+
+#[test]
+fn a_lost_snapshot_file_costs_that_snapshot_alone_and_is_named() {
+    let place = Place::with_vault(STRICT);
+    let source = place.at("plant");
+    plant(&source);
+    let first = place.backup_files(&source, 1).snapshot.unwrap();
+    fs::write(source.join("nothing"), b"more").unwrap();
+    let second = place.backup_files(&source, 2).snapshot.unwrap();
+    fs::remove_file(place.vault().join(format!("repository/snapshots/{first}"))).unwrap();
+    let vault = place.unlocked();
+    assert!(vault.restore(&first, &place.at("gone"), None, NOON).is_err());
+    let done = vault.restore(&second, &place.at("restored"), None, NOON).unwrap();
+    assert_eq!(done.errors, []);
+    let verdict = verdict(&place);
+    assert_eq!(verdict.problems.len(), 1);
+    assert!(verdict.problems[0].path.ends_with(&first.to_string()));
+    assert_eq!(verdict.problems[0].entry, Some(1));
+}
+
+#[test]
+fn a_damaged_log_takes_no_more_entries_and_the_data_still_comes_back() {
+    let place = Place::with_vault(STRICT);
+    let source = place.at("plant");
+    plant(&source);
+    let snapshot = place.backup_files(&source, 1).snapshot.unwrap();
+    flip(&place.vault().join("log/tile/entries/000.p/2"), 300);
+    let vault = place.unlocked();
+    let mut none: [Box<dyn Source>; 0] = [];
+    assert!(matches!(vault.backup("press-4", &mut none, NOON), Err(vault::Error::Damaged(_))));
+    let target = place.at("restored");
+    let done = vault.restore(&snapshot, &target, None, NOON).unwrap();
+    assert_eq!(done.errors, []);
+    assert_eq!(tree(&below(&target, &source)), tree(&source));
 }

@@ -171,6 +171,12 @@ fn sftp_trees_come_whole_with_links_modes_and_times() {
     let report = backup(&place, &source);
     assert_eq!((report.errors, report.state, report.entries_stored), (vec![], State::Complete, 7));
     let restored = restore(&place).join(format!("@sftp/127.0.0.1:{port}"));
+    // A pipe has no content, and its being there is kept; left out in silence it would be lost.
+    let made = std::process::Command::new("mkfifo").arg(tree.join("to-hmi")).status();
+    assert!(made.unwrap().success());
+    let report = backup(&place, &source);
+    assert_eq!((report.errors, report.state, report.entries_stored), (vec![], State::Complete, 8));
+    fs::remove_file(tree.join("to-hmi")).unwrap();
     let restored = common::below(&restored, &tree);
     same_files(&tree, &restored, &NAMES);
     same_files(&tree, &restored, &["many", "Füllstand \"2\"\n"]);

@@ -200,6 +200,71 @@ fn killed_in_any_phase_the_vault_is_sound_and_the_next_backup_completes() {
 }
 
 #[test]
+fn killed_while_deleting_the_vault_is_sound_and_the_next_run_ends_the_work() {
+    let place = Place::new();
+    let rules = ["--lock-days", "0", "--keep-last", "1", "--keep-daily", "0", "--keep-weekly", "0"];
+    let more = ["--keep-monthly", "0", "--keep-yearly", "0"];
+    let policy = place.run(&[&["vault", "policy", "@vault"][..], &rules, &more].concat());
+    assert!(policy.status.success(), "{policy:?}");
+    let backups = || {
+        for number in 1..=3 {
+            fs::write(place.at("plant/historian.bin"), noise(number, 400_000)).unwrap();
+            place.backup(0);
+        }
+    };
+    for phase in ["started", "log/objects", "log/checkpoint", "repository/snapshots"] {
+        backups();
+        let watched = place.at("vault").join(phase);
+        let state = || (watched.exists(), files_in(&watched), fs::read(&watched).ok());
+        let before = state();
+        let mut forget = place.command(&["vault", "forget", "@vault"]);
+        let mut child = forget.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        while phase != "started" && state() == before && child.try_wait().unwrap().is_none() {
+            std::thread::yield_now();
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(place.verdict()["problems"], serde_json::json!([]), "killed at {phase}");
+        let again = place.run(&["vault", "forget", "@vault"]);
+        assert!(again.status.success(), "killed at {phase}: {again:?}");
+        let listed = place.json(&["vault", "list", "@vault"], 0);
+        assert_eq!(listed.as_array().unwrap().len(), 1, "killed at {phase}");
+        let restored = place.run(&["vault", "restore", "@vault", "latest", "--to", "@out"]);
+        assert!(restored.status.success(), "killed at {phase}: {restored:?}");
+        assert_eq!(place.verdict()["problems"], serde_json::json!([]), "killed at {phase}");
+    }
+}
+
+#[test]
+fn a_killed_restore_leaves_no_torn_file_and_a_second_one_completes() {
+    let place = Place::new();
+    for number in 0..40 {
+        let path = place.at(&format!("plant/block-{number}.bin"));
+        fs::write(path, noise(number, 300_000)).unwrap();
+    }
+    place.backup(0);
+    let restore = ["vault", "restore", "@vault", "latest", "--to", "@out"];
+    let out = place.at("out").join(place.at("plant").strip_prefix("/").unwrap());
+    for files in [1, 10, 25] {
+        let mut child = place.command(&restore).stderr(Stdio::null()).spawn().unwrap();
+        while files_in(&out) < files && child.try_wait().unwrap().is_none() {
+            std::thread::yield_now();
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        for entry in fs::read_dir(&out).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            let whole = || fs::read(place.at("plant").join(&name)).unwrap();
+            assert!(name.starts_with(".tmp-") || fs::read(&path).unwrap() == whole(), "{name}");
+        }
+        fs::remove_dir_all(place.at("out")).unwrap();
+    }
+    assert!(place.run(&restore).status.success());
+    assert_eq!(files_in(&out), 41);
+}
+
+#[test]
 #[expect(clippy::print_stderr, reason = "a skipped test must be seen")]
 fn on_a_full_disk_the_backup_fails_and_what_was_stored_stays_sound() {
     let place = Place::new();

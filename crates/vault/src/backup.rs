@@ -5,11 +5,12 @@
 //! leaves a vault that the next backup sets right.
 
 use crate::{
+    digest::Sha256,
     engine::{Archived, Job, VaultEngine},
-    error::{IoContext, Result},
+    error::{Error, IoContext, Result},
     event::{Event, ObjectChange, SnapshotId, State, Stored},
     ledger::Ledger,
-    limits::{ENTRIES_MAX, FAULTS_LOGGED_MAX},
+    limits::{ASSET_BYTES_MAX, ENTRIES_MAX, FAULTS_LOGGED_MAX, LISTED_BYTES_MAX},
     manifest::{Manifest, Object},
     source::{Fault, Offer, Source},
     vault::{Unlocked, Working},
@@ -45,6 +46,10 @@ impl Unlocked {
         sources: &mut [Box<dyn Source>],
         now: Time,
     ) -> Result<Report> {
+        if asset.len() > ASSET_BYTES_MAX {
+            let text = format!("an asset's name has at most {ASSET_BYTES_MAX} bytes");
+            return Err(Error::Refused(text));
+        }
         let _working = Working::begin(&self.vault)?;
         self.clear_staging()?;
         let reconciled = self.reconcile(now)?;
@@ -102,7 +107,9 @@ impl Unlocked {
         objects: ObjectChange,
         now: Time,
     ) -> Result<()> {
-        let faults = archived.faults.iter().take(FAULTS_LOGGED_MAX).map(shortened).collect();
+        let faults = archived.faults.iter().take(FAULTS_LOGGED_MAX).map(shortened);
+        let faults = fitting(faults);
+        let sources = logged_sources(&sources);
         self.append(now, |ledger| {
             Ok(Event::Snapshot(Stored {
                 snapshot,
@@ -151,8 +158,8 @@ impl Unlocked {
             self.append(now, |ledger| {
                 Ok(Event::Adopted(Stored {
                     snapshot: described.id,
-                    asset: described.host,
-                    sources: described.paths,
+                    asset: described.host.chars().take(ASSET_BYTES_MAX / 4).collect(),
+                    sources: logged_sources(&described.paths),
                     state: state_by_tag(&described.tags),
                     taken_at: described.time,
                     retain_until: locked_until(ledger, now),
@@ -207,7 +214,39 @@ fn state_of(archived: &Archived) -> State {
 
 fn locked_until(ledger: &Ledger, now: Time) -> Option<Time> {
     let days = ledger.policy.lock_days;
-    (days > 0).then(|| now.plus_secs(i64::from(days) * 86_400))
+    // From the vault's clock when the machine's is behind it: a backup made while somebody has
+    // set the clock back would have a lock that has run out already.
+    let from = now.max(ledger.clock_at(now));
+    (days > 0).then(|| from.plus_secs(i64::from(days) * 86_400))
+}
+
+/// The names of a snapshot's sources as its log entry has them. Names that are too many for an
+/// entry become a count and one hash of all, so that equal sets of sources stay equal.
+pub(crate) fn logged_sources(names: &[String]) -> Vec<String> {
+    let listed = fitting(names.iter().cloned());
+    if listed.len() == names.len() {
+        return listed;
+    }
+    // The repository keeps them in an order of its own.
+    let mut sorted = names.to_vec();
+    sorted.sort_unstable();
+    let mut listed = fitting(sorted.iter().cloned());
+    let left = sorted.len() - listed.len();
+    let all: Vec<&[u8]> = sorted.iter().flat_map(|n| [n.as_bytes(), b"\n"]).collect();
+    listed.push(format!("and {left} more; sha256 of all: {}", Sha256::of_parts(&all)));
+    listed
+}
+
+/// As many as fit into their part of a log entry.
+fn fitting<T: Serialize>(items: impl Iterator<Item = T>) -> Vec<T> {
+    let mut left = LISTED_BYTES_MAX;
+    let fits = |item: &T| {
+        let size = serde_json::to_vec(item).expect("it is plain data").len() + 1;
+        let rest = left.checked_sub(size);
+        left = rest.unwrap_or_default();
+        rest.is_some()
+    };
+    items.take_while(fits).collect()
 }
 
 /// A fault that fits into a log entry.

@@ -6,7 +6,8 @@
 use crate::{
     engine::VaultEngine,
     error::Result,
-    event::Event,
+    event::{Event, SnapshotId},
+    limits::FORGOTTEN_AT_ONCE_MAX,
     manifest::Manifest,
     retention::{self, Plan, Removable},
     vault::{Unlocked, Vault, Working},
@@ -26,18 +27,25 @@ impl Unlocked {
         let _working = Working::begin(&self.vault)?;
         let mut objects = self.reconcile(now)?.objects;
         let mut plan = self.vault.plan(now)?;
-        if !plan.remove.is_empty() {
-            let mut manifest = Manifest::default();
+        // Only what the first plan allows: each entry moves the clock, and what it frees then is
+        // for another day.
+        let allowed: Vec<SnapshotId> = plan.remove.iter().map(Removable::snapshot).collect();
+        plan.remove.clear();
+        for part in allowed.chunks(FORGOTTEN_AT_ONCE_MAX) {
+            let (mut manifest, mut going) = (Manifest::default(), Vec::new());
             self.append(now, |ledger| {
                 // Made anew: a hold may have come since.
-                plan = retention::plan(ledger, now);
-                let going = || plan.remove.iter().map(Removable::snapshot);
-                manifest.removed = going().map(|id| format!("snapshots/{id}")).collect();
-                let snapshots = going().collect();
+                let Plan { clock, remove, keep } = retention::plan(ledger, now);
+                (plan.clock, plan.keep) = (clock, keep);
+                going = remove.into_iter().filter(|r| part.contains(&r.snapshot())).collect();
+                let snapshots: Vec<_> = going.iter().map(Removable::snapshot).collect();
+                let path = |id: &SnapshotId| format!("snapshots/{id}");
+                manifest.removed = snapshots.iter().map(path).collect();
                 Ok(Event::Forgot { snapshots, objects: self.record(&manifest)? })
             })?;
             manifest.apply(&mut objects);
-            self.engine.forget(&plan.remove)?;
+            self.engine.forget(&going)?;
+            plan.remove.append(&mut going);
         }
         let before = self.engine.objects()?;
         self.engine.prune()?;

@@ -15,6 +15,11 @@ pub enum Error {
     Exists(PathBuf),
     #[error("key file {}: {why}", path.display())]
     Key { path: PathBuf, why: &'static str },
+    #[error(
+        "the key that signs this vault's log is not here; put it beside the key file as KEY.sign \
+         (restoring and listing need none)"
+    )]
+    NoSigningKey,
     #[error("another backup or clean-up is working in this vault; try again when it has ended")]
     Busy,
     #[error("no snapshot {0}; `vault list` shows them")]

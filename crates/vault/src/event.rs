@@ -4,7 +4,12 @@
 //! that the rules need (times, locks, signatures), so the log alone, without any key, tells what
 //! may be deleted and who approved what.
 
-use crate::{digest::Sha256, source::Fault};
+use crate::{
+    digest::Sha256,
+    escrow::Which,
+    recovery::{Approval, Mode},
+    source::Fault,
+};
 use model::Time;
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
@@ -103,6 +108,26 @@ pub enum Event {
     /// Space of deleted snapshots reclaimed.
     Pruned {
         objects: ObjectChange,
+    },
+    /// A key was split into `of` shares of which any `needed` give it back; `set` is on each.
+    Escrowed {
+        which: Which,
+        set: String,
+        needed: u8,
+        of: u8,
+        by: String,
+    },
+    /// A recovery plan was followed, as a drill or in earnest; `report` is the hash of the report.
+    Recovery {
+        id: String,
+        mode: Mode,
+        plan: String,
+        plan_sha256: Sha256,
+        report: Sha256,
+        ok: bool,
+        rto_ms: Option<u64>,
+        rpo_ms: Option<u64>,
+        approvals: Vec<Approval>,
     },
     /// A restore read and checked files of a snapshot; `whole` when all of them were right.
     Restored {

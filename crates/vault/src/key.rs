@@ -1,9 +1,11 @@
 //! Key files: one line of text that a person can also write on paper.
 //!
-//! A vault's key is 32 random bytes. Everything else is derived from them with HKDF-SHA256
-//! (RFC 5869): the repository's master key and the key that signs the log. The line itself is the
-//! password under which the repository can be opened with `restic --password-file`. A person's
-//! key signs approvals. Invariant: a key file is created with mode 0600 and never printed.
+//! A vault's key is 32 random bytes. The repository's master key is derived from them with
+//! HKDF-SHA256 (RFC 5869). The line itself is the password under which the repository can be
+//! opened with `restic --password-file`. The log is signed with another key, in a file beside it
+//! ([`signing_file`]): who must read backups, such as those who hold shares of the vault's key in
+//! escrow, can then restore and yet not write history. A person's key signs approvals. Invariant:
+//! a key file is created with mode 0600 and never printed.
 
 use crate::{
     durable,
@@ -12,9 +14,14 @@ use crate::{
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use ring::{hkdf, rand::SecureRandom};
-use std::{fs, os::unix::fs::PermissionsExt, path::Path};
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+};
 
 const VAULT_PREFIX: &str = "spandrel-vault-key-1:";
+const SIGNING_PREFIX: &str = "spandrel-log-key-1:";
 const PERSON_PREFIX: &str = "spandrel-person-key-1:";
 
 /// The key of a vault.
@@ -29,20 +36,28 @@ impl VaultKey {
         if path.exists() {
             return Self::read(path);
         }
-        let line = format!("{VAULT_PREFIX}{}", URL_SAFE_NO_PAD.encode(random()?));
-        durable::create(path, format!("{line}\n").as_bytes(), 0o600)
-            .doing("create key file", path)?;
+        Self::create(path, &random()?)?;
         Self::read(path)
+    }
+
+    /// Writes a key file; there must be none yet.
+    pub(crate) fn create(path: &Path, seed: &[u8; 32]) -> Result<()> {
+        let line = format!("{VAULT_PREFIX}{}\n", URL_SAFE_NO_PAD.encode(seed));
+        durable::create(path, line.as_bytes(), 0o600).doing("create key file", path)
+    }
+
+    pub(crate) fn from_seed(seed: [u8; 32]) -> Self {
+        Self { line: format!("{VAULT_PREFIX}{}", URL_SAFE_NO_PAD.encode(seed)), seed }
+    }
+
+    pub(crate) fn seed(&self) -> &[u8; 32] {
+        &self.seed
     }
 
     pub fn read(path: &Path) -> Result<Self> {
         let line = read_private_line(path)?;
         let why = "it does not hold a vault key; `vault init` makes one";
-        let seed = line
-            .strip_prefix(VAULT_PREFIX)
-            .and_then(|text| URL_SAFE_NO_PAD.decode(text).ok())
-            .and_then(|bytes| bytes.try_into().ok())
-            .ok_or(Error::Key { path: path.into(), why })?;
+        let seed = seed_in(&line, VAULT_PREFIX).ok_or(Error::Key { path: path.into(), why })?;
         Ok(Self { line, seed })
     }
 
@@ -68,8 +83,13 @@ impl VaultKey {
         (encrypt, k, r)
     }
 
-    /// The key that signs the log under `name`.
-    pub(crate) fn log_signer(&self, name: &str) -> Signer {
+    /// Tells keys apart and says nothing else about them.
+    pub(crate) fn id(&self) -> String {
+        self.derive("identification")[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// The key that signed the log of vaults made before it had a file of its own.
+    pub(crate) fn derived_signer(&self, name: &str) -> Signer {
         Signer::from_seed(name, &self.derive("log signature"))
     }
 
@@ -82,6 +102,40 @@ impl VaultKey {
             .expect("32 bytes are within what HKDF-SHA256 gives");
         key
     }
+}
+
+/// Where the key that signs the log is: beside the vault's key.
+pub fn signing_file(key_file: &Path) -> PathBuf {
+    let mut name = key_file.as_os_str().to_owned();
+    name.push(".sign");
+    name.into()
+}
+
+/// The key that signs the log under `name`; made when there is no such file.
+pub(crate) fn read_or_create_signer(path: &Path, name: &str) -> Result<Signer> {
+    if !path.exists() {
+        create_signer(path, &random()?)?;
+    }
+    read_signer(path, name)
+}
+
+pub(crate) fn create_signer(path: &Path, seed: &[u8; 32]) -> Result<()> {
+    let line = format!("{SIGNING_PREFIX}{}\n", URL_SAFE_NO_PAD.encode(seed));
+    durable::create(path, line.as_bytes(), 0o600).doing("create key file", path)
+}
+
+pub(crate) fn read_signer(path: &Path, name: &str) -> Result<Signer> {
+    Ok(Signer::from_seed(name, &read_signing_seed(path)?))
+}
+
+pub(crate) fn read_signing_seed(path: &Path) -> Result<[u8; 32]> {
+    let line = read_private_line(path)?;
+    let why = "it does not hold the key of a log; `vault init` makes one";
+    seed_in(&line, SIGNING_PREFIX).ok_or(Error::Key { path: path.into(), why })
+}
+
+fn seed_in(line: &str, prefix: &str) -> Option<[u8; 32]> {
+    URL_SAFE_NO_PAD.decode(line.strip_prefix(prefix)?).ok()?.try_into().ok()
 }
 
 /// The key with which one person approves; `name` is the person.

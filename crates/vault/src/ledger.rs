@@ -10,6 +10,7 @@ use crate::{
     key::is_signed,
     limits::EXPIRY_STEP_MAX_SECS,
     log::VerifyingKey,
+    recovery::Occasion,
 };
 use model::Time;
 use serde::Serialize;
@@ -155,6 +156,14 @@ impl Ledger {
                 self.changes.push((number, objects));
                 self.forget(&snapshots)?;
             }
+            // Said for people; no rule goes by it.
+            Event::Escrowed { .. } => {}
+            Event::Recovery { id, plan_sha256, approvals, .. } => {
+                let occasion = Occasion { vault: &self.origin, plan: &plan_sha256, id: &id };
+                if let Some(bad) = approvals.iter().find(|a| !a.holds(&self.people, occasion)) {
+                    return Err(format!("the approval of {} is not of {}", bad.step, bad.by));
+                }
+            }
             Event::Restored { snapshot, whole, .. } => {
                 if whole {
                     self.record(&snapshot)?.verified_at = Some(time);
@@ -166,7 +175,8 @@ impl Ledger {
 
     fn store(&mut self, number: u64, time: Time, stored: Stored) -> Result<(), String> {
         self.changes.push((number, stored.objects));
-        let locked = time.plus_secs(i64::from(self.policy.lock_days) * 86_400);
+        let from = time.max(self.clock);
+        let locked = from.plus_secs(i64::from(self.policy.lock_days) * 86_400);
         let short = self.policy.lock_days > 0 && stored.retain_until.is_none_or(|u| u < locked);
         let record = Record {
             snapshot: stored.snapshot,

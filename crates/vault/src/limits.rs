@@ -8,6 +8,16 @@ pub const ENTRIES_MAX: usize = 5_000_000;
 /// Bytes of one log entry: tlog-tiles gives an entry a 16-bit length.
 pub const LEAF_BYTES_MAX: usize = 65_535;
 
+/// Bytes of JSON that the names of a snapshot's sources may take of its log entry, and its faults
+/// as many again; more sources are counted and vouched for by a hash of all names.
+pub const LISTED_BYTES_MAX: usize = 24 * 1_024;
+
+/// Bytes of an asset's name.
+pub const ASSET_BYTES_MAX: usize = 1_024;
+
+/// Snapshots deleted by one log entry; more take more entries.
+pub const FORGOTTEN_AT_ONCE_MAX: usize = 500;
+
 /// Faults written into the log with a snapshot; the rest is counted.
 pub const FAULTS_LOGGED_MAX: usize = 10;
 

@@ -4,7 +4,7 @@
 //! marked.
 
 use crate::{
-    backup::state_by_tag,
+    backup::{logged_sources, state_by_tag},
     engine::VaultEngine,
     error::Result,
     event::{SnapshotId, State},
@@ -15,7 +15,7 @@ use model::Time;
 use serde::Serialize;
 
 /// A promise to scripts: `vault list --format json`.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Row {
     pub id: SnapshotId,
     pub time: Time,
@@ -37,8 +37,9 @@ impl Unlocked {
         let ledger = self.vault.ledger()?;
         let rows = self.engine.snapshots()?.into_iter().map(|described| {
             let known = ledger.snapshots.get(&described.id);
-            known.map_or_else(
-                || Row {
+            match known {
+                Some(record) => row(record, described.paths),
+                None => Row {
                     id: described.id,
                     time: described.time,
                     asset: described.host,
@@ -51,8 +52,7 @@ impl Unlocked {
                     verified_at: None,
                     logged: false,
                 },
-                row,
-            )
+            }
         });
         let mut rows: Vec<Row> = rows.collect();
         rows.sort_by_key(|row| (row.time, row.id));
@@ -60,12 +60,14 @@ impl Unlocked {
     }
 }
 
-fn row(record: &Record) -> Row {
+/// The log vouches for `paths` by their names or, when they are many, by a hash of them.
+fn row(record: &Record, paths: Vec<String>) -> Row {
+    let vouched = logged_sources(&paths) == record.sources;
     Row {
         id: record.snapshot,
         time: record.time,
         asset: record.asset.clone(),
-        sources: record.sources.clone(),
+        sources: if vouched { paths } else { record.sources.clone() },
         state: record.state,
         files: record.files,
         bytes: record.bytes,

@@ -39,17 +39,29 @@ impl Unlocked {
         only: Option<&Path>,
         now: Time,
     ) -> Result<Restored> {
+        let done = self.extract(snapshot, target, only, false)?;
+        self.log_restore(snapshot, &done, only.is_none(), now);
+        Ok(done)
+    }
+
+    /// Restores without a word in the log. With `at_target` what is at `only` comes to lie in
+    /// `target` itself instead of below its whole path.
+    pub fn extract(
+        &self,
+        snapshot: &SnapshotId,
+        target: &Path,
+        only: Option<&Path>,
+        at_target: bool,
+    ) -> Result<Restored> {
         let reading = self.engine.read(snapshot)?;
         fs::create_dir_all(target).doing("create", target)?;
         let only = only.map(|path| Path::new("/").join(path));
         let mut work = Work {
             reading: &*reading,
             target: target.canonicalize().doing("find", target)?,
+            base: PathBuf::from("/"),
             directories: Vec::new(),
-            as_root: fs::metadata("/proc/self").is_ok_and(|meta| {
-                use std::os::unix::fs::MetadataExt;
-                meta.uid() == 0
-            }),
+            as_root: may_give_away(),
             done: Restored::default(),
         };
         let mut matched = only.is_none();
@@ -58,6 +70,9 @@ impl Unlocked {
                 Found::Entry { path, .. } | Found::Damaged { path, .. } => path,
             };
             if only.as_ref().is_none_or(|only| path.starts_with(only)) {
+                if at_target && !matched {
+                    work.base = base_of(&found);
+                }
                 matched = true;
                 work.take(found);
             }
@@ -70,9 +85,7 @@ impl Unlocked {
             )));
         }
         work.finish_directories();
-        let done = work.done;
-        self.log_restore(snapshot, &done, only.is_none(), now);
-        Ok(done)
+        Ok(work.done)
     }
 
     /// The snapshot that a word means: an id, its beginning, or `latest`.
@@ -113,9 +126,30 @@ impl Unlocked {
     }
 }
 
+/// Whether files can be given to the users they had: by root, where all users are known. In a
+/// user namespace (user_namespaces(7)) root may know nobody but itself.
+fn may_give_away() -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let root = fs::metadata("/proc/self").is_ok_and(|meta| meta.uid() == 0);
+    let map = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    root && map.split_whitespace().nth(2).is_none_or(|length| length == "4294967295")
+}
+
+/// A directory comes to lie in the target, anything else in it under its name.
+fn base_of(first: &Found) -> PathBuf {
+    match first {
+        Found::Entry { path, kind: Kind::Directory, .. } => path.clone(),
+        Found::Entry { path, .. } | Found::Damaged { path, .. } => {
+            path.parent().unwrap_or(Path::new("/")).to_owned()
+        }
+    }
+}
+
 struct Work<'a> {
     reading: &'a dyn Reading,
     target: PathBuf,
+    /// The part of every path that is left out.
+    base: PathBuf,
     /// Directories made, to be given their times and permissions when all is in them.
     directories: Vec<(PathBuf, Meta)>,
     as_root: bool,
@@ -175,6 +209,7 @@ impl Work<'_> {
     /// link among them could lead out of the target.
     fn place(&self, path: &Path) -> io::Result<PathBuf> {
         let mut to = self.target.clone();
+        let path = path.strip_prefix(&self.base).unwrap_or(path);
         let mut parts = path.components().peekable();
         while let Some(part) = parts.next() {
             match part {

@@ -9,7 +9,7 @@ use crate::{
     engine::{RusticEngine, VaultEngine},
     error::{Error, IoContext, Result},
     event::{Event, LogEntry, ObjectChange, Policy},
-    key::{VaultKey, random},
+    key::{VaultKey, random, read_or_create_signer, read_signer, signing_file},
     ledger::Ledger,
     log::{Log, Signer, VerifyingKey, Writing},
     manifest::{Manifest, Object, named_hash},
@@ -39,7 +39,8 @@ pub struct Vault {
 pub struct Unlocked {
     pub(crate) vault: Vault,
     pub(crate) engine: RusticEngine,
-    pub(crate) signer: Signer,
+    /// `None`: the key that signs the log is not here, so nothing can be added to it.
+    signer: Option<Signer>,
 }
 
 /// What `vault.json` says.
@@ -51,6 +52,9 @@ pub struct Description {
     pub created: Time,
     /// Where the key file was when the vault was made; commands look there when not told.
     pub key_file: PathBuf,
+    /// Which key opens the repository; `None` in vaults whose key also signs the log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_id: Option<String>,
 }
 
 impl Vault {
@@ -65,23 +69,25 @@ impl Vault {
         made.doing("create", &repository)?;
         let key = VaultKey::read_or_create(key_file)?;
         let id: String = random()?[..8].iter().map(|byte| format!("{byte:02x}")).collect();
-        let signer = key.log_signer(&format!("spandrel.vault/{id}"));
+        let name = format!("spandrel.vault/{id}");
+        let signer = read_or_create_signer(&signing_file(key_file), &name)?;
         let description = Description {
             format: 1,
             log_key: signer.verifying_key().to_string(),
             created: now,
             key_file: std::path::absolute(key_file).doing("find", key_file)?,
+            key_id: Some(key.id()),
         };
         let engine = RusticEngine::new(&repository, &key);
         engine.init(&key)?;
         let text = serde_json::to_vec_pretty(&description).expect("it is plain data");
         let log_key = signer.verifying_key();
         let vault = Vault { directory: directory.into(), description, log_key };
-        let unlocked = Unlocked { vault, engine, signer };
-        let mut log = Log::create(&directory.join(LOG), &unlocked.signer)?;
+        let mut log = Log::create(&directory.join(LOG), &signer)?;
+        let unlocked = Unlocked { vault, engine, signer: Some(signer) };
         let objects = unlocked.record(&unlocked.difference(&BTreeMap::new())?)?;
         let event = Event::Init { description: Sha256::of(&text), objects, policy };
-        log.append(&unlocked.signer, encode(now, event))?;
+        log.append(unlocked.signer()?, encode(now, event))?;
         // Last, so that an interrupted `init` leaves no vault but a directory to remove.
         let path = directory.join(DESCRIPTION);
         durable::write(&path, &[&text], 0o644).doing("write", path)?;
@@ -111,10 +117,20 @@ impl Vault {
     pub fn unlock(self, key_file: Option<&Path>) -> Result<Unlocked> {
         let path = key_file.unwrap_or(&self.description.key_file);
         let key = VaultKey::read(path)?;
-        let signer = key.log_signer(&self.log_key.name);
-        if signer.verifying_key() != self.log_key {
+        let derived = key.derived_signer(&self.log_key.name);
+        let signs = derived.verifying_key() == self.log_key;
+        if !self.description.key_id.as_ref().map_or(signs, |id| *id == key.id()) {
             return Err(Error::Key { path: path.into(), why: "it is the key of another vault" });
         }
+        let beside = signing_file(path);
+        let signer = if signs {
+            Some(derived)
+        } else if beside.exists() {
+            let signer = read_signer(&beside, &self.log_key.name)?;
+            (signer.verifying_key() == self.log_key).then_some(signer)
+        } else {
+            None
+        };
         let engine = RusticEngine::new(&self.directory.join(REPOSITORY), &key);
         Ok(Unlocked { vault: self, engine, signer })
     }
@@ -138,7 +154,14 @@ impl Vault {
         Ok(self.read_log()?.0)
     }
 
-    fn read_log(&self) -> Result<(Ledger, Log)> {
+    /// Name, size and root of the log.
+    pub fn log_state(&self) -> Result<(String, u64, Sha256)> {
+        let log = self.read_log()?.1;
+        let root = log.root(log.size()).expect("a log has a root at its size");
+        Ok((self.log_key.name.clone(), log.size(), root))
+    }
+
+    pub(crate) fn read_log(&self) -> Result<(Ledger, Log)> {
         let mut ledger = Ledger::new(&self.log_key.name);
         let log = Log::open(&self.directory.join(LOG), &self.log_key, |number, entry| {
             ledger.fold(number, entry);
@@ -171,6 +194,15 @@ impl Unlocked {
         &self.vault
     }
 
+    /// Whether the log can be extended: who has only the reading key restores and no more.
+    pub fn can_sign(&self) -> bool {
+        self.signer.is_some()
+    }
+
+    fn signer(&self) -> Result<&Signer> {
+        self.signer.as_ref().ok_or(Error::NoSigningKey)
+    }
+
     /// Checks with `check` against the state of this moment, then appends; the number of the new
     /// entry. Nothing comes between the check and the entry.
     pub(crate) fn append(
@@ -181,7 +213,7 @@ impl Unlocked {
         let _turn = Writing::begin(&self.vault.directory.join(LOG))?;
         let (ledger, mut log) = self.vault.read_log()?;
         let event = event(&ledger)?;
-        log.append(&self.signer, encode(now, event))
+        log.append(self.signer()?, encode(now, event))
     }
 
     /// Repository files that are there and not in `known`.
