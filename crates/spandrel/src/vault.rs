@@ -2,7 +2,10 @@
 //!
 //! Works on a directory, with no server. Invariant: what needs no key asks for none.
 
+mod canary;
 mod custody;
+mod escrow;
+mod recover;
 mod show;
 
 use crate::complain;
@@ -102,6 +105,14 @@ pub enum Options {
     },
     #[command(flatten)]
     Custody(custody::Options),
+    /// The vault's key in shares for people to keep
+    #[command(subcommand)]
+    Escrow(escrow::Options),
+    /// Write a signed counter beside the data, so that what is lost can be measured
+    Canary(canary::Options),
+    /// Recovery plans: check, drill in isolation, follow in earnest
+    #[command(subcommand)]
+    Recover(recover::Options),
 }
 
 /// Where the vault's key is.
@@ -124,7 +135,12 @@ pub fn run(options: &Options) -> Result<ExitCode> {
             let policy = policy.over(&vault::Policy::default());
             let made = Vault::init(dir, key_file, policy, now()?)?;
             let (vault, key) = (dir.display(), key_file.display());
-            complain(&format!("made vault {vault}; keep a copy of {key}"));
+            let sign = vault::signing_file(key_file);
+            let sign = sign.display();
+            complain(&format!(
+                "made vault {vault}; {key} reads it: keep copies elsewhere, see `vault escrow`. \
+                 {sign} signs its log: keep it here alone"
+            ));
             print_line(&made.vault().log_key().to_string())?;
         }
         Options::List { dir, key, format } => {
@@ -170,6 +186,9 @@ pub fn run(options: &Options) -> Result<ExitCode> {
             return Ok(exit(verdict.ok));
         }
         Options::Custody(options) => return custody::run(options),
+        Options::Escrow(options) => return escrow::run(options),
+        Options::Canary(options) => return canary::run(options),
+        Options::Recover(options) => return recover::run(options),
     }
     Ok(ExitCode::SUCCESS)
 }

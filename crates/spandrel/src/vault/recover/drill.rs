@@ -1,0 +1,241 @@
+//! A drill: the same plan, in a network, process and user namespace of its own.
+//!
+//! The isolated part is this program once more, started by `unshare` (util-linux), so that no
+//! code of ours needs to fork. It has no interface but loopback, every process in it ends with
+//! it, and where the kernel has Landlock it can write below its own folder alone. Invariant: the
+//! folder goes whatever happens; only the report stays.
+
+use super::{Recovery, health, read_people, steps::Runner};
+use anyhow::{Context as _, Result, bail};
+use landlock::{
+    ABI, AccessFs, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetStatus, path_beneath_rules,
+};
+use serde::{Deserialize, Serialize};
+use std::{
+    fs,
+    io::{BufRead, BufReader, Write},
+    path::{Path, PathBuf},
+    process::{Command, ExitCode, Stdio},
+    time::{Duration, Instant},
+};
+use vault::{
+    Sha256, Vault,
+    recovery::{Approval, Isolated, Mode, Plan, StepRecord, Used},
+};
+
+/// What the isolated part has to do.
+#[derive(Serialize, Deserialize)]
+struct Job {
+    id: String,
+    plan: Plan,
+    plan_sha256: Sha256,
+    vault: PathBuf,
+    key_file: Option<PathBuf>,
+    people: Vec<PathBuf>,
+    attended: bool,
+    root: PathBuf,
+}
+
+/// What it says, one JSON line each.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Said {
+    /// Milliseconds since it began, and what it saw around it.
+    Isolated(u64, Isolated),
+    Step(StepRecord),
+    End(Vec<Used>, Vec<Approval>),
+}
+
+pub fn run(
+    mut recovery: Recovery,
+    (work, attended, key_file): (Option<&Path>, bool, Option<&Path>),
+) -> Result<ExitCode> {
+    let folder = match work {
+        Some(work) => {
+            fs::create_dir_all(work)
+                .with_context(|| format!("cannot create {}", work.display()))?;
+            tempfile::tempdir_in(work)
+        }
+        None => tempfile::tempdir(),
+    };
+    let folder = folder.context("cannot make a folder for the drill; give --work DIR")?;
+    let root = folder.path().canonicalize()?.join("data");
+    fs::create_dir(&root).context("cannot make a folder for the data")?;
+    let job = Job {
+        id: recovery.report.id.clone(),
+        plan: recovery.plan.clone(),
+        plan_sha256: recovery.report.plan_sha256,
+        vault: absolute(recovery.vault.vault().directory())?,
+        key_file: key_file.map(absolute).transpose()?,
+        people: recovery.people.iter().map(|path| absolute(path)).collect::<Result<_>>()?,
+        attended,
+        root: root.clone(),
+    };
+    let path = folder.path().join("job.json");
+    fs::write(&path, serde_json::to_vec(&job)?).context("cannot write the drill's job")?;
+    let told = isolated(&mut recovery, &path);
+    if let Err(error) = told {
+        recovery.report.notes.push(format!("the drill broke off: {error:#}"));
+    }
+    if recovery.report.steps.is_empty() {
+        let why = recovery.report.notes.join("; ");
+        bail!("the drill did not begin: {why}");
+    }
+    recovery.look_for_canaries(&root);
+    if let Err(error) = remove(folder) {
+        recovery.report.notes.push(format!("the drill's folder is still there: {error}"));
+    }
+    recovery.end()
+}
+
+/// Restored directories may be closed even to their owner.
+fn remove(folder: tempfile::TempDir) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    let mut waiting = vec![folder.path().to_owned()];
+    while let Some(path) = waiting.pop() {
+        if fs::symlink_metadata(&path)?.is_dir() {
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o700))?;
+            for entry in fs::read_dir(&path)? {
+                waiting.push(entry?.path());
+            }
+        }
+    }
+    folder.close()
+}
+
+fn absolute(path: &Path) -> Result<PathBuf> {
+    path.canonicalize().with_context(|| format!("cannot find {}", path.display()))
+}
+
+/// Starts the isolated part and takes down what it says.
+fn isolated(recovery: &mut Recovery, job: &Path) -> Result<()> {
+    let mut unshare = Command::new("unshare");
+    if !rustix::process::geteuid().is_root() {
+        unshare.args(["--user", "--map-root-user"]);
+    }
+    unshare
+        .args(["--net", "--mount", "--pid", "--uts", "--ipc", "--fork", "--kill-child=KILL"])
+        .arg(std::env::current_exe().context("cannot find this program's file")?)
+        .args(["vault", "recover", "inside"])
+        .arg(job)
+        .stdout(Stdio::piped());
+    let mut child = unshare.spawn().context("cannot start unshare; install util-linux")?;
+    let stdout = child.stdout.take().expect("it is piped");
+    let (mut offset, mut ended) = (0, false);
+    for line in BufReader::new(stdout).lines() {
+        let line = line.context("cannot hear the isolated part")?;
+        match serde_json::from_str(&line).context("the isolated part is not understood")? {
+            Said::Isolated(since_ms, isolated) => {
+                let now = recovery.declared.elapsed().as_millis();
+                offset = u64::try_from(now).unwrap_or(u64::MAX).saturating_sub(since_ms);
+                recovery.report.isolation = Some(isolated);
+            }
+            Said::Step(mut step) => {
+                // Its clock began later than the declaration.
+                step.started_ms = step.started_ms.saturating_add(offset);
+                step.ended_ms = step.ended_ms.saturating_add(offset);
+                crate::complain(&format!(
+                    "{}: {} / {}",
+                    step.outcome.word(),
+                    step.group,
+                    step.title
+                ));
+                recovery.report.steps.push(step);
+            }
+            Said::End(used, approvals) => {
+                (recovery.report.snapshots, recovery.report.approvals) = (used, approvals);
+                ended = true;
+            }
+        }
+    }
+    let status = child.wait().context("cannot wait for the isolated part")?;
+    if !status.success() || !ended {
+        bail!(
+            "the isolated part ended with {status}; a drill needs network namespaces, which this \
+             machine may forbid to this user"
+        );
+    }
+    Ok(())
+}
+
+/// The isolated part.
+pub fn inside(job: &Path) -> Result<ExitCode> {
+    let began = Instant::now();
+    let job: Job = serde_json::from_str(&super::read_text(job)?).context("cannot read the job")?;
+    let isolated = isolate(&job)?;
+    let since_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+    say(&Said::Isolated(since_ms, isolated))?;
+    let vault = Vault::open(&job.vault)?.unlock(job.key_file.as_deref())?;
+    let mut runner = Runner {
+        vault: &vault,
+        plan: &job.plan,
+        plan_sha256: job.plan_sha256,
+        id: job.id.clone(),
+        mode: Mode::Drill,
+        root: job.root.clone(),
+        people: read_people(&job.people)?,
+        attended: job.attended,
+        declared: began,
+        services: Vec::new(),
+        used: Vec::new(),
+        approvals: Vec::new(),
+    };
+    runner.follow(|step| say(&Said::Step(step)))?;
+    say(&Said::End(runner.used, runner.approvals))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn say(said: &Said) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{}", serde_json::to_string(said)?)?;
+    Ok(out.flush()?)
+}
+
+/// Makes sure of the isolation before anything is restored.
+fn isolate(job: &Job) -> Result<Isolated> {
+    let name: String = job.id.chars().take(63).collect();
+    // For those who look at the processes of this machine; a drill without a name is one as well.
+    drop(Command::new("hostname").arg(&name).status());
+    let up = Command::new("ip").args(["link", "set", "lo", "up"]).status();
+    if !up.context("cannot start ip; install iproute2")?.success() {
+        bail!("the drill's loopback interface does not come up");
+    }
+    // Of this network namespace, unlike /sys/class/net, which is that of the mount.
+    let devices = fs::read_to_string("/proc/self/net/dev").context("cannot list interfaces")?;
+    let interfaces: Vec<String> = devices
+        .lines()
+        .skip(2)
+        .filter_map(|line| Some(line.split_once(':')?.0.trim().to_owned()))
+        .collect();
+    // Tunnel devices without an address come with some kernels; they lead nowhere.
+    let routes = fs::read_to_string("/proc/self/net/route").context("cannot list routes")?;
+    let routes = routes.lines().skip(1).count() as u64;
+    if routes > 0 {
+        bail!("the drill's network has {routes} routes to elsewhere");
+    }
+    let mut unreachable = Vec::new();
+    for address in &job.plan.isolation.must_not_reach {
+        if health::reach(address, Duration::from_secs(2)).is_ok() {
+            bail!("{address} of the plant can be reached from the drill");
+        }
+        unreachable.push(address.clone());
+    }
+    let writes_confined = confine_writes(&job.root)?;
+    Ok(Isolated { name, interfaces, routes, unreachable, writes_confined })
+}
+
+/// From here on this process and those it starts write below `root` and to devices alone. False
+/// where the kernel has no Landlock.
+fn confine_writes(root: &Path) -> Result<bool> {
+    rustix::thread::set_no_new_privs(true).context("cannot give up gaining rights")?;
+    let writing = AccessFs::from_write(ABI::V5);
+    let to_devices = AccessFs::WriteFile | AccessFs::Truncate | AccessFs::IoctlDev;
+    let status = Ruleset::default()
+        .handle_access(writing)
+        .and_then(Ruleset::create)
+        .and_then(|rules| rules.add_rules(path_beneath_rules([root], writing)))
+        .and_then(|rules| rules.add_rules(path_beneath_rules(["/dev"], to_devices)))
+        .and_then(landlock::RulesetCreated::restrict_self)
+        .context("cannot confine the drill's writing")?;
+    Ok(status.ruleset != RulesetStatus::NotEnforced)
+}

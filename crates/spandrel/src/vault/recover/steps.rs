@@ -1,0 +1,315 @@
+//! Follows a plan: group after group, step after step, each with its times and what was seen.
+//!
+//! The same code in a drill and in earnest; what differs is where it runs and what becomes of the
+//! services. Invariant: every step of the plan ends up in the records, also those not reached.
+
+use super::{health, kit};
+use anyhow::{Context as _, Result, bail};
+use std::{
+    fs::{self, File},
+    io::BufRead,
+    os::unix::process::CommandExt,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::mpsc,
+    time::{Duration, Instant},
+};
+use vault::{
+    PersonKey, Restored, Row, Sha256, Unlocked,
+    recovery::{
+        Action, Approval, Approve, Manual, Mode, Occasion, OnFail, Outcome, Pick, Plan, Start,
+        Step, StepRecord, Used, WaitFor,
+    },
+};
+
+/// Where logs of services and their temporary files lie, below the recovered data.
+const OWN: &str = ".recovery";
+
+/// Health checks and people get so long when the plan does not say.
+const USUAL_SECS: u64 = 60;
+
+pub struct Runner<'a> {
+    pub vault: &'a Unlocked,
+    pub plan: &'a Plan,
+    pub plan_sha256: Sha256,
+    pub id: String,
+    pub mode: Mode,
+    /// Where the recovered data goes.
+    pub root: PathBuf,
+    pub people: Vec<PersonKey>,
+    /// Somebody sits here and does the manual steps.
+    pub attended: bool,
+    pub declared: Instant,
+    pub services: Vec<Service>,
+    pub used: Vec<Used>,
+    pub approvals: Vec<Approval>,
+}
+
+pub struct Service {
+    name: String,
+    child: Child,
+    log: PathBuf,
+}
+
+/// How a step went that did not fail.
+struct Done {
+    outcome: Outcome,
+    detail: String,
+    by: Vec<String>,
+}
+
+impl Done {
+    fn ok(detail: impl Into<String>) -> Self {
+        Self { outcome: Outcome::Ok, detail: detail.into(), by: Vec::new() }
+    }
+
+    fn not_exercised(detail: &str) -> Self {
+        Self { outcome: Outcome::NotExercised, detail: detail.to_owned(), by: Vec::new() }
+    }
+}
+
+impl Runner<'_> {
+    /// Goes through the whole plan; `each` hears of every step as it ends.
+    pub fn follow(&mut self, mut each: impl FnMut(StepRecord) -> Result<()>) -> Result<()> {
+        let plan = self.plan;
+        let order = plan.order().context("the groups wait for each other in a circle")?;
+        let mut failed_groups: Vec<&str> = Vec::new();
+        let mut stopped = false;
+        for group in order {
+            let after_failed = group.after.iter().any(|name| failed_groups.contains(&&name[..]));
+            let mut skipping = stopped || after_failed;
+            for step in &group.steps {
+                let record = if skipping {
+                    self.left_out(&group.name, step)
+                } else {
+                    self.take(&group.name, step)
+                };
+                if record.outcome == Outcome::Failed && step.on_fail != OnFail::Continue {
+                    skipping = true;
+                    stopped |= step.on_fail == OnFail::Stop;
+                }
+                each(record)?;
+            }
+            if skipping {
+                failed_groups.push(&group.name);
+            }
+        }
+        Ok(())
+    }
+
+    fn elapsed_ms(&self) -> u64 {
+        u64::try_from(self.declared.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn left_out(&self, group: &str, step: &Step) -> StepRecord {
+        let now = self.elapsed_ms();
+        record(group, step, (now, now), Outcome::Skipped, "something before it failed", Vec::new())
+    }
+
+    fn take(&mut self, group: &str, step: &Step) -> StepRecord {
+        let started = self.elapsed_ms();
+        let title = format!("{group} / {}", step.title());
+        let result = match step.action() {
+            Ok(action) => self.act(&title, step, action),
+            Err(what) => Err(anyhow::anyhow!(what)),
+        };
+        let times = (started, self.elapsed_ms());
+        match result {
+            Ok(Done { outcome, detail, by }) => record(group, step, times, outcome, &detail, by),
+            Err(error) => {
+                let detail = format!("{error:#}");
+                record(group, step, times, Outcome::Failed, &detail, Vec::new())
+            }
+        }
+    }
+
+    fn act(&mut self, title: &str, step: &Step, action: Action<'_>) -> Result<Done> {
+        let within = Duration::from_secs(step.timeout_secs.unwrap_or(USUAL_SECS));
+        match action {
+            Action::Restore(restore) => {
+                let (row, done) = self.fetch(&restore.pick(), &restore.path, &restore.to, step)?;
+                let Restored { files, bytes, .. } = done;
+                let id = &row.id.to_string()[..12];
+                Ok(Done::ok(format!("{files} files, {bytes} bytes of snapshot {id}, {}", row.time)))
+            }
+            Action::Kit(wanted) => {
+                let files = format!("{}/files", wanted.to);
+                let (row, _) = self.fetch(&wanted.pick(), &wanted.path, &files, step)?;
+                let folder = self.root.join(&wanted.to);
+                let fingerprint = kit::write(&folder, &wanted.instructions, &row)?;
+                Ok(Done::ok(format!("in {}, fingerprint {fingerprint}", wanted.to)))
+            }
+            Action::Start(start) => self.start(start),
+            Action::WaitFor(check) => self.wait_for(check, within),
+            Action::Manual(manual) => self.manual(manual, step.timeout_secs),
+            Action::Approve(approve) => self.approve(title, approve),
+        }
+    }
+
+    /// Restores what is at `path` of the picked snapshot to `to` itself.
+    fn fetch(&mut self, pick: &Pick, path: &str, to: &str, step: &Step) -> Result<(Row, Restored)> {
+        let start = Instant::now();
+        let row = self.vault.pick(pick)?;
+        let target = self.root.join(to);
+        let done = self.vault.extract(&row.id, &target, Some(Path::new(path)), true)?;
+        if let Some(fault) = done.errors.first() {
+            let n = done.errors.len();
+            bail!("{n} files were not restored, the first {}: {}", fault.path, fault.error);
+        }
+        // A restore cannot be broken off; that it took too long is known when it has ended.
+        let late = step.timeout_secs.filter(|secs| start.elapsed().as_secs() > *secs);
+        if let Some(secs) = late {
+            bail!("it took longer than {secs} s");
+        }
+        let used = Used { id: row.id, asset: row.asset.clone(), time: row.time };
+        if !self.used.contains(&used) {
+            self.used.push(used);
+        }
+        Ok((row, done))
+    }
+
+    fn command(&self, words: &[String]) -> Command {
+        let mut command = Command::new(words.first().map_or("", String::as_str));
+        command
+            .args(words.get(1..).unwrap_or_default())
+            .current_dir(&self.root)
+            .env("SPANDREL_DATA", &self.root)
+            .env("SPANDREL_RECOVERY", &self.id);
+        if self.mode == Mode::Drill {
+            command.env("TMPDIR", self.root.join(OWN)).env("HOME", self.root.join(OWN));
+        }
+        command
+    }
+
+    fn start(&mut self, start: &Start) -> Result<Done> {
+        let own = self.root.join(OWN);
+        fs::create_dir_all(&own).context("cannot make a folder for logs")?;
+        let log = own.join(format!("{}.log", start.name.replace('/', "_")));
+        let output = File::create(&log).context("cannot make a log")?;
+        let mut command = self.command(&start.command);
+        if let Some(directory) = &start.directory {
+            command.current_dir(self.root.join(directory));
+        }
+        command
+            .envs(&start.env)
+            .stdin(Stdio::null())
+            .stderr(output.try_clone().context("cannot use the log")?)
+            .stdout(output)
+            // Out of reach of the interrupt key: in earnest it must stay.
+            .process_group(0);
+        let child = command.spawn();
+        let child = child.with_context(|| format!("cannot start {}", start.command[0]))?;
+        let pid = child.id();
+        self.services.push(Service { name: start.name.clone(), child, log });
+        Ok(Done::ok(format!("process {pid}")))
+    }
+
+    fn wait_for(&mut self, check: &WaitFor, within: Duration) -> Result<Done> {
+        let start = Instant::now();
+        loop {
+            let seen = health::attempt(check, &self.root, |words| self.command(words));
+            match seen {
+                Ok(seen) => return Ok(Done::ok(seen)),
+                Err(error) if start.elapsed() >= within => {
+                    return Err(error.context(format!("not healthy after {} s", within.as_secs())));
+                }
+                Err(_) => {}
+            }
+            self.still_running()?;
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    /// A service that ended badly will not become healthy.
+    fn still_running(&mut self) -> Result<()> {
+        for Service { name, child, log } in &mut self.services {
+            if let Some(status) = child.try_wait()?.filter(|status| !status.success()) {
+                let said = fs::read_to_string(log).unwrap_or_default();
+                let last = said.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("");
+                bail!("{name} ended with {status}: {last}");
+            }
+        }
+        Ok(())
+    }
+
+    fn manual(&self, manual: &Manual, timeout_secs: Option<u64>) -> Result<Done> {
+        if !self.attended {
+            return Ok(Done::not_exercised("nobody was there"));
+        }
+        let Manual { text, role } = manual;
+        crate::complain(&format!(
+            "{role}: {text}. When it is done, type your name and press Enter"
+        ));
+        let (sender, receiver) = mpsc::channel();
+        std::thread::spawn(move || {
+            let mut line = String::new();
+            let read = std::io::stdin().lock().read_line(&mut line);
+            // Nobody may be listening any more; then nobody needs to know.
+            drop(sender.send(read.map(|_| line.trim().to_owned())));
+        });
+        let within = Duration::from_secs(timeout_secs.unwrap_or(3_600));
+        let name = receiver.recv_timeout(within).context("nobody said that it is done")??;
+        if name.is_empty() {
+            bail!("nobody said that it is done");
+        }
+        Ok(Done { outcome: Outcome::Ok, detail: text.clone(), by: vec![name] })
+    }
+
+    fn approve(&mut self, title: &str, approve: &Approve) -> Result<Done> {
+        let given = self.sign(title)?;
+        if given.len() < approve.people {
+            if self.mode == Mode::Drill && given.is_empty() && !self.attended {
+                return Ok(Done::not_exercised("no person's key was given"));
+            }
+            bail!(
+                "{} of {} people approve; give their key files with --as",
+                given.len(),
+                approve.people
+            );
+        }
+        let by = given.iter().map(|approval| approval.by.clone()).collect();
+        self.approvals.extend(given);
+        Ok(Done { outcome: Outcome::Ok, detail: approve.text.clone(), by })
+    }
+
+    /// Signatures under a step, of everybody here whom the vault knows.
+    pub fn sign(&self, step: &str) -> Result<Vec<Approval>> {
+        let ledger = self.vault.vault().ledger()?;
+        let occasion = Occasion { vault: &ledger.origin, plan: &self.plan_sha256, id: &self.id };
+        let mut given: Vec<Approval> =
+            self.people.iter().map(|person| Approval::sign(person, occasion, step)).collect();
+        given.retain(|approval| approval.holds(&ledger.people, occasion));
+        given.sort_by(|a, b| a.by.cmp(&b.by));
+        given.dedup_by(|a, b| a.by == b.by);
+        Ok(given)
+    }
+}
+
+fn record(
+    group: &str,
+    step: &Step,
+    (started_ms, ended_ms): (u64, u64),
+    outcome: Outcome,
+    detail: &str,
+    by: Vec<String>,
+) -> StepRecord {
+    let kind = match step.action() {
+        Ok(Action::Restore(_)) => "restore",
+        Ok(Action::Kit(_)) => "restore_kit",
+        Ok(Action::Start(_)) => "start",
+        Ok(Action::WaitFor(_)) => "wait_for",
+        Ok(Action::Manual(_)) => "manual",
+        Ok(Action::Approve(_)) => "approve",
+        Err(_) => "none",
+    };
+    StepRecord {
+        group: group.to_owned(),
+        title: step.title(),
+        kind: kind.to_owned(),
+        started_ms,
+        ended_ms,
+        outcome,
+        detail: detail.to_owned(),
+        by,
+    }
+}
