@@ -102,7 +102,10 @@ found_in = ["files:plant/canary.txt", "log:plant/press.log", "sqlite:plant/h.db"
 name = "hmi"
 after = ["data"]
 [[group.step]]
-start = {{ name = "hmi", command = ["python3", "-m", "http.server", "{port}", "--bind", "127.0.0.1"], directory = "plant" }}
+[group.step.start]
+name = "hmi"
+command = ["python3", "-m", "http.server", "{port}", "--bind", "127.0.0.1"]
+directory = "plant"
 [[group.step]]
 wait_for = {{ http = "http://127.0.0.1:{port}/press.log", contains = "pump on" }}
 timeout_secs = 40
@@ -117,7 +120,11 @@ restore = {{ asset = "line-4", path = "{plant}", to = "plant" }}
 wait_for = {{ sqlite = "plant/h.db", query = "SELECT count(*) FROM points", equals = "2" }}
 timeout_secs = 5
 [[group.step]]
-restore_kit = {{ asset = "line-4", path = "{plant}/OB1.mc7", to = "kit", instructions = "CPU in STOP." }}
+[group.step.restore_kit]
+asset = "line-4"
+path = "{plant}/OB1.mc7"
+to = "kit"
+instructions = "CPU in STOP."
 "#
         )
     }

@@ -5,6 +5,7 @@
 
 #![expect(clippy::print_stdout, reason = "figures are its output")]
 
+use serde_json::json;
 use std::{
     error::Error,
     fs,
@@ -50,19 +51,20 @@ fn main() -> Result<(), Box<dyn Error>> {
 /// A vault without objects whose log has so many entries and its first.
 fn long(vault: &Path, signer: &Signer, leaves: u64) -> Result<u64, Box<dyn Error>> {
     let mut log = Log::create(&vault.join("log"), signer)?;
-    let description = format!(
-        r#"{{"format":1,"log_key":"{}","created":"2026-01-01T00:00:00Z","key_file":"/k"}}"#,
-        signer.verifying_key()
-    );
+    let created = "2026-01-01T00:00:00Z";
+    let key = signer.verifying_key().to_string();
+    let description =
+        json!({"format": 1, "log_key": key, "created": created, "key_file": "/k"}).to_string();
     fs::write(vault.join("vault.json"), &description)?;
     let empty = Sha256::of(b"");
     fs::create_dir(vault.join("log/objects"))?;
     fs::write(vault.join("log/objects").join(empty.to_string()), b"")?;
-    let description = Sha256::of(description.as_bytes());
-    let init = format!(
-        r#"{{"time":"2026-01-01T00:00:00Z","kind":"init","description":"{description}","objects":{{"list":"{empty}","added":0,"removed":0,"added_bytes":0}},"policy":{{"keep":{{"last":3,"hourly":0,"daily":14,"weekly":8,"monthly":12,"yearly":5}},"lock_days":14,"mode":"governance"}}}}"#
-    );
-    log.append(signer, init.into_bytes())?;
+    let init = json!({
+        "time": created, "kind": "init", "description": Sha256::of(description.as_bytes()),
+        "objects": {"list": empty, "added": 0, "removed": 0, "added_bytes": 0},
+        "policy": vault::Policy::default(),
+    });
+    log.append(signer, init.to_string().into_bytes())?;
     let (start, mut number) = (Instant::now(), 0);
     while number < leaves {
         let end = (number + 10_000).min(leaves);
@@ -76,10 +78,11 @@ fn long(vault: &Path, signer: &Signer, leaves: u64) -> Result<u64, Box<dyn Error
 
 /// What a restore writes: some 230 bytes.
 fn entry(number: u64) -> Vec<u8> {
-    let snapshot = Sha256::of(&number.to_le_bytes());
-    format!(
-        r#"{{"time":"2026-01-01T00:00:00.000000Z","kind":"restored","snapshot":"{snapshot}","files":{number},"bytes":{},"faults":0,"whole":false}}"#,
-        number * 4_096
-    )
+    json!({
+        "time": "2026-01-01T00:00:00.000000Z", "kind": "restored",
+        "snapshot": Sha256::of(&number.to_le_bytes()), "files": number, "bytes": number * 4_096,
+        "faults": 0, "whole": false,
+    })
+    .to_string()
     .into_bytes()
 }

@@ -153,7 +153,7 @@ mod tests {
             let joined = join(&[three[a].clone(), three[b].clone()]).unwrap();
             assert_eq!(joined, (WHICH, [7; 32]));
         }
-        let refused = |shares: &[Share]| join(shares).err().expect("refused").to_string();
+        let refused = |shares: &[Share]| join(shares).expect_err("refused").to_string();
         assert!(refused(&[]).contains("no share"));
         assert!(refused(&three[..1]).contains("2 shares are needed"));
         assert!(refused(&[three[0].clone(), three[0].clone()]).contains("twice"));
