@@ -12,6 +12,7 @@ use crate::{
     ledger::Ledger,
     limits::{ASSET_BYTES_MAX, ENTRIES_MAX, FAULTS_LOGGED_MAX, LISTED_BYTES_MAX},
     manifest::{Manifest, Object},
+    onlooker::Onlooker,
     source::{Fault, Offer, Source},
     vault::{Unlocked, Working},
 };
@@ -21,6 +22,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs, io,
     os::unix::fs::DirBuilderExt,
+    sync::Arc,
 };
 
 /// How a backup ended.
@@ -46,6 +48,17 @@ impl Unlocked {
         sources: &mut [Box<dyn Source>],
         now: Time,
     ) -> Result<Report> {
+        self.backup_watched(asset, sources, now, Arc::new(()))
+    }
+
+    /// The same, while somebody looks on.
+    pub fn backup_watched(
+        &self,
+        asset: &str,
+        sources: &mut [Box<dyn Source>],
+        now: Time,
+        onlooker: Arc<dyn Onlooker>,
+    ) -> Result<Report> {
         if asset.len() > ASSET_BYTES_MAX {
             let text = format!("an asset's name has at most {ASSET_BYTES_MAX} bytes");
             return Err(Error::Refused(text));
@@ -65,7 +78,8 @@ impl Unlocked {
         if entries.is_empty() {
             return Ok(Report::nothing(faults, reconciled.missing));
         }
-        let job = Job { asset: asset.to_owned(), sources: names.clone(), time: now, entries };
+        let job =
+            Job { asset: asset.to_owned(), sources: names.clone(), time: now, entries, onlooker };
         let mut archived = self.engine.archive(job)?;
         archived.faults.append(&mut faults);
         if archived.stored == 0 && !archived.faults.is_empty() {

@@ -117,7 +117,7 @@ impl Unlocked {
     }
 }
 
-fn known(ledger: &Ledger, snapshot: &SnapshotId) -> Result<()> {
+pub(crate) fn known(ledger: &Ledger, snapshot: &SnapshotId) -> Result<()> {
     if ledger.snapshots.contains_key(snapshot) {
         return Ok(());
     }

@@ -137,6 +137,16 @@ pub enum Event {
         faults: u64,
         whole: bool,
     },
+    /// Every file of a snapshot was read and checked without being restored; at level 2 also by
+    /// its own format. `whole` when all of them were right.
+    Verified {
+        snapshot: SnapshotId,
+        level: u8,
+        files: u64,
+        bytes: u64,
+        faults: u64,
+        whole: bool,
+    },
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]

@@ -50,7 +50,7 @@ pub struct Record {
     pub bytes: u64,
     pub retain_until: Option<Time>,
     pub holds: BTreeMap<u64, Hold>,
-    /// Last restore that read all of it and found every file right.
+    /// Last restore or verification that read all of it and found every file right.
     pub verified_at: Option<Time>,
 }
 
@@ -164,7 +164,7 @@ impl Ledger {
                     return Err(format!("the approval of {} is not of {}", bad.step, bad.by));
                 }
             }
-            Event::Restored { snapshot, whole, .. } => {
+            Event::Restored { snapshot, whole, .. } | Event::Verified { snapshot, whole, .. } => {
                 if whole {
                     self.record(&snapshot)?.verified_at = Some(time);
                 }

@@ -9,6 +9,7 @@
 pub mod limits;
 
 mod backup;
+mod browse;
 mod clean;
 mod custody;
 pub mod diff;
@@ -23,6 +24,8 @@ mod ledger;
 mod listing;
 pub mod log;
 mod manifest;
+mod onlooker;
+mod prove;
 pub mod recovery;
 mod restore;
 pub mod retention;
@@ -32,12 +35,15 @@ pub mod verify;
 pub mod witness;
 
 pub use backup::Report;
+pub use browse::{Content, TreeRow};
 pub use digest::Sha256;
 pub use error::{Error, Result};
 pub use event::{Keep, LockMode, Policy, SnapshotId, State};
 pub use key::{PersonKey, signing_file};
 pub use ledger::{Hold, Ledger, Record, Request, Violation};
 pub use listing::Row;
+pub use onlooker::Onlooker;
+pub use prove::{CHECKS, Check, Proof};
 pub use restore::Restored;
 pub use source::{Entry, Fault, Meta, Offer, Open, Opened, Source, Special, What};
 pub use vault::{Unlocked, Vault};

@@ -34,6 +34,12 @@ pub const DIFF_FILE_BYTES_MAX: u64 = 16 * 1_048_576;
 /// Rows `diff` reports for one file; then one row counts the rest.
 pub const DIFF_ROWS_MAX: usize = 1_000;
 
+/// Bytes of a file that is checked by its own format; a larger one counts by its hash alone.
+pub const CHECKED_FILE_BYTES_MAX: u64 = 256 * 1_048_576;
+
+/// Rows of one directory of a snapshot that are shown.
+pub const TREE_ROWS_MAX: usize = 5_000;
+
 /// How far one log entry may move the clock that locks expire by, in seconds. A clock set years
 /// ahead therefore frees eight days, not years.
 pub const EXPIRY_STEP_MAX_SECS: i64 = 8 * 86_400;

@@ -8,6 +8,7 @@ use crate::{
     engine::{ChunkId, Found, Kind, Reading, VaultEngine},
     error::{Error, IoContext, Result},
     event::{Event, SnapshotId},
+    onlooker::Onlooker,
     source::{Fault, Meta},
     vault::Unlocked,
 };
@@ -39,7 +40,19 @@ impl Unlocked {
         only: Option<&Path>,
         now: Time,
     ) -> Result<Restored> {
-        let done = self.extract(snapshot, target, only, false)?;
+        self.restore_watched(snapshot, target, only, now, &())
+    }
+
+    /// The same, while somebody looks on.
+    pub fn restore_watched(
+        &self,
+        snapshot: &SnapshotId,
+        target: &Path,
+        only: Option<&Path>,
+        now: Time,
+        onlooker: &dyn Onlooker,
+    ) -> Result<Restored> {
+        let done = self.extract_watched(snapshot, target, only, false, onlooker)?;
         self.log_restore(snapshot, &done, only.is_none(), now);
         Ok(done)
     }
@@ -53,11 +66,23 @@ impl Unlocked {
         only: Option<&Path>,
         at_target: bool,
     ) -> Result<Restored> {
+        self.extract_watched(snapshot, target, only, at_target, &())
+    }
+
+    fn extract_watched(
+        &self,
+        snapshot: &SnapshotId,
+        target: &Path,
+        only: Option<&Path>,
+        at_target: bool,
+        onlooker: &dyn Onlooker,
+    ) -> Result<Restored> {
         let reading = self.engine.read(snapshot)?;
         fs::create_dir_all(target).doing("create", target)?;
         let only = only.map(|path| Path::new("/").join(path));
         let mut work = Work {
             reading: &*reading,
+            onlooker,
             target: target.canonicalize().doing("find", target)?,
             base: PathBuf::from("/"),
             directories: Vec::new(),
@@ -147,6 +172,7 @@ fn base_of(first: &Found) -> PathBuf {
 
 struct Work<'a> {
     reading: &'a dyn Reading,
+    onlooker: &'a dyn Onlooker,
     target: PathBuf,
     /// The part of every path that is left out.
     base: PathBuf,
@@ -180,7 +206,7 @@ impl Work<'_> {
             }
             Kind::File(chunks) => {
                 let temporary = durable::beside(&to);
-                let written = self.file(&temporary, chunks, &meta);
+                let written = self.file(path, &temporary, chunks, &meta);
                 let moved = written.and_then(|bytes| fs::rename(&temporary, &to).map(|()| bytes));
                 if moved.is_err() {
                     // The first error matters; the name shows what the file is.
@@ -224,13 +250,14 @@ impl Work<'_> {
         Ok(to)
     }
 
-    fn file(&self, to: &Path, chunks: &[ChunkId], meta: &Meta) -> io::Result<u64> {
+    fn file(&self, from: &Path, to: &Path, chunks: &[ChunkId], meta: &Meta) -> io::Result<u64> {
         let mut file = File::options().write(true).create_new(true).open(to)?;
         let mut written = 0;
         for chunk in chunks {
             let bytes = self.reading.chunk(chunk).map_err(io::Error::other)?;
             file.write_all(&bytes)?;
             written += bytes.len() as u64;
+            self.onlooker.passed(from, bytes.len() as u64);
         }
         if written != meta.size {
             let text = format!("it has {written} bytes, {} were stored", meta.size);

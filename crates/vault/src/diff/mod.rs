@@ -8,6 +8,8 @@ mod s7;
 mod table;
 mod text;
 
+pub(crate) use self::{json::Json, s7::S7Block, table::Table};
+
 use crate::{
     engine::{Found, Kind, Reading, VaultEngine},
     error::Result,
@@ -33,7 +35,7 @@ pub trait Format: Sync {
 }
 
 /// The formats that need nothing but the bytes, in the order they are tried.
-pub const FORMATS: &[&dyn Format] = &[&s7::S7Block, &json::Json, &table::Table, &text::Text];
+pub const FORMATS: &[&dyn Format] = &[&S7Block, &Json, &Table, &text::Text];
 
 /// A promise to scripts: `vault diff --format json`.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]

@@ -4,7 +4,10 @@
 //! account is ours. Invariant: every entry that is offered ends in exactly one of two places: the
 //! list of what was handed over, or the faults.
 
-use crate::source::{After, Entry, Fault, Meta, Opened, Special, What};
+use crate::{
+    onlooker::Onlooker,
+    source::{After, Entry, Fault, Meta, Opened, Special, What},
+};
 use model::Time;
 use rustic_core::{
     ReadSource, ReadSourceEntry, RusticResult, jiff,
@@ -20,7 +23,6 @@ use std::{
 };
 
 /// What happened to the entries, filled from the engine's threads.
-#[derive(Default)]
 pub(super) struct Tally {
     /// Files, links and special files taken up, whether or not they could be opened.
     pub offered: AtomicU64,
@@ -28,9 +30,15 @@ pub(super) struct Tally {
     pub handed: Mutex<Vec<PathBuf>>,
     pub faults: Mutex<Vec<Fault>>,
     pub bytes_read: AtomicU64,
+    onlooker: Arc<dyn Onlooker>,
 }
 
 impl Tally {
+    pub fn new(onlooker: Arc<dyn Onlooker>) -> Self {
+        let (offered, handed, faults, bytes_read) = Default::default();
+        Self { offered, handed, faults, bytes_read, onlooker }
+    }
+
     fn fault(&self, source: &str, path: &Path, error: &dyn std::fmt::Display) {
         let fault = Fault::new(source, path, error.to_string());
         self.faults.lock().unwrap_or_else(PoisonError::into_inner).push(fault);
@@ -165,6 +173,7 @@ impl Read for Counted {
         };
         self.left -= n as u64;
         self.tally.bytes_read.fetch_add(n as u64, Ordering::Relaxed);
+        self.tally.onlooker.passed(&self.path, n as u64);
         Ok(n)
     }
 }
@@ -211,7 +220,7 @@ mod tests {
     #[test]
     fn a_reader_that_ends_early_is_a_fault_and_one_that_has_more_is_cut() {
         let read = |content: &'static [u8], size| {
-            let tally = Arc::new(Tally::default());
+            let tally = Arc::new(Tally::new(Arc::new(())));
             let mut counted = Counted {
                 reader: Box::new(content),
                 after: None,

@@ -15,12 +15,13 @@ use crate::{
     digest::Sha256,
     error::Result,
     event::SnapshotId,
+    onlooker::Onlooker,
     retention::Removable,
     source::{Entry, Fault, Meta, Special},
 };
 use bytes::Bytes;
 use model::Time;
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 pub trait VaultEngine {
     /// Brings the index in step with the packs that exist: after a crash, or after a loss.
@@ -55,6 +56,7 @@ pub struct Job {
     pub sources: Vec<String>,
     pub time: Time,
     pub entries: Vec<Entry>,
+    pub onlooker: Arc<dyn Onlooker>,
 }
 
 /// Content that is stored and checked, waiting for its snapshot to be published.

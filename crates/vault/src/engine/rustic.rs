@@ -119,7 +119,7 @@ impl VaultEngine for RusticEngine {
     }
 
     fn archive(&self, job: Job) -> Result<Archived> {
-        let tally = Arc::new(Tally::default());
+        let tally = Arc::new(Tally::new(job.onlooker.clone()));
         let snapshot = self.write_content(job, &tally)?;
         let handed = std::mem::take(&mut *lock(&tally.handed));
         let mut faults = std::mem::take(&mut *lock(&tally.faults));
