@@ -64,12 +64,12 @@ impl Options {
 
 /// Writes the plant's frames to `out` as pcapng and returns what really happened.
 ///
-/// `progress` is told every simulated second how far the run is, in nanoseconds. A closed
-/// pipe ends a live run without an error.
+/// `progress` is told every simulated second how far the run is, in nanoseconds, and shown the
+/// plant. A closed pipe ends a live run without an error.
 pub fn run<W: Write>(
     options: &Options,
     out: W,
-    mut progress: impl FnMut(Nanos),
+    mut progress: impl FnMut(Nanos, &World),
 ) -> Result<Labels, Error> {
     let minutes = i64::from(options.minutes.unwrap_or(0));
     if minutes > i64::from(limits::MINUTES_MAX) {
@@ -99,7 +99,7 @@ fn play<W: Write>(
     end: Nanos,
     clock: &mut Clock,
     out: W,
-    progress: &mut impl FnMut(Nanos),
+    progress: &mut impl FnMut(Nanos, &World),
 ) -> io::Result<()> {
     let mut capture = Pcapng::new(out, "mirror0")?;
     capture.flush()?;
@@ -117,7 +117,7 @@ fn play<W: Write>(
         }
         if now - reported >= SECOND {
             reported = now;
-            progress(now - clock.start);
+            progress(now - clock.start, world);
         }
         schedule.step(world);
     }
@@ -191,10 +191,10 @@ mod tests {
     fn a_live_run_ends_quietly_when_its_reader_goes_and_a_file_does_not() {
         let mut options = Options { minutes: None, ..Options::new(1, 0) };
         options.pace = Some(Pace { speed: 1e6 });
-        let labels = run(&options, Leaving(500_000), |_| {}).expect("the end of a live run");
+        let labels = run(&options, Leaving(500_000), |_, _| {}).expect("the end of a live run");
         assert!(labels.packets > 1_000);
         let options = Options::new(1, 1);
-        assert!(matches!(run(&options, Leaving(500_000), |_| {}), Err(Error::Write(_))));
+        assert!(matches!(run(&options, Leaving(500_000), |_, _| {}), Err(Error::Write(_))));
     }
 
     #[test]
@@ -202,7 +202,7 @@ mod tests {
         let mut options = Options::new(1, 1);
         options.pace = Some(Pace { speed: 600.0 });
         let began = Instant::now();
-        let labels = run(&options, Vec::new(), |_| {}).expect("memory takes every write");
+        let labels = run(&options, Vec::new(), |_, _| {}).expect("memory takes every write");
         assert!(began.elapsed() >= Duration::from_millis(95), "a minute takes a tenth of a second");
         assert!(labels.end.since(labels.start) <= 100 * MILLISECOND, "{:?}", labels.end);
     }
@@ -210,6 +210,6 @@ mod tests {
     #[test]
     fn a_run_longer_than_the_limit_is_refused() {
         let options = Options::new(1, limits::MINUTES_MAX + 1);
-        assert!(matches!(run(&options, Vec::new(), |_| {}), Err(Error::TooLong)));
+        assert!(matches!(run(&options, Vec::new(), |_, _| {}), Err(Error::TooLong)));
     }
 }

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, path::Path, process::Command};
 
 fn generate(options: &Options) -> (Vec<u8>, Labels) {
     let mut out = Vec::new();
-    let labels = lab::run(options, &mut out, |_| {}).expect("memory takes every write");
+    let labels = lab::run(options, &mut out, |_, _| {}).expect("memory takes every write");
     (out, labels)
 }
 

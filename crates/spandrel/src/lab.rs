@@ -3,13 +3,18 @@
 //! Not here: the plant. Invariant: frames go to a file or to standard output, never to an
 //! interface.
 
+#[cfg(feature = "vault")]
+mod historian;
+mod registers;
+
 use crate::complain;
 use anyhow::{Context as _, Result, bail};
-use lab::{Labels, Pace, Scenario};
+use lab::{Labels, Pace, Scenario, world::World};
 use model::Time;
 use std::{
     fs::File,
     io::{BufWriter, Write},
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::ExitCode,
     time::SystemTime,
@@ -44,18 +49,27 @@ pub struct Options {
     /// Simulated seconds in a second of a live run
     #[arg(long, default_value_t = 1.0, requires = "live", value_name = "K")]
     speed: f64,
+    /// Also serve the controllers' registers over Modbus, on a loopback address
+    #[arg(long, requires = "live", value_name = "ADDRESS:PORT")]
+    modbus: Option<SocketAddr>,
+    /// Also keep the process values in a SQLite file
+    #[cfg(feature = "vault")]
+    #[arg(long, requires = "live", value_name = "FILE")]
+    historian: Option<PathBuf>,
 }
 
 pub fn run(options: &Options) -> Result<ExitCode> {
     let plant = plan(options)?;
     let to_pipe = options.out.as_os_str() == "-";
+    let mut onlookers = onlookers(options)?;
+    let look = |_, world: &World| onlookers.iter_mut().for_each(|onlooker| onlooker(world));
     let labels = if to_pipe {
         let out = BufWriter::with_capacity(64 * 1024, std::io::stdout().lock());
-        lab::run(&plant, out, |_| {})?
+        lab::run(&plant, out, look)?
     } else {
         let shown = options.out.display();
         let file = File::create(&options.out).with_context(|| format!("cannot create {shown}"))?;
-        lab::run(&plant, BufWriter::with_capacity(256 * 1024, file), |_| {})
+        lab::run(&plant, BufWriter::with_capacity(256 * 1024, file), look)
             .with_context(|| format!("cannot write the plant's traffic to {shown}"))?
     };
     if let Some(path) = &options.labels {
@@ -70,6 +84,35 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         ));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+type Onlooker = Box<dyn FnMut(&World)>;
+
+/// Who sees the plant besides its network. One that cannot work is told and left out: the plant
+/// runs all the same.
+fn onlookers(options: &Options) -> Result<Vec<Onlooker>> {
+    let mut found: Vec<Onlooker> = Vec::new();
+    if let Some(address) = options.modbus {
+        if !address.ip().is_loopback() {
+            bail!("--modbus serves on a loopback address only, not {address}");
+        }
+        match registers::Registers::serve(address) {
+            Ok(registers) => found.push(Box::new(move |world| registers.look(world))),
+            Err(error) => complain(&format!("no registers are served: {error:#}")),
+        }
+    }
+    #[cfg(feature = "vault")]
+    if let Some(path) = &options.historian {
+        let mut historian = historian::Historian::open(path)?;
+        let mut works = true;
+        found.push(Box::new(move |world| {
+            if let (true, Err(error)) = (works, historian.look(world)) {
+                complain(&format!("the plant's historian ends here: {error:#}"));
+                works = false;
+            }
+        }));
+    }
+    Ok(found)
 }
 
 /// What the command line means.
