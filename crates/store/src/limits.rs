@@ -46,6 +46,11 @@ pub const ZONES_MAX: usize = 1_000;
 /// Ranges or VLANs of a zone.
 pub const ZONE_RANGES_MAX: usize = 256;
 
+/// Plans of a site.
+pub const PLANS_MAX: i64 = 500;
+/// Finished runs kept, the newest.
+pub const RUNS_KEPT_MAX: i64 = 20_000;
+
 /// Events kept.
 pub const EVENTS_MAX: i64 = 200_000;
 /// Beats as they came: two hours.

@@ -7,7 +7,10 @@ use crate::text::sha256_hex;
 use sqlx::{AssertSqlSafe, Connection, Row, SqliteConnection};
 
 /// Number, text. Append only: a shipped file never changes.
-const MIGRATIONS: &[(i64, &str)] = &[(1, include_str!("../migrations/0001_first.sql"))];
+const MIGRATIONS: &[(i64, &str)] = &[
+    (1, include_str!("../migrations/0001_first.sql")),
+    (2, include_str!("../migrations/0002_protection.sql")),
+];
 
 /// The newest schema this program knows.
 pub(crate) const SCHEMA: i64 = MIGRATIONS[MIGRATIONS.len() - 1].0;

@@ -4,7 +4,7 @@
 //! findings and the audit chain are never swept.
 
 use crate::{
-    BEATS_KEPT_S, EVENTS_MAX, MINUTES_KEPT_S, REPLIES_KEPT_S, Result, Store, mute,
+    BEATS_KEPT_S, EVENTS_MAX, MINUTES_KEPT_S, REPLIES_KEPT_S, RUNS_KEPT_MAX, Result, Store, mute,
     writer::{EVENT, now},
 };
 
@@ -15,6 +15,7 @@ pub struct Swept {
     pub events: u64,
     pub sessions: u64,
     pub replies: u64,
+    pub runs: u64,
     pub mutes: u64,
 }
 
@@ -26,13 +27,19 @@ impl Store {
                 let ago = |secs: i64| now().plus_secs(-secs).nanos();
                 // The counter's present value: `next` would spend a number.
                 let newest = turn.peek(EVENT);
-                let mut gone = [0u64; 5];
+                let mut gone = [0u64; 6];
                 for (index, (sql, limit)) in [
                     ("DELETE FROM beats WHERE step_s = 1 AND at < $1", ago(BEATS_KEPT_S)),
                     ("DELETE FROM beats WHERE step_s = 60 AND at < $1", ago(MINUTES_KEPT_S)),
                     ("DELETE FROM events WHERE seq <= $1", newest - EVENTS_MAX),
                     ("DELETE FROM sessions WHERE created_at < $1", ago(session_s)),
                     ("DELETE FROM replies WHERE created_at < $1", ago(REPLIES_KEPT_S)),
+                    (
+                        "DELETE FROM runs WHERE finished_at IS NOT NULL AND queued_at < (SELECT \
+                         MIN(q) FROM (SELECT queued_at AS q FROM runs ORDER BY queued_at DESC \
+                         LIMIT $1) AS newest)",
+                        RUNS_KEPT_MAX,
+                    ),
                 ]
                 .into_iter()
                 .enumerate()
@@ -45,8 +52,8 @@ impl Store {
                     .execute(&mut turn.db)
                     .await?;
                 let mutes = mute::expire(turn).await?;
-                let [seconds, minutes, events, sessions, replies] = gone;
-                Ok(Swept { beats: seconds + minutes, events, sessions, replies, mutes })
+                let [seconds, minutes, events, sessions, replies, runs] = gone;
+                Ok(Swept { beats: seconds + minutes, events, sessions, replies, runs, mutes })
             })
         })
         .await

@@ -4,8 +4,8 @@
 //! revision N and catches up from N misses no row's newest state.
 
 use crate::{
-    AssetRecord, BACKLOG_ROWS_MAX, Capture, FindingRecord, LinkRecord, Result, SensorRecord, Store,
-    WATCH_CHANGES_MAX, asset, capture, finding, link, sensor,
+    AssetRecord, BACKLOG_ROWS_MAX, Capture, FindingRecord, LinkRecord, Result, Run, SensorRecord,
+    Store, WATCH_CHANGES_MAX, asset, capture, finding, link, run, sensor,
 };
 use model::{AssetId, Time};
 use sqlx::Row;
@@ -30,6 +30,7 @@ pub enum ChangedRow {
     Finding(FindingRecord),
     Sensor(SensorRecord),
     Capture(Capture),
+    Run(Box<Run>),
     /// Not kept: a watcher that was away does not hear of it.
     Beat {
         sensor: String,
@@ -92,6 +93,7 @@ impl Store {
         changes.extend(finding::changed_since(self, since, limit).await?);
         changes.extend(sensor::changed_since(self, since).await?);
         changes.extend(capture::changed_since(self, since, limit).await?);
+        changes.extend(run::changed_since(self, since, limit).await?);
         if changes.len() >= BACKLOG_ROWS_MAX {
             return Ok(Backlog::TooOld);
         }

@@ -69,6 +69,15 @@ words!(
     }
 );
 words!(
+    /// How far a backup, verification, restore or clean-up is.
+    RunState {
+        Queued = "queued", Running = "running", Complete = "complete",
+        /// It ended, and something is missing from it.
+        Partial = "partial",
+        Failed = "failed", Cancelled = "cancelled",
+    }
+);
+words!(
     /// How far an uploaded capture is.
     CaptureState { Parsing = "parsing", Done = "done", Failed = "failed" }
 );
@@ -96,6 +105,7 @@ mod tests {
         check(FindingStatus::ALL, FindingStatus::word);
         check(Lifecycle::ALL, Lifecycle::word);
         check(SensorState::ALL, SensorState::word);
+        check(RunState::ALL, RunState::word);
         check(CaptureState::ALL, CaptureState::word);
     }
 }
