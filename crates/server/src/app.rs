@@ -5,6 +5,7 @@
 
 use crate::{
     limits::{CAPTURES_WAITING_MAX, WATCHERS_MAX},
+    protect::Protect,
     secret::Passwords,
     settings::Settings,
     throttle::Throttle,
@@ -39,6 +40,7 @@ pub(crate) struct App {
     pub(crate) settings: Settings,
     pub(crate) sensors: Arc<dyn Sensors>,
     pub(crate) passwords: Passwords,
+    pub(crate) protect: Protect,
     pub(crate) throttle: Throttle,
     /// Session hash -> when it was used last, and when that was written.
     pub(crate) used: Mutex<HashMap<String, (Time, Time)>>,
@@ -58,11 +60,13 @@ impl App {
         sensors: Arc<dyn Sensors>,
         stopping: watch::Receiver<bool>,
     ) -> Shared {
+        let protect = Protect::new(&settings);
         Arc::new(App {
             store,
             settings,
             sensors,
             passwords: Passwords::new(),
+            protect,
             throttle: Throttle::default(),
             used: Mutex::new(HashMap::new()),
             watchers: Arc::new(Semaphore::new(WATCHERS_MAX)),

@@ -23,3 +23,21 @@ pub const PASSWORD_CHECKS_MAX: usize = 2;
 /// Characters of a password.
 pub const PASSWORD_CHARS_MIN: usize = 12;
 pub const PASSWORD_CHARS_MAX: usize = 256;
+/// Questions to the vault at the same time; each is a process.
+pub const VAULT_QUESTIONS_MAX: usize = 2;
+/// One word of a worker of the vault.
+pub const VAULT_LINE_BYTES_MAX: u64 = 64 << 20;
+/// How long the vault may take to answer a question.
+pub const VAULT_ANSWER_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(120);
+/// Runs that wait.
+pub const RUNS_QUEUED_MAX: usize = 500;
+/// Rows of one list of runs.
+pub const RUNS_SHOWN_MAX: u32 = 500;
+/// Faults of one run that are kept with it; all are counted.
+pub const FAULTS_SHOWN_MAX: usize = 50;
+/// Sources of one plan.
+pub const PLAN_SOURCES_MAX: usize = 20;
+/// Assets of one plan.
+pub const PLAN_TARGETS_MAX: usize = 5_000;
+/// Assets that protection looks at.
+pub const SITE_ASSETS_MAX: usize = 100_000;

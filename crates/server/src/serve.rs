@@ -6,6 +6,7 @@
 use crate::{
     app::{App, Sensors, now},
     http, parsing,
+    protect::reconcile,
     secret::{random, sha256},
     settings::Settings,
     tls::{Certificates, TlsError},
@@ -77,15 +78,18 @@ impl Server {
         let server = axum_server::from_tcp_rustls(listener, tls.clone())
             .map_err(|error| refused(address, &error))?
             .handle(handle.clone());
-        let service = http::service(app).into_make_service_with_connect_info::<SocketAddr>();
+        let service =
+            http::service(app.clone()).into_make_service_with_connect_info::<SocketAddr>();
         let serving = tokio::spawn(async move {
             if let Err(error) = server.serve(service).await {
                 tracing::error!(%error, "the server ended");
             }
         });
         let sweeping = tokio::spawn(sweep(store, absolute, stops.clone()));
+        let protecting = tokio::spawn(reconcile::run(app.clone(), stops.clone()));
+        let listening = tokio::spawn(reconcile::listen(app, stops.clone()));
         let renewing = tokio::spawn(renew(certificates, tls, stops));
-        let tasks = vec![serving, sweeping, renewing];
+        let tasks = vec![serving, sweeping, protecting, listening, renewing];
         Ok(Server { address, authority, first_token, handle, stopping, tasks })
     }
 

@@ -20,6 +20,8 @@ pub struct Settings {
     pub program: PathBuf,
     /// Longest time to parse a capture.
     pub parse_timeout: Duration,
+    /// Protection plans that suit this server, as the API takes them.
+    pub suggested_plans: Vec<serde_json::Value>,
 }
 
 impl Settings {
@@ -34,6 +36,7 @@ impl Settings {
             upload_bytes_max: 1 << 30,
             program,
             parse_timeout: Duration::from_secs(600),
+            suggested_plans: Vec::new(),
         }
     }
 }

@@ -17,6 +17,7 @@ mod guard;
 mod list;
 mod network;
 mod openapi;
+mod protection;
 mod query;
 mod routes;
 mod rows;
@@ -24,6 +25,9 @@ mod session;
 mod system;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_protection;
+mod vault;
 mod watch;
 
 pub use assets::detail as asset_detail;

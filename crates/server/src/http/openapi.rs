@@ -109,6 +109,34 @@ impl Modify for Access {
         super::captures::show,
         super::captures::delete,
         super::captures::import,
+        super::protection::overview,
+        super::protection::coverage_list,
+        super::protection::plans,
+        super::protection::create_plan,
+        super::protection::plan,
+        super::protection::replace_plan,
+        super::protection::delete_plan,
+        super::protection::run_plan,
+        super::protection::runs,
+        super::protection::run,
+        super::protection::cancel,
+        super::vault::kit,
+        super::vault::show,
+        super::vault::make,
+        super::vault::set_rules,
+        super::vault::forget_plan,
+        super::vault::forget,
+        super::vault::verify,
+        super::vault::snapshots,
+        super::vault::tree,
+        super::vault::file,
+        super::vault::diff,
+        super::vault::restore,
+        super::vault::make_kit,
+        super::vault::verify_snapshot,
+        super::vault::hold,
+        super::vault::release,
+        super::vault::approve,
         super::system::overview,
         super::system::audit,
         super::system::health,
@@ -121,7 +149,7 @@ impl Modify for Access {
 struct Document;
 
 /// What callers send: there absent members mean something. In answers none is absent.
-const SENT: [&str; 9] = [
+const SENT: [&str; 16] = [
     "SignIn",
     "Redeem",
     "NewUser",
@@ -131,6 +159,13 @@ const SENT: [&str; 9] = [
     "FindingChange",
     "MuteRequest",
     "ZoneSpec",
+    "PlanSpec",
+    "QuietHours",
+    "NewVault",
+    "RestoreRequest",
+    "VerifyRequest",
+    "ReasonRequest",
+    "RunRequest",
 ];
 
 /// The document as JSON, with a line break at its end.

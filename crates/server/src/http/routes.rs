@@ -5,7 +5,7 @@
 
 use super::{
     accounts, assets, captures, console, fault::Fault, findings, finish::finish, guard::guard,
-    network, openapi, session, system, watch,
+    network, openapi, protection, session, system, vault, watch,
 };
 use crate::{app::Shared, limits::BODY_BYTES_MAX};
 use axum::{
@@ -96,14 +96,54 @@ fn lines() -> Vec<Line> {
     ]
 }
 
+/// Of protection: plans, runs, the vault.
+#[rustfmt::skip]
+fn protection_lines() -> Vec<Line> {
+    let (g, c, r, d) = (Method::GET, Method::POST, Method::PUT, Method::DELETE);
+    vec![
+        (g.clone(), "/protection", VIEWER, get(protection::overview)),
+        (g.clone(), "/coverage", VIEWER, get(protection::coverage_list)),
+        (g.clone(), "/plans", VIEWER, get(protection::plans)),
+        (c.clone(), "/plans", ADMIN, post(protection::create_plan)),
+        (g.clone(), "/plans/{id}", VIEWER, get(protection::plan)),
+        (r.clone(), "/plans/{id}", ADMIN, put(protection::replace_plan)),
+        (d, "/plans/{id}", ADMIN, delete(protection::delete_plan)),
+        (c.clone(), "/plans/{id}:run", ANALYST, post(protection::run_plan)),
+        (g.clone(), "/runs", VIEWER, get(protection::runs)),
+        (g.clone(), "/runs/{id}", VIEWER, get(protection::run)),
+        (c.clone(), "/runs/{id}:cancel", ANALYST, post(protection::cancel)),
+        (g.clone(), "/runs/{id}/kit", ADMIN, get(vault::kit)),
+        (g.clone(), "/vault", VIEWER, get(vault::show)),
+        (c.clone(), "/vault", ADMIN, post(vault::make)),
+        (r, "/vault/rules", ADMIN, put(vault::set_rules)),
+        (g.clone(), "/vault/forget-plan", ANALYST, get(vault::forget_plan)),
+        (c.clone(), "/vault:forget", ADMIN, post(vault::forget)),
+        (c.clone(), "/vault:verify", ANALYST, post(vault::verify)),
+        (g.clone(), "/snapshots", VIEWER, get(vault::snapshots)),
+        (g.clone(), "/snapshots/{id}/tree", ANALYST, get(vault::tree)),
+        (g.clone(), "/snapshots/{id}/file", ANALYST, get(vault::file)),
+        (g, "/snapshots/{id}/diff", ANALYST, get(vault::diff)),
+        (c.clone(), "/snapshots/{id}:restore", ADMIN, post(vault::restore)),
+        (c.clone(), "/snapshots/{id}:kit", ADMIN, post(vault::make_kit)),
+        (c.clone(), "/snapshots/{id}:verify", ANALYST, post(vault::verify_snapshot)),
+        (c.clone(), "/snapshots/{id}:hold", ANALYST, post(vault::hold)),
+        (c.clone(), "/snapshots/{id}:release", ADMIN, post(vault::release)),
+        (c, "/releases/{id}:approve", ADMIN, post(vault::approve)),
+    ]
+}
+
+fn all_lines() -> impl Iterator<Item = Line> {
+    lines().into_iter().chain(protection_lines())
+}
+
 /// The table without the handlers, for the tests.
 #[cfg(test)]
 pub(crate) fn table() -> Vec<Route> {
-    lines().into_iter().map(|(method, path, access, _)| route(method, path, access)).collect()
+    all_lines().map(|(method, path, access, _)| route(method, path, access)).collect()
 }
 
 fn route(method: Method, path: &'static str, access: Access) -> Route {
-    let idempotent = method == Method::POST && matches!(path, "/zones" | "/captures");
+    let idempotent = method == Method::POST && matches!(path, "/zones" | "/captures" | "/plans");
     Route { method, path, access, idempotent }
 }
 
@@ -112,7 +152,7 @@ const ROOT: &str = "/api/v1";
 /// The whole service: API, its document, console.
 pub(crate) fn service(app: Shared) -> Router {
     let mut router = Router::new();
-    for (method, path, access, handler) in lines() {
+    for (method, path, access, handler) in all_lines() {
         let state = (app.clone(), route(method, path, access));
         // The router knows no suffix after a parameter: `{id}:mute` is `{id}/~mute` inside.
         let inner = format!("{ROOT}{}", path.replace("}:", "}/~"));

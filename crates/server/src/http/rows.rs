@@ -350,6 +350,49 @@ impl From<s::Capture> for dto::Capture {
     }
 }
 
+impl From<s::Run> for dto::Run {
+    fn from(r: s::Run) -> Self {
+        let report = r.report.unwrap_or_default();
+        let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+        let errors = report["errors"].as_array().cloned().unwrap_or_default();
+        let errors = errors.iter().map(|fault| dto::RunFault {
+            source: text(&fault["source"]),
+            path: text(&fault["path"]),
+            error: text(&fault["error"]),
+        });
+        let checked = report["checked"].as_object().cloned().unwrap_or_default();
+        let checked = checked.into_iter().map(|(name, count)| dto::Count {
+            value: Some(name),
+            count: count.as_u64().unwrap_or(0),
+        });
+        dto::Run {
+            level: r.job["level"].as_u64().and_then(|level| u8::try_from(level).ok()),
+            to: r.job["to"].as_str().map(str::to_owned),
+            errors: errors.collect(),
+            checked: checked.collect(),
+            id: r.id,
+            kind: r.kind,
+            state: r.state,
+            plan: r.plan,
+            target: r.target,
+            name: r.name,
+            cause: r.cause,
+            finding: r.finding,
+            actor: r.actor,
+            queued_at: r.queued_at,
+            started_at: r.started_at,
+            finished_at: r.finished_at,
+            snapshot: r.snapshot,
+            previous: r.previous,
+            entries: r.entries,
+            bytes_read: r.bytes_read,
+            bytes_stored: r.bytes_stored,
+            faults: r.faults,
+            detail: r.detail,
+        }
+    }
+}
+
 impl From<s::User> for dto::User {
     fn from(u: s::User) -> Self {
         dto::User {
@@ -419,6 +462,7 @@ impl From<s::ChangedRow> for dto::WatchEvent {
             s::ChangedRow::Finding(finding) => dto::WatchEvent::Finding(finding.into()),
             s::ChangedRow::Sensor(sensor) => dto::WatchEvent::Sensor(sensor.into()),
             s::ChangedRow::Capture(capture) => dto::WatchEvent::Capture(capture.into()),
+            s::ChangedRow::Run(run) => dto::WatchEvent::Run((*run).into()),
             s::ChangedRow::Beat { sensor, at, packets, bytes, drops, learning } => {
                 let beat = dto::Beat { sensor, at, packets, bytes, drops, learning };
                 dto::WatchEvent::Beat(beat)

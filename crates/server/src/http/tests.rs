@@ -22,16 +22,17 @@ use tower::ServiceExt;
 
 const PASSWORD: &str = "correct horse battery";
 
-struct Site {
+pub(super) struct Site {
     _dir: TempDir,
-    store: Store,
+    pub(super) store: Store,
+    pub(super) app: crate::app::Shared,
     router: Router,
-    stop: watch::Sender<bool>,
+    pub(super) stop: watch::Sender<bool>,
 }
 
 /// Who calls in a test.
 #[derive(Clone, Default)]
-struct As {
+pub(super) struct As {
     cookie: Option<String>,
     csrf: Option<String>,
 }
@@ -41,7 +42,7 @@ impl Site {
         Site::with(|_| {}).await
     }
 
-    async fn with(change: impl FnOnce(&mut Settings)) -> Site {
+    pub(super) async fn with(change: impl FnOnce(&mut Settings)) -> Site {
         let dir = tempfile::tempdir().expect("a directory");
         let quick = store::Settings { commit_delay: Duration::ZERO, ..Default::default() };
         let store = Store::open(dir.path(), quick).await.expect("opens");
@@ -54,15 +55,21 @@ impl Site {
             store.create_user(name, role, Some(hash.clone())).await.expect("made");
         }
         let peer = SocketAddr::from(([127, 0, 0, 1], 50_000));
-        let router = service(app).layer(MockConnectInfo(peer));
-        Site { _dir: dir, store, router, stop }
+        let router = service(app.clone()).layer(MockConnectInfo(peer));
+        Site { _dir: dir, store, app, router, stop }
     }
 
-    async fn send(&self, request: Request<Body>) -> Response {
+    pub(super) async fn send(&self, request: Request<Body>) -> Response {
         self.router.clone().oneshot(request).await.expect("infallible")
     }
 
-    async fn call(&self, who: &As, method: Method, path: &str, body: Option<Value>) -> Response {
+    pub(super) async fn call(
+        &self,
+        who: &As,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> Response {
         let request = self.request(who, method, path);
         let request = match body {
             Some(json) => request
@@ -73,7 +80,12 @@ impl Site {
         self.send(request.expect("a request")).await
     }
 
-    fn request(&self, who: &As, method: Method, path: &str) -> axum::http::request::Builder {
+    pub(super) fn request(
+        &self,
+        who: &As,
+        method: Method,
+        path: &str,
+    ) -> axum::http::request::Builder {
         let mut request = Request::builder().method(method).uri(format!("/api/v1{path}"));
         if let Some(cookie) = &who.cookie {
             request = request.header(header::COOKIE, cookie);
@@ -84,7 +96,7 @@ impl Site {
         request
     }
 
-    async fn sign_in(&self, user: &str) -> As {
+    pub(super) async fn sign_in(&self, user: &str) -> As {
         let body = json!({"user": user, "password": PASSWORD});
         let answer = self.call(&As::default(), Method::POST, "/session", Some(body)).await;
         assert_eq!(answer.status(), StatusCode::OK, "{user}");
@@ -135,7 +147,7 @@ async fn text(answer: Response) -> String {
     String::from_utf8(bytes.to_vec()).expect("text")
 }
 
-async fn read(answer: Response) -> Value {
+pub(super) async fn read(answer: Response) -> Value {
     serde_json::from_str(&text(answer).await).expect("JSON")
 }
 

@@ -30,7 +30,8 @@ pub(crate) struct WatchQuery {
     kinds: Option<String>,
 }
 
-const KINDS: [&str; 7] = ["asset", "asset-merged", "link", "finding", "sensor", "capture", "beat"];
+const KINDS: [&str; 8] =
+    ["asset", "asset-merged", "link", "finding", "sensor", "capture", "run", "beat"];
 /// How often a stream asks whether its caller may still listen.
 const RECHECK: Duration = Duration::from_secs(30);
 const HEARTBEAT: Duration = Duration::from_secs(15);
@@ -189,6 +190,7 @@ fn kind(row: &ChangedRow) -> &'static str {
         ChangedRow::Finding(_) => "finding",
         ChangedRow::Sensor(_) => "sensor",
         ChangedRow::Capture(_) => "capture",
+        ChangedRow::Run(_) => "run",
         ChangedRow::Beat { .. } => "beat",
     }
 }

@@ -11,6 +11,7 @@ mod finding;
 mod network;
 mod overview;
 mod problem;
+mod protection;
 mod sensor;
 mod words;
 
@@ -22,6 +23,7 @@ pub use finding::*;
 pub use network::*;
 pub use overview::*;
 pub use problem::*;
+pub use protection::*;
 pub use sensor::*;
 pub use words::*;
 

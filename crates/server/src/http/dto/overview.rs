@@ -79,6 +79,7 @@ pub enum WatchEvent {
     Finding(FindingRow),
     Sensor(Sensor),
     Capture(super::Capture),
+    Run(super::Run),
     Beat(Beat),
 }
 

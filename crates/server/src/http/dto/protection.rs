@@ -1,0 +1,433 @@
+//! Protection: coverage, plans, runs, the vault and its snapshots.
+//!
+//! Not here: carrying out. Invariant: a path of the server's own is told to admins' rows only:
+//! where the vault and its key lie, never a content.
+
+use super::AssetClass;
+use model::Time;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// Hours in which a plan leaves its targets alone, by the server's clock.
+#[derive(Serialize, Deserialize, ToSchema, Debug, Clone, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct QuietHours {
+    /// 1 is Monday, 7 Sunday; empty is every day.
+    #[serde(default)]
+    pub days: Vec<u8>,
+    /// `HH:MM`.
+    pub from: String,
+    /// `HH:MM`; before `from` it is on the next day.
+    pub until: String,
+}
+
+/// A plan to make, or what one shall become.
+#[derive(Serialize, Deserialize, ToSchema, Debug, Clone, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct PlanSpec {
+    pub name: String,
+    #[serde(default = "yes")]
+    pub enabled: bool,
+    /// Assets by the grammar of `/assets`; absent for a subject that is no asset.
+    #[serde(default)]
+    pub filter: Option<String>,
+    /// Name of what is backed up where it is no asset.
+    #[serde(default)]
+    pub subject: Option<String>,
+    /// `KIND:WHERE`; `{ip}` and `{name}` stand for the asset's.
+    pub sources: Vec<String>,
+    pub every_minutes: u32,
+    /// An asset whose newest complete backup is older is late.
+    pub rpo_minutes: u32,
+    #[serde(default)]
+    pub lock_days: Option<u32>,
+    #[serde(default)]
+    pub quiet: Vec<QuietHours>,
+    /// Limit of reading.
+    #[serde(default)]
+    pub kib_per_s: Option<u32>,
+    /// Back up when a program, firmware or configuration change was seen.
+    #[serde(default)]
+    pub on_change: bool,
+    /// So long no further change must come before the backup begins.
+    #[serde(default = "two_minutes")]
+    pub debounce_s: u32,
+    #[serde(default = "three")]
+    pub retries: u32,
+    /// Prove the newest backup at least so often; 0 is never.
+    #[serde(default)]
+    pub verify_days: u32,
+    /// 1 decrypts and hashes every file, 2 also reads it by its format.
+    #[serde(default = "two")]
+    pub verify_level: u8,
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn two_minutes() -> u32 {
+    120
+}
+
+fn three() -> u32 {
+    3
+}
+
+fn two() -> u8 {
+    2
+}
+
+#[derive(Serialize, ToSchema, Debug)]
+pub struct Plan {
+    pub id: String,
+    pub generation: i64,
+    #[schema(value_type = String, format = DateTime)]
+    pub updated_at: Time,
+    pub spec: PlanSpec,
+    /// Assets or subjects it comes to.
+    pub targets: u64,
+    /// Of these, with a fresh complete backup.
+    pub protected: u64,
+    /// Quiet hours hold at the moment.
+    pub quiet_now: bool,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub last_at: Option<Time>,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub next_at: Option<Time>,
+}
+
+#[derive(Serialize, ToSchema, Debug)]
+pub struct PlanList {
+    pub items: Vec<Plan>,
+    /// Plans that suit this server, to begin with.
+    pub suggestions: Vec<PlanSpec>,
+}
+
+#[derive(Serialize, ToSchema, Debug, Clone)]
+pub struct CoverageRow {
+    /// The asset's id, or the subject of a plan.
+    pub target: String,
+    pub asset: Option<String>,
+    pub name: String,
+    #[schema(value_type = Option<AssetClass>)]
+    pub class: Option<model::AssetClass>,
+    pub criticality: Option<u8>,
+    /// `protected`, `partial`, `late`, `failing`, `waiting` or `unprotected`.
+    pub state: String,
+    /// Why it is not protected, and what to do; empty when it is.
+    pub reason: String,
+    pub plan: Option<String>,
+    pub plan_name: Option<String>,
+    pub rpo_minutes: Option<u32>,
+    pub last_run: Option<String>,
+    #[schema(value_type = Option<RunStateWord>)]
+    pub last_state: Option<store::RunState>,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub last_at: Option<Time>,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub complete_at: Option<Time>,
+    pub snapshot: Option<String>,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub proven_at: Option<Time>,
+    pub proven_level: Option<u8>,
+    /// Sources that suit it, for a plan.
+    pub suggested: Vec<String>,
+}
+
+#[derive(Serialize, ToSchema, Debug)]
+pub struct CoverageList {
+    pub items: Vec<CoverageRow>,
+}
+
+/// How far a run is.
+#[derive(ToSchema)]
+#[schema(rename_all = "kebab-case")]
+#[expect(dead_code, reason = "only its schema is used")]
+pub enum RunStateWord {
+    Queued,
+    Running,
+    Complete,
+    Partial,
+    Failed,
+    Cancelled,
+}
+
+/// Something a run could not do.
+#[derive(Serialize, ToSchema, Debug, Clone)]
+pub struct RunFault {
+    pub source: String,
+    pub path: String,
+    pub error: String,
+}
+
+/// A backup, verification, restore, kit or clean-up.
+#[derive(Serialize, ToSchema, Debug, Clone)]
+pub struct Run {
+    pub id: String,
+    /// `backup`, `verify`, `restore`, `kit` or `forget`.
+    pub kind: String,
+    #[schema(value_type = RunStateWord)]
+    pub state: store::RunState,
+    pub plan: Option<String>,
+    pub target: Option<String>,
+    pub name: String,
+    /// `schedule`, `change`, `retry` or `person`.
+    pub cause: String,
+    pub finding: Option<String>,
+    pub actor: Option<String>,
+    #[schema(value_type = String, format = DateTime)]
+    pub queued_at: Time,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub started_at: Option<Time>,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub finished_at: Option<Time>,
+    pub snapshot: Option<String>,
+    /// The newest snapshot of the target before this run.
+    pub previous: Option<String>,
+    pub entries: u64,
+    pub bytes_read: u64,
+    pub bytes_stored: u64,
+    pub faults: u64,
+    pub detail: Option<String>,
+    /// Level of a verification.
+    pub level: Option<u8>,
+    /// Files read by their own format, by its name; of a verification of level 2.
+    pub checked: Vec<super::Count>,
+    /// Where a restore went.
+    pub to: Option<String>,
+    /// The first faults.
+    pub errors: Vec<RunFault>,
+}
+
+#[derive(Serialize, ToSchema, Debug)]
+pub struct RunList {
+    pub items: Vec<Run>,
+}
+
+/// Rules of retention.
+#[derive(Serialize, Deserialize, ToSchema, Debug, Clone, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct RetentionRules {
+    pub keep_last: u32,
+    pub keep_hourly: u32,
+    pub keep_daily: u32,
+    pub keep_weekly: u32,
+    pub keep_monthly: u32,
+    pub keep_yearly: u32,
+    /// Days every new snapshot is locked for.
+    pub lock_days: u32,
+    /// From then on `lock_days` only grows.
+    pub locked: bool,
+    /// Delete by the rules once a day.
+    pub auto_forget: bool,
+}
+
+/// A release that waits for a second person.
+#[derive(Serialize, ToSchema, Debug)]
+pub struct Release {
+    pub number: u64,
+    pub snapshot: String,
+    pub reason: String,
+    pub by: String,
+}
+
+/// The vault and the state of its log.
+#[derive(Serialize, ToSchema, Debug)]
+pub struct Vault {
+    pub directory: String,
+    pub key_file: String,
+    pub log_key: String,
+    #[schema(value_type = String, format = DateTime)]
+    pub made_at: Time,
+    /// Entries of the log.
+    pub entries: u64,
+    pub root: Option<String>,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub checkpoint_at: Option<Time>,
+    /// Who has cosigned the log as it is.
+    pub witnesses: Vec<String>,
+    /// Entries of the log that break a rule.
+    pub violations: u64,
+    pub snapshots: u64,
+    pub held: u64,
+    pub objects: u64,
+    /// Of the repository, on disk.
+    pub bytes: u64,
+    /// Of the files in the newest snapshot of each asset.
+    pub protected_bytes: u64,
+    /// When the whole vault was last proven without its key, and how it went.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub verified_at: Option<Time>,
+    pub verified: Option<bool>,
+    pub rules: RetentionRules,
+    pub people: Vec<String>,
+    pub releases: Vec<Release>,
+    #[schema(value_type = String, format = DateTime)]
+    pub read_at: Time,
+}
+
+/// Protection in numbers.
+#[derive(Serialize, ToSchema, Debug)]
+pub struct ProtectionOverview {
+    /// Null before a vault was made.
+    pub vault: Option<Vault>,
+    /// Why the vault could not be read.
+    pub vault_problem: Option<String>,
+    pub states: Vec<super::Count>,
+    /// The oldest proof among the targets that have one.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub oldest_proof: Option<Time>,
+    /// Targets of plans, and of these with a proof.
+    pub targets: u64,
+    pub proven: u64,
+    pub plans: u64,
+    pub open_runs: Vec<Run>,
+    pub pending_changes: u64,
+}
+
+/// Where to make the vault; absent is below the data directory.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewVault {
+    pub directory: Option<String>,
+    pub key_file: Option<String>,
+    /// Also make the plans that suit this server.
+    #[serde(default)]
+    pub with_plans: bool,
+}
+
+#[derive(Serialize, ToSchema, Debug)]
+pub struct SnapshotHold {
+    pub reason: String,
+    pub by: String,
+    #[schema(value_type = String, format = DateTime)]
+    pub since: Time,
+}
+
+#[derive(Serialize, ToSchema, Debug)]
+pub struct Snapshot {
+    pub id: String,
+    #[schema(value_type = String, format = DateTime)]
+    pub time: Time,
+    /// What it is of, as the vault has it.
+    pub asset: String,
+    /// The asset's id or the plan's subject; null where another program took it.
+    pub target: Option<String>,
+    pub sources: Vec<String>,
+    /// `complete` or `partial`.
+    pub state: String,
+    pub files: u64,
+    pub bytes: u64,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub retain_until: Option<Time>,
+    pub holds: Vec<SnapshotHold>,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub verified_at: Option<Time>,
+    pub logged: bool,
+}
+
+#[derive(Serialize, ToSchema, Debug)]
+pub struct SnapshotList {
+    /// Newest first.
+    pub items: Vec<Snapshot>,
+}
+
+#[derive(Serialize, Deserialize, ToSchema, Debug)]
+pub struct TreeEntry {
+    pub name: String,
+    pub path: String,
+    /// `file`, `directory`, `link`, `special` or `damaged`.
+    pub kind: String,
+    pub size: u64,
+    pub files: u64,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub modified: Option<Time>,
+}
+
+#[derive(Serialize, Deserialize, ToSchema, Debug)]
+pub struct Tree {
+    pub at: String,
+    pub items: Vec<TreeEntry>,
+    /// There is more than is told.
+    pub truncated: bool,
+}
+
+#[derive(Serialize, Deserialize, ToSchema, Debug)]
+pub struct FileContent {
+    pub path: String,
+    pub size: u64,
+    /// Null where it is not text.
+    pub text: Option<String>,
+    /// Its first bytes, hexadecimal, where it is not text.
+    pub head: Option<String>,
+    pub truncated: bool,
+}
+
+#[derive(Serialize, Deserialize, ToSchema, Debug)]
+pub struct DifferenceRow {
+    pub path: String,
+    /// `added`, `removed` or `changed`.
+    pub change: String,
+    /// The format it was compared by, or `bytes`.
+    pub kind: String,
+    pub unit: Option<String>,
+    pub before: Option<String>,
+    pub after: Option<String>,
+    /// Why someone should look at it.
+    pub risk: Option<String>,
+}
+
+#[derive(Serialize, ToSchema, Debug)]
+pub struct Differences {
+    pub before: String,
+    pub after: String,
+    pub items: Vec<DifferenceRow>,
+}
+
+/// Where a restore goes, and what of the snapshot.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RestoreRequest {
+    /// A directory of the server; absent is a new one below its data directory.
+    pub to: Option<String>,
+    /// Only what is at or below it.
+    pub path: Option<String>,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct VerifyRequest {
+    /// 0 is the whole vault without its key, 1 and 2 are a snapshot.
+    pub level: u8,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ReasonRequest {
+    pub reason: String,
+}
+
+/// One target of a plan, or all where it is absent.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RunRequest {
+    pub target: Option<String>,
+}
+
+#[derive(Serialize, ToSchema, Debug)]
+pub struct ForgetRow {
+    pub snapshot: String,
+    pub asset: String,
+    #[schema(value_type = String, format = DateTime)]
+    pub time: Time,
+    /// Why it stays; empty for what would be deleted.
+    pub reasons: Vec<String>,
+}
+
+/// What the rules of retention would do now.
+#[derive(Serialize, ToSchema, Debug)]
+pub struct ForgetPlan {
+    pub remove: Vec<ForgetRow>,
+    pub keep: Vec<ForgetRow>,
+}

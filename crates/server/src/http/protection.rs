@@ -1,0 +1,412 @@
+//! `/protection`, `/coverage`, `/plans` and `/runs`.
+//!
+//! Not here: snapshots and rules (`vault`). Invariant: what is asked for is queued and answered
+//! with its run; nothing waits for a backup.
+
+use super::{
+    caller::Caller,
+    dto::*,
+    extract::{Asked, IfMatch, Sent, etag},
+    fault::{Answer, Fault},
+    guard::Notes,
+    openapi::{Csrf, Failures, Idempotency, Precondition},
+};
+use crate::{
+    app::{Shared, now},
+    limits::RUNS_SHOWN_MAX,
+    protect::{
+        VaultSettings, VaultView, coverage,
+        due::{self, Due},
+        quiet::is_quiet,
+        reconcile, spec,
+    },
+};
+use axum::{
+    Json,
+    extract::{Path, State},
+    http::StatusCode,
+    response::IntoResponse,
+};
+use jiff::tz::TimeZone;
+use serde::Deserialize;
+use serde_json::json;
+use std::collections::{BTreeMap, BTreeSet};
+use store::{NewRun, RunState, RunsWanted};
+
+/// How well the site is protected.
+#[utoipa::path(
+    get, path = "/api/v1/protection", tag = "protection", operation_id = "protection_overview",
+    responses((status = 200, description = "Done", body = ProtectionOverview), Failures),
+    security(("session" = []), ("token" = []))
+)]
+pub(crate) async fn overview(State(app): State<Shared>) -> Answer<Json<ProtectionOverview>> {
+    let rows = covered(&app).await?;
+    let mut states: BTreeMap<&str, u64> = BTreeMap::new();
+    for row in &rows {
+        *states.entry(&row.state).or_default() += 1;
+    }
+    let states = states.into_iter();
+    let states =
+        states.map(|(word, count)| Count { value: Some(word.to_owned()), count }).collect();
+    let planned = rows.iter().filter(|row| row.plan.is_some());
+    let changed = app.store.pending_changes().await?;
+    let listening = listening(&app).await?;
+    let pending = changed.iter().filter(|change| listening.contains(&change.target)).count();
+    let (vault, vault_problem) = match app.protect.vault(&app.store).await? {
+        None => (None, None),
+        Some(settings) => match app.protect.view(&settings).await {
+            Ok(view) => (Some(vault_row(&app, &settings, &view).await?), None),
+            Err(failure) => (None, Some(failure.why)),
+        },
+    };
+    Ok(Json(ProtectionOverview {
+        vault,
+        vault_problem,
+        states,
+        oldest_proof: planned.clone().filter_map(|row| row.proven_at).min(),
+        targets: planned.clone().count() as u64,
+        proven: planned.filter(|row| row.proven_at.is_some()).count() as u64,
+        plans: app.store.plans().await?.len() as u64,
+        open_runs: app.store.open_runs().await?.into_iter().map(Into::into).collect(),
+        pending_changes: pending as u64,
+    }))
+}
+
+/// Targets that a change brings a backup of.
+async fn listening(app: &Shared) -> Answer<BTreeSet<String>> {
+    let assets = reconcile::assets(&app.store).await?;
+    let plans = reconcile::planned(&app.store, &assets).await?;
+    let plans = plans.into_iter().filter(|plan| plan.spec.on_change && plan.spec.enabled);
+    Ok(plans.flat_map(|plan| plan.targets).map(|target| target.id).collect())
+}
+
+pub(crate) async fn vault_row(
+    app: &Shared,
+    settings: &VaultSettings,
+    view: &VaultView,
+) -> Answer<Vault> {
+    let wanted =
+        RunsWanted { kind: Some("verify".to_owned()), limit: 200, ..RunsWanted::default() };
+    let runs = app.store.runs(&wanted).await?;
+    let finished = [RunState::Complete, RunState::Failed];
+    let last = runs.iter().find(|run| run.target.is_none() && finished.contains(&run.state));
+    let mut newest: BTreeMap<&str, u64> = BTreeMap::new();
+    for snapshot in &view.snapshots {
+        // Oldest first, so the newest of each asset stays.
+        newest.insert(&snapshot.asset, snapshot.bytes);
+    }
+    Ok(Vault {
+        directory: settings.directory.display().to_string(),
+        key_file: settings.key_file.display().to_string(),
+        log_key: view.log_key.clone(),
+        made_at: settings.made_at,
+        entries: view.entries,
+        root: view.root.clone(),
+        checkpoint_at: view.checkpoint_at,
+        witnesses: view.witnesses.clone(),
+        violations: view.violations,
+        snapshots: view.snapshots.len() as u64,
+        held: view.snapshots.iter().filter(|s| !s.holds.is_empty()).count() as u64,
+        objects: view.objects,
+        bytes: view.bytes,
+        protected_bytes: newest.values().sum(),
+        verified_at: last.and_then(|run| run.finished_at),
+        verified: last.map(|run| run.state == RunState::Complete),
+        rules: super::vault::rules(view, settings),
+        people: view.people.clone(),
+        releases: view.requests.iter().map(super::vault::release_row).collect(),
+        read_at: view.read_at,
+    })
+}
+
+async fn covered(app: &Shared) -> Answer<Vec<CoverageRow>> {
+    let assets = reconcile::assets(&app.store).await?;
+    let plans = reconcile::planned(&app.store, &assets).await?;
+    let known = app.store.protections().await?;
+    Ok(coverage::rows(&assets, &plans, &known, now()))
+}
+
+/// Each asset and whether it is protected, the worst first.
+#[utoipa::path(
+    get, path = "/api/v1/coverage", tag = "protection", operation_id = "coverage_list",
+    responses((status = 200, description = "Done", body = CoverageList), Failures),
+    security(("session" = []), ("token" = []))
+)]
+pub(crate) async fn coverage_list(State(app): State<Shared>) -> Answer<Json<CoverageList>> {
+    Ok(Json(CoverageList { items: covered(&app).await? }))
+}
+
+/// Plans.
+#[utoipa::path(
+    get, path = "/api/v1/plans", tag = "protection", operation_id = "plans_list",
+    responses((status = 200, description = "Done", body = PlanList), Failures),
+    security(("session" = []), ("token" = []))
+)]
+pub(crate) async fn plans(State(app): State<Shared>) -> Answer<Json<PlanList>> {
+    let assets = reconcile::assets(&app.store).await?;
+    let known = app.store.protections().await?;
+    let mut items = Vec::new();
+    for plan in app.store.plans().await? {
+        items.extend(plan_row(&plan, &assets, &known));
+    }
+    let taken = |suggestion: &PlanSpec| items.iter().all(|p| p.spec.name != suggestion.name);
+    let suggestions =
+        app.settings.suggested_plans.iter().filter_map(|value| {
+            serde_json::from_value::<PlanSpec>(value.clone()).ok().filter(&taken)
+        });
+    let suggestions = suggestions.collect();
+    Ok(Json(PlanList { items, suggestions }))
+}
+
+fn plan_row(
+    plan: &store::Plan,
+    assets: &[store::AssetRecord],
+    known: &[store::Protection],
+) -> Option<Plan> {
+    let spec: PlanSpec = serde_json::from_value(plan.spec.clone()).ok()?;
+    let (now, quiet) = (now(), is_quiet(&spec.quiet, now(), &TimeZone::system()));
+    let targets = spec::targets(&spec, assets);
+    let of = |id: &str| known.iter().find(|p| p.plan == plan.id && p.target == id);
+    let fresh = |known: &&store::Protection| {
+        let rpo = i64::from(spec.rpo_minutes) * 60;
+        known.complete_at.is_some_and(|at| at.plus_secs(rpo) >= now)
+    };
+    let states: Vec<_> = targets.iter().map(|target| of(&target.id)).collect();
+    let next =
+        states.iter().filter_map(|known| match due::backup(&spec, *known, None, now, quiet) {
+            Due::At(at) => Some(at),
+            Due::Now { .. } => Some(now),
+            Due::Quiet | Due::Off => None,
+        });
+    Some(Plan {
+        id: plan.id.clone(),
+        generation: plan.generation,
+        updated_at: plan.updated_at,
+        targets: targets.len() as u64,
+        protected: states.iter().flatten().filter(|known| fresh(known)).count() as u64,
+        quiet_now: quiet,
+        last_at: states.iter().flatten().filter_map(|known| known.last_at).max(),
+        next_at: next.min(),
+        spec,
+    })
+}
+
+async fn one(app: &Shared, id: &str) -> Answer<Plan> {
+    let plan = app.store.plan(id).await?;
+    let assets = reconcile::assets(&app.store).await?;
+    let known = app.store.protections().await?;
+    plan_row(&plan, &assets, &known).ok_or_else(|| Fault::internal("a stored plan is none"))
+}
+
+/// One plan.
+#[utoipa::path(
+    get, path = "/api/v1/plans/{id}", tag = "protection", operation_id = "plans_show",
+    params(("id" = String, Path, description = "Plan")),
+    responses((status = 200, description = "Done", body = Plan), Failures),
+    security(("session" = []), ("token" = []))
+)]
+pub(crate) async fn plan(
+    State(app): State<Shared>,
+    Path(id): Path<String>,
+) -> Answer<impl IntoResponse> {
+    let plan = one(&app, &id).await?;
+    Ok((etag(plan.generation), Json(plan)))
+}
+
+pub(crate) fn checked(spec: PlanSpec) -> Answer<(String, serde_json::Value)> {
+    spec::check(&spec).map_err(|(member, why)| Fault::member(member, "invalid", why))?;
+    Ok((spec.name.clone(), json!(spec)))
+}
+
+/// Make a plan.
+#[utoipa::path(
+    post, path = "/api/v1/plans", tag = "protection", operation_id = "plans_create",
+    params(Csrf, Idempotency),
+    request_body = PlanSpec,
+    responses((status = 201, description = "Made", body = Plan), Failures),
+    security(("session" = []), ("token" = []))
+)]
+pub(crate) async fn create_plan(
+    State(app): State<Shared>,
+    notes: Notes,
+    Sent(spec): Sent<PlanSpec>,
+) -> Answer<impl IntoResponse> {
+    let (name, spec) = checked(spec)?;
+    let id = app.store.create_plan(&name, spec).await?;
+    let plan = one(&app, &id).await?;
+    notes.after(json!(plan.spec));
+    app.protect.wake.notify_one();
+    Ok((StatusCode::CREATED, etag(plan.generation), Json(plan)))
+}
+
+/// Replace a plan.
+#[utoipa::path(
+    put, path = "/api/v1/plans/{id}", tag = "protection", operation_id = "plans_replace",
+    params(("id" = String, Path, description = "Plan"), Precondition, Csrf),
+    request_body = PlanSpec,
+    responses((status = 200, description = "Done", body = Plan), Failures),
+    security(("session" = []), ("token" = []))
+)]
+pub(crate) async fn replace_plan(
+    State(app): State<Shared>,
+    notes: Notes,
+    IfMatch(generation): IfMatch,
+    Path(id): Path<String>,
+    Sent(spec): Sent<PlanSpec>,
+) -> Answer<impl IntoResponse> {
+    let (name, spec) = checked(spec)?;
+    notes.before(app.store.plan(&id).await?.spec);
+    app.store.replace_plan(&id, generation, &name, spec).await?;
+    let plan = one(&app, &id).await?;
+    notes.after(json!(plan.spec));
+    app.protect.wake.notify_one();
+    Ok((etag(plan.generation), Json(plan)))
+}
+
+/// Delete a plan; its backups stay.
+#[utoipa::path(
+    delete, path = "/api/v1/plans/{id}", tag = "protection", operation_id = "plans_delete",
+    params(("id" = String, Path, description = "Plan"), Precondition, Csrf),
+    responses((status = 204, description = "Done"), Failures),
+    security(("session" = []), ("token" = []))
+)]
+pub(crate) async fn delete_plan(
+    State(app): State<Shared>,
+    notes: Notes,
+    IfMatch(generation): IfMatch,
+    Path(id): Path<String>,
+) -> Answer<StatusCode> {
+    notes.before(app.store.plan(&id).await?.spec);
+    app.store.delete_plan(&id, generation).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Back up by a plan, at once.
+#[utoipa::path(
+    post, path = "/api/v1/plans/{id}:run", tag = "protection", operation_id = "plans_run",
+    params(("id" = String, Path, description = "Plan"), Csrf),
+    request_body = RunRequest,
+    responses((status = 202, description = "Queued", body = RunList), Failures),
+    security(("session" = []), ("token" = []))
+)]
+pub(crate) async fn run_plan(
+    State(app): State<Shared>,
+    caller: Caller,
+    Path(id): Path<String>,
+    Sent(asked): Sent<RunRequest>,
+) -> Answer<(StatusCode, Json<RunList>)> {
+    super::vault::settings(&app).await?;
+    let plan = app.store.plan(&id).await?;
+    let spec: PlanSpec = serde_json::from_value(plan.spec).map_err(Fault::internal)?;
+    let assets = reconcile::assets(&app.store).await?;
+    let open = app.store.open_runs().await?;
+    let mut items = Vec::new();
+    let wanted = asked.target.as_deref();
+    for target in spec::targets(&spec, &assets) {
+        if wanted.is_some_and(|wanted| wanted != target.id) {
+            continue;
+        }
+        let same = |run: &&store::Run| {
+            run.plan.as_deref() == Some(&id) && run.target.as_deref() == Some(&target.id)
+        };
+        if let Some(run) = open.iter().find(same) {
+            items.push(run.clone().into());
+            continue;
+        }
+        let Ok(sources) = &target.sources else { continue };
+        let job = reconcile::backup_job(&app.protect, &spec, &target.name, sources);
+        let new = NewRun {
+            kind: "backup",
+            plan: Some(id.clone()),
+            target: Some(target.id),
+            name: target.name,
+            cause: "person",
+            actor: Some(caller.user.clone()),
+            job: json!(job),
+            ..NewRun::default()
+        };
+        let run = app.store.create_run(new).await?;
+        items.push(app.store.run(&run).await?.into());
+    }
+    if items.is_empty() {
+        let why = "the plan comes to nothing that could be backed up; look at its coverage";
+        return Err(Fault::conflict("no-targets", why));
+    }
+    app.protect.wake.notify_one();
+    Ok((StatusCode::ACCEPTED, Json(RunList { items })))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RunsQuery {
+    target: Option<String>,
+    plan: Option<String>,
+    kind: Option<String>,
+    finding: Option<String>,
+    limit: Option<u32>,
+}
+
+/// Backups, verifications, restores and clean-ups, newest first.
+#[utoipa::path(
+    get, path = "/api/v1/runs", tag = "protection", operation_id = "runs_list",
+    params(
+        ("target" = Option<String>, Query, description = "Of this asset or subject"),
+        ("plan" = Option<String>, Query, description = "Of this plan"),
+        ("kind" = Option<String>, Query, description = "Of this kind"),
+        ("finding" = Option<String>, Query, description = "That this finding caused"),
+        ("limit" = Option<u32>, Query, description = "1 to 500, 100 when absent"),
+    ),
+    responses((status = 200, description = "Done", body = RunList), Failures),
+    security(("session" = []), ("token" = []))
+)]
+pub(crate) async fn runs(
+    State(app): State<Shared>,
+    Asked(query): Asked<RunsQuery>,
+) -> Answer<Json<RunList>> {
+    let limit = query.limit.unwrap_or(100);
+    if !(1..=RUNS_SHOWN_MAX).contains(&limit) {
+        return Err(Fault::member("limit", "invalid", format!("it is 1 to {RUNS_SHOWN_MAX}")));
+    }
+    let RunsQuery { target, plan, kind, finding, .. } = query;
+    let wanted = RunsWanted { target, plan, kind, finding, limit };
+    let items = app.store.runs(&wanted).await?.into_iter().map(Into::into).collect();
+    Ok(Json(RunList { items }))
+}
+
+/// One run.
+#[utoipa::path(
+    get, path = "/api/v1/runs/{id}", tag = "protection", operation_id = "runs_show",
+    params(("id" = String, Path, description = "Run")),
+    responses((status = 200, description = "Done", body = Run), Failures),
+    security(("session" = []), ("token" = []))
+)]
+pub(crate) async fn run(State(app): State<Shared>, Path(id): Path<String>) -> Answer<Json<Run>> {
+    Ok(Json(app.store.run(&id).await?.into()))
+}
+
+/// Stop a run; the vault stays whole.
+#[utoipa::path(
+    post, path = "/api/v1/runs/{id}:cancel", tag = "protection", operation_id = "runs_cancel",
+    params(("id" = String, Path, description = "Run"), Csrf),
+    responses((status = 202, description = "Accepted", body = Run), Failures),
+    security(("session" = []), ("token" = []))
+)]
+pub(crate) async fn cancel(
+    State(app): State<Shared>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Answer<(StatusCode, Json<Run>)> {
+    let run = app.store.run(&id).await?;
+    if run.state == RunState::Queued {
+        let detail = format!("stopped by {} before it began", caller.user);
+        let end = store::RunEnd {
+            state: Some(RunState::Cancelled),
+            detail: Some(detail),
+            ..store::RunEnd::default()
+        };
+        app.store.finish_run(&id, end).await?;
+    } else if !app.protect.end(&id) {
+        return Err(Fault::conflict("not-running", "it has ended already"));
+    }
+    Ok((StatusCode::ACCEPTED, Json(app.store.run(&id).await?.into())))
+}

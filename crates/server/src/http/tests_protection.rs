@@ -1,0 +1,174 @@
+//! Protection from outside: plans, a run by a worker, what is refused.
+//!
+//! The worker is a script that says what a real one says; the real one has tests of its own.
+
+use super::tests::{As, Site, read};
+use crate::protect::reconcile;
+use axum::{
+    body::Body,
+    http::{Method, StatusCode, header},
+};
+use serde_json::{Value, json};
+use std::os::unix::fs::PermissionsExt;
+
+const SNAPSHOT: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+
+const WORKER: &str = include_str!("tests_worker.sh");
+
+fn plan(name: &str, source: &str) -> Value {
+    json!({"name": name, "subject": name, "sources": [source], "every_minutes": 60,
+           "rpo_minutes": 120})
+}
+
+async fn site() -> (Site, As) {
+    let site = Site::with(|settings| {
+        settings.program = settings.data.join("worker");
+        std::fs::write(&settings.program, WORKER.replace("SNAPSHOT", SNAPSHOT)).expect("written");
+        let executable = std::fs::Permissions::from_mode(0o700);
+        std::fs::set_permissions(&settings.program, executable).expect("set");
+        settings.suggested_plans = vec![plan("Control plane", "files:/x")];
+    })
+    .await;
+    let admin = site.sign_in("ad").await;
+    (site, admin)
+}
+
+async fn post(site: &Site, who: &As, path: &str, body: Value) -> (StatusCode, Value) {
+    let answer = site.call(who, Method::POST, path, Some(body)).await;
+    (answer.status(), read(answer).await)
+}
+
+async fn get(site: &Site, who: &As, path: &str) -> Value {
+    read(site.call(who, Method::GET, path, None).await).await
+}
+
+#[tokio::test]
+async fn without_a_vault_each_answer_says_what_to_do_first() {
+    let (site, admin) = site().await;
+    let overview = get(&site, &admin, "/protection").await;
+    assert_eq!(overview["vault"], Value::Null);
+    let answer = site.call(&admin, Method::GET, "/vault", None).await;
+    assert_eq!(answer.status(), StatusCode::CONFLICT);
+    assert_eq!(read(answer).await["code"], "no-vault");
+    assert_eq!(get(&site, &admin, "/snapshots").await["items"], json!([]));
+    assert_eq!(get(&site, &admin, "/plans").await["suggestions"][0]["name"], "Control plane");
+}
+
+#[tokio::test]
+async fn one_click_makes_vault_and_plan_and_the_plan_is_carried_out() {
+    let (site, admin) = site().await;
+    let (status, vault) = post(&site, &admin, "/vault", json!({"with_plans": true})).await;
+    assert_eq!((status, vault["entries"].as_u64()), (StatusCode::CREATED, Some(2)));
+    assert_eq!(post(&site, &admin, "/vault", json!({})).await.0, StatusCode::CONFLICT);
+    let mut changes = site.store.watch();
+    let work = tokio::spawn(reconcile::run(site.app.clone(), site.stop.subscribe()));
+    let run = loop {
+        let runs = get(&site, &admin, "/runs?kind=backup").await;
+        if runs["items"][0]["state"] == "complete" {
+            break runs["items"][0].clone();
+        }
+        changes.recv().await.expect("a change");
+    };
+    assert_eq!((run["snapshot"].as_str(), run["bytes_stored"].as_u64()), (Some(SNAPSHOT), Some(5)));
+    let row = get(&site, &admin, "/coverage").await["items"][0].clone();
+    assert_eq!(
+        (row["name"].as_str(), row["state"].as_str()),
+        (Some("Control plane"), Some("protected"))
+    );
+    let snapshots = get(&site, &admin, "/snapshots").await;
+    assert_eq!(snapshots["items"][0]["target"], "Control plane");
+    let path = format!("/snapshots/{SNAPSHOT}:verify");
+    assert_eq!(post(&site, &admin, &path, json!({"level": 2})).await.0, StatusCode::ACCEPTED);
+    loop {
+        let row = get(&site, &admin, "/coverage").await["items"][0].clone();
+        if row["proven_level"] == 2 {
+            break;
+        }
+        changes.recv().await.expect("a change");
+    }
+    site.stop.send(true).expect("somebody listens");
+    work.await.expect("ends");
+}
+
+#[tokio::test]
+async fn what_fails_is_told_with_its_reason_and_tried_again_later() {
+    let (site, admin) = site().await;
+    post(&site, &admin, "/vault", json!({})).await;
+    let (status, made) = post(&site, &admin, "/plans", plan("Broken", "files:/broken")).await;
+    assert_eq!(status, StatusCode::CREATED);
+    let mut changes = site.store.watch();
+    let work = tokio::spawn(reconcile::run(site.app.clone(), site.stop.subscribe()));
+    loop {
+        let row = get(&site, &admin, "/coverage").await["items"][0].clone();
+        if row["state"] == "failing" {
+            assert!(row["reason"].as_str().is_some_and(|why| why.contains("permission denied")));
+            break;
+        }
+        changes.recv().await.expect("a change");
+    }
+    let path = format!("/plans/{}", made["id"].as_str().expect("an id"));
+    let next = get(&site, &admin, &path).await["next_at"].clone();
+    assert!(next.is_string(), "it is tried again: {next}");
+    site.stop.send(true).expect("somebody listens");
+    work.await.expect("ends");
+}
+
+#[tokio::test]
+async fn plans_are_checked_and_guarded_by_their_etag() {
+    let (site, admin) = site().await;
+    let good = plan("Shares", "files:/srv");
+    let wrong = [
+        ("subject", json!({"filter": "class eq \"plc\""})),
+        ("sources", json!({"sources": ["nowhere"]})),
+        ("sources", json!({"sources": ["s7:{ip}"]})),
+        ("every_minutes", json!({"every_minutes": 1})),
+        ("quiet", json!({"quiet": [{"from": "25:00", "until": "06:00"}]})),
+        ("verify_level", json!({"verify_level": 3})),
+        ("name", json!({"name": ""})),
+    ];
+    for (member, change) in wrong {
+        let mut body = good.clone();
+        for (key, value) in change.as_object().expect("members") {
+            body[key] = value.clone();
+        }
+        let (status, problem) = post(&site, &admin, "/plans", body).await;
+        assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{member}: {problem}");
+        assert_eq!(problem["errors"][0]["path"], member, "{problem}");
+    }
+    let (status, made) = post(&site, &admin, "/plans", good.clone()).await;
+    assert_eq!((status, made["generation"].as_i64()), (StatusCode::CREATED, Some(1)));
+    assert_eq!(post(&site, &admin, "/plans", good.clone()).await.0, StatusCode::CONFLICT);
+    let path = format!("/plans/{}", made["id"].as_str().expect("an id"));
+    let put = |tag: &str| {
+        let request = site.request(&admin, Method::PUT, &path);
+        let request = request.header(header::IF_MATCH, tag);
+        let request = request.header(header::CONTENT_TYPE, "application/json");
+        site.send(request.body(Body::from(good.to_string())).expect("a request"))
+    };
+    assert_eq!(put("\"1\"").await.status(), StatusCode::OK);
+    assert_eq!(put("\"1\"").await.status(), StatusCode::PRECONDITION_FAILED);
+}
+
+#[tokio::test]
+async fn a_restore_never_writes_over_anything() {
+    let (site, admin) = site().await;
+    post(&site, &admin, "/vault", json!({})).await;
+    let path = format!("/snapshots/{SNAPSHOT}:restore");
+    let used = tempfile::tempdir().expect("a directory");
+    std::fs::write(used.path().join("file"), "here").expect("written");
+    for (to, status) in [
+        (used.path().to_str().expect("text"), StatusCode::UNPROCESSABLE_ENTITY),
+        ("relative", StatusCode::UNPROCESSABLE_ENTITY),
+    ] {
+        assert_eq!(post(&site, &admin, &path, json!({"to": to})).await.0, status, "{to}");
+    }
+    let (status, run) = post(&site, &admin, &path, json!({})).await;
+    assert_eq!(status, StatusCode::ACCEPTED);
+    assert!(run["to"].as_str().is_some_and(|to| to.contains("/restored/")), "{run}");
+    let none = format!("/snapshots/{}:restore", "b".repeat(64));
+    assert_eq!(post(&site, &admin, &none, json!({})).await.0, StatusCode::NOT_FOUND);
+    let cancel = format!("/runs/{}:cancel", run["id"].as_str().expect("an id"));
+    let (status, run) = post(&site, &admin, &cancel, json!({})).await;
+    assert_eq!((status, run["state"].as_str()), (StatusCode::ACCEPTED, Some("cancelled")));
+    assert_eq!(post(&site, &admin, &cancel, json!({})).await.0, StatusCode::CONFLICT);
+}

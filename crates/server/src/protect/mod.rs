@@ -1,0 +1,121 @@
+//! Protection: plans are carried out, and what they came to is told.
+//!
+//! Read `work` for what a worker is told, `spec` for plans, `due` for what comes next, `reconcile`
+//! for who does it. Backups are made by a child process, never here. Invariant: one run at a time,
+//! and a run's end is on disk before the next begins.
+
+pub(crate) mod coverage;
+pub(crate) mod due;
+pub(crate) mod quiet;
+pub(crate) mod reconcile;
+pub(crate) mod spec;
+pub(crate) mod view;
+pub mod work;
+pub(crate) mod worker;
+
+pub(crate) use view::{VaultSettings, VaultView};
+
+use crate::{app::now, limits::VAULT_QUESTIONS_MAX, protect::work::Job, settings::Settings};
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex},
+};
+use store::Store;
+use tokio::sync::{Notify, Semaphore};
+use worker::Failure;
+
+/// What requests and the reconciler share.
+pub(crate) struct Protect {
+    pub(crate) data: PathBuf,
+    program: PathBuf,
+    /// Something to do may have come.
+    pub(crate) wake: Notify,
+    /// The run under way, and how to end it.
+    pub(crate) running: Mutex<Option<(String, Arc<Notify>)>>,
+    /// Questions that are asked of the vault at the same time.
+    questions: Semaphore,
+    /// What the vault said last; forgotten when something was written to it.
+    view: tokio::sync::Mutex<Option<Arc<VaultView>>>,
+}
+
+/// Name of the setting that says where the vault is.
+const VAULT: &str = "vault";
+
+impl Protect {
+    pub(crate) fn new(settings: &Settings) -> Self {
+        Protect {
+            data: settings.data.clone(),
+            program: settings.program.clone(),
+            wake: Notify::new(),
+            running: Mutex::new(None),
+            questions: Semaphore::new(VAULT_QUESTIONS_MAX),
+            view: tokio::sync::Mutex::new(None),
+        }
+    }
+
+    /// Where the vault is; `None` before one was made.
+    pub(crate) async fn vault(&self, store: &Store) -> store::Result<Option<VaultSettings>> {
+        let value = store.setting(VAULT).await?;
+        Ok(value.and_then(|value| serde_json::from_value(value).ok()))
+    }
+
+    pub(crate) async fn set_vault(
+        &self,
+        store: &Store,
+        vault: &VaultSettings,
+    ) -> store::Result<()> {
+        let value = serde_json::to_value(vault).expect("plain data");
+        store.set_setting(VAULT, value).await
+    }
+
+    /// Asks a worker something that is answered at once; no run, no progress.
+    pub(crate) async fn ask(
+        &self,
+        vault: &VaultSettings,
+        job: Job,
+    ) -> Result<serde_json::Value, Failure> {
+        let _place = self.questions.acquire().await.map_err(|_| Failure::of("it is stopping"))?;
+        let order = vault.order(job);
+        let limit = crate::limits::VAULT_ANSWER_TIMEOUT;
+        let never = std::future::pending();
+        let work = worker::perform(&self.program, &order, |_, _| (), never);
+        match tokio::time::timeout(limit, work).await {
+            Ok(answer) => answer,
+            Err(_) => Err(Failure::of("the vault took too long to answer")),
+        }
+    }
+
+    /// What is in the vault, as it said last.
+    pub(crate) async fn view(&self, vault: &VaultSettings) -> Result<Arc<VaultView>, Failure> {
+        let mut known = self.view.lock().await;
+        if let Some(view) = known.as_ref() {
+            return Ok(view.clone());
+        }
+        let answer = self.ask(vault, Job::Overview).await?;
+        let view: VaultView = serde_json::from_value(answer)
+            .map_err(|error| Failure::of(format!("its answer cannot be read: {error}")))?;
+        let view = Arc::new(VaultView { read_at: now(), ..view });
+        *known = Some(view.clone());
+        Ok(view)
+    }
+
+    /// The vault was written to.
+    pub(crate) async fn changed(&self) {
+        *self.view.lock().await = None;
+    }
+
+    /// Ends the worker of a run; false when it is not under way.
+    pub(crate) fn end(&self, run: &str) -> bool {
+        let running = self.running.lock().expect("no panic holds it");
+        let under_way = running.as_ref().filter(|(id, _)| id == run);
+        if let Some((_, end)) = under_way {
+            end.notify_one();
+        }
+        under_way.is_some()
+    }
+
+    /// Where a restore kit of a run lies.
+    pub(crate) fn kit(&self, run: &str) -> PathBuf {
+        self.data.join("kits").join(format!("{run}.zip"))
+    }
+}

@@ -1,0 +1,428 @@
+//! Who carries plans out: looks what is due, queues it, and has one run done after the other.
+//!
+//! Takes no input; the next activation is the retry. Not here: what is due ([`super::due`]), the
+//! work. Invariant: one worker writes to the vault at a time, and what was queued is on disk.
+
+use super::{
+    Protect, VaultSettings,
+    coverage::Planned,
+    due::{self, Due},
+    quiet::is_quiet,
+    spec,
+    work::Job,
+    worker::{self, Failure},
+};
+use crate::{
+    app::{Shared, now},
+    http::dto::PlanSpec,
+    limits::{RUNS_QUEUED_MAX, SITE_ASSETS_MAX},
+};
+use jiff::tz::TimeZone;
+use model::Time;
+use serde_json::{Value, json};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+use store::{AssetRecord, ChangedRow, ListRequest, NewRun, Run, RunEnd, RunState, Store};
+use tokio::sync::{Notify, broadcast::error::RecvError, watch};
+
+/// How often plans are looked at when nothing else asks for it.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+const DAY_S: i64 = 86_400;
+
+/// Findings that say that what an asset runs was changed.
+const CHANGES: [&str; 3] = ["program-transfer", "firmware-update", "configuration-change"];
+
+/// All assets of the site, as far as protection looks at them.
+pub(crate) async fn assets(store: &Store) -> store::Result<Vec<AssetRecord>> {
+    let mut found = Vec::new();
+    let mut request = ListRequest::first(1_000);
+    loop {
+        let page = store.assets(&request).await?;
+        found.extend(page.items);
+        match page.next_cursor {
+            Some(cursor) if found.len() < SITE_ASSETS_MAX => request.cursor = Some(cursor),
+            _ => return Ok(found),
+        }
+    }
+}
+
+/// Every plan with its targets.
+pub(crate) async fn planned(store: &Store, assets: &[AssetRecord]) -> store::Result<Vec<Planned>> {
+    let plans = store.plans().await?.into_iter().filter_map(|plan| {
+        let spec: PlanSpec = serde_json::from_value(plan.spec).ok()?;
+        let targets = spec::targets(&spec, assets);
+        Some(Planned { id: plan.id, spec, targets })
+    });
+    Ok(plans.collect())
+}
+
+/// The job of a backup by a plan.
+pub(crate) fn backup_job(
+    protect: &Protect,
+    spec: &PlanSpec,
+    name: &str,
+    sources: &[String],
+) -> Job {
+    let secrets = protect.data.join("vault-logins");
+    Job::Backup {
+        asset: name.to_owned(),
+        sources: sources.to_vec(),
+        secrets: secrets.exists().then_some(secrets),
+        kib_per_s: spec.kib_per_s,
+        lock_days: spec.lock_days,
+    }
+}
+
+/// Looks and works until the server stops.
+pub(crate) async fn run(app: Shared, mut stops: watch::Receiver<bool>) {
+    if let Err(error) = app.store.fail_interrupted_runs().await {
+        tracing::error!(%error, "runs that were under way could not be noted as failed");
+    }
+    while !*stops.borrow() {
+        match one(&app, &mut stops).await {
+            Ok(true) => continue,
+            Ok(false) => {}
+            Err(error) => tracing::warn!(%error, "protection could not look; it does so again"),
+        }
+        tokio::select! {
+            _ = stops.changed() => return,
+            () = app.protect.wake.notified() => {}
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+        }
+    }
+}
+
+/// Queues what is due and has the oldest run done; false when there is none.
+async fn one(app: &Shared, stops: &mut watch::Receiver<bool>) -> store::Result<bool> {
+    let Some(vault) = app.protect.vault(&app.store).await? else { return Ok(false) };
+    queue(app).await?;
+    let mut waiting = app.store.open_runs().await?;
+    // What a person or a change asked for goes before the clock's own.
+    waiting.sort_by_key(|run| !matches!(run.cause.as_str(), "person" | "change"));
+    let Some(run) = waiting.into_iter().next() else { return Ok(false) };
+    carry_out(app, &vault, run, stops).await?;
+    Ok(true)
+}
+
+/// Puts everything that is due into the queue.
+async fn queue(app: &Shared) -> store::Result<()> {
+    let store = &app.store;
+    let open = store.open_runs().await?;
+    if open.len() >= RUNS_QUEUED_MAX {
+        return Ok(());
+    }
+    let busy: BTreeSet<(Option<&str>, Option<&str>)> =
+        open.iter().map(|run| (run.plan.as_deref(), run.target.as_deref())).collect();
+    let proving: BTreeSet<&str> = open
+        .iter()
+        .filter(|run| run.kind == "verify")
+        .filter_map(|run| run.snapshot.as_deref())
+        .collect();
+    let by_filter = store.plans().await?.iter().any(|plan| !plan.spec["filter"].is_null());
+    let assets = if by_filter { assets(store).await? } else { Vec::new() };
+    let plans = planned(store, &assets).await?;
+    let known = store.protections().await?;
+    let known: BTreeMap<_, _> =
+        known.iter().map(|p| ((p.plan.as_str(), p.target.as_str()), p)).collect();
+    let changes = store.pending_changes().await?;
+    let (now, zone) = (now(), TimeZone::system());
+    let mut room = RUNS_QUEUED_MAX - open.len();
+    for plan in &plans {
+        let quiet = is_quiet(&plan.spec.quiet, now, &zone);
+        for target in plan.targets.iter() {
+            let Ok(sources) = &target.sources else { continue };
+            if room == 0 || busy.contains(&(Some(plan.id.as_str()), Some(target.id.as_str()))) {
+                continue;
+            }
+            let state = known.get(&(plan.id.as_str(), target.id.as_str())).copied();
+            let change = changes.iter().find(|change| change.target == target.id);
+            if let Due::Now { cause } = due::backup(&plan.spec, state, change, now, quiet) {
+                let job = backup_job(&app.protect, &plan.spec, &target.name, sources);
+                store
+                    .create_run(NewRun {
+                        kind: "backup",
+                        plan: Some(plan.id.clone()),
+                        target: Some(target.id.clone()),
+                        name: target.name.clone(),
+                        cause,
+                        finding: change.map(|change| change.finding.clone()),
+                        job: json!(job),
+                        ..NewRun::default()
+                    })
+                    .await?;
+                if change.is_some() {
+                    store.settle_change(&target.id).await?;
+                }
+                room -= 1;
+            } else if let Some(snapshot) =
+                state.and_then(|known| due::verification(&plan.spec, known, now))
+                && !proving.contains(snapshot)
+                && !was_tried(store, &target.id, snapshot, now).await?
+            {
+                let level = plan.spec.verify_level;
+                let run = verification(level, Some(snapshot), Some(&target.id), &target.name);
+                store.create_run(NewRun { plan: Some(plan.id.clone()), ..run }).await?;
+                room -= 1;
+            }
+        }
+    }
+    whole_vault(app, &open, now).await
+}
+
+/// A verification that failed is not tried again before a day has gone.
+async fn was_tried(store: &Store, target: &str, snapshot: &str, now: Time) -> store::Result<bool> {
+    let wanted = store::RunsWanted {
+        target: Some(target.to_owned()),
+        kind: Some("verify".to_owned()),
+        limit: 5,
+        ..store::RunsWanted::default()
+    };
+    let runs = store.runs(&wanted).await?;
+    let recent = |run: &Run| {
+        run.snapshot.as_deref() == Some(snapshot)
+            && run.queued_at.plus_secs(DAY_S) > now
+            && run.state != RunState::Complete
+    };
+    Ok(runs.iter().any(recent))
+}
+
+pub(crate) fn verification(
+    level: u8,
+    snapshot: Option<&str>,
+    target: Option<&str>,
+    name: &str,
+) -> NewRun {
+    NewRun {
+        kind: "verify",
+        target: target.map(str::to_owned),
+        name: name.to_owned(),
+        cause: "schedule",
+        job: json!(Job::Verify { level, snapshot: snapshot.map(str::to_owned) }),
+        snapshot: snapshot.map(str::to_owned),
+        ..NewRun::default()
+    }
+}
+
+/// Once a day the vault as a whole: its proof without a key, and its rules where they are to be
+/// carried out by themselves.
+async fn whole_vault(app: &Shared, open: &[Run], now: Time) -> store::Result<()> {
+    let Some(vault) = app.protect.vault(&app.store).await? else { return Ok(()) };
+    let mut daily = vec![("verify", verification(0, None, None, "Whole vault"))];
+    if vault.auto_forget {
+        let name = "Whole vault".to_owned();
+        let job = json!(Job::Forget);
+        daily.push((
+            "forget",
+            NewRun { kind: "forget", name, cause: "schedule", job, ..NewRun::default() },
+        ));
+    }
+    for (kind, run) in daily {
+        let wanted =
+            store::RunsWanted { kind: Some(kind.to_owned()), limit: 200, ..Default::default() };
+        let last = app.store.runs(&wanted).await?.into_iter().find(|run| run.target.is_none());
+        // The first one not before there is something to look at.
+        let last = last.map_or(vault.made_at.plus_secs(300 - DAY_S), |run| run.queued_at);
+        let waiting = open.iter().any(|run| run.kind == kind && run.target.is_none());
+        if !waiting && last.plus_secs(DAY_S) <= now {
+            app.store.create_run(run).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn carry_out(
+    app: &Shared,
+    vault: &VaultSettings,
+    run: Run,
+    stops: &mut watch::Receiver<bool>,
+) -> store::Result<()> {
+    let end = Arc::new(Notify::new());
+    *app.protect.running.lock().expect("no panic holds it") = Some((run.id.clone(), end.clone()));
+    app.store.start_run(&run.id).await?;
+    let outcome = match serde_json::from_value::<Job>(run.job.clone()) {
+        Ok(job) => work(app, vault, &run.id, job, &end, stops).await,
+        Err(error) => Err(Failure::of(format!("its order cannot be read: {error}"))),
+    };
+    let end = ended(&run, outcome);
+    *app.protect.running.lock().expect("no panic holds it") = None;
+    app.protect.changed().await;
+    if end.state == Some(RunState::Failed) {
+        tracing::warn!(
+            run = run.id,
+            kind = run.kind,
+            name = run.name,
+            why = end.detail,
+            "a run failed"
+        );
+    }
+    app.store.finish_run(&run.id, end).await
+}
+
+async fn work(
+    app: &Shared,
+    vault: &VaultSettings,
+    run: &str,
+    job: Job,
+    end: &Notify,
+    stops: &mut watch::Receiver<bool>,
+) -> Result<Value, Failure> {
+    let order = vault.order(job);
+    let latest: Mutex<Option<(u64, String)>> = Mutex::new(None);
+    let stopped = async {
+        tokio::select! {
+            () = end.notified() => {}
+            _ = stops.changed() => {}
+        }
+    };
+    let progress = |bytes: u64, at: &str| {
+        *latest.lock().expect("no panic holds it") = Some((bytes, at.to_owned()));
+    };
+    let tell = async {
+        loop {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            let said = latest.lock().expect("no panic holds it").take();
+            if let Some((bytes, at)) = said
+                && let Err(error) = app.store.progress_run(run, bytes, &at).await
+            {
+                tracing::debug!(%error, "progress could not be noted");
+            }
+        }
+    };
+    tokio::select! {
+        outcome = worker::perform(&app.settings.program, &order, progress, stopped) => outcome,
+        _ = tell => unreachable!("it goes on for ever"),
+    }
+}
+
+/// What a worker's answer means for its run.
+fn ended(run: &Run, outcome: Result<Value, Failure>) -> RunEnd {
+    let answer = match outcome {
+        Ok(answer) => answer,
+        Err(failure) => {
+            let state = if failure.ended { RunState::Cancelled } else { RunState::Failed };
+            return RunEnd { state: Some(state), detail: Some(failure.why), ..RunEnd::default() };
+        }
+    };
+    let number = |name: &str| answer[name].as_u64().unwrap_or(0);
+    let errors = answer["errors"].as_array().cloned().unwrap_or_default();
+    let faults = errors.len() as u64;
+    let first = errors.first().map(|fault| {
+        let text = |name: &str| fault[name].as_str().unwrap_or_default();
+        let place = [text("path"), text("source"), text("what")];
+        let place = place.into_iter().find(|text| !text.is_empty()).unwrap_or_default();
+        let more = if faults > 1 { format!(" (and {} more)", faults - 1) } else { String::new() };
+        format!("{place}: {}{more}", text("error"))
+    });
+    let snapshot = answer["snapshot"].as_str().map(str::to_owned);
+    let state = match run.kind.as_str() {
+        "backup" if snapshot.is_none() => RunState::Failed,
+        "backup" if answer["state"] == "partial" => RunState::Partial,
+        _ if faults == 0 => RunState::Complete,
+        "verify" => RunState::Failed,
+        _ => RunState::Partial,
+    };
+    let shown: Vec<Value> = errors.into_iter().take(crate::limits::FAULTS_SHOWN_MAX).collect();
+    let mut report = answer.clone();
+    if let Value::Object(members) = &mut report {
+        members.insert("errors".to_owned(), Value::Array(shown));
+    }
+    let entries = if run.kind == "backup" { number("entries_stored") } else { number("files") };
+    let read = if run.kind == "backup" { number("bytes_read") } else { number("bytes") };
+    RunEnd {
+        state: Some(state),
+        snapshot,
+        entries,
+        bytes_read: read,
+        bytes_stored: number("bytes_stored"),
+        faults,
+        detail: first,
+        level: answer["level"].as_u64().and_then(|level| u8::try_from(level).ok()),
+        report: Some(report),
+    }
+}
+
+/// Hears of findings that say that an asset was changed.
+pub(crate) async fn listen(app: Shared, mut stops: watch::Receiver<bool>) {
+    let mut changes = app.store.watch();
+    loop {
+        let change = tokio::select! {
+            change = changes.recv() => change,
+            _ = stops.changed() => return,
+        };
+        let finding = match change {
+            Ok(change) => match &change.row {
+                ChangedRow::Finding(finding) => finding.clone(),
+                _ => continue,
+            },
+            Err(RecvError::Lagged(_)) => continue,
+            Err(RecvError::Closed) => return,
+        };
+        if !CHANGES.contains(&finding.detector.as_str()) || finding.muted {
+            continue;
+        }
+        for asset in &finding.assets {
+            let noted = app.store.note_change(&asset.id.0, &finding.id.0, finding.last_seen).await;
+            if let Err(error) = noted {
+                tracing::warn!(%error, "a change could not be noted; the plan's clock still runs");
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(kind: &str) -> Run {
+        serde_json::from_value::<Value>(json!({})).expect("JSON");
+        Run {
+            id: "run".into(),
+            kind: kind.into(),
+            state: RunState::Running,
+            plan: None,
+            target: None,
+            name: "x".into(),
+            cause: "person".into(),
+            finding: None,
+            actor: None,
+            job: Value::Null,
+            queued_at: Time::default(),
+            started_at: None,
+            finished_at: None,
+            snapshot: None,
+            previous: None,
+            entries: 0,
+            bytes_read: 0,
+            bytes_stored: 0,
+            faults: 0,
+            detail: None,
+            report: None,
+            revision: 0,
+        }
+    }
+
+    #[test]
+    fn an_answer_becomes_the_state_it_means() {
+        let fault = json!([{"source": "files:/x", "path": "/x/a", "error": "permission denied"}]);
+        let cases = [
+            ("backup", json!({"snapshot": "ab", "state": "complete", "errors": []}), "complete"),
+            ("backup", json!({"snapshot": "ab", "state": "partial", "errors": fault}), "partial"),
+            ("backup", json!({"snapshot": null, "state": "partial", "errors": fault}), "failed"),
+            ("verify", json!({"level": 1, "errors": fault}), "failed"),
+            ("restore", json!({"files": 3, "errors": fault}), "partial"),
+            ("restore", json!({"files": 3, "errors": []}), "complete"),
+        ];
+        for (kind, answer, expect) in cases {
+            let end = ended(&run(kind), Ok(answer));
+            assert_eq!(end.state.map(RunState::word), Some(expect), "{kind}");
+            if end.faults > 0 {
+                assert_eq!(end.detail.as_deref(), Some("/x/a: permission denied"));
+            }
+        }
+        let stopped = Failure { why: "it was stopped".into(), ended: true };
+        assert_eq!(ended(&run("backup"), Err(stopped)).state, Some(RunState::Cancelled));
+    }
+}

@@ -1,0 +1,144 @@
+//! What a plan says, checked, and the targets it comes to.
+//!
+//! Not here: storing it. Invariant: a plan that was stored can be carried out as far as its words
+//! go; what can be wrong with a target (no address) is told with the target.
+
+use crate::{
+    app::now,
+    http::dto::PlanSpec,
+    limits::{PLAN_SOURCES_MAX, PLAN_TARGETS_MAX},
+    protect::quiet,
+};
+use model::AssetClass;
+use store::{ASSETS, AssetRecord, Filter};
+
+/// One thing a plan protects.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Target {
+    /// The asset's id, or the plan's subject.
+    pub(crate) id: String,
+    pub(crate) name: String,
+    /// Its sources, or why it has none.
+    pub(crate) sources: Result<Vec<String>, String>,
+}
+
+/// A member and what is wrong with it.
+pub(crate) type Wrong = (&'static str, String);
+
+/// Checks what was sent.
+pub(crate) fn check(spec: &PlanSpec) -> Result<(), Wrong> {
+    let wrong = |member, why: &str| Err((member, why.to_owned()));
+    match (&spec.filter, &spec.subject) {
+        (Some(filter), None) => {
+            Filter::parse(filter, ASSETS, now()).map_err(|e| ("filter", e.to_string()))?;
+        }
+        (None, Some(subject)) if !(1..=64).contains(&subject.trim().chars().count()) => {
+            return wrong("subject", "it has 1 to 64 characters");
+        }
+        (None, Some(_)) => {}
+        _ => return wrong("subject", "say either a filter of assets or a subject"),
+    }
+    if !(1..=PLAN_SOURCES_MAX).contains(&spec.sources.len()) {
+        return Err(("sources", format!("a plan has 1 to {PLAN_SOURCES_MAX} sources")));
+    }
+    for source in &spec.sources {
+        let form = source.split_once(':').is_some_and(|(kind, place)| {
+            !kind.is_empty()
+                && kind.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+                && !place.trim().is_empty()
+        });
+        if !form {
+            return Err(("sources", format!("{source:?}: write KIND:WHERE, such as s7:{{ip}}")));
+        }
+        if spec.subject.is_some() && (source.contains("{ip}") || source.contains("{name}")) {
+            return wrong("sources", "{ip} and {name} stand for an asset's; this plan has none");
+        }
+    }
+    let year = 366 * 24 * 60;
+    if !(5..=year).contains(&spec.every_minutes) {
+        return wrong("every_minutes", "it is 5 minutes to a year");
+    }
+    if !(5..=year).contains(&spec.rpo_minutes) {
+        return wrong("rpo_minutes", "it is 5 minutes to a year");
+    }
+    if spec.retries > 10 {
+        return wrong("retries", "it is 0 to 10");
+    }
+    if spec.verify_level > 2 || spec.verify_level == 0 && spec.verify_days > 0 {
+        return wrong("verify_level", "it is 1 or 2");
+    }
+    if spec.kib_per_s == Some(0) {
+        return wrong("kib_per_s", "it is 1 or more, or absent for no limit");
+    }
+    if spec.lock_days.is_some_and(|days| days > 36_500) {
+        return wrong("lock_days", "it is at most 36500");
+    }
+    for span in &spec.quiet {
+        if quiet::minutes(&span.from).is_none() || quiet::minutes(&span.until).is_none() {
+            return wrong("quiet", "times are HH:MM");
+        }
+        if span.days.iter().any(|day| !(1..=7).contains(day)) {
+            return wrong("quiet", "days are 1 (Monday) to 7 (Sunday)");
+        }
+    }
+    Ok(())
+}
+
+/// What the plan protects, of these assets.
+pub(crate) fn targets(spec: &PlanSpec, assets: &[AssetRecord]) -> Vec<Target> {
+    if let Some(subject) = &spec.subject {
+        let subject = subject.trim().to_owned();
+        let sources = Ok(spec.sources.clone());
+        return vec![Target { id: subject.clone(), name: subject, sources }];
+    }
+    let Some(filter) = spec.filter.as_deref() else { return Vec::new() };
+    let Ok(filter) = Filter::parse(filter, ASSETS, now()) else { return Vec::new() };
+    let fitting = assets.iter().filter(|asset| filter.matches(&asset.columns()));
+    fitting
+        .take(PLAN_TARGETS_MAX)
+        .map(|asset| Target {
+            id: asset.id.0.clone(),
+            name: asset.name.clone(),
+            sources: filled(&spec.sources, asset),
+        })
+        .collect()
+}
+
+fn filled(sources: &[String], asset: &AssetRecord) -> Result<Vec<String>, String> {
+    let ip = asset.ips.iter().find(|ip| ip.contains('.')).or(asset.ips.first());
+    let needs_ip = sources.iter().any(|source| source.contains("{ip}"));
+    let ip = match ip {
+        Some(ip) if ip.contains(':') => format!("[{ip}]"),
+        Some(ip) => ip.clone(),
+        None if needs_ip => return Err("it has no IP address to read from".to_owned()),
+        None => String::new(),
+    };
+    // A device may call itself anything; in a path a name must stay one name.
+    let plain = |c: char| if c.is_alphanumeric() || "-_. ".contains(c) { c } else { '_' };
+    let name: String = asset.name.chars().map(plain).collect();
+    let name = if name.starts_with('.') { format!("_{name}") } else { name };
+    Ok(sources.iter().map(|s| s.replace("{ip}", &ip).replace("{name}", &name)).collect())
+}
+
+/// Sources this product has for an asset, by what it is and was seen to speak. What it speaks it
+/// may speak as a client only, so a workstation is no controller for it.
+pub(crate) fn suggested(asset: &AssetRecord) -> Vec<&'static str> {
+    const DEVICE: [(&[&str], &str); 4] = [
+        (&["s7comm", "s7"], "s7:{ip}"),
+        (&["modbus", "umas"], "modbus:{ip}?unit=1&holding=0-99"),
+        (&["enip", "cip", "ethernet-ip"], "cip:{ip}"),
+        (&["ftp"], "ftp://{ip}/"),
+    ];
+    const HOST: [(&[&str], &str); 2] =
+        [(&["ssh", "sftp"], "sftp://{ip}/"), (&["ftp"], "ftp://{ip}/")];
+    use AssetClass as Is;
+    let known: &[(&[&str], &'static str)] = match asset.class {
+        Is::Plc | Is::Rtu | Is::Ied | Is::IoAdapter | Is::Drive | Is::Robot | Is::Meter => &DEVICE,
+        Is::Sensor | Is::BuildingController | Is::Gateway => &DEVICE,
+        Is::Server | Is::Historian | Is::Scada | Is::Hmi => &HOST,
+        Is::EngineeringStation | Is::Workstation | Is::VirtualMachine => &HOST,
+        _ => &[],
+    };
+    let speaks = |words: &[&str]| asset.protocols.iter().any(|p| words.contains(&p.as_str()));
+    known.iter().filter(|(words, _)| speaks(words)).map(|(_, source)| *source).collect()
+}
