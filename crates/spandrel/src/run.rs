@@ -4,6 +4,8 @@
 //! acknowledged is on disk before this process ends; children never outlive it.
 
 mod children;
+#[cfg(feature = "vault")]
+mod protect;
 mod welcome;
 
 use crate::settings::{self, File};
@@ -94,7 +96,7 @@ async fn serve(file: File, data: &Path) -> Result<ExitCode> {
     let program = std::env::current_exe().context("cannot find this program's file")?;
     let children = Arc::new(Children::new(store.clone(), program.clone()));
     let learned = data.join("learned");
-    let settings = server_settings(&file, data, program);
+    let settings = server_settings(&file, data.clone(), program);
     let server = match Server::start(settings, store.clone(), children.clone()).await {
         Ok(server) => server,
         Err(error) => {
@@ -107,7 +109,7 @@ async fn serve(file: File, data: &Path) -> Result<ExitCode> {
     }
     welcome::print(&server, file.lab.enabled)?;
     tracing::info!(address = %server.address, "serving");
-    let plans = plans(&file, &learned)?;
+    let plans = plans(&file, &data, &learned)?;
     store.keep_sensors(plans.iter().map(|plan| plan.name.clone()).collect()).await?;
     for plan in plans {
         children.start(plan);
@@ -152,6 +154,11 @@ async fn declare_zones(store: &Store) -> Result<()> {
     Ok(())
 }
 
+/// Where the lab keeps its process values.
+fn historian(data: &Path) -> PathBuf {
+    data.join("lab").join("historian.db")
+}
+
 fn server_settings(file: &File, data: PathBuf, program: PathBuf) -> server::Settings {
     let minutes = |count: u32| Duration::from_secs(u64::from(count) * 60);
     server::Settings {
@@ -161,11 +168,13 @@ fn server_settings(file: &File, data: PathBuf, program: PathBuf) -> server::Sett
         session_absolute: minutes(file.server.session_hours.saturating_mul(60)),
         upload_bytes_max: u64::from(file.server.upload_mib_max) << 20,
         parse_timeout: minutes(file.server.parse_minutes_max),
+        #[cfg(feature = "vault")]
+        suggested_plans: protect::suggested(file, &data),
         ..server::Settings::new(data, program)
     }
 }
 
-fn plans(file: &File, learned: &Path) -> Result<Vec<Plan>> {
+fn plans(file: &File, data: &Path, learned: &Path) -> Result<Vec<Plan>> {
     for sensor in &file.sensor {
         let memory = memory_of(&sensor.name, learned);
         let folder = memory.parent().unwrap_or(learned);
@@ -180,7 +189,11 @@ fn plans(file: &File, learned: &Path) -> Result<Vec<Plan>> {
     });
     let lab = file.lab.enabled.then(|| Plan {
         name: settings::LAB.to_owned(),
-        source: Source::Lab { seed: file.lab.seed },
+        source: Source::Lab {
+            seed: file.lab.seed,
+            modbus_port: file.lab.modbus_port,
+            historian: historian(data),
+        },
         // The plant's first scenario begins after 90 seconds; all its habits show in 75.
         learning: Duration::from_secs(80),
         // Each start of the plant is its first day.

@@ -62,11 +62,12 @@ pub struct Storage {
 pub struct Lab {
     pub enabled: bool,
     pub seed: u64,
+    pub modbus_port: u16,
 }
 
 impl Default for Lab {
     fn default() -> Self {
-        Lab { enabled: false, seed: 1 }
+        Lab { enabled: false, seed: 1, modbus_port: 15_020 }
     }
 }
 

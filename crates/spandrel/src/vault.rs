@@ -5,8 +5,12 @@
 mod canary;
 mod custody;
 mod escrow;
+#[cfg(feature = "control-plane")]
+mod kit;
 mod recover;
 mod show;
+#[cfg(feature = "control-plane")]
+mod worker;
 
 use crate::complain;
 use anyhow::{Context as _, Result};
@@ -113,6 +117,10 @@ pub enum Options {
     /// Recovery plans: check, drill in isolation, follow in earnest
     #[command(subcommand)]
     Recover(recover::Options),
+    /// Do one order of a server
+    #[cfg(feature = "control-plane")]
+    #[command(hide = true)]
+    Worker,
 }
 
 /// Where the vault's key is.
@@ -189,6 +197,8 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         Options::Escrow(options) => return escrow::run(options),
         Options::Canary(options) => return canary::run(options),
         Options::Recover(options) => return recover::run(options),
+        #[cfg(feature = "control-plane")]
+        Options::Worker => return worker::run(),
     }
     Ok(ExitCode::SUCCESS)
 }

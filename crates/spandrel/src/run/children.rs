@@ -41,6 +41,10 @@ pub enum Source {
     /// The simulated plant, through a pipe.
     Lab {
         seed: u64,
+        /// Where it serves its controllers' registers; port 0 is nowhere.
+        modbus_port: u16,
+        /// Where it keeps its process values.
+        historian: PathBuf,
     },
 }
 
@@ -48,7 +52,7 @@ impl Source {
     fn shown(&self) -> String {
         match self {
             Source::Interface(name) => name.clone(),
-            Source::Lab { seed } => format!("lab plant, seed {seed}"),
+            Source::Lab { seed, .. } => format!("lab plant, seed {seed}"),
         }
     }
 }
@@ -248,9 +252,14 @@ fn spawn(program: &Path, plan: &Plan) -> Result<(Child, Option<Child>), End> {
         Source::Interface(interface) => {
             sensor.args(["--interface", interface]).stdin(Stdio::null());
         }
-        Source::Lab { seed } => {
+        Source::Lab { seed, modbus_port, historian } => {
             let mut source = Command::new(program);
             source.args(["lab", "--live", "--seed", &seed.to_string(), "--out", "-"]);
+            if *modbus_port > 0 {
+                source.args(["--modbus", &format!("127.0.0.1:{modbus_port}")]);
+            }
+            #[cfg(feature = "vault")]
+            source.arg("--historian").arg(historian);
             source.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
             let mut child =
                 with_group(&mut source).spawn().map_err(|error| End::start("the lab", &error))?;

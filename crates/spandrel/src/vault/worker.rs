@@ -1,0 +1,409 @@
+//! `spandrel vault worker`: one order of a server, done in a process of its own.
+//!
+//! The order is a JSON line on standard input, what comes of it are JSON lines on standard output.
+//! The process may write below the vault and where the order says, and nowhere else, where the
+//! kernel has Landlock. Not here: what backups are. Invariant: it may be killed at any moment, and
+//! it ends when its server does.
+
+use super::{kit, now};
+use anyhow::{Context as _, Result, bail};
+use connectors::{checks::SqliteIntegrity, formats::SqliteSchema, sources};
+use landlock::{
+    ABI, Access, AccessFs, PathBeneath, PathFd, Ruleset, RulesetAttr, RulesetCreatedAttr,
+};
+use serde_json::{Value, json};
+use server::work::{Job, Order, Rules, Word};
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::{BufRead, Read, Write},
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+use vault::{
+    CHECKS, Check, Keep, LockMode, Onlooker, PersonKey, Policy, SnapshotId, Source, Unlocked,
+    Vault,
+    verify::{Demands, Directory, verify},
+};
+
+/// Words of progress come this far apart at least.
+const TELL_EVERY: Duration = Duration::from_millis(500);
+/// Bytes of a file that are shown.
+const SHOWN_BYTES_MAX: usize = 1_048_576;
+/// Bytes of a file that is no text.
+const HEAD_BYTES_MAX: usize = 512;
+
+pub fn run() -> Result<ExitCode> {
+    let mut line = String::new();
+    std::io::stdin().lock().read_line(&mut line).context("cannot read the order")?;
+    let order: Order = serde_json::from_str(&line).context("the order cannot be read")?;
+    // A backup must not take the machine from the console or the sensor.
+    if let Err(error) = rustix::process::nice(10) {
+        super::complain(&format!("cannot lower its own priority: {error}"));
+    }
+    end_with_the_server();
+    confine(&order)?;
+    let word = match perform(&order) {
+        Ok(answer) => Word::Done { answer },
+        Err(error) => Word::Failed { why: format!("{error:#}") },
+    };
+    let failed = matches!(word, Word::Failed { .. });
+    say(&word)?;
+    Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+fn say(word: &Word) -> Result<()> {
+    let mut line = serde_json::to_vec(word)?;
+    line.push(b'\n');
+    let mut out = std::io::stdout().lock();
+    out.write_all(&line).and_then(|()| out.flush()).context("cannot speak to the server")
+}
+
+/// The server keeps the other end of standard input open as long as it lives.
+fn end_with_the_server() {
+    std::thread::spawn(|| {
+        let mut rest = [0; 64];
+        while matches!(std::io::stdin().lock().read(&mut rest), Ok(1..)) {}
+        std::process::exit(1);
+    });
+}
+
+/// Gives up gaining rights, and writing anywhere but where the order needs it.
+fn confine(order: &Order) -> Result<()> {
+    rustix::thread::set_no_new_privs(true).context("cannot give up gaining rights")?;
+    let mut places = vec![order.vault.clone()];
+    match &order.job {
+        Job::Make => {
+            make_directory(&order.vault)?;
+            let key_folder = order.key_file.parent().unwrap_or(Path::new("/"));
+            make_directory(key_folder)?;
+            places.push(key_folder.to_owned());
+        }
+        Job::Restore { to, .. } => {
+            make_directory(to)?;
+            places.push(to.clone());
+        }
+        Job::Kit { file, .. } => {
+            let folder = file.parent().context("a kit needs a directory")?;
+            make_directory(folder)?;
+            places.push(folder.to_owned());
+        }
+        Job::AskRelease { people, .. } | Job::Approve { people, .. } => {
+            make_directory(people)?;
+            places.push(people.clone());
+        }
+        _ => {}
+    }
+    places.push(std::env::temp_dir());
+    places.push(PathBuf::from("/dev/null"));
+    let (all, read) = (AccessFs::from_all(ABI::V3), AccessFs::from_read(ABI::V3));
+    let restrict = || {
+        let mut rules = Ruleset::default()
+            .handle_access(all)?
+            .create()?
+            .add_rule(PathBeneath::new(PathFd::new("/")?, read))?;
+        for place in places.iter().filter(|place| place.exists()) {
+            let allowed = if place.is_dir() { all } else { AccessFs::from_file(ABI::V3) };
+            rules = rules.add_rule(PathBeneath::new(PathFd::new(place)?, allowed))?;
+        }
+        rules.restrict_self()?;
+        Ok::<_, anyhow::Error>(())
+    };
+    // Older kernels know less of it or nothing: then as much as they do.
+    restrict().context("cannot give up writing elsewhere")
+}
+
+fn make_directory(path: &Path) -> Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+    made.with_context(|| format!("cannot create {}", path.display()))
+}
+
+fn perform(order: &Order) -> Result<Value> {
+    if let Job::Make = order.job {
+        let made = Vault::init(&order.vault, &order.key_file, Policy::default(), now()?)?;
+        return Ok(json!({"log_key": made.vault().log_key().to_string()}));
+    }
+    let vault = Vault::open(&order.vault)?;
+    match &order.job {
+        Job::ForgetPlan => return Ok(serde_json::to_value(vault.plan(now()?)?)?),
+        Job::Verify { level: 0, .. } => return whole(&order.vault),
+        _ => {}
+    }
+    let vault = vault.unlock(Some(&order.key_file))?;
+    with_key(&vault, &order.vault, &order.job)
+}
+
+fn with_key(vault: &Unlocked, directory: &Path, job: &Job) -> Result<Value> {
+    match job {
+        Job::Overview => overview(vault, directory),
+        Job::Backup { asset, sources, secrets, kib_per_s, lock_days } => {
+            backup(vault, asset, sources, secrets.clone(), *kib_per_s, *lock_days)
+        }
+        Job::Verify { level, snapshot } => {
+            let id = snapshot.as_deref().context("say which snapshot to verify")?;
+            prove(vault, *level, &find(vault, id)?)
+        }
+        Job::Tree { snapshot, at } => {
+            let (items, truncated) = vault.tree(&find(vault, snapshot)?, Path::new(at))?;
+            Ok(json!({"at": at, "items": items, "truncated": truncated}))
+        }
+        Job::File { snapshot, path } => file(vault, &find(vault, snapshot)?, path),
+        Job::Diff { before, after } => {
+            let (before, after) = (find(vault, before)?, find(vault, after)?);
+            Ok(serde_json::to_value(vault.diff(&before, &after, &[&SqliteSchema])?)?)
+        }
+        Job::Restore { snapshot, to, only } => {
+            let id = find(vault, snapshot)?;
+            let only = only.as_deref().map(Path::new);
+            let done = vault.restore_watched(&id, to, only, now()?, &Teller::new(None))?;
+            let mut answer = serde_json::to_value(&done)?;
+            answer["to"] = json!(to);
+            Ok(answer)
+        }
+        Job::Kit { snapshot, only, file } => {
+            let id = find(vault, snapshot)?;
+            kit::make(vault, &id, only.as_deref(), file, &Teller::new(None))
+        }
+        Job::Hold { snapshot, reason, by } => {
+            let entry = vault.hold(find(vault, snapshot)?, reason, by, now()?)?;
+            Ok(json!({"entry": entry}))
+        }
+        Job::AskRelease { snapshot, reason, by, others, people } => {
+            let own = person(vault, people, by)?;
+            for other in others {
+                person(vault, people, other)?;
+            }
+            let number = vault.ask_release(find(vault, snapshot)?, reason, &own, now()?)?;
+            Ok(json!({"number": number}))
+        }
+        Job::Approve { request, by, people } => {
+            let person = person(vault, people, by)?;
+            let snapshot = vault.approve(*request, &person, now()?)?;
+            Ok(json!({"snapshot": snapshot}))
+        }
+        Job::Rules { rules, by } => {
+            let entry = vault.set_policy(policy(rules), by, now()?)?;
+            Ok(json!({"entry": entry}))
+        }
+        Job::Forget => Ok(serde_json::to_value(vault.forget(now()?)?)?),
+        Job::Make | Job::ForgetPlan => bail!("this needs no key"),
+    }
+}
+
+fn find(vault: &Unlocked, id: &str) -> Result<SnapshotId> {
+    Ok(vault.find(id)?)
+}
+
+fn policy(rules: &Rules) -> Policy {
+    let keep = Keep {
+        last: rules.keep_last,
+        hourly: rules.keep_hourly,
+        daily: rules.keep_daily,
+        weekly: rules.keep_weekly,
+        monthly: rules.keep_monthly,
+        yearly: rules.keep_yearly,
+    };
+    let mode = if rules.locked { LockMode::Locked } else { LockMode::Governance };
+    Policy { keep, lock_days: rules.lock_days, mode }
+}
+
+fn rules(policy: &Policy) -> Rules {
+    Rules {
+        keep_last: policy.keep.last,
+        keep_hourly: policy.keep.hourly,
+        keep_daily: policy.keep.daily,
+        keep_weekly: policy.keep.weekly,
+        keep_monthly: policy.keep.monthly,
+        keep_yearly: policy.keep.yearly,
+        lock_days: policy.lock_days,
+        locked: policy.mode == LockMode::Locked,
+    }
+}
+
+fn overview(vault: &Unlocked, directory: &Path) -> Result<Value> {
+    let ledger = vault.vault().ledger()?;
+    let checkpoint = directory.join("log/checkpoint");
+    let note = fs::read_to_string(&checkpoint).unwrap_or_default();
+    // A signed note: text, an empty line, then a line for each who signed (C2SP signed-note).
+    let signers = note.lines().filter_map(|line| line.strip_prefix("\u{2014} "));
+    let signers = signers.filter_map(|line| line.split(' ').next());
+    let witnesses: Vec<&str> = signers.filter(|name| *name != ledger.origin).collect();
+    let changed = fs::metadata(&checkpoint).and_then(|meta| meta.modified()).ok();
+    let (objects, bytes) = size_of(&directory.join("repository"));
+    let requests = ledger.requests.iter().map(|(number, asked)| {
+        json!({"number": number, "snapshot": asked.snapshot, "reason": asked.reason,
+               "by": asked.by})
+    });
+    Ok(json!({
+        "log_key": vault.vault().log_key().to_string(),
+        "entries": ledger.size,
+        "root": note.lines().nth(2),
+        "checkpoint_at": changed.and_then(time_of),
+        "witnesses": witnesses,
+        "violations": ledger.violations.len(),
+        "bytes": bytes,
+        "objects": objects,
+        "rules": rules(&ledger.policy),
+        "people": ledger.people.keys().collect::<Vec<_>>(),
+        "requests": requests.collect::<Vec<_>>(),
+        "snapshots": vault.list()?,
+    }))
+}
+
+fn time_of(moment: std::time::SystemTime) -> Option<model::Time> {
+    let since = moment.duration_since(std::time::UNIX_EPOCH).ok()?;
+    Some(model::Time::from_nanos(i64::try_from(since.as_nanos()).ok()?))
+}
+
+/// Files below a directory and their bytes.
+fn size_of(directory: &Path) -> (u64, u64) {
+    let Ok(entries) = fs::read_dir(directory) else { return (0, 0) };
+    entries.flatten().fold((0, 0), |(files, bytes), entry| match entry.metadata() {
+        Ok(meta) if meta.is_dir() => {
+            let below = size_of(&entry.path());
+            (files + below.0, bytes + below.1)
+        }
+        Ok(meta) => (files + 1, bytes + meta.len()),
+        Err(_) => (files, bytes),
+    })
+}
+
+fn backup(
+    vault: &Unlocked,
+    asset: &str,
+    names: &[String],
+    secrets: Option<PathBuf>,
+    kib_per_s: Option<u32>,
+    lock_days: Option<u32>,
+) -> Result<Value> {
+    let context = sources::Context { staging: vault.vault().staging(), secrets };
+    let mut opened: Vec<Box<dyn Source>> =
+        names.iter().map(|text| sources::open(text, &context)).collect::<Result<_, _>>()?;
+    let teller = Arc::new(Teller::new(kib_per_s));
+    let started = now()?;
+    let report = vault.backup_watched(asset, &mut opened, started, teller)?;
+    if let (Some(snapshot), Some(days)) = (report.snapshot, lock_days) {
+        let until = started.plus_secs(i64::from(days) * 86_400);
+        let ledger = vault.vault().ledger()?;
+        let locked = ledger.snapshots.get(&snapshot).and_then(|record| record.retain_until);
+        if locked.is_none_or(|locked| locked < until) {
+            vault.retain(snapshot, until, "protection plan", started)?;
+        }
+    }
+    Ok(serde_json::to_value(&report)?)
+}
+
+/// Level 0: everything the log vouches for, with no key.
+fn whole(directory: &Path) -> Result<Value> {
+    let verdict = verify(&Directory(directory.to_owned()), &Demands::default());
+    let errors = verdict.problems.iter().map(|problem| {
+        let entry = problem.entry.map_or(String::new(), |entry| format!("log entry {entry}"));
+        json!({"source": entry, "path": problem.path, "error": problem.what})
+    });
+    let errors: Vec<Value> = errors.collect();
+    Ok(json!({
+        "level": 0, "files": verdict.objects, "bytes": verdict.bytes,
+        "entries": verdict.entries, "root": verdict.root, "notes": verdict.notes,
+        "errors": errors,
+    }))
+}
+
+fn prove(vault: &Unlocked, level: u8, snapshot: &SnapshotId) -> Result<Value> {
+    let mut checks: Vec<&dyn Check> = Vec::new();
+    if level >= 2 {
+        checks.push(&SqliteIntegrity);
+        checks.extend(CHECKS);
+    }
+    let proof = vault.prove(snapshot, &checks, now()?, &Teller::new(None))?;
+    let mut answer = serde_json::to_value(&proof)?;
+    answer["level"] = json!(level);
+    answer["snapshot"] = json!(snapshot);
+    Ok(answer)
+}
+
+fn file(vault: &Unlocked, snapshot: &SnapshotId, path: &str) -> Result<Value> {
+    let content = vault.content(snapshot, Path::new(path), SHOWN_BYTES_MAX)?;
+    let cut = (content.bytes.len() as u64) < content.size;
+    let text = shown(&content.bytes, cut);
+    let head = text.is_none().then(|| {
+        let first = content.bytes.iter().take(HEAD_BYTES_MAX);
+        first.map(|byte| format!("{byte:02x}")).collect::<String>()
+    });
+    Ok(json!({
+        "path": path, "size": content.size, "text": text, "head": head, "truncated": cut,
+    }))
+}
+
+/// Text, when it is text; what was cut may end within a character.
+fn shown(bytes: &[u8], cut: bool) -> Option<&str> {
+    let text = match std::str::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(error) if cut && bytes.len() - error.valid_up_to() < 4 => {
+            std::str::from_utf8(&bytes[..error.valid_up_to()]).ok()?
+        }
+        Err(_) => return None,
+    };
+    (!text.contains('\0')).then_some(text)
+}
+
+/// The key with which a user of the control plane signs, made and enrolled when first needed.
+fn person(vault: &Unlocked, people: &Path, name: &str) -> Result<PersonKey> {
+    let path = people.join(format!("{name}.key"));
+    if name.contains('/') {
+        bail!("{name:?} is no name of a person");
+    }
+    let key = if path.exists() { PersonKey::read(&path)? } else { PersonKey::create(&path, name)? };
+    let ledger = vault.vault().ledger()?;
+    if ledger.people.contains_key(name) {
+        return Ok(key);
+    }
+    // From the third person on an enrolled one vouches: any whose key this control plane has.
+    let known: BTreeMap<&String, PathBuf> =
+        ledger.people.keys().map(|other| (other, people.join(format!("{other}.key")))).collect();
+    let by = known.values().find(|path| path.exists());
+    let by = by.map(|path| PersonKey::read(path)).transpose()?;
+    vault.enrol(&key, by.as_ref(), now()?)?;
+    Ok(key)
+}
+
+/// Tells how far the work is, and keeps it below a speed.
+pub struct Teller {
+    state: Mutex<Told>,
+    bytes_per_s: Option<f64>,
+    began: Instant,
+}
+
+struct Told {
+    bytes: u64,
+    last: Instant,
+}
+
+impl Teller {
+    pub fn new(kib_per_s: Option<u32>) -> Self {
+        let began = Instant::now();
+        let bytes_per_s = kib_per_s.map(|kib| f64::from(kib) * 1_024.0);
+        Teller { state: Mutex::new(Told { bytes: 0, last: began }), bytes_per_s, began }
+    }
+}
+
+impl Onlooker for Teller {
+    #[expect(clippy::cast_precision_loss, reason = "a pace needs no more than 52 bits")]
+    fn passed(&self, path: &Path, bytes: u64) {
+        let mut told = self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        told.bytes += bytes;
+        if told.last.elapsed() >= TELL_EVERY {
+            told.last = Instant::now();
+            let at = path.to_string_lossy().into_owned();
+            // A server that does not listen any more ends this process by its other pipe.
+            drop(say(&Word::Progress { bytes: told.bytes, at }));
+        }
+        // While one thread waits the others must too: the lock is kept.
+        if let Some(rate) = self.bytes_per_s {
+            let due = Duration::from_secs_f64(told.bytes as f64 / rate);
+            std::thread::sleep(due.saturating_sub(self.began.elapsed()));
+        }
+    }
+}
