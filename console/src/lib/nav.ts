@@ -13,6 +13,7 @@ export const PLACES: readonly Place[] = [
   { path: '/map', name: 'Map', icon: 'map', key: 'm' },
   { path: '/assets', name: 'Assets', icon: 'assets', key: 'a' },
   { path: '/findings', name: 'Findings', icon: 'findings', key: 'f' },
+  { path: '/protection', name: 'Protection', icon: 'protection', key: 'p' },
   { path: '/captures', name: 'Captures', icon: 'captures', key: 'c' },
   { path: '/settings', name: 'Settings', icon: 'settings', key: 's' },
 ];

@@ -106,6 +106,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/coverage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Each asset and whether it is protected, the worst first. */
+        get: operations["coverage_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/findings": {
         parameters: {
             query?: never;
@@ -294,6 +311,162 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/plans": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Plans. */
+        get: operations["plans_list"];
+        put?: never;
+        /** Make a plan. */
+        post: operations["plans_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/plans/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One plan. */
+        get: operations["plans_show"];
+        /** Replace a plan. */
+        put: operations["plans_replace"];
+        post?: never;
+        /** Delete a plan; its backups stay. */
+        delete: operations["plans_delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/plans/{id}:run": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Back up by a plan, at once. */
+        post: operations["plans_run"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/protection": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How well the site is protected. */
+        get: operations["protection_overview"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/releases/{id}:approve": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Approve a release as the second person. */
+        post: operations["releases_approve"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Backups, verifications, restores and clean-ups, newest first. */
+        get: operations["runs_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One run. */
+        get: operations["runs_show"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{id}:cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Stop a run; the vault stays whole. */
+        post: operations["runs_cancel"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{id}/kit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The archive that a kit run made. */
+        get: operations["runs_kit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/sensors": {
         parameters: {
             query?: never;
@@ -357,6 +530,159 @@ export interface paths {
         put?: never;
         /** Set the first admin's password with the sign-in link's token, and sign in. */
         post: operations["session_redeem"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/snapshots": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Snapshots, newest first. */
+        get: operations["snapshots_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/snapshots/{id}:hold": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Hold a snapshot: nothing deletes it until two people release it. */
+        post: operations["snapshots_hold"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/snapshots/{id}:kit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Make a restore kit: files, instructions and fingerprints in one archive. */
+        post: operations["snapshots_kit"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/snapshots/{id}:release": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Ask for the release of a snapshot's holds. */
+        post: operations["snapshots_release"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/snapshots/{id}:restore": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Restore a snapshot, or a part of it, into a directory of the server. */
+        post: operations["snapshots_restore"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/snapshots/{id}:verify": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Prove a snapshot: read every file, at level 2 also by its format. */
+        post: operations["snapshots_verify"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/snapshots/{id}/diff": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What changed since an earlier snapshot, by the meaning of each file. */
+        get: operations["snapshots_diff"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/snapshots/{id}/file": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What is in a file of a snapshot. */
+        get: operations["snapshots_file"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/snapshots/{id}/tree": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What is in a directory of a snapshot. */
+        get: operations["snapshots_tree"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -432,6 +758,92 @@ export interface paths {
         head?: never;
         /** Change a user's role, password or whether it may sign in. */
         patch: operations["users_change"];
+        trace?: never;
+    };
+    "/api/v1/vault": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The vault and the state of its log. */
+        get: operations["vault_show"];
+        put?: never;
+        /** Make the vault. */
+        post: operations["vault_make"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/vault:forget": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Delete what the rules allow. */
+        post: operations["vault_forget"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/vault:verify": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Prove the whole vault without its key. */
+        post: operations["vault_verify"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/vault/forget-plan": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What the rules would delete now. */
+        get: operations["vault_forget_plan"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/vault/rules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Change the rules of retention. */
+        put: operations["vault_rules"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/api/v1/version": {
@@ -743,6 +1155,39 @@ export interface components {
             count: number;
             value: string | null;
         };
+        CoverageList: {
+            items: components["schemas"]["CoverageRow"][];
+        };
+        CoverageRow: {
+            asset: string | null;
+            class: components["schemas"]["AssetClass"] | null;
+            /** Format: date-time */
+            complete_at: string | null;
+            /** Format: int32 */
+            criticality: number | null;
+            /** Format: date-time */
+            last_at: string | null;
+            last_run: string | null;
+            last_state: components["schemas"]["RunStateWord"] | null;
+            name: string;
+            plan: string | null;
+            plan_name: string | null;
+            /** Format: date-time */
+            proven_at: string | null;
+            /** Format: int32 */
+            proven_level: number | null;
+            /** @description Why it is not protected, and what to do; empty when it is. */
+            reason: string;
+            /** Format: int32 */
+            rpo_minutes: number | null;
+            snapshot: string | null;
+            /** @description `protected`, `partial`, `late`, `failing`, `waiting` or `unprotected`. */
+            state: string;
+            /** @description Sources that suit it, for a plan. */
+            suggested: string[];
+            /** @description The asset's id, or the subject of a plan. */
+            target: string;
+        };
         /** @description What the operator said; a null member was not said. */
         Declared: {
             /** Format: date-time */
@@ -760,6 +1205,23 @@ export interface components {
             /** Format: double */
             purdue: number | null;
             zone: string | null;
+        };
+        DifferenceRow: {
+            after: string | null;
+            before: string | null;
+            /** @description `added`, `removed` or `changed`. */
+            change: string;
+            /** @description The format it was compared by, or `bytes`. */
+            kind: string;
+            path: string;
+            /** @description Why someone should look at it. */
+            risk: string | null;
+            unit: string | null;
+        };
+        Differences: {
+            after: string;
+            before: string;
+            items: components["schemas"]["DifferenceRow"][];
         };
         /**
          * @description What kind of reasoning raised a finding.
@@ -818,6 +1280,16 @@ export interface components {
             /** @description Protocol and message that said it, or `operator`. */
             source: string;
             value: string;
+        };
+        FileContent: {
+            /** @description Its first bytes, hexadecimal, where it is not text. */
+            head: string | null;
+            path: string;
+            /** Format: int64 */
+            size: number;
+            /** @description Null where it is not text. */
+            text: string | null;
+            truncated: boolean;
         };
         /** @description Absent members stay as they are; `null` clears owner or note. */
         FindingChange: {
@@ -884,6 +1356,19 @@ export interface components {
          * @enum {string}
          */
         FindingStatus: "open" | "acknowledged" | "in-progress" | "resolved" | "accepted" | "false-positive";
+        /** @description What the rules of retention would do now. */
+        ForgetPlan: {
+            keep: components["schemas"]["ForgetRow"][];
+            remove: components["schemas"]["ForgetRow"][];
+        };
+        ForgetRow: {
+            asset: string;
+            /** @description Why it stays; empty for what would be deleted. */
+            reasons: string[];
+            snapshot: string;
+            /** Format: date-time */
+            time: string;
+        };
         /** @description One check of the server itself. */
         HealthCheck: {
             detail: string;
@@ -1090,6 +1575,13 @@ export interface components {
             password: string;
             role: components["schemas"]["UserRole"];
         };
+        /** @description Where to make the vault; absent is below the data directory. */
+        NewVault: {
+            directory?: string | null;
+            key_file?: string | null;
+            /** @description Also make the plans that suit this server. */
+            with_plans?: boolean;
+        };
         /** @description What the sensors say, before the operator's word. */
         Observed: {
             class: components["schemas"]["AssetClass"];
@@ -1129,6 +1621,80 @@ export interface components {
             talkers: components["schemas"]["Talker"][];
             traffic: components["schemas"]["Traffic"];
         };
+        Plan: {
+            /** Format: int64 */
+            generation: number;
+            id: string;
+            /** Format: date-time */
+            last_at: string | null;
+            /** Format: date-time */
+            next_at: string | null;
+            /**
+             * Format: int64
+             * @description Of these, with a fresh complete backup.
+             */
+            protected: number;
+            /** @description Quiet hours hold at the moment. */
+            quiet_now: boolean;
+            spec: components["schemas"]["PlanSpec"];
+            /**
+             * Format: int64
+             * @description Assets or subjects it comes to.
+             */
+            targets: number;
+            /** Format: date-time */
+            updated_at: string;
+        };
+        PlanList: {
+            items: components["schemas"]["Plan"][];
+            /** @description Plans that suit this server, to begin with. */
+            suggestions: components["schemas"]["PlanSpec"][];
+        };
+        /** @description A plan to make, or what one shall become. */
+        PlanSpec: {
+            /**
+             * Format: int32
+             * @description So long no further change must come before the backup begins.
+             */
+            debounce_s?: number;
+            enabled?: boolean;
+            /** Format: int32 */
+            every_minutes: number;
+            /** @description Assets by the grammar of `/assets`; absent for a subject that is no asset. */
+            filter?: string | null;
+            /**
+             * Format: int32
+             * @description Limit of reading.
+             */
+            kib_per_s?: number | null;
+            /** Format: int32 */
+            lock_days?: number | null;
+            name: string;
+            /** @description Back up when a program, firmware or configuration change was seen. */
+            on_change?: boolean;
+            quiet?: components["schemas"]["QuietHours"][];
+            /** Format: int32 */
+            retries?: number;
+            /**
+             * Format: int32
+             * @description An asset whose newest complete backup is older is late.
+             */
+            rpo_minutes: number;
+            /** @description `KIND:WHERE`; `{ip}` and `{name}` stand for the asset's. */
+            sources: string[];
+            /** @description Name of what is backed up where it is no asset. */
+            subject?: string | null;
+            /**
+             * Format: int32
+             * @description Prove the newest backup at least so often; 0 is never.
+             */
+            verify_days?: number;
+            /**
+             * Format: int32
+             * @description 1 decrypts and hashes every file, 2 also reads it by its format.
+             */
+            verify_level?: number;
+        };
         /** @description RFC 9457 problem details, `application/problem+json`. */
         Problem: {
             /** @description A stable word to branch on, e.g. `not-found`, `generation-mismatch`. */
@@ -1152,6 +1718,30 @@ export interface components {
             /** @description Name of the parameter or member, e.g. `filter` or `criticality`. */
             path: string;
         };
+        /** @description Protection in numbers. */
+        ProtectionOverview: {
+            /**
+             * Format: date-time
+             * @description The oldest proof among the targets that have one.
+             */
+            oldest_proof: string | null;
+            open_runs: components["schemas"]["Run"][];
+            /** Format: int64 */
+            pending_changes: number;
+            /** Format: int64 */
+            plans: number;
+            /** Format: int64 */
+            proven: number;
+            states: components["schemas"]["Count"][];
+            /**
+             * Format: int64
+             * @description Targets of plans, and of these with a proof.
+             */
+            targets: number;
+            vault: components["schemas"]["Vault"] | null;
+            /** @description Why the vault could not be read. */
+            vault_problem: string | null;
+        };
         ProtocolShare: {
             /** Format: int64 */
             bytes: number;
@@ -1160,6 +1750,18 @@ export interface components {
             /** Format: int64 */
             packets: number;
             protocol: string;
+        };
+        /** @description Hours in which a plan leaves its targets alone, by the server's clock. */
+        QuietHours: {
+            /** @description 1 is Monday, 7 Sunday; empty is every day. */
+            days?: number[];
+            /** @description `HH:MM`. */
+            from: string;
+            /** @description `HH:MM`; before `from` it is on the next day. */
+            until: string;
+        };
+        ReasonRequest: {
+            reason: string;
         };
         /** @description The first-run sign-in link's token and the password that `admin` shall have. */
         Redeem: {
@@ -1170,12 +1772,112 @@ export interface components {
             password: string;
             token: string;
         };
+        /** @description A release that waits for a second person. */
+        Release: {
+            by: string;
+            /** Format: int64 */
+            number: number;
+            reason: string;
+            snapshot: string;
+        };
         /** @description An asset of a capture's report, with what was observed. */
         ReportAsset: components["schemas"]["AssetRow"] & {
             facts: components["schemas"]["Fact"][];
             modules: components["schemas"]["Module"][];
             observed: components["schemas"]["Observed"];
         };
+        /** @description Where a restore goes, and what of the snapshot. */
+        RestoreRequest: {
+            /** @description Only what is at or below it. */
+            path?: string | null;
+            /** @description A directory of the server; absent is a new one below its data directory. */
+            to?: string | null;
+        };
+        /** @description Rules of retention. */
+        RetentionRules: {
+            /** @description Delete by the rules once a day. */
+            auto_forget: boolean;
+            /** Format: int32 */
+            keep_daily: number;
+            /** Format: int32 */
+            keep_hourly: number;
+            /** Format: int32 */
+            keep_last: number;
+            /** Format: int32 */
+            keep_monthly: number;
+            /** Format: int32 */
+            keep_weekly: number;
+            /** Format: int32 */
+            keep_yearly: number;
+            /**
+             * Format: int32
+             * @description Days every new snapshot is locked for.
+             */
+            lock_days: number;
+            /** @description From then on `lock_days` only grows. */
+            locked: boolean;
+        };
+        /** @description A backup, verification, restore, kit or clean-up. */
+        Run: {
+            actor: string | null;
+            /** Format: int64 */
+            bytes_read: number;
+            /** Format: int64 */
+            bytes_stored: number;
+            /** @description `schedule`, `change`, `retry` or `person`. */
+            cause: string;
+            /** @description Files read by their own format, by its name; of a verification of level 2. */
+            checked: components["schemas"]["Count"][];
+            detail: string | null;
+            /** Format: int64 */
+            entries: number;
+            /** @description The first faults. */
+            errors: components["schemas"]["RunFault"][];
+            /** Format: int64 */
+            faults: number;
+            finding: string | null;
+            /** Format: date-time */
+            finished_at: string | null;
+            id: string;
+            /** @description `backup`, `verify`, `restore`, `kit` or `forget`. */
+            kind: string;
+            /**
+             * Format: int32
+             * @description Level of a verification.
+             */
+            level: number | null;
+            name: string;
+            plan: string | null;
+            /** @description The newest snapshot of the target before this run. */
+            previous: string | null;
+            /** Format: date-time */
+            queued_at: string;
+            snapshot: string | null;
+            /** Format: date-time */
+            started_at: string | null;
+            state: components["schemas"]["RunStateWord"];
+            target: string | null;
+            /** @description Where a restore went. */
+            to: string | null;
+        };
+        /** @description Something a run could not do. */
+        RunFault: {
+            error: string;
+            path: string;
+            source: string;
+        };
+        RunList: {
+            items: components["schemas"]["Run"][];
+        };
+        /** @description One target of a plan, or all where it is absent. */
+        RunRequest: {
+            target?: string | null;
+        };
+        /**
+         * @description How far a run is.
+         * @enum {string}
+         */
+        RunStateWord: "queued" | "running" | "complete" | "partial" | "failed" | "cancelled";
         Sensor: {
             /** Format: int64 */
             bytes: number;
@@ -1263,6 +1965,38 @@ export interface components {
             password: string;
             user: string;
         };
+        Snapshot: {
+            /** @description What it is of, as the vault has it. */
+            asset: string;
+            /** Format: int64 */
+            bytes: number;
+            /** Format: int64 */
+            files: number;
+            holds: components["schemas"]["SnapshotHold"][];
+            id: string;
+            logged: boolean;
+            /** Format: date-time */
+            retain_until: string | null;
+            sources: string[];
+            /** @description `complete` or `partial`. */
+            state: string;
+            /** @description The asset's id or the plan's subject; null where another program took it. */
+            target: string | null;
+            /** Format: date-time */
+            time: string;
+            /** Format: date-time */
+            verified_at: string | null;
+        };
+        SnapshotHold: {
+            by: string;
+            reason: string;
+            /** Format: date-time */
+            since: string;
+        };
+        SnapshotList: {
+            /** @description Newest first. */
+            items: components["schemas"]["Snapshot"][];
+        };
         Talker: {
             asset: components["schemas"]["AssetName"];
             /**
@@ -1330,6 +2064,24 @@ export interface components {
             /** Format: int64 */
             packets: number;
         };
+        Tree: {
+            at: string;
+            items: components["schemas"]["TreeEntry"][];
+            /** @description There is more than is told. */
+            truncated: boolean;
+        };
+        TreeEntry: {
+            /** Format: int64 */
+            files: number;
+            /** @description `file`, `directory`, `link`, `special` or `damaged`. */
+            kind: string;
+            /** Format: date-time */
+            modified: string | null;
+            name: string;
+            path: string;
+            /** Format: int64 */
+            size: number;
+        };
         User: {
             /** Format: date-time */
             created_at: string;
@@ -1360,6 +2112,63 @@ export interface components {
          * @enum {string}
          */
         UserRole: "viewer" | "analyst" | "admin";
+        /** @description The vault and the state of its log. */
+        Vault: {
+            /**
+             * Format: int64
+             * @description Of the repository, on disk.
+             */
+            bytes: number;
+            /** Format: date-time */
+            checkpoint_at: string | null;
+            directory: string;
+            /**
+             * Format: int64
+             * @description Entries of the log.
+             */
+            entries: number;
+            /** Format: int64 */
+            held: number;
+            key_file: string;
+            log_key: string;
+            /** Format: date-time */
+            made_at: string;
+            /** Format: int64 */
+            objects: number;
+            people: string[];
+            /**
+             * Format: int64
+             * @description Of the files in the newest snapshot of each asset.
+             */
+            protected_bytes: number;
+            /** Format: date-time */
+            read_at: string;
+            releases: components["schemas"]["Release"][];
+            root: string | null;
+            rules: components["schemas"]["RetentionRules"];
+            /** Format: int64 */
+            snapshots: number;
+            verified: boolean | null;
+            /**
+             * Format: date-time
+             * @description When the whole vault was last proven without its key, and how it went.
+             */
+            verified_at: string | null;
+            /**
+             * Format: int64
+             * @description Entries of the log that break a rule.
+             */
+            violations: number;
+            /** @description Who has cosigned the log as it is. */
+            witnesses: string[];
+        };
+        VerifyRequest: {
+            /**
+             * Format: int32
+             * @description 0 is the whole vault without its key, 1 and 2 are a snapshot.
+             */
+            level: number;
+        };
         /** @description Build and API version. */
         Version: {
             api: string;
@@ -1396,6 +2205,10 @@ export interface components {
             /** @enum {string} */
             kind: "capture";
             row: components["schemas"]["Capture"];
+        } | {
+            /** @enum {string} */
+            kind: "run";
+            row: components["schemas"]["Run"];
         } | {
             /** @enum {string} */
             kind: "beat";
@@ -1880,6 +2693,48 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Imported"];
+                };
+            };
+        };
+    };
+    coverage_list: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /**
+             * @description 400 what was sent is wrong, 401 nobody is signed in, 403 the role may not, 404 there is no
+             *     such row, 409 it exists, 412 it changed meanwhile, 413 too large, 422 a member is wrong,
+             *     428 `If-Match` is missing, 429 too often, 503 busy.
+             */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server could not do it. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CoverageList"];
                 };
             };
         };
@@ -2464,6 +3319,579 @@ export interface operations {
             };
         };
     };
+    plans_list: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /**
+             * @description 400 what was sent is wrong, 401 nobody is signed in, 403 the role may not, 404 there is no
+             *     such row, 409 it exists, 412 it changed meanwhile, 413 too large, 422 a member is wrong,
+             *     428 `If-Match` is missing, 429 too often, 503 busy.
+             */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server could not do it. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlanList"];
+                };
+            };
+        };
+    };
+    plans_create: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Sent again with the same key, the first answer comes back. */
+                "Idempotency-Key"?: string | null;
+                /** @description For cookie sessions: `csrf` of `/me`. */
+                "X-CSRF-Token"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PlanSpec"];
+            };
+        };
+        responses: {
+            /**
+             * @description 400 what was sent is wrong, 401 nobody is signed in, 403 the role may not, 404 there is no
+             *     such row, 409 it exists, 412 it changed meanwhile, 413 too large, 422 a member is wrong,
+             *     428 `If-Match` is missing, 429 too often, 503 busy.
+             */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server could not do it. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Made */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Plan"];
+                };
+            };
+        };
+    };
+    plans_show: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Plan */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /**
+             * @description 400 what was sent is wrong, 401 nobody is signed in, 403 the role may not, 404 there is no
+             *     such row, 409 it exists, 412 it changed meanwhile, 413 too large, 422 a member is wrong,
+             *     428 `If-Match` is missing, 429 too often, 503 busy.
+             */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server could not do it. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Plan"];
+                };
+            };
+        };
+    };
+    plans_replace: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description ETag of the row that was read. */
+                "If-Match": string;
+                /** @description For cookie sessions: `csrf` of `/me`. */
+                "X-CSRF-Token"?: string | null;
+            };
+            path: {
+                /** @description Plan */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PlanSpec"];
+            };
+        };
+        responses: {
+            /**
+             * @description 400 what was sent is wrong, 401 nobody is signed in, 403 the role may not, 404 there is no
+             *     such row, 409 it exists, 412 it changed meanwhile, 413 too large, 422 a member is wrong,
+             *     428 `If-Match` is missing, 429 too often, 503 busy.
+             */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server could not do it. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Plan"];
+                };
+            };
+        };
+    };
+    plans_delete: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description ETag of the row that was read. */
+                "If-Match": string;
+                /** @description For cookie sessions: `csrf` of `/me`. */
+                "X-CSRF-Token"?: string | null;
+            };
+            path: {
+                /** @description Plan */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /**
+             * @description 400 what was sent is wrong, 401 nobody is signed in, 403 the role may not, 404 there is no
+             *     such row, 409 it exists, 412 it changed meanwhile, 413 too large, 422 a member is wrong,
+             *     428 `If-Match` is missing, 429 too often, 503 busy.
+             */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server could not do it. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Done */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    plans_run: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description For cookie sessions: `csrf` of `/me`. */
+                "X-CSRF-Token"?: string | null;
+            };
+            path: {
+                /** @description Plan */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RunRequest"];
+            };
+        };
+        responses: {
+            /**
+             * @description 400 what was sent is wrong, 401 nobody is signed in, 403 the role may not, 404 there is no
+             *     such row, 409 it exists, 412 it changed meanwhile, 413 too large, 422 a member is wrong,
+             *     428 `If-Match` is missing, 429 too often, 503 busy.
+             */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server could not do it. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Queued */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunList"];
+                };
+            };
+        };
+    };
+    protection_overview: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /**
+             * @description 400 what was sent is wrong, 401 nobody is signed in, 403 the role may not, 404 there is no
+             *     such row, 409 it exists, 412 it changed meanwhile, 413 too large, 422 a member is wrong,
+             *     428 `If-Match` is missing, 429 too often, 503 busy.
+             */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server could not do it. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProtectionOverview"];
+                };
+            };
+        };
+    };
+    releases_approve: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description For cookie sessions: `csrf` of `/me`. */
+                "X-CSRF-Token"?: string | null;
+            };
+            path: {
+                /** @description Number of the release */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /**
+             * @description 400 what was sent is wrong, 401 nobody is signed in, 403 the role may not, 404 there is no
+             *     such row, 409 it exists, 412 it changed meanwhile, 413 too large, 422 a member is wrong,
+             *     428 `If-Match` is missing, 429 too often, 503 busy.
+             */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server could not do it. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Released */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Vault"];
+                };
+            };
+        };
+    };
+    runs_list: {
+        parameters: {
+            query?: {
+                /** @description That this finding caused */
+                finding?: string;
+                /** @description Of this kind */
+                kind?: string;
+                /** @description 1 to 500, 100 when absent */
+                limit?: number;
+                /** @description Of this plan */
+                plan?: string;
+                /** @description Of this asset or subject */
+                target?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /**
+             * @description 400 what was sent is wrong, 401 nobody is signed in, 403 the role may not, 404 there is no
+             *     such row, 409 it exists, 412 it changed meanwhile, 413 too large, 422 a member is wrong,
+             *     428 `If-Match` is missing, 429 too often, 503 busy.
+             */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server could not do it. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunList"];
+                };
+            };
+        };
+    };
+    runs_show: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Run */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /**
+             * @description 400 what was sent is wrong, 401 nobody is signed in, 403 the role may not, 404 there is no
+             *     such row, 409 it exists, 412 it changed meanwhile, 413 too large, 422 a member is wrong,
+             *     428 `If-Match` is missing, 429 too often, 503 busy.
+             */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server could not do it. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Run"];
+                };
+            };
+        };
+    };
+    runs_cancel: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description For cookie sessions: `csrf` of `/me`. */
+                "X-CSRF-Token"?: string | null;
+            };
+            path: {
+                /** @description Run */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /**
+             * @description 400 what was sent is wrong, 401 nobody is signed in, 403 the role may not, 404 there is no
+             *     such row, 409 it exists, 412 it changed meanwhile, 413 too large, 422 a member is wrong,
+             *     428 `If-Match` is missing, 429 too often, 503 busy.
+             */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server could not do it. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Accepted */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Run"];
+                };
+            };
+        };
+    };
+    runs_kit: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Run */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /**
+             * @description 400 what was sent is wrong, 401 nobody is signed in, 403 the role may not, 404 there is no
+             *     such row, 409 it exists, 412 it changed meanwhile, 413 too large, 422 a member is wrong,
+             *     428 `If-Match` is missing, 429 too often, 503 busy.
+             */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server could not do it. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The archive */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/zip": unknown;
+                };
+            };
+        };
+    };
     sensors_list: {
         parameters: {
             query?: never;
@@ -2685,6 +4113,452 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Me"];
+                };
+            };
+        };
+    };
+    snapshots_list: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /**
+             * @description 400 what was sent is wrong, 401 nobody is signed in, 403 the role may not, 404 there is no
+             *     such row, 409 it exists, 412 it changed meanwhile, 413 too large, 422 a member is wrong,
+             *     428 `If-Match` is missing, 429 too often, 503 busy.
+             */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server could not do it. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SnapshotList"];
+                };
+            };
+        };
+    };
+    snapshots_hold: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description For cookie sessions: `csrf` of `/me`. */
+                "X-CSRF-Token"?: string | null;
+            };
+            path: {
+                /** @description Snapshot */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReasonRequest"];
+            };
+        };
+        responses: {
+            /**
+             * @description 400 what was sent is wrong, 401 nobody is signed in, 403 the role may not, 404 there is no
+             *     such row, 409 it exists, 412 it changed meanwhile, 413 too large, 422 a member is wrong,
+             *     428 `If-Match` is missing, 429 too often, 503 busy.
+             */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server could not do it. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Vault"];
+                };
+            };
+        };
+    };
+    snapshots_kit: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description For cookie sessions: `csrf` of `/me`. */
+                "X-CSRF-Token"?: string | null;
+            };
+            path: {
+                /** @description Snapshot */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RestoreRequest"];
+            };
+        };
+        responses: {
+            /**
+             * @description 400 what was sent is wrong, 401 nobody is signed in, 403 the role may not, 404 there is no
+             *     such row, 409 it exists, 412 it changed meanwhile, 413 too large, 422 a member is wrong,
+             *     428 `If-Match` is missing, 429 too often, 503 busy.
+             */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server could not do it. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Queued */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Run"];
+                };
+            };
+        };
+    };
+    snapshots_release: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description For cookie sessions: `csrf` of `/me`. */
+                "X-CSRF-Token"?: string | null;
+            };
+            path: {
+                /** @description Snapshot */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReasonRequest"];
+            };
+        };
+        responses: {
+            /**
+             * @description 400 what was sent is wrong, 401 nobody is signed in, 403 the role may not, 404 there is no
+             *     such row, 409 it exists, 412 it changed meanwhile, 413 too large, 422 a member is wrong,
+             *     428 `If-Match` is missing, 429 too often, 503 busy.
+             */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server could not do it. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Asked for */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Vault"];
+                };
+            };
+        };
+    };
+    snapshots_restore: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description For cookie sessions: `csrf` of `/me`. */
+                "X-CSRF-Token"?: string | null;
+            };
+            path: {
+                /** @description Snapshot */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RestoreRequest"];
+            };
+        };
+        responses: {
+            /**
+             * @description 400 what was sent is wrong, 401 nobody is signed in, 403 the role may not, 404 there is no
+             *     such row, 409 it exists, 412 it changed meanwhile, 413 too large, 422 a member is wrong,
+             *     428 `If-Match` is missing, 429 too often, 503 busy.
+             */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server could not do it. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Queued */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Run"];
+                };
+            };
+        };
+    };
+    snapshots_verify: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description For cookie sessions: `csrf` of `/me`. */
+                "X-CSRF-Token"?: string | null;
+            };
+            path: {
+                /** @description Snapshot */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["VerifyRequest"];
+            };
+        };
+        responses: {
+            /**
+             * @description 400 what was sent is wrong, 401 nobody is signed in, 403 the role may not, 404 there is no
+             *     such row, 409 it exists, 412 it changed meanwhile, 413 too large, 422 a member is wrong,
+             *     428 `If-Match` is missing, 429 too often, 503 busy.
+             */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server could not do it. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Queued */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Run"];
+                };
+            };
+        };
+    };
+    snapshots_diff: {
+        parameters: {
+            query: {
+                /** @description The older one */
+                before: string;
+            };
+            header?: never;
+            path: {
+                /** @description The newer snapshot */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /**
+             * @description 400 what was sent is wrong, 401 nobody is signed in, 403 the role may not, 404 there is no
+             *     such row, 409 it exists, 412 it changed meanwhile, 413 too large, 422 a member is wrong,
+             *     428 `If-Match` is missing, 429 too often, 503 busy.
+             */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server could not do it. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Differences"];
+                };
+            };
+        };
+    };
+    snapshots_file: {
+        parameters: {
+            query: {
+                /** @description File */
+                path: string;
+            };
+            header?: never;
+            path: {
+                /** @description Snapshot */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /**
+             * @description 400 what was sent is wrong, 401 nobody is signed in, 403 the role may not, 404 there is no
+             *     such row, 409 it exists, 412 it changed meanwhile, 413 too large, 422 a member is wrong,
+             *     428 `If-Match` is missing, 429 too often, 503 busy.
+             */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server could not do it. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FileContent"];
+                };
+            };
+        };
+    };
+    snapshots_tree: {
+        parameters: {
+            query?: {
+                /** @description Directory; `/` when absent */
+                at?: string;
+            };
+            header?: never;
+            path: {
+                /** @description Snapshot */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /**
+             * @description 400 what was sent is wrong, 401 nobody is signed in, 403 the role may not, 404 there is no
+             *     such row, 409 it exists, 412 it changed meanwhile, 413 too large, 422 a member is wrong,
+             *     428 `If-Match` is missing, 429 too often, 503 busy.
+             */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server could not do it. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Tree"];
                 };
             };
         };
@@ -3013,6 +4887,278 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["User"];
+                };
+            };
+        };
+    };
+    vault_show: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /**
+             * @description 400 what was sent is wrong, 401 nobody is signed in, 403 the role may not, 404 there is no
+             *     such row, 409 it exists, 412 it changed meanwhile, 413 too large, 422 a member is wrong,
+             *     428 `If-Match` is missing, 429 too often, 503 busy.
+             */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server could not do it. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Vault"];
+                };
+            };
+        };
+    };
+    vault_make: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description For cookie sessions: `csrf` of `/me`. */
+                "X-CSRF-Token"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewVault"];
+            };
+        };
+        responses: {
+            /**
+             * @description 400 what was sent is wrong, 401 nobody is signed in, 403 the role may not, 404 there is no
+             *     such row, 409 it exists, 412 it changed meanwhile, 413 too large, 422 a member is wrong,
+             *     428 `If-Match` is missing, 429 too often, 503 busy.
+             */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server could not do it. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Made */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Vault"];
+                };
+            };
+        };
+    };
+    vault_forget: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description For cookie sessions: `csrf` of `/me`. */
+                "X-CSRF-Token"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /**
+             * @description 400 what was sent is wrong, 401 nobody is signed in, 403 the role may not, 404 there is no
+             *     such row, 409 it exists, 412 it changed meanwhile, 413 too large, 422 a member is wrong,
+             *     428 `If-Match` is missing, 429 too often, 503 busy.
+             */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server could not do it. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Queued */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Run"];
+                };
+            };
+        };
+    };
+    vault_verify: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description For cookie sessions: `csrf` of `/me`. */
+                "X-CSRF-Token"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /**
+             * @description 400 what was sent is wrong, 401 nobody is signed in, 403 the role may not, 404 there is no
+             *     such row, 409 it exists, 412 it changed meanwhile, 413 too large, 422 a member is wrong,
+             *     428 `If-Match` is missing, 429 too often, 503 busy.
+             */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server could not do it. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Queued */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Run"];
+                };
+            };
+        };
+    };
+    vault_forget_plan: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /**
+             * @description 400 what was sent is wrong, 401 nobody is signed in, 403 the role may not, 404 there is no
+             *     such row, 409 it exists, 412 it changed meanwhile, 413 too large, 422 a member is wrong,
+             *     428 `If-Match` is missing, 429 too often, 503 busy.
+             */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server could not do it. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForgetPlan"];
+                };
+            };
+        };
+    };
+    vault_rules: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description For cookie sessions: `csrf` of `/me`. */
+                "X-CSRF-Token"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RetentionRules"];
+            };
+        };
+        responses: {
+            /**
+             * @description 400 what was sent is wrong, 401 nobody is signed in, 403 the role may not, 404 there is no
+             *     such row, 409 it exists, 412 it changed meanwhile, 413 too large, 422 a member is wrong,
+             *     428 `If-Match` is missing, 429 too often, 503 busy.
+             */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server could not do it. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Vault"];
                 };
             };
         };

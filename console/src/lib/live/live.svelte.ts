@@ -14,7 +14,15 @@ interface Subscriber {
 }
 
 /** Links change with every packet; they come only where somebody asks for them. */
-const ALWAYS: readonly Kind[] = ['asset', 'asset-merged', 'finding', 'sensor', 'capture', 'beat'];
+const ALWAYS: readonly Kind[] = [
+  'asset',
+  'asset-merged',
+  'finding',
+  'sensor',
+  'capture',
+  'run',
+  'beat',
+];
 /** So often at most are subscribers called: a busy plant changes hundreds of rows a second. */
 const TURN_MS = 400;
 
