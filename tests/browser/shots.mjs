@@ -55,6 +55,17 @@ try {
   pages.push(['overview', '/'], ['map', '/map'], ['assets', '/assets'], ['findings', '/findings']);
   if (asset) pages.push(['asset', `/assets/${asset.id}`]);
   if (finding) pages.push(['finding', `/findings/${finding.id}`]);
+  for (const section of ['plans', 'snapshots', 'runs', 'keeping']) {
+    pages.push([`protection-${section}`, `/protection/${section}`]);
+  }
+  pages.push(['protection', '/protection']);
+  const taken = (await (await page.request.get(`${url}/api/v1/snapshots`)).json()).items;
+  const pair = taken.flatMap((after, at) => {
+    const before = taken.slice(at + 1).find((other) => other.asset === after.asset);
+    return before ? [`/protection/compare?before=${before.id}&after=${after.id}`] : [];
+  });
+  if (taken[0]) pages.push(['snapshot', `/protection/snapshots/${taken[0].id}`]);
+  if (pair[0]) pages.push(['compare', pair[0]]);
   pages.push(['captures', '/captures']);
   if (capture) pages.push(['capture', `/captures/${capture.id}`]);
   for (const section of ['sensors', 'zones', 'mutes', 'users', 'tokens', 'audit', 'about']) {
