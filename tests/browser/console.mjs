@@ -239,6 +239,7 @@ step('a plan of a directory is made and run', async ({ page, server, plant }) =>
   await row.getByText('1 of 1').waitFor({ timeout: 60_000 });
   writeFileSync(join(plant, 'limits.json'), '{"pressure":{"high":9}}');
   await row.getByRole('button', { name: 'Run Project share now' }).click();
+  await page.getByText('1 backup of Project share queued').waitFor();
   await page.goto(`${server.url}/protection/snapshots`);
   const group = page.locator('tbody', { hasText: 'Project share' });
   await group.getByText('2 snapshots').waitFor({ timeout: 60_000 });

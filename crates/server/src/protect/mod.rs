@@ -19,6 +19,7 @@ use crate::{app::now, limits::VAULT_QUESTIONS_MAX, protect::work::Job, settings:
 use std::{
     path::PathBuf,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 use store::Store;
 use tokio::sync::{Notify, Semaphore};
@@ -37,6 +38,11 @@ pub(crate) struct Protect {
     /// What the vault said last; forgotten when something was written to it.
     view: tokio::sync::Mutex<Option<Arc<VaultView>>>,
 }
+
+/// What the vault said is asked for again after a minute.
+const VIEW_KEPT_NANOS: i64 = 60 * 1_000_000_000;
+/// A kit holds plant data in clear: it is there for a day.
+const KIT_KEPT: Duration = Duration::from_secs(86_400);
 
 /// Name of the setting that says where the vault is.
 const VAULT: &str = "vault";
@@ -88,7 +94,9 @@ impl Protect {
     /// What is in the vault, as it said last.
     pub(crate) async fn view(&self, vault: &VaultSettings) -> Result<Arc<VaultView>, Failure> {
         let mut known = self.view.lock().await;
-        if let Some(view) = known.as_ref() {
+        // The command line, a witness or restic may have written to it as well.
+        let fresh = |view: &&Arc<VaultView>| now().since(view.read_at) < VIEW_KEPT_NANOS;
+        if let Some(view) = known.as_ref().filter(fresh) {
             return Ok(view.clone());
         }
         let answer = self.ask(vault, Job::Overview).await?;
@@ -112,6 +120,18 @@ impl Protect {
             end.notify_one();
         }
         under_way.is_some()
+    }
+
+    /// Deletes restore kits that are old; whoever needs one makes it again.
+    pub(crate) async fn clean_up(&self) {
+        let Ok(mut entries) = tokio::fs::read_dir(self.data.join("kits")).await else { return };
+        while let Ok(Some(entry)) = entries.next_entry().await {
+            let made = entry.metadata().await.and_then(|meta| meta.modified());
+            let old = made.is_ok_and(|at| at.elapsed().is_ok_and(|age| age > KIT_KEPT));
+            if old && let Err(error) = tokio::fs::remove_file(entry.path()).await {
+                tracing::warn!(%error, "an old restore kit could not be deleted");
+            }
+        }
     }
 
     /// Where a restore kit of a run lies.

@@ -23,13 +23,14 @@ use serde_json::{Value, json};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex},
-    time::Duration,
+    time::{Duration, Instant},
 };
 use store::{AssetRecord, ChangedRow, ListRequest, NewRun, Run, RunEnd, RunState, Store};
 use tokio::sync::{Notify, broadcast::error::RecvError, watch};
 
 /// How often plans are looked at when nothing else asks for it.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
+const CLEAN_EVERY: Duration = Duration::from_secs(3_600);
 const DAY_S: i64 = 86_400;
 
 /// Findings that say that what an asset runs was changed.
@@ -81,7 +82,12 @@ pub(crate) async fn run(app: Shared, mut stops: watch::Receiver<bool>) {
     if let Err(error) = app.store.fail_interrupted_runs().await {
         tracing::error!(%error, "runs that were under way could not be noted as failed");
     }
+    let mut cleaned: Option<Instant> = None;
     while !*stops.borrow() {
+        if cleaned.is_none_or(|at| at.elapsed() > CLEAN_EVERY) {
+            app.protect.clean_up().await;
+            cleaned = Some(Instant::now());
+        }
         match one(&app, &mut stops).await {
             Ok(true) => continue,
             Ok(false) => {}
