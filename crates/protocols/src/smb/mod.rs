@@ -4,6 +4,7 @@
 //! are in [`crate::browser`]. Invariant: contents of files are looked at only to tell programs
 //! from other files.
 
+mod compression;
 mod limits;
 mod names;
 mod smb1;
@@ -118,7 +119,7 @@ impl Dissector for Conversation {
         let body = taken.get(FRAME_OCTETS..).unwrap_or_default();
         match frame {
             Frame::Message { .. } if !is_smb(body) => return resynchronise(&segment),
-            Frame::Message { .. } => self.message(segment.from, body, out),
+            Frame::Message { octets } => self.message(segment.from, (body, octets), out),
             Frame::SessionRequest { .. } => session_request(body, out),
             _ => {}
         }
@@ -176,13 +177,16 @@ fn session_request(body: &[u8], out: &mut Output) {
 }
 
 impl Conversation {
-    fn message(&mut self, from: Side, body: &[u8], out: &mut Output) {
+    fn message(&mut self, from: Side, (body, octets): (&[u8], usize), out: &mut Output) {
         let class = OperationClass::Session;
         match body.first() {
             Some(0xff) => smb1::message(&mut self.state, from, body, out),
             Some(0xfe) => smb2::messages(&mut self.state, from, body, out),
             Some(0xfd) => out.operation(Op::notice(class, 0xfd, "encrypted message")),
-            _ => out.operation(Op::notice(class, 0xfc, "compressed message")),
+            _ => {
+                out.operation(Op::notice(class, 0xfc, "compressed message"));
+                compression::header(body, octets, out);
+            }
         }
     }
 }

@@ -3,7 +3,7 @@
 //! Invariant: an answer is understood through its request, or only counted.
 
 use super::{
-    SMB_FILE_GROUP, SMB2,
+    SMB_FILE_GROUP, SMB2, compression,
     limits::{COMPOUND_MAX, NAMES_MAX},
     names::{control, dialect, is_failure, status},
     state::{Asked, State, Tree, What},
@@ -105,7 +105,10 @@ fn request(state: &mut State, message: &Message<'_>, out: &mut Output) -> Option
     let command = u32::from(message.header.command);
     let class = OperationClass::Session;
     match message.header.command {
-        NEGOTIATE => out.operation(Op::request(class, command, "negotiate")),
+        NEGOTIATE => {
+            out.operation(Op::request(class, command, "negotiate"));
+            compression::offered(message.bytes, message.body, out);
+        }
         SESSION_SETUP => {
             out.operation(Op::request(OperationClass::Authenticate, command, "session setup"));
             state.token(named(message, 12), out);

@@ -8,6 +8,8 @@ use ::wire::reader::{Reader, Short};
 pub const FRAME_OCTETS: usize = 4;
 pub const HEADER1_OCTETS: usize = 32;
 pub const HEADER2_OCTETS: usize = 64;
+/// The shortest message: the header of a compressed one.
+pub const COMPRESSED_OCTETS: usize = 16;
 
 /// A packet of the session service or of direct TCP ([MS-SMB2], 2.1).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -23,7 +25,7 @@ impl Frame {
         let &[kind, a, b, c] = bytes.first_chunk::<FRAME_OCTETS>()?;
         let octets = u32::from_be_bytes([0, a, b, c]) as usize;
         Some(match kind {
-            0 if octets >= HEADER1_OCTETS => Frame::Message { octets },
+            0 if octets >= COMPRESSED_OCTETS => Frame::Message { octets },
             0x81 if octets < 256 => Frame::SessionRequest { octets },
             0x82..=0x85 if octets < 256 => Frame::Other { kind, octets },
             _ => Frame::Invalid,
