@@ -12,7 +12,7 @@ use super::{
     types::{Decoder, NodeId},
     wire::{HEADER_OCTETS, Header, Kind},
 };
-use crate::{Dissector, Gap, Malformed, Output, Progress, Segment, Side, output::Op};
+use crate::{Dissector, Gap, Malformed, Output, Progress, Segment, Side, output::Op, tls};
 use model::{Authentication, Operation, OperationClass, Scalar, Subject};
 use std::collections::VecDeque;
 
@@ -95,13 +95,31 @@ fn error(body: &[u8], out: &mut Output) -> Read<()> {
     Ok(())
 }
 
+/// What stands in clear before a secured channel: policy and certificate of the sender.
+fn holder(certificate: &[u8], policy: &str, out: &mut Output) {
+    let Ok(found) = tls::certificate::parse(certificate) else { return };
+    let itself = found.issuer == found.subject;
+    let facts = [
+        ("opcua_application", found.subject.common),
+        ("opcua_application_uri", found.application_uri),
+        ("opcua_organisation", found.subject.organisation),
+        ("opcua_channel", policy.to_owned()),
+        ("opcua_certificate_until", found.not_after),
+        (
+            "opcua_certificate_issuer",
+            if itself { "itself".to_owned() } else { found.issuer.common },
+        ),
+    ];
+    out.identity(Subject::Sender, "OPC UA OpenSecureChannel", facts);
+}
+
 impl Conversation {
     /// 6.7.2.3, table 48: the asymmetric header names the policy of the channel.
     fn open(&mut self, from: Side, body: &[u8], out: &mut Output) -> Read<()> {
         let mut d = Decoder::new(body);
         d.skip(4)?;
         let uri = d.string()?;
-        d.octets()?;
+        let certificate = d.octets()?;
         d.octets()?;
         let policy = descriptions::policy(&uri);
         self.secured = policy != "None" && !policy.is_empty();
@@ -114,6 +132,7 @@ impl Conversation {
                 }
             };
             out.operation(op.named("policy", policy));
+            holder(certificate, policy, out);
             return Ok(());
         }
         d.skip(4)?;

@@ -10,6 +10,8 @@ pub struct Certificate {
     pub issuer: Name,
     pub not_after: String,
     pub alternative_names: Vec<String>,
+    /// The application that an OPC UA certificate is for (OPC 10000-6, 6.2.2).
+    pub application_uri: String,
 }
 
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
@@ -37,14 +39,14 @@ pub fn parse(der: &[u8]) -> Result<Certificate, Malformed> {
     validity.element()?;
     let not_after = text::lossy(validity.element()?.contents);
     let subject = name(body.expect(SEQUENCE)?)?;
-    let mut alternative_names = Vec::new();
+    let (mut alternative_names, mut application_uri) = (Vec::new(), String::new());
     body.expect(SEQUENCE)?;
     while let Ok(element) = body.element() {
         if element.tag == 0xa3 {
-            alternative_names = alternatives(element).unwrap_or_default();
+            (alternative_names, application_uri) = alternatives(element).unwrap_or_default();
         }
     }
-    Ok(Certificate { subject, issuer, not_after, alternative_names })
+    Ok(Certificate { subject, issuer, not_after, alternative_names, application_uri })
 }
 
 fn name(contents: &[u8]) -> Result<Name, Malformed> {
@@ -74,10 +76,10 @@ fn utf16be(bytes: &[u8]) -> String {
     char::decode_utf16(units).map(|c| c.unwrap_or('\u{fffd}')).collect()
 }
 
-/// subjectAltName (RFC 5280, 4.2.1.6): DNS names and addresses.
-fn alternatives(extensions: Element<'_>) -> Result<Vec<String>, Malformed> {
+/// subjectAltName (RFC 5280, 4.2.1.6): DNS names and addresses; the first URI.
+fn alternatives(extensions: Element<'_>) -> Result<(Vec<String>, String), Malformed> {
     const SUBJECT_ALT_NAME: &[u8] = &[0x55, 0x1d, 0x11];
-    let mut found = Vec::new();
+    let (mut found, mut uri) = (Vec::new(), String::new());
     let mut list = Ber::new(Ber::new(extensions.contents).expect(SEQUENCE)?);
     while !list.is_empty() {
         let mut extension = Ber::new(list.expect(SEQUENCE)?);
@@ -93,10 +95,11 @@ fn alternatives(extensions: Element<'_>) -> Result<Vec<String>, Malformed> {
             let one = names.element()?;
             match (one.tag, one.contents) {
                 (0x82, dns) => found.push(text::lossy(dns)),
+                (0x86, said) if uri.is_empty() => uri = text::lossy(said),
                 (0x87, [a, b, c, d]) => found.push(format!("{a}.{b}.{c}.{d}")),
                 _ => {}
             }
         }
     }
-    Ok(found)
+    Ok((found, uri))
 }

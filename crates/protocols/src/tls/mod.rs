@@ -3,7 +3,7 @@
 //! SSL 3.0 (RFC 6101) to TLS 1.3 (RFC 8446). Not here: QUIC, DTLS. Invariant: nothing after a
 //! change of cipher is read as a handshake.
 
-mod certificate;
+pub(crate) mod certificate;
 mod hello;
 
 use crate::{
