@@ -81,6 +81,7 @@ pub mod powerlink;
 pub mod prp;
 pub mod ptp;
 pub mod quic;
+pub mod r_goose;
 pub mod radius;
 pub mod rdp;
 pub mod roc_plus;
@@ -137,6 +138,7 @@ pub static REGISTRY: &[&dyn Protocol] = &[
     &cnip::CNIP,
     &tristation::TRISTATION,
     &trdp::TRDP,
+    &r_goose::R_GOOSE,
     &fox::FOX,
     &atg::ATG,
     &melsec::MELSEC,

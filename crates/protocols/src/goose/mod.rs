@@ -1,6 +1,7 @@
 //! GOOSE: state changes of protection and switchgear, published on Ethernet and repeated.
 //!
-//! Not here: routed GOOSE over UDP, GSE management beyond its name. Invariant: a repetition that
+//! Not here: how it is routed over UDP, see [`crate::r_goose`]; GSE management beyond its name.
+//! Invariant: a repetition that
 //! says what is known allocates nothing; only what changed is observed.
 
 mod limits;
@@ -61,7 +62,7 @@ impl Protocol for Goose {
 
 /// One MAC address and the group it sends to.
 #[derive(Default)]
-struct Publisher {
+pub(crate) struct Publisher {
     streams: Streams,
 }
 
@@ -69,25 +70,46 @@ impl Dissector for Publisher {
     fn feed(&mut self, segment: Segment<'_>, out: &mut Output) -> Progress {
         let bytes = segment.bytes;
         out.begin("goose", 0..bytes.len());
-        let (message, damage) = wire::parse(bytes);
-        let Some(stream) = self.streams.of(&message, out) else {
-            report(damage, segment.missing, out);
-            return Progress::Consumed(bytes.len());
-        };
-        if let (Some(state), Some(sequence)) = (message.state, message.sequence) {
-            let keys = [
-                Scalar::Number(u64::from(message.appid)),
-                Scalar::Shared(stream.control_block.clone()),
-            ];
-            out.count_with(&GOOSE_GROUP, keys, (FIGURES, [state, sequence]));
-            let whole = damage != Some(Damage::CutShort);
-            stream.see(&message, (state, sequence), (segment.at, whole), out);
-        }
-        report(damage, segment.missing, out);
+        self.see(wire::parse(bytes), (&segment, true), out);
         Progress::Consumed(bytes.len())
     }
 
     fn gap(&mut self, _: Gap) {}
+}
+
+impl Publisher {
+    /// A message as it is routed in datagrams; it is no row of the group, which goes by frames.
+    pub(crate) fn routed(
+        &mut self,
+        (appid, simulated): (u16, bool),
+        (apdu, segment): (&[u8], &Segment<'_>),
+        out: &mut Output,
+    ) {
+        self.see(wire::parse_apdu(appid, simulated, apdu), (segment, false), out);
+    }
+
+    fn see(
+        &mut self,
+        (message, damage): (wire::Message<'_>, Option<Damage>),
+        (segment, counted): (&Segment<'_>, bool),
+        out: &mut Output,
+    ) {
+        let Some(stream) = self.streams.of(&message, out) else {
+            return report(damage, segment.missing, out);
+        };
+        if let (Some(state), Some(sequence)) = (message.state, message.sequence) {
+            if counted {
+                let keys = [
+                    Scalar::Number(u64::from(message.appid)),
+                    Scalar::Shared(stream.control_block.clone()),
+                ];
+                out.count_with(&GOOSE_GROUP, keys, (FIGURES, [state, sequence]));
+            }
+            let whole = damage != Some(Damage::CutShort);
+            stream.see(&message, (state, sequence), (segment.at, whole), out);
+        }
+        report(damage, segment.missing, out);
+    }
 }
 
 fn report(damage: Option<Damage>, missing: usize, out: &mut Output) {

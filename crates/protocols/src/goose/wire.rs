@@ -4,7 +4,7 @@
 //! the frame.
 
 use crate::{
-    ber::{Ber, integer},
+    ber::{Ber, Clipped, integer},
     mms::data,
 };
 
@@ -66,6 +66,16 @@ pub fn parse(frame: &[u8]) -> (Message<'_>, Option<Damage>) {
         Some(pdu) if !pdu.cut => Some(pdu),
         _ => within(body),
     };
+    read(message, pdu)
+}
+
+/// A message without the header of a frame, as it is routed (IEC 61850-90-5).
+pub fn parse_apdu(appid: u16, simulated: bool, apdu: &[u8]) -> (Message<'_>, Option<Damage>) {
+    let message = Message { appid, simulated, ..Message::default() };
+    read(message, Ber::new(apdu).lenient())
+}
+
+fn read<'a>(mut message: Message<'a>, pdu: Option<Clipped<'a>>) -> (Message<'a>, Option<Damage>) {
     let Some(pdu) = pdu else {
         return (message, Some(Damage::CutShort));
     };

@@ -58,7 +58,7 @@ impl Protocol for SampledValues {
 
 /// One MAC address and the group it sends to.
 #[derive(Default)]
-struct MergingUnit {
+pub(crate) struct MergingUnit {
     streams: Streams,
     /// Damage was told: a merging unit that sends wrong does so thousands of times a second.
     damage_told: bool,
@@ -66,16 +66,39 @@ struct MergingUnit {
 
 impl Dissector for MergingUnit {
     fn feed(&mut self, segment: Segment<'_>, out: &mut Output) -> Progress {
-        const SECTION: &str = "IEC 61850-9-2, annex A";
         let bytes = segment.bytes;
-        let all = Progress::Consumed(bytes.len());
         out.begin("sv", 0..bytes.len());
-        let Some(frame) = wire::parse(bytes) else {
+        self.see(wire::parse(bytes), (&segment, true), out);
+        Progress::Consumed(bytes.len())
+    }
+
+    fn gap(&mut self, _: Gap) {}
+}
+
+impl MergingUnit {
+    /// A message as it is routed in datagrams; it is no row of the group, which goes by frames.
+    pub(crate) fn routed(
+        &mut self,
+        (appid, simulated): (u16, bool),
+        (apdu, segment): (&[u8], &Segment<'_>),
+        out: &mut Output,
+    ) {
+        self.see(wire::parse_apdu(appid, simulated, apdu), (segment, false), out);
+    }
+
+    fn see(
+        &mut self,
+        frame: Option<wire::Frame<'_>>,
+        (segment, counted): (&Segment<'_>, bool),
+        out: &mut Output,
+    ) {
+        const SECTION: &str = "IEC 61850-9-2, annex A";
+        let Some(frame) = frame else {
             if segment.missing == 0 {
                 let says = "no sampled value message in the frame";
                 out.violation("sv-pdu-unknown", says, SECTION);
             }
-            return all;
+            return;
         };
         let op = Op::notice(OperationClass::Report, 0, "sampled values");
         let appid = u32::from(frame.appid);
@@ -86,7 +109,9 @@ impl Dissector for MergingUnit {
             let Some((stream, told)) = self.streams.of(frame.appid, asdu.id, out) else { continue };
             let keys =
                 [Scalar::Number(u64::from(frame.appid)), Scalar::Shared(stream.name.clone())];
-            out.count_with(&SV_GROUP, keys, (FIGURES, [1, 0]));
+            if counted {
+                out.count_with(&SV_GROUP, keys, (FIGURES, [1, 0]));
+            }
             stream.see(&asdu, frame.simulated, (segment.at, told), out);
         }
         let damaged = (frame.cut || count != frame.count) && segment.missing == 0;
@@ -94,8 +119,5 @@ impl Dissector for MergingUnit {
             let says = "not as many sample blocks, or not as long, as the message says";
             out.violation("sv-asdus-wrong", says, SECTION);
         }
-        all
     }
-
-    fn gap(&mut self, _: Gap) {}
 }

@@ -43,7 +43,13 @@ pub struct Asdu<'a> {
 /// Reads a frame's payload behind the EtherType; `None` without a sampled value message in it.
 pub fn parse(frame: &[u8]) -> Option<Frame<'_>> {
     let (&[a, b, _, _, e, f, _, _], body) = frame.split_first_chunk::<HEADER_OCTETS>()?;
+    let (appid, flags) = (u16::from_be_bytes([a, b]), u16::from_be_bytes([e, f]));
     // The message has a length of its own; some senders count the one before it wrong.
+    parse_apdu(appid, flags & SIMULATED != 0, body)
+}
+
+/// A message without the header of a frame, as it is routed (IEC 61850-90-5).
+pub fn parse_apdu(appid: u16, simulated: bool, body: &[u8]) -> Option<Frame<'_>> {
     let pdu = Ber::new(body).lenient().filter(|pdu| pdu.tag == SAV_PDU)?;
     let (mut asdus, mut count, mut cut) = (&[][..], 0, pdu.cut);
     let mut fields = Ber::new(pdu.contents);
@@ -55,8 +61,6 @@ pub fn parse(frame: &[u8]) -> Option<Frame<'_>> {
             _ => {}
         }
     }
-    let (appid, flags) = (u16::from_be_bytes([a, b]), u16::from_be_bytes([e, f]));
-    let simulated = flags & SIMULATED != 0;
     Some(Frame { appid, simulated, asdus, count, cut })
 }
 
