@@ -122,13 +122,23 @@ fn matched(probe: Probe) -> bool {
 /// docs/protocols.md says what the registry says: `UPDATE=1 cargo test -p protocols` rewrites it.
 #[test]
 fn the_documented_protocols_are_those_of_the_registry() {
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/protocols.md");
-    let wanted = documentation();
+    same_page("protocols.md", documentation());
+}
+
+/// docs/identification.md says what the probes say of the fixtures of others.
+#[test]
+fn the_documented_mistakes_are_those_the_probes_make() {
+    same_page("identification.md", common::identification::page());
+}
+
+#[track_caller]
+fn same_page(name: &str, wanted: String) {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs").join(name);
     if std::env::var_os("UPDATE").is_some() {
         fs::write(&page, wanted).expect("a writable docs folder");
     } else {
         let there = fs::read_to_string(&page).unwrap_or_default();
-        assert!(there == wanted, "docs/protocols.md is old: UPDATE=1 cargo test -p protocols");
+        assert!(there == wanted, "docs/{name} is old: UPDATE=1 cargo test -p protocols");
     }
 }
 

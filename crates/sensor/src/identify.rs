@@ -63,7 +63,10 @@ impl Directory {
             match protocol.probe(head, Hint { carrier, port: true, from }) {
                 Probe::NoMatch => {}
                 Probe::NeedMore => need_more = true,
-                found => return Verdict::Is(*protocol, side(found)),
+                found => {
+                    let weak = Verdict::Is(*protocol, side(found));
+                    return self.stronger(head, carrier, *protocol, from).unwrap_or(weak);
+                }
             }
         }
         for protocol in self.carried.get(&carrier).unwrap_or(&empty) {
@@ -78,6 +81,29 @@ impl Directory {
             }
         }
         if need_more { Verdict::NeedMore } else { Verdict::Nothing }
+    }
+
+    /// Another protocol that needs no port to be recognised, where `likely` does: what is said
+    /// goes before where it is said. The registry begins with the strongest signatures, so that
+    /// only those before `likely` are asked.
+    fn stronger(
+        &self,
+        head: &[u8],
+        carrier: Carrier,
+        likely: &'static dyn Protocol,
+        from: Side,
+    ) -> Option<Verdict> {
+        let hint = Hint { carrier, port: false, from };
+        let sure = |probe| !matches!(probe, Probe::NoMatch | Probe::NeedMore);
+        if sure(likely.probe(head, hint)) {
+            return None;
+        }
+        let before = |p: &&&'static dyn Protocol| !std::ptr::eq(p.about(), likely.about());
+        let mut others = self.carried.get(&carrier)?.iter().take_while(before);
+        others.find_map(|protocol| {
+            let probe = protocol.probe(head, hint);
+            sure(probe).then(|| Verdict::Is(*protocol, side(probe)))
+        })
     }
 }
 

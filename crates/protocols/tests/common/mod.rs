@@ -11,6 +11,8 @@
 //! Beside it stands `<name>.golden`: what was understood. `UPDATE=1 cargo test -p protocols`
 //! rewrites goldens; read them in review.
 
+pub mod identification;
+
 use model::{Endpoint, Mac, Time};
 use protocols::{Carrier, Dissector, Output, Progress, Protocol, REGISTRY, Segment, Side};
 use std::{fmt::Write, fs, path::Path, path::PathBuf};
