@@ -54,6 +54,7 @@ const CAUSES: Record<string, string> = {
   schedule: 'by its plan',
   change: 'after a change',
   retry: 'again after a failure',
+  sample: 'daily sample',
   person: 'asked for',
 };
 

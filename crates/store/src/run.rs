@@ -22,7 +22,7 @@ pub struct Run {
     pub target: Option<String>,
     /// What a person calls the target.
     pub name: String,
-    /// `schedule`, `change`, `retry` or `person`.
+    /// `schedule`, `change`, `retry`, `sample` or `person`.
     pub cause: String,
     pub finding: Option<String>,
     pub actor: Option<String>,

@@ -1824,7 +1824,7 @@ export interface components {
             bytes_read: number;
             /** Format: int64 */
             bytes_stored: number;
-            /** @description `schedule`, `change`, `retry` or `person`. */
+            /** @description `schedule`, `change`, `retry`, `sample` or `person`. */
             cause: string;
             /** @description Files read by their own format, by its name; of a verification of level 2. */
             checked: components["schemas"]["Count"][];

@@ -25,7 +25,9 @@ use std::{
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
-use store::{AssetRecord, ChangedRow, ListRequest, NewRun, Run, RunEnd, RunState, Store};
+use store::{
+    AssetRecord, ChangedRow, ListRequest, NewRun, Run, RunEnd, RunState, RunsWanted, Store,
+};
 use tokio::sync::{Notify, broadcast::error::RecvError, watch};
 
 /// How often plans are looked at when nothing else asks for it.
@@ -175,16 +177,45 @@ async fn queue(app: &Shared) -> store::Result<()> {
             }
         }
     }
+    // What no plan answers to within a day nobody will answer to.
+    for change in changes.iter().filter(|change| change.last_at.plus_secs(DAY_S) < now) {
+        store.settle_change(&change.target).await?;
+    }
+    sample(app, &open, now).await?;
     whole_vault(app, &open, now).await
+}
+
+/// Once a day the snapshot that was read longest ago, whoever took it: over time all are read.
+async fn sample(app: &Shared, open: &[Run], now: Time) -> store::Result<()> {
+    let Some(vault) = app.protect.vault(&app.store).await? else { return Ok(()) };
+    let wanted = RunsWanted { kind: Some("verify".to_owned()), limit: 200, ..Default::default() };
+    let last = app.store.runs(&wanted).await?.into_iter().find(|run| run.cause == "sample");
+    let last = last.map_or(vault.made_at, |run| run.queued_at);
+    if last.plus_secs(DAY_S) > now || open.iter().any(|run| run.cause == "sample") {
+        return Ok(());
+    }
+    let view = match app.protect.view(&vault).await {
+        Ok(view) => view,
+        Err(failure) => {
+            tracing::warn!(why = failure.why, "the vault could not be asked for its snapshots");
+            return Ok(());
+        }
+    };
+    let oldest = view.snapshots.iter().min_by_key(|snapshot| (snapshot.verified_at, snapshot.time));
+    if let Some(snapshot) = oldest {
+        let run = verification(1, Some(&snapshot.id), Some(&snapshot.asset), &snapshot.asset);
+        app.store.create_run(NewRun { cause: "sample", ..run }).await?;
+    }
+    Ok(())
 }
 
 /// A verification that failed is not tried again before a day has gone.
 async fn was_tried(store: &Store, target: &str, snapshot: &str, now: Time) -> store::Result<bool> {
-    let wanted = store::RunsWanted {
+    let wanted = RunsWanted {
         target: Some(target.to_owned()),
         kind: Some("verify".to_owned()),
         limit: 5,
-        ..store::RunsWanted::default()
+        ..RunsWanted::default()
     };
     let runs = store.runs(&wanted).await?;
     let recent = |run: &Run| {
@@ -226,8 +257,7 @@ async fn whole_vault(app: &Shared, open: &[Run], now: Time) -> store::Result<()>
         ));
     }
     for (kind, run) in daily {
-        let wanted =
-            store::RunsWanted { kind: Some(kind.to_owned()), limit: 200, ..Default::default() };
+        let wanted = RunsWanted { kind: Some(kind.to_owned()), limit: 200, ..Default::default() };
         let last = app.store.runs(&wanted).await?.into_iter().find(|run| run.target.is_none());
         // The first one not before there is something to look at.
         let last = last.map_or(vault.made_at.plus_secs(300 - DAY_S), |run| run.queued_at);
@@ -383,7 +413,6 @@ mod tests {
     use super::*;
 
     fn run(kind: &str) -> Run {
-        serde_json::from_value::<Value>(json!({})).expect("JSON");
         Run {
             id: "run".into(),
             kind: kind.into(),

@@ -172,7 +172,7 @@ pub struct Run {
     pub plan: Option<String>,
     pub target: Option<String>,
     pub name: String,
-    /// `schedule`, `change`, `retry` or `person`.
+    /// `schedule`, `change`, `retry`, `sample` or `person`.
     pub cause: String,
     pub finding: Option<String>,
     pub actor: Option<String>,
