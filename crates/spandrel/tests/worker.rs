@@ -213,9 +213,8 @@ fn two_people_release_a_hold_and_one_does_not() {
     assert_eq!(view["snapshots"][0]["holds"], json!([]));
 }
 
-/// Where the kernel has Landlock, a worker writes nowhere but where its order says.
 #[test]
-fn a_restore_writes_below_its_target_alone() {
+fn a_part_that_is_not_in_the_snapshot_is_refused_by_name() {
     let place = Place::new();
     let snapshot = place.backup()["snapshot"].clone();
     let (word, _) = place.words(&json!({"kind": "restore", "snapshot": snapshot,

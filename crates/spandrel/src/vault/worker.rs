@@ -407,3 +407,43 @@ impl Onlooker for Teller {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The rules hold for a thread, so the other tests go on.
+    #[test]
+    fn a_worker_writes_below_its_vault_and_target_alone() {
+        let site = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).expect("a directory");
+        let place = |name: &str| site.path().join(name);
+        fs::create_dir(place("vault")).expect("made");
+        fs::write(place("plant"), "as it was").expect("written");
+        let job = Job::Restore { snapshot: String::new(), to: place("target"), only: None };
+        let order = Order { vault: place("vault"), key_file: place("key"), job };
+        let (plant, vault, target) = (place("plant"), place("vault/x"), place("target/x"));
+        let outcome = std::thread::spawn(move || {
+            confine(&order).expect("confined");
+            let read = fs::read_to_string(&plant).is_ok();
+            let allowed = [fs::write(vault, "x").is_ok(), fs::write(target, "x").is_ok()];
+            (read, allowed, fs::write(&plant, "changed").is_err())
+        });
+        let (read, allowed, denied) = outcome.join().expect("the thread goes on");
+        assert_eq!((read, allowed), (true, [true; 2]));
+        let known = fs::read_to_string("/sys/kernel/security/lsm").unwrap_or_default();
+        if !denied && !known.contains("landlock") {
+            let skipped = "this kernel has no Landlock: not shown that a worker is confined\n";
+            std::io::stderr().write_all(skipped.as_bytes()).expect("told");
+            return;
+        }
+        assert!(denied, "what it backs up it cannot change");
+    }
+
+    #[test]
+    fn text_that_was_cut_within_a_character_is_text() {
+        let text = "Ventil öffnen".as_bytes();
+        assert_eq!(shown(&text[..8], true), Some("Ventil "));
+        assert_eq!(shown(&text[..8], false), None);
+        assert_eq!(shown(b"a\0b", false), None);
+    }
+}
