@@ -201,7 +201,9 @@ fn has_table(database: &rusqlite::Connection) -> Result<bool> {
 
 fn insert(path: &Path, number: u64, line: &str) -> Result<()> {
     let mut database = open(path)?;
-    let turn = database.transaction()?;
+    // From its beginning a writing one: to become one later fails at once when others write.
+    let behaviour = rusqlite::TransactionBehavior::Immediate;
+    let turn = database.transaction_with_behavior(behaviour)?;
     turn.execute_batch(
         "CREATE TABLE IF NOT EXISTS spandrel_canary (n INTEGER PRIMARY KEY, line TEXT NOT NULL)",
     )?;
