@@ -40,6 +40,9 @@ pub const CHECKED_FILE_BYTES_MAX: u64 = 256 * 1_048_576;
 /// Rows of one directory of a snapshot that are shown.
 pub const TREE_ROWS_MAX: usize = 5_000;
 
+/// Earlier snapshots that `diff` learns from what a register usually does.
+pub const DIFF_HISTORY_MAX: usize = 8;
+
 /// How far one log entry may move the clock that locks expire by, in seconds. A clock set years
 /// ahead therefore frees eight days, not years.
 pub const EXPIRY_STEP_MAX_SECS: i64 = 8 * 86_400;

@@ -3,10 +3,15 @@
 //! Invariant: every path whose content differs has at least one row. A format that cannot tell
 //! the difference, or cannot read a side, leaves the path to `bytes`.
 
+mod archive;
+mod historian;
 mod json;
+mod map;
+mod project;
 mod s7;
 mod table;
 mod text;
+mod xml;
 
 pub(crate) use self::{json::Json, s7::S7Block, table::Table};
 
@@ -14,7 +19,7 @@ use crate::{
     engine::{Found, Kind, Reading, VaultEngine},
     error::Result,
     event::SnapshotId,
-    limits::{DIFF_FILE_BYTES_MAX, DIFF_ROWS_MAX},
+    limits::{DIFF_FILE_BYTES_MAX, DIFF_HISTORY_MAX, DIFF_ROWS_MAX},
     source::Meta,
     vault::Unlocked,
 };
@@ -32,10 +37,37 @@ pub trait Format: Sync {
     /// The differences; `None` when this is not the format of both sides. An empty list says that
     /// they mean the same.
     fn compare(&self, path: &Path, before: &[u8], after: &[u8]) -> Option<Vec<Difference>>;
+
+    /// Whether still earlier versions of the file say what a change means.
+    fn learns(&self, _path: &Path) -> bool {
+        false
+    }
+
+    /// As [`Format::compare`], with the versions before, oldest first.
+    fn compare_learned(
+        &self,
+        path: &Path,
+        _earlier: &[Vec<u8>],
+        before: &[u8],
+        after: &[u8],
+    ) -> Option<Vec<Difference>> {
+        self.compare(path, before, after)
+    }
 }
 
 /// The formats that need nothing but the bytes, in the order they are tried.
-pub const FORMATS: &[&dyn Format] = &[&S7Block, &Json, &Table, &text::Text];
+pub const FORMATS: &[&dyn Format] = &[
+    &S7Block,
+    &archive::Archive,
+    &map::ModbusMap,
+    &historian::Historian,
+    &project::L5X,
+    &project::PLCOPEN,
+    &project::NODESET,
+    &Json,
+    &Table,
+    &text::Text,
+];
 
 /// A promise to scripts: `vault diff --format json`.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
@@ -98,10 +130,12 @@ impl Unlocked {
         let paths: BTreeSet<&PathBuf> =
             sides.0.entries.keys().chain(sides.1.entries.keys()).collect();
         let mut rows = Vec::new();
+        let mut history = History { vault: self, of: before, sides: None };
         for path in paths {
             let entries = (sides.0.entries.get(path), sides.1.entries.get(path));
             match entries {
                 (Some(a), Some(b)) => {
+                    let formats = Formats { own: formats, history: &mut history };
                     compare(path, (&sides.0, a), (&sides.1, b), formats, &mut rows)?
                 }
                 (a, b) => rows.extend(appeared_or_gone(path, a, b)),
@@ -112,6 +146,47 @@ impl Unlocked {
 }
 
 type EntryOf = (Meta, Kind);
+
+struct Formats<'a, 'v> {
+    own: &'a [&'a dyn Format],
+    history: &'a mut History<'v>,
+}
+
+/// Snapshots of the same sources before the one that is compared, read when they are needed.
+struct History<'v> {
+    vault: &'v Unlocked,
+    of: &'v SnapshotId,
+    sides: Option<Vec<Side>>,
+}
+
+impl History<'_> {
+    /// Versions of a file, oldest first; one that is damaged teaches nothing.
+    fn versions(&mut self, path: &Path) -> Result<Vec<Vec<u8>>> {
+        if self.sides.is_none() {
+            let ledger = self.vault.vault.ledger()?;
+            let mut ids = Vec::new();
+            if let Some(own) = ledger.snapshots.get(self.of) {
+                let mut earlier: Vec<_> = ledger
+                    .snapshots
+                    .values()
+                    .filter(|r| r.entry < own.entry && r.asset == own.asset)
+                    .filter(|r| r.sources.iter().any(|source| own.sources.contains(source)))
+                    .collect();
+                earlier.sort_by_key(|record| record.entry);
+                let from = earlier.len().saturating_sub(DIFF_HISTORY_MAX);
+                ids.extend(earlier.drain(from..).map(|record| record.snapshot));
+            }
+            let read = |id: &SnapshotId| Side::read(self.vault, id).ok();
+            self.sides = Some(ids.iter().filter_map(read).collect());
+        }
+        let sides = self.sides.iter().flatten();
+        let content = |side: &Side| {
+            let (meta, kind) = side.entries.get(path)?;
+            (meta.size <= DIFF_FILE_BYTES_MAX).then(|| side.content(kind).ok()).flatten()
+        };
+        Ok(sides.filter_map(content).collect())
+    }
+}
 
 struct Side {
     reading: Box<dyn Reading>,
@@ -150,7 +225,7 @@ fn compare(
     path: &Path,
     before: (&Side, &EntryOf),
     after: (&Side, &EntryOf),
-    formats: &[&dyn Format],
+    formats: Formats<'_, '_>,
     rows: &mut Vec<Row>,
 ) -> Result<()> {
     let ((a_side, (a_meta, a_kind)), (b_side, (b_meta, b_kind))) = (before, after);
@@ -163,10 +238,14 @@ fn compare(
     let files = matches!((a_kind, b_kind), (Kind::File(_), Kind::File(_)));
     if files && small {
         let (a, b) = (a_side.content(a_kind)?, b_side.content(b_kind)?);
-        for format in formats.iter().chain(FORMATS) {
-            let Some(found) = format.compare(path, &a, &b).filter(|found| !found.is_empty()) else {
-                continue;
+        for format in formats.own.iter().chain(FORMATS) {
+            let found = if format.learns(path) {
+                let earlier = formats.history.versions(path)?;
+                format.compare_learned(path, &earlier, &a, &b)
+            } else {
+                format.compare(path, &a, &b)
             };
+            let Some(found) = found.filter(|found| !found.is_empty()) else { continue };
             let more = found.len().saturating_sub(DIFF_ROWS_MAX);
             rows.extend(found.into_iter().take(DIFF_ROWS_MAX).map(|d| row(path, format.name(), d)));
             if more > 0 {

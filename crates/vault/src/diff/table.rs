@@ -63,7 +63,7 @@ fn unique(rows: &[Vec<String>], key: usize) -> bool {
 }
 
 /// Rows of equal width; `None` when it is no table.
-fn rows(text: &str) -> Option<Vec<Vec<String>>> {
+pub(super) fn rows(text: &str) -> Option<Vec<Vec<String>>> {
     let head = text.lines().next()?;
     let separator = if head.matches(';').count() > head.matches(',').count() { ';' } else { ',' };
     let mut rows = vec![Vec::new()];

@@ -4,7 +4,7 @@
 //! nothing else is left to `bytes`, so it still has a row.
 
 use super::{Change, Difference, Format};
-use std::path::Path;
+use std::{borrow::Cow, path::Path};
 
 pub struct Text;
 
@@ -33,13 +33,13 @@ fn text(bytes: &[u8]) -> Option<&str> {
 }
 
 #[derive(PartialEq, Eq)]
-struct Line<'a> {
-    section: Option<&'a str>,
-    text: &'a str,
+pub(super) struct Line<'a> {
+    pub section: Option<Cow<'a, str>>,
+    pub text: &'a str,
 }
 
-/// The lines that mean something, each with its section: the last `[header]`, or the last line
-/// with less indentation (as in the configurations of most switches).
+/// The lines that mean something, each with its section: the last `[header]`, or the lines with
+/// less indentation that it stands below (as in the configurations of most switches).
 fn lines(text: &str) -> Vec<Line<'_>> {
     let mut header: Option<&str> = None;
     let mut parents: Vec<(usize, &str)> = Vec::new();
@@ -56,8 +56,15 @@ fn lines(text: &str) -> Vec<Line<'_>> {
         if content.starts_with('[') && content.ends_with(']') {
             header = Some(content);
         }
-        let section = parents.last().map(|(_, parent)| *parent).or(header);
-        found.push(Line { section: section.filter(|s| *s != content), text: content });
+        let section = match &parents[..] {
+            [] => header.filter(|header| *header != content).map(Cow::Borrowed),
+            [(_, parent)] => Some(Cow::Borrowed(*parent)),
+            all => {
+                let names: Vec<_> = all.iter().map(|(_, parent)| *parent).collect();
+                Some(Cow::Owned(names.join(" / ")))
+            }
+        };
+        found.push(Line { section, text: content });
         parents.push((indent, content));
     }
     found
@@ -80,7 +87,7 @@ fn is_noise(line: &str) -> bool {
     starts.iter().any(|start| line.starts_with(start)) || lower.contains("uptime is ")
 }
 
-fn differences(a: &[Line], b: &[Line]) -> Vec<Difference> {
+pub(super) fn differences(a: &[Line], b: &[Line]) -> Vec<Difference> {
     let same_start = a.iter().zip(b).take_while(|(a, b)| a == b).count();
     let (a, b) = (&a[same_start..], &b[same_start..]);
     let same_end = a.iter().rev().zip(b.iter().rev()).take_while(|(a, b)| a == b).count();
@@ -98,7 +105,7 @@ fn differences(a: &[Line], b: &[Line]) -> Vec<Difference> {
             (None, Some(j)) => (Change::Added, &b[j]),
             _ => continue,
         };
-        let unit = line.section.map(str::to_owned);
+        let unit = line.section.as_deref().map(str::to_owned);
         let text = Some(line.text.to_owned());
         if change == Change::Added
             && let Some(gone) = found.iter_mut().rev().take(16).find(|d| {
@@ -163,15 +170,29 @@ fn risk(difference: &Difference) -> Option<&'static str> {
     let section = difference.unit.as_deref().unwrap_or_default().to_ascii_lowercase();
     let gone = difference.change == Change::Removed;
     let has = |word: &str| line.contains(word);
+    let is_list = has("access-list")
+        || has("access-group")
+        || section.contains("access-list")
+        || section.contains("firewall policy");
+    let is_mirror = has("monitor session") || has("mirror") || has("span ");
+    let is_user = has("username ")
+        || has("user ")
+        || has("users add")
+        || section.contains("system admin")
+        || section.contains("local-user");
     if (has("snmp") && (has(" rw") || has("write"))) && !gone {
         Some("SNMP may write")
-    } else if (has("username ") || has("user ") || has("password") || has("secret")) && !gone {
+    } else if is_user && difference.change == Change::Added {
+        Some("a new account, or one with new rights")
+    } else if (is_user || has("password") || has("secret")) && !gone {
         Some("an account or its secret changed")
-    } else if has("access-list") || has("access-group") || section.contains("access-list") {
+    } else if is_list && gone {
+        Some("part of an access list was removed")
+    } else if is_list {
         Some("an access list changed")
-    } else if has("monitor session") || has("mirror") || has("span ") {
+    } else if is_mirror {
         Some("a mirror port changed; the sensor may go blind")
-    } else if (has("telnet") || has("http server")) && !gone {
+    } else if (has("telnet") || has("http server")) && !gone && !line.starts_with("no ") {
         Some("an unencrypted service")
     } else {
         None
@@ -213,6 +234,25 @@ mod tests {
                 "-: - > snmp-server community private RW (SNMP may write)",
                 "-: - > monitor session 1 destination Gi0/9 \
                  (a mirror port changed; the sensor may go blind)",
+            ],
+        );
+    }
+
+    #[test]
+    fn accounts_access_lists_and_nested_sections_are_told() {
+        check(
+            "ip access-list extended PLANT\n deny ip any any\n permit tcp any any\n\
+             config firewall policy\n    edit 5\n        set action deny\n    next\nend\n",
+            "username eve privilege 15 secret 5 x\nip access-list extended PLANT\n\
+             \u{20}permit tcp any any\nconfig firewall policy\n    edit 5\n        set action accept\n\
+             \u{20}   next\nend\n",
+            &[
+                "-: - > username eve privilege 15 secret 5 x \
+                 (a new account, or one with new rights)",
+                "ip access-list extended PLANT: deny ip any any > - \
+                 (part of an access list was removed)",
+                "config firewall policy / edit 5: set action deny > set action accept \
+                 (an access list changed)",
             ],
         );
     }
