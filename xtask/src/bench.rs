@@ -5,6 +5,7 @@
 //! system of the whole process) is the figure: other work on the machine hardly moves it.
 //! Invariant: nothing is measured that was not read to its end.
 
+mod controllers;
 mod measure;
 mod mix;
 mod vault;
@@ -36,12 +37,14 @@ const MIXES: &[Mix] = &[
 ];
 
 pub fn run(arguments: &[String]) -> Result<()> {
-    let (what, rest) = arguments.split_first().context("say what: bench pcap, vault or log")?;
+    let (what, rest) =
+        arguments.split_first().context("say what: bench pcap, vault, log or controllers")?;
     match what.as_str() {
         "pcap" => {}
         "vault" => return vault::run(rest),
         "log" => return log(rest),
-        _ => bail!("unknown bench {what:?}; there are: pcap, vault, log"),
+        "controllers" => return controllers::run(rest),
+        _ => bail!("unknown bench {what:?}; there are: pcap, vault, log, controllers"),
     }
     let known = ["captures", "packets", "binary", "peers", "mix", "keep"];
     let options = Options::read(rest, &known)?;

@@ -20,6 +20,9 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   bench vault   our backup and restore against restic's, on files made by seed
                 [--mb N] [--configs N] [--runs N] [--binary PATH] [--folder DIR]
   bench log     how fast the vault's log appends and verifies [--leaves N]
+  bench controllers
+                how long a panel waits for a controller while it is backed up
+                [--service-ms N] [--registers N] [--binary PATH] [--python PATH]
   robust        every capture of a folder, cut and damaged by seed, read all the way
                 [--captures DIR] [--cuts N] [--seed N]
   fuzz          the targets of fuzz/ by seeded mutation of the protocols' fixtures

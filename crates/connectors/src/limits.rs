@@ -46,3 +46,60 @@ pub const FRAGMENTS_MAX: usize = 1_024;
 
 /// Octets of one EtherNet/IP answer; an identity has about a hundred.
 pub const ENCAPSULATION_BYTES_MAX: u16 = 4_096;
+
+/// Longest wait before one question to a device that has become slow.
+pub const PAUSE_MAX: Duration = Duration::from_secs(5);
+
+/// Time a backup may spend waiting for a device that is slow.
+pub const PAUSES_MAX: Duration = Duration::from_secs(900);
+
+/// An answer faster than this is never called slow: the network alone moves it.
+pub const SLOW_MIN: Duration = Duration::from_millis(2);
+
+/// Octets of one message of an OPC UA server.
+pub const OPCUA_MESSAGE_BYTES_MAX: u32 = 16 * 1_048_576;
+
+/// Values inside values of OPC UA.
+pub const OPCUA_NESTING_MAX: usize = 16;
+
+/// Nodes of one address space.
+pub const OPCUA_NODES_MAX: usize = 1_000_000;
+
+/// How long an answer in a datagram is waited for before the question is sent again.
+pub const DATAGRAM_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How often a question in a datagram is sent.
+pub const DATAGRAM_TRIES: usize = 3;
+
+/// Structures inside structures of BACnet.
+pub const BACNET_NESTING_MAX: usize = 16;
+
+/// Objects of one BACnet device, and elements of one array.
+pub const BACNET_OBJECTS_MAX: usize = 20_000;
+
+/// Octets of one answer of a device's command line.
+pub const ANSWER_BYTES_MAX: usize = 64 * 1_048_576;
+
+/// How long a device says nothing after its first prompt.
+pub const PROMPT_QUIET: Duration = Duration::from_millis(500);
+
+/// Octets of one ADS answer: the symbols of a large machine take tens of megabytes.
+pub const ADS_BYTES_MAX: u32 = 64 * 1_048_576;
+
+/// Octets of one value of a symbol.
+pub const ADS_VALUE_BYTES_MAX: u32 = 65_536;
+
+/// Octets of one message of a PostgreSQL server: one row of a table.
+pub const POSTGRES_MESSAGE_BYTES_MAX: u32 = 256 * 1_048_576;
+
+/// Octets of one file by TFTP.
+pub const TFTP_BYTES_MAX: u64 = 1_073_741_824;
+
+/// Tags of one controller or program.
+pub const CIP_TAGS_MAX: usize = 200_000;
+
+/// Octets of one tag's value, and of the definition of one type.
+pub const CIP_VALUE_BYTES_MAX: u32 = 2 * 1_048_576;
+
+/// Octets of one read from a disk by NBD; every server takes a mebibyte.
+pub const NBD_READ_BYTES: usize = 1_048_576;

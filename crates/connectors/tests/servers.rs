@@ -29,6 +29,14 @@ fn backup(place: &Place, source: &str) -> Report {
     vault.backup("panel-2", &mut [opened], NOON.plus_secs(1)).unwrap()
 }
 
+/// Backs up one source that has a key, not a password.
+fn keyed_backup(place: &Place, source: &str) -> Report {
+    let vault = place.unlocked();
+    let context = sources::Context { staging: vault.vault().staging(), secrets: None };
+    let opened = sources::open(source, &context).unwrap();
+    vault.backup("panel-2", &mut [opened], NOON.plus_secs(1)).unwrap()
+}
+
 fn restore(place: &Place) -> PathBuf {
     let target = place.at("out");
     let vault = place.unlocked();
@@ -97,6 +105,27 @@ fn http_stores_a_document_and_never_an_error_page() {
     }
 }
 
+#[test]
+fn tftp_files_come_whole_and_a_missing_one_is_a_fault() {
+    let folder = Place::new();
+    let tree = folder.at("plant");
+    plant(&tree);
+    // Ends with a full block, so an empty one follows.
+    fs::write(tree.join("even"), noise(5, 3 * 1_428)).unwrap();
+    let Some(peer) = Peer::start("tftp", "tftpy", &[tree.to_str().unwrap()]) else { return };
+    for name in ["project/line.cfg", "project/blocks/OB1", "even", "nothing"] {
+        let place = Place::with_vault(STRICT);
+        let report = backup(&place, &format!("tftp://127.0.0.1:{}/{name}", peer.port));
+        assert_eq!((report.state, report.errors), (State::Complete, vec![]), "{name}");
+        let restored = restore(&place).join(format!("@tftp/127.0.0.1:{}", peer.port));
+        same_files(&tree, &restored, &[name]);
+    }
+    let place = Place::with_vault(STRICT);
+    let report = backup(&place, &format!("tftp://127.0.0.1:{}/no/such", peer.port));
+    assert_eq!(report.snapshot, None);
+    assert!(report.errors[0].error.contains("server says"), "{}", report.errors[0].error);
+}
+
 /// An sshd of its own on loopback, one process a connection.
 struct Sshd {
     port: u16,
@@ -105,7 +134,7 @@ struct Sshd {
 
 impl Sshd {
     #[expect(clippy::print_stderr, reason = "a skipped test must be seen")]
-    fn start(place: &Place) -> Option<Self> {
+    fn start(place: &Place, more: &str) -> Option<Self> {
         let sshd = Path::new("/usr/sbin/sshd");
         if !sshd.exists() {
             eprintln!("SKIPPED sftp: no sshd; scripts/setup test installs openssh-server");
@@ -123,7 +152,7 @@ impl Sshd {
         let at = |name: &str| place.at(name).display().to_string();
         let server = format!(
             "HostKey {}\nAuthorizedKeysFile {}\nStrictModes no\nUsePAM no\nPidFile none\n\
-             PasswordAuthentication no\nSubsystem sftp internal-sftp\n",
+             PasswordAuthentication no\nSubsystem sftp internal-sftp\n{more}\n",
             at("host"),
             at("client.pub")
         );
@@ -162,13 +191,13 @@ impl Sshd {
 #[test]
 fn sftp_trees_come_whole_with_links_modes_and_times() {
     let place = Place::with_vault(STRICT);
-    let Some(sshd) = Sshd::start(&place) else { return };
+    let Some(sshd) = Sshd::start(&place, "") else { return };
     let tree = place.at("plant");
     plant(&tree);
     fs::File::create(tree.join("many")).unwrap().write_all(&noise(8, 100_000)).unwrap();
     let (port, config) = (sshd.port, sshd.config.display());
     let source = format!("sftp://127.0.0.1:{port}{}?config={config}", tree.display());
-    let report = backup(&place, &source);
+    let report = keyed_backup(&place, &source);
     assert_eq!((report.errors, report.state, report.entries_stored), (vec![], State::Complete, 7));
     let restored = restore(&place).join(format!("@sftp/127.0.0.1:{port}"));
     // A pipe has no content, and its being there is kept; left out in silence it would be lost.
@@ -185,9 +214,72 @@ fn sftp_trees_come_whole_with_links_modes_and_times() {
     let seconds = |root: &Path| std::os::unix::fs::MetadataExt::mtime(&meta(root));
     assert_eq!(meta(&restored).permissions(), meta(&tree).permissions());
     assert_eq!(seconds(&restored), seconds(&tree));
-    let report = backup(&place, &format!("sftp://127.0.0.1:{port}/no/such?config={config}"));
+    let report = keyed_backup(&place, &format!("sftp://127.0.0.1:{port}/no/such?config={config}"));
     assert_eq!(report.snapshot, None);
     assert!(report.errors[0].error.contains("No such file"), "{}", report.errors[0].error);
+}
+
+#[test]
+fn a_switch_shows_its_configuration_and_gets_no_command_that_changes_it() {
+    for pages in ["modern", "paged"] {
+        let place = Place::with_vault(STRICT);
+        let log = place.at("commands");
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers/switch.py");
+        let command = format!("python3 {} {} {pages}", script.display(), log.display());
+        let Some(sshd) = Sshd::start(&place, &format!("ForceCommand {command}")) else { return };
+        let (port, config) = (sshd.port, sshd.config.display());
+        let source = format!("ssh-config://127.0.0.1:{port}/cisco-ios?mask=yes&config={config}");
+        let report = keyed_backup(&place, &source);
+        assert_eq!((report.errors, report.state), (vec![], State::Complete));
+        let folder = restore(&place).join(format!("@ssh-config/127.0.0.1:{port}"));
+        let text = |name: &str| fs::read_to_string(folder.join(name)).unwrap();
+        let running = text("running-config.txt");
+        assert_eq!(running.lines().count(), 5 + 96 + 2, "{running}");
+        for line in ["hostname sw1", "username eva privilege 15 secret 5 <masked>", "end"] {
+            assert!(running.lines().any(|l| l == line), "{line} in {running}");
+        }
+        assert!(!running.contains("clock-period") && !running.contains("03:12"), "{running}");
+        assert!(text("last-change.txt").contains("by eva"));
+        assert_eq!(text("version.txt"), "Version 15.2(7)E\n24 ports\n");
+        // What the device does not know is told.
+        let not_shown = text("not-shown.csv");
+        assert!(not_shown.contains("\"show vlan brief\",\"% Invalid input"), "{not_shown}");
+        let commands = fs::read_to_string(&log).unwrap();
+        let allowed = ["terminal length 0", "terminal width 0", "exit"];
+        let sent: Vec<_> = commands.lines().collect();
+        assert_eq!(sent.len(), 7, "{commands}");
+        assert!(sent.iter().all(|c| allowed.contains(c) || c.starts_with("show ")), "{commands}");
+    }
+}
+
+#[test]
+fn a_switch_that_shows_no_configuration_is_a_fault() {
+    let place = Place::with_vault(STRICT);
+    let command = "printf 'login ok\\nsw1> '; read a; exit 0";
+    let Some(sshd) = Sshd::start(&place, &format!("ForceCommand {command}")) else { return };
+    let (port, config) = (sshd.port, sshd.config.display());
+    let report =
+        keyed_backup(&place, &format!("ssh-config://127.0.0.1:{port}/moxa?config={config}"));
+    assert_eq!((report.snapshot, report.errors.len()), (None, 1));
+    assert!(report.errors[0].error.contains("hung up"), "{}", report.errors[0].error);
+}
+
+#[test]
+fn a_linux_firewall_is_asked_command_by_command() {
+    let place = Place::with_vault(STRICT);
+    let Some(sshd) = Sshd::start(&place, "") else { return };
+    let (port, config) = (sshd.port, sshd.config.display());
+    let report =
+        keyed_backup(&place, &format!("ssh-config://127.0.0.1:{port}/linux?config={config}"));
+    let folder = restore(&place).join(format!("@ssh-config/127.0.0.1:{port}"));
+    let text = |name: &str| fs::read_to_string(folder.join(name)).unwrap();
+    assert_eq!((report.errors, report.state), (vec![], State::Complete));
+    assert!(text("addresses.txt").contains("127.0.0.1/8"));
+    assert!(text("release.txt").contains("ID="));
+    let path = format!("ssh-config://127.0.0.1:{port}/linuks");
+    let context = sources::Context::default();
+    let error = sources::open(&path, &context).err().unwrap().to_string();
+    assert!(error.contains("cisco-ios, hirschmann-hios"), "{error}");
 }
 
 #[test]

@@ -41,7 +41,7 @@ pub fn run(arguments: &[String]) -> Result<()> {
 }
 
 /// As shipped, but built faster: no link-time optimisation.
-fn build() -> Result<PathBuf> {
+pub(super) fn build() -> Result<PathBuf> {
     let arguments = ["build", "--profile", "quick", "-p", "spandrel", "--no-default-features"];
     let mut cargo = Command::new("cargo");
     let done = cargo.args(arguments).args(["--features", "vault"]).status();

@@ -2,17 +2,28 @@
 //!
 //! Invariant: what a source is called never holds a secret; passwords come from a file.
 
+mod ads;
+mod bacnet;
 mod cip;
 mod files;
 mod ftp;
 mod http;
+mod link;
 mod login;
 mod modbus;
+mod nbd;
+mod opcua;
+mod pace;
 mod place;
+mod postgres;
 mod s7;
 mod sftp;
+mod smb;
 mod spool;
 mod sqlite;
+mod ssh;
+mod ssh_config;
+mod tftp;
 mod url;
 
 use std::path::PathBuf;
@@ -42,13 +53,21 @@ pub struct Context {
 pub const KINDS: &[&dyn Kind] = &[
     &files::FILES,
     &sqlite::SQLITE,
+    &postgres::POSTGRES,
     &modbus::MODBUS,
     &s7::S7_CLASSIC,
     &cip::CIP,
+    &opcua::OPC_UA,
+    &bacnet::BACNET,
+    &ads::ADS,
     &http::HTTP,
     &http::HTTPS,
     &ftp::FTP,
     &sftp::SFTP,
+    &ssh_config::SSH_CONFIG,
+    &smb::SMB,
+    &nbd::NBD,
+    &tftp::TFTP,
 ];
 
 /// A source that cannot be used as it is written.

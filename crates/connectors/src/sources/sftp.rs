@@ -1,17 +1,16 @@
 //! `sftp://[USER@]HOST[:PORT]/PATH[?config=FILE]`: a tree of a server with SSH.
 //!
-//! The `ssh` program carries the connection, with its keys, known hosts and configuration; no
-//! password is ever asked for. The protocol in it is ours: SFTP version 3
-//! (draft-ietf-secsh-filexfer-02). Invariant: [`Request`] has nothing that writes, removes, makes
-//! or renames, and files are opened for reading only.
+//! The `ssh` program carries the connection, with its keys, known hosts and configuration. The
+//! protocol in it is ours: SFTP version 3 (draft-ietf-secsh-filexfer-02). Invariant: [`Request`]
+//! has nothing that writes, removes, makes or renames, and files are opened for reading only.
 
-use super::{Context, Kind, Unusable, spool, url::Url};
+use super::{Context, Kind, Unusable, login::Login, spool, ssh, url::Url};
 use crate::limits::{DEPTH_MAX, DIRECTORY_ENTRIES_MAX, PACKET_BYTES_MAX};
 use model::Time;
 use std::{
     io::{self, Read, Write},
-    path::PathBuf,
-    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+    path::{Path, PathBuf},
+    process::{Child, ChildStdin, ChildStdout},
     sync::{Arc, Mutex, PoisonError},
 };
 use vault::{Meta, Offer, Open, Opened, Source, Special, What};
@@ -76,17 +75,16 @@ impl Kind for Sftp {
 
     fn open(&self, text: &str, context: &Context) -> Result<Box<dyn Source>, Unusable> {
         let url = Url::parse(text, &["config"]).map_err(|why| Unusable::place(self, text, why))?;
-        // ssh would take these for options of its own.
-        if url.host.starts_with('-') || url.user.as_ref().is_some_and(|u| u.starts_with('-')) {
+        if ssh::is_option(&url) {
             return Err(Unusable::place(self, text, "a name may not begin with -"));
         }
-        Ok(Box::new(Server { url, staging: context.staging.clone() }))
+        Ok(Box::new(Server { url, context: context.clone() }))
     }
 }
 
 struct Server {
     url: Url,
-    staging: PathBuf,
+    context: Context,
 }
 
 impl Source for Server {
@@ -96,11 +94,14 @@ impl Source for Server {
 
     fn offer(&mut self, offer: &mut Offer) {
         let folder = PathBuf::from("/@sftp").join(self.url.address(22));
-        let session = match Session::open(&self.url) {
+        let staging = self.context.staging.clone();
+        let opened = ssh::login(&self.url, self.context.secrets.as_deref())
+            .and_then(|login| Session::open(&self.url, login.as_ref(), &staging));
+        let session = match opened {
             Ok(session) => Arc::new(Mutex::new(session)),
             Err(error) => return offer.fault(&folder, error.to_string()),
         };
-        let mut walk = Walk { session, folder, staging: self.staging.clone(), waiting: Vec::new() };
+        let mut walk = Walk { session, folder, staging, waiting: Vec::new() };
         let start = self.url.path.trim_end_matches('/').as_bytes().to_vec();
         let found = lock(&walk.session).status(if start.is_empty() { b"/" } else { &start });
         match found {
@@ -227,23 +228,10 @@ impl Drop for Session {
 }
 
 impl Session {
-    fn open(url: &Url) -> io::Result<Self> {
-        let mut ssh = Command::new("ssh");
-        ssh.args(["-o", "BatchMode=yes", "-o", "ConnectTimeout=20", "-o", "ForwardAgent=no"]);
-        if let Some(config) = url.options.get("config") {
-            ssh.arg("-F").arg(config);
-        }
-        if let Some(port) = url.port {
-            ssh.arg("-p").arg(port.to_string());
-        }
-        if let Some(user) = &url.user {
-            ssh.arg("-l").arg(user);
-        }
-        ssh.arg("-s").arg(&url.host).arg("sftp");
-        let started = ssh.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
-        let mut ssh = started.map_err(|error| {
-            io::Error::other(format!("cannot start ssh; install openssh-client: {error}"))
-        })?;
+    fn open(url: &Url, login: Option<&Login>, staging: &Path) -> io::Result<Self> {
+        let mut command = ssh::command(url, login, staging)?;
+        let started = command.arg("-s").arg(&url.host).arg("sftp").spawn();
+        let mut ssh = started.map_err(|error| ssh::cannot_start(&error))?;
         let to = ssh.stdin.take().expect("it is piped");
         let from = ssh.stdout.take().expect("it is piped");
         let mut session = Self { ssh, to, from, id: 0 };

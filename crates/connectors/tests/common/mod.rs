@@ -121,6 +121,14 @@ pub fn tree(root: &Path) -> BTreeMap<PathBuf, String> {
     found
 }
 
+/// The restored text of one path of a snapshot.
+pub fn restored_text(place: &Place, report: &Report, path: &str) -> String {
+    let target = place.at("restored");
+    let snapshot = report.snapshot.unwrap();
+    place.unlocked().restore(&snapshot, &target, Some(Path::new(path)), NOON).unwrap();
+    fs::read_to_string(target.join(path.trim_start_matches('/'))).unwrap()
+}
+
 /// Where a path of the source lies below a restore's target.
 pub fn below(target: &Path, source: &Path) -> PathBuf {
     target.join(source.strip_prefix("/").unwrap())

@@ -2,7 +2,7 @@
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
-    net::{Shutdown, TcpListener, TcpStream},
+    net::{Shutdown, TcpListener, TcpStream, UdpSocket},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{Arc, Mutex},
@@ -49,7 +49,7 @@ impl Peer {
 }
 
 /// The Python that `scripts/setup test` makes in the target directory.
-fn python() -> PathBuf {
+pub fn python() -> PathBuf {
     let tmp = Path::new(env!("CARGO_TARGET_TMPDIR"));
     tmp.parent().unwrap().join("peers/bin/python")
 }
@@ -90,4 +90,33 @@ fn pass(mut client: TcpStream, mut server: TcpStream, kept: &Sent, number: usize
         }
     }
     drop(server.shutdown(Shutdown::Both));
+}
+
+/// Stands before the UDP port `port` for one client and passes everything on; what the client
+/// sent, one list of bytes a datagram.
+pub fn datagram_tap(port: u16) -> (u16, Sent) {
+    let front = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let own = front.local_addr().unwrap().port();
+    let sent = Sent::default();
+    let kept = sent.clone();
+    let behind = UdpSocket::bind("127.0.0.1:0").unwrap();
+    behind.connect(("127.0.0.1", port)).unwrap();
+    thread::spawn(move || {
+        let mut buffer = [0; 65_536];
+        let mut answers = None;
+        while let Ok((length, client)) = front.recv_from(&mut buffer) {
+            kept.lock().unwrap().push(buffer[..length].to_vec());
+            answers.get_or_insert_with(|| {
+                let (front, behind) = (front.try_clone().unwrap(), behind.try_clone().unwrap());
+                thread::spawn(move || {
+                    let mut buffer = [0; 65_536];
+                    while let Ok(length) = behind.recv(&mut buffer) {
+                        front.send_to(&buffer[..length], client).unwrap();
+                    }
+                })
+            });
+            drop(behind.send(&buffer[..length]));
+        }
+    });
+    (own, sent)
 }

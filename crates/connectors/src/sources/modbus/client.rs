@@ -4,11 +4,10 @@
 //! Invariant: [`Question`] has no variant that writes, and only it becomes a request; function
 //! codes 1 to 4 and 43/14 are all that can leave.
 
-use crate::limits::DEVICE_TIMEOUT as TIMEOUT;
+use super::super::{link, pace::Pace};
 use std::{
     io::{self, Read, Write},
-    net::{TcpStream, ToSocketAddrs},
-    thread,
+    net::TcpStream,
     time::Duration,
 };
 
@@ -103,19 +102,15 @@ pub struct Client {
     stream: TcpStream,
     unit: u8,
     transaction: u16,
-    pause: Duration,
+    pace: Pace,
 }
 
 impl Client {
-    /// Connects; between two questions the client waits for `pause`.
+    /// Connects; between two questions the client waits for `pause`, and longer when the device
+    /// is slow.
     pub fn connect(address: &str, unit: u8, pause: Duration) -> io::Result<Self> {
-        let found = address.to_socket_addrs()?.next();
-        let found = found.ok_or_else(|| io::Error::other("the name has no address"))?;
-        let stream = TcpStream::connect_timeout(&found, TIMEOUT)?;
-        stream.set_read_timeout(Some(TIMEOUT))?;
-        stream.set_write_timeout(Some(TIMEOUT))?;
-        stream.set_nodelay(true)?;
-        Ok(Self { stream, unit, transaction: 0, pause })
+        let stream = link::connect(address)?;
+        Ok(Self { stream, unit, transaction: 0, pace: Pace::new(pause) })
     }
 
     /// `count` values from `first` on.
@@ -161,7 +156,6 @@ impl Client {
 
     /// The answer's bytes after the function code.
     fn ask(&mut self, question: &Question) -> Result<Vec<u8>, NoAnswer> {
-        thread::sleep(self.pause);
         self.transaction = self.transaction.wrapping_add(1);
         let pdu = question.pdu();
         let length = u16::try_from(pdu.len() + 1).expect("requests are short");
@@ -170,8 +164,13 @@ impl Client {
         request.extend_from_slice(&length.to_be_bytes());
         request.push(self.unit);
         request.extend_from_slice(&pdu);
-        self.stream.write_all(&request)?;
-        let answer = self.answer()?;
+        // An identification has nothing to do with the process image and may take longer.
+        let sort = if pdu[0] == IDENTIFICATION { "identification" } else { "values" };
+        let Self { stream, unit, transaction, pace } = self;
+        let answer = pace.ask(sort, || {
+            stream.write_all(&request)?;
+            answer(stream, *unit, *transaction)
+        })?;
         match answer.split_first() {
             Some((function, rest)) if *function == pdu[0] => Ok(rest.to_vec()),
             Some((function, [code])) if *function == pdu[0] | 0x80 => {
@@ -180,19 +179,19 @@ impl Client {
             _ => Err(NoAnswer::Malformed),
         }
     }
+}
 
-    fn answer(&mut self) -> Result<Vec<u8>, NoAnswer> {
-        let mut head = [0; 7];
-        self.stream.read_exact(&mut head)?;
-        let [t0, t1, p0, p1, l0, l1, unit] = head;
-        let length = u16::from_be_bytes([l0, l1]);
-        let same = u16::from_be_bytes([t0, t1]) == self.transaction && unit == self.unit;
-        // The longest PDU is 253 bytes (V1.1b3, 4.1).
-        if !same || [p0, p1] != [0, 0] || !(2..=254).contains(&length) {
-            return Err(NoAnswer::Malformed);
-        }
-        let mut pdu = vec![0; usize::from(length) - 1];
-        self.stream.read_exact(&mut pdu)?;
-        Ok(pdu)
+fn answer(stream: &mut TcpStream, unit: u8, transaction: u16) -> Result<Vec<u8>, NoAnswer> {
+    let mut head = [0; 7];
+    stream.read_exact(&mut head)?;
+    let [t0, t1, p0, p1, l0, l1, from] = head;
+    let length = u16::from_be_bytes([l0, l1]);
+    let same = u16::from_be_bytes([t0, t1]) == transaction && from == unit;
+    // The longest PDU is 253 bytes (V1.1b3, 4.1).
+    if !same || [p0, p1] != [0, 0] || !(2..=254).contains(&length) {
+        return Err(NoAnswer::Malformed);
     }
+    let mut pdu = vec![0; usize::from(length) - 1];
+    stream.read_exact(&mut pdu)?;
+    Ok(pdu)
 }

@@ -5,11 +5,11 @@
 //! [`Question`] is all that can leave, and has nothing that writes, starts, stops, deletes or
 //! downloads.
 
-use crate::limits::{BLOCK_BYTES_MAX, DEVICE_TIMEOUT as TIMEOUT, FRAGMENTS_MAX, TPKT_BYTES_MAX};
+use super::super::{link, pace::Pace};
+use crate::limits::{BLOCK_BYTES_MAX, FRAGMENTS_MAX, TPKT_BYTES_MAX};
 use std::{
     io::{self, Read, Write},
-    net::{TcpStream, ToSocketAddrs},
-    thread,
+    net::TcpStream,
     time::Duration,
 };
 
@@ -61,6 +61,15 @@ pub enum NoAnswer {
 use NoAnswer::Malformed;
 
 impl Question<'_> {
+    /// Questions that take a CPU a like time.
+    fn sort(&self) -> &'static str {
+        match self {
+            Self::Setup | Self::StartUpload { .. } | Self::EndUpload { .. } => "control",
+            Self::StatusList { .. } | Self::Blocks { .. } | Self::NextFragment { .. } => "list",
+            Self::Upload { .. } => "upload",
+        }
+    }
+
     /// ROSCTR (1 job, 7 user data), parameters and data.
     fn parts(&self) -> (u8, Vec<u8>, Vec<u8>) {
         let user = |group: u8, function, sequence, data: &[u8]| {
@@ -95,7 +104,7 @@ impl Question<'_> {
 pub struct Client {
     stream: TcpStream,
     reference: u16,
-    pause: Duration,
+    pace: Pace,
 }
 
 struct Answer {
@@ -105,12 +114,7 @@ struct Answer {
 
 impl Client {
     pub fn connect(address: &str, rack: u8, slot: u8, pause: Duration) -> Result<Self, NoAnswer> {
-        let found = address.to_socket_addrs()?.next();
-        let found = found.ok_or_else(|| io::Error::other("the name has no address"))?;
-        let mut stream = TcpStream::connect_timeout(&found, TIMEOUT)?;
-        stream.set_read_timeout(Some(TIMEOUT))?;
-        stream.set_write_timeout(Some(TIMEOUT))?;
-        stream.set_nodelay(true)?;
+        let mut stream = link::connect(address)?;
         // X.224 connection request: TPDU size 1,024, calling TSAP 1.0, called TSAP 3 (other
         // connections, as a panel uses) with rack and slot.
         let called = (rack << 5) | (slot & 0x1f);
@@ -122,7 +126,7 @@ impl Client {
         if confirm.get(1) != Some(&0xd0) {
             return Err(Malformed);
         }
-        let mut client = Self { stream, reference: 0, pause };
+        let mut client = Self { stream, reference: 0, pace: Pace::new(pause) };
         client.ask(&Question::Setup)?;
         Ok(client)
     }
@@ -204,7 +208,6 @@ impl Client {
     }
 
     fn ask(&mut self, question: &Question<'_>) -> Result<Answer, NoAnswer> {
-        thread::sleep(self.pause);
         self.reference = self.reference.wrapping_add(1);
         let (rosctr, parameters, data) = question.parts();
         let length = |n: usize| u16::try_from(n).expect("questions are short").to_be_bytes();
@@ -216,43 +219,46 @@ impl Client {
         request.extend(length(data.len()));
         request.extend(&parameters);
         request.extend(&data);
-        self.stream.write_all(&request)?;
-        self.answer(rosctr)
+        let Self { stream, reference, pace } = self;
+        pace.ask(question.sort(), || {
+            stream.write_all(&request)?;
+            answer(stream, rosctr, *reference)
+        })
     }
+}
 
-    fn answer(&mut self, asked: u8) -> Result<Answer, NoAnswer> {
-        let frame = frame(&mut self.stream)?;
-        let pdu = frame.strip_prefix(&[2, 0xf0, 0x80]).ok_or(Malformed)?;
-        let [0x32, rosctr, _, _, r0, r1, p0, p1, d0, d1, rest @ ..] = pdu else {
-            return Err(Malformed);
-        };
-        if u16::from_be_bytes([*r0, *r1]) != self.reference {
-            return Err(Malformed);
-        }
-        let rest = match (asked, rosctr) {
-            (7, 7) => rest,
-            // Acknowledgement, with or without data: error class and code first.
-            (1, 2 | 3) => match rest {
-                [0, 0, rest @ ..] => rest,
-                [class, code, ..] => {
-                    return Err(NoAnswer::Refused(u16::from_be_bytes([*class, *code])));
-                }
-                _ => return Err(Malformed),
-            },
-            _ => return Err(Malformed),
-        };
-        let parameters = usize::from(u16::from_be_bytes([*p0, *p1]));
-        let data = usize::from(u16::from_be_bytes([*d0, *d1]));
-        let (parameters, rest) = rest.split_at_checked(parameters).ok_or(Malformed)?;
-        let data = rest.get(..data).ok_or(Malformed)?;
-        if let [_, _, _, _, _, _, _, _, _, _, e0, e1, ..] = parameters
-            && *rosctr == 7
-            && [*e0, *e1] != [0, 0]
-        {
-            return Err(NoAnswer::Refused(u16::from_be_bytes([*e0, *e1])));
-        }
-        Ok(Answer { parameters: parameters.to_vec(), data: data.to_vec() })
+fn answer(stream: &mut TcpStream, asked: u8, reference: u16) -> Result<Answer, NoAnswer> {
+    let frame = frame(stream)?;
+    let pdu = frame.strip_prefix(&[2, 0xf0, 0x80]).ok_or(Malformed)?;
+    let [0x32, rosctr, _, _, r0, r1, p0, p1, d0, d1, rest @ ..] = pdu else {
+        return Err(Malformed);
+    };
+    if u16::from_be_bytes([*r0, *r1]) != reference {
+        return Err(Malformed);
     }
+    let rest = match (asked, rosctr) {
+        (7, 7) => rest,
+        // Acknowledgement, with or without data: error class and code first.
+        (1, 2 | 3) => match rest {
+            [0, 0, rest @ ..] => rest,
+            [class, code, ..] => {
+                return Err(NoAnswer::Refused(u16::from_be_bytes([*class, *code])));
+            }
+            _ => return Err(Malformed),
+        },
+        _ => return Err(Malformed),
+    };
+    let parameters = usize::from(u16::from_be_bytes([*p0, *p1]));
+    let data = usize::from(u16::from_be_bytes([*d0, *d1]));
+    let (parameters, rest) = rest.split_at_checked(parameters).ok_or(Malformed)?;
+    let data = rest.get(..data).ok_or(Malformed)?;
+    if let [_, _, _, _, _, _, _, _, _, _, e0, e1, ..] = parameters
+        && *rosctr == 7
+        && [*e0, *e1] != [0, 0]
+    {
+        return Err(NoAnswer::Refused(u16::from_be_bytes([*e0, *e1])));
+    }
+    Ok(Answer { parameters: parameters.to_vec(), data: data.to_vec() })
 }
 
 /// One TPKT (RFC 1006, section 6) without its header.

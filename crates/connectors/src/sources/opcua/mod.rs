@@ -1,0 +1,289 @@
+//! `opcua:HOST[:PORT][?user=NAME&values=no]`: the address space of an OPC UA server, with its
+//! values, as one NodeSet2 document.
+//!
+//! Nodes of namespace 0 are the standard's own and are left out, but for what refers to them. The
+//! channel has no security policy: where a server asks for one, the backup fails. A password goes
+//! in clear, and only when a user is named. Invariant: every node reached is in the document, and
+//! each whose attributes or value could not be read is named in a fault or in `bad-values.csv`.
+
+mod client;
+mod nodeset;
+mod types;
+
+use super::{Context, Kind, Unusable, link::quoted, login, place::NetworkPlace};
+use crate::limits::OPCUA_NODES_MAX;
+use client::{Browsed, Client, Reference, status_text};
+use nodeset::Node;
+use std::{
+    collections::{BTreeMap, VecDeque},
+    fmt::Write as _,
+    io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+use types::{DataValue, Id, Item, NodeId};
+use vault::{Offer, Source};
+
+/// Nodes of one browse and attributes of one read; fewer when the server wants fewer.
+const BROWSE_NODES: usize = 20;
+const READ_ATTRIBUTES: usize = 100;
+
+const ROOT: NodeId = NodeId::standard(84);
+const NAMESPACE_ARRAY: NodeId = NodeId::standard(2255);
+
+/// What the server is: variables of its build information (OPC 10000-5, 6.3.1).
+const IDENTITY: [(&str, u32); 5] = [
+    ("product", 2261),
+    ("product_uri", 2262),
+    ("manufacturer", 2263),
+    ("software_version", 2264),
+    ("build", 2265),
+];
+
+/// Attributes (OPC 10000-4, 5.10.1 and OPC 10000-6, A.1).
+const VALUE: u32 = 13;
+
+pub struct OpcUa;
+
+pub const OPC_UA: OpcUa = OpcUa;
+
+impl Kind for OpcUa {
+    fn name(&self) -> &'static str {
+        "opcua"
+    }
+
+    fn form(&self) -> &'static str {
+        "HOST[:PORT][?user=NAME&values=no]"
+    }
+
+    fn open(&self, text: &str, context: &Context) -> Result<Box<dyn Source>, Unusable> {
+        let open = || {
+            let place = NetworkPlace::parse(text, 4_840, &["user", "values", "pause_ms"])?;
+            let pause = Duration::from_millis(place.number("pause_ms", 20)?);
+            let values = match place.options.get("values").map(String::as_str) {
+                None | Some("yes") => true,
+                Some("no") => false,
+                Some(other) => return Err(format!("values={other} is neither yes nor no")),
+            };
+            Ok(Server { place, pause, values, context: context.clone() })
+        };
+        match open() {
+            Ok(server) => Ok(Box::new(server)),
+            Err(why) => Err(Unusable::place(self, text, why)),
+        }
+    }
+}
+
+struct Server {
+    place: NetworkPlace,
+    pause: Duration,
+    values: bool,
+    context: Context,
+}
+
+impl Source for Server {
+    fn name(&self) -> String {
+        format!("opcua:{}", self.place.address())
+    }
+
+    fn offer(&mut self, offer: &mut Offer) {
+        let folder = PathBuf::from("/@opcua").join(self.place.address());
+        if let Err(error) = self.read(&folder, offer) {
+            offer.fault(&folder, error.to_string());
+        }
+    }
+}
+
+impl Server {
+    fn read(&self, folder: &Path, offer: &mut Offer) -> io::Result<()> {
+        let login = match self.place.options.get("user") {
+            None => None,
+            Some(user) => {
+                let secrets = self.context.secrets.as_deref();
+                let found = login::find(secrets, &self.place.host, Some(user))?;
+                let missing = || io::Error::other(format!("no password of {user} in --secrets"));
+                Some(found.ok_or_else(missing)?)
+            }
+        };
+        let mut client = Client::open(&self.place.address(), login.as_ref(), self.pause)?;
+        offer.bytes(folder.join("identity.csv"), identity(&mut client)?.into_bytes());
+        let namespaces = namespaces(&mut client)?;
+        let document = folder.join("nodeset.xml");
+        let mut nodes = walk(&mut client, &mut |why| offer.fault(&document, why))?;
+        describe(&mut client, &mut nodes, &mut |why| offer.fault(&document, why))?;
+        if self.values {
+            let bad = read_values(&mut client, &mut nodes, &mut |why| offer.fault(&document, why))?;
+            offer.bytes(folder.join("bad-values.csv"), bad.into_bytes());
+        }
+        offer.bytes(document, nodeset::document(&namespaces, &nodes).into_bytes());
+        Ok(())
+    }
+}
+
+fn identity(client: &mut Client) -> io::Result<String> {
+    let wanted: Vec<_> = IDENTITY.iter().map(|(_, id)| (NodeId::standard(*id), VALUE)).collect();
+    let mut text = String::from("attribute,value\n");
+    for ((name, _), found) in IDENTITY.iter().zip(client.read(&wanted)?) {
+        if let Some(Item::Text(Some(value))) = found.value.items.first() {
+            writeln!(text, "{name},{}", quoted(value)).expect("to a string");
+        }
+    }
+    Ok(text)
+}
+
+/// The addresses of namespaces 1 and up.
+fn namespaces(client: &mut Client) -> io::Result<Vec<String>> {
+    let found = client.read(&[(NAMESPACE_ARRAY, VALUE)])?;
+    let items = found.into_iter().flat_map(|found| found.value.items).skip(1);
+    let text = |item| match item {
+        Item::Text(text) => text.unwrap_or_default(),
+        _ => String::new(),
+    };
+    Ok(items.map(text).collect())
+}
+
+/// Every node that can be reached from the root, with its references.
+fn walk(client: &mut Client, fault: &mut dyn FnMut(String)) -> io::Result<BTreeMap<NodeId, Node>> {
+    let mut seen = BTreeMap::from([(ROOT, 1)]);
+    let mut waiting = VecDeque::from([ROOT]);
+    let mut nodes = BTreeMap::new();
+    while !waiting.is_empty() {
+        let batch: Vec<_> = waiting.drain(..waiting.len().min(BROWSE_NODES)).collect();
+        let found = in_parts(&batch, &mut |part| client.browse(part))?;
+        for (id, browsed) in batch.into_iter().zip(found) {
+            let class = seen.get(&id).copied().unwrap_or_default();
+            let references = all_references(client, &id, browsed, fault)?;
+            for reference in &references {
+                let target = &reference.target;
+                if follows(class, reference) && !seen.contains_key(target) {
+                    if seen.len() >= OPCUA_NODES_MAX {
+                        let why = format!("more than {OPCUA_NODES_MAX} nodes; the rest is missing");
+                        return Err(io::Error::other(why));
+                    }
+                    seen.insert(target.clone(), reference.class);
+                    waiting.push_back(target.clone());
+                }
+            }
+            if id.namespace > 0 {
+                nodes.insert(id, Node::new(class, references));
+            }
+        }
+    }
+    Ok(nodes)
+}
+
+/// What one browse left for the next ones, too.
+fn all_references(
+    client: &mut Client,
+    id: &NodeId,
+    first: Browsed,
+    fault: &mut dyn FnMut(String),
+) -> io::Result<Vec<Reference>> {
+    let Browsed { status, mut point, mut references, mut elsewhere } = first;
+    if status & 0x8000_0000 != 0 {
+        fault(format!("{id}: its references: {}", status_text(status)));
+    }
+    while let Some(from) = point {
+        let more = client.browse_next(&from)?;
+        if more.status & 0x8000_0000 != 0 {
+            fault(format!("{id}: its references: {}", status_text(more.status)));
+        }
+        point = more.point.filter(|_| !more.references.is_empty());
+        references.extend(more.references);
+        elsewhere += more.elsewhere;
+    }
+    if elsewhere > 0 {
+        fault(format!("{id}: {elsewhere} references to another server are not kept"));
+    }
+    references.sort_unstable();
+    references.dedup();
+    Ok(references)
+}
+
+/// Whether a reference leads to a node worth a question. Inside namespace 0 only folders and
+/// types do: their parts are of the standard.
+fn follows(class: u32, reference: &Reference) -> bool {
+    const ORGANIZES: u32 = 35;
+    const HAS_SUBTYPE: u32 = 45;
+    const OBJECT: u32 = 1;
+    if !reference.is_forward {
+        return false;
+    }
+    let kind = match &reference.kind {
+        NodeId { namespace: 0, id: Id::Number(number) } => *number,
+        _ => 0,
+    };
+    reference.target.namespace > 0
+        || matches!(kind, ORGANIZES | HAS_SUBTYPE)
+        || (class == OBJECT && reference.class == OBJECT && kind != 40)
+}
+
+/// Reads the attributes that each node has by its class.
+fn describe(
+    client: &mut Client,
+    nodes: &mut BTreeMap<NodeId, Node>,
+    fault: &mut dyn FnMut(String),
+) -> io::Result<()> {
+    let wanted: Vec<(NodeId, u32)> = nodes
+        .iter()
+        .flat_map(|(id, node)| {
+            nodeset::attributes(node.class).iter().map(|attribute| (id.clone(), *attribute))
+        })
+        .collect();
+    for batch in wanted.chunks(READ_ATTRIBUTES) {
+        let found = in_parts(batch, &mut |part| client.read(part))?;
+        for ((id, attribute), found) in batch.iter().zip(found) {
+            let optional = nodeset::is_optional(*attribute);
+            if found.is_usable() && !found.value.is_null() {
+                let node = nodes.get_mut(id).expect("it was asked for");
+                node.attributes.insert(*attribute, found.value);
+            } else if !found.is_usable() && !optional {
+                let why = status_text(found.status);
+                fault(format!("{id}: attribute {attribute}: {why}"));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Values of the variables that may be read; the others as rows of CSV, with the reason.
+fn read_values(
+    client: &mut Client,
+    nodes: &mut BTreeMap<NodeId, Node>,
+    fault: &mut dyn FnMut(String),
+) -> io::Result<String> {
+    let mut bad = String::from("node,status\n");
+    let readable = nodes.iter().filter(|(_, node)| node.has_value());
+    let wanted: Vec<(NodeId, u32)> = readable.map(|(id, _)| (id.clone(), VALUE)).collect();
+    for batch in wanted.chunks(READ_ATTRIBUTES) {
+        let found = in_parts(batch, &mut |part| client.read(part))?;
+        for ((id, _), DataValue { value, status }) in batch.iter().zip(found) {
+            let node = nodes.get_mut(id).expect("it was asked for");
+            if status & 0x8000_0000 == 0 {
+                node.value = Some(value).filter(|value| !value.is_null());
+            } else if status >> 16 == 0x801f {
+                fault(format!("{id}: its value: {}", status_text(status)));
+            } else {
+                let (id, why) = (quoted(&id.to_string()), quoted(&status_text(status)));
+                writeln!(bad, "{id},{why}").expect("to a string");
+            }
+        }
+    }
+    Ok(bad)
+}
+
+/// Asks for all of `wanted`, in halves when the server finds it too much.
+fn in_parts<W, F>(
+    wanted: &[W],
+    ask: &mut dyn FnMut(&[W]) -> io::Result<Vec<F>>,
+) -> io::Result<Vec<F>> {
+    match ask(wanted) {
+        Err(error) if wanted.len() > 1 && error.kind() == io::ErrorKind::Other => {
+            let (first, second) = wanted.split_at(wanted.len() / 2);
+            let mut found = in_parts(first, ask)?;
+            found.extend(in_parts(second, ask)?);
+            Ok(found)
+        }
+        other => other,
+    }
+}

@@ -1,0 +1,139 @@
+//! How fast a device is asked: one question at a time, never faster than it answers, and slower
+//! when it slows down.
+//!
+//! A controller answers between its cycles; when its answers take twice the usual time it has
+//! something better to do. Invariant: the wait before a question is at least the configured one
+//! and the time of the last answer, so a backup never takes more than half of a device's time.
+
+use crate::limits::{PAUSE_MAX, PAUSES_MAX, SLOW_MIN};
+use std::{
+    collections::BTreeMap,
+    io, thread,
+    time::{Duration, Instant},
+};
+
+/// Answers of one sort that make its usual time.
+const SAMPLES: usize = 5;
+
+pub struct Pace {
+    least: Duration,
+    wait: Duration,
+    /// Time spent waiting because of slowness, altogether.
+    paused: Duration,
+    /// Questions of one sort take a like time; those of another do not.
+    usual: BTreeMap<&'static str, Usual>,
+}
+
+impl Pace {
+    /// Waits for `least` between two questions of a device that is at ease.
+    pub fn new(least: Duration) -> Self {
+        Self { least, wait: least, paused: Duration::ZERO, usual: BTreeMap::new() }
+    }
+
+    /// Asks one question when its time has come.
+    pub fn ask<T, E: From<io::Error>>(
+        &mut self,
+        sort: &'static str,
+        question: impl FnOnce() -> Result<T, E>,
+    ) -> Result<T, E> {
+        if self.paused > PAUSES_MAX {
+            let text = "the device stays slow; gave up, as it may be needed elsewhere";
+            return Err(io::Error::new(io::ErrorKind::TimedOut, text).into());
+        }
+        thread::sleep(self.wait);
+        let asked = Instant::now();
+        let answer = question();
+        self.answered(sort, asked.elapsed());
+        answer
+    }
+
+    /// Takes into account how long an answer took.
+    fn answered(&mut self, sort: &'static str, took: Duration) {
+        let usual = self.usual.entry(sort).or_default();
+        let slow = usual.time().is_some_and(|usual| took > 2 * usual) && took > SLOW_MIN;
+        usual.see(took);
+        let least = self.least.max(took).min(PAUSE_MAX);
+        self.wait = if slow {
+            (self.wait * 2).max(took * 4).min(PAUSE_MAX)
+        } else {
+            (self.wait / 2).max(least)
+        };
+        if slow {
+            self.paused += self.wait;
+        }
+    }
+}
+
+/// The usual time of an answer. It only falls, so that a device that slowly gets worse is seen.
+#[derive(Default)]
+struct Usual {
+    last: Vec<Duration>,
+    time: Option<Duration>,
+}
+
+impl Usual {
+    fn time(&self) -> Option<Duration> {
+        self.time
+    }
+
+    fn see(&mut self, took: Duration) {
+        if self.last.len() == SAMPLES {
+            self.last.remove(0);
+        }
+        self.last.push(took);
+        if self.last.len() == SAMPLES {
+            let mut sorted = self.last.clone();
+            sorted.sort_unstable();
+            let median = sorted[SAMPLES / 2];
+            self.time = Some(self.time.map_or(median, |time| time.min(median)));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn ms(n: u64) -> Duration {
+        Duration::from_millis(n)
+    }
+
+    fn after(times: &[u64]) -> Pace {
+        let mut pace = Pace::new(ms(20));
+        times.iter().for_each(|time| pace.answered("read", ms(*time)));
+        pace
+    }
+
+    #[test]
+    fn a_device_at_ease_is_asked_as_configured_and_a_slow_one_less_and_less() {
+        assert_eq!(after(&[10; 8]).wait, ms(20));
+        // Never more than half of the time of a device that is always slow.
+        assert_eq!(after(&[300; 8]).wait, ms(300));
+        // Twice the usual is allowed, more is not.
+        assert_eq!(after(&[10, 10, 10, 10, 10, 20]).wait, ms(20));
+        assert_eq!(after(&[10, 10, 10, 10, 10, 21]).wait, ms(84));
+        assert_eq!(after(&[10, 10, 10, 10, 10, 40, 40]).wait, ms(320));
+        let slow = after(&[&[10; 5][..], &[100; 40]].concat());
+        assert_eq!(slow.wait, PAUSE_MAX);
+        // The usual time does not rise with the slowness, and it comes back.
+        let mut pace = slow;
+        (0..20).for_each(|_| pace.answered("read", ms(10)));
+        assert_eq!(pace.wait, ms(20));
+    }
+
+    #[test]
+    fn a_long_question_of_another_sort_is_no_slowness() {
+        let mut pace = after(&[10; 8]);
+        pace.answered("upload", ms(90));
+        assert_eq!((pace.wait, pace.paused), (ms(90), ms(0)));
+    }
+
+    #[test]
+    fn a_device_that_stays_slow_is_left_in_peace() {
+        let mut pace = Pace::new(ms(0));
+        (0..5).for_each(|_| pace.answered("read", ms(1)));
+        (0..2_000).for_each(|_| pace.answered("read", ms(900)));
+        let error = pace.ask("read", || Ok::<(), io::Error>(())).unwrap_err();
+        assert!(error.to_string().contains("stays slow"), "{error}");
+    }
+}
