@@ -54,7 +54,7 @@ pub const PAUSE_MAX: Duration = Duration::from_secs(5);
 pub const PAUSES_MAX: Duration = Duration::from_secs(900);
 
 /// An answer faster than this is never called slow: the network alone moves it.
-pub const SLOW_MIN: Duration = Duration::from_millis(2);
+pub const SLOW_MIN: Duration = Duration::from_millis(10);
 
 /// Octets of one message of an OPC UA server.
 pub const OPCUA_MESSAGE_BYTES_MAX: u32 = 16 * 1_048_576;

@@ -100,8 +100,9 @@ fn a_backup_pauses_when_the_controller_slows_down_and_goes_on_when_it_is_well() 
     let served = services(&fs::read_to_string(log).unwrap());
     assert_eq!(served.len(), 41);
     let rest_after = |n: usize| (served[n + 1].1 - served[n].2) / 1_000_000;
-    // Ten times slower for two answers: four times that, then twice as long.
-    assert!(rest_after(20) >= 200, "{} ms", rest_after(20));
-    assert!(rest_after(21) >= 400, "{} ms", rest_after(21));
-    assert!(rest_after(39) < 200, "{} ms", rest_after(39));
+    // Ten times slower for two answers: as long as the first took, then four times that, and
+    // twice as long again before it is believed to be well.
+    assert!(rest_after(20) >= 50, "{} ms", rest_after(20));
+    assert!(rest_after(21) >= 200, "{} ms", rest_after(21));
+    assert!(rest_after(22) >= 400, "{} ms", rest_after(22));
 }

@@ -2,7 +2,11 @@
 
 mod common;
 
-use common::{NOON, Place, STRICT, noise, peers::Peer, plant};
+use common::{
+    NOON, Place, STRICT, noise,
+    peers::{Peer, datagram_tap},
+    plant,
+};
 use connectors::sources;
 use std::{
     fs,
@@ -113,17 +117,22 @@ fn tftp_files_come_whole_and_a_missing_one_is_a_fault() {
     // Ends with a full block, so an empty one follows.
     fs::write(tree.join("even"), noise(5, 3 * 1_428)).unwrap();
     let Some(peer) = Peer::start("tftp", "tftpy", &[tree.to_str().unwrap()]) else { return };
+    let (port, sent) = datagram_tap(peer.port);
     for name in ["project/line.cfg", "project/blocks/OB1", "even", "nothing"] {
         let place = Place::with_vault(STRICT);
-        let report = backup(&place, &format!("tftp://127.0.0.1:{}/{name}", peer.port));
+        let report = backup(&place, &format!("tftp://127.0.0.1:{port}/{name}"));
         assert_eq!((report.state, report.errors), (State::Complete, vec![]), "{name}");
-        let restored = restore(&place).join(format!("@tftp/127.0.0.1:{}", peer.port));
+        let restored = restore(&place).join(format!("@tftp/127.0.0.1:{port}"));
         same_files(&tree, &restored, &[name]);
     }
     let place = Place::with_vault(STRICT);
-    let report = backup(&place, &format!("tftp://127.0.0.1:{}/no/such", peer.port));
+    let report = backup(&place, &format!("tftp://127.0.0.1:{port}/no/such"));
     assert_eq!(report.snapshot, None);
     assert!(report.errors[0].error.contains("server says"), "{}", report.errors[0].error);
+    // Read requests and acknowledgements; no write request (2), no data (3).
+    let codes: std::collections::BTreeSet<_> =
+        sent.lock().unwrap().iter().map(|packet| [packet[0], packet[1]]).collect();
+    assert_eq!(codes.into_iter().collect::<Vec<_>>(), [[0, 1], [0, 4]]);
 }
 
 /// An sshd of its own on loopback, one process a connection.

@@ -12,8 +12,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Answers of one sort that make its usual time.
-const SAMPLES: usize = 5;
+/// Answers of one sort that make its usual time: at least, and at most.
+const SAMPLES_MIN: usize = 5;
+const SAMPLES_MAX: usize = 15;
+
+/// Answers that must be slow in their middle: one alone may be the network's fault.
+const SLOW_ANSWERS: usize = 3;
 
 pub struct Pace {
     least: Duration,
@@ -49,9 +53,7 @@ impl Pace {
 
     /// Takes into account how long an answer took.
     fn answered(&mut self, sort: &'static str, took: Duration) {
-        let usual = self.usual.entry(sort).or_default();
-        let slow = usual.time().is_some_and(|usual| took > 2 * usual) && took > SLOW_MIN;
-        usual.see(took);
+        let slow = self.usual.entry(sort).or_default().is_slow_with(took);
         let least = self.least.max(took).min(PAUSE_MAX);
         self.wait = if slow {
             (self.wait * 2).max(took * 4).min(PAUSE_MAX)
@@ -72,22 +74,26 @@ struct Usual {
 }
 
 impl Usual {
-    fn time(&self) -> Option<Duration> {
-        self.time
-    }
-
-    fn see(&mut self, took: Duration) {
-        if self.last.len() == SAMPLES {
+    /// Takes in one more answer; whether the last ones took more than twice the usual time.
+    fn is_slow_with(&mut self, took: Duration) -> bool {
+        if self.last.len() == SAMPLES_MAX {
             self.last.remove(0);
         }
         self.last.push(took);
-        if self.last.len() == SAMPLES {
-            let mut sorted = self.last.clone();
-            sorted.sort_unstable();
-            let median = sorted[SAMPLES / 2];
-            self.time = Some(self.time.map_or(median, |time| time.min(median)));
+        let latest = middle(&self.last[self.last.len().saturating_sub(SLOW_ANSWERS)..]);
+        let slow = self.time.is_some_and(|usual| latest > 2 * usual) && latest > SLOW_MIN;
+        if self.last.len() >= SAMPLES_MIN {
+            let now = middle(&self.last);
+            self.time = Some(self.time.map_or(now, |time| time.min(now)));
         }
+        slow
     }
+}
+
+fn middle(times: &[Duration]) -> Duration {
+    let mut sorted = times.to_vec();
+    sorted.sort_unstable();
+    sorted[sorted.len() / 2]
 }
 
 #[cfg(test)]
@@ -109,10 +115,11 @@ mod tests {
         assert_eq!(after(&[10; 8]).wait, ms(20));
         // Never more than half of the time of a device that is always slow.
         assert_eq!(after(&[300; 8]).wait, ms(300));
-        // Twice the usual is allowed, more is not.
-        assert_eq!(after(&[10, 10, 10, 10, 10, 20]).wait, ms(20));
-        assert_eq!(after(&[10, 10, 10, 10, 10, 21]).wait, ms(84));
-        assert_eq!(after(&[10, 10, 10, 10, 10, 40, 40]).wait, ms(320));
+        // Twice the usual is allowed, more is not; once alone it only gets its own time.
+        assert_eq!(after(&[10, 10, 10, 10, 10, 20, 20, 20]).wait, ms(20));
+        assert_eq!(after(&[10, 10, 10, 10, 10, 21]).wait, ms(21));
+        assert_eq!(after(&[10, 10, 10, 10, 10, 21, 21]).wait, ms(84));
+        assert_eq!(after(&[10, 10, 10, 10, 10, 40, 40, 40]).wait, ms(320));
         let slow = after(&[&[10; 5][..], &[100; 40]].concat());
         assert_eq!(slow.wait, PAUSE_MAX);
         // The usual time does not rise with the slowness, and it comes back.

@@ -2,7 +2,7 @@
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
-    net::{Shutdown, TcpListener, TcpStream, UdpSocket},
+    net::{Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{Arc, Mutex},
@@ -92,30 +92,35 @@ fn pass(mut client: TcpStream, mut server: TcpStream, kept: &Sent, number: usize
     drop(server.shutdown(Shutdown::Both));
 }
 
-/// Stands before the UDP port `port` for one client and passes everything on; what the client
-/// sent, one list of bytes a datagram.
+/// Stands before the UDP port `port` and passes everything on; what clients sent, one list of
+/// bytes a datagram. A server may answer from another port and go on there, as TFTP servers do.
 pub fn datagram_tap(port: u16) -> (u16, Sent) {
+    let server = SocketAddr::from(([127, 0, 0, 1], port));
     let front = UdpSocket::bind("127.0.0.1:0").unwrap();
     let own = front.local_addr().unwrap().port();
-    let sent = Sent::default();
-    let kept = sent.clone();
     let behind = UdpSocket::bind("127.0.0.1:0").unwrap();
-    behind.connect(("127.0.0.1", port)).unwrap();
+    // The client, and where the server's last datagram came from.
+    let ends = Arc::new(Mutex::new((server, server)));
+    let (sent, shared) = (Sent::default(), ends.clone());
+    let kept = sent.clone();
+    let (to_client, from_server) = (front.try_clone().unwrap(), behind.try_clone().unwrap());
     thread::spawn(move || {
         let mut buffer = [0; 65_536];
-        let mut answers = None;
+        while let Ok((length, from)) = from_server.recv_from(&mut buffer) {
+            let mut ends = shared.lock().unwrap();
+            ends.1 = from;
+            to_client.send_to(&buffer[..length], ends.0).unwrap();
+        }
+    });
+    thread::spawn(move || {
+        let mut buffer = [0; 65_536];
         while let Ok((length, client)) = front.recv_from(&mut buffer) {
             kept.lock().unwrap().push(buffer[..length].to_vec());
-            answers.get_or_insert_with(|| {
-                let (front, behind) = (front.try_clone().unwrap(), behind.try_clone().unwrap());
-                thread::spawn(move || {
-                    let mut buffer = [0; 65_536];
-                    while let Ok(length) = behind.recv(&mut buffer) {
-                        front.send_to(&buffer[..length], client).unwrap();
-                    }
-                })
-            });
-            drop(behind.send(&buffer[..length]));
+            let mut ends = ends.lock().unwrap();
+            if ends.0 != client {
+                *ends = (client, server);
+            }
+            behind.send_to(&buffer[..length], ends.1).unwrap();
         }
     });
     (own, sent)

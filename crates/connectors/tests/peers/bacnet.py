@@ -1,5 +1,4 @@
-"""A bacpypes3 device with an analog input, a set point and many more objects than fit into one
-answer."""
+"""A bacpypes3 device with an analog input, a set point and forty more objects."""
 
 import asyncio
 import socket
@@ -38,7 +37,7 @@ async def main():
             outOfService=False,
         )
     )
-    for n in range(400):
+    for n in range(40):
         app.add_object(
             AnalogValueObject(
                 objectIdentifier=("analog-value", n),

@@ -223,3 +223,53 @@ fn properties(client: &mut Client, object: ObjectId) -> Result<BTreeMap<u32, Str
     }
     if found.is_empty() { Err(NoAnswer::Error(1, 31)) } else { Ok(found) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{net::UdpSocket, thread};
+
+    /// A device whose answers hold one value: it aborts a question for the whole list.
+    fn small_device(objects: u32) -> String {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let address = socket.local_addr().unwrap().to_string();
+        thread::spawn(move || {
+            let mut buffer = [0; 2_048];
+            while let Ok((length, from)) = socket.recv_from(&mut buffer) {
+                let request = &buffer[6..length];
+                let (number, service) = (request[2], request[3]);
+                let object = &request[4..9];
+                let answer = match (service, &request[9..]) {
+                    // The index in one octet, or in two.
+                    (12, [0x19, 76, 0x29, 0]) => {
+                        let count = u8::try_from(objects).unwrap();
+                        [&[0x30, number, 12][..], object, &[0x19, 76, 0x29, 0, 0x3e, 0x21, count]]
+                            .concat()
+                    }
+                    (12, [0x19, 76, 0x29, index]) => {
+                        let head = [0x19, 76, 0x29, *index, 0x3e, 0xc4];
+                        let value = ObjectId { kind: 2, instance: u32::from(*index) }.encode();
+                        [&[0x30, number, 12][..], object, &head, &value].concat()
+                    }
+                    // Segmentation not supported; and it knows no question for several.
+                    (12, _) => vec![0x71, number, 4],
+                    _ => vec![0x60, number, 9],
+                };
+                let closing = if answer[0] == 0x30 { vec![0x3f] } else { Vec::new() };
+                let apdu = [answer, closing].concat();
+                let length = u8::try_from(apdu.len() + 6).unwrap();
+                let frame = [&[0x81, 0x0a, 0, length, 1, 0][..], &apdu].concat();
+                socket.send_to(&frame, from).unwrap();
+            }
+        });
+        address
+    }
+
+    #[test]
+    fn a_list_that_is_too_long_is_read_by_its_elements() {
+        let mut client = Client::open(&small_device(45), Duration::ZERO).unwrap();
+        let found = objects(&mut client, ObjectId { kind: DEVICE, instance: 1 }).unwrap();
+        assert_eq!(found.len(), 45);
+        assert_eq!(found[44], ObjectId { kind: 2, instance: 45 });
+    }
+}
