@@ -323,12 +323,16 @@ fn babbler(seed: u64, length: usize) -> u16 {
             let mut connection = connection.unwrap();
             let mut noise = noise(seed, length);
             // Now and then something that looks like the protocol's own beginning.
-            let heads: [&[u8]; 5] = [
+            let heads: [&[u8]; 9] = [
                 b"220 hello\r\n331 \r\n230 \r\n200 \r\n229 (|||9|)\r\n",
                 &[3, 0, 0, 22, 17, 0xd0],
                 &[0, 1, 0, 0, 0, 9, 1, 3],
                 &[0x63, 0, 40, 0],
                 b"HTTP/1.1 200 OK\r\nContent-Length: 99999999\r\n\r\n",
+                b"ACKF\x08\0\0\0OPNF\x40\0\0\0",
+                &[0, 0, 40, 0, 0, 0],
+                b"R\0\0\0\x08\0\0\0\0Z\0\0\0\x05I",
+                b"NBDMAGICIHAVEOPT\0\x03",
             ];
             let head = heads[usize::try_from(seed).unwrap() % heads.len()];
             noise[..head.len()].copy_from_slice(head);
@@ -349,6 +353,11 @@ fn peers_that_babble_are_faults_and_never_a_panic() {
             format!("cip:127.0.0.1:{port}"),
             format!("ftp://127.0.0.1:{port}/"),
             format!("http://127.0.0.1:{port}/x"),
+            format!("opcua:127.0.0.1:{port}?pause_ms=0"),
+            format!("ads:127.0.0.1:{port}?pause_ms=0"),
+            format!("cip:127.0.0.1:{port}?tags=yes&pause_ms=0"),
+            format!("postgres://eva@127.0.0.1:{port}/x"),
+            format!("nbd://127.0.0.1:{port}/x"),
         ] {
             let context = sources::Context { staging: place.at(""), secrets: None };
             let mut opened = sources::open(&source, &context).unwrap();

@@ -244,8 +244,8 @@ mod tests {
             "ip access-list extended PLANT\n deny ip any any\n permit tcp any any\n\
              config firewall policy\n    edit 5\n        set action deny\n    next\nend\n",
             "username eve privilege 15 secret 5 x\nip access-list extended PLANT\n\
-             \u{20}permit tcp any any\nconfig firewall policy\n    edit 5\n        set action accept\n\
-             \u{20}   next\nend\n",
+             \u{20}permit tcp any any\nconfig firewall policy\n    edit 5\n\
+             \u{20}       set action accept\n    next\nend\n",
             &[
                 "-: - > username eve privilege 15 secret 5 x \
                  (a new account, or one with new rights)",
