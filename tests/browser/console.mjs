@@ -297,6 +297,31 @@ step('a hold is put and seen, and one person cannot release it', async ({ page, 
   await page.keyboard.press('Escape');
 });
 
+step('a second administrator releases the hold', async ({ page, server, browser }) => {
+  const me = await (await page.request.get(`${server.url}/api/v1/me`)).json();
+  const data = { name: 'bert', role: 'admin', password: PASSWORD };
+  const headers = { 'x-csrf-token': me.csrf };
+  const made = await page.request.post(`${server.url}/api/v1/users`, { data, headers });
+  assert.equal(made.status(), 201);
+  await page.getByRole('button', { name: 'Release' }).click();
+  await page.getByRole('dialog').getByLabel('Reason').fill('settled');
+  await page.getByRole('button', { name: 'Ask for the release' }).click();
+  await page.getByText('Release asked for by admin').waitFor({ timeout: 30_000 });
+  assert.ok(await page.getByRole('button', { name: 'Approve' }).isDisabled(), 'not by the same');
+  const context = await browser.newContext({ ignoreHTTPSErrors: true });
+  const other = await openPage(context);
+  other.expected.push(/401/);
+  await other.goto(`${server.url}/protection/keeping`);
+  await other.waitForURL(/\/sign-in/);
+  await other.fill('input[name=user]', 'bert');
+  await other.fill('input[name=password]', PASSWORD);
+  await other.click('button.primary');
+  await other.getByRole('button', { name: 'Approve' }).click();
+  await other.getByText('Nothing is held').waitFor({ timeout: 30_000 });
+  assert.deepEqual(other.faults, []);
+  await context.close();
+});
+
 step('several findings are closed at once', async ({ page, server }) => {
   await page.goto(`${server.url}/findings`);
   await page.locator('tbody tr.line').first().waitFor();
