@@ -123,20 +123,32 @@ fn filled(sources: &[String], asset: &AssetRecord) -> Result<Vec<String>, String
 /// Sources this product has for an asset, by what it is and was seen to speak. What it speaks it
 /// may speak as a client only, so a workstation is no controller for it.
 pub(crate) fn suggested(asset: &AssetRecord) -> Vec<&'static str> {
-    const DEVICE: [(&[&str], &str); 4] = [
+    const DEVICE: [(&[&str], &str); 7] = [
         (&["s7comm", "s7"], "s7:{ip}"),
         (&["modbus", "umas"], "modbus:{ip}?unit=1&holding=0-99"),
         (&["enip", "cip", "ethernet-ip"], "cip:{ip}"),
+        (&["opcua"], "opcua:{ip}"),
+        (&["bacnet"], "bacnet:{ip}"),
+        (&["ads", "ams"], "ads:{ip}"),
         (&["ftp"], "ftp://{ip}/"),
     ];
-    const HOST: [(&[&str], &str); 2] =
-        [(&["ssh", "sftp"], "sftp://{ip}/"), (&["ftp"], "ftp://{ip}/")];
+    const HOST: [(&[&str], &str); 5] = [
+        (&["ssh", "sftp"], "sftp://{ip}/"),
+        (&["smb"], "smb://USER@{ip}/SHARE"),
+        (&["postgres", "postgresql"], "postgres://USER@{ip}/DATABASE"),
+        (&["opcua"], "opcua:{ip}"),
+        (&["ftp"], "ftp://{ip}/"),
+    ];
+    // How a switch is managed is seldom heard; that it has a command line is likely.
+    const NETWORK: [(&[&str], &str); 1] =
+        [(&["ssh", "telnet", "snmp", "lldp", "stp"], "ssh-config://USER@{ip}/PROFILE")];
     use AssetClass as Is;
     let known: &[(&[&str], &'static str)] = match asset.class {
         Is::Plc | Is::Rtu | Is::Ied | Is::IoAdapter | Is::Drive | Is::Robot | Is::Meter => &DEVICE,
         Is::Sensor | Is::BuildingController | Is::Gateway => &DEVICE,
         Is::Server | Is::Historian | Is::Scada | Is::Hmi => &HOST,
         Is::EngineeringStation | Is::Workstation | Is::VirtualMachine => &HOST,
+        Is::Switch | Is::Router | Is::Firewall | Is::AccessPoint => &NETWORK,
         _ => &[],
     };
     let speaks = |words: &[&str]| asset.protocols.iter().any(|p| words.contains(&p.as_str()));
