@@ -114,14 +114,14 @@ fn instructions(
     }
     if has("opcua:") || has("bacnet:") || has("ads:") {
         steps.push(
-            "OPC UA, BACnet, ADS: the kit says what was configured and which values stood. Load the \
-             project of the engineering station, then set what differs with the maker's tool.",
+            "OPC UA, BACnet, ADS: the kit says what was configured and which values stood. Load \
+             the project of the engineering station, then set what differs with the maker's tool.",
         );
     }
     if has("ssh-config:") {
         steps.push(
-            "Switch, router, firewall: paste the configuration on its console, not over the network \
-             it carries; secrets that were masked have to be set anew.",
+            "Switch, router, firewall: paste the configuration on its console, not over the \
+             network it carries; secrets that were masked have to be set anew.",
         );
     }
     if has("sqlite:") || has("files:") || has("sftp:") || has("ftp:") || has("http") {
