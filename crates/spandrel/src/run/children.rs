@@ -258,8 +258,9 @@ fn spawn(program: &Path, plan: &Plan) -> Result<(Child, Option<Child>), End> {
             if *modbus_port > 0 {
                 source.args(["--modbus", &format!("127.0.0.1:{modbus_port}")]);
             }
-            #[cfg(feature = "vault")]
-            source.arg("--historian").arg(historian);
+            if cfg!(feature = "vault") {
+                source.arg("--historian").arg(historian);
+            }
             source.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
             let mut child =
                 with_group(&mut source).spawn().map_err(|error| End::start("the lab", &error))?;
