@@ -178,8 +178,9 @@ impl Peer {
         let rows = self.out.messages.len() + self.out.observed.len();
         let most = ROWS_MAX.max(length * ROWS_PER_OCTET_MAX);
         assert!(rows <= most, "{rows} rows out of {length} octets");
-        for message in &self.out.messages {
-            let keys = message.keys.iter().map(plain).collect::<Vec<_>>();
+        for message in self.out.messages.iter() {
+            let keys = message.keys.iter().take(message.group.keys.len());
+            let keys = keys.map(plain).collect::<Vec<_>>();
             self.shown.push(hash((message.group.name, keys)));
         }
         for seen in &self.out.observed {

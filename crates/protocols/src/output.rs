@@ -8,7 +8,7 @@ use model::{
     Attribute, Authentication, Detail, Direction, Identity, Object, Operation, OperationClass,
     Outcome, Point, PointValue, Quality, Scalar, StateChange, Subject, Violation,
 };
-use std::ops::Range;
+use std::ops::{Deref, DerefMut, Range};
 
 /// Keys of a counted message at most.
 pub const KEYS_MAX: usize = 5;
@@ -64,6 +64,7 @@ pub enum Drawn {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Message {
     pub group: &'static Group,
+    /// As many as the group has names for; the rest means nothing.
     pub keys: [Scalar; KEYS_MAX],
     /// The same for every message of a group.
     pub figures: &'static [Figure],
@@ -87,10 +88,58 @@ pub struct Observed {
     pub span: Range<usize>,
 }
 
+/// Counted messages. Slots are used again, and written in place: of what a sensor copies per
+/// packet these were most.
+#[derive(Debug, Default)]
+pub struct Counted {
+    slots: Vec<Message>,
+    used: usize,
+}
+
+impl Counted {
+    pub fn clear(&mut self) {
+        self.used = 0;
+    }
+
+    /// Keeps the first `count`.
+    pub fn truncate(&mut self, count: usize) {
+        self.used = self.used.min(count);
+    }
+
+    #[inline]
+    fn slot(&mut self, group: &'static Group) -> Option<&mut Message> {
+        if self.used == self.slots.len() {
+            const KEYS: [Scalar; KEYS_MAX] = [const { Scalar::Null }; KEYS_MAX];
+            let numbers = [0; NUMBERS_MAX];
+            self.slots.push(Message { group, keys: KEYS, figures: &[], numbers });
+        }
+        let slot = self.slots.get_mut(self.used)?;
+        self.used = self.used.saturating_add(1);
+        slot.group = group;
+        Some(slot)
+    }
+}
+
+impl Deref for Counted {
+    type Target = [Message];
+
+    fn deref(&self) -> &[Message] {
+        self.slots.get(..self.used).unwrap_or_default()
+    }
+}
+
+impl DerefMut for Counted {
+    fn deref_mut(&mut self) -> &mut [Message] {
+        self.slots.get_mut(..self.used).unwrap_or_default()
+    }
+}
+
 /// Collects what the dissectors of one worker understood.
 #[derive(Debug, Default)]
 pub struct Output {
-    pub messages: Vec<Message>,
+    pub messages: Counted,
+    /// Messages need not be counted.
+    pub uncounted: bool,
     pub observed: Vec<Observed>,
     /// Limits hit while reading, by stable name; the sensor adds them to its health.
     pub limits: Vec<&'static str>,
@@ -133,12 +182,15 @@ impl Output {
         self.refined = Some(protocol);
     }
 
-    /// Counts a message. `keys` in the order of `group.keys`; missing ones are null.
+    /// Counts a message. `keys` in the order of `group.keys`; what stands behind them is of no
+    /// account.
+    #[inline]
     pub fn count<const N: usize>(&mut self, group: &'static Group, keys: [Scalar; N]) {
         self.count_with(group, keys, (&[], [0; NUMBERS_MAX]));
     }
 
     /// As [`Self::count`], with numbers that the group's rows show figures of.
+    #[inline]
     pub fn count_with<const N: usize>(
         &mut self,
         group: &'static Group,
@@ -146,11 +198,14 @@ impl Output {
         (figures, numbers): (&'static [Figure], [u64; NUMBERS_MAX]),
     ) {
         debug_assert_eq!(N, group.keys.len(), "keys of {}", group.name);
-        let mut all = [const { Scalar::Null }; KEYS_MAX];
-        for (slot, key) in all.iter_mut().zip(keys) {
+        if self.uncounted {
+            return;
+        }
+        let Some(message) = self.messages.slot(group) else { return };
+        (message.figures, message.numbers) = (figures, numbers);
+        for (slot, key) in message.keys.iter_mut().zip(keys) {
             *slot = key;
         }
-        self.messages.push(Message { group, keys: all, figures, numbers });
     }
 
     pub fn observe(&mut self, detail: Detail) {

@@ -165,7 +165,7 @@ impl Conversation {
         for service in &seen.services {
             let class = classes.next().filter(|_| paired);
             let class = class.map_or(Scalar::Null, |c| Scalar::Number(u64::from(*c)));
-            let kind = Scalar::Text("request".into());
+            let kind = Scalar::Word("request");
             out.count(&CIP_GROUP, [Scalar::Number(u64::from(*service)), kind, class]);
         }
         // A connected message goes first to the object at the end of the connection's path.
@@ -272,7 +272,7 @@ fn request(read: Message<'_>, slot: Option<u8>, levels: u8, seen: &mut Seen, out
 
 fn answer(read: Message<'_>, asked: &mut dyn Iterator<Item = Asked>, levels: u8, out: &mut Output) {
     let Message::Answer { service, status, data } = read else { return };
-    let kind = Scalar::Text("response".into());
+    let kind = Scalar::Word("response");
     out.count(&CIP_GROUP, [Scalar::Number(u64::from(service)), kind, Scalar::Null]);
     out.count(&CIP_STATUS_GROUP, [Scalar::Number(u64::from(status))]);
     let asked_for = asked.next();

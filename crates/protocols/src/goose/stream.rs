@@ -12,7 +12,12 @@ use super::{
     },
     wire::Message,
 };
-use crate::{Output, mms::data, output::Op, text::lossy};
+use crate::{
+    Output,
+    mms::data,
+    output::Op,
+    text::{equal, lossy},
+};
 use model::{OperationClass, Quality, Subject, Time};
 use std::sync::Arc;
 
@@ -136,10 +141,12 @@ impl Stream {
     fn settings(&mut self, message: &Message<'_>, out: &mut Output) {
         let cut = |octets: &[u8]| octets.get(..NAME_OCTETS_MAX).unwrap_or(octets).to_vec();
         let names = [message.data_set, message.id];
-        let same_names =
-            self.settings.octets.iter().zip(names).all(|(known, name)| {
-                known.as_slice() == name.get(..NAME_OCTETS_MAX).unwrap_or(name)
-            });
+        let same_names = self
+            .settings
+            .octets
+            .iter()
+            .zip(names)
+            .all(|(known, name)| equal(known, name.get(..NAME_OCTETS_MAX).unwrap_or(name)));
         let same = same_names
             && self.settings.revision == message.revision
             && self.settings.entries == message.entries;
@@ -244,7 +251,7 @@ impl Stream {
     fn data(&mut self, message: &Message<'_>, fresh: bool, at: Time, out: &mut Output) {
         let data = message.data.get(..DATA_OCTETS_MAX).unwrap_or(message.data);
         let first = self.said.is_none();
-        if self.data.as_slice() == data && !first {
+        if equal(&self.data, data) && !first {
             return;
         }
         self.data.clear();

@@ -9,7 +9,11 @@ use super::{
     limits::{DISORDER_EVERY_NANOS, LEVEL_NANOS, NAME_OCTETS_MAX, SAMPLES_PER_VALUE, STREAMS_MAX},
     wire::{Asdu, light_edition, magnitudes},
 };
-use crate::{Output, output::Op, text::lossy};
+use crate::{
+    Output,
+    output::Op,
+    text::{equal, lossy},
+};
 use model::{OperationClass, PointValue, Quality, Subject, Time};
 use std::sync::Arc;
 
@@ -138,7 +142,7 @@ impl Stream {
     fn settings(&mut self, asdu: &Asdu<'_>, out: &mut Output) {
         let same = self.said.is_some_and(|s| s.revision == asdu.revision);
         let data_set = asdu.data_set.get(..NAME_OCTETS_MAX).unwrap_or(asdu.data_set);
-        if same && *self.data_set == *data_set {
+        if same && equal(&self.data_set, data_set) {
             return;
         }
         if self.said.is_none() {

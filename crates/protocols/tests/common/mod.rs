@@ -196,7 +196,7 @@ impl<'f> Driver<'f> {
 
     fn write(&mut self, side: Side, length: usize) {
         let arrow = if side == Side::Client { '>' } else { '<' };
-        for message in &self.out.messages {
+        for message in self.out.messages.iter() {
             let keys = message.group.keys.iter().zip(&message.keys);
             let keys: Vec<_> = keys.map(|(name, value)| format!("{name}={value:?}")).collect();
             writeln!(self.text, "{arrow} count {} {}", message.group.name, keys.join(" "))
