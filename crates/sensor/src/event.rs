@@ -46,19 +46,42 @@ impl Stamped {
     }
 }
 
-/// Puts the events of several workers, each in order, into one order.
-pub fn merge(batches: impl IntoIterator<Item = Vec<Stamped>>) -> Vec<Stamped> {
-    let mut batches = batches.into_iter().filter(|batch| !batch.is_empty());
-    let mut all = batches.next().unwrap_or_default();
-    let mut several = false;
-    for mut batch in batches {
-        several = true;
-        all.append(&mut batch);
+/// Gives the events of several workers, each in order, to `take` in one order.
+pub(crate) fn in_order(lists: &mut [Vec<Stamped>], mut take: impl FnMut(&mut Stamped)) {
+    let mut lists: Vec<&mut [Stamped]> =
+        lists.iter_mut().map(Vec::as_mut_slice).filter(|list| !list.is_empty()).collect();
+    while let Some((first, second)) = two_least(&lists) {
+        let end = match second {
+            // Seldom many: conversations of all shards are mixed on the wire.
+            Some(second) => {
+                let bound = &lists[second][0];
+                let before = |event: &&Stamped| event.order(bound) == Ordering::Less;
+                lists[first].iter().take_while(before).count().max(1)
+            }
+            None => lists[first].len(),
+        };
+        let (now, later) = std::mem::take(&mut lists[first]).split_at_mut(end);
+        now.iter_mut().for_each(&mut take);
+        match later {
+            [] => drop(lists.swap_remove(first)),
+            later => lists[first] = later,
+        }
     }
-    if several {
-        sort(&mut all);
+}
+
+/// Places of the lists with the least and the second least first event.
+fn two_least(lists: &[&mut [Stamped]]) -> Option<(usize, Option<usize>)> {
+    let less = |a: usize, b: usize| lists[a][0].order(&lists[b][0]) == Ordering::Less;
+    let (mut first, mut second) = (None, None);
+    for at in 0..lists.len() {
+        match (first, second) {
+            (Some(least), _) if less(at, least) => (first, second) = (Some(at), Some(least)),
+            (None, _) => first = Some(at),
+            (_, Some(next)) if !less(at, next) => {}
+            _ => second = Some(at),
+        }
     }
-    all
+    first.map(|first| (first, second))
 }
 
 /// Stable, so what one packet said stays in its order.

@@ -3,7 +3,7 @@
 //! Invariant: the table is bounded; the conversation idle longest makes room and is handed back
 //! so that what it still holds is not lost in silence.
 
-use crate::{sieve::Seen, stream::Stream};
+use crate::{sieve::Seen, stream::Stream, tally::Cursor};
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use model::{Endpoint, Mac, Time};
@@ -180,6 +180,7 @@ pub(crate) struct Flow {
     pub(crate) refined: Option<&'static str>,
     pub(crate) halves: [Half; 2],
     pub(crate) seen: Seen,
+    pub(crate) counted: Cursor,
     /// Frame that began it; orders conversations in output.
     pub(crate) first_frame: u64,
     pub(crate) first: Time,
@@ -209,6 +210,7 @@ impl Flow {
             refined: None,
             halves: [Half::default(), Half::default()],
             seen: Seen::default(),
+            counted: Cursor::default(),
             first_frame: frame,
             first: at,
             syn: false,

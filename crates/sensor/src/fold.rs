@@ -4,7 +4,7 @@
 //! two workers count once.
 
 use crate::{
-    event::{Event, Stamped},
+    event::{self, Event, Stamped},
     limits::Limits,
 };
 use detectors::{Detection, Phase};
@@ -98,48 +98,57 @@ impl Fold {
         self.detection.findings(&self.inventory)
     }
 
-    /// Applies the events of one worker, or of several put in the order of frames.
-    pub fn apply(&mut self, events: Vec<Stamped>) {
-        for stamped in events {
-            match stamped.event {
-                Event::Observed(observation) => self.observe(observation),
-                Event::Valued { observation, owner, operation } => {
-                    self.value(&observation, owner, operation);
-                }
-                Event::Sent(sent) => {
-                    let times = (sent.first, sent.last);
-                    self.inventory.count_sent(&sent.from, sent.packets, times);
-                }
-                Event::Repeated(repeats) => {
-                    let observation = Observation {
-                        at: repeats.last,
-                        frame: stamped.frame,
-                        protocol: repeats.protocol,
-                        from: repeats.from,
-                        to: repeats.to,
-                        detail: Detail::Presence,
-                        excerpt: None,
-                    };
-                    let counts = (repeats.count, repeats.period_ms);
-                    self.inventory.count_repeats(&observation, &repeats.operation, counts);
-                    self.detection.see_repeats(&observation, &repeats.operation, repeats.count);
-                }
+    /// Applies the events of one worker, in the order of frames.
+    pub fn apply(&mut self, mut events: Vec<Stamped>) {
+        self.apply_all(std::slice::from_mut(&mut events));
+    }
+
+    /// Applies the events of several workers, each in the order of frames, and leaves the lists
+    /// empty.
+    pub fn apply_all(&mut self, events: &mut [Vec<Stamped>]) {
+        event::in_order(events, |stamped| self.apply_one(stamped));
+        events.iter_mut().for_each(Vec::clear);
+    }
+
+    fn apply_one(&mut self, stamped: &mut Stamped) {
+        match &mut stamped.event {
+            Event::Observed(observation) => self.observe(observation),
+            Event::Valued { observation, owner, operation } => {
+                self.value(observation, *owner, operation);
+            }
+            Event::Sent(sent) => {
+                let times = (sent.first, sent.last);
+                self.inventory.count_sent(&sent.from, sent.packets, times);
+            }
+            Event::Repeated(repeats) => {
+                let observation = Observation {
+                    at: repeats.last,
+                    frame: stamped.frame,
+                    protocol: repeats.protocol,
+                    from: repeats.from,
+                    to: repeats.to,
+                    detail: Detail::Presence,
+                    excerpt: None,
+                };
+                let counts = (repeats.count, repeats.period_ms);
+                self.inventory.count_repeats(&observation, &repeats.operation, counts);
+                self.detection.see_repeats(&observation, &repeats.operation, repeats.count);
             }
         }
     }
 
-    fn observe(&mut self, observation: Observation) {
+    fn observe(&mut self, observation: &Observation) {
         let repeated = matches!(observation.detail, Detail::Presence)
             && !self.present.insert(observation.from);
         if !repeated {
-            self.inventory.apply(&observation);
-            self.detection.see(&observation, &self.inventory);
+            self.inventory.apply(observation);
+            self.detection.see(observation, &self.inventory);
         }
     }
 
-    fn value(&mut self, seen: &Observation, owner: Option<Address>, operation: &'static str) {
-        let (Some(owner), Detail::Value { point, value, unit, quality }) = (owner, &seen.detail)
-        else {
+    fn value(&mut self, seen: &mut Observation, owner: Option<Address>, operation: &'static str) {
+        let detail = std::mem::replace(&mut seen.detail, Detail::Presence);
+        let (Some(owner), Detail::Value { point, value, unit, quality }) = (owner, detail) else {
             return;
         };
         if self.values.len() >= self.values_max {
@@ -151,10 +160,10 @@ impl Fold {
             protocol: seen.protocol,
             operation,
             at: seen.at,
-            point: point.clone(),
-            value: value.clone(),
-            unit: *unit,
-            quality: *quality,
+            point,
+            value,
+            unit,
+            quality,
         });
     }
 

@@ -18,7 +18,7 @@ mod stream;
 mod tally;
 mod worker;
 
-pub use event::{Event, Repeats, Sent, Stamped, merge};
+pub use event::{Event, Repeats, Sent, Stamped};
 pub use fold::Fold;
 pub use limits::Limits;
 pub use sharding::shard_of;

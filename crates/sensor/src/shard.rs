@@ -13,7 +13,7 @@ use crate::{
     fragments::Fragments,
     identify::Directory,
     senders::Senders,
-    tally::Tally,
+    tally::{Cursor, Tally},
     worker::{Packet, WorkerSettings},
 };
 use context::Context;
@@ -25,10 +25,14 @@ use wire::{Frame, Ip, Layer, Transport};
 pub(crate) struct Shard {
     settings: WorkerSettings,
     directory: Directory,
+    /// Kind of the last frame that had a protocol.
+    carried: Option<Kind>,
     flows: FlowTable,
     fragments: Fragments,
     senders: Senders,
     tally: Tally,
+    /// Where the last message without a conversation was counted.
+    counted: Cursor,
     out: Output,
     events: Vec<Stamped>,
     /// Where events said now belong within their frame.
@@ -64,14 +68,18 @@ impl Counters {
 impl Shard {
     pub(crate) fn new(settings: WorkerSettings) -> Self {
         let limits = settings.limits;
+        let mut out = Output::new(settings.values);
+        out.uncounted = !settings.tally;
         Shard {
             settings,
             directory: Directory::new(),
+            carried: None,
             flows: FlowTable::new(limits.flows),
             fragments: Fragments::new(limits.fragmented, limits.fragmented_octets),
             senders: Senders::new(limits.senders),
             tally: Tally::new(limits.tally_rows),
-            out: Output::new(settings.values),
+            counted: Cursor::default(),
+            out,
             events: Vec::new(),
             place: Place::Packet,
             counters: Counters::default(),
@@ -243,11 +251,13 @@ impl Shard {
         vlan: Option<u16>,
         (kind, payload): (Kind, &[u8]),
     ) {
-        if !self.directory.is_carried(kind.carrier()) {
+        let known = self.carried == Some(kind);
+        if !known && !self.directory.is_carried(kind.carrier()) {
             self.sent(packet, source, None, vlan);
             *self.counters.unidentified.entry((kind, None)).or_default() += 1;
             return;
         }
+        self.carried = Some(kind);
         let end = |mac| Endpoint { mac, ip: None, port: None, vlan };
         let mut context = Context {
             at: packet.at,

@@ -26,9 +26,18 @@ fn quick(link: LinkType, data: &[u8]) -> Option<usize> {
     if link != LinkType::Ethernet {
         return None;
     }
-    let ip = match data.get(12..14)? {
-        [0x08, 0x00] => data.get(14..)?,
-        [0x81, 0x00] if data.get(16..18)? == [0x08, 0x00] => data.get(18..)?,
+    let [d1, d2, d3, d4, d5, d6, s1, s2, s3, s4, s5, s6, kind @ ..] = *data.first_chunk::<14>()?;
+    let ip = match u16::from_be_bytes(kind) {
+        0x0800 => data.get(14..)?,
+        0x8100 => match data.get(16..18)? {
+            [0x08, 0x00] => data.get(18..)?,
+            _ => return None,
+        },
+        // Frames with nothing inside but their protocol: GOOSE, PROFINET, PTP and the like.
+        0x88b5..=0x88f7 | 0x8892 => {
+            let (source, destination) = ([s1, s2, s3, s4, s5, s6], [d1, d2, d3, d4, d5, d6]);
+            return Some(pair(mac(Some(source)), mac(Some(destination))));
+        }
         _ => return None,
     };
     let header = ip.first_chunk::<20>()?;
@@ -106,6 +115,17 @@ mod tests {
                 assert_eq!(quick(LinkType::Ethernet, &frame), Some(decoded));
                 assert_eq!(shard_of(LinkType::Ethernet, &tcp(b, a, !vlan)), decoded);
             }
+        }
+    }
+
+    #[test]
+    fn frames_of_every_kind_agree() {
+        let mut frame = tcp([10, 0, 0, 1], [10, 0, 0, 2], false);
+        for kind in 0..=u16::MAX {
+            frame[12..14].copy_from_slice(&kind.to_be_bytes());
+            let quick = quick(LinkType::Ethernet, &frame);
+            let agrees = |quick| quick == shard_of_frame(&wire::decode(LinkType::Ethernet, &frame));
+            assert!(quick.is_none_or(agrees), "{kind:04x}");
         }
     }
 

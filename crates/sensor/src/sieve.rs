@@ -6,26 +6,30 @@
 use crate::limits::{IDENTITIES_PER_FLOW_MAX, OPERATIONS_PER_FLOW_MAX};
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
-use model::{Detail, Direction, Operation, Outcome, Time};
+use model::{Detail, Direction, Object, Operation, Outcome, Time};
 use std::hash::{BuildHasher, Hash, Hasher};
 
 /// Intervals of which the period is the median.
 const INTERVALS: usize = 8;
 
+/// Operations that are found by looking at each.
+const FEW: usize = 8;
+
 /// What one conversation has said already.
 #[derive(Default)]
 pub(crate) struct Seen {
     operations: Vec<Repeat>,
-    /// Hash -> place in `operations`.
-    index: HashMap<u64, u32, FixedState>,
+    /// Hash -> place in `operations`, once these are more than a few.
+    index: Option<Box<HashMap<u64, u32, FixedState>>>,
     identities: Vec<u64>,
-    /// Where the operation seen last stands: polls come in cycles.
+    /// Where the operation seen last stands.
     cursor: usize,
 }
 
 /// An operation that came again.
 pub(crate) struct Repeat {
-    hash: u64,
+    /// The operation that came after this one the last time: polls come in cycles.
+    next: u32,
     pub(crate) operation: Operation,
     pub(crate) protocol: &'static str,
     /// Since it was last reported.
@@ -50,8 +54,33 @@ impl Repeat {
     }
 }
 
-fn hash_of(value: &impl Hash) -> u64 {
-    FixedState::with_seed(0x7369_6576_6573_6565).hash_one(value)
+/// Equal but for the outcome; a place where most are told apart by a number or two.
+#[inline]
+fn same(a: &Operation, b: &Operation) -> bool {
+    let numbers = |o: &Operation| (o.function, o.unit, o.direction, o.class);
+    numbers(a) == numbers(b) && same_object(&a.object, &b.object)
+}
+
+#[inline]
+fn same_object(a: &Object, b: &Object) -> bool {
+    let same_area = |a: &'static str, b: &'static str| std::ptr::eq(a, b) || a == b;
+    match (a, b) {
+        (Object::None, Object::None) => true,
+        (
+            Object::Range { area: a, block: b1, first: f1, count: c1 },
+            Object::Range { area: b, block: b2, first: f2, count: c2 },
+        ) => (b1, f1, c1) == (b2, f2, c2) && same_area(a, b),
+        (Object::Name { area: a, name: n1 }, Object::Name { area: b, name: n2 }) => {
+            same_area(a, b) && n1 == n2
+        }
+        _ => false,
+    }
+}
+
+fn hash_of(operation: &Operation) -> u64 {
+    let Operation { direction, class, function, object, unit, .. } = operation;
+    FixedState::with_seed(0x7369_6576_6573_6565)
+        .hash_one((direction, class, function, object, unit))
 }
 
 impl Seen {
@@ -100,30 +129,28 @@ impl Seen {
         (protocol, at): (&'static str, Time),
         room: &mut usize,
     ) -> bool {
-        let key = (
-            operation.direction,
-            operation.class,
-            operation.function,
-            &operation.object,
-            operation.unit,
-        );
-        let hash = hash_of(&key);
+        let likely = self.operations.get(self.cursor).map_or(0, |last| last.next as usize);
+        if let Some(repeat) = self.operations.get_mut(likely)
+            && same(&repeat.operation, operation)
+        {
+            repeat.again(at);
+            self.cursor = likely;
+            return false;
+        }
         let count = self.operations.len();
-        // A cycle repeats its order: the operation after the last one is the likely one.
-        let likely = if self.cursor + 1 < count { self.cursor + 1 } else { 0 };
-        let known = match self.operations.get(likely) {
-            Some(repeat) if repeat.hash == hash => Some(likely),
-            _ => self.index.get(&hash).map(|at| *at as usize),
-        };
-        if let Some(known) = known {
-            self.cursor = known;
+        if let Some(known) = self.find(operation) {
             self.operations[known].again(at);
+            self.follow(known);
             return false;
         }
         if count < OPERATIONS_PER_FLOW_MAX && *room > 0 {
             *room -= 1;
+            if count == self.operations.capacity() {
+                // Most conversations have one or two, and there are many conversations.
+                self.operations.reserve_exact(count.max(1));
+            }
             self.operations.push(Repeat {
-                hash,
+                next: 0,
                 operation: operation.clone(),
                 protocol,
                 count: 0,
@@ -132,10 +159,37 @@ impl Seen {
                 next_interval: 0,
                 total: 0,
             });
-            self.index.insert(hash, count as u32);
-            self.cursor = count;
+            self.index_newest();
+            self.follow(count);
         }
         true
+    }
+
+    fn find(&self, operation: &Operation) -> Option<usize> {
+        match &self.index {
+            Some(index) => index.get(&hash_of(operation)).map(|at| *at as usize),
+            None => self.operations.iter().position(|known| same(&known.operation, operation)),
+        }
+    }
+
+    fn index_newest(&mut self) {
+        let hashed = |(at, known): (usize, &Repeat)| (hash_of(&known.operation), at as u32);
+        let mut all = self.operations.iter().enumerate();
+        match &mut self.index {
+            Some(index) => index.extend(all.next_back().map(hashed)),
+            None if self.operations.len() > FEW => {
+                self.index = Some(Box::new(all.map(hashed).collect()));
+            }
+            None => {}
+        }
+    }
+
+    /// The operation seen now stands there.
+    fn follow(&mut self, now: usize) {
+        if let Some(last) = self.operations.get_mut(self.cursor) {
+            last.next = now as u32;
+        }
+        self.cursor = now;
     }
 
     /// Takes what was counted since the last call, requests and notices first.
@@ -161,7 +215,7 @@ impl Repeat {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use model::{Object, OperationClass};
+    use model::OperationClass;
 
     fn operation(class: OperationClass, first: u32) -> Detail {
         Detail::Operation(Operation {

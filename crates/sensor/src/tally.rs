@@ -19,14 +19,47 @@ type Peers = (Option<Address>, Option<Address>);
 struct Row {
     group: &'static Group,
     peers: Peers,
-    keys: [Scalar; protocols::output::KEYS_MAX],
     count: u64,
+    /// Row counted next when this one was last counted: traffic is cyclic, so it is the likely
+    /// one again, and needs no hash.
+    next: Cursor,
+    keys: [Scalar; protocols::output::KEYS_MAX],
     numbers: Option<Box<Numbers>>,
+}
+
+impl Row {
+    #[inline]
+    fn is(&self, group: &'static Group, peers: &Peers, keys: &[Scalar]) -> bool {
+        std::ptr::eq(self.group, group)
+            && self.peers == *peers
+            && self.keys.iter().zip(keys).take(group.keys.len()).all(|(a, b)| same(a, b))
+    }
+}
+
+impl Row {
+    #[inline]
+    fn again(&mut self, message: &Message) {
+        self.count += 1;
+        if let Some(numbers) = &mut self.numbers {
+            numbers.see(message.numbers);
+        }
+    }
+}
+
+/// Where a conversation's last message was counted.
+#[derive(Clone, Copy)]
+pub(crate) struct Cursor(u32);
+
+impl Default for Cursor {
+    fn default() -> Self {
+        Cursor(u32::MAX)
+    }
 }
 
 #[derive(Default)]
 pub(crate) struct Tally {
-    rows: HashTable<Row>,
+    rows: Vec<Row>,
+    index: HashTable<u32>,
     max: usize,
     pub(crate) refused: u64,
 }
@@ -94,47 +127,79 @@ impl Tally {
         Tally { max, ..Tally::default() }
     }
 
-    pub(crate) fn count(&mut self, message: Message, peers: Peers) {
-        let Message { group, keys, figures, numbers } = message;
-        let hashed = hash(group, &peers, &keys);
-        if let Some(known) = self.find(hashed, group, &peers, &keys) {
-            known.count += 1;
-            if let Some(known) = &mut known.numbers {
-                known.see(numbers);
-            }
+    /// Counts a message behind the one that was counted at `cursor`.
+    #[inline]
+    pub(crate) fn count(&mut self, message: &mut Message, peers: &Peers, cursor: &mut Cursor) {
+        let next = self.rows.get(cursor.0 as usize).map_or(*cursor, |row| row.next);
+        if let Some(row) = self.rows.get_mut(next.0 as usize)
+            && row.is(message.group, peers, &message.keys)
+        {
+            row.again(message);
+            *cursor = next;
             return;
         }
-        let numbers = (!figures.is_empty()).then(|| Box::new(Numbers::new(figures, numbers)));
-        self.insert(hashed, Row { group, peers, keys, count: 1, numbers });
+        self.count_elsewhere(message, peers, cursor);
+    }
+
+    #[inline(never)]
+    fn count_elsewhere(&mut self, message: &mut Message, peers: &Peers, cursor: &mut Cursor) {
+        let hashed = hash(message.group, peers, &message.keys);
+        let at = match self.find(hashed, message.group, peers, &message.keys) {
+            Some(at) => {
+                self.rows[at.0 as usize].again(message);
+                at
+            }
+            None => {
+                const KEYS: [Scalar; protocols::output::KEYS_MAX] =
+                    [const { Scalar::Null }; protocols::output::KEYS_MAX];
+                let Message { group, figures, numbers, .. } = *message;
+                let keys = std::mem::replace(&mut message.keys, KEYS);
+                let numbers =
+                    (!figures.is_empty()).then(|| Box::new(Numbers::new(figures, numbers)));
+                let next = Cursor::default();
+                let row = Row { group, peers: *peers, keys, count: 1, next, numbers };
+                self.insert(hashed, row)
+            }
+        };
+        if let Some(before) = self.rows.get_mut(cursor.0 as usize) {
+            before.next = at;
+        }
+        *cursor = at;
     }
 
     fn find(
-        &mut self,
+        &self,
         hashed: u64,
         group: &'static Group,
         peers: &Peers,
         keys: &[Scalar],
-    ) -> Option<&mut Row> {
-        self.rows.find_mut(hashed, |known| {
-            std::ptr::eq(known.group, group)
-                && known.peers == *peers
-                && known.keys.iter().zip(keys).take(group.keys.len()).all(|(a, b)| same(a, b))
-        })
+    ) -> Option<Cursor> {
+        let is = |at: &u32| self.rows[*at as usize].is(group, peers, keys);
+        self.index.find(hashed, is).map(|at| Cursor(*at))
     }
 
-    fn insert(&mut self, hashed: u64, row: Row) {
+    fn insert(&mut self, hashed: u64, row: Row) -> Cursor {
         if self.rows.len() >= self.max {
             self.refused += row.count;
-        } else {
-            self.rows.insert_unique(hashed, row, |r| hash(r.group, &r.peers, &r.keys));
+            return Cursor::default();
         }
+        let at = self.rows.len() as u32;
+        self.rows.push(row);
+        let rows = &self.rows;
+        self.index.insert_unique(hashed, at, |at| {
+            let row = &rows[*at as usize];
+            hash(row.group, &row.peers, &row.keys)
+        });
+        Cursor(at)
     }
 
     fn add(&mut self, row: Row) {
         let hashed = hash(row.group, &row.peers, &row.keys);
         let Some(known) = self.find(hashed, row.group, &row.peers, &row.keys) else {
-            return self.insert(hashed, row);
+            self.insert(hashed, row);
+            return;
         };
+        let known = &mut self.rows[known.0 as usize];
         known.count += row.count;
         if let (Some(known), Some(numbers)) = (&mut known.numbers, &row.numbers) {
             known.merge(numbers);
@@ -190,13 +255,26 @@ mod tests {
         Message { group: &GROUP, keys, figures: &[], numbers: [0; 2] }
     }
 
+    fn count(tally: &mut Tally, messages: impl IntoIterator<Item = Message>) {
+        let mut cursor = Cursor::default();
+        for mut message in messages {
+            tally.count(&mut message, &(None, None), &mut cursor);
+        }
+    }
+
+    #[test]
+    fn what_comes_in_cycles_and_what_does_not_is_counted_alike() {
+        let mut tally = Tally::new(9);
+        count(&mut tally, [1, 2, 1, 2, 3, 1, 1, 2, 3, 3].map(message));
+        let rows = &tally.into_rows()["test"];
+        assert_eq!(rows.iter().map(|r| r.count).collect::<Vec<_>>(), [4, 3, 3]);
+    }
+
     #[test]
     fn merging_is_counting() {
         let (mut a, mut b) = (Tally::new(9), Tally::new(9));
-        for n in [1, 2, 2] {
-            a.count(message(n), (None, None));
-        }
-        b.count(message(2), (None, None));
+        count(&mut a, [1, 2, 2].map(message));
+        count(&mut b, [message(2)]);
         a.merge(b);
         let rows = &a.into_rows()["test"];
         assert_eq!(rows.iter().map(|r| r.count).collect::<Vec<_>>(), [1, 3]);
@@ -205,9 +283,7 @@ mod tests {
     #[test]
     fn a_full_table_counts_what_it_refuses() {
         let mut tally = Tally::new(2);
-        for n in [1, 2, 3, 4, 1] {
-            tally.count(message(n), (None, None));
-        }
+        count(&mut tally, [1, 2, 3, 4, 1].map(message));
         assert_eq!((tally.refused, tally.into_rows()["test"].len()), (2, 2));
     }
 
@@ -221,8 +297,8 @@ mod tests {
         let (mut a, mut b) = (Tally::new(9), Tally::new(9));
         for n in [5, 9, 7] {
             let counted = Message { figures: FIGURES, numbers: [n, 0], ..message(1) };
-            a.count(counted.clone(), (None, None));
-            b.count(Message { numbers: [n + 1, 0], ..counted }, (None, None));
+            count(&mut a, [counted.clone()]);
+            count(&mut b, [Message { numbers: [n + 1, 0], ..counted }]);
         }
         a.merge(b);
         let rows = &a.into_rows()["test"];

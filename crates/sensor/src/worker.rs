@@ -114,6 +114,11 @@ impl Worker {
         std::mem::take(&mut self.events)
     }
 
+    /// As [`Self::take_events`], with room for those to come: `events` are to be empty.
+    pub fn swap_events(&mut self, events: &mut Vec<Stamped>) {
+        std::mem::swap(&mut self.events, events);
+    }
+
     /// The counted messages; the worker counts none from here on.
     pub fn take_tally(&mut self) -> Messages {
         let mut all = Messages::default();

@@ -373,7 +373,7 @@ impl Decoder {
 
     /// Opens what an IP packet carries when that is a tunnel, else gives the packet itself.
     pub(crate) fn carried<'a>(&mut self, ip: Ip<'a>) -> Decoded<'a> {
-        if ip.fragment.is_some() {
+        if ip.fragment.is_some() || !tunnel::is_likely(&ip) {
             return Ok(Layer::Ip(ip));
         }
         let before = (self.source_mac, self.destination_mac, self.vlans, self.outer);

@@ -10,6 +10,22 @@ use crate::{
     transport::{Transport, transport},
 };
 
+/// Ports of UDP that [`open`] looks behind.
+const PORTS: [u16; 5] = [4789, 8472, 2152, 3544, 5072];
+
+/// May the packet carry a tunnel? Nearly all do not, and this is told at a glance.
+#[inline]
+pub(crate) fn is_likely(ip: &Ip<'_>) -> bool {
+    match ip.protocol {
+        4 | 41 | 47 | 97 => true,
+        17 => ip.payload.first_chunk::<4>().is_some_and(|&[a, b, c, d]| {
+            let ports = [u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d])];
+            ports.iter().any(|port| PORTS.contains(port))
+        }),
+        _ => false,
+    }
+}
+
 /// `None` when the packet carries no tunnel.
 pub(crate) fn open<'a>(decoder: &mut Decoder, ip: &Ip<'a>) -> Option<Decoded<'a>> {
     let mut at = Reader::new(ip.payload);

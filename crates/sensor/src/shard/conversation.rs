@@ -423,17 +423,22 @@ impl Shard {
 
     /// Takes what a dissector put into the output: counts, observations, limits.
     pub(super) fn collect(&mut self, context: &Context, at: Option<u32>, bytes: &[u8]) {
-        if !self.out.messages.is_empty() && self.settings.tally {
+        if !self.out.messages.is_empty() {
             let (peers, macs) = (context.peers(), context.mac_peers());
-            for message in self.out.messages.drain(..) {
-                let ends = match message.group.ends {
-                    Ends::Pair => peers,
-                    Ends::MacPair => macs,
-                    Ends::Source => (peers.0, None),
-                    Ends::None => (None, None),
+            let cursor = match at {
+                Some(at) => &mut self.flows.get(at).counted,
+                None => &mut self.counted,
+            };
+            for message in self.out.messages.iter_mut() {
+                let peers = match message.group.ends {
+                    Ends::Pair => &peers,
+                    Ends::MacPair => &macs,
+                    Ends::Source => &(peers.0, None),
+                    Ends::None => &(None, None),
                 };
-                self.tally.count(message, ends);
+                self.tally.count(message, peers, cursor);
             }
+            self.out.messages.clear();
         }
         for name in self.out.limits.drain(..) {
             self.counters.limit(name);
