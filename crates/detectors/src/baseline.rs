@@ -8,7 +8,7 @@ pub mod kept;
 use crate::limits::LEARNED_MAX;
 use foldhash::fast::FixedState;
 use hashbrown::{HashMap, HashSet};
-use inventory::{is_external, is_industrial};
+use inventory::{Industry, is_external, is_industrial};
 use model::{
     Address, Detail, Direction, Endpoint, Exchange, Object, Observation, Operation, OperationClass,
     Time,
@@ -31,6 +31,9 @@ pub struct Baseline {
     outward: Bounded<Address, ()>,
     first: Option<Time>,
     last: Time,
+    /// Learned last: the same comes again and again.
+    newest: Option<OperationKey>,
+    industry: Industry,
 }
 
 /// Client, server, protocol or transport, server port; 0 for ports made up on the spot.
@@ -137,7 +140,7 @@ impl Baseline {
     }
 
     fn learn_operation(&mut self, o: &Observation, operation: &Operation, count: u64) {
-        if operation.direction != Direction::Request || !is_industrial(o.protocol) {
+        if operation.direction != Direction::Request || !self.industry.has(o.protocol) {
             return;
         }
         let (Some(client), Some(server)) = (o.from.address(), o.to.address()) else { return };
@@ -148,11 +151,14 @@ impl Baseline {
             pair.last = pair.last.max(at);
             pair.classes.add(class);
         }
-        if let Some(classes) = self.classes.get(client, Classes::default) {
-            classes.add(class);
-        }
         let key = (client, server, o.protocol, class, operation.function);
-        self.operations.get(key, || ());
+        if self.newest != Some(key) {
+            let classes = self.classes.get(client, Classes::default);
+            let room = classes.map(|classes| classes.add(class)).is_some();
+            let room = self.operations.get(key, || ()).is_some() && room;
+            // What there is no room for counts each time.
+            self.newest = Some(key).filter(|_| room);
+        }
         if let Some((key, low, high)) = range_key((client, server), operation)
             && let Some(range) = self.ranges.get(key, || (low, high))
         {

@@ -4,7 +4,7 @@
 //! ticks come at whole seconds of the observations' own time.
 
 use crate::{Baseline, Findings, Kind, Phase, REGISTRY, Site, Watch};
-use inventory::{Inventory, is_industrial};
+use inventory::{Industry, Inventory};
 use model::{Finding, Observation, Operation, Time};
 use std::collections::BTreeMap;
 
@@ -16,8 +16,7 @@ pub struct Detection {
     findings: Findings,
     phase: Phase,
     last: Time,
-    /// The protocol seen last, and whether it is industrial.
-    protocol: (&'static str, bool),
+    industry: Industry,
 }
 
 impl Detection {
@@ -35,7 +34,7 @@ impl Detection {
         }
         let watches = REGISTRY.iter().map(|d| (d.watch)()).collect();
         let (findings, last) = (Findings::default(), Time::default());
-        Detection { watches, sees, baseline, findings, phase, last, protocol: ("", false) }
+        Detection { watches, sees, baseline, findings, phase, last, industry: Industry::default() }
     }
 
     pub fn see(&mut self, o: &Observation, inventory: &Inventory) {
@@ -44,11 +43,7 @@ impl Detection {
             self.last = o.at;
             self.tick(inventory);
         }
-        // Protocols are a few static names, and the same one comes again and again.
-        if !std::ptr::eq(self.protocol.0, o.protocol) {
-            self.protocol = (o.protocol, is_industrial(o.protocol));
-        }
-        let (phase, industrial) = (self.phase, self.protocol.1);
+        let (phase, industrial) = (self.phase, self.industry.has(o.protocol));
         let site = Site { inventory, baseline: &self.baseline, phase, industrial };
         for place in &self.sees[Kind::of(&o.detail) as usize] {
             self.watches[*place].see(o, &site, &mut self.findings);

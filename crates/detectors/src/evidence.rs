@@ -107,7 +107,7 @@ pub fn object_says(object: &Object) -> String {
 pub fn name(address: &Address, inventory: &Inventory) -> String {
     let address_text = address.to_string();
     let Some(key) = inventory.asset_of(address) else { return address_text };
-    let shown = inventory.asset(key).display();
+    let shown = inventory.display(key);
     if shown.contains(&address_text) || shown.starts_with("ast_") {
         return if shown.starts_with("ast_") { address_text } else { shown };
     }

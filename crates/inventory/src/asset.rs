@@ -58,7 +58,7 @@ impl Inventory {
     pub fn drain_changes(&mut self) -> Changes {
         let roots: BTreeSet<u32> =
             std::mem::take(&mut self.changed).into_iter().map(|r| self.root(r)).collect();
-        let keys = std::mem::take(&mut self.changed_links);
+        let keys = self.links.take_changed();
         let merged = std::mem::take(&mut self.merged);
         let mut members: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
         for root in &roots {
@@ -112,6 +112,25 @@ impl Inventory {
     pub fn asset(&self, key: AssetKey) -> Asset {
         let group = self.group(key);
         self.asset_of_group(key.0, &group)
+    }
+
+    /// What a person calls the asset: [`Asset::display`] of its row, without the work of a row.
+    pub fn display(&self, key: AssetKey) -> String {
+        let records: Vec<&Record> =
+            self.group(key).into_iter().map(|r| &self.records[r as usize]).collect();
+        let mut known: Vec<Known> = records.iter().flat_map(|r| r.facts.iter().cloned()).collect();
+        known.extend(description::name_looked_for(&known));
+        if let Some(name) = names(&known).into_iter().next() {
+            return name;
+        }
+        let ip = records.iter().filter_map(|r| ip_of(r)).min().map(|ip| ip.to_string());
+        let mac = || records.iter().filter_map(|r| mac_of(r)).min().map(|mac| mac.to_string());
+        match (model(&description::own_facts(&known)), ip.or_else(mac)) {
+            (Some(model), Some(address)) => format!("{model} ({address})"),
+            (Some(model), None) => model,
+            (None, Some(address)) => address,
+            (None, None) => self.id_of(key.0).0,
+        }
     }
 
     /// Addresses of an asset.
@@ -175,12 +194,6 @@ impl Inventory {
             industrial_peers: self.has_industrial_peers(members, &behaviour),
         });
         let best = |paths: &[&str]| best_fact(&own, paths);
-        let described = |read: fn(&str) -> Option<String>| {
-            own.iter().filter(|k| k.path == "description").find_map(|k| read(&k.value))
-        };
-        // In CIP the product code is a number; as text it is what the maker calls the product.
-        let product =
-            || best(&["product_code"]).filter(|p| p.contains(|c: char| !c.is_ascii_digit()));
         let vlans: BTreeSet<u16> = records.iter().flat_map(|r| r.vlans.iter().copied()).collect();
         let first_seen = records.iter().map(|r| r.first).min().unwrap_or_default();
         let last_seen = records.iter().map(|r| r.last).max().unwrap_or_default();
@@ -191,10 +204,8 @@ impl Inventory {
             vlans: vlans.into_iter().collect(),
             names: names(&known),
             vendor: best(&["vendor"]).or(oui.map(str::to_owned)),
-            model: best(&["model", "order_number", "platform"])
-                .or_else(product)
-                .or_else(|| described(description::model)),
-            firmware: best(&["firmware"]).or_else(|| described(description::firmware)),
+            model: model(&own),
+            firmware: best(&["firmware"]).or_else(|| described(&own, description::firmware)),
             serial: best(&["serial"]),
             class: decided.class,
             role: decided.role,
@@ -293,6 +304,21 @@ pub fn is_external(ip: IpAddr) -> bool {
             (0x2000..0x4000).contains(&first) && !(first == 0x2001 && second == 0x0db8)
         }
     }
+}
+
+fn model(own: &[Known]) -> Option<String> {
+    // In CIP the product code is a number; as text it is what the maker calls the product.
+    let product = || {
+        let code = best_fact(own, &["product_code"]);
+        code.filter(|p| p.contains(|c: char| !c.is_ascii_digit()))
+    };
+    best_fact(own, &["model", "order_number", "platform"])
+        .or_else(product)
+        .or_else(|| described(own, description::model))
+}
+
+fn described(own: &[Known], read: fn(&str) -> Option<String>) -> Option<String> {
+    own.iter().filter(|k| k.path == "description").find_map(|k| read(&k.value))
 }
 
 fn best_fact(known: &[Known], paths: &[&str]) -> Option<String> {

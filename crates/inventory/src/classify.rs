@@ -30,6 +30,21 @@ pub(crate) struct Classification {
     pub(crate) purdue_reason: String,
 }
 
+/// What [`is_industrial`] said of the protocol asked for last: these are a few static names, and
+/// the same one comes again and again.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Industry(&'static str, bool);
+
+impl Industry {
+    #[inline]
+    pub fn has(&mut self, protocol: &'static str) -> bool {
+        if !std::ptr::eq(self.0, protocol) {
+            *self = Industry(protocol, is_industrial(protocol));
+        }
+        self.1
+    }
+}
+
 /// Protocols whose servers sit on the process.
 pub fn is_industrial(protocol: &str) -> bool {
     const INDUSTRIAL: &[&str] = &[
@@ -223,8 +238,8 @@ fn served(evidence: &Evidence<'_>) -> Option<(AssetClass, String)> {
     let told = &evidence.behaviour.told;
     let speaks = |protocol: &str| served.contains_key(protocol) || told.contains_key(protocol);
     let server = |names: &[&'static str], class| {
-        let name = names.iter().find(|n| served.contains_key(**n))?;
-        Some((class, format!("answers {} requests in {name}", served[name])))
+        let (name, count) = names.iter().find_map(|n| Some((n, served.get(n)?)))?;
+        Some((class, format!("answers {count} requests in {name}")))
     };
     if evidence.external {
         return None;
@@ -250,7 +265,7 @@ fn served(evidence: &Evidence<'_>) -> Option<(AssetClass, String)> {
         .or_else(|| server(&["ethersio"], Class::IoAdapter))
         .or_else(|| server(&["opcua"], Class::Server))
         .or_else(|| {
-            let tells = |name: &&&str| told.get(**name).is_some_and(|count| *count > 0);
+            let tells = |name: &&&str| told.get(name).is_some_and(|count| count > 0);
             let name = ["egd", "powerlink", "ethercat", "cipio"].iter().find(tells)?;
             Some((Class::Plc, format!("sends cyclic data in {name}")))
         })
@@ -353,8 +368,8 @@ fn office(evidence: &Evidence<'_>) -> Option<(AssetClass, String)> {
     }
     let server_os = fact(evidence, "os").is_some_and(|os| os.contains("Server"));
     let known = ["dns", "dhcp", "smb", "ldap", "kerberos", "ftp", "ntp", "tls", "http", "ssh"];
-    if let Some(name) = known.iter().find(|n| served.get(**n).is_some_and(|c| *c > 0)) {
-        let many = served.values().sum::<u64>() > 3 || server_os;
+    if let Some(name) = known.iter().find(|n| served.get(n).is_some_and(|c| c > 0)) {
+        let many = served.iter().map(|(_, count)| count).sum::<u64>() > 3 || server_os;
         if many {
             return Some((Class::Server, format!("answers {name} requests")));
         }

@@ -7,6 +7,7 @@
 mod asset;
 mod classify;
 mod description;
+mod ends;
 mod grouping;
 pub mod limits;
 mod links;
@@ -14,8 +15,9 @@ mod record;
 pub mod vendor;
 
 pub use asset::is_external;
-pub use classify::is_industrial;
+pub use classify::{Industry, is_industrial};
 
+use ends::Ends;
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use links::{LinkKey, Links};
@@ -46,7 +48,8 @@ pub struct Inventory {
     addresses_max: usize,
     limits: BTreeMap<&'static str, u64>,
     changed: BTreeSet<u32>,
-    changed_links: BTreeSet<LinkKey>,
+    ends: Ends,
+    industry: Industry,
     merged: Vec<(u32, u32)>,
 }
 
@@ -70,7 +73,8 @@ impl Inventory {
             addresses_max,
             limits: BTreeMap::new(),
             changed: BTreeSet::new(),
-            changed_links: BTreeSet::new(),
+            ends: Ends::default(),
+            industry: Industry::default(),
             merged: Vec::new(),
         }
     }
@@ -174,16 +178,20 @@ impl Inventory {
         let record = self.records.len() as u32;
         self.records.push(Record::new(address, at));
         self.index.insert(address, record);
+        self.ends.forget();
         self.changed.insert(record);
         Some(record)
     }
 
     /// Records of an end; pairs its addresses. Gives the IP's record, else the MAC's.
     fn endpoint(&mut self, end: &Endpoint, at: Time, sent: bool) -> Option<u32> {
-        let ip = end.ip.map(Address::Ip).filter(Address::is_host);
-        let mac = end.mac.filter(|m| m.is_host()).map(Address::Mac);
-        let ip = ip.and_then(|a| self.record(a, at));
-        let mac = mac.and_then(|a| self.record(a, at));
+        if let Some(known) = self.ends.known(end, sent) {
+            return known;
+        }
+        let ip_address = end.ip.map(Address::Ip).filter(Address::is_host);
+        let mac_address = end.mac.filter(|m| m.is_host()).map(Address::Mac);
+        let ip = ip_address.and_then(|a| self.record(a, at));
+        let mac = mac_address.and_then(|a| self.record(a, at));
         for record in [ip, mac].into_iter().flatten() {
             let entry = &mut self.records[record as usize];
             entry.in_vlan(end.vlan);
@@ -191,6 +199,10 @@ impl Inventory {
         }
         if let (Some(ip), Some(mac), true) = (ip, mac, sent) {
             self.pair(mac, ip);
+        }
+        // Each address there was no room for counts.
+        if (ip.is_some(), mac.is_some()) == (ip_address.is_some(), mac_address.is_some()) {
+            self.ends.keep(end, sent, ip.or(mac));
         }
         ip.or(mac)
     }
@@ -204,6 +216,7 @@ impl Inventory {
             // So many are behind a router, which owns none of them but what it claims.
             return;
         }
+        self.ends.forget();
         self.records[mac as usize].partners.push(ip);
         if self.records[ip as usize].partners.len() < limits::IPS_PER_MAC_MAX {
             self.records[ip as usize].partners.push(mac);
@@ -220,6 +233,7 @@ impl Inventory {
             *self.limits.entry("claims").or_default() += 1;
             return;
         }
+        self.ends.forget();
         self.records[mac as usize].claims.push(ip);
         self.records[ip as usize].claims.push(mac);
         let other_macs = self.records[ip as usize].partners.clone();
@@ -384,7 +398,7 @@ impl Inventory {
             self.learn(from, observation, source, name, 50);
         }
         if operation.direction == Direction::Request
-            && let (Some(from), Some(to), true) = (from, to, is_industrial(protocol))
+            && let (Some(from), Some(to), true) = (from, to, self.industry.has(protocol))
         {
             self.records[from as usize].behaviour.controls(to);
         }
@@ -394,18 +408,26 @@ impl Inventory {
             && let Some((row, new)) = self.links.row(key, protocol, at)
         {
             *row.operations.entry(operation.class).or_default() += count;
-            self.changed_links.insert(key);
             if new {
                 self.changed.insert(self.root(key.0));
             }
         }
     }
 
-    fn link_key(&self, o: &Observation, direction: Direction) -> Option<LinkKey> {
+    fn link_key(&mut self, o: &Observation, direction: Direction) -> Option<LinkKey> {
         let (client, server) = match direction {
             Direction::Response => (&o.to, &o.from),
             _ => (&o.from, &o.to),
         };
+        if let Some(known) = self.ends.link(client, server) {
+            return known;
+        }
+        let key = self.find_link_key(client, server);
+        self.ends.keep_link(client, server, key);
+        key
+    }
+
+    fn find_link_key(&self, client: &Endpoint, server: &Endpoint) -> Option<LinkKey> {
         let find = |end: &Endpoint| {
             let ip = end.ip.map(Address::Ip);
             let address = ip.or(end.mac.map(Address::Mac))?;
@@ -432,7 +454,6 @@ impl Inventory {
         row.protocol = observation.protocol;
         self.absorb_notices(key, observation.from.port.unwrap_or_default());
         self.speaking(key, observation, exchange);
-        self.changed_links.insert(key);
         self.touch(client);
         self.touch(server);
     }
@@ -447,7 +468,6 @@ impl Inventory {
             return;
         }
         let Some(notices) = rows.remove(&reverse) else { return };
-        self.changed_links.remove(&reverse);
         if let Some(row) = rows.get_mut(&key) {
             for (class, count) in notices.operations {
                 *row.operations.entry(class).or_default() += count;

@@ -3,7 +3,7 @@
 //! Invariant: bounded; an attempt nobody answered is no link.
 
 use foldhash::fast::FixedState;
-use hashbrown::HashMap;
+use hashbrown::{HashMap, hash_map::Entry};
 use model::{OperationClass, Time};
 use std::collections::BTreeMap;
 
@@ -21,33 +21,21 @@ pub(crate) struct LinkRecord {
     pub(crate) operations: BTreeMap<OperationClass, u64>,
     /// Of the operation repeated most: how often, and its period in milliseconds.
     pub(crate) poll: Option<(u64, u64)>,
+    /// It stands in the list of changed ones.
+    pub(crate) changed: bool,
 }
 
 pub(crate) struct Links {
     pub(crate) rows: HashMap<LinkKey, LinkRecord, FixedState>,
+    /// Rows that changed; those that went since may stand here too.
+    pub(crate) changed: Vec<LinkKey>,
     max: usize,
     pub(crate) refused: u64,
 }
 
-impl Links {
-    pub(crate) fn new(max: usize) -> Self {
-        let hasher = FixedState::with_seed(0x6c69_6e6b_7300_0000);
-        Links { rows: HashMap::with_hasher(hasher), max, refused: 0 }
-    }
-
-    /// The row, made if it is not there and there is room; and whether it was made.
-    pub(crate) fn row(
-        &mut self,
-        key: LinkKey,
-        protocol: &'static str,
-        at: Time,
-    ) -> Option<(&mut LinkRecord, bool)> {
-        let new = !self.rows.contains_key(&key);
-        if new && self.rows.len() >= self.max {
-            self.refused += 1;
-            return None;
-        }
-        let row = self.rows.entry(key).or_insert_with(|| LinkRecord {
+impl LinkRecord {
+    fn new(protocol: &'static str, at: Time) -> Self {
+        LinkRecord {
             protocol,
             transport: "",
             first: at,
@@ -56,7 +44,48 @@ impl Links {
             bytes: 0,
             operations: BTreeMap::new(),
             poll: None,
+            changed: false,
+        }
+    }
+}
+
+impl Links {
+    /// Rows that changed since the last call, sorted.
+    pub(crate) fn take_changed(&mut self) -> Vec<LinkKey> {
+        let mut changed = std::mem::take(&mut self.changed);
+        changed.sort_unstable();
+        changed.dedup();
+        changed.retain(|key| {
+            self.rows.get_mut(key).is_some_and(|row| std::mem::replace(&mut row.changed, false))
         });
+        changed
+    }
+
+    pub(crate) fn new(max: usize) -> Self {
+        let hasher = FixedState::with_seed(0x6c69_6e6b_7300_0000);
+        Links { rows: HashMap::with_hasher(hasher), changed: Vec::new(), max, refused: 0 }
+    }
+
+    /// The row, made if it is not there and there is room; and whether it was made. It is taken
+    /// for changed.
+    pub(crate) fn row(
+        &mut self,
+        key: LinkKey,
+        protocol: &'static str,
+        at: Time,
+    ) -> Option<(&mut LinkRecord, bool)> {
+        let full = self.rows.len() >= self.max;
+        let (row, new) = match self.rows.entry(key) {
+            Entry::Occupied(known) => (known.into_mut(), false),
+            Entry::Vacant(_) if full => {
+                self.refused += 1;
+                return None;
+            }
+            Entry::Vacant(place) => (place.insert(LinkRecord::new(protocol, at)), true),
+        };
+        if !std::mem::replace(&mut row.changed, true) {
+            self.changed.push(key);
+        }
         row.first = row.first.min(at);
         row.last = row.last.max(at);
         Some((row, new))

@@ -45,11 +45,11 @@ pub(crate) struct Known {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Behaviour {
     /// Requests answered, by protocol.
-    pub(crate) served: BTreeMap<&'static str, u64>,
+    pub(crate) served: Counts<&'static str>,
     /// Requests made, by protocol and class.
-    pub(crate) asked: BTreeMap<(&'static str, OperationClass), u64>,
+    pub(crate) asked: Counts<(&'static str, OperationClass)>,
     /// Notices sent: cyclic data, announcements.
-    pub(crate) told: BTreeMap<&'static str, u64>,
+    pub(crate) told: Counts<&'static str>,
     /// Records of servers asked over industrial protocols.
     pub(crate) controllers: BTreeSet<u32>,
 }
@@ -145,15 +145,15 @@ pub(crate) enum Learnt {
 
 impl Behaviour {
     pub(crate) fn asked(&mut self, protocol: &'static str, class: OperationClass, count: u64) {
-        *self.asked.entry((protocol, class)).or_default() += count;
+        self.asked.add((protocol, class), count);
     }
 
     pub(crate) fn served(&mut self, protocol: &'static str, count: u64) {
-        *self.served.entry(protocol).or_default() += count;
+        self.served.add(protocol, count);
     }
 
     pub(crate) fn told(&mut self, protocol: &'static str, count: u64) {
-        *self.told.entry(protocol).or_default() += count;
+        self.told.add(protocol, count);
     }
 
     pub(crate) fn controls(&mut self, server: u32) {
@@ -163,15 +163,87 @@ impl Behaviour {
     }
 
     pub(crate) fn merge(&mut self, other: &Behaviour) {
-        for (protocol, count) in &other.served {
+        for (protocol, count) in other.served.iter() {
             self.served(protocol, *count);
         }
-        for ((protocol, class), count) in &other.asked {
+        for ((protocol, class), count) in other.asked.iter() {
             self.asked(protocol, *class, *count);
         }
-        for (protocol, count) in &other.told {
+        for (protocol, count) in other.told.iter() {
             self.told(protocol, *count);
         }
         self.controllers.extend(&other.controllers);
+    }
+}
+
+/// Counts in the order of their keys, of which there are few; the one counted last is found
+/// without a search.
+#[derive(Clone, Debug)]
+pub(crate) struct Counts<K> {
+    rows: Vec<(K, u64)>,
+    last: usize,
+}
+
+impl<K> Default for Counts<K> {
+    fn default() -> Self {
+        Counts { rows: Vec::new(), last: 0 }
+    }
+}
+
+/// A key whose texts are static: mostly the very same octets, which need no look at them.
+pub(crate) trait Key: Ord + Copy {
+    fn is(self, other: Self) -> bool;
+}
+
+impl Key for &'static str {
+    fn is(self, other: Self) -> bool {
+        std::ptr::eq(self, other)
+    }
+}
+
+impl Key for (&'static str, OperationClass) {
+    fn is(self, other: Self) -> bool {
+        std::ptr::eq(self.0, other.0) && self.1 == other.1
+    }
+}
+
+impl<K: Key> Counts<K> {
+    fn add(&mut self, key: K, count: u64) {
+        if let Some((_, known)) = self.rows.get_mut(self.last).filter(|(last, _)| last.is(key)) {
+            *known += count;
+            return;
+        }
+        self.last = match self.rows.binary_search_by(|(known, _)| known.cmp(&key)) {
+            Ok(at) => {
+                self.rows[at].1 += count;
+                at
+            }
+            Err(at) => {
+                self.rows.insert(at, (key, count));
+                at
+            }
+        };
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&K, &u64)> {
+        self.rows.iter().map(|(key, count)| (key, count))
+    }
+
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &K> {
+        self.rows.iter().map(|(key, _)| key)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+}
+
+impl Counts<&'static str> {
+    pub(crate) fn get(&self, key: &str) -> Option<u64> {
+        self.rows.iter().find(|(known, _)| *known == key).map(|(_, count)| *count)
+    }
+
+    pub(crate) fn contains_key(&self, key: &str) -> bool {
+        self.get(key).is_some()
     }
 }
