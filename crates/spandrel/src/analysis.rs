@@ -9,13 +9,12 @@ pub mod progress;
 
 pub use hands::Hands;
 
-use ::sensor::{Fold, Limits, Packet, WorkerSettings};
+use ::sensor::{Fold, Limits, Messages, Packet, WorkerSettings};
 use anyhow::{Context as _, Result};
 use detectors::{Baseline, Detection, Phase};
-use model::{CaptureReport, Health, MessageRow, Time};
+use model::{CaptureReport, Health, Time};
 use progress::{Progress, Watched};
 use std::{
-    collections::BTreeMap,
     fs::File,
     io::Read,
     path::{Path, PathBuf},
@@ -34,6 +33,23 @@ pub struct Settings {
 
 /// Packets between two looks at the clock for progress.
 const SHOWN_PACKETS: u64 = 4_096;
+
+/// Does both, at the same time where there are several threads.
+pub fn both<A: Send, B>(
+    threads: usize,
+    a: impl FnOnce() -> A + Send,
+    b: impl FnOnce() -> B,
+) -> (A, B) {
+    if threads <= 1 {
+        return (a(), b());
+    }
+    std::thread::scope(|scope| {
+        let a = scope.spawn(a);
+        let b = b();
+        // A panic of ours is a bug; it goes on in this thread with its own words.
+        (a.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), b)
+    })
+}
 
 /// A number of worker threads, as the command line gives it.
 pub fn threads(text: &str) -> Result<usize, String> {
@@ -94,7 +110,7 @@ fn open(path: &Path, settings: &Settings, shown: bool, fold: Fold) -> Result<Ana
 /// A capture that was read.
 struct Analysed {
     counts: Counts,
-    messages: BTreeMap<&'static str, Vec<MessageRow>>,
+    messages: Messages,
     health: Health,
     fold: Fold,
 }
@@ -143,6 +159,12 @@ impl Analysed {
     fn into_report(self, path: &Path, settings: &Settings) -> CaptureReport {
         let Analysed { counts, messages, health, mut fold } = self;
         let values = settings.values.then(|| fold.take_values());
+        let (inventory, detection) = (&fold.inventory, &fold.detection);
+        let ((messages, links), (assets, findings)) = both(
+            settings.threads,
+            || (messages.into_rows(), inventory.links()),
+            || (inventory.assets(), detection.findings(inventory)),
+        );
         CaptureReport {
             file: path.display().to_string(),
             packets: counts.packets,
@@ -150,9 +172,9 @@ impl Analysed {
             first_ts: counts.first,
             last_ts: counts.last,
             messages,
-            assets: fold.inventory.assets(),
-            links: fold.inventory.links(),
-            findings: fold.findings(),
+            assets,
+            links,
+            findings,
             values,
             health,
         }

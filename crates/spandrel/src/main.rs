@@ -30,6 +30,10 @@ mod vault;
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
+/// Events are made by one thread and dropped by another, and texts of all lengths come and go.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[derive(Parser)]
 #[command(name = "spandrel", version, about, propagate_version = true)]
 struct Arguments {

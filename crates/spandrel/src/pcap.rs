@@ -3,6 +3,7 @@
 //! Not here: the analysis. Invariant: with `--format json` standard output has one line for each
 //! file that could be read, and nothing else.
 
+mod json;
 mod report;
 
 use crate::{
@@ -89,9 +90,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
             complain(&format!("{name}: {damage}; the {packets} packets before it are explained"));
         }
         let written = if json {
-            serde_json::to_writer(&mut out, &report)
-                .map_err(std::io::Error::from)
-                .and_then(|()| out.write_all(b"\n"))
+            json::write(&mut out, &report, options.threads).and_then(|()| out.write_all(b"\n"))
         } else {
             report::write(&mut out, &report)
         };

@@ -4,64 +4,62 @@
 
 use super::crew::Crew;
 use anyhow::Result;
-use model::{Health, MessageRow, Time};
+use model::{Health, Time};
 use sensor::{Fold, Messages, Packet, Stamped, Worker, WorkerSettings, add_health};
-use std::collections::BTreeMap;
 
-/// Packets between two deliveries to the fold.
-const FOLD_PACKETS: u64 = 4_096;
+/// Packets between two deliveries to the fold: few, so that what they said is still near.
+const FOLD_PACKETS: u64 = 512;
 
 pub enum Hands {
-    Alone(Box<Worker>),
-    Many(Crew),
+    Alone(Box<Worker>, Vec<Stamped>),
+    Many(Box<Crew>),
 }
 
-type Outcome = (BTreeMap<&'static str, Vec<MessageRow>>, Health);
+type Outcome = (Messages, Health);
 
 impl Hands {
     pub fn new(threads: usize, settings: WorkerSettings) -> Result<Hands> {
         Ok(if threads <= 1 {
-            Hands::Alone(Box::new(Worker::new(settings)))
+            Hands::Alone(Box::new(Worker::new(settings)), Vec::new())
         } else {
-            Hands::Many(Crew::start(threads, settings)?)
+            Hands::Many(Box::new(Crew::start(threads, settings)?))
         })
     }
 
     pub fn push(&mut self, packet: &Packet<'_>, fold: &mut Fold) -> Result<()> {
         match self {
-            Hands::Alone(worker) => {
+            Hands::Alone(worker, events) => {
                 worker.push(packet);
                 if packet.frame.is_multiple_of(FOLD_PACKETS) {
-                    fold.apply(worker.take_events());
+                    worker.swap_events(events);
+                    fold.apply_all(std::slice::from_mut(events));
                 }
                 Ok(())
             }
-            Hands::Many(crew) => crew.push(packet, &mut |events| fold.apply(events)),
+            Hands::Many(crew) => crew.push(packet, &mut |events| fold.apply_all(events)),
         }
     }
 
     /// Everything so far reaches the fold, with counters stamped with `frame`.
     pub fn tick(&mut self, frame: u64, fold: &mut Fold) -> Result<Health> {
         match self {
-            Hands::Alone(worker) => {
+            Hands::Alone(worker, _) => {
                 worker.tick(frame);
                 fold.apply(worker.take_events());
                 Ok(worker.health())
             }
-            Hands::Many(crew) => crew.tick(frame, &mut |events| fold.apply(events)),
+            Hands::Many(crew) => crew.tick(frame, &mut |events| fold.apply_all(events)),
         }
     }
 
     pub fn finish(self, frame: u64, at: Time, fold: &mut Fold) -> Result<Outcome> {
         let workers = match self {
-            Hands::Alone(mut worker) => {
+            Hands::Alone(mut worker, _) => {
                 worker.finish(frame, at);
                 fold.apply(worker.take_events());
                 vec![*worker]
             }
-            Hands::Many(crew) => {
-                crew.finish(frame, at, &mut |events: Vec<Stamped>| fold.apply(events))?
-            }
+            Hands::Many(crew) => crew.finish(frame, at, &mut |events| fold.apply_all(events))?,
         };
         let (mut health, mut messages) = (Health::default(), Messages::default());
         for mut worker in workers {
@@ -69,6 +67,6 @@ impl Hands {
             add_health(&mut health, worker.health());
             messages.merge(worker.take_tally());
         }
-        Ok((messages.into_rows(), health))
+        Ok((messages, health))
     }
 }
