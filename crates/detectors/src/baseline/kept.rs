@@ -7,6 +7,7 @@ use super::{Baseline, Bounded, Classes, OperationKey, Pair, RangeKey};
 use crate::limits::{LEARNED_MAX, LEARNED_WORDS_MAX};
 use foldhash::fast::FixedState;
 use hashbrown::HashSet;
+use inventory::Industry;
 use model::{Address, OperationClass, Time};
 use serde::{Deserialize, Serialize};
 use std::hash::Hash;
@@ -125,6 +126,8 @@ impl Baseline {
         Baseline {
             first: kept.first,
             last: kept.last,
+            newest: None,
+            industry: Industry::default(),
             hosts: Bounded::recall(kept.hosts, Some),
             links: Bounded::recall(kept.links, |(client, server, protocol, port, at)| {
                 Some(((client, server, words.lasting(protocol)?, port), at))
