@@ -1,10 +1,10 @@
-//! Connectors: where backups come from.
+//! Connectors: where backups come from, and where they go over a link.
 //!
-//! Not here: storing anything. Invariant: a source only reads. Clients of controllers are our own
+//! Not here: storing anything; `vault_http` carries a vault, the vault keeps it. Invariant: a source only reads. Clients of controllers are our own
 //! and know no request that writes, starts, stops or configures.
 
 pub mod checks;
 pub mod formats;
 pub mod limits;
-pub mod remote;
 pub mod sources;
+pub mod vault_http;

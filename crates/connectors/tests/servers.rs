@@ -301,7 +301,11 @@ fn a_vault_behind_a_web_server_is_verified_and_a_changed_byte_found() {
     let Some(peer) = Peer::start("folder", "http.server", &[vault.to_str().unwrap()]) else {
         return;
     };
-    let web = connectors::remote::Web::at(&format!("http://127.0.0.1:{}/", peer.port)).unwrap();
+    let access = connectors::vault_http::Access::default();
+    let web =
+        connectors::vault_http::Remote::at(&format!("http://127.0.0.1:{}/", peer.port), &access)
+            .unwrap()
+            .unwrap();
     let verdict = verify(&web, &Demands::default());
     assert_eq!((verdict.problems, verdict.entries, verdict.snapshots), (vec![], 2, 1));
     let packs = common::objects(&place, "data");
@@ -311,7 +315,7 @@ fn a_vault_behind_a_web_server_is_verified_and_a_changed_byte_found() {
     fs::remove_file(&packs[0]).unwrap();
     let verdict = verify(&web, &Demands::default());
     assert_eq!(verdict.problems[0].what, "it is missing");
-    assert!(connectors::remote::Web::at("/srv/vault").is_none());
+    assert!(connectors::vault_http::Remote::at("/srv/vault", &access).unwrap().is_none());
 }
 
 /// A peer that answers everything with noise, then hangs up.

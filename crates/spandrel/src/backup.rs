@@ -3,17 +3,28 @@
 //! Invariant: exit 0 says that every entry offered is in the snapshot; anything less is exit 1 and
 //! a line for each fault.
 
-use crate::{complain, vault::Key};
+use crate::{
+    complain,
+    vault::{
+        Key,
+        site::{self, LinkOptions},
+    },
+};
 use anyhow::{Context as _, Result, bail};
 use connectors::sources;
 use std::{path::PathBuf, process::ExitCode};
-use vault::{Report, Source, State, Vault};
+use vault::{Report, Source, State, Vault, site::Pushed};
 
 #[derive(clap::Args)]
 pub struct Options {
-    /// Directory of the vault
-    #[arg(long, value_name = "DIR")]
+    /// Directory of the vault, or https address of a vault server; then --spool is needed
+    #[arg(long, value_name = "DIR_OR_URL")]
     vault: PathBuf,
+    /// Directory of the vault on this machine that is sent to the server; made when not there
+    #[arg(long, value_name = "DIR")]
+    spool: Option<PathBuf>,
+    #[command(flatten)]
+    link: LinkOptions,
     #[command(flatten)]
     key: Key,
     /// What to back up; give it again for more in the same snapshot
@@ -31,7 +42,10 @@ pub struct Options {
 }
 
 pub fn run(options: &Options) -> Result<ExitCode> {
-    let vault = Vault::open(&options.vault)?.unlock(options.key.file())?;
+    let address = options.vault.to_string_lossy();
+    let is_remote = address.contains("://");
+    let vault = if is_remote { spool(options)? } else { Vault::open(&options.vault)? };
+    let vault = vault.unlock(options.key.file())?;
     let (staging, secrets) = (vault.vault().staging(), options.secrets.clone());
     let context = sources::Context { staging, secrets };
     let opened: Result<Vec<_>, _> =
@@ -48,13 +62,60 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         None => this_machine()?,
     };
     let report = vault.backup(&asset, &mut opened, crate::vault::now()?)?;
+    let pushed = is_remote.then(|| site::push(vault.vault(), &address, &options.link));
     if options.format.is_some() {
-        crate::vault::print_json(&report)?;
+        crate::vault::print_json(&Answer { report: &report, pushed: pushed.as_ref() })?;
     }
     tell(&report, options.format.is_some());
     let complete = report.snapshot.is_some() && report.state == State::Complete;
-    Ok(if complete { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let arrived = match pushed {
+        None => true,
+        Some(Ok(pushed)) => site::tell_pushed(&pushed),
+        Some(Err(error)) => {
+            complain(&format!(
+                "the server does not have it yet: {error:#}; it is safe in the spool, and \
+                 `spandrel vault push` or the next backup goes on"
+            ));
+            false
+        }
+    };
+    Ok(if complete && arrived { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
+
+/// What scripts get: the report, and for a server what was sent there.
+struct Answer<'a> {
+    report: &'a Report,
+    pushed: Option<&'a Result<Pushed>>,
+}
+
+impl serde::Serialize for Answer<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut value = serde_json::to_value(self.report).map_err(serde::ser::Error::custom)?;
+        if let Some(pushed) = self.pushed {
+            value["pushed"] = match pushed {
+                Ok(pushed) => serde_json::json!(pushed),
+                Err(_) => serde_json::Value::Null,
+            };
+        }
+        value.serialize(serializer)
+    }
+}
+
+/// The vault on this machine that backups for a server go through.
+fn spool(options: &Options) -> Result<Vault> {
+    let spool = options.spool.as_ref().context("a backup to a server needs --spool DIR")?;
+    if !spool.join("vault.json").exists() {
+        let key = options.key.file().context("a new spool needs --key-file FILE")?;
+        // Small packs: what a link that breaks often must carry at once.
+        let now = crate::vault::now()?;
+        Vault::init_packed(spool, key, vault::Policy::default(), Some(SPOOL_PACK_MIB), now)?;
+        complain(&format!("made the spool {}; keep a copy of {}", spool.display(), key.display()));
+    }
+    Ok(Vault::open(spool)?)
+}
+
+/// Size of packs in a spool that a backup makes.
+const SPOOL_PACK_MIB: u32 = 4;
 
 fn tell(report: &Report, quiet: bool) {
     for fault in &report.errors {

@@ -71,7 +71,7 @@ pub fn default_data() -> Result<PathBuf> {
 }
 
 /// For a person on a terminal, as JSON for programs.
-fn log_to_stderr() {
+pub fn log_to_stderr() {
     let filter = std::env::var("SPANDREL_LOG").unwrap_or_else(|_| "info,sqlx=warn".to_owned());
     let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);

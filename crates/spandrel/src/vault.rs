@@ -8,13 +8,16 @@ mod escrow;
 #[cfg(feature = "control-plane")]
 mod kit;
 mod recover;
+#[cfg(feature = "control-plane")]
+mod serve;
 mod show;
+pub mod site;
 #[cfg(feature = "control-plane")]
 mod worker;
 
 use crate::complain;
 use anyhow::{Context as _, Result};
-use connectors::{formats::SqliteSchema, remote::Web};
+use connectors::{formats::SqliteSchema, vault_http::Remote};
 use model::Time;
 use std::{
     io::Write,
@@ -37,6 +40,9 @@ pub enum Options {
         key_file: PathBuf,
         #[command(flatten)]
         policy: custody::PolicyOptions,
+        /// Size of packs; 4 for a link slower than 2 Mbit/s [default: grows from 32]
+        #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u32).range(1..=512))]
+        pack_mib: Option<u32>,
     },
     /// List snapshots, oldest first
     List {
@@ -103,10 +109,17 @@ pub enum Options {
         /// Public key of the log, from a safe place
         #[arg(long, value_name = "KEY")]
         log_key: Option<String>,
+        #[command(flatten)]
+        access: site::AccessOptions,
         /// `json`: one object on standard output
         #[arg(long, value_parser = ["json"])]
         format: Option<String>,
     },
+    /// Guard vaults as a server: takes backups in, lets nobody remove or replace a byte
+    #[cfg(feature = "control-plane")]
+    Serve(serve::Options),
+    #[command(flatten)]
+    Site(site::Options),
     #[command(flatten)]
     Custody(custody::Options),
     /// The vault's key in shares for people to keep
@@ -139,9 +152,9 @@ impl Key {
 
 pub fn run(options: &Options) -> Result<ExitCode> {
     match options {
-        Options::Init { dir, key_file, policy } => {
+        Options::Init { dir, key_file, policy, pack_mib } => {
             let policy = policy.over(&vault::Policy::default());
-            let made = Vault::init(dir, key_file, policy, now()?)?;
+            let made = Vault::init_packed(dir, key_file, policy, *pack_mib, now()?)?;
             let (vault, key) = (dir.display(), key_file.display());
             let sign = vault::signing_file(key_file);
             let sign = sign.display();
@@ -177,14 +190,14 @@ pub fn run(options: &Options) -> Result<ExitCode> {
             let plan = Vault::open(dir)?.unlock(key.file())?.forget(now()?)?;
             answer(&plan, format, |plan| show::plan(plan, "deleted"))?;
         }
-        Options::Verify { dir, checkpoint, witnesses, log_key, format } => {
+        Options::Verify { dir, checkpoint, witnesses, log_key, access, format } => {
             let demands = Demands {
                 log_key: log_key.as_deref().map(public_key).transpose()?,
                 checkpoint: checkpoint.as_deref().map(read_text).transpose()?,
                 witnesses: witnesses.iter().map(|w| public_key(w)).collect::<Result<_>>()?,
             };
-            let verdict = match Web::at(&dir.to_string_lossy()) {
-                Some(web) => verify(&web, &demands),
+            let verdict = match Remote::at(&dir.to_string_lossy(), &access.read()?)? {
+                Some(remote) => verify(&remote, &demands),
                 None => verify(&Directory(dir.clone()), &demands),
             };
             answer(&verdict, format, show::verdict)?;
@@ -193,6 +206,9 @@ pub fn run(options: &Options) -> Result<ExitCode> {
             }
             return Ok(exit(verdict.ok));
         }
+        #[cfg(feature = "control-plane")]
+        Options::Serve(options) => return serve::run(options),
+        Options::Site(options) => return site::run(options),
         Options::Custody(options) => return custody::run(options),
         Options::Escrow(options) => return escrow::run(options),
         Options::Canary(options) => return canary::run(options),

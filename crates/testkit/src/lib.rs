@@ -1,1 +1,5 @@
-//! What every crate's tests share: annotated hex, seeds, bit flips. Not for use outside tests.
+//! What every crate's tests share: a bad link. Not for use outside tests.
+//!
+//! Invariant: what a test sees depends on its settings and seed, not on the machine it runs on.
+
+pub mod link;

@@ -124,7 +124,7 @@ pub(crate) fn known(ledger: &Ledger, snapshot: &SnapshotId) -> Result<()> {
     Err(Error::NoSnapshot(snapshot.to_string()))
 }
 
-fn is_enrolled(ledger: &Ledger, person: &PersonKey) -> Result<()> {
+pub(crate) fn is_enrolled(ledger: &Ledger, person: &PersonKey) -> Result<()> {
     if ledger.people.get(&person.name) == Some(&person.public()) {
         return Ok(());
     }

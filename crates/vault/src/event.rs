@@ -70,6 +70,24 @@ pub enum Event {
         policy: Policy,
         by: String,
     },
+    /// Rules that keep less, which a person asks for; a second one must agree.
+    PolicyAsked {
+        policy: Policy,
+        by: String,
+        signature: String,
+    },
+    /// The second person agreed; the rules come into force when the delay is over.
+    PolicyAgreed {
+        request: u64,
+        by: String,
+        signature: String,
+    },
+    /// Somebody withdrew them before.
+    PolicyWithdrawn {
+        request: u64,
+        by: String,
+        signature: String,
+    },
     /// A snapshot's lock is made longer.
     Retained {
         snapshot: SnapshotId,
@@ -94,7 +112,8 @@ pub enum Event {
         by: String,
         signature: String,
     },
-    /// The second person agreed; `request` is the number of the entry that asked.
+    /// The second person agreed; `request` is the number of the entry that asked. The holds end
+    /// when the delay is over.
     Released {
         request: u64,
         by: String,

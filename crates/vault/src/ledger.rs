@@ -8,9 +8,10 @@ use crate::{
     digest::Sha256,
     event::{Event, LockMode, LogEntry, ObjectChange, Policy, SnapshotId, State, Stored},
     key::is_signed,
-    limits::EXPIRY_STEP_MAX_SECS,
+    limits::{EXPIRY_STEP_MAX_SECS, WEAKENING_DELAY_SECS},
     log::VerifyingKey,
     recovery::Occasion,
+    weaken::Weaker,
 };
 use model::Time;
 use serde::Serialize;
@@ -25,6 +26,8 @@ pub struct Ledger {
     pub people: BTreeMap<String, VerifyingKey>,
     /// Releases that wait for a second person, by the number of their entry.
     pub requests: BTreeMap<u64, Request>,
+    /// Weaker rules that wait for a second person or for the delay, by the number of their entry.
+    pub weaker: BTreeMap<u64, Weaker>,
     /// Lists of objects that came and went, in order.
     pub changes: Vec<(u64, ObjectChange)>,
     pub violations: Vec<Violation>,
@@ -59,6 +62,15 @@ pub struct Hold {
     pub reason: String,
     pub by: String,
     pub since: Time,
+    /// Two people released it: it ends then.
+    pub ends: Option<Time>,
+}
+
+impl Hold {
+    /// Whether it protects at this time of the vault's clock.
+    pub fn is_on(&self, clock: Time) -> bool {
+        self.ends.is_none_or(|ends| ends > clock)
+    }
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
@@ -85,12 +97,18 @@ impl Ledger {
             snapshots: BTreeMap::new(),
             people: BTreeMap::new(),
             requests: BTreeMap::new(),
+            weaker: BTreeMap::new(),
             changes: Vec::new(),
             violations: Vec::new(),
             size: 0,
             clock: Time::default(),
             started: false,
         }
+    }
+
+    /// The clock that locks expire by, as of the last entry.
+    pub(crate) fn clock(&self) -> Time {
+        self.clock
     }
 
     /// The clock that locks expire by, at `now` of the machine.
@@ -105,6 +123,7 @@ impl Ledger {
             Ok(LogEntry { time, event }) => {
                 self.clock = if self.started { self.clock_at(time) } else { time };
                 self.started = true;
+                self.come_into_force(self.clock);
                 self.apply(number, time, event)
             }
             Err(error) => Err(format!("it is no entry of a vault: {error}")),
@@ -132,6 +151,15 @@ impl Ledger {
                 self.may_change_policy(&policy)?;
                 self.policy = policy;
             }
+            Event::PolicyAsked { policy, by, signature } => {
+                self.ask_weaker(number, policy, &by, &signature)?;
+            }
+            Event::PolicyAgreed { request, by, signature } => {
+                self.agree_weaker(request, &by, &signature)?;
+            }
+            Event::PolicyWithdrawn { request, by, signature } => {
+                self.withdraw_weaker(request, &by, &signature)?;
+            }
             Event::Retained { snapshot, until, .. } => {
                 let record = self.record(&snapshot)?;
                 if record.retain_until.is_some_and(|now| now > until) {
@@ -140,7 +168,7 @@ impl Ledger {
                 record.retain_until = Some(until);
             }
             Event::Hold { snapshot, reason, by } => {
-                let hold = Hold { reason, by, since: time };
+                let hold = Hold { reason, by, since: time, ends: None };
                 self.record(&snapshot)?.holds.insert(number, hold);
             }
             Event::Person { key, by, signature } => self.enrol(&key, by, signature)?,
@@ -195,8 +223,19 @@ impl Ledger {
         if short { Err("its lock is shorter than the policy says".into()) } else { Ok(()) }
     }
 
-    /// Whether the rules in force allow these ones to follow.
+    /// Whether one person may set these rules now.
     pub fn may_change_policy(&self, new: &Policy) -> Result<(), String> {
+        self.may_become(new)?;
+        if self.needs_two(new) {
+            let text = "rules that keep less need two people: say who you are with --as FILE; a \
+                        second person approves, and it comes into force 72 hours later";
+            return Err(text.into());
+        }
+        Ok(())
+    }
+
+    /// Whether the rules in force allow these ones to follow, whoever agrees.
+    pub(crate) fn may_become(&self, new: &Policy) -> Result<(), String> {
         let locked = self.policy.mode == LockMode::Locked;
         if locked && new.mode != LockMode::Locked {
             return Err("a locked retention cannot be unlocked".into());
@@ -243,9 +282,10 @@ impl Ledger {
     fn release(&mut self, number: u64, by: &str, signature: &str) -> Result<(), String> {
         self.may_approve(number, by, signature)?;
         let request = self.requests.remove(&number).ok_or("no such request")?;
+        let ends = self.clock.plus_secs(WEAKENING_DELAY_SECS);
         let record = self.record(&request.snapshot)?;
-        for hold in &request.holds {
-            record.holds.remove(hold);
+        for (_, hold) in record.holds.iter_mut().filter(|(n, _)| request.holds.contains(n)) {
+            hold.ends.get_or_insert(ends);
         }
         Ok(())
     }
@@ -273,7 +313,7 @@ impl Ledger {
                 broken.get_or_insert(format!("it deletes snapshot {snapshot}, which is not there"));
                 continue;
             };
-            if let Some(hold) = record.holds.values().next() {
+            if let Some(hold) = record.holds.values().find(|hold| hold.is_on(clock)) {
                 let reason = &hold.reason;
                 broken.get_or_insert(format!(
                     "it deletes snapshot {snapshot}, which is held: {reason}"
@@ -335,7 +375,7 @@ impl Record {
 #[cfg(test)]
 impl Hold {
     pub fn for_test() -> Self {
-        Self { reason: "dispute".into(), by: "eva".into(), since: Time::default() }
+        Self { reason: "dispute".into(), by: "eva".into(), since: Time::default(), ends: None }
     }
 }
 

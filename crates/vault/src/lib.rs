@@ -29,9 +29,11 @@ mod prove;
 pub mod recovery;
 mod restore;
 pub mod retention;
+pub mod site;
 mod source;
 mod vault;
 pub mod verify;
+mod weaken;
 pub mod witness;
 
 pub use backup::Report;
@@ -47,3 +49,4 @@ pub use prove::{CHECKS, Check, Proof};
 pub use restore::Restored;
 pub use source::{Entry, Fault, Meta, Offer, Open, Opened, Source, Special, What};
 pub use vault::{Unlocked, Vault};
+pub use weaken::{Weaker, is_weaker};

@@ -43,6 +43,50 @@ pub const TREE_ROWS_MAX: usize = 5_000;
 /// Earlier snapshots that `diff` learns from what a register usually does.
 pub const DIFF_HISTORY_MAX: usize = 8;
 
+/// How long weaker rules and releases of holds wait after the second person agreed, in seconds.
+pub const WEAKENING_DELAY_SECS: i64 = 72 * 3_600;
+
 /// How far one log entry may move the clock that locks expire by, in seconds. A clock set years
 /// ahead therefore frees eight days, not years.
 pub const EXPIRY_STEP_MAX_SECS: i64 = 8 * 86_400;
+
+/// Bytes of one object; restic's packs are some ten MiB.
+pub const OBJECT_BYTES_MAX: u64 = 1 << 30;
+
+/// Bytes of a message that continues a log, and of a list of objects.
+pub const EXTENSION_BYTES_MAX: u64 = 256 << 20;
+
+/// Bytes of a body that comes in one piece: a description, a config, an acknowledgement.
+pub const SMALL_BYTES_MAX: usize = 65_536;
+
+/// Unfinished objects of one client.
+pub const PARTS_MAX: u64 = 64;
+
+/// How long an unfinished object waits for the rest.
+pub const PART_AGE_MAX: std::time::Duration = std::time::Duration::from_secs(7 * 86_400);
+
+/// Percent of disk or quota in use at which the alarm is raised, and below which it may be again.
+pub const ALARM_PERCENT: u64 = 70;
+pub const CALM_PERCENT: u64 = 65;
+
+/// Percent of the disk in use from which on nothing more is taken in.
+pub const FULL_PERCENT: u64 = 95;
+
+/// Locks of one client in one vault.
+pub const LOCKS_MAX: usize = 16;
+
+/// Bytes of a lock; restic's have some hundred.
+pub const LOCK_BYTES_MAX: usize = 16_384;
+
+/// How long a lock is kept. Restic renews its locks every five minutes and calls one stale after
+/// thirty.
+pub const LOCK_AGE_MAX: std::time::Duration = std::time::Duration::from_secs(3_600);
+
+/// Sorts of refusals told apart in one minute; more are counted together.
+pub const SORTS_MAX: usize = 64;
+
+/// Seconds over which refusals of one sort become one entry.
+pub const GATHER_SECS: i64 = 60;
+
+/// Characters of an example of a refused request.
+pub const EXAMPLE_CHARS_MAX: usize = 200;

@@ -60,6 +60,17 @@ pub struct Description {
 impl Vault {
     /// Makes an empty vault in `directory` with the key in `key_file`, made when absent.
     pub fn init(directory: &Path, key_file: &Path, policy: Policy, now: Time) -> Result<Unlocked> {
+        Self::init_packed(directory, key_file, policy, None, now)
+    }
+
+    /// Makes an empty vault whose packs have `pack_mib` MiB, for slow links.
+    pub fn init_packed(
+        directory: &Path,
+        key_file: &Path,
+        policy: Policy,
+        pack_mib: Option<u32>,
+        now: Time,
+    ) -> Result<Unlocked> {
         let used = fs::read_dir(directory).is_ok_and(|mut entries| entries.next().is_some());
         if used {
             return Err(Error::Exists(directory.into()));
@@ -79,7 +90,7 @@ impl Vault {
             key_id: Some(key.id()),
         };
         let engine = RusticEngine::new(&repository, &key);
-        engine.init(&key)?;
+        engine.init(&key, pack_mib)?;
         let text = serde_json::to_vec_pretty(&description).expect("it is plain data");
         let log_key = signer.verifying_key();
         let vault = Vault { directory: directory.into(), description, log_key };
@@ -149,6 +160,21 @@ impl Vault {
         &self.log_key
     }
 
+    /// Whether this is a copy of a vault elsewhere: readable with the key, written by copying
+    /// alone, since an entry of its own would make its log another one.
+    pub fn is_replica(&self) -> bool {
+        self.directory.join(crate::site::REPLICA).exists()
+    }
+
+    fn must_be_written_here(&self) -> Result<()> {
+        if !self.is_replica() {
+            return Ok(());
+        }
+        let text = "this vault is a copy of one elsewhere: change that one, or make the copy a \
+                    vault of its own with `vault promote`";
+        Err(Error::Refused(text.to_owned()))
+    }
+
     /// The state the log tells.
     pub fn ledger(&self) -> Result<Ledger> {
         Ok(self.read_log()?.0)
@@ -210,8 +236,10 @@ impl Unlocked {
         now: Time,
         event: impl FnOnce(&Ledger) -> Result<Event>,
     ) -> Result<u64> {
+        self.vault.must_be_written_here()?;
         let _turn = Writing::begin(&self.vault.directory.join(LOG))?;
-        let (ledger, mut log) = self.vault.read_log()?;
+        let (mut ledger, mut log) = self.vault.read_log()?;
+        ledger.come_into_force(ledger.clock_at(now));
         let event = event(&ledger)?;
         log.append(self.signer()?, encode(now, event))
     }
@@ -262,6 +290,7 @@ pub(crate) struct Working {
 
 impl Working {
     pub fn begin(vault: &Vault) -> Result<Self> {
+        vault.must_be_written_here()?;
         let path = vault.directory.join(".lock");
         let file = File::options().create(true).append(true).open(&path).doing("open", &path)?;
         match file.try_lock() {

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "every test file uses its own part")]
 
 pub mod peers;
+pub mod site;
 
 use model::Time;
 use std::{

@@ -34,12 +34,23 @@ pub enum Options {
         #[command(flatten)]
         key: Key,
     },
-    /// Approve a release as the second person
+    /// Approve a release, or rules that keep less, as the second person
     Approve {
         dir: PathBuf,
-        /// Number that `release` gave
+        /// Number that `release` or `policy` gave
         request: u64,
         /// Key file of the person who approves
+        #[arg(long = "as", value_name = "PERSON", env = "SPANDREL_PERSON_KEY_FILE")]
+        person: Option<PathBuf>,
+        #[command(flatten)]
+        key: Key,
+    },
+    /// Withdraw rules that keep less before they come into force; any enrolled person may
+    Withdraw {
+        dir: PathBuf,
+        /// Number that `policy` gave
+        request: u64,
+        /// Key file of the person who withdraws
         #[arg(long = "as", value_name = "PERSON", env = "SPANDREL_PERSON_KEY_FILE")]
         person: Option<PathBuf>,
         #[command(flatten)]
@@ -64,6 +75,9 @@ pub enum Options {
         dir: PathBuf,
         #[command(flatten)]
         policy: PolicyOptions,
+        /// Key file of the person who asks, when the rules keep less and two people are enrolled
+        #[arg(long = "as", value_name = "PERSON", env = "SPANDREL_PERSON_KEY_FILE")]
+        person: Option<PathBuf>,
         #[command(flatten)]
         key: Key,
         /// Who does it
@@ -160,8 +174,19 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         }
         Options::Approve { dir, request, person, key } => {
             let person = person_key(person.as_ref())?;
-            let snapshot = open(dir, key)?.approve(*request, &person, now()?)?;
-            complain(&format!("snapshot {snapshot} is released"));
+            let vault = open(dir, key)?;
+            if vault.vault().ledger()?.weaker.contains_key(request) {
+                let from = vault.agree_policy(*request, &person, now()?)?;
+                complain(&format!("the rules come into force at {from}, unless withdrawn"));
+            } else {
+                let snapshot = vault.approve(*request, &person, now()?)?;
+                complain(&format!("the holds of snapshot {snapshot} end in 72 hours"));
+            }
+        }
+        Options::Withdraw { dir, request, person, key } => {
+            let person = person_key(person.as_ref())?;
+            open(dir, key)?.withdraw_policy(*request, &person, now()?)?;
+            complain("withdrawn; the rules stay as they are");
         }
         Options::Retain { dir, id, until, key, by } => {
             let until = Time::parse(until).context("--until is no RFC 3339 time")?;
@@ -170,11 +195,8 @@ pub fn run(options: &Options) -> Result<ExitCode> {
             vault.retain(snapshot, until, by, now()?)?;
             complain(&format!("snapshot {snapshot} is locked until {until}"));
         }
-        Options::Policy { dir, policy, key, by } => {
-            let vault = open(dir, key)?;
-            let policy = policy.over(&vault.vault().ledger()?.policy);
-            vault.set_policy(policy.clone(), by, now()?)?;
-            super::print_json(&policy)?;
+        Options::Policy { dir, policy, person, key, by } => {
+            set_policy(&open(dir, key)?, policy, person.as_deref(), by)?;
         }
         Options::Person { dir, name, person_key, by, key } => {
             let vault = open(dir, key)?;
@@ -198,6 +220,24 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Sets rules that keep more; asks for those that keep less, when somebody says who asks.
+fn set_policy(
+    vault: &Unlocked,
+    policy: &PolicyOptions,
+    person: Option<&std::path::Path>,
+    by: &str,
+) -> Result<()> {
+    let ledger = vault.vault().ledger()?;
+    let policy = policy.over(&ledger.policy);
+    if let (Some(person), true) = (person, vault::is_weaker(&ledger.policy, &policy)) {
+        let request = vault.ask_policy(policy, &PersonKey::read(person)?, now()?)?;
+        complain("unchanged; a second person runs: spandrel vault approve DIR NUMBER --as FILE");
+        return print_line(&request.to_string());
+    }
+    vault.set_policy(policy.clone(), by, now()?)?;
+    super::print_json(&policy)
 }
 
 fn open(dir: &std::path::Path, key: &Key) -> Result<Unlocked> {

@@ -60,8 +60,14 @@ impl RusticEngine {
     }
 
     /// Makes an empty repository that also opens with the key's line as restic's password.
-    pub fn init(&self, key: &VaultKey) -> Result<()> {
-        let options = (KeyOptions::default(), ConfigOptions::default());
+    /// `pack_mib` is the size of its packs, which stays the same however large it grows; for a
+    /// slow link, where a pack is the least that arrives at once.
+    pub fn init(&self, key: &VaultKey, pack_mib: Option<u32>) -> Result<()> {
+        let mut options = (KeyOptions::default(), ConfigOptions::default());
+        if let Some(mib) = pack_mib {
+            options.1.set_datapack_size = format!("{mib} MiB").parse().ok();
+            options.1.set_datapack_growfactor = Some(0);
+        }
         let repository = self.closed()?.init(&self.credentials(), &options.0, &options.1)?;
         repository.add_key(key.password(), &options.0)?;
         Ok(())

@@ -35,11 +35,15 @@ impl Log {
     /// Makes an empty log.
     pub fn create(directory: &Path, signer: &Signer) -> Result<Self> {
         fs::create_dir_all(directory).doing("create", directory)?;
-        let key = signer.verifying_key();
-        let empty =
-            Self { directory: directory.into(), key, levels: Levels::default(), tail: Vec::new() };
+        let empty = Self::empty(directory, &signer.verifying_key());
         empty.write_checkpoint(signer)?;
         Ok(empty)
+    }
+
+    /// A log of which nothing is on disk yet.
+    pub(crate) fn empty(directory: &Path, key: &VerifyingKey) -> Self {
+        let (levels, tail) = (Levels::default(), Vec::new());
+        Self { directory: directory.into(), key: key.clone(), levels, tail }
     }
 
     /// Reads the log and shows each entry with its number; checks that they give the signed root.
@@ -52,12 +56,7 @@ impl Log {
         let note = fs::read_to_string(&path).doing("read", &path)?;
         let checkpoint = Checkpoint::open(&note, key)
             .map_err(|why| Error::Damaged(format!("the log's checkpoint is not valid: {why}")))?;
-        let mut log = Self {
-            directory: directory.into(),
-            key: key.clone(),
-            levels: Levels::default(),
-            tail: Vec::new(),
-        };
+        let mut log = Self::empty(directory, key);
         for (index, width) in tile::tiles(checkpoint.size, 0) {
             let path = directory.join(tile::path(None, index, width));
             let bytes = fs::read(&path).doing("read", &path)?;
@@ -115,6 +114,39 @@ impl Log {
         self.write_checkpoint(signer)?;
         self.remove_partial(number);
         Ok(number)
+    }
+
+    /// Takes in entries that somebody else appended, if with them the log has the root that
+    /// `note` signs; otherwise nothing changes.
+    pub(crate) fn extend(&mut self, note: &str, added: &[Vec<u8>]) -> Result<()> {
+        let invalid = |why| Error::Damaged(format!("the log's new checkpoint is not valid: {why}"));
+        let checkpoint = Checkpoint::open(note, &self.key).map_err(invalid)?;
+        let from = self.size();
+        let mut levels = self.levels.clone();
+        added.iter().for_each(|entry| levels.push(merkle::leaf(entry)));
+        if checkpoint.size != levels.size() || levels.root(checkpoint.size) != checkpoint.root {
+            let text = "the log's new entries do not give the root that was signed";
+            return Err(Error::Damaged(text.to_owned()));
+        }
+        let mut open = self.tail.clone();
+        open.extend_from_slice(added);
+        let first = from / tile::WIDTH;
+        for (index, width) in tile::tiles(checkpoint.size, first) {
+            let start = ((index - first) * tile::WIDTH) as usize;
+            let entries = &open[start..start + width as usize];
+            self.write(&tile::path(None, index, width), &tile::bundle(entries))?;
+        }
+        self.levels = levels;
+        self.write_tiles(from)?;
+        self.write_note(note)?;
+        self.remove_partial(from);
+        let rest = (checkpoint.size % tile::WIDTH) as usize;
+        self.tail = open.split_off(open.len() - rest);
+        Ok(())
+    }
+
+    pub(crate) fn write_note(&self, note: &str) -> Result<()> {
+        self.write(tile::CHECKPOINT, note.as_bytes())
     }
 
     /// The proof that entry `number` is in the log of this size.

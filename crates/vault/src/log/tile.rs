@@ -29,7 +29,7 @@ pub fn tiles(count: u64, first: u64) -> impl Iterator<Item = (u64, u64)> {
 
 /// The hashes of all levels: `levels[0]` are the leaves, `levels[n + 1]` the roots of the full
 /// tiles of `levels[n]`.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Levels(pub Vec<Vec<Sha256>>);
 
 impl Levels {

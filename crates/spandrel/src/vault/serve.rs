@@ -1,0 +1,153 @@
+//! `spandrel vault serve`: the vault server, a process of its own.
+//!
+//! Run it as a user of its own, on a machine of its own where there is one. Not here: what it
+//! allows (`vault::site`). Invariant: before the first request it has given up all it does not
+//! need: rights, files outside its directory where the kernel knows Landlock, new connections.
+
+use super::{
+    complain, print_line,
+    site::{Machine, seal},
+};
+use anyhow::{Context as _, Result};
+use connectors::vault_http::serve;
+use landlock::{
+    ABI, Access, AccessFs, AccessNet, RestrictionStatus, Ruleset, RulesetAttr, RulesetCreatedAttr,
+    RulesetStatus, path_beneath_rules,
+};
+use rustix::thread::{CapabilitySet, CapabilitySets};
+use server::Certificates;
+use std::{
+    net::{SocketAddr, TcpListener},
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+    time::Duration,
+};
+use tokio::signal::unix::{SignalKind, signal};
+use vault::site::{self, House, SITE, Seal};
+
+#[derive(clap::Args)]
+pub struct Options {
+    /// A vault, or a directory of vaults; may be empty
+    dir: PathBuf,
+    /// File of clients, as `vault client` writes it; read again when it changes
+    #[arg(long, value_name = "FILE")]
+    clients: PathBuf,
+    /// Address and port
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8445")]
+    listen: SocketAddr,
+    /// Another name the server is reached by; again for more
+    #[arg(long = "host", value_name = "NAME")]
+    hosts: Vec<String>,
+    /// Name of the site, which its journal is signed with; used when it begins
+    #[arg(long = "site", value_name = "NAME", default_value = "site-a")]
+    site: String,
+    /// Space that one vault's objects may take
+    #[arg(long, value_name = "MIB")]
+    quota_mib: Option<u64>,
+    /// Do not set the immutable flag of the file system on objects
+    #[arg(long)]
+    no_immutable: bool,
+    /// Without TLS, behind a proxy on this machine: loopback addresses only
+    #[arg(long)]
+    plain: bool,
+}
+
+/// How often the certificate is looked at.
+const RENEW_EVERY: Duration = Duration::from_secs(12 * 3_600);
+
+pub fn run(options: &Options) -> Result<ExitCode> {
+    crate::run::log_to_stderr();
+    let dir = &options.dir;
+    std::fs::create_dir_all(dir).with_context(|| format!("cannot create {}", dir.display()))?;
+    if options.plain && !options.listen.ip().is_loopback() {
+        anyhow::bail!("--plain sends tokens in clear; it is for loopback addresses only");
+    }
+    let listener = TcpListener::bind(options.listen)
+        .with_context(|| format!("cannot listen on {}", options.listen))?;
+    let address = listener.local_addr().context("cannot read the address")?;
+    let seal = seal(dir, options.no_immutable);
+    let house = House::open(
+        dir,
+        site::Options {
+            name: options.site.clone(),
+            clients: options.clients.clone(),
+            seal,
+            quota_bytes: options.quota_mib.map(|mib| mib << 20),
+        },
+        Box::new(Machine),
+    )?;
+    let house = Arc::new(house);
+    let certificates = Certificates::new(&dir.join(SITE), address, &options.hosts);
+    if !options.plain {
+        certificates.ensure()?;
+    }
+    confine(options, seal)?;
+    // Threads begin after this: they have what is left.
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(guard(options, listener, house, certificates))
+}
+
+async fn guard(
+    options: &Options,
+    listener: TcpListener,
+    house: Arc<House>,
+    certificates: Certificates,
+) -> Result<ExitCode> {
+    let mut end = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let tls = if options.plain { None } else { Some(certificates.config()?) };
+    let serving = serve(listener, tls, house.clone()).await?;
+    let scheme = if options.plain { "http" } else { "https" };
+    complain(&format!("the site's key is {}", house.journal().public()));
+    if !options.plain {
+        complain(&format!("clients trust {}", certificates.authority_path().display()));
+    }
+    print_line(&format!("{scheme}://{}", serving.address))?;
+    loop {
+        tokio::select! {
+            _ = end.recv() => break,
+            _ = interrupt.recv() => break,
+            () = tokio::time::sleep(RENEW_EVERY) => {}
+        }
+        match certificates.ensure().and_then(|made| Ok(made.then_some(certificates.config()?))) {
+            Ok(Some(tls)) if !options.plain => serving.renew(&tls),
+            Ok(_) => {}
+            Err(error) => tracing::error!(%error, "the certificate could not be renewed"),
+        }
+    }
+    serving.stop().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Gives up every right but the one that seals objects, every file outside the served directory
+/// and the one of the clients, and the making of connections.
+fn confine(options: &Options, seal: Seal) -> Result<()> {
+    rustix::thread::set_no_new_privs(true).context("cannot give up gaining rights")?;
+    let kept = if seal.is_on() { CapabilitySet::LINUX_IMMUTABLE } else { CapabilitySet::empty() };
+    let sets =
+        CapabilitySets { effective: kept, permitted: kept, inheritable: CapabilitySet::empty() };
+    rustix::thread::set_capabilities(None, sets).context("cannot give up capabilities")?;
+    let status = landlocked(options).context("cannot give up access to files")?;
+    if status.ruleset != RulesetStatus::FullyEnforced {
+        complain("this kernel has no or an older Landlock: the server is held by its user alone");
+    }
+    Ok(())
+}
+
+fn landlocked(options: &Options) -> Result<RestrictionStatus> {
+    let abi = ABI::V4;
+    // The file of clients may be replaced by another of that name, so its folder is readable.
+    let clients = match options.clients.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let status = Ruleset::default()
+        .handle_access(AccessFs::from_all(abi))?
+        .handle_access(AccessNet::from_all(abi))?
+        .create()?
+        .add_rules(path_beneath_rules([&options.dir], AccessFs::from_all(abi)))?
+        .add_rules(path_beneath_rules([clients], AccessFs::from_read(abi)))?
+        .restrict_self()?;
+    Ok(status)
+}

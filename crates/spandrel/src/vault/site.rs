@@ -1,0 +1,357 @@
+//! `spandrel vault push|mirror|export|import|client|journal|promote|status`: vaults at several
+//! places.
+//!
+//! Not here: the server (`serve`). Invariant: none of these asks for a vault's key.
+
+use super::{answer, complain, exit, now, print_line, public_key, read_text};
+use anyhow::{Context as _, Result, bail};
+use connectors::vault_http::{Access, Remote};
+use model::Time;
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
+use vault::{
+    Vault,
+    site::{
+        Calendar, Clients, Clock, Mirror, Mirrored, Origin, Pace, Progress, Push, Pushed, Role,
+        SITE, Seal, Window, journal, promote, seed, view,
+    },
+    verify::Directory,
+};
+
+#[derive(clap::Subcommand)]
+pub enum Options {
+    /// Send a vault to a vault server, going on where a broken link stopped
+    Push {
+        dir: PathBuf,
+        /// https address of the vault at the server
+        url: String,
+        #[command(flatten)]
+        link: LinkOptions,
+        /// `json`: one object on standard output
+        #[arg(long, value_parser = ["json"])]
+        format: Option<String>,
+    },
+    /// Copy a vault from another site, with no key, and vouch for its log as a witness
+    Mirror {
+        /// https address of the vault, or a directory
+        from: String,
+        /// Directory of the copy
+        dir: PathBuf,
+        #[command(flatten)]
+        site: SiteOptions,
+        #[command(flatten)]
+        link: LinkOptions,
+        /// When bulk may be copied, in UTC, such as `mon-fri 18:00-06:00`; again for more
+        #[arg(long = "window", value_name = "WINDOW", value_parser = window)]
+        windows: Vec<Window>,
+        /// Copy again and again, with so many minutes between
+        #[arg(long, value_name = "MINUTES")]
+        every: Option<u64>,
+        /// `json`: one object on standard output
+        #[arg(long, value_parser = ["json"])]
+        format: Option<String>,
+    },
+    /// Write what another site lacks onto a disk to carry there
+    Export {
+        dir: PathBuf,
+        /// Empty directory on the disk
+        to: PathBuf,
+        /// Checkpoint of the copy at the other site (its `log/checkpoint`); default: all
+        #[arg(long, value_name = "FILE")]
+        since: Option<PathBuf>,
+        /// `json`: one object on standard output
+        #[arg(long, value_parser = ["json"])]
+        format: Option<String>,
+    },
+    /// Take what was carried here on a disk into a copy
+    Import {
+        /// Directory that `export` wrote
+        from: PathBuf,
+        /// Directory of the copy
+        dir: PathBuf,
+        #[command(flatten)]
+        site: SiteOptions,
+        /// `json`: one object on standard output
+        #[arg(long, value_parser = ["json"])]
+        format: Option<String>,
+    },
+    /// Enrol a client of a vault server; prints NAME:TOKEN, which is kept nowhere
+    Client {
+        name: String,
+        /// What it may do
+        #[arg(long, value_parser = ["edge", "reader", "mirror", "auditor"])]
+        role: String,
+        /// The vault below the served directory; `.` is the directory itself, `*` every vault
+        #[arg(long, default_value = ".")]
+        vault: String,
+        /// File of clients that `vault serve` reads
+        #[arg(long, value_name = "FILE")]
+        clients: PathBuf,
+    },
+    /// What a site took in, saw and refused; checks the journal's signature
+    Journal {
+        /// Directory that is served, or a copy
+        dir: PathBuf,
+        /// `json`: an array
+        #[arg(long, value_parser = ["json"])]
+        format: Option<String>,
+    },
+    /// Make a copy a vault of its own, when the site it was copied from is lost
+    Promote {
+        dir: PathBuf,
+        /// Who does it
+        #[arg(long, value_name = "NAME", env = "USER", default_value = "operator")]
+        by: String,
+    },
+    /// Lay out a copy as it was before an attack: what came after an entry is left out
+    View {
+        dir: PathBuf,
+        /// Empty directory; restore from it, with this program or restic
+        to: PathBuf,
+        /// So many entries of the log; `vault journal` of the copy tells when which came
+        #[arg(long, value_name = "N")]
+        entries: u64,
+        /// `json`: one object on standard output
+        #[arg(long, value_parser = ["json"])]
+        format: Option<String>,
+    },
+    /// How a vault server stands, as JSON
+    Status {
+        url: String,
+        #[command(flatten)]
+        access: AccessOptions,
+    },
+}
+
+/// Who asks a server, and whom to trust.
+#[derive(clap::Args)]
+pub struct AccessOptions {
+    /// File with NAME:TOKEN for the server
+    #[arg(long, value_name = "FILE", env = "SPANDREL_VAULT_TOKEN_FILE")]
+    token_file: Option<PathBuf>,
+    /// Certificate authority of the server, PEM; default the public ones
+    #[arg(long, value_name = "FILE", env = "SPANDREL_VAULT_CA")]
+    ca: Option<PathBuf>,
+}
+
+impl AccessOptions {
+    pub fn read(&self) -> Result<Access> {
+        Ok(Access::read(self.token_file.as_deref(), self.ca.as_deref())?)
+    }
+}
+
+/// How to use the link to a server.
+#[derive(clap::Args)]
+pub struct LinkOptions {
+    #[command(flatten)]
+    access: AccessOptions,
+    /// Use no more than this of the link
+    #[arg(long, value_name = "KBIT_PER_S", value_parser = clap::value_parser!(u64).range(1..))]
+    rate_kbit: Option<u64>,
+    /// Tries without any progress before giving up; 8 take about a minute and a half
+    #[arg(long, value_name = "N", default_value_t = 8)]
+    tries: u32,
+}
+
+/// What a copy is.
+#[derive(clap::Args)]
+pub struct SiteOptions {
+    /// Name of this site, which it signs with; used when its key is made
+    #[arg(long = "site", value_name = "NAME", default_value = "site-b")]
+    name: String,
+    /// Public key of the vault's log, from a safe place
+    #[arg(long, value_name = "KEY")]
+    log_key: Option<String>,
+    /// Do not set the immutable flag of the file system on objects
+    #[arg(long)]
+    no_immutable: bool,
+}
+
+/// The machine's clock.
+pub struct Machine;
+
+impl Clock for Machine {
+    fn now(&self) -> Time {
+        // Before 1970 it says 1970: what is journalled then keeps the time of the entry before.
+        now().unwrap_or_default()
+    }
+
+    fn sleep(&self, time: Duration) {
+        std::thread::sleep(time);
+    }
+}
+
+fn window(text: &str) -> Result<Window, String> {
+    Window::parse(text).ok_or_else(|| "a window is like `mon-fri 18:00-06:00`".to_owned())
+}
+
+pub fn run(options: &Options) -> Result<ExitCode> {
+    match options {
+        Options::Push { dir, url, link, format } => {
+            let pushed = push(&Vault::open(dir)?, url, link)?;
+            answer(&pushed, format, |_| Ok(()))?;
+            return Ok(exit(tell_pushed(&pushed)));
+        }
+        Options::Mirror { from, dir, site, link, windows, every, format } => {
+            let calendar = Calendar(windows.clone());
+            return mirror(from, dir, site, link, &calendar, *every, format);
+        }
+        Options::Export { dir, to, since, format } => {
+            let since = since.as_deref().map(read_text).transpose()?;
+            let done = seed::export(&Vault::open(dir)?, since.as_deref(), to)?;
+            answer(&done, format, |_| Ok(()))?;
+            let (objects, bytes, entries) = (done.objects, done.bytes, done.entries);
+            complain(&format!("{objects} objects, {bytes} bytes, {entries} log entries"));
+            done.missing.iter().for_each(|path| complain(&format!("not exported: {path}: lost")));
+            return Ok(exit(done.missing.is_empty()));
+        }
+        Options::Import { from, dir, site, format } => {
+            let pace =
+                Pace { clock: &Machine, bytes_per_second: None, calendar: Calendar::default() };
+            let done = copy(&Directory(from.clone()), dir, site, &pace, 1)?;
+            answer(&done, format, |_| Ok(()))?;
+            return Ok(exit(tell_mirrored(&done)));
+        }
+        Options::Client { name, role, vault, clients } => {
+            let role = Role::parse(role).context("no such role")?;
+            let token = Clients::enrol(clients, name, role, vault)?;
+            complain("shown once: put the line into a file of mode 0600 at the client");
+            print_line(&format!("{name}:{token}"))?;
+        }
+        Options::Journal { dir, format } => {
+            let entries = journal::entries(&dir.join(SITE))?;
+            answer(&entries, format, |entries| {
+                entries.iter().try_for_each(|entry| print_line(&serde_json::to_string(entry)?))
+            })?;
+        }
+        Options::Promote { dir, by } => {
+            let size = promote(&Vault::open(dir)?, by, now()?)?;
+            complain(&format!("the copy is a vault of its own from entry {size} on"));
+        }
+        Options::View { dir, to, entries, format } => {
+            let done = view(&Vault::open(dir)?, *entries, to)?;
+            answer(&done, format, |_| Ok(()))?;
+            complain(&format!("{} objects, {} bytes", done.objects, done.bytes));
+            done.missing.iter().for_each(|path| complain(&format!("not there: {path}: lost")));
+            return Ok(exit(done.missing.is_empty()));
+        }
+        Options::Status { url, access } => {
+            let Some(remote) = Remote::at(url, &access.read()?)? else {
+                bail!("`{url}` is no http(s) address");
+            };
+            print_line(&serde_json::to_string(&remote.status()?)?)?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Sends a vault to a server.
+pub fn push(vault: &Vault, url: &str, link: &LinkOptions) -> Result<Pushed> {
+    let Some(remote) = Remote::at(url, &link.access.read()?)? else {
+        bail!("`{url}` is no http(s) address");
+    };
+    let pace = link.pace(Calendar::default());
+    let push = Push { target: &remote, pace: &pace, tries_max: link.tries };
+    Ok(push.run(vault)?)
+}
+
+/// Whether all of it arrived.
+pub fn tell_pushed(pushed: &Pushed) -> bool {
+    let Pushed { entries, objects_sent, bytes_sent, missing } = pushed;
+    complain(&format!(
+        "the server has {entries} log entries; {objects_sent} objects, {bytes_sent} bytes sent"
+    ));
+    if *missing > 0 {
+        complain(&format!("{missing} objects are lost here and were never at the server"));
+    }
+    *missing == 0
+}
+
+impl LinkOptions {
+    fn pace(&self, calendar: Calendar) -> Pace<'static> {
+        let bytes_per_second = self.rate_kbit.map(|kbit| kbit.saturating_mul(125));
+        Pace { clock: &Machine, bytes_per_second, calendar }
+    }
+}
+
+fn mirror(
+    from: &str,
+    dir: &Path,
+    site: &SiteOptions,
+    link: &LinkOptions,
+    calendar: &Calendar,
+    every: Option<u64>,
+    format: &Option<String>,
+) -> Result<ExitCode> {
+    let pace = link.pace(calendar.clone());
+    loop {
+        let access = link.access.read()?;
+        let origin: Box<dyn Origin> = match Remote::at(from, &access)? {
+            Some(remote) => Box::new(remote),
+            None => Box::new(Directory(PathBuf::from(from))),
+        };
+        let done = copy(&*origin, dir, site, &pace, link.tries);
+        let fine = match &done {
+            Ok(done) => {
+                answer(done, format, |_| Ok(()))?;
+                tell_mirrored(done)
+            }
+            Err(error) => {
+                complain(&format!("{error:#}"));
+                false
+            }
+        };
+        let Some(minutes) = every else { return Ok(exit(fine)) };
+        Machine.sleep(Duration::from_secs(minutes.max(1) * 60));
+    }
+}
+
+fn copy(
+    origin: &dyn Origin,
+    dir: &Path,
+    site: &SiteOptions,
+    pace: &Pace,
+    tries: u32,
+) -> Result<Mirrored> {
+    let log_key = site.log_key.as_deref().map(public_key).transpose()?;
+    std::fs::create_dir_all(dir).with_context(|| format!("cannot create {}", dir.display()))?;
+    let seal = seal(dir, site.no_immutable);
+    let mirror =
+        Mirror { directory: dir, origin, pace, site: &site.name, seal, log_key, tries_max: tries };
+    Ok(mirror.run()?)
+}
+
+/// Whether objects can be made immutable in this directory; says so when not.
+pub fn seal(dir: &Path, off: bool) -> Seal {
+    if off {
+        return Seal::OFF;
+    }
+    Seal::probe(dir).unwrap_or_else(|why| {
+        complain(&format!(
+            "objects are not made immutable: {why} (needs CAP_LINUX_IMMUTABLE and a file system \
+             with flags); who is root here can delete them"
+        ));
+        Seal::OFF
+    })
+}
+
+/// Whether the copy is whole.
+fn tell_mirrored(done: &Mirrored) -> bool {
+    for (paths, why) in [(&done.missing, "lost there"), (&done.damaged, "damaged there")] {
+        paths.iter().for_each(|path| complain(&format!("not copied: {path}: {why}")));
+    }
+    done.broken.iter().for_each(|what| complain(&format!("the log breaks a rule: {what}")));
+    let Mirrored { entries, seen, objects_copied, bytes_copied, .. } = done;
+    complain(&format!(
+        "{entries} of {seen} log entries are here whole; {objects_copied} objects, {bytes_copied} \
+         bytes copied"
+    ));
+    if done.state == Progress::Waiting {
+        let (objects, bytes) = (done.objects_left, done.bytes_left);
+        complain(&format!("{objects} objects, {bytes} bytes wait for their window"));
+    }
+    done.state == Progress::Complete && done.broken.is_empty()
+}

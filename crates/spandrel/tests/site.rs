@@ -1,0 +1,402 @@
+//! Two sites as an operator runs them: processes, TLS, restic, kills, a full disk, the manual.
+
+#![cfg(all(feature = "vault", feature = "control-plane"))]
+
+use serde_json::Value;
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+};
+
+const SPANDREL: &str = env!("CARGO_BIN_EXE_spandrel");
+const MANUAL: &str = include_str!("../../../docs/vault.md");
+
+struct Place {
+    root: tempfile::TempDir,
+}
+
+impl Place {
+    fn new() -> Self {
+        let place = Self { root: tempfile::tempdir().unwrap() };
+        fs::create_dir(place.at("plant")).unwrap();
+        fs::write(place.at("plant/line.cfg"), "speed=36000\n").unwrap();
+        place
+    }
+
+    fn at(&self, name: &str) -> PathBuf {
+        self.root.path().join(name)
+    }
+
+    /// The arguments with `@name` made a path.
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(SPANDREL);
+        for argument in arguments {
+            match argument.split_once('@') {
+                Some((before, name)) => {
+                    command.arg(format!("{before}{}", self.at(name).display()));
+                }
+                None => drop(command.arg(argument)),
+            }
+        }
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
+    }
+
+    #[track_caller]
+    fn json(&self, arguments: &[&str], code: i32) -> Value {
+        let output = self.run(&[arguments, &["--format", "json"]].concat());
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {output:?}");
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+
+    /// Enrols a client and keeps its line in a file of its name.
+    fn client(&self, name: &str, role: &str) {
+        let made = self.run(&[
+            "vault",
+            "client",
+            name,
+            "--role",
+            role,
+            "--vault",
+            "press",
+            "--clients",
+            "@clients",
+        ]);
+        assert!(made.status.success(), "{made:?}");
+        fs::write(self.at(name), made.stdout).unwrap();
+    }
+
+    /// Starts a server; its address.
+    fn serve(&self, options: &[&str]) -> (Running, String) {
+        let all = [&["vault", "serve", "@a", "--clients", "@clients"], options].concat();
+        let mut child =
+            self.command(&all).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        assert!(line.starts_with("http"), "{line}");
+        (Running(child), line.trim().to_owned())
+    }
+}
+
+/// Killed when dropped, as by a power cut.
+struct Running(Child);
+
+impl Running {
+    fn terminate(mut self) {
+        let id = self.0.id().to_string();
+        assert!(Command::new("kill").arg(id).status().unwrap().success());
+        self.0.wait().unwrap();
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended.
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+fn noise(seed: u64, length: usize) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let step = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.to_le_bytes()
+    };
+    std::iter::repeat_with(step).flatten().take(length).collect()
+}
+
+/// Sizes of all files below a directory.
+fn files(root: &Path) -> BTreeMap<PathBuf, u64> {
+    let mut found = BTreeMap::new();
+    let mut waiting = vec![root.to_owned()];
+    while let Some(at) = waiting.pop() {
+        for entry in fs::read_dir(at).into_iter().flatten().flatten() {
+            match entry.metadata() {
+                Ok(meta) if meta.is_dir() => waiting.push(entry.path()),
+                Ok(meta) => drop(found.insert(entry.path(), meta.len())),
+                Err(_) => {}
+            }
+        }
+    }
+    found
+}
+
+fn bytes_in(root: &Path) -> u64 {
+    files(root).values().sum()
+}
+
+#[expect(clippy::print_stderr, reason = "a skipped test must be seen")]
+fn has(program: &str, argument: &str, what: &str) -> bool {
+    let there = Command::new(program).arg(argument).output().is_ok();
+    if !there {
+        eprintln!("SKIPPED {what}: {program} is not installed; scripts/setup test installs it");
+    }
+    there
+}
+
+const BACKUP: [&str; 13] = [
+    "backup",
+    "--vault",
+    "URL",
+    "--spool",
+    "@spool",
+    "--key-file",
+    "@key",
+    "--token-file",
+    "@edge",
+    "--ca",
+    "@a/.site/tls/ca.pem",
+    "--source",
+    "files:@plant",
+];
+
+/// The arguments with URL made the address of the vault.
+fn to<'a>(arguments: &[&'a str], url: &'a str) -> Vec<&'a str> {
+    arguments.iter().map(|argument| if *argument == "URL" { url } else { *argument }).collect()
+}
+
+#[test]
+fn restic_checks_and_restores_from_the_server_and_can_change_nothing() {
+    if !has("restic", "version", "restic over rest:") {
+        return;
+    }
+    let place = Place::new();
+    fs::write(place.at("plant/historian"), noise(1, 5_000_000)).unwrap();
+    place.client("edge", "edge");
+    place.client("reader", "reader");
+    let (server, address) = place.serve(&["--listen", "127.0.0.1:0", "--no-immutable"]);
+    let url = format!("{address}/press");
+    let report = place.json(&to(&BACKUP, &url), 0);
+    assert_eq!(report["pushed"]["entries"], 2);
+    let sizes = || files(&place.at("a/press"));
+    let before = sizes();
+    let token = fs::read_to_string(place.at("reader")).unwrap();
+    let repository = format!("rest:{}", url.replace("://", &format!("://{}@", token.trim())));
+    let command = |arguments: &[&str]| {
+        let mut command = Command::new("restic");
+        command.args(["--no-cache", "-r", &repository, "--password-file"]).arg(place.at("key"));
+        command.arg("--cacert").arg(place.at("a/.site/tls/ca.pem")).args(arguments);
+        command
+    };
+    let restic = |arguments: &[&str]| command(arguments).output().unwrap();
+    let checked = restic(&["check", "--read-data"]);
+    assert!(checked.status.success(), "{checked:?}");
+    let out = place.at("out");
+    let restored = restic(&["restore", "latest", "--target", out.to_str().unwrap()]);
+    assert!(restored.status.success(), "{restored:?}");
+    let below = out.join(place.at("plant/historian").strip_prefix("/").unwrap());
+    assert_eq!(fs::read(below).unwrap(), noise(1, 5_000_000));
+    let (plant, id) = (place.at("plant/line.cfg"), report["snapshot"].as_str().unwrap());
+    let journal = || fs::read_to_string(place.at("a/.site/log/checkpoint")).unwrap();
+    for arguments in
+        [&["forget", id][..], &["tag", "--add", "x", id], &["backup", plant.to_str().unwrap()]]
+    {
+        // It tries again for minutes: one refusal is enough.
+        let noted = journal();
+        let mut child =
+            command(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        until(&mut child, || journal() != noted);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_ne!(journal(), noted, "{arguments:?} was not refused");
+        assert_eq!(sizes(), before, "{arguments:?}");
+    }
+    let mut reader = ["vault", "verify", "URL", "--token-file", "@reader", "--ca", "@ca"];
+    fs::copy(place.at("a/.site/tls/ca.pem"), place.at("ca")).unwrap();
+    reader[2] = &url;
+    assert_eq!(place.json(&reader, 0)["problems"], serde_json::json!([]));
+    server.terminate();
+    let journal = place.json(&["vault", "journal", "@a"], 0);
+    let denied = journal.as_array().unwrap().iter().filter(|entry| entry["kind"] == "denied");
+    assert!(denied.count() >= 3, "{journal}");
+}
+
+/// Waits until something has come so far, or the process has ended.
+fn until(child: &mut Child, come: impl Fn() -> bool) {
+    while !come() && child.try_wait().unwrap().is_none() {
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn killed_on_either_end_at_any_moment_the_push_goes_on_and_ends_whole() {
+    let place = Place::new();
+    fs::write(place.at("plant/historian"), noise(1, 6_000_000)).unwrap();
+    place.client("edge", "edge");
+    let (mut server, address) =
+        place.serve(&["--listen", "127.0.0.1:0", "--plain", "--no-immutable"]);
+    let listen = address.strip_prefix("http://").unwrap().to_owned();
+    let url = format!("{address}/press");
+    let made = place.run(&["vault", "init", "@spool", "--key-file", "@key", "--pack-mib", "2"]);
+    assert!(made.status.success(), "{made:?}");
+    let local = ["backup", "--vault", "@spool", "--key-file", "@key", "--source", "files:@plant"];
+    place.json(&local, 0);
+    let push = ["vault", "push", "@spool", &url, "--token-file", "@edge", "--rate-kbit", "80000"];
+    for step in 0..8_u64 {
+        let mut client = place.command(&push).stderr(Stdio::null()).spawn().unwrap();
+        let mark = bytes_in(&place.at("a")) + step * 200_000;
+        until(&mut client, || bytes_in(&place.at("a")) > mark);
+        if step % 2 == 0 {
+            client.kill().unwrap();
+        } else {
+            server.0.kill().unwrap();
+            server.0.wait().unwrap();
+            client.kill().unwrap();
+            server = place.serve(&["--listen", &listen, "--plain", "--no-immutable"]).0;
+        }
+        client.wait().unwrap();
+    }
+    let pushed = place.json(&push, 0);
+    assert_eq!((&pushed["entries"], &pushed["missing"]), (&2.into(), &0.into()));
+    assert_eq!(place.json(&["vault", "verify", "@a/press"], 0)["problems"], serde_json::json!([]));
+    assert_eq!(bytes_in(&place.at("a/.site/incoming")), 0, "nothing unfinished is left");
+}
+
+#[test]
+fn killed_at_any_moment_a_copy_is_whole_or_not_there_and_goes_on() {
+    let place = Place::new();
+    fs::write(place.at("plant/historian"), noise(1, 6_000_000)).unwrap();
+    let made = place.run(&["vault", "init", "@vault", "--key-file", "@key", "--pack-mib", "2"]);
+    assert!(made.status.success(), "{made:?}");
+    let backup = ["backup", "--vault", "@vault", "--key-file", "@key", "--source", "files:@plant"];
+    place.json(&backup, 0);
+    let mirror = ["vault", "mirror", "@vault", "@b", "--rate-kbit", "80000", "--no-immutable"];
+    for step in 0..10_u64 {
+        let mut copying = place.command(&mirror).stderr(Stdio::null()).spawn().unwrap();
+        let mark = bytes_in(&place.at("b")) + step * 150_000;
+        until(&mut copying, || bytes_in(&place.at("b")) > mark);
+        copying.kill().unwrap();
+        copying.wait().unwrap();
+        if place.at("b/vault.json").exists() {
+            place.json(&["vault", "verify", "@b"], 0);
+        }
+    }
+    let done = place.json(&mirror, 0);
+    assert_eq!((&done["state"], &done["entries"]), (&"complete".into(), &2.into()));
+    assert_eq!(place.json(&["vault", "verify", "@b"], 0)["problems"], serde_json::json!([]));
+    let restored =
+        place.json(&["vault", "restore", "@b", "latest", "--to", "@out", "--key-file", "@key"], 0);
+    assert_eq!(restored["errors"], serde_json::json!([]));
+}
+
+#[test]
+#[expect(clippy::print_stderr, reason = "a skipped test must be seen")]
+fn on_a_full_disk_at_the_second_site_the_copy_waits_and_then_goes_on() {
+    let place = Place::new();
+    fs::write(place.at("big"), noise(1, 9_000_000)).unwrap();
+    fs::create_dir(place.at("b")).unwrap();
+    let script = r#"
+        set -e
+        mount -t tmpfs -o size=6m tmpfs b || exit 77
+        "$S" vault init vault --key-file key
+        "$S" backup --vault vault --key-file key --source files:plant
+        "$S" vault mirror vault b/copy --no-immutable || exit 10
+        "$S" backup --vault vault --key-file key --source files:big
+        if "$S" vault mirror vault b/copy --no-immutable; then exit 11; fi
+        "$S" vault verify b/copy || exit 12
+        "$S" vault restore b/copy latest --to out --key-file key || exit 13
+        mount -o remount,size=40m b
+        "$S" vault mirror vault b/copy --no-immutable || exit 14
+        "$S" vault verify b/copy || exit 15
+        [ "$("$S" vault list b/copy --key-file key | wc -l)" = 2 ] || exit 16
+    "#;
+    let output = Command::new("unshare")
+        .args(["--user", "--map-root-user", "--mount", "sh", "-c", script])
+        .env("S", SPANDREL)
+        .current_dir(place.root.path())
+        .output();
+    match output {
+        Ok(output) if output.status.success() => {}
+        Ok(output) if (10..17).contains(&output.status.code().unwrap_or_default()) => {
+            panic!("{output:?}")
+        }
+        other => eprintln!("SKIPPED a full disk: no small file system can be mounted: {other:?}"),
+    }
+}
+
+#[test]
+#[expect(clippy::print_stderr, reason = "a skipped test must be seen")]
+fn an_immutable_object_is_kept_from_root_itself() {
+    let place = Place::new();
+    let made = place.run(&["vault", "init", "@vault", "--key-file", "@key"]);
+    assert!(made.status.success(), "{made:?}");
+    let copied = place.run(&["vault", "mirror", "@vault", "@b"]);
+    let config = place.at("b/repository/config");
+    let removed = fs::remove_file(&config).is_ok();
+    let said = String::from_utf8_lossy(&copied.stderr).into_owned();
+    // Before anything can fail: a sealed file would outlive the test.
+    let opened = Command::new("chattr").args(["-R", "-i"]).arg(place.at("b")).output();
+    assert!(copied.status.success(), "{copied:?}");
+    if said.contains("are not made immutable") {
+        eprintln!("SKIPPED the immutable flag: {}", said.lines().next().unwrap_or_default());
+        assert!(removed);
+        return;
+    }
+    assert!(!removed, "it was sealed");
+    opened.unwrap();
+    assert_eq!(place.json(&["vault", "verify", "@b"], 0)["problems"], serde_json::json!([]));
+}
+
+/// The commands of the chapter, as they stand there.
+fn chapter() -> Vec<String> {
+    let text = MANUAL.split("\n## A second site\n").nth(1).expect("the manual has the chapter");
+    let text = text.split("\n## ").next().unwrap();
+    let blocks = text.split("```sh\n").skip(1).map(|block| block.split("```").next().unwrap());
+    let script: String = blocks.collect();
+    let script = script.replace("\\\n", " ");
+    script.lines().filter(|line| !line.trim().is_empty()).map(str::to_owned).collect()
+}
+
+#[test]
+fn the_manual_s_chapter_works_word_for_word() {
+    if !has("restic", "version", "the manual's chapter") {
+        return;
+    }
+    let place = Place::new();
+    for folder in ["etc", "srv/plc", "bin", "mnt"] {
+        fs::create_dir_all(place.at(folder)).unwrap();
+    }
+    std::os::unix::fs::symlink(SPANDREL, place.at("bin/spandrel")).unwrap();
+    fs::write(place.at("srv/plc/line.cfg"), "speed=36000\n").unwrap();
+    let mut server = None;
+    let mut address = String::new();
+    let lines = chapter();
+    assert!(lines.len() > 10, "{lines:?}");
+    for line in &lines {
+        let root = place.root.path().display().to_string();
+        let here = line
+            .replace("/srv/", &format!("{root}/srv/"))
+            .replace("/etc/spandrel/", &format!("{root}/etc/"))
+            .replace("/mnt/", &format!("{root}/mnt/"))
+            .replace("--listen 0.0.0.0:8445", "--listen 127.0.0.1:0 --no-immutable")
+            .replace("vault mirror", "vault mirror --no-immutable")
+            .replace("vault import", "vault import --no-immutable")
+            .replace("https://vault.site-a:8445", &address)
+            .replace("@vault.site-a:8445", &format!("@{}", address.replace("https://", "")));
+        let path = format!("{root}/bin:{}", std::env::var("PATH").unwrap_or_default());
+        let mut command = Command::new("sh");
+        command.args(["-e", "-c"]).env("PATH", path).current_dir(place.root.path());
+        if line.starts_with("spandrel vault serve") {
+            let serving = command.arg(format!("exec {here}"));
+            let mut child = serving.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+            BufReader::new(child.stdout.take().unwrap()).read_line(&mut address).unwrap();
+            address = address.trim().to_owned();
+            assert!(address.starts_with("https://"), "{line}");
+            server = Some(Running(child));
+            continue;
+        }
+        command.arg(&here);
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{line}: {output:?}");
+    }
+    server.expect("the chapter starts a server").terminate();
+}
