@@ -25,7 +25,7 @@ use crate::{
         ALARM_PERCENT, CALM_PERCENT, CHECKPOINT_BYTES_MAX, EXTENSION_BYTES_MAX, FULL_PERCENT,
         LOCK_BYTES_MAX, OBJECT_BYTES_MAX, PART_AGE_MAX, PARTS_MAX,
     },
-    log::{Checkpoint, VerifyingKey},
+    log::VerifyingKey,
     manifest::{Manifest, Object},
     vault::{DESCRIPTION, Description, LOG, REPOSITORY},
 };

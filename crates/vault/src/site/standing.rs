@@ -10,14 +10,14 @@ use super::{
 };
 use crate::{
     durable,
-    log::{Checkpoint, VerifyingKey},
+    log::Checkpoint,
     vault::{DESCRIPTION, LOG},
 };
 use std::{
     collections::BTreeMap,
     fs,
     os::unix::fs::DirBuilderExt,
-    path::{Path, PathBuf},
+    path::PathBuf,
 };
 
 impl House {
