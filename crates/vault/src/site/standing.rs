@@ -13,12 +13,7 @@ use crate::{
     log::Checkpoint,
     vault::{DESCRIPTION, LOG},
 };
-use std::{
-    collections::BTreeMap,
-    fs,
-    os::unix::fs::DirBuilderExt,
-    path::PathBuf,
-};
+use std::{collections::BTreeMap, fs, os::unix::fs::DirBuilderExt, path::PathBuf};
 
 impl House {
     /// Another site says that it holds everything up to a checkpoint, cosigned by it.
