@@ -112,8 +112,7 @@ pub enum Event {
         by: String,
         signature: String,
     },
-    /// The second person agreed; `request` is the number of the entry that asked. The holds end
-    /// when the delay is over.
+    /// The second person agreed; `request` is the number of the entry that asked.
     Released {
         request: u64,
         by: String,

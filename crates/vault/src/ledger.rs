@@ -8,7 +8,7 @@ use crate::{
     digest::Sha256,
     event::{Event, LockMode, LogEntry, ObjectChange, Policy, SnapshotId, State, Stored},
     key::is_signed,
-    limits::{EXPIRY_STEP_MAX_SECS, WEAKENING_DELAY_SECS},
+    limits::EXPIRY_STEP_MAX_SECS,
     log::VerifyingKey,
     recovery::Occasion,
     weaken::Weaker,
@@ -62,15 +62,6 @@ pub struct Hold {
     pub reason: String,
     pub by: String,
     pub since: Time,
-    /// Two people released it: it ends then.
-    pub ends: Option<Time>,
-}
-
-impl Hold {
-    /// Whether it protects at this time of the vault's clock.
-    pub fn is_on(&self, clock: Time) -> bool {
-        self.ends.is_none_or(|ends| ends > clock)
-    }
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
@@ -168,7 +159,7 @@ impl Ledger {
                 record.retain_until = Some(until);
             }
             Event::Hold { snapshot, reason, by } => {
-                let hold = Hold { reason, by, since: time, ends: None };
+                let hold = Hold { reason, by, since: time };
                 self.record(&snapshot)?.holds.insert(number, hold);
             }
             Event::Person { key, by, signature } => self.enrol(&key, by, signature)?,
@@ -282,10 +273,9 @@ impl Ledger {
     fn release(&mut self, number: u64, by: &str, signature: &str) -> Result<(), String> {
         self.may_approve(number, by, signature)?;
         let request = self.requests.remove(&number).ok_or("no such request")?;
-        let ends = self.clock.plus_secs(WEAKENING_DELAY_SECS);
         let record = self.record(&request.snapshot)?;
-        for (_, hold) in record.holds.iter_mut().filter(|(n, _)| request.holds.contains(n)) {
-            hold.ends.get_or_insert(ends);
+        for hold in &request.holds {
+            record.holds.remove(hold);
         }
         Ok(())
     }
@@ -313,7 +303,7 @@ impl Ledger {
                 broken.get_or_insert(format!("it deletes snapshot {snapshot}, which is not there"));
                 continue;
             };
-            if let Some(hold) = record.holds.values().find(|hold| hold.is_on(clock)) {
+            if let Some(hold) = record.holds.values().next() {
                 let reason = &hold.reason;
                 broken.get_or_insert(format!(
                     "it deletes snapshot {snapshot}, which is held: {reason}"
@@ -375,7 +365,7 @@ impl Record {
 #[cfg(test)]
 impl Hold {
     pub fn for_test() -> Self {
-        Self { reason: "dispute".into(), by: "eva".into(), since: Time::default(), ends: None }
+        Self { reason: "dispute".into(), by: "eva".into(), since: Time::default() }
     }
 }
 

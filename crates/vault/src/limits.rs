@@ -43,7 +43,7 @@ pub const TREE_ROWS_MAX: usize = 5_000;
 /// Earlier snapshots that `diff` learns from what a register usually does.
 pub const DIFF_HISTORY_MAX: usize = 8;
 
-/// How long weaker rules and releases of holds wait after the second person agreed, in seconds.
+/// How long weaker rules wait after the second person agreed, in seconds.
 pub const WEAKENING_DELAY_SECS: i64 = 72 * 3_600;
 
 /// How far one log entry may move the clock that locks expire by, in seconds. A clock set years

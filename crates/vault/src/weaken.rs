@@ -2,8 +2,8 @@
 //!
 //! As soon as two people are enrolled, nobody alone makes a vault keep less: one asks, a second
 //! agrees, and [`WEAKENING_DELAY_SECS`] later it comes into force, unless anybody enrolled
-//! withdraws it. Releases of holds wait as long. Not here: rules that keep more; those need
-//! nobody. Invariant: the delay runs by the vault's own clock, which no machine's clock drives.
+//! withdraws it. Not here: rules that keep more, which need nobody, and releases of holds, which
+//! need two people and no delay. Invariant: the delay runs by the vault's own clock, which no machine's clock drives.
 
 use crate::{
     custody::is_enrolled,
@@ -115,9 +115,6 @@ impl Ledger {
             if self.may_become(&weaker.policy).is_ok() {
                 self.policy = weaker.policy;
             }
-        }
-        for record in self.snapshots.values_mut() {
-            record.holds.retain(|_, hold| hold.is_on(clock));
         }
     }
 

@@ -180,7 +180,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
                 complain(&format!("the rules come into force at {from}, unless withdrawn"));
             } else {
                 let snapshot = vault.approve(*request, &person, now()?)?;
-                complain(&format!("the holds of snapshot {snapshot} end in 72 hours"));
+                complain(&format!("snapshot {snapshot} is released"));
             }
         }
         Options::Withdraw { dir, request, person, key } => {
