@@ -23,11 +23,16 @@ const NAMES: &[&str] = &["station_name", "name", "hostname", "plc_name", "system
 impl Inventory {
     /// Every asset that sent a packet or was named by one that did, sorted by id.
     pub fn assets(&self) -> Vec<Asset> {
-        let groups = self.groups();
-        let mut assets: Vec<_> =
-            groups.iter().map(|(root, members)| self.asset_of_group(*root, members)).collect();
-        assets.sort_by(|a, b| a.id.cmp(&b.id));
-        assets
+        self.each_asset().collect()
+    }
+
+    /// The same one by one: a row is larger than all that is known of a host that sent a packet.
+    pub fn each_asset(&self) -> impl Iterator<Item = Asset> {
+        let groups = self.groups().into_iter();
+        let mut groups: Vec<_> =
+            groups.map(|(root, members)| (self.id_of(root), root, members)).collect();
+        groups.sort_by(|a, b| a.0.cmp(&b.0));
+        groups.into_iter().map(|(_, root, members)| self.asset_of_group(root, &members))
     }
 
     /// Every link, sorted by client, server, protocol, port.

@@ -5,6 +5,7 @@
 
 mod crew;
 mod hands;
+pub mod json;
 pub mod progress;
 
 pub use hands::Hands;
@@ -76,8 +77,8 @@ pub fn learn(paths: &[PathBuf], settings: &Settings, shown: bool) -> Result<Opti
 }
 
 /// Analyses one capture; `-` is standard input.
-pub fn analyse(path: &Path, settings: &Settings, shown: bool) -> Result<CaptureReport> {
-    Ok(open(path, settings, shown, fold(settings))?.into_report(path, settings))
+pub fn analyse(path: &Path, settings: &Settings, shown: bool) -> Result<Analysed> {
+    open(path, settings, shown, fold(settings))
 }
 
 /// A fold that knows what the settings say is normal.
@@ -102,13 +103,14 @@ fn open(path: &Path, settings: &Settings, shown: bool, fold: Fold) -> Result<Ana
     let progress = Progress::new(&name, length, shown);
     let source = Watched::new(source, &progress);
     let reader = CaptureReader::open(source).with_context(|| format!("cannot read {name}"))?;
-    let analysed = read(reader, settings, &progress, fold);
+    let analysed = read(reader, (path, settings), &progress, fold);
     progress.clear();
     analysed
 }
 
 /// A capture that was read.
-struct Analysed {
+pub struct Analysed {
+    file: String,
     counts: Counts,
     messages: Messages,
     health: Health,
@@ -118,7 +120,7 @@ struct Analysed {
 /// Reads a capture to its end, or to its first damage.
 fn read<R: Read>(
     mut reader: CaptureReader<R>,
-    settings: &Settings,
+    (path, settings): (&Path, &Settings),
     progress: &Progress,
     mut fold: Fold,
 ) -> Result<Analysed> {
@@ -152,12 +154,19 @@ fn read<R: Read>(
     health.damaged = damaged;
     health.at = counts.last;
     health.limits.extend(fold.limits_hit());
-    Ok(Analysed { counts, messages, health, fold })
+    let file = path.display().to_string();
+    Ok(Analysed { file, counts, messages, health, fold })
 }
 
 impl Analysed {
-    fn into_report(self, path: &Path, settings: &Settings) -> CaptureReport {
-        let Analysed { counts, messages, health, mut fold } = self;
+    /// Where the file is damaged: what it is called, the packets before that, and what it is.
+    pub fn damage(&self) -> Option<(&str, u64, &str)> {
+        let damage = self.health.damaged.as_deref()?;
+        Some((&self.file, self.counts.packets, damage))
+    }
+
+    pub fn into_report(self, settings: &Settings) -> CaptureReport {
+        let Analysed { file, counts, messages, health, mut fold } = self;
         let values = settings.values.then(|| fold.take_values());
         let (inventory, detection) = (&fold.inventory, &fold.detection);
         let ((messages, links), (assets, findings)) = both(
@@ -166,7 +175,7 @@ impl Analysed {
             || (inventory.assets(), detection.findings(inventory)),
         );
         CaptureReport {
-            file: path.display().to_string(),
+            file,
             packets: counts.packets,
             bytes: counts.bytes,
             first_ts: counts.first,

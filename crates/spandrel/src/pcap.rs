@@ -3,11 +3,10 @@
 //! Not here: the analysis. Invariant: with `--format json` standard output has one line for each
 //! file that could be read, and nothing else.
 
-mod json;
 mod report;
 
 use crate::{
-    analysis::{Settings, analyse, learn, threads},
+    analysis::{Settings, analyse, json, learn, threads},
     complain,
 };
 use anyhow::{Context as _, Result, ensure};
@@ -72,12 +71,12 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         baseline: None,
     };
     settings.baseline = learn(&options.baseline, &settings, true)?;
-    let json = options.format == Some(Form::Json);
+    let as_json = options.format == Some(Form::Json);
     let mut out = BufWriter::with_capacity(256 << 10, std::io::stdout().lock());
     let mut failed = false;
     for file in &options.files {
-        let report = match analyse(file, &settings, true) {
-            Ok(report) => report,
+        let analysed = match analyse(file, &settings, true) {
+            Ok(analysed) => analysed,
             Err(error) => {
                 // The other files are still worth reading.
                 complain(&format!("{error:#}"));
@@ -85,14 +84,13 @@ pub fn run(options: &Options) -> Result<ExitCode> {
                 continue;
             }
         };
-        if let Some(damage) = &report.health.damaged {
-            let (name, packets) = (&report.file, report.packets);
+        if let Some((name, packets, damage)) = analysed.damage() {
             complain(&format!("{name}: {damage}; the {packets} packets before it are explained"));
         }
-        let written = if json {
-            json::write(&mut out, &report, options.threads).and_then(|()| out.write_all(b"\n"))
+        let written = if as_json {
+            json::write(&mut out, analysed, &settings).and_then(|()| out.write_all(b"\n"))
         } else {
-            report::write(&mut out, &report)
+            report::write(&mut out, &analysed.into_report(&settings))
         };
         match written.and_then(|()| out.flush()) {
             Ok(()) => {}
