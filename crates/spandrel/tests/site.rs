@@ -200,6 +200,9 @@ fn restic_checks_and_restores_from_the_server_and_can_change_nothing() {
     for arguments in
         [&["forget", id][..], &["tag", "--add", "x", id], &["backup", plant.to_str().unwrap()]]
     {
+        // What was killed left its lock, which is the reader's own to remove.
+        let unlocked = restic(&["unlock", "--remove-all"]);
+        assert!(unlocked.status.success(), "{unlocked:?}");
         // It tries again for minutes: one refusal is enough.
         let noted = journal();
         let mut child =
