@@ -155,7 +155,7 @@ fn back_up(binary: &Path, folder: &Path, port: u16, registers: u32) -> Result<Du
     run(Command::new(binary).args(["vault", "init"]).arg(&vault).arg("--key-file").arg(&key))?;
     let begun = Instant::now();
     let last = registers.saturating_sub(1);
-    let source = format!("modbus:127.0.0.1:{port}?unit=1&holding=0-{last}&pause_ms=0");
+    let source = format!("modbus:127.0.0.1:{port}?unit=1&holding=0-{last}");
     let mut backup = Command::new(binary);
     backup.arg("backup").arg("--vault").arg(&vault).arg("--key-file").arg(&key);
     run(backup.args(["--source", &source]))?;

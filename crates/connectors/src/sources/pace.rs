@@ -22,6 +22,8 @@ const SLOW_ANSWERS: usize = 3;
 pub struct Pace {
     least: Duration,
     wait: Duration,
+    /// Where in its bar the next wait stands, in eighths.
+    beat: u32,
     /// Time spent waiting because of slowness, altogether.
     paused: Duration,
     /// Questions of one sort take a like time; those of another do not.
@@ -31,7 +33,8 @@ pub struct Pace {
 impl Pace {
     /// Waits for `least` between two questions of a device that is at ease.
     pub fn new(least: Duration) -> Self {
-        Self { least, wait: least, paused: Duration::ZERO, usual: BTreeMap::new() }
+        let (paused, usual) = (Duration::ZERO, BTreeMap::new());
+        Self { least, wait: least, beat: 0, paused, usual }
     }
 
     /// Asks one question when its time has come.
@@ -44,7 +47,10 @@ impl Pace {
             let text = "the device stays slow; gave up, as it may be needed elsewhere";
             return Err(io::Error::new(io::ErrorKind::TimedOut, text).into());
         }
-        thread::sleep(self.wait);
+        // Never in step with another client, which would then wait for us each time.
+        self.beat = (self.beat + 3) % 8;
+        let wait = self.wait + self.wait * self.beat / 8;
+        thread::sleep(wait.min(self.least.max(PAUSE_MAX)));
         let asked = Instant::now();
         let answer = question();
         self.answered(sort, asked.elapsed());
@@ -54,9 +60,9 @@ impl Pace {
     /// Takes into account how long an answer took.
     fn answered(&mut self, sort: &'static str, took: Duration) {
         let slow = self.usual.entry(sort).or_default().is_slow_with(took);
-        let least = self.least.max(took).min(PAUSE_MAX);
+        let least = self.least.max(took.min(PAUSE_MAX));
         self.wait = if slow {
-            (self.wait * 2).max(took * 4).min(PAUSE_MAX)
+            (self.wait * 2).max(took * 4).min(PAUSE_MAX).max(least)
         } else {
             (self.wait / 2).max(least)
         };
@@ -113,6 +119,10 @@ mod tests {
     #[test]
     fn a_device_at_ease_is_asked_as_configured_and_a_slow_one_less_and_less() {
         assert_eq!(after(&[10; 8]).wait, ms(20));
+        // A configured pause holds, however long.
+        let mut pace = Pace::new(ms(8_000));
+        pace.answered("read", ms(10));
+        assert_eq!(pace.wait, ms(8_000));
         // Never more than half of the time of a device that is always slow.
         assert_eq!(after(&[300; 8]).wait, ms(300));
         // Twice the usual is allowed, more is not; once alone it only gets its own time.
