@@ -16,10 +16,12 @@ mod sharding;
 mod sieve;
 mod stream;
 mod tally;
+mod unnamed;
 mod worker;
 
 pub use event::{Event, Repeats, Sent, Stamped};
 pub use fold::Fold;
 pub use limits::Limits;
 pub use sharding::shard_of;
+pub use unnamed::Unnamed;
 pub use worker::{Messages, Packet, Worker, WorkerSettings, add_health};

@@ -14,6 +14,7 @@ use crate::{
     identify::Directory,
     senders::Senders,
     tally::{Cursor, Tally},
+    unnamed::{Heads, Unnamed},
     worker::{Packet, WorkerSettings},
 };
 use context::Context;
@@ -31,6 +32,7 @@ pub(crate) struct Shard {
     fragments: Fragments,
     senders: Senders,
     tally: Tally,
+    heads: Heads,
     /// Where the last message without a conversation was counted.
     counted: Cursor,
     out: Output,
@@ -78,6 +80,7 @@ impl Shard {
             fragments: Fragments::new(limits.fragmented, limits.fragmented_octets),
             senders: Senders::new(limits.senders),
             tally: Tally::new(limits.tally_rows),
+            heads: Heads::new(settings.unnamed),
             counted: Cursor::default(),
             out,
             events: Vec::new(),
@@ -411,6 +414,7 @@ impl Shard {
         for (name, count) in [
             ("senders", self.senders.refused),
             ("tally-rows", self.tally.refused),
+            ("unnamed-conversations", self.heads.refused),
             ("fragmented-packets", self.fragments.evicted),
             ("fragment-overlaps", self.fragments.overlaps),
         ] {
@@ -426,6 +430,7 @@ impl Shard {
         self.buffered = self.buffered.saturating_sub(flow.buffered());
         self.operations_room += flow.seen.operations();
         count_unidentified(&flow, &mut self.counters);
+        self.heads.end(&flow);
         report(&mut flow, (frame, self.place), &mut self.senders, &mut self.events);
     }
 
@@ -434,7 +439,12 @@ impl Shard {
         let counters = &mut self.counters;
         for flow in self.flows.iter_mut() {
             count_unidentified(flow, counters);
+            self.heads.end(flow);
         }
+    }
+
+    pub(crate) fn take_unnamed(&mut self) -> Vec<Unnamed> {
+        self.heads.take()
     }
 }
 

@@ -10,6 +10,7 @@ use crate::{
     shard::Shard,
     sharding::shard_of_frame,
     tally::Tally,
+    unnamed::Unnamed,
 };
 use model::{Health, MessageRow, Time};
 use std::collections::BTreeMap;
@@ -35,6 +36,8 @@ pub struct WorkerSettings {
     pub values: bool,
     /// Keep excerpts of messages as evidence.
     pub excerpts: bool,
+    /// Keep the first octets of conversations that get no name.
+    pub unnamed: bool,
     /// (this worker, number of workers); at most [`SHARDS`] workers have something to do.
     pub shard: (usize, usize),
     pub limits: Limits,
@@ -46,6 +49,7 @@ impl Default for WorkerSettings {
             tally: true,
             values: false,
             excerpts: true,
+            unnamed: false,
             shard: (0, 1),
             limits: Limits::default(),
         }
@@ -137,6 +141,11 @@ impl Worker {
     /// Conversations whose protocol was never found, at the end.
     pub fn count_unidentified(&mut self) {
         self.shards.iter_mut().for_each(Shard::count_unidentified);
+    }
+
+    /// Conversations that got no name, with what they said first; call at the end.
+    pub fn take_unnamed(&mut self) -> Vec<Unnamed> {
+        self.shards.iter_mut().flat_map(Shard::take_unnamed).collect()
     }
 }
 

@@ -8,9 +8,9 @@ mod hands;
 pub mod json;
 pub mod progress;
 
-pub use hands::Hands;
+pub use hands::{Hands, Outcome};
 
-use ::sensor::{Fold, Limits, Messages, Packet, WorkerSettings};
+use ::sensor::{Fold, Limits, Messages, Packet, Unnamed, WorkerSettings};
 use anyhow::{Context as _, Result};
 use detectors::{Baseline, Detection, Phase};
 use model::{CaptureReport, Health, Time};
@@ -27,6 +27,8 @@ use wire::file::{CaptureReader, RawPacket};
 pub struct Settings {
     pub threads: usize,
     pub values: bool,
+    /// Keep the first octets of what gets no name.
+    pub unnamed: bool,
     pub limits: Limits,
     /// What is normal; without it nothing is new.
     pub baseline: Option<Baseline>,
@@ -114,6 +116,7 @@ pub struct Analysed {
     counts: Counts,
     messages: Messages,
     health: Health,
+    unnamed: Vec<Unnamed>,
     fold: Fold,
 }
 
@@ -127,6 +130,7 @@ fn read<R: Read>(
     let mut counts = Counts::default();
     let worker = WorkerSettings {
         values: settings.values,
+        unnamed: settings.unnamed,
         limits: settings.limits,
         ..WorkerSettings::default()
     };
@@ -149,13 +153,14 @@ fn read<R: Read>(
         }
     }
     let last = counts.last.unwrap_or_default();
-    let (messages, mut health) = hands.finish(counts.packets, last, &mut fold)?;
+    let Outcome { messages, mut health, unnamed } =
+        hands.finish(counts.packets, last, &mut fold)?;
     fold.finish();
     health.damaged = damaged;
     health.at = counts.last;
     health.limits.extend(fold.limits_hit());
     let file = path.display().to_string();
-    Ok(Analysed { file, counts, messages, health, fold })
+    Ok(Analysed { file, counts, messages, health, unnamed, fold })
 }
 
 impl Analysed {
@@ -165,8 +170,13 @@ impl Analysed {
         Some((&self.file, self.counts.packets, damage))
     }
 
+    /// What got no name, of which file; empty unless it was wanted.
+    pub fn unnamed(&self) -> (&str, &[Unnamed]) {
+        (&self.file, &self.unnamed)
+    }
+
     pub fn into_report(self, settings: &Settings) -> CaptureReport {
-        let Analysed { file, counts, messages, health, mut fold } = self;
+        let Analysed { file, counts, messages, health, mut fold, .. } = self;
         let values = settings.values.then(|| fold.take_values());
         let (inventory, detection) = (&fold.inventory, &fold.detection);
         let ((messages, links), (assets, findings)) = both(

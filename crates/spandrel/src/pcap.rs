@@ -4,6 +4,7 @@
 //! file that could be read, and nothing else.
 
 mod report;
+mod unnamed;
 
 use crate::{
     analysis::{Settings, analyse, json, learn, threads},
@@ -31,6 +32,10 @@ pub struct Options {
     /// Add the process values seen
     #[arg(long)]
     values: bool,
+    /// Write the first octets of conversations in no known protocol to this file, a line of JSON
+    /// for each
+    #[arg(long, value_name = "FILE")]
+    unnamed: Option<PathBuf>,
     /// Worker threads; the answer is the same with any number
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = threads)]
     threads: usize,
@@ -67,6 +72,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     let mut settings = Settings {
         threads: options.threads,
         values: options.values,
+        unnamed: options.unnamed.is_some(),
         limits: Limits::scaled(options.room),
         baseline: None,
     };
@@ -74,6 +80,10 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     let as_json = options.format == Some(Form::Json);
     let mut out = BufWriter::with_capacity(256 << 10, std::io::stdout().lock());
     let mut failed = false;
+    let mut unnamed_file = match &options.unnamed {
+        Some(path) => Some((path, unnamed::create(path)?)),
+        None => None,
+    };
     for file in &options.files {
         let analysed = match analyse(file, &settings, true) {
             Ok(analysed) => analysed,
@@ -86,6 +96,11 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         };
         if let Some((name, packets, damage)) = analysed.damage() {
             complain(&format!("{name}: {damage}; the {packets} packets before it are explained"));
+        }
+        if let Some((path, written)) = &mut unnamed_file {
+            let (name, unnamed) = analysed.unnamed();
+            unnamed::write(written, name, unnamed)
+                .with_context(|| format!("cannot write {}", path.display()))?;
         }
         let written = if as_json {
             json::write(&mut out, analysed, &settings).and_then(|()| out.write_all(b"\n"))

@@ -353,7 +353,7 @@ impl Live {
         if let Some(hands) = self.hands.take() {
             let last = self.newest.unwrap_or_default();
             let outcome = hands.finish(self.frame, last, &mut self.fold);
-            self.health = outcome.map_err(std::io::Error::other)?.1;
+            self.health = outcome.map_err(std::io::Error::other)?.health;
             self.fold.finish();
             if self.fold.detection.phase() == Phase::Learning {
                 self.keep_learned();

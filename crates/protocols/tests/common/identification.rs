@@ -122,9 +122,12 @@ pub fn page() -> String {
         "# How sure a name is\n\n\
          The sensor names a protocol by what is said; a port is a hint. This page is made by a \
          test that\nasks every probe about the fixtures of all protocols, in the order in which \
-         the sensor asks:\n`UPDATE=1 cargo test -p protocols --test registry`.\n\n\
+         the sensor asks:\n`UPDATE=1 cargo test -p protocols --test registry`. For \
+         captures of your\nown, \
+         `spandrel pcap --unnamed FILE` writes the first octets of what got no name.\n\n\
          {} conversations of {} protocols. Without a port, the first messages of the client \
-         name {} of {},\nthose of the server alone {} of {}; none is taken for another. On the \
+         name {} of {},\nthose of the server alone {} of {}; none is taken for\nanother \
+         by what its client says. On the \
          usual port of another\nprotocol, {tried} combinations were tried: {} are named right, \
          {unnamed} stay unnamed, {wrong} are taken for\nanother.\n\n\
          | protocol | fixtures | by the client | by the server | on others' ports \

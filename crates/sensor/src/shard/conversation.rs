@@ -260,6 +260,7 @@ impl Shard {
         let side = context.side(flow);
         flow.half(side).spoke = true;
         if let Identity::Searching { tries } = flow.identity {
+            self.heads.see(flow, side, payload);
             search(&self.directory, flow, side, payload, tries);
         }
         let side = context.side(self.flows.get(at));
@@ -296,6 +297,7 @@ impl Shard {
 
     fn search_stream(&mut self, at: u32, context: &Context, side: Side, bytes: &[u8], tries: u8) {
         let flow = self.flows.get(at);
+        self.heads.see(flow, side, bytes);
         let mut head = std::mem::take(&mut flow.half(side).pending);
         let waiting = !head.is_empty();
         head.extend_from_slice(bytes);

@@ -5,7 +5,7 @@
 use super::crew::Crew;
 use anyhow::Result;
 use model::{Health, Time};
-use sensor::{Fold, Messages, Packet, Stamped, Worker, WorkerSettings, add_health};
+use sensor::{Fold, Messages, Packet, Stamped, Unnamed, Worker, WorkerSettings, add_health};
 
 /// Packets between two deliveries to the fold: few, so that what they said is still near.
 const FOLD_PACKETS: u64 = 512;
@@ -15,7 +15,13 @@ pub enum Hands {
     Many(Box<Crew>),
 }
 
-type Outcome = (Messages, Health);
+/// What workers know besides events.
+pub struct Outcome {
+    pub messages: Messages,
+    pub health: Health,
+    /// In the order of their first frames.
+    pub unnamed: Vec<Unnamed>,
+}
 
 impl Hands {
     pub fn new(threads: usize, settings: WorkerSettings) -> Result<Hands> {
@@ -62,11 +68,14 @@ impl Hands {
             Hands::Many(crew) => crew.finish(frame, at, &mut |events| fold.apply_all(events))?,
         };
         let (mut health, mut messages) = (Health::default(), Messages::default());
+        let mut unnamed = Vec::new();
         for mut worker in workers {
             worker.count_unidentified();
             add_health(&mut health, worker.health());
             messages.merge(worker.take_tally());
+            unnamed.append(&mut worker.take_unnamed());
         }
-        Ok((messages, health))
+        unnamed.sort_by_key(|one| one.frame);
+        Ok(Outcome { messages, health, unnamed })
     }
 }

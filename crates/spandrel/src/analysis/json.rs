@@ -30,7 +30,7 @@ impl Serialize for Assets<'_> {
 }
 
 pub fn write(out: &mut impl Write, analysed: Analysed, settings: &Settings) -> io::Result<()> {
-    let Analysed { file, counts, messages, health, mut fold } = analysed;
+    let Analysed { file, counts, messages, health, mut fold, .. } = analysed;
     let values = settings.values.then(|| fold.take_values());
     let (inventory, detection) = (&fold.inventory, &fold.detection);
     let (packets, bytes) = (counts.packets, counts.bytes);
