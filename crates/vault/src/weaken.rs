@@ -3,7 +3,8 @@
 //! As soon as two people are enrolled, nobody alone makes a vault keep less: one asks, a second
 //! agrees, and [`WEAKENING_DELAY_SECS`] later it comes into force, unless anybody enrolled
 //! withdraws it. Not here: rules that keep more, which need nobody, and releases of holds, which
-//! need two people and no delay. Invariant: the delay runs by the vault's own clock, which no machine's clock drives.
+//! need two people and no delay. Invariant: the delay runs by the vault's own clock, which no
+//! machine's clock drives.
 
 use crate::{
     custody::is_enrolled,
