@@ -2,59 +2,20 @@
 
 #![cfg(all(feature = "vault", feature = "control-plane"))]
 
-use serde_json::Value;
+mod place;
+
+use place::{Place, SPANDREL};
 use std::{
     collections::BTreeMap,
     fs,
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
-    process::{Child, Command, Output, Stdio},
+    process::{Child, Command, Stdio},
 };
 
-const SPANDREL: &str = env!("CARGO_BIN_EXE_spandrel");
 const MANUAL: &str = include_str!("../../../docs/vault.md");
 
-struct Place {
-    root: tempfile::TempDir,
-}
-
 impl Place {
-    fn new() -> Self {
-        let place = Self { root: tempfile::tempdir().unwrap() };
-        fs::create_dir(place.at("plant")).unwrap();
-        fs::write(place.at("plant/line.cfg"), "speed=36000\n").unwrap();
-        place
-    }
-
-    fn at(&self, name: &str) -> PathBuf {
-        self.root.path().join(name)
-    }
-
-    /// The arguments with `@name` made a path.
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(SPANDREL);
-        for argument in arguments {
-            match argument.split_once('@') {
-                Some((before, name)) => {
-                    command.arg(format!("{before}{}", self.at(name).display()));
-                }
-                None => drop(command.arg(argument)),
-            }
-        }
-        command
-    }
-
-    fn run(&self, arguments: &[&str]) -> Output {
-        self.command(arguments).output().unwrap()
-    }
-
-    #[track_caller]
-    fn json(&self, arguments: &[&str], code: i32) -> Value {
-        let output = self.run(&[arguments, &["--format", "json"]].concat());
-        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {output:?}");
-        serde_json::from_slice(&output.stdout).unwrap()
-    }
-
     /// Enrols a client and keeps its line in a file of its name.
     fn client(&self, name: &str, role: &str) {
         let made = self.run(&[
@@ -169,7 +130,7 @@ fn restic_checks_and_restores_from_the_server_and_can_change_nothing() {
     if !has("restic", "version", "restic over rest:") {
         return;
     }
-    let place = Place::new();
+    let place = Place::with_plant();
     fs::write(place.at("plant/historian"), noise(1, 5_000_000)).unwrap();
     place.client("edge", "edge");
     place.client("reader", "reader");
@@ -232,7 +193,7 @@ fn until(child: &mut Child, come: impl Fn() -> bool) {
 
 #[test]
 fn killed_on_either_end_at_any_moment_the_push_goes_on_and_ends_whole() {
-    let place = Place::new();
+    let place = Place::with_plant();
     fs::write(place.at("plant/historian"), noise(1, 6_000_000)).unwrap();
     place.client("edge", "edge");
     let (mut server, address) =
@@ -266,7 +227,7 @@ fn killed_on_either_end_at_any_moment_the_push_goes_on_and_ends_whole() {
 
 #[test]
 fn killed_at_any_moment_a_copy_is_whole_or_not_there_and_goes_on() {
-    let place = Place::new();
+    let place = Place::with_plant();
     fs::write(place.at("plant/historian"), noise(1, 6_000_000)).unwrap();
     let made = place.run(&["vault", "init", "@vault", "--key-file", "@key", "--pack-mib", "2"]);
     assert!(made.status.success(), "{made:?}");
@@ -294,7 +255,7 @@ fn killed_at_any_moment_a_copy_is_whole_or_not_there_and_goes_on() {
 #[test]
 #[expect(clippy::print_stderr, reason = "a skipped test must be seen")]
 fn on_a_full_disk_at_the_second_site_the_copy_waits_and_then_goes_on() {
-    let place = Place::new();
+    let place = Place::with_plant();
     fs::write(place.at("big"), noise(1, 9_000_000)).unwrap();
     fs::create_dir(place.at("b")).unwrap();
     let script = r#"
@@ -315,7 +276,7 @@ fn on_a_full_disk_at_the_second_site_the_copy_waits_and_then_goes_on() {
     let output = Command::new("unshare")
         .args(["--user", "--map-root-user", "--mount", "sh", "-c", script])
         .env("S", SPANDREL)
-        .current_dir(place.root.path())
+        .current_dir(place.root())
         .output();
     match output {
         Ok(output) if output.status.success() => {}
@@ -329,7 +290,7 @@ fn on_a_full_disk_at_the_second_site_the_copy_waits_and_then_goes_on() {
 #[test]
 #[expect(clippy::print_stderr, reason = "a skipped test must be seen")]
 fn an_immutable_object_is_kept_from_root_itself() {
-    let place = Place::new();
+    let place = Place::with_plant();
     let made = place.run(&["vault", "init", "@vault", "--key-file", "@key"]);
     assert!(made.status.success(), "{made:?}");
     let copied = place.run(&["vault", "mirror", "@vault", "@b"]);
@@ -364,7 +325,7 @@ fn the_manual_s_chapter_works_word_for_word() {
     if !has("restic", "version", "the manual's chapter") {
         return;
     }
-    let place = Place::new();
+    let place = Place::with_plant();
     for folder in ["etc", "srv/plc", "bin", "mnt"] {
         fs::create_dir_all(place.at(folder)).unwrap();
     }
@@ -375,7 +336,7 @@ fn the_manual_s_chapter_works_word_for_word() {
     let lines = chapter();
     assert!(lines.len() > 10, "{lines:?}");
     for line in &lines {
-        let root = place.root.path().display().to_string();
+        let root = place.root().display().to_string();
         let here = line
             .replace("/srv/", &format!("{root}/srv/"))
             .replace("/etc/spandrel/", &format!("{root}/etc/"))
@@ -387,7 +348,7 @@ fn the_manual_s_chapter_works_word_for_word() {
             .replace("@vault.site-a:8445", &format!("@{}", address.replace("https://", "")));
         let path = format!("{root}/bin:{}", std::env::var("PATH").unwrap_or_default());
         let mut command = Command::new("sh");
-        command.args(["-e", "-c"]).env("PATH", path).current_dir(place.root.path());
+        command.args(["-e", "-c"]).env("PATH", path).current_dir(place.root());
         if line.starts_with("spandrel vault serve") {
             let serving = command.arg(format!("exec {here}"));
             let mut child = serving.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();

@@ -2,56 +2,23 @@
 
 #![cfg(feature = "vault")]
 
+mod place;
+
+use place::{Place, SPANDREL};
 use serde_json::Value;
 use std::{
     fs,
-    path::{Path, PathBuf},
-    process::{Command, Output, Stdio},
+    path::Path,
+    process::{Command, Stdio},
 };
 
-const SPANDREL: &str = env!("CARGO_BIN_EXE_spandrel");
-
-struct Place {
-    root: tempfile::TempDir,
-}
-
 impl Place {
+    /// With a vault.
     fn new() -> Self {
-        let place = Self { root: tempfile::tempdir().unwrap() };
-        fs::create_dir(place.at("plant")).unwrap();
-        fs::write(place.at("plant/line.cfg"), "speed=36000\n").unwrap();
+        let place = Self::with_plant();
         let made = place.run(&["vault", "init", "@vault", "--key-file", "@key"]);
         assert!(made.status.success(), "{made:?}");
         place
-    }
-
-    fn at(&self, name: &str) -> PathBuf {
-        self.root.path().join(name)
-    }
-
-    /// The arguments with `@name` made a path.
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(SPANDREL);
-        for argument in arguments {
-            match argument.split_once('@') {
-                Some((before, name)) => {
-                    command.arg(format!("{before}{}", self.at(name).display()));
-                }
-                None => drop(command.arg(argument)),
-            }
-        }
-        command
-    }
-
-    fn run(&self, arguments: &[&str]) -> Output {
-        self.command(arguments).output().unwrap()
-    }
-
-    #[track_caller]
-    fn json(&self, arguments: &[&str], code: i32) -> Value {
-        let output = self.run(&[arguments, &["--format", "json"]].concat());
-        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {output:?}");
-        serde_json::from_slice(&output.stdout).unwrap()
     }
 
     fn backup(&self, code: i32) -> Value {
@@ -287,7 +254,7 @@ fn on_a_full_disk_the_backup_fails_and_what_was_stored_stays_sound() {
     let output = Command::new("unshare")
         .args(["--user", "--map-root-user", "--mount", "sh", "-c", script])
         .env("S", SPANDREL)
-        .current_dir(place.root.path())
+        .current_dir(place.root())
         .output();
     match output {
         Ok(output) if output.status.success() => {}
