@@ -31,7 +31,7 @@ const KEPT_MAX: usize = 4_096;
 const INPUT_OCTETS_MAX: usize = 16 * 1024;
 
 pub fn run(arguments: &[String]) -> Result<()> {
-    let known = ["minutes", "target", "seed", "captures", "write-targets", "input"];
+    let known = ["minutes", "each", "jobs", "target", "seed", "captures", "write-targets", "input"];
     let options = Options::read(arguments, &known)?;
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask is in the workspace");
     if options.text("write-targets").is_some() {
@@ -39,10 +39,11 @@ pub fn run(arguments: &[String]) -> Result<()> {
     }
     let mut names = targets::names();
     if let Some(target) = options.text("target") {
-        names.retain(|name| *name == target);
-        if names.is_empty() {
-            bail!("no target {target:?}; there are {}", targets::names().join(", "));
+        let asked: Vec<&str> = target.split(',').collect();
+        if let Some(odd) = asked.iter().find(|asked| !names.contains(asked)) {
+            bail!("no target {odd:?}; there are {}", names.join(", "));
         }
+        names.retain(|name| asked.contains(name));
     }
     if let (Some(input), [target]) = (options.text("input"), &names[..]) {
         let octets = fs::read(input).with_context(|| format!("cannot read {input}"))?;
@@ -55,7 +56,38 @@ pub fn run(arguments: &[String]) -> Result<()> {
     let corpora = corpus::corpora(root, captures)?;
     let mut drives: Vec<Drive> =
         names.iter().map(|name| Drive::new(name, seed, corpora.of(name))).collect();
+    if options.text("each").is_some() {
+        let each = Duration::from_secs_f64(options.number("each", 1.0)? * 60.0);
+        return drive_each(drives, each, options.number("jobs", 1)?, root);
+    }
     drive(&mut drives, Duration::from_secs_f64(minutes * 60.0), root)
+}
+
+/// Gives every target its own processor time, `jobs` of them at once; fails if any failed.
+fn drive_each(drives: Vec<Drive>, each: Duration, jobs: usize, root: &Path) -> Result<()> {
+    let folder = root.join("target/fuzz");
+    let waiting = Mutex::new(drives.into_iter());
+    let done = Mutex::new(Vec::new());
+    std::panic::set_hook(Box::new(|_| {}));
+    std::thread::scope(|scope| {
+        for _ in 0..jobs.max(1) {
+            scope.spawn(|| {
+                let watch = Watch::start(folder.clone());
+                let clock = Processor::of_this_thread();
+                while let Some(mut drive) = { waiting.lock().expect("never poisoned").next() } {
+                    let start = clock.used();
+                    while clock.used().saturating_sub(start) < each {
+                        drive.turn(TURN_RUNS, &watch);
+                    }
+                    println!("{}", drive.line());
+                    drive.kept = Vec::new();
+                    done.lock().expect("never poisoned").push(drive);
+                }
+            });
+        }
+    });
+    drop(std::panic::take_hook());
+    told(&done.into_inner().expect("never poisoned"), &folder)
 }
 
 /// Gives the targets turns until the time is over; fails if any failed.
@@ -73,23 +105,23 @@ fn drive(drives: &mut [Drive], time: Duration, root: &Path) -> Result<()> {
         rounds += 1;
     }
     drop(std::panic::take_hook());
+    drives.iter().for_each(|drive| println!("{}", drive.line()));
+    println!("{rounds} rounds");
+    told(drives, &folder)
+}
+
+/// Keeps and names what failed.
+fn told(drives: &[Drive], folder: &Path) -> Result<()> {
     let mut failed = 0;
-    for drive in drives.iter() {
-        println!(
-            "{:<16} {:>9} runs, {:>5} inputs, {:>5} behaviours, {} failures",
-            drive.target,
-            drive.runs,
-            drive.kept.len(),
-            drive.shown.len(),
-            drive.failures.len()
-        );
+    for drive in drives {
         for (why, input) in &drive.failures {
             failed += 1;
-            println!("  {why}\n  {}", store(&folder, drive.target, input)?.display());
+            let kept = store(folder, drive.target, input)?;
+            println!("{}: {why}\n  {}", drive.target, kept.display());
         }
     }
     let runs: u64 = drives.iter().map(|d| d.runs).sum();
-    println!("fuzz: {runs} runs of {} targets in {rounds} rounds, {failed} failures", drives.len());
+    println!("fuzz: {runs} runs of {} targets, {failed} failures", drives.len());
     if failed > 0 {
         bail!("{failed} inputs fail; `cargo xtask fuzz --target NAME --input FILE` shows one");
     }
@@ -130,6 +162,17 @@ impl Drive {
             runs: 0,
             fresh: 0,
         }
+    }
+
+    fn line(&self) -> String {
+        format!(
+            "{:<16} {:>9} runs, {:>5} inputs, {:>5} behaviours, {} failures",
+            self.target,
+            self.runs,
+            self.kept.len(),
+            self.shown.len(),
+            self.failures.len()
+        )
     }
 
     /// Runs the corpus once, then mutations.
@@ -184,7 +227,29 @@ impl Drive {
     }
 }
 
-type Running = Option<(Instant, &'static str, Vec<u8>)>;
+/// The processor time of one thread: a machine that is busy with others must not count.
+struct Processor {
+    /// `schedstat` of the thread (Linux); without it the clock on the wall serves.
+    path: Option<PathBuf>,
+    start: Instant,
+}
+
+impl Processor {
+    fn of_this_thread() -> Processor {
+        let thread = fs::read_link("/proc/thread-self").ok();
+        let path = thread.map(|thread| Path::new("/proc").join(thread).join("schedstat"));
+        Processor { path: path.filter(|path| path.exists()), start: Instant::now() }
+    }
+
+    fn used(&self) -> Duration {
+        let text = self.path.as_ref().and_then(|path| fs::read_to_string(path).ok());
+        let nanos = text.and_then(|text| text.split(' ').next()?.parse().ok());
+        nanos.map_or_else(|| self.start.elapsed(), Duration::from_nanos)
+    }
+}
+
+/// Which run it is, of what target, and its input.
+type Running = (u64, Option<(&'static str, Vec<u8>)>);
 
 /// Ends the program when one input takes too long, and keeps that input.
 pub struct Watch {
@@ -192,16 +257,21 @@ pub struct Watch {
 }
 
 impl Watch {
+    /// Watches the thread that calls.
     pub fn start(folder: PathBuf) -> Watch {
-        let running = Arc::new(Mutex::new(None));
+        let running = Arc::new(Mutex::new((0, None)));
         let watched: Arc<Mutex<Running>> = Arc::clone(&running);
+        let clock = Processor::of_this_thread();
         std::thread::spawn(move || {
+            let mut seen = (0, Duration::ZERO);
             loop {
                 std::thread::sleep(HANG / 5);
                 let running = watched.lock().expect("never poisoned");
-                if let Some((since, target, input)) = &*running
-                    && since.elapsed() > HANG
-                {
+                let (run, Some((target, input))) = &*running else { continue };
+                let used = clock.used();
+                if *run != seen.0 {
+                    seen = (*run, used);
+                } else if used.saturating_sub(seen.1) > HANG {
                     let path = store(&folder, target, input);
                     eprintln!("{target}: one input takes more than {HANG:?}: {path:?}");
                     std::process::exit(1);
@@ -212,12 +282,12 @@ impl Watch {
     }
 
     pub fn begin(&self, target: &'static str, input: &[u8]) {
-        let running = Some((Instant::now(), target, input.to_vec()));
-        *self.running.lock().expect("never poisoned") = running;
+        let mut running = self.running.lock().expect("never poisoned");
+        *running = (running.0 + 1, Some((target, input.to_vec())));
     }
 
     pub fn end(&self) {
-        *self.running.lock().expect("never poisoned") = None;
+        self.running.lock().expect("never poisoned").1 = None;
     }
 }
 
