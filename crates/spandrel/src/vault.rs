@@ -5,6 +5,7 @@
 mod canary;
 mod custody;
 mod escrow;
+mod evidence;
 #[cfg(feature = "control-plane")]
 mod kit;
 mod recover;
@@ -98,8 +99,11 @@ pub enum Options {
     /// Check that nothing was changed, lost or rewritten; needs no key
     Verify {
         /// Directory, or http(s) address of a copy of one
-        #[arg(value_name = "DIR_OR_URL")]
-        dir: PathBuf,
+        #[arg(value_name = "DIR_OR_URL", required_unless_present = "evidence")]
+        dir: Option<PathBuf>,
+        /// Check a bundle of evidence instead of a vault
+        #[arg(long, value_name = "FILE", conflicts_with = "dir")]
+        evidence: Option<PathBuf>,
         /// An earlier checkpoint the log must still contain
         #[arg(long, value_name = "FILE")]
         checkpoint: Option<PathBuf>,
@@ -122,6 +126,8 @@ pub enum Options {
     Site(site::Options),
     #[command(flatten)]
     Custody(custody::Options),
+    /// One file for an auditor: log entries, proofs, signatures, and how to check them by hand
+    Evidence(evidence::Options),
     /// The vault's key in shares for people to keep
     #[command(subcommand)]
     Escrow(escrow::Options),
@@ -190,15 +196,19 @@ pub fn run(options: &Options) -> Result<ExitCode> {
             let plan = Vault::open(dir)?.unlock(key.file())?.forget(now()?)?;
             answer(&plan, format, |plan| show::plan(plan, "deleted"))?;
         }
-        Options::Verify { dir, checkpoint, witnesses, log_key, access, format } => {
+        Options::Verify { dir, evidence, checkpoint, witnesses, log_key, access, format } => {
             let demands = Demands {
                 log_key: log_key.as_deref().map(public_key).transpose()?,
                 checkpoint: checkpoint.as_deref().map(read_text).transpose()?,
                 witnesses: witnesses.iter().map(|w| public_key(w)).collect::<Result<_>>()?,
             };
+            if let Some(file) = evidence {
+                return evidence::verify(file, &demands, format);
+            }
+            let dir = dir.as_deref().context("give a directory, an address or --evidence")?;
             let verdict = match Remote::at(&dir.to_string_lossy(), &access.read()?)? {
                 Some(remote) => verify(&remote, &demands),
-                None => verify(&Directory(dir.clone()), &demands),
+                None => verify(&Directory(dir.into()), &demands),
             };
             answer(&verdict, format, show::verdict)?;
             for problem in &verdict.problems {
@@ -210,6 +220,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         Options::Serve(options) => return serve::run(options),
         Options::Site(options) => return site::run(options),
         Options::Custody(options) => return custody::run(options),
+        Options::Evidence(options) => return evidence::run(options),
         Options::Escrow(options) => return escrow::run(options),
         Options::Canary(options) => return canary::run(options),
         Options::Recover(options) => return recover::run(options),

@@ -19,6 +19,7 @@ pub mod engine;
 mod error;
 pub mod escrow;
 mod event;
+pub mod evidence;
 mod key;
 mod ledger;
 mod listing;

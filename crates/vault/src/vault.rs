@@ -225,7 +225,7 @@ impl Unlocked {
         self.signer.is_some()
     }
 
-    fn signer(&self) -> Result<&Signer> {
+    pub(crate) fn signer(&self) -> Result<&Signer> {
         self.signer.as_ref().ok_or(Error::NoSigningKey)
     }
 

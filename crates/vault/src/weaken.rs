@@ -168,18 +168,18 @@ impl Unlocked {
     }
 }
 
-fn asking(origin: &str, policy: &Policy, by: &str) -> String {
+pub(crate) fn asking(origin: &str, policy: &Policy, by: &str) -> String {
     let policy = serde_json::to_string(policy).expect("rules are plain data");
     format!("spandrel vault: ask for weaker rules\n{origin}\n{policy}\n{by}\n")
 }
 
-fn agreeing(origin: &str, request: u64, asked: &Weaker) -> String {
+pub(crate) fn agreeing(origin: &str, request: u64, asked: &Weaker) -> String {
     let policy = serde_json::to_string(&asked.policy).expect("rules are plain data");
     let by = &asked.by;
     format!("spandrel vault: agree to weaker rules\n{origin}\n{request}\n{policy}\n{by}\n")
 }
 
-fn withdrawing(origin: &str, request: u64) -> String {
+pub(crate) fn withdrawing(origin: &str, request: u64) -> String {
     format!("spandrel vault: withdraw weaker rules\n{origin}\n{request}\n")
 }
 

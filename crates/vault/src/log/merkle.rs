@@ -67,6 +67,67 @@ pub fn includes(leaf: Sha256, index: u64, size: u64, path: &[Sha256], root: &Sha
     last == 0 && hash == *root
 }
 
+/// The hashes that show that the tree of all leaves continues that of the first `earlier` ones
+/// (RFC 6962, section 2.1.2).
+pub fn consistency(leaves: &[Sha256], earlier: usize) -> Vec<Sha256> {
+    if earlier == 0 || earlier >= leaves.len() {
+        return Vec::new();
+    }
+    subproof(leaves, earlier, true)
+}
+
+fn subproof(leaves: &[Sha256], earlier: usize, whole: bool) -> Vec<Sha256> {
+    if earlier == leaves.len() {
+        return if whole { Vec::new() } else { vec![root(leaves)] };
+    }
+    let k = split(leaves.len());
+    let (left, right) = leaves.split_at(k);
+    let (mut path, other) = if earlier <= k {
+        (subproof(left, earlier, whole), root(right))
+    } else {
+        (subproof(right, earlier - k, false), root(left))
+    };
+    path.push(other);
+    path
+}
+
+/// Whether `path` shows that the tree `later` (size, root) continues the tree `earlier`.
+pub fn extends(earlier: (u64, &Sha256), later: (u64, &Sha256), path: &[Sha256]) -> bool {
+    let ((first, first_root), (second, second_root)) = (earlier, later);
+    if first == 0 || first >= second {
+        let empty = first == 0 && *first_root == root(&[]);
+        let same = first == second && first_root == second_root;
+        return path.is_empty() && (empty || same);
+    }
+    // RFC 9162, section 2.1.4.2.
+    let start = if first.is_power_of_two() { Some(first_root) } else { None };
+    let mut steps = start.into_iter().chain(path);
+    let Some(begin) = steps.next() else { return false };
+    let (mut node_number, mut last) = (first - 1, second - 1);
+    while node_number & 1 == 1 {
+        node_number >>= 1;
+        last >>= 1;
+    }
+    let (mut a, mut b) = (*begin, *begin);
+    for step in steps {
+        if last == 0 {
+            return false;
+        }
+        if node_number & 1 == 1 || node_number == last {
+            (a, b) = (node(step, &a), node(step, &b));
+            while node_number & 1 == 0 && node_number != 0 {
+                node_number >>= 1;
+                last >>= 1;
+            }
+        } else {
+            b = node(&b, step);
+        }
+        node_number >>= 1;
+        last >>= 1;
+    }
+    last == 0 && a == *first_root && b == *second_root
+}
+
 /// Largest power of two below `n`, for n of 2 or more.
 fn split(n: usize) -> usize {
     1 << (usize::BITS - 1 - (n - 1).leading_zeros())
@@ -120,6 +181,28 @@ mod tests {
                 assert!(at(index, all[index]), "{index} of {size}");
                 assert!(!at(index, leaf(b"another")), "{index} of {size}");
                 assert!(size == 1 || !at((index + 1) % size, all[index]), "{index} of {size}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_earlier_tree_is_continued_and_no_other_is() {
+        for size in 1..40 {
+            let all = leaves(size);
+            let top = root(&all);
+            for earlier in 0..=size {
+                let path = consistency(&all, earlier);
+                let old = root(&all[..earlier]);
+                let shown = |old: &Sha256, path: &[Sha256]| {
+                    extends((earlier as u64, old), (size as u64, &top), path)
+                };
+                assert!(shown(&old, &path), "{earlier} of {size}");
+                assert!(!shown(&leaf(b"another"), &path), "{earlier} of {size}");
+                for at in 0..path.len() {
+                    let mut changed = path.clone();
+                    changed[at].0[0] ^= 1;
+                    assert!(!shown(&old, &changed), "{earlier} of {size}, hash {at}");
+                }
             }
         }
     }

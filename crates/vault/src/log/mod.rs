@@ -155,6 +155,12 @@ impl Log {
         usize::try_from(number).map_or(Vec::new(), |n| merkle::inclusion(leaves, n))
     }
 
+    /// The proof that this log continues what it was when it had `earlier` entries.
+    pub fn consistency(&self, earlier: u64) -> Vec<Sha256> {
+        let leaves = self.levels.0.first().map_or(&[][..], Vec::as_slice);
+        usize::try_from(earlier).map_or(Vec::new(), |n| merkle::consistency(leaves, n))
+    }
+
     fn write_bundle(&self) -> Result<()> {
         let index = (self.size() - 1) / tile::WIDTH;
         self.write(&tile::path(None, index, self.tail.len() as u64), &tile::bundle(&self.tail))

@@ -57,6 +57,11 @@ impl VerifyingKey {
         UnparsedPublicKey::new(&ED25519, self.key).verify(message, signature).is_ok()
     }
 
+    /// The 32 bytes of the key (RFC 8032).
+    pub fn bytes(&self) -> &[u8; 32] {
+        &self.key
+    }
+
     /// First four bytes of SHA-256(name, newline, type, key).
     fn id(&self, kind: u8) -> [u8; 4] {
         let hash = Sha256::of_parts(&[self.name.as_bytes(), b"\n", &[kind], &self.key]);
@@ -117,6 +122,28 @@ impl Checkpoint {
         let signed = signatures_of(signatures, &log.name)
             .any(|s| s.strip_prefix(&id).is_some_and(|s| log.verifies(body.as_bytes(), s)));
         signed.then_some(checkpoint).ok_or("its signature is not of this log's key")
+    }
+
+    /// What `log` signed of a note, and its signature of 64 bytes.
+    pub fn signature_of(note: &str, log: &VerifyingKey) -> Option<(Vec<u8>, Vec<u8>)> {
+        let (body, signatures) = parts(note)?;
+        let id = log.id(ED25519_NOTE);
+        let signature = signatures_of(signatures, &log.name).find_map(|bytes| {
+            let signature = bytes.strip_prefix(&id)?;
+            log.verifies(body.as_bytes(), signature).then(|| signature.to_vec())
+        })?;
+        Some((body.as_bytes().to_vec(), signature))
+    }
+
+    /// What `witness` signed of a note, and its signature.
+    pub fn cosignature_of(note: &str, witness: &VerifyingKey) -> Option<(Vec<u8>, Vec<u8>)> {
+        let (body, signatures) = parts(note)?;
+        let id = witness.id(ED25519_COSIGNATURE);
+        signatures_of(signatures, &witness.name).find_map(|bytes| {
+            let (time, signature) = bytes.strip_prefix(&id)?.split_first_chunk::<8>()?;
+            let text = cosigned(body, u64::from_be_bytes(*time));
+            witness.verifies(&text, signature).then(|| (text, signature.to_vec()))
+        })
     }
 
     /// Adds the cosignature of `witness` to a note, at a time in seconds since 1970.

@@ -19,6 +19,7 @@ pub use plan::{
     Action, Approve, CanaryCheck, Fencing, Group, Isolation, Kit, Manual, OnFail, Plan, Restore,
     Start, Step, WaitFor,
 };
+pub(crate) use report::message;
 pub use report::{
     Approval, CanaryFound, Fenced, Isolated, Mode, Occasion, Outcome, Report, StepRecord, Used,
 };

@@ -146,7 +146,7 @@ impl Approval {
     }
 }
 
-fn message(Occasion { vault, plan, id }: Occasion<'_>, step: &str) -> String {
+pub(crate) fn message(Occasion { vault, plan, id }: Occasion<'_>, step: &str) -> String {
     format!("spandrel vault: approve a step of a recovery\n{vault}\n{plan}\n{id}\n{step}\n")
 }
 
