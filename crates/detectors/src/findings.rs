@@ -200,6 +200,11 @@ impl Open {
         self.proofs.insert(name, evidence);
     }
 
+    /// Says it anew, when more has come to it.
+    pub fn titled(&mut self, title: String) {
+        self.draft.title = title.into();
+    }
+
     /// Raises the severity; never lowers it.
     pub fn at_least(&mut self, severity: Severity) {
         self.draft.severity = self.draft.severity.max(severity);
@@ -294,14 +299,14 @@ impl Open {
         };
         finding.techniques = techniques.iter().map(|t| (*t).to_owned()).collect();
         finding.addresses = self.draft.addresses.clone();
-        let assets: BTreeSet<_> = self
-            .draft
-            .addresses
-            .iter()
-            .filter_map(|a| inventory.asset_of(a).filter(|key| inventory.is_shown(*key)))
-            .map(|key| inventory.id(key))
-            .collect();
-        finding.assets = assets.into_iter().collect();
+        // In the order they are named in: who did it comes first.
+        for address in &self.draft.addresses {
+            let Some(key) = inventory.asset_of(address) else { continue };
+            let id = inventory.id(key);
+            if inventory.is_shown(key) && !finding.assets.contains(&id) {
+                finding.assets.push(id);
+            }
+        }
         finding.explanation = evidence::fill(&self.draft.explanation, &names) + &answers;
         finding.runbook = self.about.runbook.to_owned();
         finding

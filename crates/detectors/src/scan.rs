@@ -171,21 +171,23 @@ impl Source {
             by_port.entry(target.port).or_default().push(*target);
         }
         by_host.retain(|_, targets| targets.iter().any(|t| t.port != 0));
-        for (host, targets) in &by_host {
-            if let Some(burst) = densest(targets, PORTS_MIN) {
-                self.ports(source, *host, burst, out);
-            }
-        }
+        let bursts = by_host.iter().filter_map(|(host, t)| Some((*host, densest(t, PORTS_MIN)?)));
+        self.ports(source, &bursts.collect::<Vec<_>>(), out);
+        let mut controllers = Vec::new();
         for (port, targets) in &by_port {
+            let industrial = CONTROLLER_PORTS.contains(port);
             let least = match port {
                 0 => ARP_MIN,
-                port if CONTROLLER_PORTS.contains(port) => CONTROLLERS_MIN,
+                _ if industrial => CONTROLLERS_MIN,
                 _ => HOSTS_MIN,
             };
-            if let Some(burst) = densest(targets, least) {
-                self.hosts(source, *port, burst, out);
+            match densest(targets, least) {
+                Some(burst) if industrial => controllers.push((*port, burst)),
+                Some(burst) => self.hosts(source, *port, burst, out),
+                None => {}
             }
         }
+        self.controllers(source, &controllers, out);
         let outside = matches!(source, Address::Ip(ip) if is_external(ip));
         let least = if outside { SLOW_OUTSIDE_MIN } else { SLOW_INSIDE_MIN };
         if by_host.len() >= least {
@@ -195,50 +197,69 @@ impl Source {
         waits
     }
 
-    fn ports(&self, source: Address, host: Address, burst: &[Target], out: &mut Findings) {
-        let raised = out.raise(&SCAN.about, ("ports", source, host), &self.example, || {
-            let addresses = vec![source, host];
-            Draft::about(addresses, Severity::High, "{0} scans the ports of {1}").because(format!(
-                "Attempts at {} or more ports of {{1}} failed within {SPAN_SECS} s.",
-                PORTS_MIN
+    /// Many ports of each of `hosts`. One finding, however many hosts it goes through.
+    fn ports(&self, source: Address, hosts: &[(Address, &[Target])], out: &mut Findings) {
+        let Some((first, _)) = hosts.first() else { return };
+        let raised = out.raise(&SCAN.about, ("ports", source), &self.example, || {
+            let title = "{0} scans the ports of {1}";
+            Draft::about(vec![source, *first], Severity::High, title).because(format!(
+                "Attempts at {PORTS_MIN} or more ports of a host failed within {SPAN_SECS} s."
             ))
         });
         let Some(open) = raised else { return };
-        let mut ports: Vec<_> = burst.iter().map(|t| t.port).collect();
-        ports.sort_unstable();
-        let shown: Vec<_> = ports.iter().take(40).map(ToString::to_string).collect();
-        prove(open, burst, &format!("ports: {}", shown.join(", ")));
+        hosts.iter().for_each(|(host, _)| open.names(*host));
+        if hosts.len() > 1 {
+            open.titled("{0} scans the ports of {1} and other hosts".to_owned());
+        }
+        let of_host = |(host, burst): &(Address, &[Target])| {
+            let mut ports: Vec<_> = burst.iter().map(|t| t.port).collect();
+            ports.sort_unstable();
+            format!("ports of {host}: {}", listed(&ports, 40 / hosts.len().min(4)))
+        };
+        let shown: Vec<_> = hosts.iter().take(4).map(of_host).collect();
+        prove(open, &joined(hosts), &shown.join("; "));
     }
 
+    /// One port of many hosts.
     fn hosts(&self, source: Address, port: PortNumber, burst: &[Target], out: &mut Findings) {
-        let industrial = CONTROLLER_PORTS.contains(&port);
         let raised = out.raise(&SCAN.about, ("hosts", source, port), &self.example, || {
-            let (title, what, severity) = match port {
+            let (title, what) = match port {
                 0 => (
                     "{0} scans for hosts by ARP".to_owned(),
                     "It asked for this many addresses".to_owned(),
-                    Severity::Medium,
-                ),
-                port if industrial => (
-                    format!("{{0}} scans for controllers (port {port})"),
-                    format!("Attempts at port {port} of many hosts failed"),
-                    Severity::High,
                 ),
                 port => (
                     format!("{{0}} scans addresses for port {port}"),
                     format!("Attempts at port {port} of many hosts failed"),
-                    Severity::Medium,
                 ),
             };
-            Draft::about(vec![source], severity, title)
+            Draft::about(vec![source], Severity::Medium, title)
                 .because(format!("{what}, within {SPAN_SECS} s."))
         });
         let Some(open) = raised else { return };
-        burst.iter().take(8).for_each(|t| open.names(t.address));
-        let mut hosts: Vec<_> = burst.iter().map(|t| t.address).collect();
-        hosts.sort();
-        let shown: Vec<_> = hosts.iter().take(20).map(ToString::to_string).collect();
-        prove(open, burst, &format!("addresses: {}", shown.join(", ")));
+        prove_hosts(open, burst);
+    }
+
+    /// Ports that controllers listen at, each of many hosts.
+    fn controllers(&self, source: Address, ports: &[(PortNumber, &[Target])], out: &mut Findings) {
+        if ports.is_empty() {
+            return;
+        }
+        let raised = out.raise(&SCAN.about, ("controllers", source), &self.example, || {
+            Draft::about(vec![source], Severity::High, "{0} scans for controllers").because(
+                format!(
+                    "Attempts at a controllers' port of many hosts failed, within {SPAN_SECS} s."
+                ),
+            )
+        });
+        let Some(open) = raised else { return };
+        let numbers: Vec<_> = ports.iter().map(|(port, _)| *port).collect();
+        let noun = if numbers.len() == 1 { "port" } else { "ports" };
+        open.titled(format!(
+            "{{0}} scans for controllers ({noun} {})",
+            listed(&numbers, numbers.len())
+        ));
+        prove_hosts(open, &joined(ports));
     }
 
     fn slow(&self, source: Address, hosts: usize, targets: &[Target], out: &mut Findings) {
@@ -250,6 +271,22 @@ impl Source {
         targets.iter().take(8).for_each(|t| open.names(t.address));
         prove(open, targets, &format!("of {hosts} hosts"));
     }
+}
+
+fn joined<T>(bursts: &[(T, &[Target])]) -> Vec<Target> {
+    bursts.iter().flat_map(|(_, burst)| burst.iter().copied()).collect()
+}
+
+/// The first `most` of them, as words.
+fn listed<T: ToString>(items: &[T], most: usize) -> String {
+    items.iter().take(most).map(T::to_string).collect::<Vec<_>>().join(", ")
+}
+
+fn prove_hosts(open: &mut crate::findings::Open, targets: &[Target]) {
+    let hosts: BTreeSet<_> = targets.iter().map(|t| t.address).collect();
+    let hosts: Vec<_> = hosts.into_iter().collect();
+    targets.iter().take(8).for_each(|t| open.names(t.address));
+    prove(open, targets, &format!("addresses: {}", listed(&hosts, 20)));
 }
 
 fn prove(open: &mut crate::findings::Open, targets: &[Target], what: &str) {
@@ -292,6 +329,11 @@ fn cases() -> Vec<crate::testing::Case> {
     };
     let many = |count: u8| (1..=count).map(|i| attempt(i.into(), host(10), 20, i.into())).collect();
     let sweep = (30..40).map(|i| attempt(i.into(), host(10), i, 445)).collect();
+    let controllers = [102, 502, 44_818]
+        .into_iter()
+        .flat_map(|number| (30..40).map(move |i| (i, number)))
+        .map(|(i, number)| attempt(i.into(), host(10), i, number))
+        .collect();
     let hours = 3_600_000;
     let slow = (30..40).map(|i| attempt(i64::from(i) * hours, outside(9), i, 23)).collect();
     let mut client = Vec::new();
@@ -302,6 +344,7 @@ fn cases() -> Vec<crate::testing::Case> {
     vec![
         Case::fires("ports of one host", many(20)),
         Case::fires("one port of many hosts", sweep),
+        Case::fires("ports of controllers", controllers),
         Case::fires("a slow scan from outside", slow),
         Case::fires("ARP", (1..=60).map(|i| arp_asks(i.into(), 200, i)).collect()),
         Case::silent("a few ports", many(4)),

@@ -16,7 +16,7 @@ use crate::{
 };
 use model::{AssetId, Engine, Finding, FindingId, Severity, Time};
 use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection, sqlite::SqliteRow};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 /// An asset by id, with its name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -141,11 +141,15 @@ pub(crate) async fn take(
     epoch: i64,
     mut finding: Finding,
 ) -> Result<()> {
-    for id in &mut finding.assets {
-        id.0 = current_id(turn, &id.0).await?;
+    // Merged ones may be the same; the order says who did it.
+    let mut assets: Vec<AssetId> = Vec::with_capacity(finding.assets.len());
+    for id in &finding.assets {
+        let id = AssetId(current_id(turn, &id.0).await?);
+        if !assets.contains(&id) {
+            assets.push(id);
+        }
     }
-    finding.assets.sort();
-    finding.assets.dedup();
+    finding.assets = assets;
     let known = sqlx::query(
         "SELECT epoch, earlier_count, observed, count, status, closed_at FROM findings \
          WHERE id = $1",
@@ -219,7 +223,8 @@ async fn put(
     .bind(finding.first_seen.nanos())
     .bind(finding.last_seen.nanos())
     .bind(signed(finding.count))
-    .bind(join(&finding.assets))
+    // Mutes compare it: a set has one order.
+    .bind(join(&finding.assets.iter().collect::<BTreeSet<_>>()))
     .bind(join(&finding.addresses))
     .bind(i64::from(opened))
     .execute(&mut turn.db)
@@ -354,11 +359,13 @@ impl Store {
             .fetch_optional(self.readers())
             .await?
             .ok_or_else(|| Error::missing("finding", id))?;
-        let observed = serde_json::from_str(row.try_get("observed")?)?;
+        let observed: Finding = serde_json::from_str(row.try_get("observed")?)?;
         let note = row.try_get("note")?;
         let mute: Option<String> = row.try_get("mute")?;
         let mut records = records(self, &[row]).await?;
-        let record = records.pop().expect("one row in, one record out");
+        let mut record = records.pop().expect("one row in, one record out");
+        let named: &[AssetId] = &observed.assets;
+        record.assets.sort_by_key(|asset| named.iter().position(|id| *id == asset.id));
         let mutes = self.mutes().await?;
         Ok(FindingFull {
             record,
