@@ -224,7 +224,7 @@ async fn put(
     .bind(finding.last_seen.nanos())
     .bind(signed(finding.count))
     // Mutes compare it: a set has one order.
-    .bind(join(&finding.assets.iter().collect::<BTreeSet<_>>()))
+    .bind(join(finding.assets.iter().collect::<BTreeSet<_>>()))
     .bind(join(&finding.addresses))
     .bind(i64::from(opened))
     .execute(&mut turn.db)
