@@ -202,7 +202,7 @@ impl Open {
 
     /// Says it anew, when more has come to it.
     pub fn titled(&mut self, title: String) {
-        self.draft.title = title.into();
+        self.draft.title = title;
     }
 
     /// Raises the severity; never lowers it.
