@@ -63,6 +63,14 @@ pub fn start(line: &[u8]) -> Option<Start<'_>> {
     known.then_some(Start::Request { method, target })
 }
 
+/// The target of a simple request, which is all of HTTP/0.9 (RFC 1945, 4.1 and 5.1): `GET`, one
+/// blank and an absolute path without blanks. Only that, since nothing else in it says HTTP.
+pub fn simple(line: &[u8]) -> Option<&[u8]> {
+    let target = line.strip_prefix(b"GET ")?.trim_ascii_end();
+    let visible = target.iter().all(|b| (0x21..0x7f).contains(b));
+    (target.first() == Some(&b'/') && visible).then_some(target)
+}
+
 /// Upper-case letters and dashes (M-SEARCH), as every registered method is written.
 pub fn is_method(word: &[u8]) -> bool {
     (2..=METHOD_OCTETS_MAX).contains(&word.len())
@@ -123,6 +131,14 @@ mod tests {
         assert_eq!(head.body(false), Body::Length(5));
         assert_eq!(&bytes[head.octets..], b"hello");
         assert_eq!(parse(&bytes[..head.octets - 1]), None);
+    }
+
+    #[test]
+    fn a_simple_request_is_a_path_and_nothing_else() {
+        assert_eq!(simple(b"GET /status.htm"), Some(&b"/status.htm"[..]));
+        for line in [&b"GET / HTTP/1.1"[..], b"GET key", b"get /", b"POST /", b"GET /a\x01"] {
+            assert_eq!(simple(line), None);
+        }
     }
 
     #[test]

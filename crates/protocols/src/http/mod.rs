@@ -1,4 +1,5 @@
-//! HTTP/1 (RFC 9110, 9112): requests, answers, software, log-ons. Bodies are skipped, not read.
+//! HTTP/1 (RFC 9110, 9112) and the simple request of HTTP/0.9 (RFC 1945): requests, answers,
+//! software, log-ons. Bodies are skipped, not read.
 //!
 //! Not here: HTTP/2, and what a web page says. Invariant: an Authorization header is compared
 //! with vendors' defaults on the spot and never kept.
@@ -25,7 +26,13 @@ pub static HTTP: Http = Http;
 static ABOUT: About = About {
     name: "http",
     title: "HTTP/1",
-    specs: &["RFC 9110", "RFC 9112", "RFC 7617 (Basic)", "RFC 7616 (Digest)"],
+    specs: &[
+        "RFC 1945 (simple requests)",
+        "RFC 9110",
+        "RFC 9112",
+        "RFC 7617 (Basic)",
+        "RFC 7616 (Digest)",
+    ],
     carriers: &[Carrier::Tcp],
     ports: &[80, 8080, 8000, 8008, 8081, 8088, 3128, 5985],
     groups: GROUPS,
@@ -40,13 +47,14 @@ impl Protocol for Http {
         &ABOUT
     }
 
-    fn probe(&self, head: &[u8], _: Hint) -> Probe {
+    fn probe(&self, head: &[u8], hint: Hint) -> Probe {
         if head.starts_with(b"HTTP/1.") {
             return Probe::MatchServer;
         }
-        if let Some((line, _)) = text::line(head) {
+        if let Some((line, taken)) = text::line(head) {
             return match head::start(line) {
                 Some(Start::Request { .. }) => Probe::MatchClient,
+                None if hint.port && is_simple(line, head.get(taken..)) => Probe::MatchClient,
                 _ => Probe::NoMatch,
             };
         }
@@ -65,6 +73,11 @@ impl Protocol for Http {
     }
 }
 
+/// A simple request and nothing behind it but the empty line some clients send.
+fn is_simple(line: &[u8], behind: Option<&[u8]>) -> bool {
+    head::simple(line).is_some() && behind.is_some_and(|b| matches!(b, [] | b"\r\n" | b"\n"))
+}
+
 #[derive(Default)]
 struct Reader {
     client: Half,
@@ -72,6 +85,8 @@ struct Reader {
     /// Requests not answered yet, oldest first.
     pending: VecDeque<Asked>,
     tunnel: bool,
+    /// A simple request was made, which is answered by a body without a head.
+    simple: bool,
     /// The next octets of a body are its first, of the client and of the server.
     body_begins: (bool, bool),
     websocket: Option<websocket::Conversation>,
@@ -175,11 +190,20 @@ impl Reader {
 
     fn head(&mut self, segment: &Segment<'_>, out: &mut Output) -> Progress {
         let bytes = segment.bytes;
+        if self.simple && !b"HTTP/".iter().zip(bytes).all(|(a, b)| a == b) {
+            self.set(segment.from, Half::Rest);
+            return Progress::Consumed(bytes.len());
+        }
         if let Some((line, taken)) = text::line(bytes) {
             if line.is_empty() {
                 return Progress::Consumed(taken);
             }
             if head::start(line).is_none() {
+                if let (Side::Client, Some(target)) = (segment.from, head::simple(line)) {
+                    out.begin("http", 0..taken);
+                    self.simple_request(target, out);
+                    return Progress::Consumed(taken);
+                }
                 if segment.after_gap {
                     self.set(segment.from, Half::Rest);
                     return Progress::Consumed(bytes.len());
@@ -247,6 +271,15 @@ impl Reader {
         }
         self.pending.push_back(Asked { to_head, connect, class, name, credentials });
         head.body(false)
+    }
+
+    /// RFC 1945, 5.1: the connection serves nothing else, so no answer is awaited.
+    fn simple_request(&mut self, target: &[u8], out: &mut Output) {
+        out.count(&HTTP_REQUEST, [Scalar::Text("GET".into())]);
+        let op = Op::request(OperationClass::Read, 0, "GET");
+        out.operation(op.named("uri", &text::lossy(target)));
+        self.simple = true;
+        self.client = Half::Rest;
     }
 
     fn response(&mut self, head: &Head<'_>, status: u16, out: &mut Output) -> Body {
