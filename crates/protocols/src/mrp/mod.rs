@@ -1,7 +1,7 @@
 //! Media redundancy (IEC 62439-2): the ring of switches and PROFINET devices, open or closed.
 //!
-//! Not here: interconnections of rings beyond their names. Invariant: a ring that stays as it is
-//! is only counted.
+//! Not here: options of makers. Invariant: a ring or an interconnection of rings that stays as it
+//! is is only counted.
 
 use crate::{
     About, Carrier, Dissector, Gap, Hint, Output, Probe, Progress, Protocol, Segment, output::Op,
@@ -23,7 +23,7 @@ static ABOUT: About = About {
     carriers: &[Carrier::Ethertype(ETHERTYPE)],
     ports: &[],
     groups: &[],
-    depth: "ring managers, ring state and transitions, link changes",
+    depth: "ring managers, state and transitions of rings and interconnections, link changes",
 };
 
 impl Protocol for Mrp {
@@ -48,6 +48,8 @@ impl Protocol for Mrp {
 struct Ring {
     /// (closed, transitions)
     said: Option<(bool, u16)>,
+    /// The same of an interconnection of rings, with its number.
+    interconnection: Option<(u16, bool, u16)>,
 }
 
 impl Dissector for Ring {
@@ -92,7 +94,23 @@ impl Ring {
                 out.operation(notice("link up"));
                 out.state(Subject::Sender, "mrp-link", "up");
             }
-            6..=9 => out.operation(notice("interconnection")),
+            6 => {
+                out.operation(notice("interconnection test"));
+                self.interconnection(value, out);
+            }
+            7 => {
+                out.operation(notice("interconnection topology change"));
+                out.state(Subject::Sender, "mrp-interconnection", "the topology changes");
+            }
+            8 => {
+                out.operation(notice("interconnection link down"));
+                out.state(Subject::Sender, "mrp-link", "interconnection down");
+            }
+            9 => {
+                out.operation(notice("interconnection link up"));
+                out.state(Subject::Sender, "mrp-link", "interconnection up");
+            }
+            10 => out.operation(notice("interconnection link poll")),
             _ => {}
         }
     }
@@ -116,6 +134,30 @@ impl Ring {
             let word = if now.0 { "closed" } else { "open" };
             let value = format!("{word}, {transitions} transitions");
             out.state(Subject::Sender, "mrp-ring", &value);
+        }
+    }
+
+    /// Number, address, port role, state, transitions (8.1.10).
+    fn interconnection(&mut self, value: &[u8], out: &mut Output) {
+        let mut at = Reader::new(value);
+        let (Ok(id), Ok(_), Ok(_), Ok(state), Ok(transitions)) =
+            (at.be16(), at.skip(6), at.be16(), at.be16(), at.be16())
+        else {
+            return;
+        };
+        let now = (id, state == 1, transitions);
+        if self.interconnection.is_none() {
+            let facts = [
+                ("mrp_role", "interconnection manager".to_owned()),
+                ("mrp_interconnection", id.to_string()),
+            ];
+            out.identity(Subject::Sender, "MRP interconnection test", facts);
+        }
+        if self.interconnection != Some(now) {
+            self.interconnection = Some(now);
+            let word = if now.1 { "closed" } else { "open" };
+            let value = format!("{word}, {transitions} transitions");
+            out.state(Subject::Sender, "mrp-interconnection", &value);
         }
     }
 }

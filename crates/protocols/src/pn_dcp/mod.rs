@@ -1,8 +1,9 @@
-//! PROFINET on Ethernet: discovery and configuration (DCP), and real-time frames by their id.
+//! PROFINET on Ethernet: discovery and configuration (DCP), real-time frames, time (PTCP).
 //!
 //! Not here: PROFINET IO over UDP. Invariant: a block is read within its own length, whatever
 //! the frame says.
 
+mod ptcp;
 mod rt;
 pub mod wire;
 
@@ -25,12 +26,12 @@ pub static PN_DCP: PnDcp = PnDcp;
 static ABOUT: About = About {
     name: "pn_dcp",
     title: "PROFINET DCP and RT",
-    specs: &["IEC 61158-6-10:2019, 4.3 (DCP) and 4.5 (RTC)"],
+    specs: &["IEC 61158-6-10:2019, 4.3 (DCP), 4.5 (RTC) and 4.6 (PTCP)"],
     carriers: &[Carrier::Ethertype(ETHERTYPE)],
     ports: &[],
     groups: &[&DCP_GROUP, &RT_GROUP],
     depth: "identify, get, set, hello with all blocks; cyclic frames with provider state, alarms \
-            with slot, time by id",
+            with slot; clock masters and subdomains (PTCP)",
 };
 
 impl Protocol for PnDcp {
@@ -53,6 +54,7 @@ impl Protocol for PnDcp {
 #[derive(Default)]
 struct Stations {
     providers: rt::Providers,
+    clock: ptcp::Clock,
 }
 
 impl Dissector for Stations {
@@ -67,7 +69,11 @@ impl Dissector for Stations {
         if !(0xfefc..=0xfeff).contains(&id) {
             out.refine("pn_rt");
             out.begin("pn_rt", 0..bytes.len());
-            self.providers.frame(id, bytes, out);
+            out.count(&RT_GROUP, [Scalar::Number(u64::from(id))]);
+            match ptcp::meaning(id) {
+                Some(name) => self.clock.frame((id, name), &segment, out),
+                None => self.providers.frame(id, bytes, out),
+            }
             return all;
         }
         out.begin("pn_dcp", 0..bytes.len());

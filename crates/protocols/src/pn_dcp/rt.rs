@@ -1,12 +1,12 @@
-//! Real-time frames of PROFINET by their frame id: cyclic data, alarms, time (PTCP).
+//! Real-time frames of PROFINET by their frame id: cyclic data and alarms.
 //!
-//! IEC 61158-6-10, 4.7 (RTC) and 4.10 (RTA). Not here: the data, whose layout only the project
-//! knows. Invariant: a provider that goes on as before is only counted.
+//! IEC 61158-6-10, 4.7 (RTC) and 4.10 (RTA). Not here: time, which is in `ptcp`, and the data,
+//! whose layout only the project knows. Invariant: a provider that goes on as before is only
+//! counted.
 
-use super::RT_GROUP;
 use crate::{Output, output::Op};
 use ::wire::{Reader, Short};
-use model::{OperationClass, Scalar, Subject};
+use model::{OperationClass, Subject};
 
 /// Frame ids of one pair whose status is remembered.
 const PROVIDERS_MAX: usize = 64;
@@ -25,7 +25,6 @@ const RESERVED: u8 = 0x48;
 
 impl Providers {
     pub(super) fn frame(&mut self, id: u16, bytes: &[u8], out: &mut Output) {
-        out.count(&RT_GROUP, [Scalar::Number(u64::from(id))]);
         let (class, name) = meaning(id);
         if matches!(id, 0xfc01 | 0xfe01) {
             return alarm(id, bytes.get(2..).unwrap_or_default(), out);
@@ -72,14 +71,9 @@ impl Providers {
 const fn meaning(id: u16) -> (OperationClass, &'static str) {
     use OperationClass::{Other, Report};
     match id {
-        0x0020..=0x0021 | 0x0080..=0x0081 => (Report, "PTCP sync"),
         0x0100..=0xfbff => (Report, "cyclic data"),
         0xfc01 => (Report, "alarm high"),
         0xfe01 => (Report, "alarm low"),
-        0xff00..=0xff01 => (Report, "PTCP announce"),
-        0xff20..=0xff21 => (Report, "PTCP follow up"),
-        0xff40 | 0xff41 => (Report, "PTCP delay request and response"),
-        0xff42 | 0xff43 => (Report, "PTCP delay response"),
         0xff80..=0xff8f => (Other, "fragment"),
         _ => (Other, "real-time frame"),
     }
