@@ -44,6 +44,7 @@ mod program_upload;
 mod protocol_violation;
 mod refused_requests;
 mod remote_execution;
+mod ring_open;
 mod scan;
 mod service_flood;
 mod smb_exploit;
@@ -82,6 +83,7 @@ pub static REGISTRY: &[&Detector] = &[
     &service_flood::SERVICE_FLOOD,
     &icmp_channel::ICMP_CHANNEL,
     &substation::SUBSTATION,
+    &ring_open::RING_OPEN,
     &remote_execution::REMOTE_EXECUTION,
     &domain_attack::DOMAIN_ATTACK,
     &kerberos_abuse::KERBEROS_ABUSE,
