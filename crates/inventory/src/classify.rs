@@ -94,6 +94,7 @@ pub fn is_industrial(protocol: &str) -> bool {
         "ethersio",
         "c1222",
         "genisys",
+        "sel_fast",
     ];
     INDUSTRIAL.contains(&protocol)
 }
@@ -255,7 +256,9 @@ fn served(evidence: &Evidence<'_>) -> Option<(AssetClass, String)> {
         return Some((Class::Clock, "sends the time by PTP".to_owned()));
     }
     server(&["s7comm", "s7comm-plus", "cip", "pccc", "umas", "fins", "melsec", "srtp"], Class::Plc)
-        .or_else(|| server(&["dnp3", "iec104", "roc_plus", "bsap", "genisys"], Class::Rtu))
+        .or_else(|| {
+            server(&["dnp3", "iec104", "roc_plus", "bsap", "genisys", "sel_fast"], Class::Rtu)
+        })
         .or_else(|| server(&["bacnet", "knxip", "fox", "cnip"], Class::BuildingController))
         .or_else(|| server(&["modbus", "enip", "tristation", "codesys", "sbus", "ams"], Class::Plc))
         .or_else(|| server(&["c1222"], Class::Meter))

@@ -89,6 +89,7 @@ pub mod rtps;
 pub mod s7comm;
 pub mod s7plus;
 pub mod sbus;
+pub mod sel_fast;
 pub mod smb;
 pub mod smtp;
 pub mod snmp;
@@ -152,6 +153,7 @@ pub static REGISTRY: &[&dyn Protocol] = &[
     &igmp::IGMP,
     &suitelink::SUITELINK,
     &codesys::CODESYS,
+    &sel_fast::SEL_FAST,
     &ifix::IFIX,
     &canopen::CANOPEN,
     &zigbee::ZIGBEE,

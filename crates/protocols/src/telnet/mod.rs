@@ -1,11 +1,12 @@
 //! Telnet (RFC 854): negotiation, and that somebody logs on in clear text.
 //!
+//! Relays of SEL speak their binary protocol through it: those octets are read in `sel_fast`.
 //! Not here: what is typed. Keystrokes are looked at only to know that a log-on takes place.
 //! Invariant: neither user names nor passwords typed into Telnet are kept.
 
 use crate::{
     About, Carrier, Dissector, Gap, Hint, Output, Probe, Progress, Protocol, Segment, Side,
-    output::Op,
+    output::Op, sel_fast,
 };
 use model::{Authentication, OperationClass, Subject};
 
@@ -40,21 +41,39 @@ impl Protocol for Telnet {
     }
 
     fn open(&self) -> Box<dyn Dissector> {
-        Box::new(Reader { line: Vec::new(), logging_on: false, opened: false })
+        Box::<Reader>::default()
     }
 }
 
+#[derive(Default)]
 struct Reader {
+    /// A relay's binary protocol, once it was spoken.
+    relay: Option<Box<dyn Dissector>>,
     /// The server's current line, bounded, to recognise prompts.
     line: Vec<u8>,
     logging_on: bool,
     opened: bool,
 }
 
+/// No text begins with this octet, and what follows must be a poll or a sound block.
+fn begins_relay(segment: &Segment<'_>) -> bool {
+    let hint = Hint { carrier: segment.carrier, port: true, from: segment.from };
+    let starts = segment.bytes.first() == Some(&sel_fast::wire::MARK);
+    let probe = |bytes| sel_fast::SEL_FAST.probe(bytes, hint);
+    starts && !matches!(probe(segment.bytes), Probe::NoMatch | Probe::NeedMore)
+}
+
 const LINE_OCTETS_MAX: usize = 256;
 
 impl Dissector for Reader {
     fn feed(&mut self, segment: Segment<'_>, out: &mut Output) -> Progress {
+        if self.relay.is_none() && begins_relay(&segment) {
+            out.refine("sel_fast");
+            self.relay = Some(sel_fast::SEL_FAST.open());
+        }
+        if let Some(relay) = &mut self.relay {
+            return relay.feed(segment, out);
+        }
         out.begin("telnet", 0..segment.bytes.len());
         if !self.opened {
             self.opened = true;
