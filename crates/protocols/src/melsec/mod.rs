@@ -1,14 +1,15 @@
-//! Mitsubishi MELSEC: SLMP (MC protocol, frames 3E and 4E, binary and ASCII) and MELSOFT.
+//! Mitsubishi MELSEC: SLMP (MC protocol, frames 3E and 4E), frame 1E, binary and ASCII; MELSOFT.
 //!
-//! Read `wire` for frames, `names` for commands and devices. Not here: frame 1E, CC-Link IE's
-//! cyclic part. Invariant: values get their device from the request before them.
+//! Read `wire` for frames, `names` for commands and devices, `one_e` for the oldest frame. Not
+//! here: CC-Link IE's cyclic part. Invariant: values get their device from the request before them.
 
 mod names;
+mod one_e;
 pub mod wire;
 
 use crate::{
     About, Carrier, Dissector, Gap, Hint, Malformed, Output, Probe, Progress, Protocol, Segment,
-    output::Op, text,
+    Side, output::Op, text,
 };
 use ::wire::Reader;
 use model::{Authentication, OperationClass as Class, PointValue, Quality, Subject};
@@ -23,7 +24,8 @@ static ABOUT: About = About {
     title: "Mitsubishi MELSEC (SLMP, MELSOFT)",
     specs: &[
         "Mitsubishi SH-080956ENG (SLMP Reference Manual)",
-        "Mitsubishi SH-080008 (MELSEC Communication Protocol Reference Manual), frames 3E and 4E",
+        "Mitsubishi SH-080008 (MELSEC Communication Protocol Reference Manual), frames 1E, 3E \
+         and 4E",
         "MELSOFT: layout as captured between GX Works and iQ-F, Q and R controllers",
     ],
     carriers: &[Carrier::Tcp, Carrier::Udp],
@@ -41,6 +43,10 @@ impl Protocol for Melsec {
     fn probe(&self, head: &[u8], hint: Hint) -> Probe {
         let stream = hint.carrier == Carrier::Tcp;
         let Some(framing) = framing(head) else {
+            let old = one_e::probe(head, stream, hint.port);
+            if old != Probe::NoMatch {
+                return old;
+            }
             let short = head.len() < 4 && matches!(head.first(), Some(b'5' | b'D' | 0x50 | 0x57));
             return if stream && hint.port && short { Probe::NeedMore } else { Probe::NoMatch };
         };
@@ -76,6 +82,8 @@ const FRAME_OCTETS_MAX: usize = 16 * 1024;
 
 #[derive(Default)]
 struct Conversation {
+    /// Frames 1E are spoken, which have nothing in common with the others.
+    old: Option<one_e::Line>,
     asked: VecDeque<Asked>,
 }
 
@@ -102,7 +110,14 @@ impl Dissector for Conversation {
     fn feed(&mut self, segment: Segment<'_>, out: &mut Output) -> Progress {
         let bytes = segment.bytes;
         let stream = segment.carrier == Carrier::Tcp;
-        let Some(framing) = framing(bytes) else {
+        let framed = framing(bytes);
+        if self.old.is_none() && framed.is_none() && begins_old(&segment) {
+            self.old = Some(one_e::Line::default());
+        }
+        if let Some(line) = &mut self.old {
+            return line.feed(&segment, out);
+        }
+        let Some(framing) = framed else {
             return match stream && bytes.len() < 4 {
                 true => Progress::NeedMore { consumed: 0, needed: 4 },
                 false => Progress::GiveUp(Malformed::new("melsec-subheader-unknown")),
@@ -138,8 +153,19 @@ impl Dissector for Conversation {
         Progress::Consumed(taken)
     }
 
-    fn gap(&mut self, _: Gap) {
+    fn gap(&mut self, gap: Gap) {
         self.asked.clear();
+        if let Some(line) = &mut self.old {
+            line.gap(gap);
+        }
+    }
+}
+
+/// A request in frame 1E, or the answer to one that was not seen.
+fn begins_old(segment: &Segment<'_>) -> bool {
+    match segment.from {
+        Side::Client => matches!(one_e::request(segment.bytes), Ok(Some(_))),
+        Side::Server => matches!(segment.bytes, [0x80..=0x96, 0 | 0x50..=0x60, ..]),
     }
 }
 
