@@ -5,7 +5,9 @@
 use super::{
     BACNET_GROUP, BVLC_GROUP, NETWORK_GROUP,
     limits::PENDING_REQUESTS_MAX,
-    names, services,
+    names,
+    segments::{Added, Segments},
+    services,
     services::Meaning,
     tag::{self, Tags, application},
     wire::{Apdu, Bvlc, Kind, MstpFrame, Npdu, Remote},
@@ -17,6 +19,7 @@ use std::{collections::VecDeque, net::IpAddr};
 #[derive(Default)]
 pub(super) struct Conversation {
     asked: VecDeque<Asked>,
+    segments: Segments,
     /// What files are read or written for, between start and end of a backup or restore (19.1).
     procedure: Option<Class>,
 }
@@ -72,6 +75,7 @@ impl Dissector for Conversation {
 
     fn gap(&mut self, _: Gap) {
         self.asked.clear();
+        self.segments.clear();
     }
 }
 
@@ -174,14 +178,38 @@ impl Conversation {
             _ => Scalar::Number(u64::from(apdu.choice)),
         };
         out.count(&BACNET_GROUP, [Scalar::Number(u64::from(apdu.kind.number())), service]);
-        // Later segments continue in the middle of data.
-        let first = apdu.segment.is_none_or(|(number, _)| number == 0);
+        if apdu.segment.is_some() {
+            return self.segment(&apdu, peers, out);
+        }
+        self.whole(&apdu, peers, out);
+    }
+
+    fn whole(&mut self, apdu: &Apdu<'_>, peers: &Peers, out: &mut Output) {
         match apdu.kind {
-            Kind::ConfirmedRequest if first => self.request(&apdu, peers, out),
-            Kind::UnconfirmedRequest => unconfirmed(&apdu, peers, out),
-            Kind::ConfirmedRequest | Kind::SegmentAck => {}
-            Kind::ComplexAck if !first => {}
-            _ => self.answer(&apdu, peers, out),
+            Kind::ConfirmedRequest => self.request(apdu, peers, out),
+            Kind::UnconfirmedRequest => unconfirmed(apdu, peers, out),
+            Kind::SegmentAck => {}
+            _ => self.answer(apdu, peers, out),
+        }
+    }
+
+    /// A message in segments is told when it is whole, with the peers of its last segment.
+    fn segment(&mut self, apdu: &Apdu<'_>, peers: &Peers, out: &mut Output) {
+        let remote = match apdu.kind {
+            Kind::ConfirmedRequest => peers.destination,
+            _ => peers.source,
+        };
+        let key = (peers.from, apdu.invoke, remote, apdu.kind);
+        match self.segments.add(key, apdu, out) {
+            Added::Whole(part) | Added::Broken(part) => self.whole(&part.apdu(), peers, out),
+            // Its beginning is not in the capture: an answer is one all the same.
+            Added::Unknown => {
+                let last = apdu.segment.is_some_and(|(_, more)| !more);
+                if last && apdu.kind == Kind::ComplexAck {
+                    self.answer(&Apdu { body: &[], ..*apdu }, peers, out);
+                }
+            }
+            Added::Kept => {}
         }
     }
 

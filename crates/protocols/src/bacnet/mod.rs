@@ -7,6 +7,7 @@
 mod dissect;
 mod limits;
 mod names;
+mod segments;
 mod services;
 pub mod tag;
 pub mod wire;
@@ -40,7 +41,7 @@ static ABOUT: About = About {
     ports: &[47_808],
     groups: &[&BACNET_GROUP, &BVLC_GROUP, &NETWORK_GROUP],
     depth: "all services by object and property; device object, I-Am; values of reads, writes \
-            and COV; backup and restore; BVLC tables, routers, MS/TP",
+            and COV; backup and restore; segmented messages; BVLC tables, routers, MS/TP",
 };
 
 impl Protocol for Bacnet {
