@@ -1,14 +1,16 @@
 //! CODESYS V3: who answers the name service, and what a tool does with the runtime's services.
 //!
-//! The layout is that of Microsoft's ics-forensics-tools. Not here: tagged data of services,
-//! encrypted sessions. Invariant: of a service only group and command are told, so blocks after
-//! the first one say nothing.
+//! The layout is that of Microsoft's ics-forensics-tools. Read `tags` for the data of services.
+//! Not here: encrypted sessions, what tags beyond names and users mean. Invariant: a service is
+//! read from its first block, so those after it say nothing.
+
+mod tags;
 
 use crate::{
     About, Carrier, Dissector, Gap, Hint, Malformed, Output, Probe, Progress, Protocol, Segment,
     output::Op, text,
 };
-use model::{OperationClass as Class, Subject};
+use model::{Authentication, OperationClass as Class, Subject};
 use wire::{Reader, Short};
 
 pub struct Codesys;
@@ -21,8 +23,9 @@ static ABOUT: About = About {
     carriers: &[Carrier::Udp, Carrier::Tcp],
     ports: &[1_740, 1_741, 1_742, 1_743, 11_740, 11_741, 11_742, 11_743],
     groups: &[],
-    depth: "name service with node, device, vendor, firmware, serial; channels; services by group \
-            and command: log-on, download, start, stop, reset, files, variables",
+    depth: "name service with node, device, vendor, firmware, serial; addresses of nodes; \
+            channels; services by group and command: log-on with user, download, start, stop, \
+            reset with application, files by name, variables",
 };
 
 const TCP_MAGIC: [u8; 4] = [0x00, 0x01, 0x17, 0xe8];
@@ -58,6 +61,8 @@ impl Protocol for Codesys {
 struct Datagram<'a> {
     hops: u8,
     service: u8,
+    /// Of the node that sent it, within its network of routers.
+    sender: &'a [u8],
     body: &'a [u8],
 }
 
@@ -70,13 +75,13 @@ impl<'a> Datagram<'a> {
         if magic != DATAGRAM {
             return Ok(None);
         }
-        let words = usize::from(lengths >> 4).saturating_add(usize::from(lengths & 0x0f));
-        r.skip(words.saturating_mul(2))?;
+        r.skip(usize::from(lengths >> 4).saturating_mul(2))?;
+        let sender = r.bytes(usize::from(lengths & 0x0f).saturating_mul(2))?;
         let padding = r.position() & 3;
         if padding != 0 {
             r.skip(4_usize.saturating_sub(padding))?;
         }
-        Ok(Some(Datagram { hops, service, body: r.rest() }))
+        Ok(Some(Datagram { hops, service, sender, body: r.rest() }))
     }
 
     fn is_plausible(&self, port: bool) -> bool {
@@ -133,7 +138,7 @@ fn read(bytes: &[u8], out: &mut Output) {
         1 => out.operation(Op::request(Class::Session, 1, "address notification")),
         2 => out.operation(Op::response(Class::Session, 2, "address notification").done()),
         3 => out.operation(Op::request(Class::Browse, 3, "name service")),
-        4 => name_service(datagram.body, out),
+        4 => name_service(&datagram, out),
         0x40 => channel(datagram.body, out),
         _ => {
             let says = "a service of the datagram layer that is not known";
@@ -143,9 +148,12 @@ fn read(bytes: &[u8], out: &mut Output) {
 }
 
 /// Answer of the name service: lengths in letters, target, firmware; then the texts.
-fn name_service(body: &[u8], out: &mut Output) {
+fn name_service(datagram: &Datagram<'_>, out: &mut Output) {
     out.operation(Op::response(Class::Browse, 4, "name service").done());
-    if let Ok(facts) = node(body) {
+    if let Ok(mut facts) = node(datagram.body) {
+        let words = datagram.sender.chunks(2);
+        let words = words.map(|word| word.iter().map(|b| format!("{b:02X}")).collect::<String>());
+        facts.push(("codesys_address", words.collect::<Vec<_>>().join(".")));
         out.identity(Subject::Sender, "name service", facts);
     }
 }
@@ -185,6 +193,7 @@ fn channel(body: &[u8], out: &mut Output) {
         (0xc2, _) => Op::request(Class::Session, kind, "channel information"),
         (0xc3, _) => Op::request(Class::Session, kind, "open channel"),
         (0xc4, _) => Op::request(Class::Session, kind, "close channel"),
+        (3, _) => Op::notice(Class::Session, kind, "keep channel alive"),
         // The reason stands behind checksum and message number.
         (0x83, body) => {
             let op = Op::response(Class::Session, kind, "open channel");
@@ -206,10 +215,12 @@ fn channel(body: &[u8], out: &mut Output) {
     out.operation(op);
 }
 
-/// Service layer: protocol, size of the header, group with the bit of answers, command.
+/// Service layer: protocol, size of the rest of the header, group with the bit of answers,
+/// command, session, octets of data; then the data.
 fn service(bytes: &[u8], out: &mut Output) {
+    const BEFORE_SIZE: usize = 4;
     let mut r = Reader::new(bytes);
-    let (Ok(protocol), Ok(_), Ok(group), Ok(command)) = (r.le16(), r.le16(), r.le16(), r.le16())
+    let (Ok(protocol), Ok(size), Ok(group), Ok(command)) = (r.le16(), r.le16(), r.le16(), r.le16())
     else {
         return;
     };
@@ -225,10 +236,52 @@ fn service(bytes: &[u8], out: &mut Output) {
     let group = group & 0x7f;
     let (class, name) = meaning(group, command);
     let function = u32::from(group) << 16 | u32::from(command);
-    out.operation(match answer {
-        true => Op::response(class, function, name).done(),
-        false => Op::request(class, function, name),
+    if answer {
+        return out.operation(Op::response(class, function, name).done());
+    }
+    let data = bytes.get(BEFORE_SIZE.saturating_add(usize::from(size))..).unwrap_or_default();
+    let op = Op::request(class, function, name);
+    out.operation(match group {
+        // Applications and files are asked for by name, which is the first text of all tags.
+        0x02 | 0x08 | 0x11 => match first_text(data) {
+            Some(text) if group == 0x02 => op.named("application", text),
+            Some(text) if group == 0x08 => op.named("file", text),
+            Some(text) => op.named("command", text),
+            None => op,
+        },
+        _ => op,
     });
+    if (group, command) == (0x01, 0x02) {
+        log_on(data, out);
+    }
+}
+
+fn first_text(data: &[u8]) -> Option<&str> {
+    let mut found = None;
+    tags::each(data, &mut |_, _, octets| found = found.or_else(|| tags::text(octets)));
+    found
+}
+
+/// User and password stand side by side; the password is only mixed with a number that was sent
+/// before, and is not looked at.
+fn log_on(data: &[u8], out: &mut Output) {
+    const CREDENTIALS: u32 = 0x81;
+    const USER: u32 = 0x10;
+    let mut user = None;
+    tags::each(data, &mut |parent, id, octets| {
+        if (parent, id) == (Some(CREDENTIALS), USER) {
+            user = user.or_else(|| tags::text(octets));
+        }
+    });
+    if let Some(user) = user {
+        out.authentication(Authentication {
+            user: Some(user.into()),
+            accepted: None,
+            clear_text: false,
+            default_password: false,
+            method: "codesys log-on",
+        });
+    }
 }
 
 /// Groups are components of the runtime; commands of the application component change it.
