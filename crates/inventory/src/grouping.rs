@@ -2,7 +2,8 @@
 //!
 //! An IP address belongs to a MAC address that claims it (ARP, DHCP, neighbour discovery), or
 //! that it is seen with as long as the MAC looks like a host. Many unclaimed addresses behind
-//! one MAC are hosts behind a router: they stand alone. Decided anew whenever something about
+//! one MAC are hosts behind a router: they stand alone. A MAC address belongs to another one whose
+//! frames come back with it (EtherCAT). Decided anew whenever something about
 //! the pair changes, so the order of packets matters little.
 
 use crate::{
@@ -57,7 +58,10 @@ fn is_router(records: &[Record], record: &Record) -> bool {
 
 fn belongs(records: &[Record], (mac, address): (u32, Mac), ip: u32, router: bool) -> bool {
     let record = &records[ip as usize];
-    let Some(ip_address) = ip_of(record) else { return false };
+    let Some(ip_address) = ip_of(record) else {
+        // Only the way back with the local bit set, never the other way round.
+        return !address.is_local() && record.claims.contains(&mac);
+    };
     // One MAC address only: who claimed it, else who used it first.
     let rightful = record.claims.first().or(record.partners.first());
     if rightful != Some(&mac) {

@@ -47,7 +47,10 @@ pub struct Inventory {
     links: Links,
     addresses_max: usize,
     limits: BTreeMap<&'static str, u64>,
+    /// Something else than counters and times changed.
     changed: BTreeSet<u32>,
+    /// Only those did.
+    counted: BTreeSet<u32>,
     ends: Ends,
     industry: Industry,
     merged: Vec<(u32, u32)>,
@@ -73,6 +76,7 @@ impl Inventory {
             addresses_max,
             limits: BTreeMap::new(),
             changed: BTreeSet::new(),
+            counted: BTreeSet::new(),
             ends: Ends::default(),
             industry: Industry::default(),
             merged: Vec::new(),
@@ -115,7 +119,7 @@ impl Inventory {
             entry.packets += packets;
             entry.seen(first);
             entry.seen(last);
-            self.touch(record);
+            self.counted.insert(self.root(record));
         }
     }
 
@@ -286,6 +290,10 @@ impl Inventory {
                     inventory.claimed_ip(record, &attribute.value, observation.at);
                     continue;
                 }
+                if attribute.path == "returned_from" {
+                    inventory.returned(record, &attribute.value);
+                    continue;
+                }
                 let source = (attribute.path, identity.message);
                 inventory.learn(
                     record,
@@ -328,6 +336,14 @@ impl Inventory {
         }
         if let Some(ip) = self.record(address, at) {
             self.claim(record, ip);
+        }
+    }
+
+    /// Frames of another address came back with this one: both are one station's.
+    fn returned(&mut self, record: u32, sender: &str) {
+        let sender = sender.parse().ok().and_then(|mac| self.index.get(&Address::Mac(mac)));
+        if let Some(sender) = sender.copied().filter(|s| self.records[*s as usize].sent) {
+            self.claim(sender, record);
         }
     }
 
@@ -407,7 +423,9 @@ impl Inventory {
             && let Some(key) = self.link_key(observation, operation.direction)
             && let Some((row, new)) = self.links.row(key, protocol, at)
         {
-            *row.operations.entry(operation.class).or_default() += count;
+            let times = row.operations.entry(operation.class).or_default();
+            row.news |= *times == 0;
+            *times += count;
             if new {
                 self.changed.insert(self.root(key.0));
             }
@@ -450,12 +468,15 @@ impl Inventory {
         row.last = row.last.max(exchange.last);
         row.packets += exchange.packets_up + exchange.packets_down;
         row.bytes += exchange.bytes_up + exchange.bytes_down;
-        row.transport = exchange.transport;
-        row.protocol = observation.protocol;
+        let spoken = (exchange.transport, observation.protocol);
+        row.news |= (row.transport, row.protocol) != spoken;
+        (row.transport, row.protocol) = spoken;
         self.absorb_notices(key, observation.from.port.unwrap_or_default());
         self.speaking(key, observation, exchange);
-        self.touch(client);
-        self.touch(server);
+        for end in [client, server] {
+            let root = self.root(end);
+            self.counted.insert(root);
+        }
     }
 
     /// What a server told by itself made a link of its own before it was known who serves: its

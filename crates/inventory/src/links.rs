@@ -23,6 +23,8 @@ pub(crate) struct LinkRecord {
     pub(crate) poll: Option<(u64, u64)>,
     /// It stands in the list of changed ones.
     pub(crate) changed: bool,
+    /// Something else than counters and times changed since it was told.
+    pub(crate) news: bool,
 }
 
 pub(crate) struct Links {
@@ -45,18 +47,26 @@ impl LinkRecord {
             operations: BTreeMap::new(),
             poll: None,
             changed: false,
+            news: true,
         }
     }
 }
 
 impl Links {
-    /// Rows that changed since the last call, sorted.
-    pub(crate) fn take_changed(&mut self) -> Vec<LinkKey> {
+    /// Rows that changed since the last call, sorted; or those of which more than counters and
+    /// times did, and the others stay.
+    pub(crate) fn take_changed(&mut self, counters: bool) -> Vec<LinkKey> {
         let mut changed = std::mem::take(&mut self.changed);
         changed.sort_unstable();
         changed.dedup();
         changed.retain(|key| {
-            self.rows.get_mut(key).is_some_and(|row| std::mem::replace(&mut row.changed, false))
+            let Some(row) = self.rows.get_mut(key) else { return false };
+            if !counters && !row.news {
+                self.changed.push(*key);
+                return false;
+            }
+            row.news = false;
+            std::mem::replace(&mut row.changed, false)
         });
         changed
     }

@@ -170,6 +170,28 @@ fn changes_name_only_what_changed() {
     assert_eq!(inventory.drain_changes().assets.len(), 1);
 }
 
+#[test]
+fn counters_wait_where_only_news_are_asked_for() {
+    let mut inventory = Inventory::new();
+    let (hmi, plc) = (end(Some(1), "10.0.0.1"), end(Some(2), "10.0.0.2"));
+    let read = operation(Direction::Request, OperationClass::Read);
+    let write = operation(Direction::Request, OperationClass::Write);
+    inventory.apply(&observed(hmi, plc, "modbus", read.clone()));
+    inventory.apply(&observed(hmi, plc, "modbus", exchange("tcp", (5, 5))));
+    let first = inventory.drain_news();
+    assert_eq!((first.assets.len(), first.links.len()), (2, 1));
+    inventory.apply(&observed(hmi, plc, "modbus", read));
+    inventory.apply(&observed(hmi, plc, "modbus", exchange("tcp", (5, 5))));
+    let counted = inventory.drain_news();
+    assert_eq!((counted.assets.len(), counted.links.len()), (0, 0));
+    // A kind of operation it never saw is news, and brings the counters with it.
+    inventory.apply(&observed(hmi, plc, "modbus", write));
+    let news = inventory.drain_news();
+    assert_eq!((news.assets.len(), news.links[0].packets), (0, 20));
+    let rest = inventory.drain_changes();
+    assert_eq!((rest.assets.len(), rest.links.len()), (2, 0));
+}
+
 fn exchange(transport: &'static str, (up, down): (u64, u64)) -> Detail {
     Detail::Exchange(Exchange {
         transport,
@@ -292,4 +314,30 @@ fn a_merge_that_was_undone_before_it_was_told_is_not_told() {
     let changes = inventory.drain_changes();
     assert!(changes.merged.is_empty(), "{:?}", changes.merged);
     assert_eq!(changes.assets.len(), 4);
+}
+
+#[test]
+fn frames_that_come_back_with_a_marked_address_are_of_one_station() {
+    let mut inventory = Inventory::new();
+    let with = |first: u8| {
+        let mac = Some(Mac([first, 0x14, 0x4f, 1, 2, 3]));
+        Endpoint { mac, ..Endpoint::default() }
+    };
+    let returned = || {
+        let attribute = model::Attribute {
+            path: "returned_from",
+            value: "00:14:4f:01:02:03".into(),
+            confidence: 90,
+        };
+        let subject = model::Subject::Sender;
+        let attributes = vec![attribute];
+        Detail::Identity(Identity { subject, message: "EtherCAT frame", attributes })
+    };
+    // On its way back first: nobody is known to have sent it.
+    inventory.apply(&observed(with(2), Endpoint::default(), "ethercat", returned()));
+    inventory.apply(&observed(with(0), Endpoint::default(), "ethercat", Detail::Presence));
+    assert_eq!(inventory.assets().len(), 2);
+    inventory.apply(&observed(with(2), Endpoint::default(), "ethercat", returned()));
+    let assets = inventory.assets();
+    assert_eq!((assets.len(), assets[0].macs.len()), (1, 2));
 }

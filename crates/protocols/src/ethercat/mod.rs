@@ -13,7 +13,7 @@ pub mod wire;
 use crate::{
     About, Carrier, Dissector, Ends, Gap, Group, Hint, Output, Probe, Progress, Protocol, Segment,
 };
-use model::Scalar;
+use model::{Mac, Scalar, Subject};
 
 pub static ETHERCAT_GROUP: Group =
     Group { name: "ethercat", ends: Ends::MacPair, keys: &["command"] };
@@ -66,6 +66,8 @@ impl Protocol for Ethercat {
 #[derive(Default)]
 struct Bus {
     devices: segment::Devices,
+    /// Frames seen with an address that a device marked as returning.
+    returned: u64,
 }
 
 impl Dissector for Bus {
@@ -79,6 +81,9 @@ impl Dissector for Bus {
         };
         if kind != DATAGRAMS {
             return all;
+        }
+        if let Some(sender) = segment.sender.mac {
+            self.returned(sender, out);
         }
         let body = bytes.get(2..).unwrap_or_default();
         if body.len() < length && whole {
@@ -103,4 +108,23 @@ impl Dissector for Bus {
     }
 
     fn gap(&mut self, _: Gap) {}
+}
+
+impl Bus {
+    /// The first device of a segment sets the local bit of the source address of what it sends
+    /// back (ESC data sheet, section I, 3.1), so the master seems to be two stations. Told at
+    /// powers of two, since the frame on its way out may be seen later.
+    fn returned(&mut self, sender: Mac, out: &mut Output) {
+        const LOCAL: u8 = 0x02;
+        let [first, rest @ ..] = sender.0;
+        if first & LOCAL == 0 {
+            return;
+        }
+        self.returned = self.returned.saturating_add(1);
+        if self.returned.is_power_of_two() {
+            let [a, b, c, d, e] = rest;
+            let master = Mac([first & !LOCAL, a, b, c, d, e]).to_string();
+            out.identity(Subject::Sender, "EtherCAT frame", [("returned_from", master)]);
+        }
+    }
 }
