@@ -29,6 +29,7 @@ mod domain_attack;
 mod executable_transfer;
 mod firmware_update;
 mod generated_host;
+mod hidden_data;
 mod icmp_channel;
 mod internet_peer;
 mod kerberos_abuse;
@@ -82,6 +83,7 @@ pub static REGISTRY: &[&Detector] = &[
     &command_flood::COMMAND_FLOOD,
     &service_flood::SERVICE_FLOOD,
     &icmp_channel::ICMP_CHANNEL,
+    &hidden_data::HIDDEN_DATA,
     &substation::SUBSTATION,
     &ring_open::RING_OPEN,
     &remote_execution::REMOTE_EXECUTION,

@@ -18,7 +18,7 @@ pub static SUBSTATION: Detector = Detector {
               blinds the protection.",
         techniques: &["T0856", "T0855", "T0832", "T0830", "T0848", "T0831"],
         false_positives: "Switching operations (state changes), tests with simulation, lost \
-                          packets, devices that restart.",
+                          packets, devices that restart, publishers in software that stall.",
         runbook: "Ask the control room whether somebody switched or tests just then.\n\
                   Compare the positions of breakers with what the messages say.\n\
                   Look for a second sender of the stream at the switch ports.\n\
@@ -53,6 +53,10 @@ impl Watch for Substation {
         match state.what {
             "goose-state" => self.changed(o, (stream, state), site, out),
             "goose-sequence" | "sv-sequence" => disorder(o, stream, state, out),
+            "sv-rhythm" => {
+                let what = "Sampled values out of rhythm, as if sent again by another, in stream";
+                tell(o, (stream, state), Severity::Medium, what, out);
+            }
             "goose-simulation" | "sv-simulation" if state.value.ends_with(": on") => {
                 tell(o, (stream, state), Severity::Medium, "Simulated messages in stream", out);
             }
@@ -158,6 +162,10 @@ fn cases() -> Vec<crate::testing::Case> {
         Case::fires(
             "a counter that jumps back",
             vec![of("sv", state(0, "sv-sequence", "MU1: sample 402 after 417"))],
+        ),
+        Case::fires(
+            "samples that stay late",
+            vec![of("sv", state(0, "sv-rhythm", "MU1: 60 ms late, no sample missing"))],
         ),
         Case::silent("its settings", vec![goose(0, "goose-settings", "A: revision 1")]),
     ]

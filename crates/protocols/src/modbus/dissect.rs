@@ -3,7 +3,9 @@
 use super::{
     MODBUS_GROUP, UMAS_GROUP,
     limits::PENDING_REQUESTS_MAX,
-    names, umas,
+    names,
+    noise::Meter,
+    umas,
     wire::{
         LENGTH_MAX, MBAP_OCTETS, Mbap, Request, Table, exception_name, identification,
         parse_request,
@@ -18,6 +20,7 @@ use std::collections::VecDeque;
 #[derive(Default)]
 pub(crate) struct Conversation {
     pending: VecDeque<Asked>,
+    noise: Meter,
 }
 
 /// What must be known of a request to understand its answer.
@@ -220,8 +223,11 @@ impl Conversation {
                 self.check_length(count, function, data, out);
                 let (first32, count32) = (u32::from(first), u32::from(count));
                 out.operation(op.range(table.name(), unit, first32, count32));
+                let values = data.get(1..).unwrap_or_default();
+                if matches!(function, 3 | 4) {
+                    self.hidden((mbap.unit, table, first), values, out);
+                }
                 if out.values_wanted && matches!(function, 1..=4 | 23) {
-                    let values = data.get(1..).unwrap_or_default();
                     values_of(mbap.unit, table, (first, count), values, out);
                 }
             }
@@ -236,6 +242,17 @@ impl Conversation {
             (17, [_, id @ ..]) => server_id(id, out),
             _ => {}
         }
+    }
+
+    /// Registers that carry something else than a process.
+    fn hidden(&mut self, place: (u8, Table, u16), values: &[u8], out: &mut Output) {
+        let Some((noisy, followed)) = self.noise.see(place, values) else { return };
+        let (unit, table, first) = place;
+        let value = format!(
+            "{noisy} of {followed} registers from {}/{unit}/{first} are evenly drawn numbers",
+            table.name()
+        );
+        out.state(Subject::Sender, "register-noise", &value);
     }
 
     /// V1.1b3, 6.1 to 6.4: the byte count of an answer follows from the question.

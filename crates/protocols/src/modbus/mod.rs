@@ -6,6 +6,7 @@
 pub(crate) mod dissect;
 mod limits;
 mod names;
+mod noise;
 mod umas;
 pub mod wire;
 

@@ -4,6 +4,7 @@
 //! observation that is equal each time and is counted.
 
 mod limits;
+mod rhythm;
 mod stream;
 pub mod wire;
 
@@ -36,7 +37,7 @@ static ABOUT: About = About {
     ports: &[],
     groups: &[&SV_GROUP],
     depth: "streams with revision, synchronisation, simulation; samples lost, repeated, going \
-            back; quality; effective values of the 9-2LE data set",
+            back, late for good; quality; effective values of the 9-2LE data set",
 };
 
 impl Protocol for SampledValues {

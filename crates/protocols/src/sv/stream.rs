@@ -1,12 +1,13 @@
 //! One stream of samples: what it said last, and what of the next sample is news.
 //!
 //! States observed: `sv-settings` (first and on change), `sv-synchronisation`, `sv-simulation`,
-//! `sv-quality`, `sv-sequence` (repeated, lost, going back), `sv-level` (a current or voltage is
-//! another than in the second before); every value begins with the stream's name. Invariant: the
-//! sample after the last one is no news.
+//! `sv-quality`, `sv-sequence` (repeated, lost, going back), `sv-rhythm` (late for good),
+//! `sv-level` (a current or voltage is another than in the second before); every value begins with
+//! the stream's name. Invariant: the sample after the last one is no news if it is in time.
 
 use super::{
     limits::{DISORDER_EVERY_NANOS, LEVEL_NANOS, NAME_OCTETS_MAX, SAMPLES_PER_VALUE, STREAMS_MAX},
+    rhythm::Rhythm,
     wire::{Asdu, light_edition, magnitudes},
 };
 use crate::{
@@ -40,6 +41,7 @@ pub(super) struct Stream {
     /// Highest sample number seen: the next after it is 0.
     highest: u16,
     window: Window,
+    rhythm: Rhythm,
 }
 
 #[derive(Clone, Copy)]
@@ -107,6 +109,7 @@ impl Stream {
             level: Level::default(),
             highest: 0,
             window: Window::default(),
+            rhythm: Rhythm::default(),
         }
     }
 
@@ -197,7 +200,7 @@ impl Stream {
     }
 
     fn order(
-        &self,
+        &mut self,
         counter: u16,
         (at, disorder_told): (Time, &mut Option<Time>),
         out: &mut Output,
@@ -206,8 +209,9 @@ impl Stream {
         let before = said.counter;
         // The second may end at 3,999, 4,799 or any other rate less one.
         if counter == before.wrapping_add(1) || (counter == 0 && before >= self.highest) {
-            return;
+            return self.in_order(at, disorder_told, out);
         }
+        self.rhythm.broken();
         if disorder_told.is_some_and(|t| at.since(t) < DISORDER_EVERY_NANOS) {
             return;
         }
@@ -222,6 +226,18 @@ impl Stream {
             format!("{name}: sample {counter} after {before}")
         };
         out.state(Subject::Sender, "sv-sequence", &value);
+    }
+
+    /// The sample after the last one; its time tells whether it is in time as well.
+    fn in_order(&mut self, at: Time, told: &mut Option<Time>, out: &mut Output) {
+        let Some(late) = self.rhythm.beat(at) else { return };
+        // Streams of one sender are late together.
+        if told.is_some_and(|t| at.since(t) < DISORDER_EVERY_NANOS) {
+            return;
+        }
+        *told = Some(at);
+        let value = format!("{}: {} ms late, no sample missing", self.name, late / 1_000_000);
+        out.state(Subject::Sender, "sv-rhythm", &value);
     }
 
     /// Compares the highest magnitude of a second with that of the second before: of a wave that
