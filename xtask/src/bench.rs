@@ -8,6 +8,7 @@
 mod controllers;
 mod measure;
 mod mix;
+mod upstream;
 mod vault;
 
 pub use mix::captures;
@@ -37,14 +38,16 @@ const MIXES: &[Mix] = &[
 ];
 
 pub fn run(arguments: &[String]) -> Result<()> {
-    let (what, rest) =
-        arguments.split_first().context("say what: bench pcap, vault, log or controllers")?;
+    let (what, rest) = arguments
+        .split_first()
+        .context("say what: bench pcap, upstream, vault, log or controllers")?;
     match what.as_str() {
         "pcap" => {}
         "vault" => return vault::run(rest),
         "log" => return log(rest),
+        "upstream" => return upstream::run(rest),
         "controllers" => return controllers::run(rest),
-        _ => bail!("unknown bench {what:?}; there are: pcap, vault, log, controllers"),
+        _ => bail!("unknown bench {what:?}; there are: pcap, upstream, vault, log, controllers"),
     }
     let known = ["captures", "packets", "binary", "peers", "mix", "keep"];
     let options = Options::read(rest, &known)?;

@@ -4,6 +4,7 @@
 //! non-zero when something is wrong.
 
 mod bench;
+mod confusion;
 mod fuzz;
 mod new_protocol;
 mod options;
@@ -17,6 +18,9 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   bench pcap    speed and memory of `spandrel pcap` on a long mix of captures
                 [--captures DIR] [--packets N] [--mix NAME] [--binary PATH] [--peers 0]
                 [--keep DIR]
+  bench upstream
+                what a sensor tells, as a share of what it hears, on long captures
+                [--captures DIR | --capture FILE] [--seconds N] [--binary PATH]
   bench vault   our backup and restore against restic's, on files made by seed
                 [--mb N] [--configs N] [--runs N] [--binary PATH] [--folder DIR]
   bench log     how fast the vault's log appends and verifies [--leaves N]
@@ -25,6 +29,8 @@ const USAGE: &str = "usage: cargo xtask COMMAND
                 [--service-ms N] [--registers N] [--binary PATH] [--python PATH]
   robust        every capture of a folder, cut and damaged by seed, read all the way
                 [--captures DIR] [--cuts N] [--seed N]
+  confusion     what the sensor takes for what on every capture of a folder, beside tshark
+                [--captures DIR] [--binary PATH] [--page FILE]
   fuzz          the targets of fuzz/ by seeded mutation of the protocols' fixtures
                 [--minutes M] [--target NAME] [--seed N] [--captures DIR]
                 [--target NAME --input FILE] runs one, [--write-targets yes] lists them
@@ -37,6 +43,7 @@ fn main() -> ExitCode {
         Some("tidy") => tidy::run(),
         Some("bench") => bench::run(&arguments[1..]),
         Some("robust") => robust::run(&arguments[1..]),
+        Some("confusion") => confusion::run(&arguments[1..]),
         Some("fuzz") => fuzz::run(&arguments[1..]),
         Some("new-protocol") => new_protocol::run(&arguments[1..]),
         _ => {

@@ -96,6 +96,11 @@ impl Detection {
         self.findings.drain(inventory)
     }
 
+    /// Findings that are new, or changed in more than their count.
+    pub fn drain_news(&mut self, inventory: &Inventory) -> Vec<Finding> {
+        self.findings.drain_news(inventory)
+    }
+
     /// Every finding, worst first.
     pub fn findings(&self, inventory: &Inventory) -> Vec<Finding> {
         self.findings.all(inventory)

@@ -68,6 +68,15 @@ struct Burst {
     count: u64,
 }
 
+/// What was told of a finding last, besides its texts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Told {
+    severity: Severity,
+    proofs: usize,
+    all_refused: bool,
+    count: u64,
+}
+
 #[derive(Debug)]
 pub struct Open {
     about: &'static About,
@@ -76,6 +85,7 @@ pub struct Open {
     proofs: BTreeMap<&'static str, Evidence>,
     bursts: Vec<Burst>,
     count: u64,
+    told: Option<Told>,
     /// Answers that said so.
     done: u64,
     refused: u64,
@@ -123,6 +133,7 @@ impl Findings {
                     proofs: BTreeMap::new(),
                     bursts: Vec::new(),
                     count: 0,
+                    told: None,
                     done: 0,
                     refused: 0,
                 },
@@ -145,10 +156,34 @@ impl Findings {
     /// Findings that are new or changed since the last call, in the order of their ids.
     pub fn drain(&mut self, inventory: &Inventory) -> Vec<Finding> {
         let changed = std::mem::take(&mut self.changed);
-        changed
-            .iter()
-            .filter_map(|id| self.open.get(id).map(|open| open.render(*id, inventory)))
-            .collect()
+        let told = changed.iter().filter_map(|id| {
+            let open = self.open.get_mut(id)?;
+            open.told = Some(open.now());
+            Some(open.render(*id, inventory))
+        });
+        told.collect()
+    }
+
+    /// Those that are new or worse than was told, are proved in another way, or were seen twice
+    /// as often. The others are told by the next [`Self::drain`].
+    pub fn drain_news(&mut self, inventory: &Inventory) -> Vec<Finding> {
+        let mut news = Vec::new();
+        let all = &mut self.open;
+        self.changed.retain(|id| {
+            let Some(open) = all.get_mut(id) else { return false };
+            let now = open.now();
+            let same = |told: Told| {
+                let often = told.count.saturating_mul(2) > now.count;
+                often && Told { count: now.count, ..told } == now
+            };
+            if open.told.is_some_and(same) {
+                return true;
+            }
+            open.told = Some(now);
+            news.push(open.render(*id, inventory));
+            false
+        });
+        news
     }
 
     /// Every finding: worst first, then by time, detector and id.
@@ -186,6 +221,15 @@ fn id_of(about: &About, key: impl Hash) -> u64 {
 }
 
 impl Open {
+    fn now(&self) -> Told {
+        Told {
+            severity: self.draft.severity,
+            proofs: self.proofs.len(),
+            all_refused: self.refused > 0 && self.done == 0,
+            count: self.count,
+        }
+    }
+
     /// Seen for the first time by the call of `raise` that gave it.
     pub fn is_new(&self) -> bool {
         self.count == 1

@@ -123,3 +123,21 @@ fn a_finding_says_when_all_it_asked_for_was_refused() {
     assert!(!finding.title.contains("refused"), "{}", finding.title);
     assert!(finding.explanation.contains("1 are refusals, 1 are not"), "{}", finding.explanation);
 }
+
+#[test]
+fn a_finding_that_only_goes_on_is_told_when_it_was_seen_twice_as_often() {
+    let mut detection = Detection::new(Phase::Unlearnt);
+    let inventory = Inventory::new();
+    let mut news = Vec::new();
+    for at in 0..8 {
+        detection.see(&asks(at, OperationClass::Stop), &inventory);
+        news.extend(detection.drain_news(&inventory).iter().map(|f| f.count));
+    }
+    assert_eq!(news, [1, 2, 4, 8]);
+    detection.see(&asks(9, OperationClass::Stop), &inventory);
+    assert!(detection.drain_news(&inventory).is_empty());
+    assert_eq!(detection.drain(&inventory)[0].count, 9);
+    // An answer that refuses all of it changes what it says.
+    detection.see(&refused(12, OperationClass::Stop, "access denied"), &inventory);
+    assert_eq!(detection.drain_news(&inventory).len(), 1);
+}

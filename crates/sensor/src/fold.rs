@@ -93,6 +93,11 @@ impl Fold {
         self.detection.drain(&self.inventory)
     }
 
+    /// Findings that are new, or changed in more than their count.
+    pub fn news_of_findings(&mut self) -> Vec<Finding> {
+        self.detection.drain_news(&self.inventory)
+    }
+
     /// Every finding, worst first.
     pub fn findings(&self) -> Vec<Finding> {
         self.detection.findings(&self.inventory)

@@ -40,6 +40,10 @@ pub struct Options {
     /// Read a capture stream from standard input
     #[arg(long)]
     stdin: bool,
+    /// Beat by the time of packets, for a capture that is read faster than it happened; nothing
+    /// is dropped
+    #[arg(long, requires = "stdin")]
+    replay: bool,
     /// Name of the sensor [default: the interface]
     #[arg(long)]
     name: Option<String>,
@@ -60,6 +64,8 @@ pub struct Options {
 
 /// Between two beats.
 const BEAT: Duration = Duration::from_secs(1);
+/// Beats between two times that rows are told of which only counters and times changed.
+const COUNTERS_BEATS: u64 = 60;
 /// Packets that may wait for the sensor; more are counted as dropped.
 const QUEUE_PACKETS_MAX: usize = 65_536;
 /// Between two times that what is being learned is kept.
@@ -112,16 +118,18 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     let (sender, receiver) = sync_channel(QUEUE_PACKETS_MAX);
     let drops = Arc::new(Drops::default());
     let counter = Arc::clone(&drops);
+    let replay = options.replay;
     std::thread::Builder::new()
         .name("reader".to_owned())
         .spawn(move || match input {
             Input::Interface(interface) => listen(*interface, &sender, &counter),
-            Input::Stdin => read(&sender, &counter),
+            Input::Stdin => read(&sender, replay, &counter),
         })
         .context("cannot start the reading thread")?;
     let name = options.name.as_deref().unwrap_or(shown);
     let mut live = Live::new((name, shown), options.threads, drops)?;
     live.stop = stop;
+    live.replay = replay;
     live.learning.end = end_learning;
     live.learning.memory = memory;
     live.learn(options.learn.unwrap_or(0), learned);
@@ -209,7 +217,7 @@ fn pass_on(sender: &SyncSender<Said>, packet: Owned, drops: &Drops) -> bool {
 }
 
 /// The reading thread of a stream.
-fn read(sender: &SyncSender<Said>, drops: &Drops) {
+fn read(sender: &SyncSender<Said>, replay: bool, drops: &Drops) {
     let mut reader = match CaptureReader::open(std::io::stdin().lock()) {
         Ok(reader) => reader,
         Err(error) => return end(sender, Some(error.to_string())),
@@ -225,7 +233,11 @@ fn read(sender: &SyncSender<Said>, drops: &Drops) {
             Ok(None) => return end(sender, None),
             Err(error) => return end(sender, Some(error.to_string())),
         };
-        if !pass_on(sender, packet, drops) {
+        let taken = match replay {
+            true => sender.send(Said::Packet(packet)).is_ok(),
+            false => pass_on(sender, packet, drops),
+        };
+        if !taken {
             return;
         }
     }
@@ -254,6 +266,11 @@ struct Live {
     learning: Learning,
     /// Somebody asks the sensor to end.
     stop: Arc<AtomicBool>,
+    beats: u64,
+    /// Beats go by the time of packets.
+    replay: bool,
+    /// Time of packets of the last such beat.
+    beat_at: Option<Time>,
 }
 
 /// When what was seen becomes what is normal.
@@ -284,6 +301,9 @@ impl Live {
             drops,
             learning: Learning::default(),
             stop: Arc::default(),
+            beats: 0,
+            replay: false,
+            beat_at: None,
         })
     }
 
@@ -388,7 +408,7 @@ impl Live {
             };
             if let Some(reason) = ended {
                 self.finish()?;
-                self.tell(&mut out)?;
+                self.tell(&mut out, true)?;
                 return Ok(reason);
             }
             if self.stop.load(Ordering::Relaxed) {
@@ -396,14 +416,19 @@ impl Live {
                 if self.fold.detection.phase() == Phase::Learning {
                     self.keep_learned();
                 }
-                self.tell(&mut out)?;
+                self.tell(&mut out, true)?;
                 return Ok(None);
             }
             let look = self.frame.is_multiple_of(CLOCK_PACKETS) || wait.is_zero();
-            if (look || self.packets == 0) && Instant::now() >= next_beat {
+            let due = match self.replay {
+                true => self.is_beat_due(),
+                false => (look || self.packets == 0) && Instant::now() >= next_beat,
+            };
+            if due {
                 self.tick()?;
                 self.look_at_learning()?;
-                self.tell(&mut out)?;
+                self.beats += 1;
+                self.tell(&mut out, self.beats.is_multiple_of(COUNTERS_BEATS))?;
                 next_beat = Instant::now() + BEAT;
             }
         }
@@ -423,9 +448,23 @@ impl Live {
         if self.frame.is_multiple_of(CLOCK_PACKETS) { self.look_at_learning() } else { Ok(()) }
     }
 
-    /// Everything that changed, then the beat.
-    fn tell(&mut self, out: &mut impl Write) -> std::io::Result<()> {
-        let changes = self.fold.inventory.drain_changes();
+    /// By the time of packets, where they are read faster than they came.
+    fn is_beat_due(&mut self) -> bool {
+        let Some(newest) = self.newest else { return false };
+        let last = *self.beat_at.get_or_insert(newest);
+        let due = newest.since(last) >= BEAT.as_nanos() as i64;
+        if due {
+            self.beat_at = Some(newest);
+        }
+        due
+    }
+
+    /// News, or everything that changed; then the beat.
+    fn tell(&mut self, out: &mut impl Write, counters: bool) -> std::io::Result<()> {
+        let changes = match counters {
+            true => self.fold.inventory.drain_changes(),
+            false => self.fold.inventory.drain_news(),
+        };
         for asset in changes.assets {
             write(out, &Insight::Asset(asset))?;
         }
@@ -435,7 +474,11 @@ impl Live {
         for link in changes.links {
             write(out, &Insight::Link(link))?;
         }
-        for finding in self.fold.changed_findings() {
+        let findings = match counters {
+            true => self.fold.changed_findings(),
+            false => self.fold.news_of_findings(),
+        };
+        for finding in findings {
             write(out, &Insight::Finding(finding))?;
         }
         let mut health = self.health.clone();
