@@ -10,7 +10,11 @@ import sys
 import threading
 import time
 
-SERVER, CLIENT = sys.argv[1], sys.argv[2]
+# The runner names addresses to a talk, not to itself.
+SERVER, CLIENT = sys.argv[1:3] if len(sys.argv) > 2 else (None, None)
+# Two ends of a wire, for talks on Ethernet itself.
+NEAR, FAR, NEAR_IP = "wire-near", "wire-far", "10.91.9.1"
+NEAR_MAC, FAR_MAC = "02:91:00:00:00:0a", "02:91:00:00:00:0b"
 
 
 class Log:
@@ -18,7 +22,12 @@ class Log:
 
     def __init__(self, protocol, *, link=None):
         self.log = {"protocol": protocol, "link": link or protocol, "did": {}, "counts": [],
-                    "values": [], "facts": []}
+                    "values": [], "facts": [], "ends": None}
+
+    def on_the_wire(self, server=FAR_MAC, client=NEAR_MAC):
+        """The talk is on Ethernet: its ends are these instead of the addresses it was given."""
+        self.log["ends"] = [server, client]
+        return self
 
     def did(self, kind, times=1):
         """Requests of a class of operation."""

@@ -85,7 +85,10 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(64))]
         #[test]
         fn what_is_written_is_read(
-            leaves in prop::collection::vec((0u32..0x80, prop::collection::vec(any::<u8>(), 0..200)), 0..20),
+            leaves in prop::collection::vec(
+                (0u32..0x80, prop::collection::vec(any::<u8>(), 0..200)),
+                0..20,
+            ),
         ) {
             let inner: Vec<u8> = leaves.iter().flat_map(|(id, octets)| emit(*id, octets)).collect();
             let bytes = emit(0x81, &inner);
