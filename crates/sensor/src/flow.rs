@@ -151,6 +151,8 @@ pub(crate) struct Half {
     /// Octets the message being read needs in all.
     pub(crate) needed: usize,
     pub(crate) after_gap: bool,
+    /// Segments in which no protocol was found.
+    pub(crate) tries: u8,
     /// A packet came from this end.
     pub(crate) seen: bool,
     /// Octets for an application came from this end.

@@ -17,8 +17,10 @@ pub const BUFFERED_OCTETS_MAX: usize = 48 * 1024 * 1024;
 pub const PENDING_OCTETS_MAX: usize = 1024 * 1024;
 /// Octets looked at to find the protocol of a conversation, of one direction.
 pub const PROBE_OCTETS_MAX: usize = 4_096;
-/// Segments or datagrams of a conversation in which a protocol is looked for.
+/// Datagrams of a conversation, or segments of one direction, in which a protocol is looked for.
 pub const PROBE_TRIES_MAX: u8 = 8;
+/// The same of a connection whose beginning was not seen: it may be in a long message.
+pub const PROBE_TRIES_WITHOUT_BEGINNING_MAX: u8 = 24;
 /// IP packets being put together.
 pub const FRAGMENTED_MAX: usize = 1_024;
 /// Octets of one IP packet being put together (RFC 791: 65,535).

@@ -194,3 +194,16 @@ fn process_values_are_bounded() {
     assert_eq!(check(&health, "values"), 25_000 - 20_000);
     assert_eq!(fold.take_values().len(), 20_000);
 }
+
+#[test]
+fn a_connection_in_the_middle_of_a_long_message_is_named_by_what_begins_later() {
+    let ends = Ends::host(9);
+    let back = Ends { from: ends.to, to: ends.from, ports: (ends.ports.1, ends.ports.0) };
+    // Twenty segments of a message whose beginning was not seen, then an answer to it.
+    let middle = (0..20).map(|part| ends.tcp(1 + part * 100, ACK, &[0xee; 100]));
+    let answer = [0, 1, 0, 0, 0, 5, 1, 3, 2, 0, 7];
+    let answers = (0..2).map(|at| back.tcp(1 + at * 11, ACK, &answer));
+    let (_, fold) = run(100, middle.chain(answers));
+    let links = fold.inventory.links();
+    assert_eq!((links.len(), links[0].protocol.as_str()), (1, "modbus"), "{links:?}");
+}

@@ -8,7 +8,9 @@ use crate::{
     event::{Event, Place, Stamped},
     flow::{Flow, FlowKey, Identity, Kind},
     identify::{Directory, Verdict},
-    limits::{GIVE_UPS_MAX, PROBE_OCTETS_MAX, PROBE_TRIES_MAX},
+    limits::{
+        GIVE_UPS_MAX, PROBE_OCTETS_MAX, PROBE_TRIES_MAX, PROBE_TRIES_WITHOUT_BEGINNING_MAX,
+    },
     stream::{Arrival, Ready},
 };
 use model::{Detail, Direction, Excerpt, Observation, OperationClass, SessionEvent, Time};
@@ -561,6 +563,16 @@ fn segment<'a>(
 /// Looks for the protocol of a conversation in the first octets of one direction.
 /// Says whether the octets must be kept for another look.
 fn search(directory: &Directory, flow: &mut Flow, side: Side, head: &[u8], tries: u8) -> bool {
+    // A stream is tried from each side: one may be in the middle of a long message while the
+    // other begins one.
+    let stream = flow.kind == Kind::Tcp;
+    let most = match flow.client_certain || !stream {
+        true => PROBE_TRIES_MAX,
+        false => PROBE_TRIES_WITHOUT_BEGINNING_MAX,
+    };
+    if stream && flow.half(side).tries >= most {
+        return false;
+    }
     let carrier = flow.kind.carrier();
     let ports = [flow.server.port, flow.client.port].map(Option::unwrap_or_default);
     match directory.ask(head, carrier, ports, side) {
@@ -573,10 +585,15 @@ fn search(directory: &Directory, flow: &mut Flow, side: Side, head: &[u8], tries
             flow.identity = Identity::Known { about, dissector };
         }
         Verdict::NeedMore => return true,
-        Verdict::Nothing if tries + 1 >= PROBE_TRIES_MAX => flow.identity = Identity::Unknown,
         Verdict::Nothing => {
-            flow.identity = Identity::Searching { tries: tries + 1 };
-            flow.half(side).pending.clear();
+            let half = flow.half(side);
+            half.tries = half.tries.saturating_add(1);
+            half.pending.clear();
+            let each_tried = flow.halves.iter().all(|half| half.tries >= most);
+            flow.identity = match if stream { each_tried } else { tries + 1 >= most } {
+                true => Identity::Unknown,
+                false => Identity::Searching { tries: tries.saturating_add(1) },
+            };
         }
     }
     false
