@@ -20,7 +20,8 @@ const USAGE: &str = "usage: cargo xtask COMMAND
                 [--keep DIR]
   bench upstream
                 what a sensor tells, as a share of what it hears, on long captures
-                [--captures DIR | --capture FILE] [--seconds N] [--binary PATH]
+                [--captures DIR | --capture FILE] [--seconds N] [--sparing 0]
+                [--binary PATH]
   bench vault   our backup and restore against restic's, on files made by seed
                 [--mb N] [--configs N] [--runs N] [--binary PATH] [--folder DIR]
   bench log     how fast the vault's log appends and verifies [--leaves N]

@@ -468,9 +468,11 @@ impl Inventory {
         row.last = row.last.max(exchange.last);
         row.packets += exchange.packets_up + exchange.packets_down;
         row.bytes += exchange.bytes_up + exchange.bytes_down;
-        let spoken = (exchange.transport, observation.protocol);
-        row.news |= (row.transport, row.protocol) != spoken;
-        (row.transport, row.protocol) = spoken;
+        // Of a service one knows what it speaks, also while a new connection to it does not say.
+        let unnamed = observation.protocol == exchange.transport;
+        let protocol = if unnamed { row.protocol } else { observation.protocol };
+        row.news |= (row.transport, row.protocol) != (exchange.transport, protocol);
+        (row.transport, row.protocol) = (exchange.transport, protocol);
         self.absorb_notices(key, observation.from.port.unwrap_or_default());
         self.speaking(key, observation, exchange);
         for end in [client, server] {

@@ -7,6 +7,7 @@
 
 use ::detectors::{Baseline, Detection, Phase};
 pub mod memory;
+mod pace;
 mod silence;
 
 use crate::analysis::{Hands, threads};
@@ -18,6 +19,7 @@ use landlock::{
 };
 use memory::Memory;
 use model::{Health, INSIGHT_VERSION, Insight, Time};
+use pace::{Due, Pace};
 use rustix::thread::{CapabilitySet, CapabilitySets};
 use std::{
     io::{BufWriter, ErrorKind, Write},
@@ -44,6 +46,10 @@ pub struct Options {
     /// is dropped
     #[arg(long, requires = "stdin")]
     replay: bool,
+    /// Tell upwards at most about a fivehundredth of what is heard: news at once, counters and
+    /// beats as seldom as that needs
+    #[arg(long)]
+    sparing: bool,
     /// Name of the sensor [default: the interface]
     #[arg(long)]
     name: Option<String>,
@@ -64,8 +70,6 @@ pub struct Options {
 
 /// Between two beats.
 const BEAT: Duration = Duration::from_secs(1);
-/// Beats between two times that rows are told of which only counters and times changed.
-const COUNTERS_BEATS: u64 = 60;
 /// Packets that may wait for the sensor; more are counted as dropped.
 const QUEUE_PACKETS_MAX: usize = 65_536;
 /// Between two times that what is being learned is kept.
@@ -130,6 +134,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     let mut live = Live::new((name, shown), options.threads, drops)?;
     live.stop = stop;
     live.replay = replay;
+    live.pace = Pace::new(options.sparing);
     live.learning.end = end_learning;
     live.learning.memory = memory;
     live.learn(options.learn.unwrap_or(0), learned);
@@ -266,7 +271,10 @@ struct Live {
     learning: Learning,
     /// Somebody asks the sensor to end.
     stop: Arc<AtomicBool>,
-    beats: u64,
+    pace: Pace,
+    /// Since the last second.
+    heard: u64,
+    line: Vec<u8>,
     /// Beats go by the time of packets.
     replay: bool,
     /// Time of packets of the last such beat.
@@ -301,7 +309,9 @@ impl Live {
             drops,
             learning: Learning::default(),
             stop: Arc::default(),
-            beats: 0,
+            pace: Pace::default(),
+            heard: 0,
+            line: Vec::new(),
             replay: false,
             beat_at: None,
         })
@@ -391,7 +401,7 @@ impl Live {
             interface: self.interface.clone(),
             started_at: now(),
         };
-        write(&mut out, &hello)?;
+        self.write(&mut out, &hello)?;
         let mut next_beat = Instant::now() + BEAT;
         loop {
             let wait = next_beat.saturating_duration_since(Instant::now());
@@ -408,7 +418,7 @@ impl Live {
             };
             if let Some(reason) = ended {
                 self.finish()?;
-                self.tell(&mut out, true)?;
+                self.tell(&mut out, Due::ALL)?;
                 return Ok(reason);
             }
             if self.stop.load(Ordering::Relaxed) {
@@ -416,7 +426,7 @@ impl Live {
                 if self.fold.detection.phase() == Phase::Learning {
                     self.keep_learned();
                 }
-                self.tell(&mut out, true)?;
+                self.tell(&mut out, Due::ALL)?;
                 return Ok(None);
             }
             let look = self.frame.is_multiple_of(CLOCK_PACKETS) || wait.is_zero();
@@ -427,8 +437,8 @@ impl Live {
             if due {
                 self.tick()?;
                 self.look_at_learning()?;
-                self.beats += 1;
-                self.tell(&mut out, self.beats.is_multiple_of(COUNTERS_BEATS))?;
+                let due = self.pace.second(std::mem::take(&mut self.heard));
+                self.tell(&mut out, due)?;
                 next_beat = Instant::now() + BEAT;
             }
         }
@@ -438,6 +448,7 @@ impl Live {
         self.frame += 1;
         self.packets += 1;
         self.bytes += u64::from(packet.wire_len);
+        self.heard += u64::from(packet.wire_len);
         self.newest = self.newest.max(Some(packet.at));
         let (at, wire_len, link) = (packet.at, packet.wire_len, packet.link);
         let data = &packet.data;
@@ -459,28 +470,38 @@ impl Live {
         due
     }
 
-    /// News, or everything that changed; then the beat.
-    fn tell(&mut self, out: &mut impl Write, counters: bool) -> std::io::Result<()> {
-        let changes = match counters {
+    /// News, or everything that changed; then the beat, where it is due.
+    fn tell(&mut self, out: &mut impl Write, due: Due) -> std::io::Result<()> {
+        let changes = match due.counters {
             true => self.fold.inventory.drain_changes(),
             false => self.fold.inventory.drain_news(),
         };
+        let mut octets = 0;
         for asset in changes.assets {
-            write(out, &Insight::Asset(asset))?;
+            octets += self.write(out, &Insight::Asset(asset))?;
         }
         for (id, into) in changes.merged {
-            write(out, &Insight::AssetMerged { id, into })?;
+            octets += self.write(out, &Insight::AssetMerged { id, into })?;
         }
         for link in changes.links {
-            write(out, &Insight::Link(link))?;
+            octets += self.write(out, &Insight::Link(link))?;
         }
-        let findings = match counters {
+        let findings = match due.counters {
             true => self.fold.changed_findings(),
             false => self.fold.news_of_findings(),
         };
         for finding in findings {
-            write(out, &Insight::Finding(finding))?;
+            octets += self.write(out, &Insight::Finding(finding))?;
         }
+        if due.beat {
+            let beat = self.beat();
+            self.write(out, &beat)?;
+        }
+        self.pace.told(due, octets);
+        out.flush()
+    }
+
+    fn beat(&mut self) -> Insight {
         let mut health = self.health.clone();
         health.at = self.newest;
         if self.drops.from_kernel.load(Ordering::Relaxed) {
@@ -491,21 +512,23 @@ impl Live {
         if dropped > 0 {
             health.limits.insert("sensor-queue-packets".to_owned(), dropped);
         }
-        let beat = Insight::Beat {
+        Insight::Beat {
             at: now(),
             packets: std::mem::take(&mut self.packets),
             bytes: std::mem::take(&mut self.bytes),
             learning: self.fold.detection.phase() == Phase::Learning,
             health,
-        };
-        write(out, &beat)?;
-        out.flush()
+        }
     }
-}
 
-fn write(out: &mut impl Write, insight: &Insight) -> std::io::Result<()> {
-    serde_json::to_writer(&mut *out, insight)?;
-    out.write_all(b"\n")
+    /// Writes a line; gives its octets.
+    fn write(&mut self, out: &mut impl Write, insight: &Insight) -> std::io::Result<u64> {
+        self.line.clear();
+        serde_json::to_writer(&mut self.line, insight)?;
+        self.line.push(b'\n');
+        out.write_all(&self.line)?;
+        Ok(self.line.len() as u64)
+    }
 }
 
 /// The wall clock: when the sensor said something, never when the wire did.

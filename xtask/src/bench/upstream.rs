@@ -1,8 +1,8 @@
 //! `cargo xtask bench upstream`: what a sensor tells upwards, as a share of what it listens to.
 //!
-//! Long captures are read by `spandrel sensor --stdin --replay`, which beats by the time of their
-//! packets: what it writes is what it would have told live. Invariant: the share is of octets
-//! captured, without headers of the file.
+//! Long captures are read by `spandrel sensor --stdin --replay --sparing`, which beats by the time
+//! of their packets: what it writes is what it would have told live. Invariant: the share is of
+//! octets captured, without headers of the file.
 
 use super::captures;
 use crate::options::Options;
@@ -27,7 +27,9 @@ struct Length {
 }
 
 pub fn run(arguments: &[String]) -> Result<()> {
-    let options = Options::read(arguments, &["captures", "capture", "binary", "seconds"])?;
+    let known = ["captures", "capture", "binary", "seconds", "sparing"];
+    let options = Options::read(arguments, &known)?;
+    let sparing = options.number("sparing", 1)? > 0;
     let folder = Path::new(options.text("captures").unwrap_or("../shared/captures"));
     let files = match options.text("capture") {
         Some(file) => vec![(file.to_owned(), PathBuf::from(file))],
@@ -47,7 +49,8 @@ pub fn run(arguments: &[String]) -> Result<()> {
         if length.seconds < seconds_min {
             continue;
         }
-        let kinds = replay(&binary, &path).with_context(|| format!("{name} was not played"))?;
+        let kinds =
+            replay(&binary, &path, sparing).with_context(|| format!("{name} was not played"))?;
         let said: u64 = kinds.values().sum();
         heard += length.octets;
         told += said;
@@ -86,10 +89,13 @@ fn length(capture: &Path) -> Result<Length> {
 }
 
 /// Octets told by kind of insight.
-fn replay(binary: &Path, capture: &Path) -> Result<BTreeMap<String, u64>> {
+fn replay(binary: &Path, capture: &Path, sparing: bool) -> Result<BTreeMap<String, u64>> {
     let file = File::open(capture).context("cannot open it")?;
     let mut command = Command::new(binary);
     command.args(["sensor", "--stdin", "--replay"]).stdin(file).stdout(Stdio::piped());
+    if sparing {
+        command.arg("--sparing");
+    }
     let done = command.output().with_context(|| format!("cannot run {}", binary.display()))?;
     if !done.status.success() {
         bail!("the sensor ended with {}", done.status);

@@ -8,9 +8,7 @@ use crate::{
     event::{Event, Place, Stamped},
     flow::{Flow, FlowKey, Identity, Kind},
     identify::{Directory, Verdict},
-    limits::{
-        GIVE_UPS_MAX, PROBE_OCTETS_MAX, PROBE_TRIES_MAX, PROBE_TRIES_WITHOUT_BEGINNING_MAX,
-    },
+    limits::{GIVE_UPS_MAX, PROBE_OCTETS_MAX, PROBE_TRIES_MAX, PROBE_TRIES_WITHOUT_BEGINNING_MAX},
     stream::{Arrival, Ready},
 };
 use model::{Detail, Direction, Excerpt, Observation, OperationClass, SessionEvent, Time};
