@@ -5,7 +5,7 @@
 
 use crate::{
     About, Carrier, Dissector, Ends, Gap, Group, Hint, Malformed, Output, Probe, Progress,
-    Protocol, Segment, Side, output::Op, text,
+    Protocol, Segment, Side, output::Op, text, tls::Upgraded,
 };
 use model::{Authentication, OperationClass, Scalar, Subject};
 
@@ -76,13 +76,14 @@ struct Reader {
     password_pending: bool,
     default_password: bool,
     secure: bool,
+    tls: Upgraded,
     last: Option<(OperationClass, &'static str)>,
 }
 
 impl Dissector for Reader {
     fn feed(&mut self, segment: Segment<'_>, out: &mut Output) -> Progress {
         if self.secure {
-            return Progress::Consumed(segment.bytes.len());
+            return self.tls.feed(segment, out);
         }
         let Some((line, taken)) = text::line(segment.bytes) else {
             if segment.bytes.len() > LINE_OCTETS_MAX {
@@ -100,8 +101,9 @@ impl Dissector for Reader {
         Progress::Consumed(taken)
     }
 
-    fn gap(&mut self, _: Gap) {
+    fn gap(&mut self, gap: Gap) {
         self.last = None;
+        self.tls.gap(gap);
     }
 }
 

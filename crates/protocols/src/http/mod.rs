@@ -8,7 +8,7 @@ pub mod head;
 
 use crate::{
     About, Carrier, Dissector, Ends, Gap, Group, Hint, Malformed, Output, Probe, Progress,
-    Protocol, Segment, Side, gss, output::Op, text, websocket,
+    Protocol, Segment, Side, gss, output::Op, text, tls::Upgraded, websocket,
 };
 use head::{Body, HEAD_OCTETS_MAX, Head, Start};
 use model::{Authentication, OperationClass, Scalar, Subject};
@@ -85,6 +85,8 @@ struct Reader {
     /// Requests not answered yet, oldest first.
     pending: VecDeque<Asked>,
     tunnel: bool,
+    /// What the tunnel carries, where that is TLS.
+    tls: Upgraded,
     /// A simple request was made, which is answered by a body without a head.
     simple: bool,
     /// The next octets of a body are its first, of the client and of the server.
@@ -124,7 +126,7 @@ impl Dissector for Reader {
             return websocket.feed(&segment, out);
         }
         if self.tunnel {
-            return Progress::Consumed(segment.bytes.len());
+            return self.tls.feed(segment, out);
         }
         let half = match segment.from {
             Side::Client => self.client,
@@ -154,6 +156,7 @@ impl Dissector for Reader {
         if let Some(websocket) = &mut self.websocket {
             websocket.gap(gap);
         }
+        self.tls.gap(gap);
         self.pending.clear();
     }
 }

@@ -8,7 +8,7 @@ pub mod wire;
 
 use crate::{
     About, Carrier, Dissector, Ends, Gap, Group, Hint, Malformed, Output, Probe, Progress,
-    Protocol, Segment, ber::Ber, gss, output::Op, text,
+    Protocol, Segment, ber::Ber, gss, output::Op, text, tls::Upgraded,
 };
 use model::{Authentication, OperationClass, Scalar, Subject};
 use wire::Message;
@@ -74,13 +74,14 @@ struct Conversation {
     /// StartTLS was asked for, and granted.
     tls_asked: bool,
     encrypted: bool,
+    tls: Upgraded,
 }
 
 impl Dissector for Conversation {
     fn feed(&mut self, segment: Segment<'_>, out: &mut Output) -> Progress {
         let bytes = segment.bytes;
         if self.encrypted {
-            return Progress::Consumed(bytes.len());
+            return self.tls.feed(segment, out);
         }
         let datagram = segment.carrier != Carrier::Tcp;
         let (octets, wrapped) = match (wire::sequence_octets(bytes), bytes.first_chunk::<4>()) {
@@ -124,8 +125,9 @@ impl Dissector for Conversation {
         Progress::Consumed(octets)
     }
 
-    fn gap(&mut self, _: Gap) {
+    fn gap(&mut self, gap: Gap) {
         self.applicant = None;
+        self.tls.gap(gap);
     }
 }
 

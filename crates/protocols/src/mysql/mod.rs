@@ -4,7 +4,7 @@
 
 use crate::{
     About, Carrier, Dissector, Gap, Hint, Output, Probe, Progress, Protocol, Segment, Side,
-    output::Op, sql, text,
+    output::Op, sql, text, tls::Upgraded,
 };
 use ::wire::reader::{Reader, Short};
 use model::{Authentication, OperationClass, Subject};
@@ -75,6 +75,7 @@ struct Conversation {
     greeted: bool,
     applicant: Option<Authentication>,
     encrypted: bool,
+    tls: Upgraded,
     /// The client gave a command; the first packet of the answer tells how it went.
     asked: bool,
 }
@@ -83,7 +84,7 @@ impl Dissector for Conversation {
     fn feed(&mut self, segment: Segment<'_>, out: &mut Output) -> Progress {
         let bytes = segment.bytes;
         if self.encrypted {
-            return Progress::Consumed(bytes.len());
+            return self.tls.feed(segment, out);
         }
         if let Some(skip) = self.skip.get_mut(segment.from as usize)
             && *skip > 0
@@ -124,6 +125,7 @@ impl Dissector for Conversation {
         if let Some(skip) = self.skip.get_mut(gap.from as usize) {
             *skip = 0;
         }
+        self.tls.gap(gap);
     }
 }
 

@@ -8,6 +8,7 @@ use crate::{
     Protocol, Segment, Side,
     output::Op,
     text::{self, line},
+    tls::Upgraded,
 };
 use model::{Authentication, OperationClass, Scalar, Subject};
 
@@ -67,6 +68,7 @@ struct Conversation {
     in_mail: bool,
     tls_asked: bool,
     encrypted: bool,
+    tls: Upgraded,
     /// Lines of a log-on are secrets.
     logging_on: bool,
     greeted: bool,
@@ -76,7 +78,7 @@ impl Dissector for Conversation {
     fn feed(&mut self, segment: Segment<'_>, out: &mut Output) -> Progress {
         let bytes = segment.bytes;
         if self.encrypted {
-            return Progress::Consumed(bytes.len());
+            return self.tls.feed(segment, out);
         }
         let Some((content, taken)) = line(bytes) else {
             if bytes.len() > LINE_OCTETS_MAX {
@@ -99,6 +101,7 @@ impl Dissector for Conversation {
 
     fn gap(&mut self, gap: Gap) {
         self.in_mail &= gap.from == Side::Server;
+        self.tls.gap(gap);
     }
 }
 
@@ -114,7 +117,9 @@ impl Conversation {
         if known.is_none() && !start_tls {
             return;
         }
-        out.count(&SMTP_GROUP, [Scalar::Text(text::lossy(verb).into())]);
+        // Commands have four letters (RFC 5321, 4.1.1); of the one that is longer these count.
+        let counted = verb.get(..4).unwrap_or(verb);
+        out.count(&SMTP_GROUP, [Scalar::Text(text::lossy(counted).into())]);
         self.data_asked = upper == b"DATA";
         self.tls_asked = start_tls;
         let argument = text::lossy(rest);

@@ -5,6 +5,7 @@
 
 pub(crate) mod certificate;
 mod hello;
+mod upgraded;
 
 use crate::{
     About, Carrier, Dissector, Ends, Gap, Group, Hint, Malformed, Output, Probe, Progress,
@@ -12,6 +13,7 @@ use crate::{
 };
 use hello::Hello;
 use model::{OperationClass, Scalar, Subject};
+pub(crate) use upgraded::Upgraded;
 
 pub static TLS_HANDSHAKE: Group =
     Group { name: "tls_handshake", ends: Ends::Pair, keys: &["type"] };
