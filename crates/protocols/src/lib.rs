@@ -36,6 +36,7 @@ pub mod codesys;
 pub mod cotp;
 pub mod dcerpc;
 pub mod dhcp;
+pub mod dhcpv6;
 pub mod dicom;
 pub mod dlms;
 pub mod dnp3;
@@ -110,6 +111,7 @@ pub mod trdp;
 pub mod tristation;
 pub mod vnc;
 pub mod websocket;
+pub mod wsd;
 pub mod zigbee;
 
 pub use output::{Ends, Group, Message, Observed, Output};
@@ -158,11 +160,13 @@ pub static REGISTRY: &[&dyn Protocol] = &[
     &canopen::CANOPEN,
     &zigbee::ZIGBEE,
     &dhcp::DHCP,
+    &dhcpv6::DHCPV6,
     &snmp::SNMP,
     &ssh::SSH,
     &http::HTTP,
     &tls::TLS,
     &ssdp::SSDP,
+    &wsd::WSD,
     &smb::SMB,
     &dcerpc::DCERPC,
     &pn_io::PN_IO,

@@ -140,7 +140,7 @@ impl Conversation {
         };
         if npdu.version != 1 {
             let says = "a network message of another version than 1";
-            return out.violation("npdu-version", says, "ASHRAE 135, 6.2.1");
+            out.violation("npdu-version", says, "ASHRAE 135, 6.2.1");
         }
         if let Some((kind, vendor)) = npdu.message {
             return network_message(kind, vendor, npdu.body, out);

@@ -60,9 +60,16 @@ impl Dissector for Reader {
                 return taken;
             }
         };
-        if let Some(kind) = message.message_type() {
-            out.count(&DHCP_GROUP, [Scalar::Number(u64::from(kind))]);
-            operation(kind, &message, out);
+        match message.message_type() {
+            Some(kind) => {
+                out.count(&DHCP_GROUP, [Scalar::Number(u64::from(kind))]);
+                operation(kind, &message, out);
+            }
+            // BOOTP (RFC 951), by which many controllers still get their address.
+            None if message.op == 2 => {
+                out.operation(Op::response(OperationClass::Session, 0, "BOOTP").done());
+            }
+            None => out.operation(Op::request(OperationClass::Session, 0, "BOOTP")),
         }
         if let Some(mac) = message.client_mac {
             client(&message, Mac(mac), out);
@@ -113,7 +120,7 @@ fn client(message: &wire::Message, mac: Mac, out: &mut Output) {
         out.identity(subject, "DHCP request", facts);
     }
     let lease = match (message.message_type(), message.op) {
-        (Some(ACK), 2) => message.your_address,
+        (Some(ACK) | None, 2) => message.your_address,
         (_, 1) => message.client_address,
         _ => return,
     };

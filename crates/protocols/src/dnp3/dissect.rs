@@ -62,7 +62,13 @@ impl Dissector for Conversation {
                     taken = end;
                     continue;
                 }
-                Ok(link) => link.octets(),
+                Ok(link) => {
+                    if segment.carrier != Carrier::Tcp {
+                        out.begin("dnp3", taken..segment.bytes.len());
+                        count_link(&link, out);
+                    }
+                    link.octets()
+                }
                 Err(NotLink::Short) => HEADER_OCTETS,
                 Err(why) => {
                     let wrong = rest.len().min(HEADER_OCTETS);
@@ -94,6 +100,12 @@ impl Dissector for Conversation {
     }
 }
 
+fn count_link(link: &Link, out: &mut Output) {
+    let primary = u64::from(link.control.is_primary());
+    let function = u64::from(link.control.function());
+    out.count(&LINK_GROUP, [Scalar::Number(primary), Scalar::Number(function)]);
+}
+
 fn broken(why: NotLink, out: &mut Output) {
     let (rule, says) = match why {
         NotLink::CheckSequence => ("link-header-crc", "a link header with a wrong check sequence"),
@@ -113,9 +125,7 @@ fn next_start(bytes: &[u8]) -> Option<usize> {
 
 impl Conversation {
     fn frame(&mut self, link: &Link, frame: &[u8], out: &mut Output) {
-        let primary = u64::from(link.control.is_primary());
-        let function = u64::from(link.control.function());
-        out.count(&LINK_GROUP, [Scalar::Number(primary), Scalar::Number(function)]);
+        count_link(link, out);
         if !link.control.has_user_data() {
             return link_operation(link, out);
         }

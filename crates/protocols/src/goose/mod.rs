@@ -70,7 +70,7 @@ impl Dissector for Publisher {
     fn feed(&mut self, segment: Segment<'_>, out: &mut Output) -> Progress {
         let bytes = segment.bytes;
         out.begin("goose", 0..bytes.len());
-        self.see(wire::parse(bytes), (&segment, true), out);
+        self.see(wire::parse(bytes), (&segment, false), out);
         Progress::Consumed(bytes.len())
     }
 
@@ -78,33 +78,32 @@ impl Dissector for Publisher {
 }
 
 impl Publisher {
-    /// A message as it is routed in datagrams; it is no row of the group, which goes by frames.
+    /// A message as it is routed in datagrams: the rows of the group have no application id then.
     pub(crate) fn routed(
         &mut self,
         (appid, simulated): (u16, bool),
         (apdu, segment): (&[u8], &Segment<'_>),
         out: &mut Output,
     ) {
-        self.see(wire::parse_apdu(appid, simulated, apdu), (segment, false), out);
+        self.see(wire::parse_apdu(appid, simulated, apdu), (segment, true), out);
     }
 
     fn see(
         &mut self,
         (message, damage): (wire::Message<'_>, Option<Damage>),
-        (segment, counted): (&Segment<'_>, bool),
+        (segment, routed): (&Segment<'_>, bool),
         out: &mut Output,
     ) {
         let Some(stream) = self.streams.of(&message, out) else {
             return report(damage, segment.missing, out);
         };
         if let (Some(state), Some(sequence)) = (message.state, message.sequence) {
-            if counted {
-                let keys = [
-                    Scalar::Number(u64::from(message.appid)),
-                    Scalar::Shared(stream.control_block.clone()),
-                ];
-                out.count_with(&GOOSE_GROUP, keys, (FIGURES, [state, sequence]));
-            }
+            let appid = match routed {
+                true => Scalar::Null,
+                false => Scalar::Number(u64::from(message.appid)),
+            };
+            let keys = [appid, Scalar::Shared(stream.control_block.clone())];
+            out.count_with(&GOOSE_GROUP, keys, (FIGURES, [state, sequence]));
             let whole = damage != Some(Damage::CutShort);
             stream.see(&message, (state, sequence), (segment.at, whole), out);
         }

@@ -242,9 +242,6 @@ impl Conversation {
 
     fn publish(&mut self, publish: &Publish<'_>, side: u8, out: &mut Output) {
         let given = self.topic(publish.topic);
-        if !given.is_empty() {
-            out.count(&MQTT_TOPIC_GROUP, [Scalar::Shared(given.clone())]);
-        }
         let topic = match publish.alias {
             None => given,
             Some(alias) if given.is_empty() => {
@@ -260,6 +257,9 @@ impl Conversation {
                 given
             }
         };
+        if !topic.is_empty() {
+            out.count(&MQTT_TOPIC_GROUP, [Scalar::Shared(topic.clone())]);
+        }
         let sparkplug = sparkplug::Topic::parse(&topic);
         let number = u32::from(PUBLISH);
         let op = match sparkplug {

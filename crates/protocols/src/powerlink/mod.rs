@@ -64,7 +64,10 @@ impl Dissector for Node {
             out.violation("powerlink-too-short", "a frame without node numbers", SECTION);
             return all;
         };
-        out.count(&POWERLINK_GROUP, [Scalar::Number(u64::from(frame.kind))]);
+        // Other types are reserved (4.6.1.1.2): such a frame is no message of the protocol.
+        if matches!(frame.kind, 1 | 3..=7 | 13) {
+            out.count(&POWERLINK_GROUP, [Scalar::Number(u64::from(frame.kind))]);
+        }
         let state = frame.state();
         if let Some(now) = state
             && self.state != state

@@ -22,7 +22,7 @@ static ABOUT: About = About {
     specs: &["IEC TR 61850-90-5:2012, 8.2 and 9", "IEC 61850-8-1:2011+A1:2020, annex K"],
     carriers: &[Carrier::Udp],
     ports: &[102],
-    groups: &[],
+    groups: &[&goose::GOOSE_GROUP],
     depth: "session and security of each datagram; streams, states and values as of GOOSE and \
             sampled values",
 };

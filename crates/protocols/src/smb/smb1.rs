@@ -152,6 +152,7 @@ fn request(state: &mut State, block: &Block<'_>, out: &mut Output) -> Option<Wha
         DELETE => {
             let name = named(block, out);
             out.operation(block.op(class, "delete").named("file", &name));
+            return Some(What::Named(name));
         }
         OPEN | CREATE => {
             let name = named(block, out);
@@ -250,6 +251,16 @@ fn response(state: &mut State, block: &Block<'_>, what: What, out: &mut Output) 
             }
         }
         (CLOSE, What::On(id)) => state.close(id),
+        (DELETE, What::Named(name)) => {
+            out.count(&SMB_FILE_GROUP, [Scalar::Shared(name.as_str().into())]);
+            if failed {
+                out.operation(block.op(OperationClass::Other, names::smb1(block.command)));
+            }
+        }
+        (TRANSACTION2, What::Named(path)) => {
+            out.count(&SMB_FILE_GROUP, [Scalar::Shared(path.as_str().into())]);
+            out.operation(block.op(OperationClass::Other, "transaction 2"));
+        }
         (READ_ANDX, What::On(id)) if !failed => {
             state.count_file(id, out);
             let length = usize::from(block.word(10)) | usize::from(block.word(14)) << 16;

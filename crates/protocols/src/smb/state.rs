@@ -52,6 +52,8 @@ pub(super) enum What {
         name: String,
         operation: &'static str,
     },
+    /// A file or folder an answer repeats the name of.
+    Named(String),
     /// An operation on an open file.
     On(u128),
     /// A directory listing in this information class.

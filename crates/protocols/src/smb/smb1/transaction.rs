@@ -92,6 +92,9 @@ pub(super) fn second_request(state: &mut State, block: &Block<'_>, out: &mut Out
                 out.count(&SMB_FILE_GROUP, [Scalar::Shared(path.as_str().into())]);
             }
             out.operation(op.named("file", &path));
+            if code == 0x05 {
+                return What::Named(path);
+            }
         }
     }
     // The level of information says where names stand in the answer.
