@@ -108,6 +108,61 @@ static SIGNS: &[Sign] = &[
                rights of the system",
         techniques: &["T1210", "T1068", "T1547", "T0866", "T0890"],
     },
+    Sign {
+        matches: |o| asks(o, COERCING),
+        title: "{0} makes {1} sign in elsewhere (forced authentication)",
+        severity: Severity::High,
+        says: "the path it names lies on another host, and the server signs in there with its own \
+               account, which is passed on to a third one (PetitPotam, PrinterBug, DFSCoerce)",
+        techniques: &["T1187", "T1557", "T0866"],
+    },
+    Sign {
+        matches: |o| asks(o, &["IDL_DRSAddEntry", "IDL_DRSReplicaAdd"]),
+        title: "{0} registers itself as a domain controller with {1} (DCShadow)",
+        severity: Severity::High,
+        says: "a false domain controller can replicate any change into the directory",
+        techniques: &["T1207", "T1098"],
+    },
+    Sign {
+        matches: |o| asks(o, &["BackuprKey"]),
+        title: "{0} asks {1} for the domain's backup key",
+        severity: Severity::Medium,
+        says: "with the backup key every secret that users protected on any host can be read",
+        techniques: &["T1003", "T1555"],
+    },
+    Sign {
+        matches: |o| asks(o, &["BaseRegSaveKey", "BaseRegSaveKeyEx"]),
+        title: "{0} saves a part of the registry of {1}",
+        severity: Severity::High,
+        says: "saved parts of the registry hold the password hashes of local accounts and services",
+        techniques: &["T1003"],
+    },
+    Sign {
+        matches: |o| asks(o, &["ElfrClearELFW", "EvtRpcClearLog"]),
+        title: "{0} clears an event log of {1}",
+        severity: Severity::High,
+        says: "who clears a log hides what was done before",
+        techniques: &["T1070", "T0872"],
+    },
+];
+
+/// Calls that take a path and open it as the server's own account.
+const COERCING: &[&str] = &[
+    "EfsRpcOpenFileRaw",
+    "EfsRpcEncryptFileSrv",
+    "EfsRpcDecryptFileSrv",
+    "EfsRpcQueryUsersOnFile",
+    "EfsRpcQueryRecoveryAgents",
+    "EfsRpcAddUsersToFile",
+    "EfsRpcAddUsersToFileEx",
+    "EfsRpcFileKeyInfo",
+    "EfsRpcDuplicateEncryptionInfoFile",
+    "RpcRemoteFindFirstPrinterChangeNotification",
+    "RpcRemoteFindFirstPrinterChangeNotificationEx",
+    "NetrDfsAddStdRoot",
+    "NetrDfsRemoveStdRoot",
+    "IsPathSupported",
+    "IsPathShadowCopied",
 ];
 
 #[cfg(test)]
@@ -117,6 +172,10 @@ fn cases() -> Vec<crate::testing::Case> {
     vec![
         Case::fires("replication", vec![called(0, "dcerpc", "IDL_DRSGetNCChanges")]),
         Case::fires("Zerologon", vec![called(0, "dcerpc", zero), called(9, "dcerpc", zero)]),
+        Case::fires("PetitPotam", vec![called(0, "dcerpc", "EfsRpcOpenFileRaw")]),
+        Case::fires("DCShadow", vec![called(0, "dcerpc", "IDL_DRSAddEntry")]),
+        Case::fires("a log is cleared", vec![called(0, "dcerpc", "EvtRpcClearLog")]),
+        Case::silent("a log is read", vec![called(0, "dcerpc", "EvtRpcQueryNext")]),
         Case::silent("a machine signs in", vec![called(0, "dcerpc", "NetrServerAuthenticate3")]),
     ]
 }

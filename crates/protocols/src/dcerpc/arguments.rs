@@ -3,7 +3,7 @@
 //! Not a marshaller. Invariant: arguments that do not parse name nothing.
 
 use super::{
-    interfaces::{EPM, NETLOGON, SVCCTL, WINREG, find},
+    interfaces::{EPM, NETLOGON, SRVSVC, SVCCTL, WINREG, find},
     wire::{Call, Order, Uuid},
 };
 use crate::text;
@@ -27,11 +27,12 @@ pub fn request(interface: u128, call: &Call<'_>, order: Order) -> Named {
     let named = match (interface, call.operation) {
         (SVCCTL, 12 | 44 | 45 | 60) => create_service(&mut ndr, 2),
         (SVCCTL, 24) => create_service(&mut ndr, 1),
-        (SVCCTL, 16) => after_handle(&mut ndr, "service", |n| n.string(2)),
+        (SVCCTL, 16) => after_handle(&mut ndr, "service", |n| n.string(2)).map(opened_service),
         (SVCCTL, 28) => after_handle(&mut ndr, "service", |n| n.string(1)),
         (WINREG, 6 | 7 | 8 | 15 | 17 | 20 | 22 | 31) => {
             after_handle(&mut ndr, "registry key", Ndr::counted_string)
         }
+        (SRVSVC, 31) => canonicalize(&mut ndr),
         (NETLOGON, 4) => challenge(&mut ndr),
         (NETLOGON, 5 | 15 | 26) => authenticate(&mut ndr, call.operation),
         (EPM, 3) => map(&mut ndr),
@@ -136,6 +137,20 @@ fn create_service(ndr: &mut Ndr<'_>, width: usize) -> Result<Named, Short> {
     Ok(Named { area: "service", name, operation: None, service_created: Some(service) })
 }
 
+/// [MS-SCMR], 3.1.4.17. The rows of services count those that are opened as well as those made.
+fn opened_service(named: Named) -> Named {
+    Named { service_created: Some(named.name.clone()), ..named }
+}
+
+/// [MS-SRVS], 3.1.4.30: server, path. A path that climbs behind its beginning overwrote memory of
+/// servers without the fix of CVE-2008-4250.
+fn canonicalize(ndr: &mut Ndr<'_>) -> Result<Named, Short> {
+    ndr.pointed_string(2)?;
+    let name = ndr.string(2)?;
+    let climbs = name.contains("\\..\\").then_some("NetprPathCanonicalize of a climbing path");
+    Ok(Named { area: "path", name, operation: climbs, service_created: None })
+}
+
 /// [MS-NRPC], 3.5.4.4.1: server, computer, eight octets of challenge.
 fn challenge(ndr: &mut Ndr<'_>) -> Result<Named, Short> {
     ndr.pointed_string(2)?;
@@ -192,6 +207,18 @@ mod tests {
 
     fn call(operation: u16, stub: &[u8]) -> Call<'_> {
         Call { context: 0, operation, status: 0, stub, sealed: false }
+    }
+
+    #[test]
+    fn a_path_that_climbs_is_told_apart() {
+        let named = |path: &str| {
+            let stub = [&[1, 0, 0, 0][..], &string("SRV"), &string(path)].concat();
+            request(SRVSVC, &call(31, &stub), Order::Little)
+        };
+        let climbing = "NetprPathCanonicalize of a climbing path";
+        assert_eq!(named("\\a\\..\\..\\b").operation, Some(climbing));
+        assert_eq!(named("\\share\\a").operation, None);
+        assert_eq!(named("\\share\\a").name, "\\share\\a");
     }
 
     #[test]

@@ -26,6 +26,7 @@ impl Interface {
 
 pub const SVCCTL: u128 = 0x367abb81_9844_35f1_ad32_98f038001003;
 pub const NETLOGON: u128 = 0x12345678_1234_abcd_ef00_01234567cffb;
+pub const SRVSVC: u128 = 0x4b324fc8_1670_01d3_1278_5a47bf6ee188;
 pub const WINREG: u128 = 0x338cd001_2244_31f1_aaaa_900038001003;
 pub const EPM: u128 = 0xe1af8308_5d1f_11c9_91a4_08002b14a0fa;
 
@@ -151,7 +152,7 @@ static INTERFACES: &[Interface] = &[
     },
     Interface {
         // [MS-SRVS], 3.1.4
-        uuid: 0x4b324fc8_1670_01d3_1278_5a47bf6ee188,
+        uuid: SRVSVC,
         name: "srvsvc",
         operations: &[
             (8, Browse, "NetrConnectionEnum"),
@@ -188,6 +189,7 @@ static INTERFACES: &[Interface] = &[
             (9, Configure, "RpcAddPrinterDriver"),
             (10, Browse, "RpcEnumPrinterDrivers"),
             (29, Session, "RpcClosePrinter"),
+            (62, Other, "RpcRemoteFindFirstPrinterChangeNotification"),
             (65, Other, "RpcRemoteFindFirstPrinterChangeNotificationEx"),
             (69, Session, "RpcOpenPrinterEx"),
             (70, Configure, "RpcAddPrinterEx"),
@@ -259,12 +261,40 @@ static INTERFACES: &[Interface] = &[
             (0, File, "EfsRpcOpenFileRaw"),
             (4, File, "EfsRpcEncryptFileSrv"),
             (5, File, "EfsRpcDecryptFileSrv"),
+            (6, Browse, "EfsRpcQueryUsersOnFile"),
+            (7, Browse, "EfsRpcQueryRecoveryAgents"),
+            (9, Configure, "EfsRpcAddUsersToFile"),
+            (12, Diagnose, "EfsRpcFileKeyInfo"),
+            (13, File, "EfsRpcDuplicateEncryptionInfoFile"),
+            (15, Configure, "EfsRpcAddUsersToFileEx"),
         ],
     },
     Interface {
         uuid: 0xdf1941c5_fe89_4e79_bf10_463657acf44d,
         name: "efsrpc",
-        operations: &[(0, File, "EfsRpcOpenFileRaw"), (4, File, "EfsRpcEncryptFileSrv")],
+        operations: &[
+            (0, File, "EfsRpcOpenFileRaw"),
+            (4, File, "EfsRpcEncryptFileSrv"),
+            (5, File, "EfsRpcDecryptFileSrv"),
+            (6, Browse, "EfsRpcQueryUsersOnFile"),
+            (7, Browse, "EfsRpcQueryRecoveryAgents"),
+            (9, Configure, "EfsRpcAddUsersToFile"),
+            (12, Diagnose, "EfsRpcFileKeyInfo"),
+            (13, File, "EfsRpcDuplicateEncryptionInfoFile"),
+            (15, Configure, "EfsRpcAddUsersToFileEx"),
+        ],
+    },
+    Interface {
+        // [MS-FSRVP], 3.1.4
+        uuid: 0xa8e0653c_2744_4389_a61d_7373df8b2292,
+        name: "fsrvp",
+        operations: &[(8, Browse, "IsPathSupported"), (9, Browse, "IsPathShadowCopied")],
+    },
+    Interface {
+        // [MS-BKRP], 3.1.4
+        uuid: 0x3dde7c30_165d_11d1_ab8f_00805f14db40,
+        name: "bkrp",
+        operations: &[(0, Read, "BackuprKey")],
     },
     Interface {
         // [MS-DFSNM], 3.1.4
