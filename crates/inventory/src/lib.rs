@@ -98,8 +98,7 @@ impl Inventory {
                 let named = (state.what, "state");
                 self.about(state.subject, observation, |inventory, record| {
                     let known = known(observation, named, &state.value, 90);
-                    let learnt = inventory.records[record as usize].enter(known);
-                    inventory.learnt(record, learnt);
+                    inventory.state(record, known);
                 });
             }
             Detail::Value { .. }
@@ -358,6 +357,19 @@ impl Inventory {
         let known = known(observation, (path, message), value, confidence);
         let learnt = self.records[record as usize].learn(known);
         self.learnt(record, learnt);
+    }
+
+    /// What a device is in now. Only of its mode a new value is news of the device: others come
+    /// and go with the process.
+    fn state(&mut self, record: u32, known: Known) {
+        let entry = &mut self.records[record as usize];
+        let passing = known.path != "mode" && entry.facts.iter().any(|f| f.path == known.path);
+        match entry.enter(known) {
+            Learnt::New if passing => {
+                self.counted.insert(self.root(record));
+            }
+            learnt => self.learnt(record, learnt),
+        }
     }
 
     fn learnt(&mut self, record: u32, learnt: Learnt) {
