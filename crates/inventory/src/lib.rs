@@ -481,7 +481,8 @@ impl Inventory {
         row.packets += exchange.packets_up + exchange.packets_down;
         row.bytes += exchange.bytes_up + exchange.bytes_down;
         // Of a service one knows what it speaks, also while a new connection to it does not say.
-        let unnamed = observation.protocol == exchange.transport;
+        // Without a port the row is of everything two hosts said, ARP among it.
+        let unnamed = observation.protocol == exchange.transport && key.2 != 0;
         let protocol = if unnamed { row.protocol } else { observation.protocol };
         row.news |= (row.transport, row.protocol) != (exchange.transport, protocol);
         (row.transport, row.protocol) = (exchange.transport, protocol);

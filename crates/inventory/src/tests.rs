@@ -345,9 +345,14 @@ fn frames_that_come_back_with_a_marked_address_are_of_one_station() {
 #[test]
 fn a_service_keeps_its_name_while_a_new_connection_says_nothing() {
     let mut inventory = Inventory::new();
-    let (hmi, plc) = (end(Some(1), "10.0.0.1"), end(Some(2), "10.0.0.2"));
+    let (hmi, mut plc) = (end(Some(1), "10.0.0.1"), end(Some(2), "10.0.0.2"));
+    let browse = operation(Direction::Request, OperationClass::Browse);
+    inventory.apply(&observed(hmi, plc, "arp", browse));
+    inventory.apply(&observed(hmi, plc, "icmp", exchange("icmp", (1, 1))));
+    plc.port = Some(502);
     inventory.apply(&observed(hmi, plc, "modbus", exchange("tcp", (5, 5))));
     inventory.apply(&observed(hmi, plc, "tcp", exchange("tcp", (2, 1))));
     let links = inventory.links();
-    assert_eq!((links.len(), &*links[0].protocol, links[0].packets), (1, "modbus", 13));
+    let named: Vec<_> = links.iter().map(|l| (&*l.protocol, l.packets)).collect();
+    assert_eq!(named, [("icmp", 2), ("modbus", 13)]);
 }
