@@ -53,8 +53,8 @@ impl Inventory {
             .map(|((client, server, _, _, port), row)| self.link((client, server, port), &row))
             .collect();
         links.sort_by(|a, b| {
-            let key = |l: &Link| (l.client.clone(), l.server.clone(), l.protocol.clone(), l.port);
-            key(a).cmp(&key(b))
+            let ends = a.client.cmp(&b.client).then_with(|| a.server.cmp(&b.server));
+            ends.then_with(|| a.protocol.cmp(&b.protocol)).then(a.port.cmp(&b.port))
         });
         links
     }
@@ -190,7 +190,7 @@ impl Inventory {
         known.extend(description::name_looked_for(&known));
         let own = description::own_facts(&known);
         let mut behaviour = Behaviour::default();
-        records.iter().for_each(|r| behaviour.merge(&r.behaviour));
+        records.iter().for_each(|r| behaviour.merge(r.behaviour()));
         let macs: BTreeSet<Mac> = records.iter().filter_map(|r| mac_of(r)).collect();
         let ips: BTreeSet<IpAddr> = records.iter().filter_map(|r| ip_of(r)).collect();
         let oui = macs.iter().find_map(|m| vendor::vendor_of(*m));
@@ -200,7 +200,7 @@ impl Inventory {
             vendor: oui,
             controller_in_rack: records
                 .iter()
-                .flat_map(|r| r.modules.values())
+                .flat_map(|r| r.more().modules.values())
                 .filter_map(|m| m.model.as_deref())
                 .find(|model| description::is_logix(model)),
             virtual_machine: macs.iter().any(|m| vendor::is_virtual(*m)),
@@ -210,11 +210,11 @@ impl Inventory {
                 && ips.iter().all(|ip| is_external(*ip))
                 && (macs.is_empty()
                     || (!speaks_industrial(&behaviour)
-                        && records.iter().all(|r| r.claims.is_empty()))),
+                        && records.iter().all(|r| r.claims().is_empty()))),
             industrial_peers: self.has_industrial_peers(members, &behaviour),
         });
         let best = |paths: &[&str]| best_fact(&own, paths);
-        let vlans: BTreeSet<u16> = records.iter().flat_map(|r| r.vlans.iter().copied()).collect();
+        let vlans: BTreeSet<u16> = records.iter().flat_map(|r| r.more().vlans.iter().copied()).collect();
         let first_seen = records.iter().map(|r| r.first).min().unwrap_or_default();
         let last_seen = records.iter().map(|r| r.last).max().unwrap_or_default();
         Asset {
@@ -238,7 +238,7 @@ impl Inventory {
             last_seen,
             packets: records.iter().map(|r| r.packets).sum(),
             facts: facts(&known, oui, first_seen),
-            modules: records.iter().flat_map(|r| r.modules.values().cloned()).collect(),
+            modules: records.iter().flat_map(|r| r.more().modules.values().cloned()).collect(),
         }
     }
 
@@ -247,8 +247,8 @@ impl Inventory {
             return true;
         }
         members.iter().any(|member| {
-            let peers = &self.records[*member as usize].behaviour.controllers;
-            peers.iter().any(|peer| speaks_industrial(&self.records[*peer as usize].behaviour))
+            let peers = &self.records[*member as usize].behaviour().controllers;
+            peers.iter().any(|peer| speaks_industrial(self.records[*peer as usize].behaviour()))
         })
     }
 

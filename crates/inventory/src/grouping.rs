@@ -37,13 +37,13 @@ fn is_router(records: &[Record], record: &Record) -> bool {
     let unclaimed: Vec<IpAddr> = record
         .partners
         .iter()
-        .filter(|ip| !record.claims.contains(ip))
+        .filter(|ip| !record.claims().contains(ip))
         .filter_map(|ip| ip_of(&records[*ip as usize]))
         .filter(|ip| !is_link_local(*ip))
         .collect();
     let v4: Vec<_> = unclaimed.iter().filter(|ip| ip.is_ipv4()).collect();
     let claimed_v4 = record
-        .claims
+        .claims()
         .iter()
         .filter_map(|ip| ip_of(&records[*ip as usize]))
         .filter(IpAddr::is_ipv4)
@@ -63,11 +63,11 @@ fn belongs(records: &[Record], (mac, address): (u32, Mac), ip: u32, router: bool
         return !address.is_local() && record.claims.contains(&mac);
     };
     // One MAC address only: who claimed it, else who used it first.
-    let rightful = record.claims.first().or(record.partners.first());
+    let rightful = record.claims().first().or(record.partners.first());
     if rightful != Some(&mac) {
         return false;
     }
-    if record.claims.contains(&mac) {
+    if record.claims().contains(&mac) {
         return true;
     }
     match ip_address {

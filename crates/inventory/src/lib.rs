@@ -139,6 +139,11 @@ impl Inventory {
         }
     }
 
+    /// How many addresses are known.
+    pub fn addresses_known(&self) -> usize {
+        self.records.len()
+    }
+
     /// The asset at an end of a conversation.
     pub fn asset_at(&self, endpoint: &Endpoint) -> Option<AssetKey> {
         let ip = endpoint.ip.and_then(|ip| self.index.get(&Address::Ip(ip)));
@@ -229,16 +234,16 @@ impl Inventory {
 
     /// A MAC address said that an IP address is its own.
     fn claim(&mut self, mac: u32, ip: u32) {
-        if self.records[mac as usize].claims.contains(&ip) {
+        if self.records[mac as usize].claims().contains(&ip) {
             return;
         }
-        if self.records[mac as usize].claims.len() >= limits::IPS_PER_MAC_MAX {
+        if self.records[mac as usize].claims().len() >= limits::IPS_PER_MAC_MAX {
             *self.limits.entry("claims").or_default() += 1;
             return;
         }
         self.ends.forget();
-        self.records[mac as usize].claims.push(ip);
-        self.records[ip as usize].claims.push(mac);
+        self.records[mac as usize].more_mut().claims.push(ip);
+        self.records[ip as usize].more_mut().claims.push(mac);
         let other_macs = self.records[ip as usize].partners.clone();
         self.make_room_for_claim(mac);
         self.pair(mac, ip);
@@ -252,7 +257,7 @@ impl Inventory {
     fn make_room_for_claim(&mut self, mac: u32) {
         let record = &mut self.records[mac as usize];
         if record.partners.len() >= limits::IPS_PER_MAC_MAX
-            && let Some(at) = record.partners.iter().rposition(|ip| !record.claims.contains(ip))
+            && let Some(at) = record.partners.iter().rposition(|ip| !record.claims().contains(ip))
         {
             record.partners.remove(at);
         }
@@ -411,7 +416,7 @@ impl Inventory {
         let to = self.endpoint(&observation.to, at, false);
         let protocol = observation.protocol;
         if let Some(from) = from {
-            let behaviour = &mut self.records[from as usize].behaviour;
+            let behaviour = &mut self.records[from as usize].more_mut().behaviour;
             match operation.direction {
                 Direction::Request => behaviour.asked(protocol, operation.class, count),
                 Direction::Response => behaviour.served(protocol, count),
@@ -428,7 +433,7 @@ impl Inventory {
         if operation.direction == Direction::Request
             && let (Some(from), Some(to), true) = (from, to, self.industry.has(protocol))
         {
-            self.records[from as usize].behaviour.controls(to);
+            self.records[from as usize].more_mut().behaviour.controls(to);
         }
         // Answers belong to the link of their question.
         if operation.direction != Direction::Response

@@ -8,12 +8,11 @@ use crate::limits::{
 use model::{Address, Module, OperationClass, Time};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// Kept small: a flood makes as many as there is room for.
 #[derive(Debug)]
 pub(crate) struct Record {
     pub(crate) address: Address,
     pub(crate) facts: Vec<Known>,
-    pub(crate) modules: BTreeMap<u16, Module>,
-    pub(crate) vlans: Vec<u16>,
     pub(crate) packets: u64,
     pub(crate) first: Time,
     pub(crate) last: Time,
@@ -21,14 +20,34 @@ pub(crate) struct Record {
     pub(crate) sent: bool,
     /// Others hold conversations with it, whose other half is not in what was captured.
     pub(crate) spoken_to: bool,
-    pub(crate) behaviour: Behaviour,
     /// Of an IP: the record of the MAC address it belongs to.
     pub(crate) owner: Option<u32>,
     /// Of a MAC: records of IP addresses seen from it. Of an IP: of MAC addresses it came from.
     pub(crate) partners: Vec<u32>,
+    more: Option<Box<More>>,
+}
+
+/// What most addresses of a flood have nothing of.
+#[derive(Debug, Default)]
+pub(crate) struct More {
+    pub(crate) modules: BTreeMap<u16, Module>,
+    pub(crate) vlans: Vec<u16>,
+    pub(crate) behaviour: Behaviour,
     /// Of a MAC: IP records it claimed as its own. Of an IP: MAC records that claimed it.
     pub(crate) claims: Vec<u32>,
 }
+
+static NOTHING: More = More {
+    modules: BTreeMap::new(),
+    vlans: Vec::new(),
+    behaviour: Behaviour {
+        served: Counts::new(),
+        asked: Counts::new(),
+        told: Counts::new(),
+        controllers: BTreeSet::new(),
+    },
+    claims: Vec::new(),
+};
 
 /// A fact and when it was first and last said.
 #[derive(Clone, Debug)]
@@ -59,18 +78,32 @@ impl Record {
         Record {
             address,
             facts: Vec::new(),
-            modules: BTreeMap::new(),
-            vlans: Vec::new(),
             packets: 0,
             first: at,
             last: at,
             sent: false,
             spoken_to: false,
-            behaviour: Behaviour::default(),
             owner: None,
             partners: Vec::new(),
-            claims: Vec::new(),
+            more: None,
         }
+    }
+
+    pub(crate) fn more(&self) -> &More {
+        self.more.as_deref().unwrap_or(&NOTHING)
+    }
+
+    #[inline]
+    pub(crate) fn more_mut(&mut self) -> &mut More {
+        self.more.get_or_insert_default()
+    }
+
+    pub(crate) fn behaviour(&self) -> &Behaviour {
+        &self.more().behaviour
+    }
+
+    pub(crate) fn claims(&self) -> &[u32] {
+        &self.more().claims
     }
 
     /// Is it worth a row of its own?
@@ -114,19 +147,19 @@ impl Record {
     }
 
     pub(crate) fn module(&mut self, slot: u16) -> Option<&mut Module> {
-        if !self.modules.contains_key(&slot) && self.modules.len() >= MODULES_PER_ADDRESS_MAX {
+        let modules = &mut self.more_mut().modules;
+        if !modules.contains_key(&slot) && modules.len() >= MODULES_PER_ADDRESS_MAX {
             return None;
         }
         let empty = Module { slot, vendor: None, model: None, firmware: None, serial: None };
-        Some(self.modules.entry(slot).or_insert(empty))
+        Some(modules.entry(slot).or_insert(empty))
     }
 
     pub(crate) fn in_vlan(&mut self, vlan: Option<u16>) {
-        if let Some(vlan) = vlan
-            && !self.vlans.contains(&vlan)
-            && self.vlans.len() < VLANS_PER_ADDRESS_MAX
-        {
-            self.vlans.push(vlan);
+        let Some(vlan) = vlan else { return };
+        let vlans = &mut self.more_mut().vlans;
+        if !vlans.contains(&vlan) && vlans.len() < VLANS_PER_ADDRESS_MAX {
+            vlans.push(vlan);
         }
     }
 
@@ -186,6 +219,12 @@ pub(crate) struct Counts<K> {
 
 impl<K> Default for Counts<K> {
     fn default() -> Self {
+        Counts::new()
+    }
+}
+
+impl<K> Counts<K> {
+    const fn new() -> Self {
         Counts { rows: Vec::new(), last: 0 }
     }
 }
@@ -245,5 +284,21 @@ impl Counts<&'static str> {
 
     pub(crate) fn contains_key(&self, key: &str) -> bool {
         self.get(key).is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_is_small_and_one_without_more_has_nothing() {
+        assert!(size_of::<Record>() <= 128, "{}", size_of::<Record>());
+        let mut record = Record::new(Address::Mac(model::Mac([2, 0, 0, 0, 0, 1])), Time::default());
+        record.in_vlan(None);
+        assert!(record.more.is_none() && record.claims().is_empty());
+        assert!(record.behaviour().served.is_empty() && record.more().modules.is_empty());
+        record.in_vlan(Some(7));
+        assert_eq!(record.more().vlans, [7]);
     }
 }
