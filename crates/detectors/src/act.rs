@@ -137,7 +137,7 @@ impl Acts {
     ) {
         let key = self.key(act.class, client, server);
         if let Some(open) = out.known(self.about, key) {
-            open.proof("answer", evidence::message(o));
+            open.proof_of("answer", o);
             open.ended(operation.outcome);
             return;
         }

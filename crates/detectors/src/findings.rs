@@ -15,7 +15,7 @@ use foldhash::quality::FixedState;
 use inventory::Inventory;
 use model::{Address, Evidence, Finding, FindingId, Observation, Outcome, Severity, Time};
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, btree_map::Entry},
     hash::{BuildHasher, Hash},
 };
 
@@ -82,7 +82,7 @@ pub struct Open {
     about: &'static About,
     draft: Draft,
     messages: Vec<Evidence>,
-    proofs: BTreeMap<&'static str, Evidence>,
+    proofs: BTreeMap<&'static str, Proof>,
     bursts: Vec<Burst>,
     count: u64,
     told: Option<Told>,
@@ -91,10 +91,28 @@ pub struct Open {
     refused: u64,
 }
 
+#[derive(Debug)]
+enum Proof {
+    Said(Evidence),
+    /// A message that later ones mostly take the place of: put into words when asked for.
+    Message(Box<Observation>),
+}
+
+impl Proof {
+    fn evidence(&self) -> Evidence {
+        match self {
+            Proof::Said(evidence) => evidence.clone(),
+            Proof::Message(observation) => evidence::message(observation),
+        }
+    }
+}
+
 #[derive(Debug, Default)]
 pub struct Findings {
     open: BTreeMap<u64, Open>,
     changed: BTreeSet<u64>,
+    /// Put in there last: it is the likely one again.
+    newest: Option<u64>,
     per_detector: BTreeMap<&'static str, usize>,
     refused: u64,
     refused_of_detector: u64,
@@ -112,35 +130,26 @@ impl Findings {
         draft: impl FnOnce() -> Draft,
     ) -> Option<&mut Open> {
         let id = id_of(about, key);
-        if !self.open.contains_key(&id) {
-            if self.open.len() >= FINDINGS_MAX {
+        let room = self.open.len() < FINDINGS_MAX;
+        let open = match self.open.entry(id) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(_) if !room => {
                 self.refused += 1;
                 return None;
             }
-            let of_detector = self.per_detector.entry(about.id).or_default();
-            if *of_detector >= FINDINGS_PER_DETECTOR_MAX {
-                self.refused_of_detector += 1;
-                return None;
+            Entry::Vacant(place) => {
+                let of_detector = self.per_detector.entry(about.id).or_default();
+                if *of_detector >= FINDINGS_PER_DETECTOR_MAX {
+                    self.refused_of_detector += 1;
+                    return None;
+                }
+                *of_detector += 1;
+                place.insert(Open::new(about, draft()))
             }
-            *of_detector += 1;
-            let draft = draft();
-            self.open.insert(
-                id,
-                Open {
-                    about,
-                    draft,
-                    messages: Vec::new(),
-                    proofs: BTreeMap::new(),
-                    bursts: Vec::new(),
-                    count: 0,
-                    told: None,
-                    done: 0,
-                    refused: 0,
-                },
-            );
+        };
+        if self.newest.replace(id) != Some(id) {
+            self.changed.insert(id);
         }
-        self.changed.insert(id);
-        let open = self.open.get_mut(&id)?;
         open.again(o);
         Some(open)
     }
@@ -149,12 +158,15 @@ impl Findings {
     pub fn known(&mut self, about: &'static About, key: impl Hash) -> Option<&mut Open> {
         let id = id_of(about, key);
         let open = self.open.get_mut(&id)?;
-        self.changed.insert(id);
+        if self.newest.replace(id) != Some(id) {
+            self.changed.insert(id);
+        }
         Some(open)
     }
 
     /// Findings that are new or changed since the last call, in the order of their ids.
     pub fn drain(&mut self, inventory: &Inventory) -> Vec<Finding> {
+        self.newest = None;
         let changed = std::mem::take(&mut self.changed);
         let told = changed.iter().filter_map(|id| {
             let open = self.open.get_mut(id)?;
@@ -167,6 +179,7 @@ impl Findings {
     /// Those that are new or worse than was told, are proved in another way, or were seen twice
     /// as often. The others are told by the next [`Self::drain`].
     pub fn drain_news(&mut self, inventory: &Inventory) -> Vec<Finding> {
+        self.newest = None;
         let mut news = Vec::new();
         let all = &mut self.open;
         self.changed.retain(|id| {
@@ -221,6 +234,20 @@ fn id_of(about: &About, key: impl Hash) -> u64 {
 }
 
 impl Open {
+    fn new(about: &'static About, draft: Draft) -> Open {
+        Open {
+            about,
+            draft,
+            messages: Vec::new(),
+            proofs: BTreeMap::new(),
+            bursts: Vec::new(),
+            count: 0,
+            told: None,
+            done: 0,
+            refused: 0,
+        }
+    }
+
     fn now(&self) -> Told {
         Told {
             severity: self.draft.severity,
@@ -241,7 +268,15 @@ impl Open {
 
     /// Sets the proof that goes by `name`, in place of an earlier one.
     pub fn proof(&mut self, name: &'static str, evidence: Evidence) {
-        self.proofs.insert(name, evidence);
+        self.proofs.insert(name, Proof::Said(evidence));
+    }
+
+    /// As [`Self::proof`], with what the observation says.
+    pub fn proof_of(&mut self, name: &'static str, o: &Observation) {
+        match self.proofs.get_mut(name) {
+            Some(Proof::Message(known)) => (**known).clone_from(o),
+            _ => drop(self.proofs.insert(name, Proof::Message(Box::new(o.clone())))),
+        }
     }
 
     /// Says it anew, when more has come to it.
@@ -315,7 +350,8 @@ impl Open {
             self.draft.addresses.iter().map(|a| evidence::name(a, inventory)).collect();
         let first = self.bursts.iter().map(|b| b.first).min().unwrap_or_default();
         let last = self.bursts.iter().map(|b| b.last).max().unwrap_or_default();
-        let mut proofs = self.messages.iter().take(1).chain(self.proofs.values()).cloned();
+        let mut proofs =
+            self.messages.iter().take(1).cloned().chain(self.proofs.values().map(Proof::evidence));
         let counted = || count_of(Burst { first, last, count: self.count });
         let (refused, answers) = self.outcome();
         let mut finding = Finding::new(

@@ -51,7 +51,7 @@ impl Watch for Signs {
         if let Some(open) = raised
             && let Outcome::Refused { .. } = operation.outcome
         {
-            open.proof("answer", evidence::message(o));
+            open.proof_of("answer", o);
         }
     }
 }

@@ -46,6 +46,16 @@ const CONTROLLER_PORTS: &[u16] =
 /// Hosts that failed over any time: a slow scan, from the Internet or from inside.
 const SLOW_OUTSIDE_MIN: usize = 5;
 const SLOW_INSIDE_MIN: usize = 24;
+/// The fewest targets of any finding.
+const TARGETS_MIN: usize = 5;
+const _: () = assert!(
+    TARGETS_MIN <= PORTS_MIN
+        && TARGETS_MIN <= HOSTS_MIN
+        && TARGETS_MIN <= CONTROLLERS_MIN
+        && TARGETS_MIN <= ARP_MIN
+        && TARGETS_MIN <= SLOW_OUTSIDE_MIN
+        && TARGETS_MIN <= SLOW_INSIDE_MIN
+);
 /// Addresses asked for by ARP within the span.
 const ARP_MIN: usize = 40;
 /// Seconds after which an attempt counts as not answered.
@@ -59,8 +69,8 @@ struct Scan {
 
 struct Source {
     targets: Vec<Target>,
-    /// Its newest attempt, as evidence.
-    example: Observation,
+    /// Its newest attempt, as evidence, once there are enough of them for a finding.
+    example: Option<Box<Observation>>,
 }
 
 #[derive(Clone, Copy)]
@@ -123,7 +133,7 @@ impl Scan {
         let source_of = self
             .sources
             .entry(source)
-            .or_insert_with(|| Source { targets: Vec::new(), example: o.clone() });
+            .or_insert_with(|| Source { targets: Vec::new(), example: None });
         let same = |t: &&mut Target| t.address == target && t.port == port;
         if let Some(known) = source_of.targets.iter_mut().find(same) {
             known.at = known.at.max(o.at);
@@ -134,7 +144,9 @@ impl Scan {
             source_of.targets.drain(..TARGETS_MAX / 2);
         }
         source_of.targets.push(Target { address: target, port, at: o.at, refused: false });
-        source_of.example = o.clone();
+        if source_of.targets.len() >= TARGETS_MIN {
+            source_of.example = Some(Box::new(o.clone()));
+        }
         self.dirty.insert(source);
     }
 
@@ -200,7 +212,8 @@ impl Source {
     /// Many ports of each of `hosts`. One finding, however many hosts it goes through.
     fn ports(&self, source: Address, hosts: &[(Address, &[Target])], out: &mut Findings) {
         let Some((first, _)) = hosts.first() else { return };
-        let raised = out.raise(&SCAN.about, ("ports", source), &self.example, || {
+        let Some(example) = self.example.as_deref() else { return };
+        let raised = out.raise(&SCAN.about, ("ports", source), example, || {
             let title = "{0} scans the ports of {1}";
             Draft::about(vec![source, *first], Severity::High, title).because(format!(
                 "Attempts at {PORTS_MIN} or more ports of a host failed within {SPAN_SECS} s."
@@ -222,7 +235,8 @@ impl Source {
 
     /// One port of many hosts.
     fn hosts(&self, source: Address, port: PortNumber, burst: &[Target], out: &mut Findings) {
-        let raised = out.raise(&SCAN.about, ("hosts", source, port), &self.example, || {
+        let Some(example) = self.example.as_deref() else { return };
+        let raised = out.raise(&SCAN.about, ("hosts", source, port), example, || {
             let (title, what) = match port {
                 0 => (
                     "{0} scans for hosts by ARP".to_owned(),
@@ -245,7 +259,8 @@ impl Source {
         if ports.is_empty() {
             return;
         }
-        let raised = out.raise(&SCAN.about, ("controllers", source), &self.example, || {
+        let Some(example) = self.example.as_deref() else { return };
+        let raised = out.raise(&SCAN.about, ("controllers", source), example, || {
             Draft::about(vec![source], Severity::High, "{0} scans for controllers").because(
                 format!(
                     "Attempts at a controllers' port of many hosts failed, within {SPAN_SECS} s."
@@ -263,7 +278,8 @@ impl Source {
     }
 
     fn slow(&self, source: Address, hosts: usize, targets: &[Target], out: &mut Findings) {
-        let raised = out.raise(&SCAN.about, ("slow", source), &self.example, || {
+        let Some(example) = self.example.as_deref() else { return };
+        let raised = out.raise(&SCAN.about, ("slow", source), example, || {
             Draft::about(vec![source], Severity::Medium, "{0} scans addresses slowly")
                 .because("Its attempts at many hosts failed, over a long time: a scan that hides.")
         });

@@ -214,7 +214,8 @@ impl Inventory {
             industrial_peers: self.has_industrial_peers(members, &behaviour),
         });
         let best = |paths: &[&str]| best_fact(&own, paths);
-        let vlans: BTreeSet<u16> = records.iter().flat_map(|r| r.more().vlans.iter().copied()).collect();
+        let vlans: BTreeSet<u16> =
+            records.iter().flat_map(|r| r.more().vlans.iter().copied()).collect();
         let first_seen = records.iter().map(|r| r.first).min().unwrap_or_default();
         let last_seen = records.iter().map(|r| r.last).max().unwrap_or_default();
         Asset {
