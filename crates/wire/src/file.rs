@@ -10,6 +10,8 @@ mod write;
 
 pub use write::{PcapWriter, PcapngWriter};
 
+pub use buffer::Block;
+
 use crate::link::LinkType;
 use buffer::Buffer;
 use std::{fmt, io};
@@ -24,6 +26,9 @@ pub struct RawPacket<'a> {
     pub link: LinkType,
     pub interface: u32,
     pub data: &'a [u8],
+    /// What the data lie in, and from where on: who holds it needs no copy of them.
+    pub block: &'a Block,
+    pub start: usize,
 }
 
 /// Why a file is no capture.
@@ -166,12 +171,15 @@ impl<R: io::Read> CaptureReader<R> {
         self.last = found.record;
         let end = found.data_at.saturating_add(found.data_len);
         let data = self.buffer.available().get(found.data_at..end).unwrap_or_default();
+        let (block, start) = self.buffer.block();
         Ok(Some(RawPacket {
             at_nanos: found.at_nanos,
             wire_len: found.wire_len,
             link: found.link,
             interface: found.interface,
             data,
+            block,
+            start: start.saturating_add(found.data_at),
         }))
     }
 

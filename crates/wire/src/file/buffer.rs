@@ -1,11 +1,21 @@
 //! A growing window over a source: records are parsed where they were read to.
 //!
-//! Invariant: what was consumed is forgotten; the window grows only to the record asked for.
+//! The window lies in a block that others may hold on to; then the source goes on in another.
+//! Invariant: what was consumed is forgotten; the window grows only to the record asked for; what
+//! lies in a block that others hold does not change.
 
 use flate2::read::MultiGzDecoder;
-use std::io::{self, Read};
+use std::{
+    io::{self, Read},
+    sync::Arc,
+};
 
 const CHUNK_OCTETS: usize = 256 * 1024;
+/// Blocks kept to be used again once nobody else holds them.
+const SPARE_BLOCKS_MAX: usize = 64;
+
+/// Octets of a capture. Who holds it keeps them from being overwritten.
+pub type Block = Arc<Vec<u8>>;
 
 enum Source<R> {
     Plain(R),
@@ -14,7 +24,13 @@ enum Source<R> {
 
 pub(super) struct Buffer<R> {
     source: Source<R>,
-    bytes: Vec<u8>,
+    block: Block,
+    /// Others may hold these still.
+    spare: Vec<Block>,
+    /// What ended the source, while there are octets from before that.
+    failed: Option<io::Error>,
+    /// Others hold blocks of this one: then it pays to fill each.
+    shared: bool,
     start: usize,
     end: usize,
     consumed: u64,
@@ -29,7 +45,10 @@ impl<R: Read> Buffer<R> {
     fn over(source: Source<R>) -> Self {
         Buffer {
             source,
-            bytes: vec![0; CHUNK_OCTETS],
+            block: fresh(CHUNK_OCTETS),
+            spare: Vec::new(),
+            failed: None,
+            shared: false,
             start: 0,
             end: 0,
             consumed: 0,
@@ -50,40 +69,91 @@ impl<R: Read> Buffer<R> {
     }
 
     pub(super) fn available(&self) -> &[u8] {
-        self.bytes.get(self.start..self.end).unwrap_or_default()
+        self.block.get(self.start..self.end).unwrap_or_default()
+    }
+
+    /// The block in which the available octets lie, and from where on.
+    pub(super) fn block(&self) -> (&Block, usize) {
+        (&self.block, self.start)
     }
 
     /// Reads until `wanted` octets are available or the source ends; gives what is available.
+    #[inline]
     pub(super) fn fill(&mut self, wanted: usize) -> io::Result<&[u8]> {
-        while self.end.saturating_sub(self.start) < wanted && !self.finished {
-            self.make_room(wanted);
-            let space = self.bytes.get_mut(self.end..).unwrap_or_default();
-            let read = match &mut self.source {
-                Source::Plain(source) => source.read(space),
-                Source::Gzip(source) => source.read(space),
-            };
-            match read {
-                Ok(0) => self.finished = true,
-                Ok(count) => self.end = self.end.saturating_add(count),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => {
-                    self.finished = true;
-                    return Err(error);
-                }
-            }
+        if self.end.saturating_sub(self.start) < wanted {
+            self.read(wanted)?;
         }
         Ok(self.available())
     }
 
+    #[cold]
+    fn read(&mut self, wanted: usize) -> io::Result<()> {
+        while self.end.saturating_sub(self.start) < wanted && !self.finished {
+            if let Some(error) = self.failed.take() {
+                self.finished = true;
+                return Err(error);
+            }
+            self.make_room(wanted);
+            // Nobody else holds a block with room.
+            let Some(block) = Arc::get_mut(&mut self.block) else { return Ok(()) };
+            // Pipes and decoders give small pieces, and each would need another block.
+            while let Some(space) = block.get_mut(self.end..).filter(|space| !space.is_empty()) {
+                let read = match &mut self.source {
+                    Source::Plain(source) => source.read(space),
+                    Source::Gzip(source) => source.read(space),
+                };
+                match read {
+                    Ok(0) => self.finished = true,
+                    Ok(count) => self.end = self.end.saturating_add(count),
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                    Err(error) => self.failed = Some(error),
+                }
+                if !self.shared || self.finished || self.failed.is_some() {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the block one that nobody else holds, with what is available at its begin.
     fn make_room(&mut self, wanted: usize) {
-        if self.start > 0 {
-            self.bytes.copy_within(self.start..self.end, 0);
-            self.end = self.end.saturating_sub(self.start);
-            self.start = 0;
+        let octets = if self.block.len() < wanted {
+            wanted.saturating_add(CHUNK_OCTETS)
+        } else {
+            self.block.len()
+        };
+        match Arc::get_mut(&mut self.block) {
+            Some(bytes) => {
+                if self.start > 0 {
+                    bytes.copy_within(self.start..self.end, 0);
+                }
+                bytes.resize(octets, 0);
+            }
+            None => {
+                let mut next = self.next_block(octets);
+                if let Some(bytes) = Arc::get_mut(&mut next) {
+                    let rest = self.available();
+                    bytes.resize(octets.max(rest.len()), 0);
+                    if let Some(begin) = bytes.get_mut(..rest.len()) {
+                        begin.copy_from_slice(rest);
+                    }
+                }
+                self.shared = true;
+                let held = std::mem::replace(&mut self.block, next);
+                if self.spare.len() < SPARE_BLOCKS_MAX {
+                    self.spare.push(held);
+                }
+            }
         }
-        if self.bytes.len() < wanted {
-            self.bytes.resize(wanted.saturating_add(CHUNK_OCTETS), 0);
-        }
+        self.end = self.end.saturating_sub(self.start);
+        self.start = 0;
+    }
+
+    /// A block nobody holds.
+    fn next_block(&mut self, octets: usize) -> Block {
+        let free = self.spare.iter_mut().position(|block| Arc::get_mut(block).is_some());
+        free.map_or_else(|| fresh(octets), |at| self.spare.swap_remove(at))
     }
 
     pub(super) fn consume(&mut self, count: usize) {
@@ -95,4 +165,8 @@ impl<R: Read> Buffer<R> {
     pub(super) fn offset(&self) -> u64 {
         self.consumed
     }
+}
+
+fn fresh(octets: usize) -> Block {
+    Arc::new(vec![0; octets])
 }

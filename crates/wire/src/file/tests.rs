@@ -104,3 +104,55 @@ fn a_block_of_endless_length_is_damage_not_memory() {
     assert_eq!(found.len(), 2);
     assert!(matches!(error, Some(ReadError::Damaged { offset, .. }) if offset == at as u64));
 }
+
+/// Gives one octet after the other, and an error behind them.
+struct Trickle<'a>(&'a [u8]);
+
+impl std::io::Read for Trickle<'_> {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        let (first, rest) = self.0.split_first().ok_or_else(|| std::io::Error::other("gone"))?;
+        into[0] = *first;
+        self.0 = rest;
+        Ok(1)
+    }
+}
+
+#[test]
+fn blocks_that_are_held_do_not_change() {
+    let mut writer = PcapWriter::new(Vec::new(), LinkType::Ethernet).expect("a Vec");
+    let packet = |number: usize| vec![number as u8; 900 + number % 613];
+    for number in 0..3_000 {
+        let octets = packet(number);
+        writer.packet(number as i64, octets.len() as u32, &octets).expect("a Vec");
+    }
+    let bytes = writer.into_inner();
+    for keep in [1, 7, 3_000] {
+        let mut reader = CaptureReader::open(&bytes[..]).expect("a capture");
+        let mut held = std::collections::VecDeque::new();
+        let mut read = 0;
+        while let Some(p) = reader.next().expect("whole") {
+            held.push_back((read, p.block.clone(), p.start));
+            read += 1;
+            if held.len() > keep {
+                let (number, block, start) = held.pop_front().expect("there is one");
+                let octets = packet(number);
+                assert_eq!(block[start..start + octets.len()], octets);
+            }
+        }
+        assert_eq!(read, 3_000);
+        for (number, block, start) in held {
+            assert_eq!(block[start], number as u8);
+        }
+    }
+}
+
+#[test]
+fn what_came_before_an_error_is_given_although_a_block_is_held() {
+    let bytes = sample_pcap();
+    let mut reader = CaptureReader::open(Trickle(&bytes)).expect("a capture");
+    let held = reader.next().expect("whole").expect("there are two").block.clone();
+    assert!(reader.next().expect("whole").is_some());
+    let error = reader.next().err();
+    assert!(matches!(error, Some(ReadError::Io { .. })), "{error:?}");
+    assert!(!held.is_empty());
+}
