@@ -60,7 +60,7 @@ fn belongs(records: &[Record], (mac, address): (u32, Mac), ip: u32, router: bool
     let record = &records[ip as usize];
     let Some(ip_address) = ip_of(record) else {
         // Only the way back with the local bit set, never the other way round.
-        return !address.is_local() && record.claims.contains(&mac);
+        return !address.is_local() && record.claims().contains(&mac);
     };
     // One MAC address only: who claimed it, else who used it first.
     let rightful = record.claims().first().or(record.partners.first());

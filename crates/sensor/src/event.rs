@@ -37,12 +37,18 @@ pub(crate) enum Place {
     /// Frame that began the conversation.
     GivenUp(u64),
     Conversation(u64),
-    Sender(Endpoint),
+    /// By their addresses, which stand in the event.
+    Sender,
 }
 
 impl Stamped {
     fn order(&self, other: &Stamped) -> Ordering {
-        (self.frame, self.place).cmp(&(other.frame, other.place))
+        (self.frame, self.place).cmp(&(other.frame, other.place)).then_with(|| {
+            match (&self.event, &other.event) {
+                (Event::Sent(this), Event::Sent(other)) => this.from.cmp(&other.from),
+                _ => Ordering::Equal,
+            }
+        })
     }
 }
 

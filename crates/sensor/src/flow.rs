@@ -5,11 +5,11 @@
 
 use crate::{sieve::Seen, stream::Stream, tally::Cursor};
 use foldhash::fast::FixedState;
-use hashbrown::HashMap;
+use hashbrown::HashTable;
 use model::{Endpoint, Mac, Time};
 use protocols::{About, Carrier, Dissector, Side};
 use std::{
-    hash::{Hash, Hasher},
+    hash::{BuildHasher, Hash, Hasher},
     net::IpAddr,
 };
 
@@ -109,6 +109,10 @@ fn number(end: &Endpoint) -> u128 {
 }
 
 impl FlowKey {
+    pub(crate) fn kind(&self) -> Kind {
+        self.kind
+    }
+
     /// The key, and whether `from` is its low end.
     #[inline]
     pub(crate) fn new(from: &Endpoint, to: &Endpoint, kind: Kind) -> (FlowKey, bool) {
@@ -149,7 +153,7 @@ pub(crate) struct Half {
     /// Octets of a message not yet whole, or not yet identified.
     pub(crate) pending: Vec<u8>,
     /// Octets the message being read needs in all.
-    pub(crate) needed: usize,
+    pub(crate) needed: u32,
     pub(crate) after_gap: bool,
     /// Segments in which no protocol was found.
     pub(crate) tries: u8,
@@ -162,15 +166,20 @@ pub(crate) struct Half {
     pub(crate) packets: u64,
     pub(crate) bytes: u64,
     /// Of these, what was sent under other addresses than the conversation's, or counted before.
-    pub(crate) foreign_packets: u64,
-    pub(crate) foreign_bytes: u64,
+    pub(crate) foreign: Option<Box<Foreign>>,
     pub(crate) first: Time,
     pub(crate) last: Time,
 }
 
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Foreign {
+    pub(crate) packets: u64,
+    pub(crate) bytes: u64,
+}
+
+/// Kept small: a flood makes as many as there is room for.
 pub(crate) struct Flow {
     pub(crate) key: FlowKey,
-    pub(crate) kind: Kind,
     /// The client is the low end of the key.
     pub(crate) client_is_low: bool,
     /// A handshake said who the client is.
@@ -196,14 +205,12 @@ pub(crate) struct Flow {
 impl Flow {
     pub(crate) fn new(
         (key, from_is_low): (FlowKey, bool),
-        kind: Kind,
         (from, to, sender_is_client): (Endpoint, Endpoint, bool),
         (frame, at): (u64, Time),
     ) -> Flow {
         let (client, server) = if sender_is_client { (from, to) } else { (to, from) };
         Flow {
             key,
-            kind,
             client_is_low: from_is_low == sender_is_client,
             client_certain: false,
             client,
@@ -220,6 +227,11 @@ impl Flow {
             closed: false,
             give_ups: 0,
         }
+    }
+
+    /// What it rides on.
+    pub(crate) fn kind(&self) -> Kind {
+        self.key.kind
     }
 
     /// Time of the newest packet.
@@ -270,10 +282,15 @@ impl Flow {
 const NONE: u32 = u32::MAX;
 const SEED: u64 = 0x666c_6f77_7365_6564;
 
+/// Conversations in one piece of memory: a table that grows moves none of them.
+const CHUNK: usize = 32;
+
 /// Conversations by key, in order of last use.
 pub(crate) struct FlowTable {
-    index: HashMap<FlowKey, u32, FixedState>,
-    flows: Vec<Flow>,
+    /// Places of conversations, by their keys.
+    index: HashTable<u32>,
+    /// Each but the last is full.
+    chunks: Vec<Vec<Flow>>,
     /// Beside the conversations, so that moving one to the front touches few cache lines.
     links: Vec<Neighbours>,
     newest: u32,
@@ -287,17 +304,28 @@ struct Neighbours {
     newer: u32,
 }
 
+#[inline]
+fn hash(key: &FlowKey) -> u64 {
+    FixedState::with_seed(SEED).hash_one(key)
+}
+
+#[inline]
+fn flow(chunks: &[Vec<Flow>], at: u32) -> &Flow {
+    let at = at as usize;
+    &chunks[at / CHUNK][at % CHUNK]
+}
+
 impl FlowTable {
     pub(crate) fn new(max: usize) -> Self {
-        let index = HashMap::with_hasher(FixedState::with_seed(SEED));
-        let (flows, links) = (Vec::new(), Vec::new());
-        FlowTable { index, flows, links, newest: NONE, oldest: NONE, max }
+        let (index, chunks, links) = (HashTable::new(), Vec::new(), Vec::new());
+        FlowTable { index, chunks, links, newest: NONE, oldest: NONE, max }
     }
 
     /// Finds a conversation and makes it the newest.
     #[inline]
     pub(crate) fn find(&mut self, key: &FlowKey) -> Option<u32> {
-        let at = *self.index.get(key)?;
+        let chunks = &self.chunks;
+        let at = *self.index.find(hash(key), |at| flow(chunks, *at).key == *key)?;
         if self.newest != at {
             self.unlink(at);
             self.link_newest(at);
@@ -307,40 +335,55 @@ impl FlowTable {
 
     #[inline]
     pub(crate) fn get(&mut self, at: u32) -> &mut Flow {
-        &mut self.flows[at as usize]
+        let at = at as usize;
+        &mut self.chunks[at / CHUNK][at % CHUNK]
     }
 
     /// Adds a conversation; a full table gives the one idle longest back.
     pub(crate) fn insert(&mut self, flow: Flow) -> (u32, Option<Flow>) {
         let key = flow.key;
-        if self.flows.len() < self.max {
-            let at = self.flows.len() as u32;
-            self.flows.push(flow);
+        if self.len() < self.max {
+            let at = self.len() as u32;
+            match self.chunks.last_mut() {
+                Some(chunk) if chunk.len() < CHUNK => chunk.push(flow),
+                _ => {
+                    let mut chunk = Vec::with_capacity(CHUNK);
+                    chunk.push(flow);
+                    self.chunks.push(chunk);
+                }
+            }
             self.links.push(Neighbours { older: NONE, newer: NONE });
             self.link_newest(at);
-            self.index.insert(key, at);
+            self.enter(&key, at);
             return (at, None);
         }
         let at = self.oldest;
         self.unlink(at);
-        let evicted = std::mem::replace(&mut self.flows[at as usize], flow);
-        self.index.remove(&evicted.key);
+        let evicted = std::mem::replace(self.get(at), flow);
+        if let Ok(entry) = self.index.find_entry(hash(&evicted.key), |known| *known == at) {
+            entry.remove();
+        }
         self.link_newest(at);
-        self.index.insert(key, at);
+        self.enter(&key, at);
         (at, Some(evicted))
+    }
+
+    fn enter(&mut self, key: &FlowKey, at: u32) {
+        let chunks = &self.chunks;
+        self.index.insert_unique(hash(key), at, |at| hash(&flow(chunks, *at).key));
     }
 
     /// Puts a new conversation where one with the same key stands; gives the old one.
     pub(crate) fn replace(&mut self, at: u32, flow: Flow) -> Flow {
-        std::mem::replace(&mut self.flows[at as usize], flow)
+        std::mem::replace(self.get(at), flow)
     }
 
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Flow> {
-        self.flows.iter_mut()
+        self.chunks.iter_mut().flatten()
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.flows.len()
+        self.links.len()
     }
 
     fn unlink(&mut self, at: u32) {
@@ -376,7 +419,7 @@ mod tests {
 
     fn flow(last: u8) -> Flow {
         let (a, b) = (end(last, 1), end(200, 2));
-        Flow::new(FlowKey::new(&a, &b, Kind::Tcp), Kind::Tcp, (a, b, true), (1, Time(0)))
+        Flow::new(FlowKey::new(&a, &b, Kind::Tcp), (a, b, true), (1, Time(0)))
     }
 
     #[test]
@@ -386,6 +429,27 @@ mod tests {
         let (back, high) = FlowKey::new(&b, &a, Kind::Tcp);
         assert_eq!(there, back);
         assert_ne!(low, high);
+    }
+
+    #[test]
+    fn a_conversation_is_small() {
+        assert!(size_of::<Flow>() <= 416, "{}", size_of::<Flow>());
+    }
+
+    #[test]
+    fn many_are_found_again() {
+        let mut table = FlowTable::new(1_000);
+        let keys: Vec<_> = (0..100).map(|last| table_key(&mut table, last)).collect();
+        let places: Vec<_> = keys.iter().filter_map(|key| table.find(key)).collect();
+        assert_eq!(places, (0..100).collect::<Vec<_>>());
+        assert!(places.iter().zip(&keys).all(|(at, key)| table.get(*at).key == *key));
+    }
+
+    fn table_key(table: &mut FlowTable, last: u8) -> FlowKey {
+        let flow = flow(last);
+        let key = flow.key;
+        table.insert(flow);
+        key
     }
 
     #[test]

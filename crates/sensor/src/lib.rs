@@ -24,4 +24,4 @@ pub use fold::Fold;
 pub use limits::Limits;
 pub use sharding::shard_of;
 pub use unnamed::Unnamed;
-pub use worker::{Messages, Packet, Worker, WorkerSettings, add_health};
+pub use worker::{Messages, Packet, Worker, WorkerSettings, add_health, slices};

@@ -9,7 +9,7 @@ mod quoted;
 
 use crate::{
     event::{Event, Place, Repeats, Sent, Stamped},
-    flow::{Flow, FlowTable, Identity, Kind},
+    flow::{Flow, FlowTable, Foreign, Identity, Kind},
     fragments::Fragments,
     identify::Directory,
     senders::Senders,
@@ -343,8 +343,9 @@ impl Shard {
         half.packets += 1;
         half.bytes += u64::from(context.wire_len);
         if !own || context.counted {
-            half.foreign_packets += 1;
-            half.foreign_bytes += u64::from(context.wire_len);
+            let foreign = half.foreign.get_or_insert_default();
+            foreign.packets += 1;
+            foreign.bytes += u64::from(context.wire_len);
             self.sent_in(context);
         } else if new
             && let Some(from) = sender(&context.from)
@@ -375,16 +376,22 @@ impl Shard {
         self.events.push(observed(context, self.place, (protocol, detail, excerpt)));
     }
 
-    /// Reports counters of conversations and senders, stamped with `frame`.
-    pub(crate) fn tick(&mut self, frame: u64, events: &mut Vec<Stamped>) {
-        for flow in self.flows.iter_mut() {
-            let place = Place::Conversation(flow.first_frame);
-            report(flow, (frame, place), &mut self.senders, events);
-        }
-        for sent in self.senders.drain() {
-            let place = Place::Sender(sent.from);
-            events.push(Stamped { frame, place, event: Event::Sent(sent) });
-        }
+    /// The conversations: frames that began them, and their places.
+    pub(crate) fn conversations(&mut self) -> impl Iterator<Item = (u64, u32)> {
+        self.flows.iter_mut().map(|flow| flow.first_frame).zip(0..)
+    }
+
+    /// Reports counters of a conversation, stamped with `frame`.
+    pub(crate) fn report(&mut self, at: u32, frame: u64, events: &mut Vec<Stamped>) {
+        let flow = self.flows.get(at);
+        let place = Place::Conversation(flow.first_frame);
+        report(flow, (frame, place), &mut self.senders, events);
+    }
+
+    /// Reports counters of senders, stamped with `frame`, when those of conversations are.
+    pub(crate) fn report_senders(&mut self, frame: u64, events: &mut Vec<Stamped>) {
+        let stamped = |sent| Stamped { frame, place: Place::Sender, event: Event::Sent(sent) };
+        events.extend(self.senders.drain().into_iter().map(stamped));
     }
 
     /// Gives up holes still waited for.
@@ -475,9 +482,9 @@ fn sender(end: &Endpoint) -> Option<Endpoint> {
 
 fn count_unidentified(flow: &Flow, counters: &mut Counters) {
     // ICMP and IGMP are the network's own business.
-    let spoke = flow.halves.iter().any(|h| h.spoke) && !matches!(flow.kind, Kind::Ip(1 | 2 | 58));
+    let spoke = flow.halves.iter().any(|h| h.spoke) && !matches!(flow.kind(), Kind::Ip(1 | 2 | 58));
     if matches!(flow.identity, Identity::Unknown | Identity::Searching { .. }) && spoke {
-        *counters.unidentified.entry((flow.kind, flow.server.port)).or_default() += 1;
+        *counters.unidentified.entry((flow.kind(), flow.server.port)).or_default() += 1;
     }
 }
 
@@ -489,20 +496,20 @@ fn report(
     events: &mut Vec<Stamped>,
 ) {
     let (client, server) = (flow.client, flow.server);
-    let protocol = flow.protocol().unwrap_or(flow.kind.transport());
-    let last = flow.last();
+    let protocol = flow.protocol().unwrap_or(flow.kind().transport());
+    let (last, kind) = (flow.last(), flow.kind());
     for (half, end) in flow.halves.iter_mut().zip([&client, &server]) {
-        let packets = half.packets.saturating_sub(half.foreign_packets);
+        let foreign = half.foreign.take().map_or_else(Foreign::default, |foreign| *foreign);
+        let packets = half.packets.saturating_sub(foreign.packets);
         if let (Some(from), true) = (sender(end), packets > 0) {
-            let bytes = half.bytes.saturating_sub(half.foreign_bytes);
+            let bytes = half.bytes.saturating_sub(foreign.bytes);
             senders.add(Sent { from, packets, bytes, first: half.first, last: half.last });
         }
-        (half.foreign_packets, half.foreign_bytes) = (0, 0);
     }
     let [up, down] = &mut flow.halves;
     if up.packets + down.packets > 0 {
         let exchange = Exchange {
-            transport: flow.kind.transport(),
+            transport: kind.transport(),
             first: flow.first,
             last,
             packets_up: std::mem::take(&mut up.packets),

@@ -15,15 +15,18 @@ const INTERVALS: usize = 8;
 /// Operations that are found by looking at each.
 const FEW: usize = 8;
 
-/// What one conversation has said already.
+/// What one conversation has said already; many never say anything that is to be remembered.
 #[derive(Default)]
-pub(crate) struct Seen {
+pub(crate) struct Seen(Option<Box<Said>>);
+
+#[derive(Default)]
+struct Said {
     operations: Vec<Repeat>,
     /// Hash -> place in `operations`, once these are more than a few.
     index: Option<Box<HashMap<u64, u32, FixedState>>>,
     identities: Vec<u64>,
     /// Where the operation seen last stands.
-    cursor: usize,
+    cursor: u32,
 }
 
 /// An operation that came again.
@@ -86,7 +89,7 @@ fn hash_of(operation: &Operation) -> u64 {
 impl Seen {
     /// Distinct operations remembered.
     pub(crate) fn operations(&self) -> usize {
-        self.operations.len()
+        self.0.as_ref().map_or(0, |said| said.operations.len())
     }
 
     /// Does this observation pass? `room` is how many more operations all conversations may
@@ -101,7 +104,7 @@ impl Seen {
             Detail::Operation(operation) => {
                 let always = operation.class.changes()
                     || matches!(operation.outcome, Outcome::Refused { .. });
-                always || self.first_time(operation, (protocol, at), room)
+                always || self.said().first_time(operation, (protocol, at), room)
             }
             Detail::Identity(identity) => {
                 let mut hasher = FixedState::with_seed(7).build_hasher();
@@ -111,11 +114,12 @@ impl Seen {
                     (attribute.path, &attribute.value).hash(&mut hasher);
                 }
                 let hash = hasher.finish();
-                if self.identities.contains(&hash) {
+                let identities = &mut self.said().identities;
+                if identities.contains(&hash) {
                     return false;
                 }
-                if self.identities.len() < IDENTITIES_PER_FLOW_MAX {
-                    self.identities.push(hash);
+                if identities.len() < IDENTITIES_PER_FLOW_MAX {
+                    identities.push(hash);
                 }
                 true
             }
@@ -123,18 +127,31 @@ impl Seen {
         }
     }
 
+    #[inline]
+    fn said(&mut self) -> &mut Said {
+        self.0.get_or_insert_default()
+    }
+
+    /// Takes what was counted since the last call, requests and notices first.
+    pub(crate) fn drain(&mut self) -> impl Iterator<Item = &mut Repeat> {
+        let operations = self.0.as_mut().map_or(&mut [][..], |said| said.operations.as_mut_slice());
+        operations.iter_mut().filter(|r| r.count > 0)
+    }
+}
+
+impl Said {
     fn first_time(
         &mut self,
         operation: &Operation,
         (protocol, at): (&'static str, Time),
         room: &mut usize,
     ) -> bool {
-        let likely = self.operations.get(self.cursor).map_or(0, |last| last.next as usize);
+        let likely = self.operations.get(self.cursor as usize).map_or(0, |last| last.next as usize);
         if let Some(repeat) = self.operations.get_mut(likely)
             && same(&repeat.operation, operation)
         {
             repeat.again(at);
-            self.cursor = likely;
+            self.cursor = likely as u32;
             return false;
         }
         let count = self.operations.len();
@@ -186,15 +203,10 @@ impl Seen {
 
     /// The operation seen now stands there.
     fn follow(&mut self, now: usize) {
-        if let Some(last) = self.operations.get_mut(self.cursor) {
+        if let Some(last) = self.operations.get_mut(self.cursor as usize) {
             last.next = now as u32;
         }
-        self.cursor = now;
-    }
-
-    /// Takes what was counted since the last call, requests and notices first.
-    pub(crate) fn drain(&mut self) -> impl Iterator<Item = &mut Repeat> {
-        self.operations.iter_mut().filter(|r| r.count > 0)
+        self.cursor = now as u32;
     }
 }
 

@@ -14,13 +14,20 @@ use std::cmp::Ordering;
 pub(crate) struct Stream {
     /// Sequence number expected next, once one is known.
     next: Option<u32>,
-    /// Early segments, by sequence number from `next` on, without overlaps decided yet.
-    held: Vec<Held>,
-    held_octets: usize,
     /// Highest acknowledgement of the other side.
     acknowledged: Option<u32>,
     /// Segments of the other side since a hole was acknowledged.
     patience: u8,
+    /// Apart, because most conversations never have any.
+    early: Option<Box<Early>>,
+}
+
+/// Early segments; there is one at least.
+#[derive(Default)]
+struct Early {
+    /// By sequence number from `next` on, without overlaps decided yet.
+    held: Vec<Held>,
+    octets: usize,
 }
 
 struct Held {
@@ -58,8 +65,7 @@ impl Stream {
     /// A SYN fixes the numbers: data begin behind it.
     pub(crate) fn begin(&mut self, sequence: u32) {
         self.next = Some(sequence.wrapping_add(1));
-        self.held.clear();
-        self.held_octets = 0;
+        self.early = None;
     }
 
     pub(crate) fn is_begun(&self) -> bool {
@@ -76,11 +82,11 @@ impl Stream {
 
     /// Early segments wait for what is missing before them.
     pub(crate) fn is_holding(&self) -> bool {
-        !self.held.is_empty()
+        self.early.is_some()
     }
 
     pub(crate) fn held_octets(&self) -> usize {
-        self.held_octets
+        self.early.as_ref().map_or(0, |early| early.octets)
     }
 
     /// Takes note of a segment with data. In order: the caller feeds the octets, then calls
@@ -107,18 +113,20 @@ impl Stream {
     }
 
     fn hold(&mut self, sequence: u32, bytes: &[u8], at_nanos: i64) -> Arrival {
-        let at = self.held.partition_point(|h| distance(h.sequence, sequence) < 0);
+        let held = self.early.as_ref().map_or(&[][..], |early| early.held.as_slice());
+        let at = held.partition_point(|h| distance(h.sequence, sequence) < 0);
         let end = sequence.wrapping_add(bytes.len() as u32);
         let known = |h: &Held| {
             distance(h.sequence, sequence) <= 0
                 && distance(h.sequence.wrapping_add(h.bytes.len() as u32), end) >= 0
         };
-        let before = at.checked_sub(1).and_then(|i| self.held.get(i));
-        if before.is_some_and(known) || self.held.get(at).is_some_and(known) {
+        let before = at.checked_sub(1).and_then(|i| held.get(i));
+        if before.is_some_and(known) || held.get(at).is_some_and(known) {
             return Arrival::Repeated;
         }
-        self.held_octets = self.held_octets.saturating_add(bytes.len());
-        self.held.insert(at, Held { sequence, bytes: bytes.to_vec(), at_nanos });
+        let early = self.early.get_or_insert_default();
+        early.octets = early.octets.saturating_add(bytes.len());
+        early.held.insert(at, Held { sequence, bytes: bytes.to_vec(), at_nanos });
         Arrival::Early
     }
 
@@ -135,25 +143,30 @@ impl Stream {
             self.acknowledged = Some(number);
         }
         let beyond = self.next.is_some_and(|next| distance(number, next) > 0);
-        let waiting = beyond && !self.held.is_empty();
+        let waiting = beyond && self.early.is_some();
         self.patience = if waiting { self.patience.saturating_add(1) } else { 0 };
     }
 
     /// What can be given out: early octets that are next, or a hole given up. `at_nanos` is the
     /// time of the packet being looked at; `last` says that nothing more will come.
     pub(crate) fn ready(&mut self, at_nanos: i64, last: bool) -> Option<Ready> {
-        let (next, first) = (self.next?, self.held.first()?);
+        let next = self.next?;
+        let early = self.early.as_mut()?;
+        let first = early.held.first()?;
         let ahead = distance(first.sequence, next);
         if ahead <= 0 {
-            let held = self.held.remove(0);
-            self.held_octets = self.held_octets.saturating_sub(held.bytes.len());
+            let held = early.held.remove(0);
+            early.octets = early.octets.saturating_sub(held.bytes.len());
+            if early.held.is_empty() {
+                self.early = None;
+            }
             let old = (ahead.unsigned_abs() as usize).min(held.bytes.len());
             let mut bytes = held.bytes;
             bytes.drain(..old);
             return Some(Ready::Bytes(bytes));
         }
-        let full = self.held.len() > HELD_SEGMENTS_PER_FLOW_MAX
-            || self.held_octets > HELD_OCTETS_PER_FLOW_MAX;
+        let full = early.held.len() > HELD_SEGMENTS_PER_FLOW_MAX
+            || early.octets > HELD_OCTETS_PER_FLOW_MAX;
         let old = at_nanos.saturating_sub(first.at_nanos) > LOST_AFTER_NANOS;
         let acknowledged = self.acknowledged.is_some_and(|a| distance(a, first.sequence) >= 0)
             && self.patience >= LOST_AFTER_SEGMENTS;
@@ -234,7 +247,8 @@ mod tests {
                     stream.advance(bytes.len());
                 }
             }
-            assert!(stream.held.len() <= HELD_SEGMENTS_PER_FLOW_MAX + 1);
+            let held = stream.early.as_ref().map_or(0, |early| early.held.len());
+            assert!(held <= HELD_SEGMENTS_PER_FLOW_MAX + 1);
         }
     }
 }

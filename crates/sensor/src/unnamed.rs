@@ -62,7 +62,7 @@ impl Heads {
         let Some(said) = self.open.remove(&flow.first_frame) else { return };
         if matches!(flow.identity, Identity::Unknown | Identity::Searching { .. }) {
             self.ended.push(Unnamed {
-                transport: flow.kind.shown(None),
+                transport: flow.kind().shown(None),
                 frame: flow.first_frame,
                 client: flow.client,
                 server: flow.server,
@@ -91,7 +91,7 @@ mod tests {
         };
         let (from, to) = (end(1), end(2));
         let key = FlowKey::new(&from, &to, Kind::Udp);
-        Flow::new(key, Kind::Udp, (from, to, true), (frame, Time::from_secs(1)))
+        Flow::new(key, (from, to, true), (frame, Time::from_secs(1)))
     }
 
     #[test]

@@ -62,6 +62,38 @@ pub struct Worker {
     own: usize,
     workers: usize,
     events: Vec<Stamped>,
+    /// Conversations that the report under way still has to tell of, those begun last first.
+    due: Option<Vec<Due>>,
+}
+
+/// A conversation to be reported; in the order in which they are.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Due {
+    /// Frame that began it.
+    began: u64,
+    shard: u32,
+    at: u32,
+}
+
+/// Conversations begun in so many frames are told of at once by [`slices`].
+const SLICE_FRAMES: u64 = 8_192;
+/// Slices of that length, and as many for all frames before them.
+const SLICES: u64 = 16;
+
+/// Ends of slices of conversations that are reported one after another: each has those begun
+/// before that frame and not in a slice before. A table holds the newest, so their slices are
+/// short, and no more than a part of its conversations is told of at once.
+pub fn slices(frame: u64) -> impl Iterator<Item = u64> {
+    let newest = frame.saturating_sub(SLICE_FRAMES * SLICES);
+    let long = (1..=SLICES).map(move |part| newest / SLICES * part);
+    let short = (0..SLICES).map(move |part| newest + part * SLICE_FRAMES);
+    let mut before = 0;
+    let inner = long.chain(short).filter(move |end| {
+        let wanted = (before + 1..frame).contains(end);
+        before = before.max(*end);
+        wanted
+    });
+    inner.chain([u64::MAX])
 }
 
 impl Worker {
@@ -71,7 +103,7 @@ impl Worker {
         let limits = settings.limits.share(SHARDS);
         let part = WorkerSettings { limits, ..settings };
         let shards = (own..SHARDS).step_by(workers).map(|_| Shard::new(part)).collect();
-        Worker { shards, own, workers, events: Vec::new() }
+        Worker { shards, own, workers, events: Vec::new(), due: None }
     }
 
     /// Reads a packet if it belongs to this worker.
@@ -93,24 +125,48 @@ impl Worker {
         }
     }
 
-    /// Reports counters of conversations and senders, stamped with `frame`. Call at the same
-    /// packets for every worker.
-    pub fn tick(&mut self, frame: u64) {
-        let mut counted = Vec::new();
-        self.shards.iter_mut().for_each(|shard| shard.tick(frame, &mut counted));
-        event::sort(&mut counted);
-        self.events.append(&mut counted);
+    /// Reports counters of conversations, stamped with `frame`: those of the next of [`slices`],
+    /// and with the last also counters of senders. Call with the same slices at the same packets
+    /// for every worker, and with no packet between them.
+    pub fn report(&mut self, frame: u64, slice: u64) {
+        let mut due = self.due.take().unwrap_or_else(|| self.all_due());
+        while let Some(next) = due.pop_if(|due| due.began < slice) {
+            if let Some(shard) = self.shards.get_mut(next.shard as usize) {
+                shard.report(next.at, frame, &mut self.events);
+            }
+        }
+        if slice < u64::MAX {
+            self.due = Some(due);
+            return;
+        }
+        let mut sent = Vec::new();
+        self.shards.iter_mut().for_each(|shard| shard.report_senders(frame, &mut sent));
+        event::sort(&mut sent);
+        self.events.append(&mut sent);
     }
 
-    /// Gives up holes still waited for and reports everything counted.
-    pub fn finish(&mut self, frame: u64, at: Time) {
+    fn all_due(&mut self) -> Vec<Due> {
+        let of_shard = |(shard, number): (&mut Shard, u32)| {
+            let due = move |(began, at)| Due { began, shard: number, at };
+            shard.conversations().map(due).collect::<Vec<_>>()
+        };
+        let mut due: Vec<Due> = self.shards.iter_mut().zip(0..).flat_map(of_shard).collect();
+        due.sort_unstable_by(|a, b| b.cmp(a));
+        due
+    }
+
+    /// Gives up holes still waited for: no more packets will come.
+    pub fn give_up(&mut self, frame: u64, at: Time) {
         let mut last = Vec::new();
-        for shard in &mut self.shards {
-            shard.give_up_holes(frame, at, &mut last);
-            shard.tick(frame, &mut last);
-        }
+        self.shards.iter_mut().for_each(|shard| shard.give_up_holes(frame, at, &mut last));
         event::sort(&mut last);
         self.events.append(&mut last);
+    }
+
+    /// Gives up holes and reports everything counted, all at once.
+    pub fn finish(&mut self, frame: u64, at: Time) {
+        self.give_up(frame, at);
+        slices(frame).for_each(|slice| self.report(frame, slice));
     }
 
     /// Events since the last call, in order.
@@ -176,5 +232,23 @@ impl Messages {
     /// Group -> rows, sorted.
     pub fn into_rows(self) -> BTreeMap<&'static str, Vec<MessageRow>> {
         self.0.into_rows()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slices_rise_to_the_end_of_time_and_the_newest_are_short() {
+        for frame in [0, 1, 5, 8_192, 8_193, 100_000, 131_073, 5_000_000, u64::MAX] {
+            let ends: Vec<u64> = slices(frame).collect();
+            assert_eq!(ends.last(), Some(&u64::MAX));
+            assert!(ends.is_sorted_by(|a, b| a < b) && ends.len() <= 33, "{ends:?}");
+            let recent = ends.iter().rev().skip(1).take(8).rev();
+            let gaps = recent.clone().zip(recent.skip(1)).map(|(a, b)| b - a);
+            assert!(frame < 131_072 || gaps.clone().all(|gap| gap == SLICE_FRAMES), "{ends:?}");
+        }
+        assert_eq!(slices(1).count(), 1);
     }
 }

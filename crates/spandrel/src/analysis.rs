@@ -8,6 +8,7 @@ mod hands;
 pub mod json;
 pub mod progress;
 
+pub use crew::Lies;
 pub use hands::{Hands, Outcome};
 
 use ::sensor::{Fold, Limits, Messages, Packet, Unnamed, WorkerSettings};
@@ -140,7 +141,7 @@ fn read<R: Read>(
         match reader.next() {
             Ok(Some(raw)) => {
                 let packet = counts.take(&raw);
-                hands.push(&packet, &mut fold)?;
+                hands.push(&packet, (raw.block, raw.start), &mut fold)?;
                 if counts.packets.is_multiple_of(SHOWN_PACKETS) {
                     progress.show(counts.packets);
                 }

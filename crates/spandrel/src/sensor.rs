@@ -8,6 +8,7 @@
 use ::detectors::{Baseline, Detection, Phase};
 pub mod memory;
 mod pace;
+mod queue;
 mod silence;
 
 use crate::analysis::{Hands, threads};
@@ -20,18 +21,21 @@ use landlock::{
 use memory::Memory;
 use model::{Health, INSIGHT_VERSION, Insight, Time};
 use pace::{Due, Pace};
+use queue::{Inlet, Outlet, Said, Waiting, queue};
 use rustix::thread::{CapabilitySet, CapabilitySets};
 use std::{
-    io::{BufWriter, ErrorKind, Write},
+    cell::RefCell,
+    io::{BufWriter, ErrorKind, Read, Write},
     process::ExitCode,
+    rc::Rc,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
-        mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel},
+        mpsc::RecvTimeoutError,
     },
     time::{Duration, Instant, SystemTime},
 };
-use wire::{LinkType, file::CaptureReader};
+use wire::file::CaptureReader;
 
 #[derive(clap::Args)]
 #[command(group = clap::ArgGroup::new("input").required(true).args(["interface", "stdin"]))]
@@ -70,26 +74,10 @@ pub struct Options {
 
 /// Between two beats.
 const BEAT: Duration = Duration::from_secs(1);
-/// Packets that may wait for the sensor; more are counted as dropped.
-const QUEUE_PACKETS_MAX: usize = 65_536;
 /// Between two times that what is being learned is kept.
 const KEEP: Duration = Duration::from_secs(300);
-/// Packets between two looks at the clock.
-const CLOCK_PACKETS: u64 = 256;
-
-/// A packet on its way from the reading thread.
-struct Owned {
-    at: Time,
-    wire_len: u32,
-    link: LinkType,
-    data: Box<[u8]>,
-}
-
-enum Said {
-    Packet(Owned),
-    /// Why there will be no more packets; `None` at the input's end.
-    End(Option<String>),
-}
+/// Packets between two looks whether learning has come to its end.
+const LEARNING_PACKETS: u64 = 256;
 
 /// Where packets come from.
 enum Input {
@@ -119,26 +107,25 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     let memory = options.memory.clone().map(Memory::new);
     let learned = memory.as_ref().map(Memory::recall).transpose()?.flatten();
     confine(memory.as_ref())?;
-    let (sender, receiver) = sync_channel(QUEUE_PACKETS_MAX);
+    let (inlet, outlet) = queue(options.replay);
     let drops = Arc::new(Drops::default());
     let counter = Arc::clone(&drops);
-    let replay = options.replay;
     std::thread::Builder::new()
         .name("reader".to_owned())
         .spawn(move || match input {
-            Input::Interface(interface) => listen(*interface, &sender, &counter),
-            Input::Stdin => read(&sender, replay, &counter),
+            Input::Interface(interface) => listen(*interface, inlet, &counter),
+            Input::Stdin => read(inlet),
         })
         .context("cannot start the reading thread")?;
     let name = options.name.as_deref().unwrap_or(shown);
     let mut live = Live::new((name, shown), options.threads, drops)?;
     live.stop = stop;
-    live.replay = replay;
+    live.replay = options.replay;
     live.pace = Pace::new(options.sparing);
     live.learning.end = end_learning;
     live.learning.memory = memory;
     live.learn(options.learn.unwrap_or(0), learned);
-    match live.run(&receiver) {
+    match live.run(&outlet) {
         Ok(None) => Ok(ExitCode::SUCCESS),
         Ok(Some(reason)) => bail!("no more packets from {shown}: {reason}"),
         // Who listened has gone: that is how the server ends a sensor it no longer wants.
@@ -173,84 +160,78 @@ fn confine(memory: Option<&Memory>) -> Result<()> {
     silence::keep()
 }
 
-/// Packets that were there and were not read.
+/// Packets the kernel dropped; only an interface has these.
 #[derive(Default)]
 struct Drops {
-    /// By this process: its queue was full.
-    queue: AtomicU64,
-    /// By the kernel; only an interface has these.
     kernel: AtomicU64,
     from_kernel: AtomicBool,
 }
 
 /// The reading thread of an interface.
-fn listen(mut interface: Interface, sender: &SyncSender<Said>, drops: &Drops) {
+fn listen(mut interface: Interface, mut inlet: Inlet, drops: &Drops) {
     drops.from_kernel.store(true, Ordering::Relaxed);
     let link = interface.link();
     let mut counted = Instant::now();
     let mut gone = false;
     while !gone {
         let mut take = |seen: Seen<'_>| {
-            let at = Time::from_nanos(seen.at_nanos);
-            let packet = Owned { at, wire_len: seen.wire_len, link, data: seen.data.into() };
-            gone |= !pass_on(sender, packet, drops);
+            gone |= !inlet.put(Time::from_nanos(seen.at_nanos), seen.wire_len, (link, seen.data));
         };
         if let Err(error) = interface.read(200, &mut take) {
-            return end(sender, Some(error.to_string()));
+            return inlet.end(Some(error.to_string()));
         }
+        gone |= !inlet.pass_on();
         if counted.elapsed() >= BEAT / 2 {
             counted = Instant::now();
             match interface.dropped() {
                 Ok(count) => drops.kernel.store(count, Ordering::Relaxed),
-                Err(error) => return end(sender, Some(error.to_string())),
+                Err(error) => return inlet.end(Some(error.to_string())),
             }
         }
     }
 }
 
-/// A full queue drops the packet and counts it: neither ring nor pipe may back up into whoever
-/// fills it. False when nobody takes packets any more.
-fn pass_on(sender: &SyncSender<Said>, packet: Owned, drops: &Drops) -> bool {
-    match sender.try_send(Said::Packet(packet)) {
-        Ok(()) => true,
-        Err(TrySendError::Full(_)) => {
-            drops.queue.fetch_add(1, Ordering::Relaxed);
-            true
+/// A source that may keep its reader waiting: what was read so far goes on before that.
+struct Passing<R> {
+    source: R,
+    inlet: Rc<RefCell<Inlet>>,
+}
+
+impl<R: Read> Read for Passing<R> {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        if !self.inlet.borrow_mut().pass_on() {
+            return Err(ErrorKind::BrokenPipe.into());
         }
-        Err(TrySendError::Disconnected(_)) => false,
+        self.source.read(into)
     }
 }
 
 /// The reading thread of a stream.
-fn read(sender: &SyncSender<Said>, replay: bool, drops: &Drops) {
-    let mut reader = match CaptureReader::open(std::io::stdin().lock()) {
-        Ok(reader) => reader,
-        Err(error) => return end(sender, Some(error.to_string())),
-    };
-    loop {
-        let packet = match reader.next() {
-            Ok(Some(raw)) => Owned {
-                at: Time::from_nanos(raw.at_nanos),
-                wire_len: raw.wire_len,
-                link: raw.link,
-                data: raw.data.into(),
-            },
-            Ok(None) => return end(sender, None),
-            Err(error) => return end(sender, Some(error.to_string())),
-        };
-        let taken = match replay {
-            true => sender.send(Said::Packet(packet)).is_ok(),
-            false => pass_on(sender, packet, drops),
-        };
-        if !taken {
-            return;
-        }
+fn read(inlet: Inlet) {
+    let inlet = Rc::new(RefCell::new(inlet));
+    let reason = read_to_end(&inlet);
+    if let Some(inlet) = Rc::into_inner(inlet) {
+        inlet.into_inner().end(reason);
     }
 }
 
-fn end(sender: &SyncSender<Said>, reason: Option<String>) {
-    // The other side has gone: then nobody asks why.
-    drop(sender.send(Said::End(reason)));
+fn read_to_end(inlet: &Rc<RefCell<Inlet>>) -> Option<String> {
+    let source = Passing { source: std::io::stdin().lock(), inlet: Rc::clone(inlet) };
+    let mut reader = match CaptureReader::open(source) {
+        Ok(reader) => reader,
+        Err(error) => return Some(error.to_string()),
+    };
+    loop {
+        let raw = match reader.next() {
+            Ok(Some(raw)) => raw,
+            Ok(None) => return None,
+            Err(error) => return Some(error.to_string()),
+        };
+        let at = Time::from_nanos(raw.at_nanos);
+        if !inlet.borrow_mut().put(at, raw.wire_len, (raw.link, raw.data)) {
+            return None;
+        }
+    }
 }
 
 /// The sensor at work.
@@ -268,6 +249,8 @@ struct Live {
     bytes: u64,
     newest: Option<Time>,
     drops: Arc<Drops>,
+    /// Packets there was no room for in the queue.
+    dropped: u64,
     learning: Learning,
     /// Somebody asks the sensor to end.
     stop: Arc<AtomicBool>,
@@ -307,6 +290,7 @@ impl Live {
             bytes: 0,
             newest: None,
             drops,
+            dropped: 0,
             learning: Learning::default(),
             stop: Arc::default(),
             pace: Pace::default(),
@@ -393,7 +377,7 @@ impl Live {
     }
 
     /// Until the input ends; gives the reason where it ended badly.
-    fn run(&mut self, packets: &Receiver<Said>) -> std::io::Result<Option<String>> {
+    fn run(&mut self, packets: &Outlet) -> std::io::Result<Option<String>> {
         let mut out = BufWriter::with_capacity(256 << 10, std::io::stdout().lock());
         let hello = Insight::Hello {
             version: INSIGHT_VERSION,
@@ -405,9 +389,15 @@ impl Live {
         let mut next_beat = Instant::now() + BEAT;
         loop {
             let wait = next_beat.saturating_duration_since(Instant::now());
-            let ended = match packets.recv_timeout(wait) {
-                Ok(Said::Packet(packet)) => {
-                    self.take(&packet)?;
+            let ended = match packets.take(wait) {
+                Ok(Said::Packets(batch)) => {
+                    for packet in batch.packets() {
+                        self.take(packet)?;
+                        if self.replay && self.is_beat_due() {
+                            self.second(&mut out)?;
+                        }
+                    }
+                    packets.give_back(batch);
                     None
                 }
                 Ok(Said::End(reason)) => Some(reason),
@@ -416,6 +406,7 @@ impl Live {
                     Some(Some("the reading thread ended".to_owned()))
                 }
             };
+            self.dropped = packets.dropped();
             if let Some(reason) = ended {
                 self.finish()?;
                 self.tell(&mut out, Due::ALL)?;
@@ -429,34 +420,33 @@ impl Live {
                 self.tell(&mut out, Due::ALL)?;
                 return Ok(None);
             }
-            let look = self.frame.is_multiple_of(CLOCK_PACKETS) || wait.is_zero();
-            let due = match self.replay {
-                true => self.is_beat_due(),
-                false => (look || self.packets == 0) && Instant::now() >= next_beat,
-            };
-            if due {
-                self.tick()?;
-                self.look_at_learning()?;
-                let due = self.pace.second(std::mem::take(&mut self.heard));
-                self.tell(&mut out, due)?;
+            if !self.replay && Instant::now() >= next_beat {
+                self.second(&mut out)?;
                 next_beat = Instant::now() + BEAT;
             }
         }
     }
 
-    fn take(&mut self, packet: &Owned) -> std::io::Result<()> {
+    /// What is done each second.
+    fn second(&mut self, out: &mut impl Write) -> std::io::Result<()> {
+        self.tick()?;
+        self.look_at_learning()?;
+        let due = self.pace.second(std::mem::take(&mut self.heard));
+        self.tell(out, due)
+    }
+
+    fn take(&mut self, packet: Waiting<'_>) -> std::io::Result<()> {
         self.frame += 1;
         self.packets += 1;
         self.bytes += u64::from(packet.wire_len);
         self.heard += u64::from(packet.wire_len);
         self.newest = self.newest.max(Some(packet.at));
-        let (at, wire_len, link) = (packet.at, packet.wire_len, packet.link);
-        let data = &packet.data;
         if let Some(hands) = &mut self.hands {
+            let Waiting { at, wire_len, link, data, lies } = packet;
             let packet = Packet { at, frame: self.frame, wire_len, link, data };
-            hands.push(&packet, &mut self.fold).map_err(std::io::Error::other)?;
+            hands.push(&packet, lies, &mut self.fold).map_err(std::io::Error::other)?;
         }
-        if self.frame.is_multiple_of(CLOCK_PACKETS) { self.look_at_learning() } else { Ok(()) }
+        if self.frame.is_multiple_of(LEARNING_PACKETS) { self.look_at_learning() } else { Ok(()) }
     }
 
     /// By the time of packets, where they are read faster than they came.
@@ -508,9 +498,8 @@ impl Live {
             health.kernel_drops = Some(self.drops.kernel.load(Ordering::Relaxed));
         }
         health.limits.extend(self.fold.limits_hit());
-        let dropped = self.drops.queue.load(Ordering::Relaxed);
-        if dropped > 0 {
-            health.limits.insert("sensor-queue-packets".to_owned(), dropped);
+        if self.dropped > 0 {
+            health.limits.insert("sensor-queue-packets".to_owned(), self.dropped);
         }
         Insight::Beat {
             at: now(),

@@ -71,7 +71,7 @@ impl Shard {
             (true, true) => false,
             _ => sender_is_client(&self.directory, context, Kind::Tcp),
         };
-        let mut flow = new_flow(context, (key, Kind::Tcp), client);
+        let mut flow = new_flow(context, key, client);
         flow.client_certain = is_opening(tcp);
         flow.syn = is_opening(tcp) && !tcp.ack();
         flow
@@ -242,7 +242,7 @@ impl Shard {
             }
             None => {
                 let client = sender_is_client(&self.directory, context, kind);
-                let at = self.insert(new_flow(context, (key, kind), client), context);
+                let at = self.insert(new_flow(context, key, client), context);
                 let attempted = session(SessionEvent::Attempted { syn: false });
                 self.observe(context, kind.transport(), attempted, None);
                 at
@@ -271,7 +271,7 @@ impl Shard {
         let flow = self.flows.get(at);
         let Identity::Known { dissector, .. } = &mut flow.identity else { return };
         self.out.clear();
-        let segment = segment(context, side, flow.kind, payload, false);
+        let segment = segment(context, side, flow.key.kind(), payload, false);
         match dissector.feed(segment, &mut self.out) {
             Progress::GiveUp(why) => self.counters.unparsed(why.reason),
             Progress::Consumed(_) | Progress::NeedMore { .. } => {}
@@ -340,7 +340,7 @@ impl Shard {
             self.flows.get(at).half(side).pending.extend_from_slice(rest);
         } else {
             half.pending.extend_from_slice(bytes);
-            if half.pending.len() < half.needed {
+            if half.pending.len() < half.needed as usize {
                 return self.bound_pending(at, side);
             }
             let mut pending = std::mem::take(&mut half.pending);
@@ -373,7 +373,7 @@ impl Shard {
         loop {
             let rest = bytes.get(taken..).unwrap_or_default();
             let flow = self.flows.get(at);
-            let kind = flow.kind;
+            let kind = flow.kind();
             let half = flow.half(side);
             half.needed = 0;
             let after_gap = std::mem::take(&mut half.after_gap);
@@ -388,7 +388,7 @@ impl Shard {
                 Progress::Consumed(count) => count.min(rest.len()),
                 Progress::NeedMore { consumed, needed } => {
                     let half = self.flows.get(at).half(side);
-                    half.needed = needed;
+                    half.needed = u32::try_from(needed).unwrap_or(u32::MAX);
                     return taken + consumed.min(rest.len());
                 }
                 Progress::GiveUp(why) => {
@@ -458,7 +458,8 @@ impl Shard {
             self.take_values(context);
         }
         let mut flow = at.map(|at| self.flows.get(at));
-        for seen in self.out.observed.drain(..) {
+        // Most do not pass: none is moved before.
+        for seen in &mut self.out.observed {
             if let Some(flow) = &mut flow {
                 let said = (seen.protocol, context.at);
                 if !flow.seen.passes(&seen.detail, said, &mut self.operations_room) {
@@ -466,10 +467,12 @@ impl Shard {
                 }
             }
             let wanted = self.settings.excerpts && is_evidence(&seen.detail);
-            let excerpt = bytes.get(seen.span).filter(|b| wanted && !b.is_empty());
-            let said = (seen.protocol, seen.detail, excerpt.map(Excerpt::new));
+            let excerpt = bytes.get(seen.span.clone()).filter(|b| wanted && !b.is_empty());
+            let detail = std::mem::replace(&mut seen.detail, Detail::Presence);
+            let said = (seen.protocol, detail, excerpt.map(Excerpt::new));
             self.events.push(observed(context, self.place, said));
         }
+        self.out.observed.clear();
     }
 
     /// Process values of one feed: each is moved by the operation of its message, and belongs to
@@ -518,9 +521,9 @@ fn is_evidence(detail: &Detail) -> bool {
     !matches!(detail, Detail::Presence | Detail::Exchange(_) | Detail::Value { .. })
 }
 
-fn new_flow(context: &Context, (key, kind): (FlowKey, Kind), sender_is_client: bool) -> Flow {
+fn new_flow(context: &Context, key: FlowKey, sender_is_client: bool) -> Flow {
     let ends = (context.from, context.to, sender_is_client);
-    Flow::new((key, context.from_is_low), kind, ends, (context.frame, context.at))
+    Flow::new((key, context.from_is_low), ends, (context.frame, context.at))
 }
 
 /// Which end of a conversation without a handshake serves, by its ports.
@@ -563,7 +566,7 @@ fn segment<'a>(
 fn search(directory: &Directory, flow: &mut Flow, side: Side, head: &[u8], tries: u8) -> bool {
     // A stream is tried from each side: one may be in the middle of a long message while the
     // other begins one.
-    let stream = flow.kind == Kind::Tcp;
+    let stream = flow.kind() == Kind::Tcp;
     let most = match flow.client_certain || !stream {
         true => PROBE_TRIES_MAX,
         false => PROBE_TRIES_WITHOUT_BEGINNING_MAX,
@@ -571,7 +574,7 @@ fn search(directory: &Directory, flow: &mut Flow, side: Side, head: &[u8], tries
     if stream && flow.half(side).tries >= most {
         return false;
     }
-    let carrier = flow.kind.carrier();
+    let carrier = flow.kind().carrier();
     let ports = [flow.server.port, flow.client.port].map(Option::unwrap_or_default);
     match directory.ask(head, carrier, ports, side) {
         Verdict::Is(protocol, sender) => {

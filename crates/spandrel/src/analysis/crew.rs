@@ -12,20 +12,23 @@ mod round;
 use anyhow::{Context as _, Result, bail};
 use board::{Board, Task};
 use model::{Health, Time};
+pub use round::Lies;
 use round::{Round, Then};
-use sensor::{Packet, Stamped, Worker, WorkerSettings, add_health, limits::SHARDS, shard_of};
+use sensor::{
+    Packet, Stamped, Worker, WorkerSettings, add_health, limits::SHARDS, shard_of, slices,
+};
 use std::{
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread::JoinHandle,
 };
 
-/// Packets in a round.
-const ROUND_PACKETS: usize = 4_096;
-/// Octets after which a round goes out before it has so many packets.
-const ROUND_OCTETS: usize = 1 << 20;
 /// Rounds under way at most: a capture may hold one conversation alone for a long while, and the
 /// others need to find work behind it.
-const ROUNDS: usize = 16;
+const ROUNDS: usize = 32;
+/// Rounds under way, beside one for each thread, with which nobody waits for the next: while there
+/// are so many and work on them, no more are read, so that packets are still near the processors
+/// when their turn comes.
+const ROUNDS_AHEAD: usize = 2;
 
 /// The board, and the bell that rings when something on it changes.
 struct Yard {
@@ -36,10 +39,19 @@ struct Yard {
 pub struct Crew {
     yard: Arc<Yard>,
     helpers: Vec<JoinHandle<()>>,
+    threads: usize,
     /// Being filled.
     round: Round,
     /// Come back and to be used again.
     spare: Vec<Round>,
+}
+
+/// What the caller's thread found to do.
+enum Step {
+    /// A round, of which the workers said this of their state.
+    Folded(Vec<Health>),
+    Worked,
+    Idle,
 }
 
 impl Crew {
@@ -49,7 +61,7 @@ impl Crew {
         let board = Board::new((0..SHARDS).map(worker));
         let yard = Arc::new(Yard { board: Mutex::new(board), changed: Condvar::new() });
         let mut crew =
-            Crew { yard, helpers: Vec::new(), round: Round::default(), spare: Vec::new() };
+            Crew { yard, helpers: Vec::new(), threads, round: Round::default(), spare: Vec::new() };
         for number in 1..threads {
             let yard = Arc::clone(&crew.yard);
             let helper = std::thread::Builder::new()
@@ -61,21 +73,33 @@ impl Crew {
         Ok(crew)
     }
 
-    /// Takes a packet; gives events that have come back to `fold`.
+    /// Takes a packet and holds on to the block it lies in; gives events that have come back to
+    /// `fold`.
     pub fn push(
         &mut self,
         packet: &Packet<'_>,
+        lies: Lies<'_>,
         fold: &mut impl FnMut(&mut [Vec<Stamped>]),
     ) -> Result<()> {
-        self.round.take(packet, shard_of(packet.link, packet.data));
-        if self.round.packets() < ROUND_PACKETS && self.round.octets() < ROUND_OCTETS {
-            return Ok(());
-        }
-        self.send();
-        while self.yard.board().under_way() >= ROUNDS {
-            self.step(fold)?;
+        self.round.take(packet, shard_of(packet.link, packet.data), lies);
+        if self.round.is_full() {
+            self.send();
+            self.catch_up(fold)?;
         }
         Ok(())
+    }
+
+    /// Works until few rounds are under way or others have all that can be done of them, and in
+    /// any case until there may be another.
+    fn catch_up(&mut self, fold: &mut impl FnMut(&mut [Vec<Stamped>])) -> Result<()> {
+        loop {
+            let under_way = self.yard.board().under_way();
+            let waits = under_way >= ROUNDS;
+            let few = under_way < ROUNDS_AHEAD + self.threads;
+            if few || matches!(self.step(fold, waits)?, Step::Idle) {
+                return Ok(());
+            }
+        }
     }
 
     /// Waits for all that is under way, with counters stamped with `frame`; gives the state of
@@ -85,7 +109,7 @@ impl Crew {
         frame: u64,
         fold: &mut impl FnMut(&mut [Vec<Stamped>]),
     ) -> Result<Health> {
-        self.complete(Then::Tick(frame), fold)
+        self.report(frame, fold)
     }
 
     /// Waits for all that is under way and gives the workers back.
@@ -95,23 +119,26 @@ impl Crew {
         at: Time,
         fold: &mut impl FnMut(&mut [Vec<Stamped>]),
     ) -> Result<Vec<Worker>> {
-        self.complete(Then::Finish(frame, at), fold)?;
+        self.round.then = Then::GiveUp(frame, at);
+        self.send();
+        self.report(frame, fold)?;
         let workers = self.yard.board().take_workers();
         self.dismiss();
         Ok(workers)
     }
 
-    fn complete(
-        &mut self,
-        then: Then,
-        fold: &mut impl FnMut(&mut [Vec<Stamped>]),
-    ) -> Result<Health> {
-        self.round.then = then;
-        self.send();
+    /// Has all counters reported, slice by slice, and waits for the last.
+    fn report(&mut self, frame: u64, fold: &mut impl FnMut(&mut [Vec<Stamped>])) -> Result<Health> {
+        for slice in slices(frame) {
+            self.catch_up(fold)?;
+            self.round.then = Then::Report(frame, slice);
+            self.send();
+        }
         let mut health = Health::default();
         while self.yard.board().under_way() > 0 {
-            let said = self.step(fold)?;
-            said.into_iter().for_each(|part| add_health(&mut health, part));
+            if let Step::Folded(said) = self.step(fold, true)? {
+                said.into_iter().for_each(|part| add_health(&mut health, part));
+            }
         }
         Ok(health)
     }
@@ -124,29 +151,32 @@ impl Crew {
         self.yard.changed.notify_all();
     }
 
-    /// Folds the oldest round if it is whole, else works on a part, else waits for a change. Gives
-    /// what the workers of a folded round say of their state.
-    fn step(&mut self, fold: &mut impl FnMut(&mut [Vec<Stamped>])) -> Result<Vec<Health>> {
+    /// Folds the oldest round if it is whole, else works on a part, else waits for a change where
+    /// that is wanted.
+    fn step(&mut self, fold: &mut impl FnMut(&mut [Vec<Stamped>]), waits: bool) -> Result<Step> {
         let mut board = self.yard.board();
         if let Some((round, mut done)) = board.take_whole() {
             drop(board);
             fold(&mut done.events);
             self.spare.push(round);
             self.yard.board().give_back(done.events);
-            return Ok(done.health);
+            return Ok(Step::Folded(done.health));
         }
         if let Some(task) = board.pick(0) {
             drop(board);
             self.yard.work(task);
-            return Ok(Vec::new());
+            return Ok(Step::Worked);
         }
         if board.is_broken() {
             drop(board);
             self.dismiss();
             bail!("a worker thread ended before its packets did");
         }
+        if !waits {
+            return Ok(Step::Idle);
+        }
         drop(self.yard.changed.wait(board).unwrap_or_else(PoisonError::into_inner));
-        Ok(Vec::new())
+        Ok(Step::Worked)
     }
 
     /// Sends the helpers home and waits until they are gone.

@@ -2,10 +2,12 @@
 //!
 //! Invariant: both give the fold the same events in the same order.
 
-use super::crew::Crew;
+use super::crew::{Crew, Lies};
 use anyhow::Result;
 use model::{Health, Time};
-use sensor::{Fold, Messages, Packet, Stamped, Unnamed, Worker, WorkerSettings, add_health};
+use sensor::{
+    Fold, Messages, Packet, Stamped, Unnamed, Worker, WorkerSettings, add_health, slices,
+};
 
 /// Packets between two deliveries to the fold: few, so that what they said is still near.
 const FOLD_PACKETS: u64 = 512;
@@ -32,7 +34,9 @@ impl Hands {
         })
     }
 
-    pub fn push(&mut self, packet: &Packet<'_>, fold: &mut Fold) -> Result<()> {
+    /// Takes a packet, and where it lies.
+    #[inline]
+    pub fn push(&mut self, packet: &Packet<'_>, lies: Lies<'_>, fold: &mut Fold) -> Result<()> {
         match self {
             Hands::Alone(worker, events) => {
                 worker.push(packet);
@@ -42,16 +46,15 @@ impl Hands {
                 }
                 Ok(())
             }
-            Hands::Many(crew) => crew.push(packet, &mut |events| fold.apply_all(events)),
+            Hands::Many(crew) => crew.push(packet, lies, &mut |events| fold.apply_all(events)),
         }
     }
 
     /// Everything so far reaches the fold, with counters stamped with `frame`.
     pub fn tick(&mut self, frame: u64, fold: &mut Fold) -> Result<Health> {
         match self {
-            Hands::Alone(worker, _) => {
-                worker.tick(frame);
-                fold.apply(worker.take_events());
+            Hands::Alone(worker, events) => {
+                report(worker, events, frame, fold);
                 Ok(worker.health())
             }
             Hands::Many(crew) => crew.tick(frame, &mut |events| fold.apply_all(events)),
@@ -60,9 +63,9 @@ impl Hands {
 
     pub fn finish(self, frame: u64, at: Time, fold: &mut Fold) -> Result<Outcome> {
         let workers = match self {
-            Hands::Alone(mut worker, _) => {
-                worker.finish(frame, at);
-                fold.apply(worker.take_events());
+            Hands::Alone(mut worker, mut events) => {
+                worker.give_up(frame, at);
+                report(&mut worker, &mut events, frame, fold);
                 vec![*worker]
             }
             Hands::Many(crew) => crew.finish(frame, at, &mut |events| fold.apply_all(events))?,
@@ -77,5 +80,14 @@ impl Hands {
         }
         unnamed.sort_by_key(|one| one.frame);
         Ok(Outcome { messages, health, unnamed })
+    }
+}
+
+/// Has all counters reported, slice by slice: there are many, and what tells of them is larger.
+fn report(worker: &mut Worker, events: &mut Vec<Stamped>, frame: u64, fold: &mut Fold) {
+    for slice in slices(frame) {
+        worker.report(frame, slice);
+        worker.swap_events(events);
+        fold.apply_all(std::slice::from_mut(events));
     }
 }

@@ -1,14 +1,17 @@
 //! A report as a line of JSON, of which two threads write their halves.
 //!
 //! Not here: what a report is. Invariant: the octets are those of [`model::CaptureReport`], and
-//! with one thread rows of assets are made one by one, so that a flood of hosts takes no more
-//! memory to tell than to see.
+//! where there are many assets their rows are made one by one, so that a flood of hosts takes no
+//! more memory to tell than to see.
 
 use super::{Analysed, Settings, both};
 use model::Time;
 use sensor::Fold;
 use serde::{Serialize, Serializer};
 use std::io::{self, Write};
+
+/// Addresses above which rows are made and written one by one by one thread after all.
+const APART_ADDRESSES_MAX: usize = 20_000;
 
 /// What stands before the long parts.
 #[derive(Serialize)]
@@ -37,7 +40,7 @@ pub fn write(out: &mut impl Write, analysed: Analysed, settings: &Settings) -> i
     let (first_ts, last_ts) = (counts.first, counts.last);
     let head = serde_json::to_vec(&Head { file: &file, packets, bytes, first_ts, last_ts })?;
     out.write_all(head.strip_suffix(b"}").unwrap_or(&head))?;
-    if settings.threads > 1 {
+    if settings.threads > 1 && inventory.addresses_known() < APART_ADDRESSES_MAX {
         let (one, other) = both(
             settings.threads,
             || -> io::Result<[Vec<u8>; 2]> {
