@@ -31,7 +31,8 @@ impl Row {
     #[inline]
     fn is(&self, group: &'static Group, peers: &Peers, keys: &[Scalar]) -> bool {
         std::ptr::eq(self.group, group)
-            && self.peers == *peers
+            && same_address(&self.peers.0, &peers.0)
+            && same_address(&self.peers.1, &peers.1)
             && self.keys.iter().zip(keys).take(group.keys.len()).all(|(a, b)| same(a, b))
     }
 }
@@ -41,7 +42,7 @@ impl Row {
     fn again(&mut self, message: &Message) {
         self.count += 1;
         if let Some(numbers) = &mut self.numbers {
-            numbers.see(message.numbers);
+            numbers.see(&message.numbers);
         }
     }
 }
@@ -100,6 +101,17 @@ fn address(address: Option<Address>) -> u64 {
             let bits = u128::from(v6);
             mix((bits >> 64) as u64, bits as u64)
         }
+    }
+}
+
+/// Equal; most are of IPv4.
+#[inline]
+fn same_address(a: &Option<Address>, b: &Option<Address>) -> bool {
+    match (a, b) {
+        (Some(Address::Ip(IpAddr::V4(a))), Some(Address::Ip(IpAddr::V4(b)))) => a == b,
+        (Some(Address::Mac(a)), Some(Address::Mac(b))) => a.number() == b.number(),
+        (None, None) => true,
+        _ => a == b,
     }
 }
 
@@ -210,6 +222,11 @@ impl Tally {
     pub(crate) fn merge(&mut self, other: Tally) {
         self.refused += other.refused;
         self.max += other.max;
+        if self.rows.is_empty() {
+            (self.rows, self.index) = (other.rows, other.index);
+            return;
+        }
+        self.rows.reserve(other.rows.len());
         for row in other.rows {
             self.add(row);
         }

@@ -19,27 +19,34 @@ struct Series {
     last: u64,
     changes: u64,
     sum: u64,
+    /// Different values are asked for.
+    wanted: bool,
     distinct: BTreeSet<u64>,
 }
 
 impl Numbers {
     pub(super) fn new(figures: &'static [Figure], numbers: [u64; NUMBERS_MAX]) -> Self {
-        let series = numbers.map(|n| Series {
+        let mut series = numbers.map(|n| Series {
             least: n,
             greatest: n,
             last: n,
             changes: 0,
             sum: n,
+            wanted: false,
             distinct: BTreeSet::from([n]),
         });
+        for figure in figures.iter().filter(|figure| figure.drawn == Drawn::Distinct) {
+            if let Some(series) = series.get_mut(figure.number) {
+                series.wanted = true;
+            }
+        }
         Numbers { figures, series }
     }
 
-    pub(super) fn see(&mut self, numbers: [u64; NUMBERS_MAX]) {
-        let (figures, series) = (self.figures, self.series.iter_mut());
-        for (at, (series, number)) in series.zip(numbers).enumerate() {
-            let distinct = || figures.iter().any(|f| f.number == at && f.drawn == Drawn::Distinct);
-            series.see(number, distinct);
+    #[inline]
+    pub(super) fn see(&mut self, numbers: &[u64; NUMBERS_MAX]) {
+        for (series, number) in self.series.iter_mut().zip(numbers) {
+            series.see(*number);
         }
     }
 
@@ -71,7 +78,8 @@ impl Numbers {
 }
 
 impl Series {
-    fn see(&mut self, number: u64, distinct_wanted: impl Fn() -> bool) {
+    #[inline]
+    fn see(&mut self, number: u64) {
         self.sum = self.sum.wrapping_add(number);
         if number == self.last {
             return;
@@ -80,7 +88,7 @@ impl Series {
         self.changes += 1;
         self.least = self.least.min(number);
         self.greatest = self.greatest.max(number);
-        if distinct_wanted() && self.distinct.len() < TALLY_DISTINCT_MAX {
+        if self.wanted && self.distinct.len() < TALLY_DISTINCT_MAX {
             self.distinct.insert(number);
         }
     }
@@ -105,7 +113,7 @@ mod tests {
     #[test]
     fn a_value_that_comes_back_is_a_change_but_not_a_new_one() {
         let mut numbers = Numbers::new(FIGURES, [4, 1]);
-        [4, 5, 5, 3, 5].into_iter().for_each(|n| numbers.see([n, 1]));
+        [4, 5, 5, 3, 5].into_iter().for_each(|n| numbers.see(&[n, 1]));
         assert_eq!(values(&numbers), [3, 5, 3, 3, 6]);
     }
 
@@ -119,7 +127,7 @@ mod tests {
     #[test]
     fn distinct_values_are_bounded() {
         let mut numbers = Numbers::new(FIGURES, [0, 0]);
-        (1..TALLY_DISTINCT_MAX as u64 + 9).for_each(|n| numbers.see([n, 0]));
+        (1..TALLY_DISTINCT_MAX as u64 + 9).for_each(|n| numbers.see(&[n, 0]));
         assert_eq!(values(&numbers)[2], TALLY_DISTINCT_MAX as u64);
     }
 }

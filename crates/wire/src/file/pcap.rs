@@ -48,10 +48,51 @@ impl Pcap {
         Some(Pcap { form, link })
     }
 
+    /// The next packet where it stands whole in the buffer, as nearly all do.
+    #[inline]
+    pub(super) fn here(&self, octets: &[u8]) -> Option<Found> {
+        let header = self.form.record_header;
+        let &[s0, s1, s2, s3, f0, f1, f2, f3, c0, c1, c2, c3, w0, w1, w2, w3] =
+            octets.first_chunk::<16>()?;
+        let captured = self.form.number([c0, c1, c2, c3]);
+        let record = header.saturating_add(captured as usize);
+        if captured as usize > PACKET_OCTETS_MAX || octets.len() < record {
+            return None;
+        }
+        let seconds = self.form.number([s0, s1, s2, s3]);
+        let fraction = self.form.number([f0, f1, f2, f3]);
+        let lengths = (captured, self.form.number([w0, w1, w2, w3]));
+        Some(self.found((seconds, fraction), lengths))
+    }
+
+    fn found(&self, (seconds, fraction): (u32, u32), (captured, wire_len): (u32, u32)) -> Found {
+        let unit = if self.form.nanoseconds { 1 } else { 1_000 };
+        let nanos = i64::from(fraction).saturating_mul(unit);
+        Found {
+            at_nanos: i64::from(seconds).saturating_mul(1_000_000_000).saturating_add(nanos),
+            // Some programs write a wire length below the captured one.
+            wire_len: wire_len.max(captured),
+            link: self.link,
+            interface: 0,
+            data_at: self.form.record_header,
+            data_len: captured as usize,
+            record: self.form.record_header.saturating_add(captured as usize),
+        }
+    }
+
+    #[inline]
     pub(super) fn next<R: Read>(
         &mut self,
         buffer: &mut Buffer<R>,
     ) -> Result<Option<Found>, ReadError> {
+        match self.here(buffer.available()) {
+            Some(found) => Ok(Some(found)),
+            None => self.fetch(buffer),
+        }
+    }
+
+    #[cold]
+    fn fetch<R: Read>(&mut self, buffer: &mut Buffer<R>) -> Result<Option<Found>, ReadError> {
         let offset = buffer.offset();
         let io = |source| ReadError::Io { offset, source };
         let header = self.form.record_header;
@@ -75,13 +116,6 @@ impl Pcap {
         if buffer.fill(record).map_err(io)?.len() < record {
             return Err(ReadError::Truncated { offset });
         }
-        let unit = if self.form.nanoseconds { 1 } else { 1_000 };
-        let nanos = i64::from(fraction).saturating_mul(unit);
-        let at_nanos = i64::from(seconds).saturating_mul(1_000_000_000).saturating_add(nanos);
-        // Some programs write a wire length below the captured one.
-        let wire_len = wire_len.max(captured);
-        let link = self.link;
-        let data_at = header;
-        Ok(Some(Found { at_nanos, wire_len, link, interface: 0, data_at, data_len, record }))
+        Ok(Some(self.found((seconds, fraction), (captured, wire_len))))
     }
 }
