@@ -203,8 +203,8 @@ impl Output {
         }
         let Some(message) = self.messages.slot(group) else { return };
         (message.figures, message.numbers) = (figures, numbers);
-        for (slot, key) in message.keys.iter_mut().zip(keys) {
-            *slot = key;
+        if let Some(slots) = message.keys.first_chunk_mut::<N>() {
+            *slots = keys;
         }
     }
 

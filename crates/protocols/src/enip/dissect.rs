@@ -25,6 +25,8 @@ pub(super) struct Conversation {
     pending: VecDeque<Sent>,
     /// Classes in the path of connections opened, by the number the target gave.
     connections: VecDeque<(u32, Vec<u32>)>,
+    /// Memory of the last message, for the next.
+    seen: Seen,
 }
 
 /// A message sent, with the requests it holds.
@@ -112,7 +114,7 @@ impl Conversation {
             Side::Server => out.operation(Op::response(class, number, name).done()),
         }
         if header.command == 0x63 && from == Side::Server {
-            for item in items(data).unwrap_or_default() {
+            for item in items(data).into_iter().flatten() {
                 if item.kind == 0x0c
                     && let Ok(found) = listed(item.data)
                 {
@@ -158,7 +160,10 @@ impl Conversation {
         read: Message<'_>,
         out: &mut Output,
     ) {
-        let mut seen = Seen::default();
+        let mut seen = std::mem::take(&mut self.seen);
+        seen.services.clear();
+        seen.classes.clear();
+        seen.requests.clear();
         request(read, None, NESTED_MAX, &mut seen, out);
         let paired = seen.services.len() == seen.classes.len();
         let mut classes = seen.classes.iter();
@@ -178,18 +183,20 @@ impl Conversation {
             out.limit("cip-pending-full");
             self.pending.pop_front();
         }
-        self.pending.push_back(Sent { key, requests: seen.requests, opens: seen.opens });
+        let (requests, opens) = (std::mem::take(&mut seen.requests), seen.opens.take());
+        self.pending.push_back(Sent { key, requests, opens });
+        self.seen = seen;
     }
 
     fn answers(&mut self, key: u64, read: Message<'_>, out: &mut Output) {
         let at = self.pending.iter().position(|s| s.key == key);
         let sent = at.and_then(|at| self.pending.remove(at));
-        let (requests, opens) = sent.map(|s| (s.requests, s.opens)).unwrap_or_default();
+        let (mut requests, opens) = sent.map(|s| (s.requests, s.opens)).unwrap_or_default();
         if let (Some(classes), Message::Answer { status: 0, data, .. }) = (opens, &read) {
             self.opened(data, classes, out);
         }
-        let mut asked = requests.into_iter();
-        answer(read, &mut asked, NESTED_MAX, out);
+        answer(read, &mut requests.drain(..), NESTED_MAX, out);
+        self.seen.requests = requests;
     }
 
     /// The answer to a Forward Open begins with the number the target wants (3-5.5.2).

@@ -60,16 +60,21 @@ pub struct Item<'a> {
     pub data: &'a [u8],
 }
 
-pub fn items(bytes: &[u8]) -> Result<Vec<Item<'_>>, Short> {
+/// The items, where all of them fit.
+pub fn items(bytes: &[u8]) -> Result<impl Iterator<Item = Item<'_>> + use<'_>, Short> {
     let mut r = Reader::new(bytes);
     let count = usize::from(r.le16()?).min(ITEMS_MAX);
-    let mut found = Vec::with_capacity(count);
+    let mut rest = r;
     for _ in 0..count {
-        let kind = r.le16()?;
-        let length = usize::from(r.le16()?);
-        found.push(Item { kind, data: r.bytes(length)? });
+        item(&mut r)?;
     }
-    Ok(found)
+    Ok((0..count).map_while(move |_| item(&mut rest).ok()))
+}
+
+fn item<'a>(r: &mut Reader<'a>) -> Result<Item<'a>, Short> {
+    let kind = r.le16()?;
+    let length = usize::from(r.le16()?);
+    Ok(Item { kind, data: r.bytes(length)? })
 }
 
 /// Cyclic data by UDP: a sequenced address item, then connected data.
@@ -209,15 +214,19 @@ pub fn unconnected(data: &[u8]) -> Result<(&[u8], Option<u8>), Short> {
 }
 
 /// Messages of a Multiple Service Packet (Volume 1, A-4.10).
-pub fn packed(data: &[u8]) -> Vec<&[u8]> {
+pub fn packed(data: &[u8]) -> impl Iterator<Item = &[u8]> {
     const PACKED_MAX: usize = 256;
-    let mut r = Reader::new(data);
-    let Ok(count) = r.le16() else { return Vec::new() };
-    let offsets: Vec<usize> = (0..usize::from(count).min(PACKED_MAX))
-        .map_while(|_| r.le16().ok().map(usize::from))
-        .collect();
-    let ends = offsets.iter().skip(1).copied().chain([data.len()]);
-    offsets.iter().zip(ends).filter_map(|(from, to)| data.get(*from..to)).collect()
+    let offset = |at: usize| {
+        let octets = data.get(at.saturating_mul(2)..)?.first_chunk::<2>()?;
+        Some(usize::from(u16::from_le_bytes(*octets)))
+    };
+    let count = offset(0).unwrap_or_default().min(PACKED_MAX);
+    // Offsets stand behind the count; a message cut short has not all of them.
+    let count = (1..=count).take_while(|at| offset(*at).is_some()).count();
+    (1..=count).filter_map(move |at| {
+        let end = if at < count { offset(at.saturating_add(1))? } else { data.len() };
+        data.get(offset(at)?..end)
+    })
 }
 
 /// Attributes 1 to 7 of the identity object.
