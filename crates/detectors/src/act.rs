@@ -9,6 +9,7 @@ use crate::{
     evidence,
     limits::WATCHED_MAX,
 };
+use inventory::is_industrial;
 use model::{
     Address, Detail, Direction, Observation, Operation, OperationClass, Outcome, Severity,
 };
@@ -60,6 +61,12 @@ impl Acts {
 type Key = (OperationClass, Address, Option<Address>);
 
 impl Watch for Acts {
+    fn wants(&self, protocol: &str, class: OperationClass) -> bool {
+        is_industrial(protocol)
+            && !is_managed(protocol)
+            && self.acts.iter().any(|act| act.class == class)
+    }
+
     fn see(&mut self, o: &Observation, site: &Site<'_>, out: &mut Findings) {
         let Detail::Operation(operation) = &o.detail else { return };
         let Some(act) = self.acts.iter().find(|a| a.class == operation.class) else { return };

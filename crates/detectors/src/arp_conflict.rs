@@ -7,7 +7,8 @@ use crate::{
     window::apart_secs,
 };
 use model::{
-    Address, Detail, Direction, Identity, Mac, Object, Observation, Severity, Subject, Time,
+    Address, Detail, Direction, Identity, Mac, Object, Observation, OperationClass, Severity,
+    Subject, Time,
 };
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -56,6 +57,10 @@ struct Claims {
 }
 
 impl Watch for ArpConflict {
+    fn wants(&self, protocol: &str, _: OperationClass) -> bool {
+        protocol == "arp"
+    }
+
     fn see(&mut self, o: &Observation, _: &Site<'_>, out: &mut Findings) {
         if o.protocol != "arp" {
             return;

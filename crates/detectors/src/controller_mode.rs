@@ -58,6 +58,10 @@ struct ControllerMode {
 }
 
 impl Watch for ControllerMode {
+    fn wants(&self, protocol: &str, class: Class) -> bool {
+        self.acts.wants(protocol, class)
+    }
+
     fn see(&mut self, o: &Observation, site: &Site<'_>, out: &mut Findings) {
         let Detail::State(state) = &o.detail else {
             return self.acts.see(o, site, out);

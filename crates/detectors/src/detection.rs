@@ -4,19 +4,53 @@
 //! ticks come at whole seconds of the observations' own time.
 
 use crate::{Baseline, Findings, Kind, Phase, REGISTRY, Site, Watch};
-use inventory::{Industry, Inventory};
-use model::{Finding, Observation, Operation, Time};
+use inventory::{Inventory, is_industrial};
+use model::{Detail, Finding, Observation, Operation, OperationClass, Time};
 use std::collections::BTreeMap;
 
 pub struct Detection {
     watches: Vec<Box<dyn Watch>>,
     /// For each kind of observation, places in `watches`.
     sees: [Vec<usize>; Kind::COUNT],
+    concerned: Concerned,
     baseline: Baseline,
     findings: Findings,
     phase: Phase,
     last: Time,
-    industry: Industry,
+}
+
+/// Whom operations matter to, by protocol and class, worked out as they come: there are many
+/// operations, and each matters to few.
+#[derive(Default)]
+struct Concerned {
+    protocols: Vec<Protocol>,
+    /// The one asked for last.
+    last: usize,
+}
+
+struct Protocol {
+    name: &'static str,
+    industrial: bool,
+    /// For each class, places of watches.
+    classes: [Option<Vec<usize>>; OperationClass::ALL.len()],
+}
+
+impl Concerned {
+    /// What is known of the protocol.
+    fn protocol(&mut self, name: &'static str) -> &mut Protocol {
+        let is = |known: &Protocol| std::ptr::eq(known.name, name);
+        if !self.protocols.get(self.last).is_some_and(is) {
+            self.last = match self.protocols.iter().position(is) {
+                Some(at) => at,
+                None => {
+                    let (industrial, classes) = (is_industrial(name), Default::default());
+                    self.protocols.push(Protocol { name, industrial, classes });
+                    self.protocols.len() - 1
+                }
+            };
+        }
+        &mut self.protocols[self.last]
+    }
 }
 
 impl Detection {
@@ -33,8 +67,8 @@ impl Detection {
             }
         }
         let watches = REGISTRY.iter().map(|d| (d.watch)()).collect();
-        let (findings, last) = (Findings::default(), Time::default());
-        Detection { watches, sees, baseline, findings, phase, last, industry: Industry::default() }
+        let (findings, last, concerned) = Default::default();
+        Detection { watches, sees, concerned, baseline, findings, phase, last }
     }
 
     pub fn see(&mut self, o: &Observation, inventory: &Inventory) {
@@ -43,9 +77,20 @@ impl Detection {
             self.last = o.at;
             self.tick(inventory);
         }
-        let (phase, industrial) = (self.phase, self.industry.has(o.protocol));
+        let protocol = self.concerned.protocol(o.protocol);
+        let (phase, industrial) = (self.phase, protocol.industrial);
         let site = Site { inventory, baseline: &self.baseline, phase, industrial };
-        for place in &self.sees[Kind::of(&o.detail) as usize] {
+        let all = &self.sees[Kind::of(&o.detail) as usize];
+        let places = match &o.detail {
+            Detail::Operation(operation) => {
+                let class = operation.class;
+                let wants = |place: &usize| self.watches[*place].wants(o.protocol, class);
+                let of_class = &mut protocol.classes[class as usize];
+                of_class.get_or_insert_with(|| all.iter().copied().filter(wants).collect())
+            }
+            _ => all,
+        };
+        for place in places {
             self.watches[*place].see(o, &site, &mut self.findings);
         }
         if self.phase != Phase::Learnt {

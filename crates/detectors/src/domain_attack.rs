@@ -6,7 +6,7 @@ use crate::{
     limits::WATCHED_MAX,
     named::{Sign, Signs, asks},
 };
-use model::{Address, Detail, Observation, Severity};
+use model::{Address, Detail, Observation, OperationClass, Severity};
 
 pub static DOMAIN_ATTACK: Detector = Detector {
     about: About {
@@ -50,6 +50,10 @@ struct DomainAttack {
 }
 
 impl Watch for DomainAttack {
+    fn wants(&self, protocol: &str, class: OperationClass) -> bool {
+        protocol == "dcerpc" || self.signs.wants(protocol, class)
+    }
+
     fn see(&mut self, o: &Observation, site: &Site<'_>, out: &mut Findings) {
         self.signs.see(o, site, out);
         let Detail::Operation(operation) = &o.detail else { return };

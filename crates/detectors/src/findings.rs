@@ -94,6 +94,12 @@ pub struct Open {
 #[derive(Debug)]
 enum Proof {
     Said(Evidence),
+    Count {
+        first: Time,
+        last: Time,
+        count: u64,
+        says: &'static str,
+    },
     /// A message that later ones mostly take the place of: put into words when asked for.
     Message(Box<Observation>),
 }
@@ -102,6 +108,12 @@ impl Proof {
     fn evidence(&self) -> Evidence {
         match self {
             Proof::Said(evidence) => evidence.clone(),
+            Proof::Count { first, last, count, says } => Evidence::Count {
+                first: *first,
+                last: *last,
+                count: *count,
+                says: (*says).to_owned(),
+            },
             Proof::Message(observation) => evidence::message(observation),
         }
     }
@@ -269,6 +281,16 @@ impl Open {
     /// Sets the proof that goes by `name`, in place of an earlier one.
     pub fn proof(&mut self, name: &'static str, evidence: Evidence) {
         self.proofs.insert(name, Proof::Said(evidence));
+    }
+
+    /// As [`Self::proof`], with a count that changes often.
+    pub fn proof_count(
+        &mut self,
+        name: &'static str,
+        (first, last): (Time, Time),
+        (count, says): (u64, &'static str),
+    ) {
+        self.proofs.insert(name, Proof::Count { first, last, count, says });
     }
 
     /// As [`Self::proof`], with what the observation says.

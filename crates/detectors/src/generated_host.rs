@@ -4,7 +4,7 @@ use crate::{
     About, Detector, Draft, Findings, Kind, Site, Watch, name_tunnel::is_made_up, named::name_of,
 };
 use inventory::is_external;
-use model::{Address, Detail, Direction, Observation, Severity};
+use model::{Address, Detail, Direction, Observation, OperationClass, Severity};
 
 pub static GENERATED_HOST: Detector = Detector {
     about: About {
@@ -28,6 +28,10 @@ pub static GENERATED_HOST: Detector = Detector {
 struct GeneratedHost;
 
 impl Watch for GeneratedHost {
+    fn wants(&self, protocol: &str, _: OperationClass) -> bool {
+        protocol == "http"
+    }
+
     fn see(&mut self, o: &Observation, _: &Site<'_>, out: &mut Findings) {
         let Detail::Operation(operation) = &o.detail else { return };
         if o.protocol != "http" || operation.direction != Direction::Request {

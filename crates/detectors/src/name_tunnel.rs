@@ -7,7 +7,10 @@ use crate::{
     named::name_of,
     window::apart_secs,
 };
-use model::{Address, Detail, Direction, Evidence, Object, Observation, Outcome, Severity, Time};
+use model::{
+    Address, Detail, Direction, Evidence, Object, Observation, OperationClass, Outcome, Severity,
+    Time,
+};
 
 pub static NAME_TUNNEL: Detector = Detector {
     about: About {
@@ -58,6 +61,10 @@ impl Names {
 }
 
 impl Watch for NameTunnel {
+    fn wants(&self, protocol: &str, _: OperationClass) -> bool {
+        protocol == "dns"
+    }
+
     fn see(&mut self, o: &Observation, _: &Site<'_>, out: &mut Findings) {
         let Detail::Operation(operation) = &o.detail else { return };
         if o.protocol != "dns" {

@@ -3,7 +3,7 @@
 //! Not here: what the names mean; see the detectors. Invariant: one message is enough.
 
 use crate::{About, Draft, Findings, Phase, Site, Watch, evidence};
-use model::{Detail, Direction, Object, Observation, Operation, Outcome, Severity};
+use model::{Detail, Direction, Object, Observation, Operation, OperationClass, Outcome, Severity};
 
 /// An operation that is told.
 pub(crate) struct Sign {
@@ -24,6 +24,10 @@ pub(crate) struct Signs {
 }
 
 impl Watch for Signs {
+    fn wants(&self, protocol: &str, _: OperationClass) -> bool {
+        self.protocols.contains(&protocol)
+    }
+
     fn see(&mut self, o: &Observation, site: &Site<'_>, out: &mut Findings) {
         let Detail::Operation(operation) = &o.detail else { return };
         if !self.protocols.contains(&o.protocol) {

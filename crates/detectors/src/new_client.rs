@@ -1,6 +1,7 @@
 //! Hosts that ask a controller for something and never did before.
 
 use crate::{About, Detector, Draft, Findings, Kind, Phase, Site, Watch, evidence};
+use inventory::is_industrial;
 use model::{Address, Detail, Direction, Observation, OperationClass, Severity};
 
 pub static NEW_CLIENT: Detector = Detector {
@@ -27,6 +28,10 @@ pub static NEW_CLIENT: Detector = Detector {
 struct NewClient;
 
 impl Watch for NewClient {
+    fn wants(&self, protocol: &str, _: OperationClass) -> bool {
+        is_industrial(protocol)
+    }
+
     fn see(&mut self, o: &Observation, site: &Site<'_>, out: &mut Findings) {
         let Detail::Operation(operation) = &o.detail else { return };
         let request = operation.direction == Direction::Request;

@@ -3,6 +3,7 @@
 use crate::{
     About, Detector, Draft, Findings, Kind, Phase, Site, Watch, baseline::range_key, evidence,
 };
+use inventory::is_industrial;
 use model::{Address, Detail, Direction, Observation, Operation, OperationClass, Severity};
 
 pub static NEW_OPERATION: Detector = Detector {
@@ -28,6 +29,10 @@ pub static NEW_OPERATION: Detector = Detector {
 struct NewOperation;
 
 impl Watch for NewOperation {
+    fn wants(&self, protocol: &str, _: OperationClass) -> bool {
+        is_industrial(protocol)
+    }
+
     fn see(&mut self, o: &Observation, site: &Site<'_>, out: &mut Findings) {
         let Detail::Operation(operation) = &o.detail else { return };
         let request = operation.direction == Direction::Request;

@@ -1,6 +1,7 @@
 //! Stations that write to controllers and never did before.
 
 use crate::{About, Detector, Draft, Findings, Kind, Phase, Site, Watch, baseline::Pair, evidence};
+use inventory::is_industrial;
 use model::{
     Address, Detail, Direction, Evidence, Observation, Operation, OperationClass, Severity,
 };
@@ -33,6 +34,10 @@ const READ_ONLY_REQUESTS: u64 = 10;
 struct NewWriter;
 
 impl Watch for NewWriter {
+    fn wants(&self, protocol: &str, class: OperationClass) -> bool {
+        is_industrial(protocol) && class == OperationClass::Write
+    }
+
     fn see(&mut self, o: &Observation, site: &Site<'_>, out: &mut Findings) {
         let Detail::Operation(operation) = &o.detail else { return };
         let write = operation.class == OperationClass::Write;

@@ -6,7 +6,11 @@ use crate::{
     limits::{TARGETS_MAX, WATCHED_MAX},
     window::apart_secs,
 };
-use model::{Address, Detail, Evidence, Object, Observation, Operation, Outcome, Severity, Time};
+use inventory::is_industrial;
+use model::{
+    Address, Detail, Evidence, Object, Observation, Operation, OperationClass, Outcome, Severity,
+    Time,
+};
 use std::hash::{BuildHasher, Hash, Hasher};
 
 pub static REFUSED_REQUESTS: Detector = Detector {
@@ -46,6 +50,10 @@ struct Refusals {
 }
 
 impl Watch for RefusedRequests {
+    fn wants(&self, protocol: &str, _: OperationClass) -> bool {
+        is_industrial(protocol)
+    }
+
     fn see(&mut self, o: &Observation, site: &Site<'_>, out: &mut Findings) {
         let Detail::Operation(operation) = &o.detail else { return };
         let Outcome::Refused { .. } = operation.outcome else { return };

@@ -83,6 +83,10 @@ struct Target {
 }
 
 impl Watch for Scan {
+    fn wants(&self, protocol: &str, class: OperationClass) -> bool {
+        protocol == "arp" && class == OperationClass::Browse
+    }
+
     fn see(&mut self, o: &Observation, _: &Site<'_>, _: &mut Findings) {
         match &o.detail {
             Detail::Session(SessionEvent::Attempted { syn: true }) => {

@@ -5,7 +5,7 @@
 
 use crate::{Baseline, Findings};
 use inventory::Inventory;
-use model::{Detail, Observation, Time};
+use model::{Detail, Observation, OperationClass, Time};
 
 /// What everybody should know of a detector. All texts are for the operator at night.
 #[derive(Debug)]
@@ -37,6 +37,12 @@ pub struct Detector {
 /// A detector at work on one stream of observations.
 pub trait Watch: Send {
     fn see(&mut self, o: &Observation, site: &Site<'_>, out: &mut Findings);
+
+    /// May an operation of this protocol and class matter to it? Always the same, and where it is
+    /// no, [`Self::see`] would do nothing: most operations matter to few.
+    fn wants(&self, _protocol: &str, _class: OperationClass) -> bool {
+        true
+    }
 
     /// Called about once a second of the observations' time, and at the end.
     fn tick(&mut self, _now: Time, _site: &Site<'_>, _out: &mut Findings) {}

@@ -1,7 +1,7 @@
 //! Attacks in web requests: traversal, injection, look-up expressions.
 
 use crate::{About, Detector, Draft, Findings, Kind, Site, Watch, named::name_of};
-use model::{Detail, Direction, Observation, Severity};
+use model::{Detail, Direction, Observation, OperationClass, Severity};
 
 pub static WEB_ATTACK: Detector = Detector {
     about: About {
@@ -52,6 +52,10 @@ static COMMAND: Attack = Attack {
 };
 
 impl Watch for WebAttack {
+    fn wants(&self, protocol: &str, _: OperationClass) -> bool {
+        protocol == "http"
+    }
+
     fn see(&mut self, o: &Observation, _: &Site<'_>, out: &mut Findings) {
         let Detail::Operation(operation) = &o.detail else { return };
         if o.protocol != "http" || operation.direction != Direction::Request {

@@ -47,56 +47,56 @@ impl Industry {
 
 /// Protocols whose servers sit on the process.
 pub fn is_industrial(protocol: &str) -> bool {
-    const INDUSTRIAL: &[&str] = &[
-        "modbus",
-        "umas",
-        "s7comm",
-        "s7comm-plus",
-        "enip",
-        "cip",
-        "cipio",
-        "pccc",
-        "dnp3",
-        "iec104",
-        "mms",
-        "goose",
-        "sv",
-        "bacnet",
-        "bacnet_sc",
-        "opcua",
-        "fins",
-        "melsec",
-        "ams",
-        "codesys",
-        "canopen",
-        "modbus_rtu",
-        "zigbee",
-        "ifix",
-        "suitelink",
-        "pn_dcp",
-        "pn_rt",
-        "pn_io",
-        "ethercat",
-        "powerlink",
-        "hart_ip",
-        "synphasor",
-        "knxip",
-        "srtp",
-        "egd",
-        "cnip",
-        "tristation",
-        "trdp",
-        "fox",
-        "atg",
-        "roc_plus",
-        "bsap",
-        "sbus",
-        "ethersio",
-        "c1222",
-        "genisys",
-        "sel_fast",
-    ];
-    INDUSTRIAL.contains(&protocol)
+    matches!(
+        protocol,
+        "modbus"
+            | "umas"
+            | "s7comm"
+            | "s7comm-plus"
+            | "enip"
+            | "cip"
+            | "cipio"
+            | "pccc"
+            | "dnp3"
+            | "iec104"
+            | "mms"
+            | "goose"
+            | "sv"
+            | "bacnet"
+            | "bacnet_sc"
+            | "opcua"
+            | "fins"
+            | "melsec"
+            | "ams"
+            | "codesys"
+            | "canopen"
+            | "modbus_rtu"
+            | "zigbee"
+            | "ifix"
+            | "suitelink"
+            | "pn_dcp"
+            | "pn_rt"
+            | "pn_io"
+            | "ethercat"
+            | "powerlink"
+            | "hart_ip"
+            | "synphasor"
+            | "knxip"
+            | "srtp"
+            | "egd"
+            | "cnip"
+            | "tristation"
+            | "trdp"
+            | "fox"
+            | "atg"
+            | "roc_plus"
+            | "bsap"
+            | "sbus"
+            | "ethersio"
+            | "c1222"
+            | "genisys"
+            | "sel_fast"
+    )
 }
 
 pub(crate) fn classify(evidence: &Evidence<'_>) -> Classification {
