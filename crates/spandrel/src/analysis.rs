@@ -14,9 +14,10 @@ pub use hands::{Hands, Outcome};
 use ::sensor::{Fold, Limits, Messages, Packet, Unnamed, WorkerSettings};
 use anyhow::{Context as _, Result};
 use detectors::{Baseline, Detection, Phase};
-use model::{CaptureReport, Health, Time};
+use model::{CaptureReport, Health, MessageRow, Time};
 use progress::{Progress, Watched};
 use std::{
+    collections::BTreeMap,
     fs::File,
     io::Read,
     path::{Path, PathBuf},
@@ -115,7 +116,8 @@ fn open(path: &Path, settings: &Settings, shown: bool, fold: Fold) -> Result<Ana
 pub struct Analysed {
     file: String,
     counts: Counts,
-    messages: Messages,
+    /// Of each worker.
+    messages: Vec<Messages>,
     health: Health,
     unnamed: Vec<Unnamed>,
     fold: Fold,
@@ -182,7 +184,7 @@ impl Analysed {
         let (inventory, detection) = (&fold.inventory, &fold.detection);
         let ((messages, links), (assets, findings)) = both(
             settings.threads,
-            || (messages.into_rows(), inventory.links()),
+            || (rows(messages), inventory.links()),
             || (inventory.assets(), detection.findings(inventory)),
         );
         CaptureReport {
@@ -199,6 +201,13 @@ impl Analysed {
             health,
         }
     }
+}
+
+/// Rows of counted messages of all workers.
+fn rows(messages: Vec<Messages>) -> BTreeMap<&'static str, Vec<MessageRow>> {
+    let mut all = Messages::default();
+    messages.into_iter().for_each(|some| all.merge(some));
+    all.into_rows()
 }
 
 /// What the capture as a whole is.

@@ -84,7 +84,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         Some(path) => Some((path, unnamed::create(path)?)),
         None => None,
     };
-    for file in &options.files {
+    for (number, file) in options.files.iter().enumerate() {
         let analysed = match analyse(file, &settings, true) {
             Ok(analysed) => analysed,
             Err(error) => {
@@ -103,7 +103,13 @@ pub fn run(options: &Options) -> Result<ExitCode> {
                 .with_context(|| format!("cannot write {}", path.display()))?;
         }
         let written = if as_json {
-            json::write(&mut out, analysed, &settings).and_then(|()| out.write_all(b"\n"))
+            json::write(&mut out, analysed, &settings).and_then(|known| {
+                if number + 1 == options.files.len() {
+                    // The process ends, which frees it all at once.
+                    std::mem::forget(known);
+                }
+                out.write_all(b"\n")
+            })
         } else {
             report::write(&mut out, &analysed.into_report(&settings))
         };

@@ -19,7 +19,8 @@ pub enum Hands {
 
 /// What workers know besides events.
 pub struct Outcome {
-    pub messages: Messages,
+    /// Of each worker.
+    pub messages: Vec<Messages>,
     pub health: Health,
     /// In the order of their first frames.
     pub unnamed: Vec<Unnamed>,
@@ -62,7 +63,7 @@ impl Hands {
     }
 
     pub fn finish(self, frame: u64, at: Time, fold: &mut Fold) -> Result<Outcome> {
-        let workers = match self {
+        let mut workers = match self {
             Hands::Alone(mut worker, mut events) => {
                 worker.give_up(frame, at);
                 report(&mut worker, &mut events, frame, fold);
@@ -70,15 +71,19 @@ impl Hands {
             }
             Hands::Many(crew) => crew.finish(frame, at, &mut |events| fold.apply_all(events))?,
         };
-        let (mut health, mut messages) = (Health::default(), Messages::default());
+        let (mut health, mut messages) = (Health::default(), Vec::new());
         let mut unnamed = Vec::new();
-        for mut worker in workers {
+        for worker in &mut workers {
             worker.count_unidentified();
             add_health(&mut health, worker.health());
-            messages.merge(worker.take_tally());
+            messages.push(worker.take_tally());
             unnamed.append(&mut worker.take_unnamed());
         }
         unnamed.sort_by_key(|one| one.frame);
+        if workers.len() > 1 {
+            // There are processors enough: the report need not wait until all is taken apart.
+            std::thread::spawn(move || drop(workers));
+        }
         Ok(Outcome { messages, health, unnamed })
     }
 }

@@ -4,7 +4,7 @@
 //! where there are many assets their rows are made one by one, so that a flood of hosts takes no
 //! more memory to tell than to see.
 
-use super::{Analysed, Settings, both};
+use super::{Analysed, Settings, both, rows};
 use model::Time;
 use sensor::Fold;
 use serde::{Serialize, Serializer};
@@ -32,7 +32,8 @@ impl Serialize for Assets<'_> {
     }
 }
 
-pub fn write(out: &mut impl Write, analysed: Analysed, settings: &Settings) -> io::Result<()> {
+/// Writes the line; gives back what was known, which may take longer to take apart than to leave.
+pub fn write(out: &mut impl Write, analysed: Analysed, settings: &Settings) -> io::Result<Fold> {
     let Analysed { file, counts, messages, health, mut fold, .. } = analysed;
     let values = settings.values.then(|| fold.take_values());
     let (inventory, detection) = (&fold.inventory, &fold.detection);
@@ -44,7 +45,7 @@ pub fn write(out: &mut impl Write, analysed: Analysed, settings: &Settings) -> i
         let (one, other) = both(
             settings.threads,
             || -> io::Result<[Vec<u8>; 2]> {
-                Ok([part("messages", &messages.into_rows())?, part("links", &inventory.links())?])
+                Ok([part("messages", &rows(messages))?, part("links", &inventory.links())?])
             },
             || -> io::Result<[Vec<u8>; 2]> {
                 let findings = detection.findings(inventory);
@@ -56,7 +57,7 @@ pub fn write(out: &mut impl Write, analysed: Analysed, settings: &Settings) -> i
             out.write_all(&octets)?;
         }
     } else {
-        field(out, "messages", &messages.into_rows())?;
+        field(out, "messages", &rows(messages))?;
         field(out, "assets", &Assets(&fold))?;
         field(out, "links", &inventory.links())?;
         field(out, "findings", &detection.findings(inventory))?;
@@ -65,7 +66,8 @@ pub fn write(out: &mut impl Write, analysed: Analysed, settings: &Settings) -> i
         field(out, "values", &values)?;
     }
     field(out, "health", &health)?;
-    out.write_all(b"}")
+    out.write_all(b"}")?;
+    Ok(fold)
 }
 
 fn part(name: &str, rows: &impl Serialize) -> io::Result<Vec<u8>> {
