@@ -31,6 +31,24 @@ fn restic_checks_lists_and_restores_what_we_wrote() {
 }
 
 #[test]
+fn restic_cuts_files_where_we_cut_them() {
+    if !has("restic", "backing up beside us with restic") {
+        return;
+    }
+    let place = Place::with_vault(Policy::default());
+    let source = place.at("plant");
+    plant(&source);
+    fs::write(source.join("image"), common::noise(4, 20_000_000)).unwrap();
+    let log = (0..150_000).map(|n| format!("2026-03-10,line4/oven/temperature,{n}\n"));
+    fs::write(source.join("log.csv"), log.collect::<String>()).unwrap();
+    place.backup_files(&source, 1);
+    let said = restic(&place, &["backup", "--json", source.to_str().unwrap()]);
+    let summary: serde_json::Value = serde_json::from_str(said.lines().last().unwrap()).unwrap();
+    assert_eq!(summary["data_blobs"], 0, "{summary}");
+    restic(&place, &["check", "--read-data"]);
+}
+
+#[test]
 fn we_restore_what_we_wrote_and_a_second_backup_stores_next_to_nothing() {
     let place = Place::with_vault(Policy::default());
     let source = place.at("plant");

@@ -3,7 +3,7 @@
 //! Invariant: nothing is written, and a list or a content that was cut says so.
 
 use crate::{
-    engine::{Found, Kind, VaultEngine},
+    engine::{Found, Kind, Scratch, VaultEngine},
     error::{Error, Result},
     event::SnapshotId,
     limits::TREE_ROWS_MAX,
@@ -81,9 +81,9 @@ impl Unlocked {
         })?;
         let none = || Error::Refused(format!("no file of the snapshot is at {}", wanted.display()));
         let (size, chunks) = file.ok_or_else(none)?;
-        let mut bytes = Vec::new();
+        let (mut bytes, mut scratch) = (Vec::new(), Scratch::default());
         for chunk in &chunks {
-            bytes.extend_from_slice(&reading.chunk(chunk)?);
+            bytes.extend_from_slice(reading.chunk(chunk, &mut scratch)?);
             if bytes.len() >= bytes_max {
                 bytes.truncate(bytes_max);
                 break;

@@ -42,11 +42,18 @@ impl Sha256 {
     }
 
     pub fn parse(text: &str) -> Option<Self> {
-        let bytes: [u8; 32] = from_hex(text)?.try_into().ok()?;
+        let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+        if pairs.len() != 32 || !rest.is_empty() {
+            return None;
+        }
+        let mut bytes = [0; 32];
+        for (byte, pair) in bytes.iter_mut().zip(pairs) {
+            *byte = octet(*pair)?;
+        }
         Some(Self(bytes))
     }
 
-    fn finish(context: Context) -> Self {
+    pub(crate) fn finish(context: Context) -> Self {
         let digest = context.finish();
         Self(digest.as_ref().try_into().expect("SHA-256 has 32 bytes"))
     }
@@ -72,23 +79,33 @@ impl serde::Serialize for Sha256 {
 
 impl<'de> serde::Deserialize<'de> for Sha256 {
     fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(d)?;
-        Self::parse(&text).ok_or_else(|| serde::de::Error::custom("not 64 lower-case hex digits"))
+        d.deserialize_str(Digits)
+    }
+}
+
+/// Reads a hash without making a string first: an index has millions.
+struct Digits;
+
+impl serde::de::Visitor<'_> for Digits {
+    type Value = Sha256;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("64 lower-case hex digits")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Sha256, E> {
+        Sha256::parse(text).ok_or_else(|| E::invalid_value(serde::de::Unexpected::Str(text), &self))
     }
 }
 
 /// Lower-case digits only: a name must have one spelling.
-pub(crate) fn from_hex(text: &str) -> Option<Vec<u8>> {
+fn octet([high, low]: [u8; 2]) -> Option<u8> {
     let digit = |c: u8| match c {
         b'0'..=b'9' => Some(c - b'0'),
         b'a'..=b'f' => Some(c - b'a' + 10),
         _ => None,
     };
-    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
-    if !rest.is_empty() {
-        return None;
-    }
-    pairs.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?)).collect()
+    Some(digit(high)? << 4 | digit(low)?)
 }
 
 #[cfg(test)]

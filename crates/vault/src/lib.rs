@@ -20,6 +20,7 @@ mod error;
 pub mod escrow;
 mod event;
 pub mod evidence;
+mod extract;
 mod key;
 mod ledger;
 mod listing;

@@ -93,3 +93,16 @@ pub const GATHER_SECS: i64 = 60;
 
 /// Characters of an example of a refused request.
 pub const EXAMPLE_CHARS_MAX: usize = 200;
+
+/// Bytes of a pack, whatever the repository's config says.
+pub const PACK_BYTES_MAX: u64 = 512 << 20;
+
+/// Bytes of one blob: a chunk has 8 MiB at most, the list of a directory some hundred an entry.
+pub const BLOB_BYTES_MAX: u32 = 1 << 30;
+
+/// Threads that compress and encrypt in a backup. Each has some MiB of buffers, and each batch
+/// under way up to nine.
+pub const WRITERS_MAX: usize = 4;
+
+/// Threads that read back in a restore, and files they may have unfinished.
+pub const READERS_MAX: usize = 4;

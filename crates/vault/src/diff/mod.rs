@@ -16,7 +16,7 @@ mod xml;
 pub(crate) use self::{json::Json, s7::S7Block, table::Table};
 
 use crate::{
-    engine::{Found, Kind, Reading, VaultEngine},
+    engine::{Found, Kind, Reading, Scratch, VaultEngine},
     error::Result,
     event::SnapshotId,
     limits::{DIFF_FILE_BYTES_MAX, DIFF_HISTORY_MAX, DIFF_ROWS_MAX},
@@ -211,10 +211,10 @@ impl Side {
     }
 
     fn content(&self, kind: &Kind) -> Result<Vec<u8>> {
-        let mut bytes = Vec::new();
+        let (mut bytes, mut scratch) = (Vec::new(), Scratch::default());
         if let Kind::File(chunks) = kind {
             for chunk in chunks {
-                bytes.extend_from_slice(&self.reading.chunk(chunk)?);
+                bytes.extend_from_slice(self.reading.chunk(chunk, &mut scratch)?);
             }
         }
         Ok(bytes)

@@ -1,180 +1,127 @@
-//! Hands our entries to the engine and keeps account of each.
+//! Our entries as the nodes of restic's trees, and the account of each.
 //!
-//! The engine drops an entry that fails and calls the backup good (rustic_core 0.13.0), so the
-//! account is ours. Invariant: every entry that is offered ends in exactly one of two places: the
-//! list of what was handed over, or the faults.
+//! Not here: where their content goes. Invariant: every entry that is offered ends in exactly one
+//! of two places: the list of what was handed over, or the faults.
 
+use super::Kind;
 use crate::{
     onlooker::Onlooker,
     source::{After, Entry, Fault, Meta, Opened, Special, What},
 };
 use model::Time;
 use rustic_core::{
-    ReadSource, ReadSourceEntry, RusticResult, jiff,
+    jiff,
     repofile::{Metadata, Node, NodeType},
 };
 use std::{
     io::{self, Read},
     path::{Path, PathBuf},
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::Arc,
 };
 
-/// What happened to the entries, filled from the engine's threads.
+/// What happened to the entries.
 pub(super) struct Tally {
     /// Files, links and special files taken up, whether or not they could be opened.
-    pub offered: AtomicU64,
+    pub offered: u64,
     /// Paths of those that were handed over.
-    pub handed: Mutex<Vec<PathBuf>>,
-    pub faults: Mutex<Vec<Fault>>,
-    pub bytes_read: AtomicU64,
+    pub handed: Vec<PathBuf>,
+    pub faults: Vec<Fault>,
+    pub bytes_read: u64,
     onlooker: Arc<dyn Onlooker>,
 }
 
 impl Tally {
     pub fn new(onlooker: Arc<dyn Onlooker>) -> Self {
-        let (offered, handed, faults, bytes_read) = Default::default();
-        Self { offered, handed, faults, bytes_read, onlooker }
-    }
-
-    fn fault(&self, source: &str, path: &Path, error: &dyn std::fmt::Display) {
-        let fault = Fault::new(source, path, error.to_string());
-        self.faults.lock().unwrap_or_else(PoisonError::into_inner).push(fault);
-    }
-
-    fn handed(&self, path: &Path) {
-        self.handed.lock().unwrap_or_else(PoisonError::into_inner).push(path.into());
+        Self { offered: 0, handed: Vec::new(), faults: Vec::new(), bytes_read: 0, onlooker }
     }
 }
 
-/// Our entries as the engine wants them: in the order of a depth-first walk.
-pub(super) struct Offering {
-    entries: Mutex<Vec<Entry>>,
-    tally: Arc<Tally>,
+/// In the order of a depth-first walk: parents before children, siblings by the bytes of their
+/// names, which is the order restic wants in a tree. A path offered twice counts once.
+pub(super) fn in_order(mut entries: Vec<Entry>) -> Vec<Entry> {
+    // Path compares by component.
+    entries.sort_by(|a, b| a.path.cmp(&b.path));
+    entries.dedup_by(|a, b| a.path == b.path);
+    entries
 }
 
-impl Offering {
-    pub fn new(mut entries: Vec<Entry>, tally: Arc<Tally>) -> Self {
-        // Path compares by component: parents before children, siblings by the bytes of their
-        // names; this is the order restic wants in a tree. Taken from the end, so reversed.
-        entries.sort_by(|a, b| b.path.cmp(&a.path));
-        entries.dedup_by(|a, b| a.path == b.path);
-        Self { entries: Mutex::new(entries), tally }
+/// An entry as it goes into the repository, and the content of a file.
+pub(super) struct Handed {
+    pub path: PathBuf,
+    pub node: Node,
+    pub content: Option<Content>,
+}
+
+/// Opens an entry; a failure is a fault and `None`.
+pub(super) fn hand_over(entry: Entry, tally: &mut Tally) -> Option<Handed> {
+    let Entry { path, source, what } = entry;
+    let Some(name) = path.file_name() else {
+        // The root directory itself: every snapshot has it.
+        return None;
+    };
+    if !matches!(what, What::Directory(_)) {
+        tally.offered += 1;
     }
-}
-
-impl ReadSource for Offering {
-    type Open = Counted;
-    type Iter = Entries;
-
-    fn size(&self) -> RusticResult<Option<u64>> {
-        Ok(None)
-    }
-
-    fn entries(&self) -> Entries {
-        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        Entries { left: std::mem::take(&mut *entries), tally: self.tally.clone() }
-    }
-}
-
-pub(super) struct Entries {
-    left: Vec<Entry>,
-    tally: Arc<Tally>,
-}
-
-impl Iterator for Entries {
-    type Item = RusticResult<ReadSourceEntry<Counted>>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            let entry = self.left.pop()?;
-            if let Some(item) = self.hand_over(entry) {
-                return Some(Ok(item));
+    let (kind, meta, content) = match what {
+        What::Directory(meta) => (NodeType::Dir, meta, None),
+        What::Symlink(meta, target) => (NodeType::from_link(&target), meta, None),
+        What::Special(meta, special) => (special_node(special), meta, None),
+        What::File(open) => match open.open() {
+            Ok(Opened { meta, reader, after }) => {
+                let content = Content { reader, after, left: meta.size, source };
+                (NodeType::File, meta, Some(content))
             }
-        }
+            Err(error) => {
+                tally.faults.push(Fault::new(&source, &path, error.to_string()));
+                return None;
+            }
+        },
+    };
+    if !matches!(kind, NodeType::Dir) {
+        tally.handed.push(path.clone());
     }
+    let node = Node::new_node(name, kind, metadata(&meta));
+    Some(Handed { path, node, content })
 }
 
-impl Entries {
-    /// Opens the entry; a failure is a fault and `None`.
-    fn hand_over(&self, entry: Entry) -> Option<ReadSourceEntry<Counted>> {
-        let Entry { path, source, what } = entry;
-        let Some(name) = path.file_name() else {
-            // The root directory itself: every snapshot has it.
-            return None;
-        };
-        if !matches!(what, What::Directory(_)) {
-            self.tally.offered.fetch_add(1, Ordering::Relaxed);
-        }
-        let (kind, meta, open) = match what {
-            What::Directory(meta) => (NodeType::Dir, meta, None),
-            What::Symlink(meta, target) => (NodeType::from_link(&target), meta, None),
-            What::Special(meta, special) => (special_node(special), meta, None),
-            What::File(open) => match open.open() {
-                Ok(Opened { meta, reader, after }) => {
-                    let counted = Counted {
-                        reader,
-                        after,
-                        left: meta.size,
-                        source: source.clone(),
-                        path: path.clone(),
-                        tally: self.tally.clone(),
-                    };
-                    (NodeType::File, meta, Some(counted))
-                }
-                Err(error) => {
-                    self.tally.fault(&source, &path, &error);
-                    return None;
-                }
-            },
-        };
-        if !matches!(kind, NodeType::Dir) {
-            self.tally.handed(&path);
-        }
-        let node = Node::new_node(name, kind, metadata(&meta));
-        Some(ReadSourceEntry { node, open, path })
-    }
-}
-
-/// Reads exactly the bytes that were promised and tells of every failure.
-pub(super) struct Counted {
+/// What is in a file: exactly the bytes that were promised.
+pub(super) struct Content {
     reader: Box<dyn Read + Send>,
     after: Option<After>,
     left: u64,
     source: Arc<str>,
-    path: PathBuf,
-    tally: Arc<Tally>,
 }
 
-impl Read for Counted {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+impl Content {
+    /// Reads some bytes; 0 in the end. Every failure is a fault; `None` then.
+    pub fn read(&mut self, path: &Path, room: &mut [u8], tally: &mut Tally) -> Option<usize> {
+        let mut fault = |why: String| tally.faults.push(Fault::new(&self.source, path, why));
         if self.left == 0 {
             if let Some(why) = self.after.take().and_then(|after| after()) {
-                self.tally.fault(&self.source, &self.path, &why);
+                fault(why);
             }
-            return Ok(0);
+            return Some(0);
         }
-        let room = usize::try_from(self.left).map_or(buffer.len(), |left| left.min(buffer.len()));
-        let n = match self.reader.read(&mut buffer[..room]) {
-            Ok(0) => {
-                let text = format!("ended {} bytes early: cut short while being read", self.left);
-                let error = io::Error::new(io::ErrorKind::UnexpectedEof, text);
-                self.tally.fault(&self.source, &self.path, &error);
-                return Err(error);
-            }
-            Ok(n) => n,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Err(error),
-            Err(error) => {
-                self.tally.fault(&self.source, &self.path, &error);
-                return Err(error);
+        let length = usize::try_from(self.left).map_or(room.len(), |left| left.min(room.len()));
+        let n = loop {
+            match self.reader.read(&mut room[..length]) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    fault(error.to_string());
+                    return None;
+                }
+                Ok(0) => {
+                    let left = self.left;
+                    fault(format!("ended {left} bytes early: cut short while being read"));
+                    return None;
+                }
+                Ok(n) => break n,
             }
         };
         self.left -= n as u64;
-        self.tally.bytes_read.fetch_add(n as u64, Ordering::Relaxed);
-        self.tally.onlooker.passed(&self.path, n as u64);
-        Ok(n)
+        tally.bytes_read += n as u64;
+        tally.onlooker.passed(path, n as u64);
+        Some(n)
     }
 }
 
@@ -209,8 +156,45 @@ fn metadata(meta: &Meta) -> Metadata {
     }
 }
 
+pub(super) fn meta_of(node: &Node) -> Meta {
+    let mode = node.meta.mode.unwrap_or(0o600);
+    Meta {
+        mode: mode & 0o777
+            | (mode >> 23 & 1) << 11
+            | (mode >> 22 & 1) << 10
+            | (mode >> 20 & 1) << 9,
+        modified: node.meta.mtime.map(time),
+        changed: node.meta.ctime.map(time),
+        user: node.meta.uid,
+        group: node.meta.gid,
+        inode: node.meta.inode,
+        device: node.meta.device_id,
+        links: node.meta.links,
+        size: node.meta.size,
+    }
+}
+
+pub(super) fn kind_of(node: &Node) -> Kind {
+    match &node.node_type {
+        NodeType::File => {
+            let chunks = node.content.iter().flatten();
+            Kind::File(chunks.map(|id| super::from_id(id)).collect())
+        }
+        NodeType::Dir => Kind::Directory,
+        NodeType::Symlink { .. } => Kind::Symlink(node.node_type.to_link().into()),
+        NodeType::Dev { device } => Kind::Special(Special::BlockDevice(*device)),
+        NodeType::Chardev { device } => Kind::Special(Special::CharacterDevice(*device)),
+        NodeType::Fifo => Kind::Special(Special::Pipe),
+        NodeType::Socket => Kind::Special(Special::Socket),
+    }
+}
+
 pub(super) fn timestamp(time: Time) -> Option<jiff::Timestamp> {
     jiff::Timestamp::from_nanosecond(i128::from(time.nanos())).ok()
+}
+
+pub(super) fn time(timestamp: jiff::Timestamp) -> Time {
+    Time::from_nanos(i64::try_from(timestamp.as_nanosecond()).unwrap_or(i64::MAX))
 }
 
 #[cfg(test)]
@@ -219,23 +203,21 @@ mod tests {
 
     #[test]
     fn a_reader_that_ends_early_is_a_fault_and_one_that_has_more_is_cut() {
-        let read = |content: &'static [u8], size| {
-            let tally = Arc::new(Tally::new(Arc::new(())));
-            let mut counted = Counted {
-                reader: Box::new(content),
-                after: None,
-                left: size,
-                source: "s".into(),
-                path: "/p".into(),
-                tally: tally.clone(),
+        let read = |text: &'static [u8], size| {
+            let mut tally = Tally::new(Arc::new(()));
+            let reader = Box::new(text);
+            let mut content = Content { reader, after: None, left: size, source: "s".into() };
+            let (mut got, mut room) = (Vec::new(), [0; 4]);
+            let whole = loop {
+                match content.read(Path::new("/p"), &mut room, &mut tally) {
+                    Some(0) => break true,
+                    Some(n) => got.extend_from_slice(&room[..n]),
+                    None => break false,
+                }
             };
-            let mut got = Vec::new();
-            let result = counted.read_to_end(&mut got).map_err(|e| e.kind());
-            let faults = tally.faults.lock().unwrap().len();
-            (result, got, faults)
+            (whole, got, tally.faults.len())
         };
-        assert_eq!(read(b"growing log", 7), (Ok(7), b"growing".to_vec(), 0));
-        let (result, _, faults) = read(b"cut", 7);
-        assert_eq!((result, faults), (Err(io::ErrorKind::UnexpectedEof), 1));
+        assert_eq!(read(b"growing log", 7), (true, b"growing".to_vec(), 0));
+        assert_eq!(read(b"cut", 7), (false, b"cut".to_vec(), 1));
     }
 }

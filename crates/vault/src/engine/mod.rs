@@ -5,8 +5,19 @@
 //! [`Archived`] lists what was offered and what can be read back.
 
 mod archive;
+mod chunker;
+mod index;
 mod objects;
+mod pack;
+mod reader;
 mod rustic;
+mod seal;
+mod store;
+mod tree;
+mod writer;
+
+#[cfg(test)]
+mod tests;
 
 pub use objects::Objects;
 pub use rustic::RusticEngine;
@@ -19,9 +30,10 @@ use crate::{
     retention::Removable,
     source::{Entry, Fault, Meta, Special},
 };
-use bytes::Bytes;
 use model::Time;
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use rustic_core::Id;
+use std::{collections::BTreeMap, fs::File, path::PathBuf, sync::Arc};
+use zstd::bulk::Decompressor;
 
 pub trait VaultEngine {
     /// Brings the index in step with the packs that exist: after a crash, or after a loss.
@@ -84,16 +96,25 @@ pub struct Described {
     pub bytes: Option<u64>,
 }
 
-/// A snapshot opened for reading.
-pub trait Reading {
+/// A snapshot opened for reading, by many threads when there is use for them.
+pub trait Reading: Sync {
     /// Visits every entry: a directory before what is in it, names in order.
     fn walk(&self, visit: &mut dyn FnMut(Found) -> Result<()>) -> Result<()>;
 
-    /// Content of a chunk, checked against its name.
-    fn chunk(&self, id: &ChunkId) -> Result<Bytes>;
+    /// Content of a chunk, checked against its name; it lies in `scratch` until the next.
+    fn chunk<'a>(&self, id: &ChunkId, scratch: &'a mut Scratch) -> Result<&'a [u8]>;
 
-    /// Whether the index knows where the chunk is.
-    fn has_chunk(&self, id: &ChunkId) -> bool;
+    /// How long the chunk is; `None` when the index does not know where it is.
+    fn chunk_length(&self, id: &ChunkId) -> Option<u32>;
+}
+
+/// What one thread reads with: the pack it is in, and room that is used again and again.
+#[derive(Default)]
+pub struct Scratch {
+    pack: Option<(Sha256, File)>,
+    sealed: Vec<u8>,
+    text: Vec<u8>,
+    unpacking: Decompressor<'static>,
 }
 
 /// SHA-256 of a piece of a file.
@@ -118,4 +139,12 @@ pub enum Kind {
     Directory,
     Symlink(PathBuf),
     Special(Special),
+}
+
+fn from_id(id: &Id) -> Sha256 {
+    Sha256::parse(id.to_hex().as_str()).expect("an id prints as 64 hex digits")
+}
+
+fn to_id(hash: &Sha256) -> Id {
+    Id::new(hash.0)
 }

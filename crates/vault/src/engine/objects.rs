@@ -4,16 +4,17 @@
 //! and none is removed without a permit that says which kind; so no defect of the engine above
 //! can delete a snapshot or overwrite a pack.
 
-use crate::{digest::Sha256, durable, error::IoContext};
+use crate::{digest::Sha256, durable, error::IoContext, manifest::named_hash};
 use bytes::Bytes;
+use ring::digest::{Context, SHA256};
 use rustic_core::{
     BytesList, ErrorKind, FileType, Id, ReadBackend, RusticError, RusticResult, WriteBackend,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs::{self, File},
-    io,
-    os::unix::fs::{DirBuilderExt, FileExt},
+    io::{self, Write},
+    os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt},
     path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError},
 };
@@ -87,6 +88,62 @@ impl Objects {
         }
     }
 
+    /// Names and sizes of the objects of a kind.
+    pub(super) fn names(&self, kind: FileType) -> crate::Result<Vec<(Sha256, u64)>> {
+        let mut found = BTreeMap::new();
+        list_into(&self.root, kind.dirname(), &mut found)?;
+        Ok(found.iter().filter_map(|(path, size)| Some((named_hash(path)?, *size))).collect())
+    }
+
+    pub(super) fn read(&self, kind: FileType, name: &Sha256) -> crate::Result<Vec<u8>> {
+        let path = self.path(kind, &Id::new(name.0));
+        fs::read(&path).doing("read", path)
+    }
+
+    pub(super) fn open(&self, pack: &Sha256) -> crate::Result<File> {
+        let path = self.path(FileType::Pack, &Id::new(pack.0));
+        File::open(&path).doing("open", path)
+    }
+
+    /// Writes an object under the name its bytes give it.
+    pub(super) fn put(&self, kind: FileType, bytes: &[u8]) -> crate::Result<()> {
+        let path = self.path(kind, &Id::new(Sha256::of(bytes).0));
+        durable::write(&path, &[bytes], OBJECT_MODE).doing("write", path)
+    }
+
+    /// Begins a pack that is written bit by bit.
+    pub(super) fn begin(&self) -> crate::Result<Growing> {
+        let path = durable::beside(&self.root.join("data").join("pack"));
+        let mut options = File::options();
+        let file = options.write(true).create_new(true).mode(OBJECT_MODE).open(&path);
+        let file = file.doing("create", &path)?;
+        Ok(Growing { file, path, context: Context::new(&SHA256), size: 0, finished: false })
+    }
+
+    /// Brings a pack to the disk and gives it the name that its bytes have.
+    pub(super) fn finish(&self, mut pack: Growing) -> crate::Result<Sha256> {
+        pack.file.sync_all().doing("write", &pack.path)?;
+        let name = Sha256::finish(pack.context.clone());
+        let path = self.path(FileType::Pack, &Id::new(name.0));
+        fs::rename(&pack.path, &path).doing("write", &path)?;
+        pack.finished = true;
+        let directory = path.parent().expect("packs lie in a directory");
+        durable::sync_directory(directory).doing("write", directory)?;
+        Ok(name)
+    }
+
+    /// Removes packs that a process which was killed did not finish. Nobody else may be writing.
+    pub(super) fn remove_unfinished(&self) -> crate::Result<()> {
+        let directory = self.root.join("data");
+        for entry in fs::read_dir(&directory).doing("list", &directory)? {
+            let entry = entry.doing("list", &directory)?;
+            if entry.file_name().to_string_lossy().starts_with(durable::TEMPORARY) {
+                fs::remove_file(entry.path()).doing("remove", entry.path())?;
+            }
+        }
+        Ok(())
+    }
+
     /// Writes a snapshot that was kept back.
     pub(super) fn publish(&self, id: &Id, bytes: &[u8]) -> crate::Result<()> {
         let path = self.path(FileType::Snapshot, id);
@@ -142,6 +199,37 @@ impl Objects {
         let path = self.path(kind, id);
         let text = format!("cannot {doing} {}: {error}", path.display());
         RusticError::with_source(ErrorKind::InputOutput, text, error)
+    }
+}
+
+/// A pack without a name. Dropped unfinished, it leaves nothing behind.
+pub(super) struct Growing {
+    file: File,
+    path: PathBuf,
+    context: Context,
+    size: u64,
+    finished: bool,
+}
+
+impl Growing {
+    pub fn add(&mut self, bytes: &[u8]) -> crate::Result<()> {
+        self.file.write_all(bytes).doing("write", &self.path)?;
+        self.context.update(bytes);
+        self.size += bytes.len() as u64;
+        Ok(())
+    }
+
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+}
+
+impl Drop for Growing {
+    fn drop(&mut self) {
+        if !self.finished {
+            // Best effort: what stays is removed by the next backup, and no listing shows it.
+            drop(fs::remove_file(&self.path));
+        }
     }
 }
 

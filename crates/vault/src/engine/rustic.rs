@@ -1,37 +1,38 @@
-//! rustic_core as our engine, with a guard around each of its known defects.
+//! The engine of a vault: bytes by our own path, the rest of restic's format by rustic_core.
 //!
-//! Not used of it: its restore (panics on a damaged pack, needs memory by the size of the
-//! backup), its file walker, its append-only flag. Invariant: after `archive` every file counted
-//! as stored has been found again, with all its chunks, in an index read anew from disk.
+//! Ours is what bytes of files pass through, both ways ([`super::writer`], [`super::reader`]):
+//! rustic_core's is slower, needs more memory, drops what fails and calls the backup good, and its
+//! restore panics on a damaged pack. Used of it: making a repository, keys, snapshots, mending the
+//! index, pruning. Invariant: after `archive` every file counted as stored has been found again,
+//! with all its chunks, in an index read anew from disk.
 
 use super::{
-    Archived, ChunkId, Described, Found, Job, Kind, Objects, Reading, VaultEngine,
-    archive::{Offering, Tally, timestamp},
+    Archived, Described, Found, Job, Kind, Objects, Reading, VaultEngine,
+    archive::{Tally, time, timestamp},
+    from_id,
     objects::Permit,
+    reader::{Reader, Snapshot},
+    seal::Cipher,
+    to_id,
+    writer::{Ground, write},
 };
 use crate::{
-    digest::Sha256,
     error::{Error, Result},
     event::SnapshotId,
     key::VaultKey,
-    limits::DEPTH_MAX,
     retention::Removable,
-    source::{Fault, Meta, Special},
+    source::Fault,
 };
-use bytes::Bytes;
-use model::Time;
 use rustic_core::{
-    BackupOptions, BlobId, ConfigOptions, Credentials, DataId, Id, IndexedFullStatus, KeyOptions,
-    OpenStatus, PruneOptions, PrunePlan, RepairIndexOptions, Repository, RepositoryBackends,
-    RepositoryOptions, TreeId, jiff,
-    repofile::{BlobType, MasterKey, Node, NodeType, SnapshotFile, StringList, Tree},
+    ConfigOptions, Credentials, KeyOptions, OpenStatus, PruneOptions, PrunePlan,
+    RepairIndexOptions, Repository, RepositoryBackends, RepositoryOptions, jiff,
+    repofile::{MasterKey, SnapshotFile, SnapshotSummary, StringList},
 };
 use std::{
     collections::{BTreeMap, HashSet},
     hash::{DefaultHasher, Hash, Hasher},
-    panic::{AssertUnwindSafe, catch_unwind},
-    path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering},
+    path::Path,
+    sync::Arc,
 };
 
 /// Packs no snapshot needs are marked first and deleted this many hours later at the earliest, so
@@ -40,13 +41,16 @@ const DELETE_AFTER_HOURS: i64 = 7 * 24;
 
 pub struct RusticEngine {
     objects: Arc<Objects>,
+    cipher: Arc<Cipher>,
     master: MasterKey,
 }
 
 impl RusticEngine {
     /// An engine for the repository in `root`.
     pub fn new(root: &Path, key: &VaultKey) -> Self {
-        let (encrypt, k, r) = key.master();
+        let keys = key.master();
+        let cipher = Arc::new(Cipher::new(&keys));
+        let (encrypt, k, r) = keys;
         let base64 = |bytes: &[u8]| {
             use base64::{Engine as _, engine::general_purpose::STANDARD};
             STANDARD.encode(bytes)
@@ -56,7 +60,7 @@ impl RusticEngine {
             "encrypt": base64(&encrypt),
         });
         let master = serde_json::from_value(master).expect("the form of restic's master key");
-        Self { objects: Arc::new(Objects::new(root)), master }
+        Self { objects: Arc::new(Objects::new(root)), cipher, master }
     }
 
     /// Makes an empty repository that also opens with the key's line as restic's password.
@@ -85,35 +89,52 @@ impl RusticEngine {
         Credentials::Masterkey(self.master.clone())
     }
 
-    fn repository(&self) -> Result<Repository<OpenStatus>> {
+    pub(super) fn repository(&self) -> Result<Repository<OpenStatus>> {
         Ok(self.closed()?.open(&self.credentials())?)
     }
 
-    fn reading(&self, tree: TreeId) -> Result<RusticReading> {
-        Ok(RusticReading { repository: self.repository()?.to_indexed()?, tree })
+    fn reader(&self) -> Result<Reader> {
+        Reader::open(&self.objects, &self.cipher)
     }
 
-    fn write_content(&self, job: Job, tally: &Arc<Tally>) -> Result<SnapshotFile> {
+    /// Writes all content; the snapshot of it, which does not exist as yet.
+    fn write_content(&self, job: Job, tally: &mut Tally) -> Result<SnapshotFile> {
+        self.objects.remove_unfinished()?;
         let mut snapshot = SnapshotFile::default();
-        let time = timestamp(job.time).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
-        snapshot.time = time.to_zoned(jiff::tz::TimeZone::UTC);
+        let at = timestamp(job.time).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+        snapshot.time = at.to_zoned(jiff::tz::TimeZone::UTC);
         snapshot.program_version = format!("spandrel {}", env!("CARGO_PKG_VERSION"));
         snapshot.hostname = job.asset;
-        let paths: Vec<PathBuf> = job.sources.iter().map(PathBuf::from).collect();
-        let offering = Offering::new(job.entries, tally.clone());
-        let mut options = BackupOptions::default();
-        options.no_scan = true;
-        let repository = self.repository()?.to_indexed_ids()?;
-        let work = || Ok(repository.archive(&options, &offering, snapshot, &paths)?);
-        // The engine's threads panic on some failures; a panic is a failed backup, not the end
-        // of the process that asked for it.
-        let guarded = || {
-            catch_unwind(AssertUnwindSafe(work))
-                .unwrap_or_else(|_| Err(Error::Engine("it panicked while storing".into())))
+        job.sources.into_iter().for_each(|source| snapshot.paths.add(source));
+        let repository = self.repository()?;
+        let like = |other: &SnapshotFile| {
+            other.hostname == snapshot.hostname && other.paths == snapshot.paths
         };
-        // The snapshot the engine saves claims to be whole; it is never published.
-        Ok(self.objects.withholding(guarded)?.0)
+        let before = repository.get_all_snapshots()?.into_iter().filter(like);
+        let before = before.max_by_key(|other| other.time.timestamp());
+        let reader = self.reader()?;
+        let ground = Ground {
+            objects: &self.objects,
+            cipher: &self.cipher,
+            reader: &reader,
+            config: repository.config(),
+            before: before.as_ref().map(|before| from_id(&before.tree)),
+        };
+        let began = jiff::Zoned::now();
+        let (tree, summary) = write(&ground, job.entries, tally)?;
+        snapshot.tree = to_id(&tree).into();
+        snapshot.parent = before.map(|before| before.id);
+        snapshot.summary = Some(timed(summary, began));
+        Ok(snapshot)
     }
+}
+
+fn timed(mut summary: SnapshotSummary, began: jiff::Zoned) -> SnapshotSummary {
+    let ended = jiff::Zoned::now();
+    summary.backup_duration = began.duration_until(&ended).as_secs_f64();
+    summary.total_duration = summary.backup_duration;
+    (summary.backup_start, summary.backup_end) = (began, ended);
+    summary
 }
 
 impl VaultEngine for RusticEngine {
@@ -125,11 +146,11 @@ impl VaultEngine for RusticEngine {
     }
 
     fn archive(&self, job: Job) -> Result<Archived> {
-        let tally = Arc::new(Tally::new(job.onlooker.clone()));
-        let snapshot = self.write_content(job, &tally)?;
-        let handed = std::mem::take(&mut *lock(&tally.handed));
-        let mut faults = std::mem::take(&mut *lock(&tally.faults));
-        let (stored, bytes) = stored(&self.reading(snapshot.tree)?)?;
+        let mut tally = Tally::new(job.onlooker.clone());
+        let snapshot = self.write_content(job, &mut tally)?;
+        let Tally { offered, handed, mut faults, bytes_read, .. } = tally;
+        let written = Snapshot { reader: self.reader()?, tree: from_id(&snapshot.tree) };
+        let (stored, bytes) = stored(&written)?;
         let explained: HashSet<&str> = faults.iter().map(|fault| fault.path.as_str()).collect();
         let dropped: Vec<Fault> = handed
             .iter()
@@ -138,16 +159,9 @@ impl VaultEngine for RusticEngine {
             .map(|path| Fault::new("", path, "the engine did not store it"))
             .collect();
         faults.extend(dropped);
-        let summary = snapshot.summary.as_ref();
-        Ok(Archived {
-            offered: tally.offered.load(Ordering::Relaxed),
-            stored: stored.len() as u64,
-            bytes,
-            bytes_read: tally.bytes_read.load(Ordering::Relaxed),
-            bytes_stored: summary.map_or(0, |s| s.data_added_packed),
-            faults,
-            snapshot,
-        })
+        let bytes_stored = snapshot.summary.as_ref().map_or(0, |s| s.data_added_packed);
+        let stored = stored.len() as u64;
+        Ok(Archived { offered, stored, bytes, bytes_read, bytes_stored, faults, snapshot })
     }
 
     fn publish(&self, archived: &Archived) -> Result<SnapshotId> {
@@ -175,7 +189,8 @@ impl VaultEngine for RusticEngine {
         let name = snapshot.to_string();
         let found = self.repository()?.get_snapshots(&[&name])?;
         let snapshot = found.first().ok_or(Error::NoSnapshot(name))?;
-        Ok(Box::new(self.reading(snapshot.tree)?))
+        let tree = from_id(&snapshot.tree);
+        Ok(Box::new(Snapshot { reader: self.reader()?, tree }))
     }
 
     fn forget(&self, snapshots: &[Removable]) -> Result<()> {
@@ -202,12 +217,12 @@ impl VaultEngine for RusticEngine {
 
 /// Fingerprints of the paths of everything but directories whose content the index has, and the
 /// sum of their sizes.
-fn stored(reading: &RusticReading) -> Result<(HashSet<u64>, u64)> {
+fn stored(reading: &Snapshot) -> Result<(HashSet<u64>, u64)> {
     let (mut found, mut bytes) = (HashSet::new(), 0);
     reading.walk(&mut |entry| {
         match entry {
             Found::Entry { path, kind: Kind::File(chunks), meta } => {
-                if chunks.iter().all(|chunk| reading.has_chunk(chunk)) {
+                if chunks.iter().all(|chunk| reading.chunk_length(chunk).is_some()) {
                     found.insert(fingerprint(&path));
                     bytes += meta.size;
                 }
@@ -224,115 +239,10 @@ fn stored(reading: &RusticReading) -> Result<(HashSet<u64>, u64)> {
     Ok((found, bytes))
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 fn fingerprint(path: &Path) -> u64 {
     let mut hasher = DefaultHasher::new();
     path.hash(&mut hasher);
     hasher.finish()
-}
-
-struct RusticReading {
-    repository: Repository<IndexedFullStatus>,
-    tree: TreeId,
-}
-
-impl RusticReading {
-    fn blob(&self, id: BlobId, kind: BlobType) -> Result<Bytes> {
-        let bytes = self.repository.get_blob_cached(&id, kind)?;
-        // The engine checks the cipher's tag only; the name is what the snapshot vouches for.
-        if Sha256::of(&bytes) != from_id(&id) {
-            let text = format!("chunk {} does not hash to its name", id.to_hex().as_str());
-            return Err(Error::Damaged(text));
-        }
-        Ok(bytes)
-    }
-
-    fn walk_tree(
-        &self,
-        tree: TreeId,
-        at: &Path,
-        depth: usize,
-        visit: &mut dyn FnMut(Found) -> Result<()>,
-    ) -> Result<()> {
-        let read = || {
-            if depth > DEPTH_MAX {
-                return Err(format!("more than {DEPTH_MAX} directories deep"));
-            }
-            let bytes = self.blob(tree.into(), BlobType::Tree).map_err(|e| e.to_string())?;
-            serde_json::from_slice::<Tree>(&bytes).map_err(|e| e.to_string())
-        };
-        let nodes = match read() {
-            Ok(tree) => tree.nodes,
-            Err(why) => return visit(Found::Damaged { path: at.into(), why }),
-        };
-        for node in nodes {
-            let name = node.name();
-            let plain = !["", ".", ".."].iter().any(|bad| *name == **bad)
-                && !name.as_encoded_bytes().contains(&b'/');
-            if !plain {
-                let why = format!("it has an entry named {name:?}");
-                visit(Found::Damaged { path: at.into(), why })?;
-                continue;
-            }
-            let path = at.join(&name);
-            let (kind, subtree) = (kind(&node), node.subtree);
-            visit(Found::Entry { path: path.clone(), meta: meta(&node), kind })?;
-            if let Some(subtree) = subtree {
-                self.walk_tree(subtree, &path, depth + 1, visit)?;
-            }
-        }
-        Ok(())
-    }
-}
-
-impl Reading for RusticReading {
-    fn walk(&self, visit: &mut dyn FnMut(Found) -> Result<()>) -> Result<()> {
-        self.walk_tree(self.tree, Path::new("/"), 0, visit)
-    }
-
-    fn chunk(&self, id: &ChunkId) -> Result<Bytes> {
-        self.blob(BlobId::from(to_id(id)), BlobType::Data)
-    }
-
-    fn has_chunk(&self, id: &ChunkId) -> bool {
-        self.repository.get_index_entry(&DataId::from(to_id(id))).is_ok()
-    }
-}
-
-fn kind(node: &Node) -> Kind {
-    match &node.node_type {
-        NodeType::File => {
-            let chunks = node.content.iter().flatten();
-            Kind::File(chunks.map(|id| from_id(id)).collect())
-        }
-        NodeType::Dir => Kind::Directory,
-        NodeType::Symlink { .. } => Kind::Symlink(node.node_type.to_link().into()),
-        NodeType::Dev { device } => Kind::Special(Special::BlockDevice(*device)),
-        NodeType::Chardev { device } => Kind::Special(Special::CharacterDevice(*device)),
-        NodeType::Fifo => Kind::Special(Special::Pipe),
-        NodeType::Socket => Kind::Special(Special::Socket),
-    }
-}
-
-fn meta(node: &Node) -> Meta {
-    let mode = node.meta.mode.unwrap_or(0o600);
-    Meta {
-        mode: mode & 0o777
-            | (mode >> 23 & 1) << 11
-            | (mode >> 22 & 1) << 10
-            | (mode >> 20 & 1) << 9,
-        modified: node.meta.mtime.map(time),
-        changed: node.meta.ctime.map(time),
-        user: node.meta.uid,
-        group: node.meta.gid,
-        inode: node.meta.inode,
-        device: node.meta.device_id,
-        links: node.meta.links,
-        size: node.meta.size,
-    }
 }
 
 fn describe(snapshot: &SnapshotFile) -> Described {
@@ -347,16 +257,4 @@ fn describe(snapshot: &SnapshotFile) -> Described {
         files: summary.map(|s| s.total_files_processed),
         bytes: summary.map(|s| s.total_bytes_processed),
     }
-}
-
-fn time(timestamp: jiff::Timestamp) -> Time {
-    Time::from_nanos(i64::try_from(timestamp.as_nanosecond()).unwrap_or(i64::MAX))
-}
-
-fn from_id(id: &Id) -> Sha256 {
-    Sha256::parse(id.to_hex().as_str()).expect("an id prints as 64 hex digits")
-}
-
-fn to_id(hash: &Sha256) -> Id {
-    Id::new(hash.0)
 }

@@ -92,7 +92,7 @@ mod tests {
     }
 
     fn value(hex: &str) -> Value {
-        crate::digest::from_hex(hex).unwrap().try_into().unwrap()
+        std::array::from_fn(|at| u8::from_str_radix(&hex[2 * at..2 * at + 2], 16).unwrap())
     }
 
     /// Made with another implementation (pyshamir 1.1.0, after HashiCorp Vault's), 3 of 5.
