@@ -17,7 +17,7 @@ pub use examine::{Examined, examine};
 
 use crate::{
     digest::Sha256,
-    engine::{Found, Kind, VaultEngine},
+    engine::{Found, Kind, Scratch, VaultEngine},
     error::{Error, IoContext, Result},
     event::{Event, LogEntry, SnapshotId},
     key::PersonKey,
@@ -363,7 +363,7 @@ impl Unlocked {
     /// Lines as `sha256sum` writes them, of every file of a snapshot.
     fn hashes(&self, snapshot: &SnapshotId) -> Result<String> {
         let reading = self.engine.read(snapshot)?;
-        let mut lines = BTreeMap::new();
+        let (mut lines, mut scratch) = (BTreeMap::new(), Scratch::default());
         reading.walk(&mut |found| {
             let Found::Entry { path, kind: Kind::File(chunks), .. } = found else {
                 if let Found::Damaged { path, why } = found {
@@ -373,7 +373,7 @@ impl Unlocked {
             };
             let mut context = ring::digest::Context::new(&ring::digest::SHA256);
             for chunk in &chunks {
-                context.update(&reading.chunk(chunk)?);
+                context.update(reading.chunk(chunk, &mut scratch)?);
             }
             let hash: String =
                 context.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
