@@ -188,8 +188,8 @@ impl Findings {
         told.collect()
     }
 
-    /// Those that are new or worse than was told, are proved in another way, or were seen twice
-    /// as often. The others are told by the next [`Self::drain`].
+    /// Those that are new or worse than was told, are proved in another way, or were seen ten
+    /// times as often. The others are told by the next [`Self::drain`].
     pub fn drain_news(&mut self, inventory: &Inventory) -> Vec<Finding> {
         self.newest = None;
         let mut news = Vec::new();
@@ -198,8 +198,8 @@ impl Findings {
             let Some(open) = all.get_mut(id) else { return false };
             let now = open.now();
             let same = |told: Told| {
-                let often = told.count.saturating_mul(2) > now.count;
-                often && Told { count: now.count, ..told } == now
+                let seldom = told.count.saturating_mul(10) > now.count;
+                seldom && Told { count: now.count, ..told } == now
             };
             if open.told.is_some_and(same) {
                 return true;

@@ -100,7 +100,7 @@ fn opens_tool_pipe(o: &Operation) -> bool {
         let last = name.rsplit(['\\', '/']).next().unwrap_or_default();
         last.get(..pipe.len()).is_some_and(|start| start.eq_ignore_ascii_case(pipe))
     };
-    o.function_name == "open pipe" && PIPES.iter().any(|pipe| begins(pipe))
+    o.function_name == "open pipe" && PIPES.iter().any(begins)
 }
 
 #[cfg(test)]

@@ -125,19 +125,19 @@ fn a_finding_says_when_all_it_asked_for_was_refused() {
 }
 
 #[test]
-fn a_finding_that_only_goes_on_is_told_when_it_was_seen_twice_as_often() {
+fn a_finding_that_only_goes_on_is_told_when_it_was_seen_ten_times_as_often() {
     let mut detection = Detection::new(Phase::Unlearnt);
     let inventory = Inventory::new();
     let mut news = Vec::new();
-    for at in 0..8 {
+    for at in 0..30 {
         detection.see(&asks(at, OperationClass::Stop), &inventory);
         news.extend(detection.drain_news(&inventory).iter().map(|f| f.count));
     }
-    assert_eq!(news, [1, 2, 4, 8]);
-    detection.see(&asks(9, OperationClass::Stop), &inventory);
+    assert_eq!(news, [1, 10]);
+    detection.see(&asks(40, OperationClass::Stop), &inventory);
     assert!(detection.drain_news(&inventory).is_empty());
-    assert_eq!(detection.drain(&inventory)[0].count, 9);
+    assert_eq!(detection.drain(&inventory)[0].count, 31);
     // An answer that refuses all of it changes what it says.
-    detection.see(&refused(12, OperationClass::Stop, "access denied"), &inventory);
+    detection.see(&refused(45, OperationClass::Stop, "access denied"), &inventory);
     assert_eq!(detection.drain_news(&inventory).len(), 1);
 }

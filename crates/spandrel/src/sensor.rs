@@ -50,8 +50,8 @@ pub struct Options {
     /// is dropped
     #[arg(long, requires = "stdin")]
     replay: bool,
-    /// Tell upwards at most about a fivehundredth of what is heard: news at once, counters and
-    /// beats as seldom as that needs
+    /// Tell upwards about a fivehundredth of what is heard: findings at once, the rest as seldom
+    /// as that needs
     #[arg(long)]
     sparing: bool,
     /// Name of the sensor [default: the interface]
@@ -460,26 +460,30 @@ impl Live {
         due
     }
 
-    /// News, or everything that changed; then the beat, where it is due.
+    /// What is due: rows before the findings that name them, then the beat.
     fn tell(&mut self, out: &mut impl Write, due: Due) -> std::io::Result<()> {
-        let changes = match due.counters {
-            true => self.fold.inventory.drain_changes(),
-            false => self.fold.inventory.drain_news(),
-        };
-        let mut octets = 0;
-        for asset in changes.assets {
-            octets += self.write(out, &Insight::Asset(asset))?;
-        }
-        for (id, into) in changes.merged {
-            octets += self.write(out, &Insight::AssetMerged { id, into })?;
-        }
-        for link in changes.links {
-            octets += self.write(out, &Insight::Link(link))?;
-        }
-        let findings = match due.counters {
+        let findings = match due.repeats {
             true => self.fold.changed_findings(),
             false => self.fold.news_of_findings(),
         };
+        let news = due.news || !findings.is_empty();
+        let changes = match (due.counters, news) {
+            (true, _) => Some(self.fold.inventory.drain_changes()),
+            (false, true) => Some(self.fold.inventory.drain_news()),
+            (false, false) => None,
+        };
+        let mut octets = 0;
+        if let Some(changes) = changes {
+            for asset in changes.assets {
+                octets += self.write(out, &Insight::Asset(asset))?;
+            }
+            for (id, into) in changes.merged {
+                octets += self.write(out, &Insight::AssetMerged { id, into })?;
+            }
+            for link in changes.links {
+                octets += self.write(out, &Insight::Link(link))?;
+            }
+        }
         for finding in findings {
             octets += self.write(out, &Insight::Finding(finding))?;
         }
@@ -487,7 +491,7 @@ impl Live {
             let beat = self.beat();
             self.write(out, &beat)?;
         }
-        self.pace.told(due, octets);
+        self.pace.told(Due { news, ..due }, octets);
         out.flush()
     }
 

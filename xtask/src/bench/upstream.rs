@@ -1,8 +1,10 @@
 //! `cargo xtask bench upstream`: what a sensor tells upwards, as a share of what it listens to.
 //!
 //! Long captures are read by `spandrel sensor --stdin --replay --sparing`, which beats by the time
-//! of their packets: what it writes is what it would have told live. Invariant: the share is of
-//! octets captured, without headers of the file.
+//! of their packets: what it writes is what it would have told live. With `--rounds` the same plant
+//! goes on for longer: what is told once weighs less, as it does where a sensor stays. With
+//! `--pause-ms` long pauses are shortened, so that captures of little traffic make a busy plant.
+//! Invariant: the share is of octets captured, without headers of the file.
 
 use super::captures;
 use crate::options::Options;
@@ -10,11 +12,14 @@ use anyhow::{Context, Result, bail};
 use std::{
     collections::BTreeMap,
     fs::File,
-    io::BufReader,
+    io::{BufRead, BufReader, BufWriter},
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{ChildStdin, Command, Stdio},
 };
-use wire::file::CaptureReader;
+use wire::{
+    LinkType,
+    file::{CaptureReader, PcapWriter},
+};
 
 /// Captures shorter than this say little: most of what is told is told once.
 const SECONDS_MIN: i64 = 600;
@@ -27,8 +32,10 @@ struct Length {
 }
 
 pub fn run(arguments: &[String]) -> Result<()> {
-    let known = ["captures", "capture", "binary", "seconds", "sparing"];
+    let known = ["captures", "capture", "binary", "seconds", "sparing", "rounds", "pause-ms"];
     let options = Options::read(arguments, &known)?;
+    let rounds: u64 = options.number("rounds", 1)?;
+    let pause_ms: i64 = options.number("pause-ms", i64::MAX)?;
     let sparing = options.number("sparing", 1)? > 0;
     let folder = Path::new(options.text("captures").unwrap_or("../shared/captures"));
     let files = match options.text("capture") {
@@ -45,67 +52,127 @@ pub fn run(arguments: &[String]) -> Result<()> {
     let binary = options.text("binary").map_or(usual, PathBuf::from);
     let (mut heard, mut told) = (0, 0);
     for (name, path) in files {
-        let length = length(&path).with_context(|| format!("cannot read {name}"))?;
+        let packets = read(&path, pause_ms.saturating_mul(NANOS / 1_000))
+            .with_context(|| format!("cannot read {name}"))?;
+        let length = Length::of(&packets, rounds);
         if length.seconds < seconds_min {
             continue;
         }
-        let kinds =
-            replay(&binary, &path, sparing).with_context(|| format!("{name} was not played"))?;
+        let kinds = replay((&binary, sparing), &packets, rounds)
+            .with_context(|| format!("{name} was not played"))?;
         let said: u64 = kinds.values().sum();
         heard += length.octets;
         told += said;
-        let share = |octets: u64| 100.0 * octets as f64 / length.octets.max(1) as f64;
-        let parts: Vec<String> =
-            kinds.iter().map(|(kind, octets)| format!("{kind} {:.3} %", share(*octets))).collect();
-        println!(
-            "{name}: {} packets in {} s, {} kB captured ({:.0} bit/s), {} kB told: {:.3} % ({})",
-            length.packets,
-            length.seconds,
-            length.octets / 1_000,
-            8.0 * length.octets as f64 / length.seconds.max(1) as f64,
-            said / 1_000,
-            share(said),
-            parts.join(", ")
-        );
+        show(&name, &length, &kinds);
     }
     let share = 100.0 * told as f64 / heard.max(1) as f64;
     println!("upstream: {} kB told of {} kB captured: {share:.3} %", told / 1_000, heard / 1_000);
     Ok(())
 }
 
-fn length(capture: &Path) -> Result<Length> {
+fn show(name: &str, length: &Length, kinds: &BTreeMap<String, u64>) {
+    let share = |octets: u64| 100.0 * octets as f64 / length.octets.max(1) as f64;
+    let parts: Vec<String> =
+        kinds.iter().map(|(kind, octets)| format!("{kind} {:.3} %", share(*octets))).collect();
+    let said = kinds.values().sum();
+    println!(
+        "{name}: {} packets in {} s, {} kB captured ({:.0} bit/s), {} kB told: {:.3} % ({})",
+        length.packets,
+        length.seconds,
+        length.octets / 1_000,
+        8.0 * length.octets as f64 / length.seconds.max(1) as f64,
+        said / 1_000,
+        share(said),
+        parts.join(", ")
+    );
+}
+
+/// Time, length on the wire, octets.
+type Kept = (i64, u32, Vec<u8>);
+
+/// The packets; pauses between them are at most so long.
+fn read(capture: &Path, pause_nanos: i64) -> Result<(LinkType, Vec<Kept>)> {
     let file = File::open(capture).context("cannot open it")?;
     let mut reader = CaptureReader::open(BufReader::with_capacity(1 << 20, file))?;
-    let (mut packets, mut octets) = (0, 0);
-    let (mut first, mut last) = (i64::MAX, i64::MIN);
+    let (mut link, mut packets) = (LinkType::Ethernet, Vec::new());
+    let (mut before, mut at) = (None, 0_i64);
     // A damaged end is left out, as the sensor does.
     while let Ok(Some(packet)) = reader.next() {
-        packets += 1;
-        octets += packet.data.len() as u64;
-        first = first.min(packet.at_nanos);
-        last = last.max(packet.at_nanos);
+        link = packet.link;
+        let pause = packet.at_nanos.saturating_sub(before.unwrap_or(packet.at_nanos));
+        at = match before {
+            None => packet.at_nanos,
+            Some(_) => at.saturating_add(pause.clamp(0, pause_nanos)),
+        };
+        before = Some(packet.at_nanos);
+        packets.push((at, packet.wire_len, packet.data.to_vec()));
     }
-    Ok(Length { packets, octets, seconds: last.saturating_sub(first).max(0) / NANOS })
+    Ok((link, packets))
+}
+
+impl Length {
+    fn of((_, packets): &(LinkType, Vec<Kept>), rounds: u64) -> Length {
+        let octets: u64 = packets.iter().map(|(_, _, data)| data.len() as u64).sum();
+        let seconds = span(packets) / NANOS;
+        Length {
+            packets: packets.len() as u64 * rounds,
+            octets: octets * rounds,
+            seconds: seconds * rounds as i64,
+        }
+    }
+}
+
+fn span(packets: &[Kept]) -> i64 {
+    let times = || packets.iter().map(|(at, _, _)| *at);
+    times().max().unwrap_or_default().saturating_sub(times().min().unwrap_or_default())
 }
 
 /// Octets told by kind of insight.
-fn replay(binary: &Path, capture: &Path, sparing: bool) -> Result<BTreeMap<String, u64>> {
-    let file = File::open(capture).context("cannot open it")?;
+fn replay(
+    (binary, sparing): (&Path, bool),
+    (link, packets): &(LinkType, Vec<Kept>),
+    rounds: u64,
+) -> Result<BTreeMap<String, u64>> {
     let mut command = Command::new(binary);
-    command.args(["sensor", "--stdin", "--replay"]).stdin(file).stdout(Stdio::piped());
+    command.args(["sensor", "--stdin", "--replay"]).stdin(Stdio::piped()).stdout(Stdio::piped());
     if sparing {
         command.arg("--sparing");
     }
-    let done = command.output().with_context(|| format!("cannot run {}", binary.display()))?;
-    if !done.status.success() {
-        bail!("the sensor ended with {}", done.status);
+    let mut child = command.spawn().with_context(|| format!("cannot run {}", binary.display()))?;
+    let stdin = child.stdin.take().context("no standard input")?;
+    let stdout = child.stdout.take().context("no standard output")?;
+    let kinds = std::thread::scope(|scope| {
+        let said = scope.spawn(|| kinds_of(BufReader::with_capacity(1 << 20, stdout)));
+        play(stdin, (*link, packets), rounds)?;
+        said.join().expect("reading does not panic")
+    })?;
+    let status = child.wait().context("cannot wait for the sensor")?;
+    if !status.success() {
+        bail!("the sensor ended with {status}");
     }
+    Ok(kinds)
+}
+
+/// Writes the packets as often as that, each round behind the one before.
+fn play(into: ChildStdin, (link, packets): (LinkType, &[Kept]), rounds: u64) -> Result<()> {
+    let mut writer = PcapWriter::new(BufWriter::with_capacity(1 << 20, into), link)?;
+    let every = span(packets).saturating_add(NANOS);
+    for round in 0..rounds as i64 {
+        for (at, wire_len, data) in packets {
+            writer.packet(at.saturating_add(round.saturating_mul(every)), *wire_len, data)?;
+        }
+    }
+    writer.flush().context("the sensor does not listen any more")
+}
+
+fn kinds_of(stdout: impl BufRead) -> Result<BTreeMap<String, u64>> {
     let mut kinds = BTreeMap::new();
-    for line in done.stdout.split_inclusive(|b| *b == b'\n') {
+    for line in stdout.split(b'\n') {
+        let line = line.context("the sensor stopped speaking")?;
         let insight: serde_json::Value =
-            serde_json::from_slice(line).context("an insight is no JSON")?;
+            serde_json::from_slice(&line).context("an insight is no JSON")?;
         let kind = insight["kind"].as_str().unwrap_or("?").to_owned();
-        *kinds.entry(kind).or_default() += line.len() as u64;
+        *kinds.entry(kind).or_default() += line.len() as u64 + 1;
     }
     Ok(kinds)
 }

@@ -1,34 +1,42 @@
 //! How often what is told: each second all that changed, or as seldom as a narrow line needs.
 //!
-//! Not here: what changed. Invariant: news is told each second either way; what waits is rows of
-//! which only counters and times changed, and the sensor's own beat, and neither waits for ever.
+//! Not here: what changed. Invariant: findings are told each second either way, behind the rows of
+//! what they are about; what waits is other news of assets and links, rows of which only counters
+//! and times changed, and the sensor's own beat, and none waits for ever.
 
 /// A sparing sensor's beats take at most one octet in so many of those heard...
-const HEARD_PER_BEAT_OCTET: u64 = 2_000;
+const HEARD_PER_BEAT_OCTET: u64 = 4_000;
 /// ...and its rows of counters one in so many.
-const HEARD_PER_ROW_OCTET: u64 = 1_000;
+const HEARD_PER_ROW_OCTET: u64 = 4_000;
 /// A beat is about so long.
 const BEAT_OCTETS: u64 = 256;
 /// Longest pause between two beats; shortest and longest between two tellings of counters.
 const BEAT_SECONDS_MAX: u64 = 60;
+/// Pause between two tellings of what is new about assets and links.
+const NEWS_SECONDS: u64 = 60;
 const ROWS_SECONDS_MIN: u64 = 60;
 const ROWS_SECONDS_MAX: u64 = 3_600;
 
-/// What is due in a second, besides news.
+/// What is due in a second, besides findings.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Due {
+    /// What is new about assets and links.
+    pub(super) news: bool,
     /// Rows of which only counters and times changed.
     pub(super) counters: bool,
+    /// Findings that only go on; where they are not, those that were seen ten times as often are.
+    pub(super) repeats: bool,
     pub(super) beat: bool,
 }
 
 impl Due {
-    pub(super) const ALL: Due = Due { counters: true, beat: true };
+    pub(super) const ALL: Due = Due { news: true, counters: true, repeats: true, beat: true };
 }
 
 #[derive(Default)]
 pub(super) struct Pace {
     sparing: bool,
+    news: Since,
     beat: Since,
     rows: Since,
     /// Octets of the rows told last.
@@ -59,6 +67,7 @@ impl Pace {
         if !self.sparing {
             return Due::ALL;
         }
+        self.news.go_on(heard);
         self.beat.go_on(heard);
         self.rows.go_on(heard);
         let afforded = self.beat.heard >= BEAT_OCTETS * HEARD_PER_BEAT_OCTET;
@@ -69,11 +78,15 @@ impl Pace {
             ROWS_SECONDS_MIN..ROWS_SECONDS_MAX => afforded,
             _ => true,
         };
-        Due { counters, beat }
+        let news = counters || self.news.seconds >= NEWS_SECONDS;
+        Due { news, counters, repeats: false, beat }
     }
 
     /// What was due is told, with so many octets of rows.
     pub(super) fn told(&mut self, due: Due, rows_octets: u64) {
+        if due.news {
+            self.news = Since::default();
+        }
         if due.beat {
             self.beat = Since::default();
         }
@@ -108,8 +121,8 @@ mod tests {
 
     #[test]
     fn a_narrow_line_gets_its_share_and_silence_is_broken() {
-        // A megabit a second: a beat each five seconds, the rows each 400 seconds.
-        assert_eq!(told(true, 4_000, 125_000), (800, 10));
+        // A megabit a second: a beat each nine seconds, the rows each 1,600 seconds.
+        assert_eq!(told(true, 4_000, 125_000), (444, 3));
         assert_eq!(told(true, 7_200, 0), (120, 2));
         // However much is heard, not more than that.
         assert_eq!(told(true, 600, 1_000_000_000), (600, 10));
