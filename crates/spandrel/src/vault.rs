@@ -2,8 +2,9 @@
 //!
 //! Works on a directory, with no server. Invariant: what needs no key asks for none.
 
+mod bucket;
 mod canary;
-mod custody;
+pub mod custody;
 mod escrow;
 mod evidence;
 #[cfg(feature = "control-plane")]
@@ -98,7 +99,7 @@ pub enum Options {
     },
     /// Check that nothing was changed, lost or rewritten; needs no key
     Verify {
-        /// Directory, or http(s) address of a copy of one
+        /// Directory, or http(s), `s3:` or `azure:` address of a copy of one
         #[arg(value_name = "DIR_OR_URL", required_unless_present = "evidence")]
         dir: Option<PathBuf>,
         /// Check a bundle of evidence instead of a vault
@@ -206,10 +207,14 @@ pub fn run(options: &Options) -> Result<ExitCode> {
                 return evidence::verify(file, &demands, format);
             }
             let dir = dir.as_deref().context("give a directory, an address or --evidence")?;
-            let verdict = match Remote::at(&dir.to_string_lossy(), &access.read()?)? {
-                Some(remote) => verify(&remote, &demands),
-                None => verify(&Directory(dir.into()), &demands),
+            let address = dir.to_string_lossy();
+            let stored = bucket::open(&address, access)?;
+            let verdict = match (&stored, Remote::at(&address, &access.read()?)?) {
+                (Some(stored), _) => verify(stored, &demands),
+                (None, Some(remote)) => verify(&remote, &demands),
+                (None, None) => verify(&Directory(dir.into()), &demands),
             };
+            stored.iter().for_each(bucket::tell_covered);
             answer(&verdict, format, show::verdict)?;
             for problem in &verdict.problems {
                 complain(&show::problem(problem));

@@ -71,7 +71,7 @@ pub struct Demands {
 }
 
 /// The verdict.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Verdict {
     pub ok: bool,
     pub log: String,

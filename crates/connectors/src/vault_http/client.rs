@@ -14,7 +14,7 @@ use std::{
 };
 use ureq::{
     http::{Response, StatusCode},
-    tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem},
+    tls::{Certificate, ClientCert, PemItem, RootCerts, TlsConfig, parse_pem},
 };
 use vault::{
     site::{Fetched, Grown, Held, Name, Origin, Sent, Target},
@@ -35,11 +35,17 @@ pub struct Access {
     pub credentials: Option<String>,
     /// Certificate authority in PEM; default the public ones.
     pub authority: Option<Vec<u8>>,
+    /// Certificate and key of one's own, in PEM.
+    pub identity: Option<Vec<u8>>,
 }
 
 impl Access {
     /// Reads the files with them.
-    pub fn read(token_file: Option<&Path>, authority: Option<&Path>) -> io::Result<Self> {
+    pub fn read(
+        token_file: Option<&Path>,
+        authority: Option<&Path>,
+        identity: Option<&Path>,
+    ) -> io::Result<Self> {
         let named = |path: &Path, error: io::Error| {
             io::Error::new(error.kind(), format!("cannot read {}: {error}", path.display()))
         };
@@ -47,10 +53,29 @@ impl Access {
             .map(|path| std::fs::read_to_string(path).map_err(|error| named(path, error)))
             .transpose()?
             .map(|text| text.trim().to_owned());
-        let authority = authority
-            .map(|path| std::fs::read(path).map_err(|error| named(path, error)))
-            .transpose()?;
-        Ok(Self { credentials, authority })
+        let read = |path: &Path| std::fs::read(path).map_err(|error| named(path, error));
+        let authority = authority.map(read).transpose()?;
+        let identity = identity.map(read).transpose()?;
+        Ok(Self { credentials, authority, identity })
+    }
+
+    /// A client that trusts whom it is told to.
+    pub(crate) fn agent(&self, redirects_max: u32) -> io::Result<ureq::Agent> {
+        let roots = match &self.authority {
+            None => RootCerts::WebPki,
+            Some(pem) => RootCerts::Specific(Arc::new(certificates(pem)?)),
+        };
+        let own = self.identity.as_deref().map(identity).transpose()?;
+        let config = ureq::Agent::config_builder()
+            .timeout_connect(Some(SERVER_TIMEOUT))
+            .timeout_await_100(Some(CONSENT_MAX))
+            .timeout_per_read(Some(SILENCE_MAX))
+            .timeout_per_write(Some(SILENCE_MAX))
+            .max_redirects(redirects_max)
+            .http_status_as_error(false)
+            .tls_config(TlsConfig::builder().root_certs(roots).client_cert(own).build())
+            .build();
+        Ok(config.into())
     }
 }
 
@@ -73,21 +98,8 @@ impl Remote {
             Some(at) => (Some(rest[..at].to_owned()), &rest[at + 1..]),
             None => (access.credentials.clone(), rest),
         };
-        let roots = match &access.authority {
-            None => RootCerts::WebPki,
-            Some(pem) => RootCerts::Specific(Arc::new(certificates(pem)?)),
-        };
-        let config = ureq::Agent::config_builder()
-            .timeout_connect(Some(SERVER_TIMEOUT))
-            .timeout_await_100(Some(CONSENT_MAX))
-            .timeout_per_read(Some(SILENCE_MAX))
-            .timeout_per_write(Some(SILENCE_MAX))
-            .max_redirects(REDIRECTS_MAX)
-            .http_status_as_error(false)
-            .tls_config(TlsConfig::builder().root_certs(roots).build())
-            .build();
         Ok(Some(Self {
-            agent: config.into(),
+            agent: access.agent(REDIRECTS_MAX)?,
             base: format!("{scheme}://{}", rest.trim_end_matches('/')),
             authorization: credentials.map(|text| format!("Basic {}", STANDARD.encode(text))),
         }))
@@ -149,6 +161,17 @@ fn path_of(sent: &Sent) -> String {
     }
 }
 
+/// A certificate and the key it is of.
+fn identity(pem: &[u8]) -> io::Result<ClientCert> {
+    let key = parse_pem(pem).find_map(|item| match item {
+        Ok(PemItem::PrivateKey(key)) => Some(key),
+        _ => None,
+    });
+    let text = "there is no key in the file of the identity; `vault identity` makes one";
+    let key = key.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, text))?;
+    Ok(ClientCert::new_with_certs(&certificates(pem)?, key))
+}
+
 fn certificates(pem: &[u8]) -> io::Result<Vec<Certificate<'static>>> {
     let found: Vec<_> = parse_pem(pem)
         .filter_map(|item| match item {
@@ -157,7 +180,7 @@ fn certificates(pem: &[u8]) -> io::Result<Vec<Certificate<'static>>> {
         })
         .collect();
     if found.is_empty() {
-        let text = "there is no certificate in the file of the authority";
+        let text = "there is no certificate in the file";
         return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
     }
     Ok(found)

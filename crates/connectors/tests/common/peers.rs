@@ -42,10 +42,38 @@ impl Peer {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        Some(Self { child, port: line.trim().parse().expect("the peer prints its port") })
+        let port = port_of(&mut child);
+        Some(Self { child, port })
     }
+}
+
+fn port_of(child: &mut Child) -> u16 {
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    line.trim().parse().expect("the peer prints its port")
+}
+
+/// Azure's emulator with one container; `None`, loudly, when it is not installed.
+#[expect(clippy::print_stderr, reason = "a skipped test must be seen")]
+pub fn azurite(container: &str) -> Option<Peer> {
+    let folder = python().parent().unwrap().with_file_name("azurite");
+    if !folder.join("node_modules/azurite").exists()
+        || Command::new("node").arg("--version").output().is_err()
+    {
+        eprintln!("SKIPPED azurite: it is not installed; scripts/setup test installs it");
+        return None;
+    }
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers/azurite.mjs");
+    let mut child = Command::new("node")
+        .args([&script, &folder])
+        .arg(container)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let port = port_of(&mut child);
+    Some(Peer { child, port })
 }
 
 /// The Python that `scripts/setup test` makes in the target directory.

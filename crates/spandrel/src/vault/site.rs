@@ -3,7 +3,7 @@
 //!
 //! Not here: the server (`serve`). Invariant: none of these asks for a vault's key.
 
-use super::{answer, complain, exit, now, print_line, public_key, read_text};
+use super::{answer, bucket, complain, exit, now, print_line, public_key, read_text};
 use anyhow::{Context as _, Result, bail};
 use connectors::vault_http::{Access, Remote};
 use model::Time;
@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 use vault::{
-    Vault,
+    Sha256, Vault,
     site::{
         Calendar, Clients, Clock, Mirror, Mirrored, Origin, Pace, Progress, Push, Pushed, Role,
         SITE, Seal, Window, journal, promote, seed, view,
@@ -23,20 +23,23 @@ use vault::{
 
 #[derive(clap::Subcommand)]
 pub enum Options {
-    /// Send a vault to a vault server, going on where a broken link stopped
+    /// Send a vault to a vault server or a store that locks objects, going on where a broken link
+    /// stopped
     Push {
         dir: PathBuf,
-        /// https address of the vault at the server
+        /// https address of the vault at the server; `s3:` or `azure:` and the address in a store
         url: String,
         #[command(flatten)]
         link: LinkOptions,
+        #[command(flatten)]
+        store: bucket::StoreOptions,
         /// `json`: one object on standard output
         #[arg(long, value_parser = ["json"])]
         format: Option<String>,
     },
     /// Copy a vault from another site, with no key, and vouch for its log as a witness
     Mirror {
-        /// https address of the vault, or a directory
+        /// https address of the vault, `s3:` or `azure:` address, or a directory
         from: String,
         /// Directory of the copy
         dir: PathBuf,
@@ -90,6 +93,15 @@ pub enum Options {
         /// File of clients that `vault serve` reads
         #[arg(long, value_name = "FILE")]
         clients: PathBuf,
+        /// SHA-256 of the certificate it must come with, as `vault identity` printed it
+        #[arg(long, value_name = "SHA256")]
+        certificate: Option<String>,
+    },
+    /// Make a certificate and key for this client in one file; prints the SHA-256 to enrol it by
+    #[cfg(feature = "control-plane")]
+    Identity {
+        /// File that is not there yet; mode 0600
+        file: PathBuf,
     },
     /// What a site took in, saw and refused; checks the journal's signature
     Journal {
@@ -118,6 +130,13 @@ pub enum Options {
         #[arg(long, value_parser = ["json"])]
         format: Option<String>,
     },
+    /// How a vault's copies in stores stand; asks nobody
+    Targets {
+        dir: PathBuf,
+        /// `json`: an array
+        #[arg(long, value_parser = ["json"])]
+        format: Option<String>,
+    },
     /// How a vault server stands, as JSON
     Status {
         url: String,
@@ -135,11 +154,22 @@ pub struct AccessOptions {
     /// Certificate authority of the server, PEM; default the public ones
     #[arg(long, value_name = "FILE", env = "SPANDREL_VAULT_CA")]
     ca: Option<PathBuf>,
+    /// Certificate and key for the server, PEM, as `vault identity` makes it
+    #[arg(long, value_name = "FILE", env = "SPANDREL_VAULT_IDENTITY")]
+    identity: Option<PathBuf>,
+    /// Region of an S3 store; default as its address says, else us-east-1
+    #[arg(long, value_name = "NAME")]
+    region: Option<String>,
 }
 
 impl AccessOptions {
+    pub fn region(&self) -> Option<&str> {
+        self.region.as_deref()
+    }
+
     pub fn read(&self) -> Result<Access> {
-        Ok(Access::read(self.token_file.as_deref(), self.ca.as_deref())?)
+        let (token, ca) = (self.token_file.as_deref(), self.ca.as_deref());
+        Ok(Access::read(token, ca, self.identity.as_deref())?)
     }
 }
 
@@ -147,13 +177,13 @@ impl AccessOptions {
 #[derive(clap::Args)]
 pub struct LinkOptions {
     #[command(flatten)]
-    access: AccessOptions,
+    pub access: AccessOptions,
     /// Use no more than this of the link
     #[arg(long, value_name = "KBIT_PER_S", value_parser = clap::value_parser!(u64).range(1..))]
     rate_kbit: Option<u64>,
     /// Tries without any progress before giving up; 8 take about a minute and a half
     #[arg(long, value_name = "N", default_value_t = 8)]
-    tries: u32,
+    pub tries: u32,
 }
 
 /// What a copy is.
@@ -190,7 +220,11 @@ fn window(text: &str) -> Result<Window, String> {
 
 pub fn run(options: &Options) -> Result<ExitCode> {
     match options {
-        Options::Push { dir, url, link, format } => {
+        Options::Push { dir, url, link, store, format } => {
+            if let Some(done) = bucket::push(&Vault::open(dir)?, url, link, store)? {
+                answer(&done, format, |_| Ok(()))?;
+                return Ok(exit(bucket::tell(&done)));
+            }
             let pushed = push(&Vault::open(dir)?, url, link)?;
             answer(&pushed, format, |_| Ok(()))?;
             return Ok(exit(tell_pushed(&pushed)));
@@ -215,12 +249,16 @@ pub fn run(options: &Options) -> Result<ExitCode> {
             answer(&done, format, |_| Ok(()))?;
             return Ok(exit(tell_mirrored(&done)));
         }
-        Options::Client { name, role, vault, clients } => {
+        Options::Client { name, role, vault, clients, certificate } => {
             let role = Role::parse(role).context("no such role")?;
-            let token = Clients::enrol(clients, name, role, vault)?;
+            let parse = |text: &String| Sha256::parse(text).context("--certificate is no SHA-256");
+            let bound = certificate.as_ref().map(parse).transpose()?;
+            let token = Clients::enrol_bound(clients, name, role, vault, bound)?;
             complain("shown once: put the line into a file of mode 0600 at the client");
             print_line(&format!("{name}:{token}"))?;
         }
+        #[cfg(feature = "control-plane")]
+        Options::Identity { file } => identity(file)?,
         Options::Journal { dir, format } => {
             let entries = journal::entries(&dir.join(SITE))?;
             answer(&entries, format, |entries| {
@@ -238,6 +276,10 @@ pub fn run(options: &Options) -> Result<ExitCode> {
             done.missing.iter().for_each(|path| complain(&format!("not there: {path}: lost")));
             return Ok(exit(done.missing.is_empty()));
         }
+        Options::Targets { dir, format } => {
+            let standing = vault::site::bucket::targets(Vault::open(dir)?.directory());
+            answer(&standing, format, |standing| bucket::show(standing))?;
+        }
         Options::Status { url, access } => {
             let Some(remote) = Remote::at(url, &access.read()?)? else {
                 bail!("`{url}` is no http(s) address");
@@ -246,6 +288,19 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Makes a certificate; its key does not leave this machine.
+#[cfg(feature = "control-plane")]
+fn identity(file: &Path) -> Result<()> {
+    use std::{io::Write as _, os::unix::fs::OpenOptionsExt as _};
+    let name = file.file_stem().unwrap_or_default().to_string_lossy();
+    let (text, certificate) = server::self_made_identity(&name)?;
+    let made = std::fs::File::options().write(true).create_new(true).mode(0o600).open(file);
+    let written = made.and_then(|mut file| file.write_all(text.as_bytes()));
+    written.with_context(|| format!("cannot make {}", file.display()))?;
+    complain("give this to who enrols the client: vault client ... --certificate SHA256");
+    print_line(&Sha256::of(&certificate).to_string())
 }
 
 /// Sends a vault to a server.
@@ -271,7 +326,7 @@ pub fn tell_pushed(pushed: &Pushed) -> bool {
 }
 
 impl LinkOptions {
-    fn pace(&self, calendar: Calendar) -> Pace<'static> {
+    pub fn pace(&self, calendar: Calendar) -> Pace<'static> {
         let bytes_per_second = self.rate_kbit.map(|kbit| kbit.saturating_mul(125));
         Pace { clock: &Machine, bytes_per_second, calendar }
     }
@@ -289,11 +344,16 @@ fn mirror(
     let pace = link.pace(calendar.clone());
     loop {
         let access = link.access.read()?;
-        let origin: Box<dyn Origin> = match Remote::at(from, &access)? {
-            Some(remote) => Box::new(remote),
-            None => Box::new(Directory(PathBuf::from(from))),
+        let stored = bucket::open(from, &link.access)?;
+        let remote = Remote::at(from, &access)?;
+        let directory = Directory(PathBuf::from(from));
+        let origin: &dyn Origin = match (&stored, &remote) {
+            (Some(stored), _) => stored,
+            (None, Some(remote)) => remote,
+            (None, None) => &directory,
         };
-        let done = copy(&*origin, dir, site, &pace, link.tries);
+        let done = copy(origin, dir, site, &pace, link.tries);
+        stored.iter().for_each(bucket::tell_covered);
         let fine = match &done {
             Ok(done) => {
                 answer(done, format, |_| Ok(()))?;

@@ -7,6 +7,7 @@
 //! machine sends removes or changes a byte that this site has taken in.
 
 pub mod asked;
+pub mod bucket;
 mod copy;
 mod denial;
 pub mod house;

@@ -7,7 +7,6 @@
 //! the database and not kept is named in one.
 
 mod catalogue;
-mod md5;
 mod session;
 
 use super::{Context, Kind, Unusable, link::quoted, login, login::Login, spool, url::Url};

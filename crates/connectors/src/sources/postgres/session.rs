@@ -4,11 +4,11 @@
 //! One transaction, `REPEATABLE READ READ ONLY`: the server itself refuses to write in it, and
 //! all that is read is of one moment. Invariant: [`Statement`] is all that can leave.
 
-use super::{
-    super::{link, link::malformed, login::Login},
+use super::super::{link, link::malformed, login::Login};
+use crate::{
+    limits::{POSTGRES_MESSAGE_BYTES_MAX, SERVER_TIMEOUT},
     md5,
 };
-use crate::limits::{POSTGRES_MESSAGE_BYTES_MAX, SERVER_TIMEOUT};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use ring::{
     digest, hmac, pbkdf2,

@@ -1,11 +1,18 @@
-//! MD5 (RFC 1321), for servers that know no other check of a password.
+//! MD5 (RFC 1321), for servers that know no other check of a password or of bytes on their way.
 //!
 //! Not for anything else: MD5 protects nothing. Invariant: equal input, equal digest.
+
+use std::sync::LazyLock;
 
 const SHIFTS: [[u32; 4]; 4] = [[7, 12, 17, 22], [5, 9, 14, 20], [4, 11, 16, 23], [6, 10, 15, 21]];
 
 /// The digest as 32 hexadecimal digits.
 pub fn hex(input: &[u8]) -> String {
+    digest(input).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+pub fn digest(input: &[u8]) -> [u8; 16] {
+    let sines = &*SINES;
     let mut state: [u32; 4] = [0x6745_2301, 0xefcd_ab89, 0x98ba_dcfe, 0x1032_5476];
     let mut padded = input.to_vec();
     padded.push(0x80);
@@ -26,7 +33,7 @@ pub fn hex(input: &[u8]) -> String {
             };
             let turned = a
                 .wrapping_add(mix)
-                .wrapping_add(sine(step))
+                .wrapping_add(sines[step])
                 .wrapping_add(words[word])
                 .rotate_left(SHIFTS[step / 16][step % 4]);
             (a, d, c, b) = (d, c, b, b.wrapping_add(turned));
@@ -35,8 +42,14 @@ pub fn hex(input: &[u8]) -> String {
             *sum = sum.wrapping_add(part);
         }
     }
-    state.iter().flat_map(|word| word.to_le_bytes()).map(|byte| format!("{byte:02x}")).collect()
+    let mut digest = [0; 16];
+    for (to, word) in digest.as_chunks_mut::<4>().0.iter_mut().zip(state) {
+        *to = word.to_le_bytes();
+    }
+    digest
 }
+
+static SINES: LazyLock<[u32; 64]> = LazyLock::new(|| std::array::from_fn(sine));
 
 /// The integer part of 4294967296 times abs(sin(i + 1)) (section 3.4).
 fn sine(step: usize) -> u32 {
