@@ -4,10 +4,13 @@
 mod common;
 
 use common::{
-    NOON, Place, below, noise, plant,
-    site::{Server, ask, denied, mirror, proved, push, remote},
+    NOON, Place, below,
+    identity::{Identity, serving, trusting},
+    noise, plant,
+    site::{Server, ask, asked, denied, mirror, proved, push, remote},
     tree,
 };
+use connectors::vault_http::{Access, Remote};
 use std::{collections::BTreeMap, fs, path::Path};
 use vault::{
     Policy, Sha256, Unlocked, Vault,
@@ -56,10 +59,14 @@ fn content(root: &Path) -> BTreeMap<std::path::PathBuf, String> {
 
 /// Asks for everything with every verb; how many attempts were refused.
 fn assault(server: &Server, credentials: &str, paths: &[String]) -> u64 {
+    assault_by(&|verb, path| ask(server.address, verb, path, credentials, b"garbage"), paths)
+}
+
+fn assault_by(ask: &dyn Fn(&str, &str) -> u16, paths: &[String]) -> u64 {
     let mut refused = 0;
     for path in paths {
         for verb in VERBS {
-            let status = ask(server.address, verb, path, credentials, b"garbage");
+            let status = ask(verb, path);
             assert_ne!(status, 500, "{verb} {path}");
             refused += u64::from([401, 403, 405, 411, 413, 422, 507].contains(&status));
             let is_question = ["GET", "HEAD"].contains(&verb);
@@ -153,6 +160,51 @@ fn restored(
     let done = vault.restore(&vault.find(snapshot).unwrap(), &out, None, NOON).unwrap();
     assert_eq!(done.errors, []);
     tree(&below(&out, &place.at("plant")))
+}
+
+/// Site A asks for certificates; each of its clients is bound to one.
+#[test]
+fn a_stolen_token_opens_nothing_without_its_certificate_and_with_it_loses_nothing() {
+    let place = Place::with_vault(Policy::default());
+    plant(&place.at("plant"));
+    place.backup_files(&place.at("plant"), 1);
+    let (own, others, site) = (Identity::new(), Identity::new(), Identity::new());
+    let a = Server::begin_with(place.at("a"), None, Some(serving(&site)));
+    let roles = [Role::Edge, Role::Reader, Role::Mirror, Role::Auditor];
+    let tokens = roles.map(|role| a.bound_client(role.word(), role, "press", own.hash()));
+    let press = |identity: Option<&Identity>| {
+        let access = Access {
+            credentials: Some(tokens[0].clone()),
+            authority: Some(site.pem()),
+            identity: identity.map(Identity::pem),
+        };
+        let address = format!("https://localhost:{}/press", a.address.port());
+        Remote::at(&address, &access).unwrap().unwrap()
+    };
+    for stranger in [None, Some(&others)] {
+        let refused = format!("{:?}", push(&place, &press(stranger)).unwrap_err());
+        assert!(refused.contains("401"), "{refused}");
+    }
+    push(&place, &press(Some(&own))).unwrap();
+    let at_a = content(&place.at("a/press"));
+    // Every verb on every path: with the tokens alone nothing is even looked at.
+    let paths: Vec<String> = paths(&place.at("a/press")).into_iter().step_by(5).collect();
+    let mut attempts = 2;
+    for identity in [None, Some(&others), Some(&own)] {
+        for token in &tokens {
+            let by = |verb: &str, path: &str| {
+                let stream = trusting(&site, identity, a.address);
+                let status = asked(stream, verb, path, token, b"garbage");
+                assert!(identity.is_some_and(|identity| identity.is(&own)) || status == 401);
+                status
+            };
+            attempts += assault_by(&by, &paths);
+        }
+    }
+    assert_eq!(content(&place.at("a/press")), at_a);
+    assert_eq!(proved(&place.at("a/press")).problems, []);
+    assert!(attempts > 500, "{attempts}");
+    assert_eq!(denied(&a.journal()), attempts);
 }
 
 #[test]

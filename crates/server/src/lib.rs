@@ -22,4 +22,4 @@ pub use intake::{IntakeError, intake};
 pub use protect::work;
 pub use serve::{Server, StartError};
 pub use settings::Settings;
-pub use tls::{Certificates, TlsError};
+pub use tls::{Certificates, TlsError, self_made_identity};

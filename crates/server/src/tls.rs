@@ -79,6 +79,14 @@ impl Certificates {
 
     /// How rustls shall serve: TLS 1.2 and 1.3, HTTP/2 and 1.1.
     pub fn config(&self) -> Result<Arc<rustls::ServerConfig>, TlsError> {
+        self.config_asking(rustls::server::WebPkiClientVerifier::no_client_auth())
+    }
+
+    /// The same, with what is asked of clients.
+    pub fn config_asking(
+        &self,
+        clients: Arc<dyn rustls::server::danger::ClientCertVerifier>,
+    ) -> Result<Arc<rustls::ServerConfig>, TlsError> {
         use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
         let (certificate, key) = (self.folder.join("server.pem"), self.folder.join("server.key"));
         let chain = CertificateDer::pem_file_iter(&certificate)
@@ -89,7 +97,7 @@ impl Certificates {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let mut config = rustls::ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
-            .with_no_client_auth()
+            .with_client_cert_verifier(clients)
             .with_single_cert(chain, key)?;
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Ok(Arc::new(config))
@@ -186,6 +194,19 @@ impl Certificates {
         };
         write().map_err(|source| TlsError::Write { path: path.clone(), source })
     }
+}
+
+/// A certificate that its owner made, with its key, as PEM; and the hash it is known by.
+pub fn self_made_identity(name: &str) -> Result<(String, Vec<u8>), TlsError> {
+    let key = KeyPair::generate()?;
+    let mut params = CertificateParams::new(Vec::<String>::new())?;
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    set_validity(&mut params, CA_DAYS);
+    let certificate = params.self_signed(&key)?;
+    let text = format!("{}{}", certificate.pem(), key.serialize_pem());
+    Ok((text, certificate.der().to_vec()))
 }
 
 fn set_validity(params: &mut CertificateParams, days: i64) {

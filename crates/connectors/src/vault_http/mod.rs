@@ -5,9 +5,11 @@
 //! rules are in [`vault::site::House`]; here is only what HTTP adds. Invariant: a request is
 //! answered only after [`vault::site::Asked::allow`] said yes, and what it refused is counted.
 
+mod certificate;
 mod client;
 mod server;
 mod transfer;
 
+pub use certificate::AnyCertificate;
 pub use client::{Access, Remote};
 pub use server::{Serving, serve};

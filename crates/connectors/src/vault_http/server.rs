@@ -11,7 +11,7 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use axum_server::{Handle, tls_rustls::RustlsConfig};
+use axum_server::{Handle, tls::TlsInfo, tls_rustls::RustlsConfig};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use std::{
     io,
@@ -21,6 +21,7 @@ use std::{
 };
 use tokio::task::JoinHandle;
 use vault::{
+    Sha256,
     limits::SMALL_BYTES_MAX,
     site::{Answer, Asked, Client, House, Name, Refusal, Verb, What},
 };
@@ -121,10 +122,13 @@ async fn answer(State(shared): State<Shared>, request: Request) -> Response {
     let from = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0);
     let asked = Asked::parse(&path);
     let credentials = credentials(request.headers());
+    // Proved by its key in the handshake of this connection.
+    let tls = request.extensions().get::<Arc<TlsInfo>>();
+    let presented = tls.and_then(|tls| tls.peer_certificates.first()).map(|der| Sha256::of(der));
     let house = shared.house.clone();
     let client = blocking(move || {
         let (name, token) = credentials.ok_or(Refusal::Unknown)?;
-        house.client(&name, &token)
+        house.client(&name, &token, presented)
     })
     .await;
     let (client, result) = match client {

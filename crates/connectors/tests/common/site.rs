@@ -13,7 +13,7 @@ use std::{
 };
 use tokio::runtime::Runtime;
 use vault::{
-    Vault,
+    Sha256, Vault,
     site::{
         Calendar, Clients, Clock, House, Mirror, Mirrored, Noted, Options, Origin, Pace, Push,
         Pushed, Role, SITE, Seal, journal,
@@ -55,6 +55,14 @@ pub struct Server {
 
 impl Server {
     pub fn begin(root: PathBuf, quota_bytes: Option<u64>) -> Self {
+        Self::begin_with(root, quota_bytes, None)
+    }
+
+    pub fn begin_with(
+        root: PathBuf,
+        quota_bytes: Option<u64>,
+        tls: Option<Arc<rustls::ServerConfig>>,
+    ) -> Self {
         fs::create_dir_all(&root).unwrap();
         let clients = root.with_extension("clients");
         fs::write(&clients, "").unwrap();
@@ -67,7 +75,7 @@ impl Server {
         let house = House::open(&root, options, Box::new(Watch::ahead(0))).unwrap();
         let runtime = Runtime::new().unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let serving = runtime.block_on(serve(listener, None, Arc::new(house))).unwrap();
+        let serving = runtime.block_on(serve(listener, tls, Arc::new(house))).unwrap();
         let address = serving.address;
         Self { root, address, clients, serving: Some(serving), runtime }
     }
@@ -75,6 +83,12 @@ impl Server {
     /// `NAME:TOKEN` of a new client.
     pub fn client(&self, name: &str, role: Role, vault: &str) -> String {
         let token = Clients::enrol(&self.clients, name, role, vault).unwrap();
+        format!("{name}:{token}")
+    }
+
+    /// The same, bound to a certificate.
+    pub fn bound_client(&self, name: &str, role: Role, vault: &str, hash: Sha256) -> String {
+        let token = Clients::enrol_bound(&self.clients, name, role, vault, Some(hash)).unwrap();
         format!("{name}:{token}")
     }
 
@@ -112,7 +126,7 @@ pub fn denied(notes: &[Noted]) -> u64 {
 }
 
 pub fn remote(address: SocketAddr, vault: &str, credentials: &str) -> Remote {
-    let access = Access { credentials: Some(credentials.into()), authority: None };
+    let access = Access { credentials: Some(credentials.into()), ..Access::default() };
     Remote::at(&format!("http://{address}/{vault}"), &access).unwrap().unwrap()
 }
 
@@ -155,8 +169,18 @@ pub fn proved(directory: &Path) -> Verdict {
 
 /// One request by hand; the status.
 pub fn ask(address: SocketAddr, verb: &str, path: &str, credentials: &str, body: &[u8]) -> u16 {
+    asked(TcpStream::connect(address).unwrap(), verb, path, credentials, body)
+}
+
+/// The same over a connection that is there.
+pub fn asked(
+    mut stream: impl Read + Write,
+    verb: &str,
+    path: &str,
+    credentials: &str,
+    body: &[u8],
+) -> u16 {
     use base64::{Engine as _, engine::general_purpose::STANDARD};
-    let mut stream = TcpStream::connect(address).unwrap();
     let head = format!(
         "{verb} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\nauthorization: Basic {}\r\n\
          content-length: {}\r\n\r\n",

@@ -9,7 +9,7 @@ use super::{
     site::{Machine, seal},
 };
 use anyhow::{Context as _, Result};
-use connectors::vault_http::serve;
+use connectors::vault_http::{AnyCertificate, serve};
 use landlock::{
     ABI, Access, AccessFs, AccessNet, RestrictionStatus, Ruleset, RulesetAttr, RulesetCreatedAttr,
     RulesetStatus, path_beneath_rules,
@@ -96,7 +96,8 @@ async fn guard(
 ) -> Result<ExitCode> {
     let mut end = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let tls = if options.plain { None } else { Some(certificates.config()?) };
+    let config = || certificates.config_asking(AnyCertificate::new());
+    let tls = if options.plain { None } else { Some(config()?) };
     let serving = serve(listener, tls, house.clone()).await?;
     let scheme = if options.plain { "http" } else { "https" };
     complain(&format!("the site's key is {}", house.journal().public()));
@@ -110,7 +111,7 @@ async fn guard(
             _ = interrupt.recv() => break,
             () = tokio::time::sleep(RENEW_EVERY) => {}
         }
-        match certificates.ensure().and_then(|made| Ok(made.then_some(certificates.config()?))) {
+        match certificates.ensure().and_then(|made| Ok(made.then_some(config()?))) {
             Ok(Some(tls)) if !options.plain => serving.renew(&tls),
             Ok(_) => {}
             Err(error) => tracing::error!(%error, "the certificate could not be renewed"),

@@ -93,10 +93,11 @@ impl House {
         &self.journal
     }
 
-    /// The client with this name and token.
-    pub fn client(&self, name: &str, token: &str) -> Answer<Client> {
+    /// The client with this name and token, and with the certificate it is bound to.
+    pub fn client(&self, name: &str, token: &str, presented: Option<Sha256>) -> Answer<Client> {
         let clients = self.clients()?;
-        clients.known(name, token).cloned().ok_or(Refusal::Unknown)
+        let known = clients.known(name, token).filter(|client| client.is_shown_by(presented));
+        known.cloned().ok_or(Refusal::Unknown)
     }
 
     /// The clients as the file has them at the moment.

@@ -1,7 +1,8 @@
 //! Who may ask a site for what: clients with tokens, each with one role in one vault.
 //!
-//! The file has a line `NAME ROLE VAULT SHA256-OF-TOKEN` for each client; tokens themselves are
-//! nowhere on the server. Invariant: no role may remove, replace or shorten anything.
+//! The file has a line `NAME ROLE VAULT SHA256-OF-TOKEN [SHA256-OF-CERTIFICATE]` for each client;
+//! tokens themselves are nowhere on the server. Who has a certificate in its line is known by that
+//! as well: a stolen token alone opens nothing. Invariant: no role may remove, replace or shorten anything.
 
 use super::Name;
 use crate::{
@@ -86,11 +87,17 @@ pub struct Client {
     /// The one vault it may ask for; `*` is all.
     pub vault: String,
     token: Sha256,
+    certificate: Option<Sha256>,
 }
 
 impl Client {
     pub fn may_enter(&self, vault: &str) -> bool {
         self.vault == "*" || self.vault == vault
+    }
+
+    /// Whether it is the one that came with this certificate, where it is bound to one.
+    pub fn is_shown_by(&self, presented: Option<Sha256>) -> bool {
+        self.certificate.is_none_or(|bound| presented == Some(bound))
     }
 }
 
@@ -103,7 +110,8 @@ impl Clients {
         let text = fs::read_to_string(path).doing("read clients", path)?;
         Self::parse(&text).map_err(|line| {
             let path = path.display();
-            Error::Refused(format!("{path}:{line}: a line is NAME ROLE VAULT SHA256-OF-TOKEN"))
+            let form = "NAME ROLE VAULT SHA256-OF-TOKEN [SHA256-OF-CERTIFICATE]";
+            Error::Refused(format!("{path}:{line}: a line is {form}"))
         })
     }
 
@@ -113,12 +121,14 @@ impl Clients {
         for (number, line) in (1..).zip(text.lines()) {
             let line = line.split('#').next().unwrap_or_default();
             let words: Vec<&str> = line.split_whitespace().collect();
-            let [name, role, vault, token] = words[..] else {
-                if words.is_empty() {
-                    continue;
-                }
-                return Err(number);
+            let (name, role, vault, token, certificate) = match words[..] {
+                [] => continue,
+                [name, role, vault, token] => (name, role, vault, token, None),
+                [name, role, vault, token, hash] => (name, role, vault, token, Some(hash)),
+                _ => return Err(number),
             };
+            let parse = |hash| Sha256::parse(hash).ok_or(number);
+            let certificate = certificate.map(parse).transpose()?;
             let role = Role::parse(role).ok_or(number)?;
             let token = Sha256::parse(token).ok_or(number)?;
             let known = found.iter().any(|client| client.name == name);
@@ -127,7 +137,8 @@ impl Clients {
             if known || !is_plain(name) || !vault_fits || (role.may_push() && vault == "*") {
                 return Err(number);
             }
-            found.push(Client { name: name.to_owned(), role, vault: vault.to_owned(), token });
+            let (name, vault) = (name.to_owned(), vault.to_owned());
+            found.push(Client { name, role, vault, token, certificate });
         }
         Ok(Self(found))
     }
@@ -145,6 +156,17 @@ impl Clients {
 
     /// Adds a client to the file and returns its token, which is kept nowhere.
     pub fn enrol(path: &Path, name: &str, role: Role, vault: &str) -> Result<String> {
+        Self::enrol_bound(path, name, role, vault, None)
+    }
+
+    /// The same, bound to the certificate with this hash.
+    pub fn enrol_bound(
+        path: &Path,
+        name: &str,
+        role: Role,
+        vault: &str,
+        certificate: Option<Sha256>,
+    ) -> Result<String> {
         let mut text = if path.exists() {
             fs::read_to_string(path).doing("read clients", path)?
         } else {
@@ -155,7 +177,8 @@ impl Clients {
         }
         let token = URL_SAFE_NO_PAD.encode(random()?);
         let hash = Sha256::of(token.as_bytes());
-        text += &format!("{name} {role} {vault} {hash}\n");
+        let bound = certificate.map_or(String::new(), |hash| format!(" {hash}"));
+        text += &format!("{name} {role} {vault} {hash}{bound}\n");
         Self::parse(&text).map_err(|_| {
             let text = "names and vaults have letters, digits, `-`, `_` and inner `.` only; a \
                         name is there once; an edge has one vault";
