@@ -260,7 +260,7 @@ fn two_people_release_a_hold_and_one_cannot() {
     assert!(vault.approve(request, &anna, t).is_err(), "the same person");
     assert!(vault.approve(request, &carl, t).is_err(), "not enrolled");
     assert_eq!(vault.vault().plan(t).unwrap().remove.len(), 0, "still held");
-    assert_eq!(vault.approve(request, &bert, t).unwrap(), first);
+    assert_eq!(vault.approve(request, &bert, t).unwrap().snapshot, first);
     let plan = vault.forget(NOON.plus_secs(5)).unwrap();
     assert_eq!(plan.remove.iter().map(|r| r.snapshot()).collect::<Vec<_>>(), [first]);
     assert_eq!(verdict(&place).problems, []);

@@ -7,12 +7,13 @@ use crate::{
     complain,
     vault::{
         Key,
+        custody::KeepOptions,
         site::{self, LinkOptions},
     },
 };
 use anyhow::{Context as _, Result, bail};
 use connectors::sources;
-use std::{path::PathBuf, process::ExitCode};
+use std::{path::PathBuf, process::ExitCode, sync::Arc};
 use vault::{Report, Source, State, Vault, site::Pushed};
 
 #[derive(clap::Args)]
@@ -36,6 +37,8 @@ pub struct Options {
     /// Logins of sources, one line `HOST USER PASSWORD` each; mode 0600
     #[arg(long, value_name = "FILE")]
     secrets: Option<PathBuf>,
+    #[command(flatten)]
+    keep: KeepOptions,
     /// `json`: one object on standard output
     #[arg(long, value_parser = ["json"])]
     format: Option<String>,
@@ -61,7 +64,8 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         Some(asset) => asset.clone(),
         None => this_machine()?,
     };
-    let report = vault.backup(&asset, &mut opened, crate::vault::now()?)?;
+    let (keep, now) = (options.keep.own(), crate::vault::now()?);
+    let report = vault.backup_watched(&asset, &mut opened, keep, now, Arc::new(()))?;
     let pushed = is_remote.then(|| site::push(vault.vault(), &address, &options.link));
     if options.format.is_some() {
         crate::vault::print_json(&Answer { report: &report, pushed: pushed.as_ref() })?;
@@ -125,6 +129,9 @@ fn tell(report: &Report, quiet: bool) {
     if report.objects_missing > 0 {
         let n = report.objects_missing;
         complain(&format!("{n} older repository files are missing; run `spandrel vault verify`"));
+    }
+    if let Some(why) = &report.not_immutable {
+        complain(&format!("new objects are NOT immutable: {why}"));
     }
     match &report.snapshot {
         None => complain("nothing was backed up; no snapshot was made"),

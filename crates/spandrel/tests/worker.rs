@@ -210,7 +210,35 @@ fn two_people_release_a_hold_and_one_does_not() {
     assert!(same["why"].as_str().is_some_and(|why| why.contains("second person")), "{same}");
     place.done(approve("bert"));
     let view = place.done(json!({"kind": "overview"}));
-    assert_eq!(view["snapshots"][0]["holds"], json!([]));
+    assert!(view["requests"][0]["from"].is_string(), "{view}");
+    assert_eq!(view["snapshots"][0]["holds"][0]["reason"], "dispute", "it waits three days");
+    let withdraw = json!({"kind": "withdraw", "request": number, "by": "carl", "people": people});
+    place.done(withdraw);
+    assert_eq!(place.done(json!({"kind": "overview"}))["requests"], json!([]));
+}
+
+#[test]
+fn rules_that_keep_less_are_asked_for_and_a_plan_has_rules_of_its_own() {
+    let place = Place::new();
+    place.backup();
+    let people = place.path("people");
+    let rules = place.done(json!({"kind": "overview"}))["rules"].clone();
+    let mut less = rules.clone();
+    less["keep_daily"] = json!(1);
+    let ask = json!({"kind": "ask-rules", "rules": less, "by": "anna", "others": ["bert"],
+                     "people": people});
+    let number = place.done(ask)["number"].clone();
+    let approve = json!({"kind": "approve", "request": number, "by": "bert", "people": people});
+    assert!(place.done(approve)["from"].is_string());
+    let view = place.done(json!({"kind": "overview"}));
+    assert_eq!((&view["rules"], &view["weaker"][0]["rules"]), (&rules, &less));
+    let keep = json!({"daily": 400});
+    let source = format!("files:{}", place.path("plant").display());
+    let made = place.done(json!({"kind": "backup", "asset": "press-4", "sources": [source],
+                                 "keep": keep}));
+    assert_eq!(made["state"], "complete");
+    let log = vault::Vault::open(&place.path("vault")).expect("a vault").ledger().expect("a log");
+    assert!(log.snapshots.values().any(|r| r.keep.as_ref().is_some_and(|k| k.daily == 400)));
 }
 
 #[test]

@@ -8,7 +8,7 @@ use crate::{
     digest::Sha256,
     engine::{Archived, Job, VaultEngine},
     error::{Error, IoContext, Result},
-    event::{Event, ObjectChange, SnapshotId, State, Stored},
+    event::{Event, Keep, ObjectChange, SnapshotId, State, Stored},
     ledger::Ledger,
     limits::{ASSET_BYTES_MAX, ENTRIES_MAX, FAULTS_LOGGED_MAX, LISTED_BYTES_MAX},
     manifest::{Manifest, Object},
@@ -38,6 +38,9 @@ pub struct Report {
     pub errors: Vec<Fault>,
     /// Repository files the log knows and that are gone: older snapshots have lost content.
     pub objects_missing: u64,
+    /// Why new objects are not immutable in a vault whose objects should be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_immutable: Option<String>,
 }
 
 impl Unlocked {
@@ -48,14 +51,15 @@ impl Unlocked {
         sources: &mut [Box<dyn Source>],
         now: Time,
     ) -> Result<Report> {
-        self.backup_watched(asset, sources, now, Arc::new(()))
+        self.backup_watched(asset, sources, None, now, Arc::new(()))
     }
 
-    /// The same, while somebody looks on.
+    /// The same, while somebody looks on; `keep` are rules of this snapshot besides the vault's.
     pub fn backup_watched(
         &self,
         asset: &str,
         sources: &mut [Box<dyn Source>],
+        keep: Option<Keep>,
         now: Time,
         onlooker: Arc<dyn Onlooker>,
     ) -> Result<Report> {
@@ -86,8 +90,10 @@ impl Unlocked {
             return Ok(Report::nothing(archived.faults, reconciled.missing));
         }
         let snapshot = self.engine.publish(&archived)?;
-        let objects = self.record(&self.difference(&reconciled.objects)?)?;
-        self.log_snapshot(asset, names, snapshot, &archived, objects, now)?;
+        let new = self.difference(&reconciled.objects)?;
+        let objects = self.record(&new)?;
+        let not_immutable = self.seal(&new);
+        self.log_snapshot(asset, (names, keep), snapshot, &archived, objects, now)?;
         Ok(Report {
             snapshot: Some(snapshot),
             state: state_of(&archived),
@@ -97,6 +103,7 @@ impl Unlocked {
             bytes_stored: archived.bytes_stored,
             errors: archived.faults,
             objects_missing: reconciled.missing,
+            not_immutable,
         })
     }
 
@@ -115,7 +122,7 @@ impl Unlocked {
     fn log_snapshot(
         &self,
         asset: &str,
-        sources: Vec<String>,
+        (sources, keep): (Vec<String>, Option<Keep>),
         snapshot: SnapshotId,
         archived: &Archived,
         objects: ObjectChange,
@@ -138,6 +145,7 @@ impl Unlocked {
                 entries_stored: archived.stored,
                 faults,
                 faults_total: archived.faults.len() as u64,
+                keep,
                 objects,
             }))
         })?;
@@ -183,6 +191,7 @@ impl Unlocked {
                     entries_stored: described.files.unwrap_or_default(),
                     faults: Vec::new(),
                     faults_total: 0,
+                    keep: None,
                     objects: change,
                 }))
             })?;
@@ -213,6 +222,7 @@ impl Report {
             bytes_stored: 0,
             errors,
             objects_missing,
+            not_immutable: None,
         }
     }
 }
@@ -226,12 +236,14 @@ fn state_of(archived: &Archived) -> State {
     if archived.faults.is_empty() { State::Complete } else { State::Partial }
 }
 
-fn locked_until(ledger: &Ledger, now: Time) -> Option<Time> {
+pub(crate) fn locked_until(ledger: &Ledger, now: Time) -> Option<Time> {
     let days = ledger.policy.lock_days;
     // From the vault's clock when the machine's is behind it: a backup made while somebody has
     // set the clock back would have a lock that has run out already.
     let from = now.max(ledger.clock_at(now));
-    (days > 0).then(|| from.plus_secs(i64::from(days) * 86_400))
+    let until = from.plus_secs(i64::from(days) * 86_400);
+    let most = ledger.locks_end(ledger.clock_at(now));
+    (days > 0).then(|| most.map_or(until, |most| until.min(most)))
 }
 
 /// The names of a snapshot's sources as its log entry has them. Names that are too many for an

@@ -44,19 +44,23 @@ impl Unlocked {
                 Ok(Event::Forgot { snapshots, objects: self.record(&manifest)? })
             })?;
             manifest.apply(&mut objects);
+            self.set_aside(&going)?;
             self.engine.forget(&going)?;
             plan.remove.append(&mut going);
         }
         let before = self.engine.objects()?;
-        self.engine.prune()?;
+        let ledger = self.vault.ledger()?;
+        self.engine.prune(self.kept_hours(&ledger))?;
         let after = self.engine.objects()?;
         let mut manifest = self.difference(&objects)?;
         // Not what was lost before: that stays on the list, and `verify` keeps naming it.
         manifest.removed = before.keys().filter(|p| !after.contains_key(*p)).cloned().collect();
         if !manifest.is_empty() {
+            self.seal(&manifest);
             let change = self.record(&manifest)?;
             self.append(now, |_| Ok(Event::Pruned { objects: change }))?;
         }
+        self.clear_aside(&ledger, ledger.clock_at(now))?;
         Ok(plan)
     }
 }

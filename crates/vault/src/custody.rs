@@ -1,14 +1,14 @@
 //! What protects snapshots beyond their lock: holds, longer locks, rules, and the people whom a
 //! release needs two of.
 //!
-//! Invariant: every rule is checked against the log in the same turn in which the entry is
+//! Not here: releases ([`crate::release`]), weaker rules ([`crate::weaken`]). Invariant: every rule is checked against the log in the same turn in which the entry is
 //! written, and again by everyone who reads the log later.
 
 use crate::{
     error::{Error, Result},
     event::{Event, Policy, SnapshotId},
     key::PersonKey,
-    ledger::{Ledger, Request, approval_message, person_message, request_message},
+    ledger::{Ledger, person_message},
     vault::Unlocked,
 };
 use model::Time;
@@ -26,6 +26,7 @@ impl Unlocked {
     pub fn retain(&self, snapshot: SnapshotId, until: Time, by: &str, now: Time) -> Result<u64> {
         self.append(now, |ledger| {
             known(ledger, &snapshot)?;
+            ledger.may_lock(until, ledger.clock_at(now)).map_err(Error::Refused)?;
             let locked = ledger.snapshots.get(&snapshot).and_then(|record| record.retain_until);
             match locked {
                 Some(locked) if locked > until => {
@@ -63,57 +64,6 @@ impl Unlocked {
                 signature: by.map(|by| by.sign(&person_message(&ledger.origin, &key))),
             })
         })
-    }
-
-    /// Asks for the release of all holds of a snapshot; the number to approve.
-    pub fn ask_release(
-        &self,
-        snapshot: SnapshotId,
-        reason: &str,
-        person: &PersonKey,
-        now: Time,
-    ) -> Result<u64> {
-        self.append(now, |ledger| {
-            known(ledger, &snapshot)?;
-            let holds: Vec<u64> = ledger
-                .snapshots
-                .get(&snapshot)
-                .into_iter()
-                .flat_map(|r| r.holds.keys())
-                .copied()
-                .collect();
-            if holds.is_empty() {
-                return Err(Error::Refused(format!("snapshot {snapshot} is not held")));
-            }
-            is_enrolled(ledger, person)?;
-            if ledger.people.len() < 2 {
-                let text = "only one person is enrolled, so nobody could approve; `vault person` \
-                            enrols another";
-                return Err(Error::Refused(text.to_owned()));
-            }
-            let (by, reason) = (person.name.clone(), reason.to_owned());
-            let request = Request { snapshot, holds, reason, by };
-            let signature = person.sign(&request_message(&ledger.origin, &request));
-            ledger.may_ask(&request, &signature).map_err(Error::Refused)?;
-            let Request { snapshot, holds, reason, by } = request;
-            Ok(Event::ReleaseAsked { snapshot, holds, reason, by, signature })
-        })
-    }
-
-    /// Approves a release as the second person.
-    pub fn approve(&self, request: u64, person: &PersonKey, now: Time) -> Result<SnapshotId> {
-        let mut released = None;
-        self.append(now, |ledger| {
-            let asked = ledger.requests.get(&request).ok_or_else(|| {
-                Error::Refused(format!("no release {request} waits for approval"))
-            })?;
-            let signature = person.sign(&approval_message(&ledger.origin, request, asked));
-            let by = person.name.clone();
-            ledger.may_approve(request, &by, &signature).map_err(Error::Refused)?;
-            released = Some(asked.snapshot);
-            Ok(Event::Released { request, by, signature })
-        })?;
-        Ok(released.expect("the entry was written, so the request was found"))
     }
 }
 

@@ -112,11 +112,31 @@ pub enum Event {
         by: String,
         signature: String,
     },
-    /// The second person agreed; `request` is the number of the entry that asked.
+    /// The second person agreed, where releases do not wait; `request` is the number of the entry
+    /// that asked.
     Released {
         request: u64,
         by: String,
         signature: String,
+    },
+    /// The second person agreed; the holds end when the delay is over.
+    ReleaseAgreed {
+        request: u64,
+        by: String,
+        signature: String,
+    },
+    /// Somebody withdrew a release before.
+    ReleaseWithdrawn {
+        request: u64,
+        by: String,
+        signature: String,
+    },
+    /// A deleted snapshot was taken back, and is locked anew.
+    Undeleted {
+        snapshot: SnapshotId,
+        until: Option<Time>,
+        by: String,
+        objects: ObjectChange,
     },
     /// Snapshots deleted by plan.
     Forgot {
@@ -184,6 +204,9 @@ pub struct Stored {
     /// The first faults; `faults_total` counts all.
     pub faults: Vec<Fault>,
     pub faults_total: u64,
+    /// Rules of its own, besides the vault's: it stays as long as either wants it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep: Option<Keep>,
     pub objects: ObjectChange,
 }
 
@@ -204,16 +227,45 @@ pub struct Policy {
     /// Days every new snapshot is locked for.
     pub lock_days: u32,
     pub mode: LockMode,
+    /// Days for which a deleted snapshot can be taken back.
+    #[serde(default = "week", skip_serializing_if = "is_week")]
+    pub undelete_days: u32,
+    /// Hours a release waits after the second person agreed; 0 in vaults made before it did.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub release_delay_hours: u32,
+    /// Days from now that no lock reaches beyond, so that nobody fills the vault for ever; 0 is no
+    /// bound, as in vaults made before there was one.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub lock_days_max: u32,
 }
 
 impl Default for Policy {
     fn default() -> Self {
-        Self { keep: Keep::default(), lock_days: 14, mode: LockMode::Governance }
+        Self {
+            keep: Keep::default(),
+            lock_days: 14,
+            mode: LockMode::Governance,
+            undelete_days: week(),
+            release_delay_hours: 72,
+            lock_days_max: 3_650,
+        }
     }
 }
 
+fn week() -> u32 {
+    7
+}
+
+fn is_week(days: &u32) -> bool {
+    *days == week()
+}
+
+fn is_none(number: &u32) -> bool {
+    *number == 0
+}
+
 /// How many snapshots of each asset and set of sources stay: grandfather, father, son.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 pub struct Keep {
     pub last: u32,
     pub hourly: u32,
@@ -261,6 +313,7 @@ mod tests {
             entries_stored: 1,
             faults: vec![Fault::new("files:/srv/plc", "/srv/plc/a", "permission denied")],
             faults_total: 1,
+            keep: None,
             objects,
         });
         let entry = LogEntry { time: Time::from_secs(2), event };
@@ -278,5 +331,18 @@ mod tests {
         .concat();
         assert_eq!(text, expected);
         assert!(serde_json::from_str::<LogEntry>(&text).is_ok());
+    }
+
+    /// Signatures are over this text: what was signed before a field was added stays signed.
+    #[test]
+    fn rules_of_an_old_vault_keep_their_form() {
+        let text = [
+            r#"{"keep":{"last":3,"hourly":0,"daily":14,"weekly":8,"monthly":12,"yearly":5},"#,
+            r#""lock_days":14,"mode":"governance"}"#,
+        ]
+        .concat();
+        let old: Policy = serde_json::from_str(&text).unwrap();
+        assert_eq!((old.undelete_days, old.release_delay_hours, old.lock_days_max), (7, 0, 0));
+        assert_eq!(serde_json::to_string(&old).unwrap(), text);
     }
 }

@@ -6,11 +6,12 @@
 
 use crate::{
     digest::Sha256,
-    event::{Event, LockMode, LogEntry, ObjectChange, Policy, SnapshotId, State, Stored},
+    event::{Event, Keep, LockMode, LogEntry, ObjectChange, Policy, SnapshotId, State, Stored},
     key::is_signed,
     limits::EXPIRY_STEP_MAX_SECS,
     log::VerifyingKey,
     recovery::Occasion,
+    undelete::Withdrawn,
     weaken::Weaker,
 };
 use model::Time;
@@ -26,8 +27,12 @@ pub struct Ledger {
     pub people: BTreeMap<String, VerifyingKey>,
     /// Releases that wait for a second person, by the number of their entry.
     pub requests: BTreeMap<u64, Request>,
+    /// Of these, the ones that were agreed to, and when their holds end.
+    pub releases: BTreeMap<u64, Time>,
     /// Weaker rules that wait for a second person or for the delay, by the number of their entry.
     pub weaker: BTreeMap<u64, Weaker>,
+    /// Deleted snapshots that can be taken back.
+    pub withdrawn: BTreeMap<SnapshotId, Withdrawn>,
     /// Lists of objects that came and went, in order.
     pub changes: Vec<(u64, ObjectChange)>,
     pub violations: Vec<Violation>,
@@ -52,6 +57,8 @@ pub struct Record {
     pub files: u64,
     pub bytes: u64,
     pub retain_until: Option<Time>,
+    /// Rules of its own, besides the vault's.
+    pub keep: Option<Keep>,
     pub holds: BTreeMap<u64, Hold>,
     /// Last restore or verification that read all of it and found every file right.
     pub verified_at: Option<Time>,
@@ -88,7 +95,9 @@ impl Ledger {
             snapshots: BTreeMap::new(),
             people: BTreeMap::new(),
             requests: BTreeMap::new(),
+            releases: BTreeMap::new(),
             weaker: BTreeMap::new(),
+            withdrawn: BTreeMap::new(),
             changes: Vec::new(),
             violations: Vec::new(),
             size: 0,
@@ -152,6 +161,7 @@ impl Ledger {
                 self.withdraw_weaker(request, &by, &signature)?;
             }
             Event::Retained { snapshot, until, .. } => {
+                self.may_lock(until, self.clock)?;
                 let record = self.record(&snapshot)?;
                 if record.retain_until.is_some_and(|now| now > until) {
                     return Err(format!("it shortens the lock of snapshot {snapshot}"));
@@ -169,7 +179,17 @@ impl Ledger {
                 self.requests.insert(number, request);
             }
             Event::Released { request, by, signature } => {
-                self.release(request, &by, &signature)?;
+                self.release_at_once(request, &by, &signature)?;
+            }
+            Event::ReleaseAgreed { request, by, signature } => {
+                self.agree_release(request, &by, &signature)?;
+            }
+            Event::ReleaseWithdrawn { request, by, signature } => {
+                self.withdraw_release(request, &by, &signature)?;
+            }
+            Event::Undeleted { snapshot, until, objects, .. } => {
+                self.changes.push((number, objects));
+                self.undelete(&snapshot, until)?;
             }
             Event::Forgot { snapshots, objects } => {
                 self.changes.push((number, objects));
@@ -196,7 +216,11 @@ impl Ledger {
         self.changes.push((number, stored.objects));
         let from = time.max(self.clock);
         let locked = from.plus_secs(i64::from(self.policy.lock_days) * 86_400);
+        // By the vault's clock: an entry may claim any time.
+        let most = self.locks_end(self.clock);
+        let locked = most.map_or(locked, |most| locked.min(most));
         let short = self.policy.lock_days > 0 && stored.retain_until.is_none_or(|u| u < locked);
+        let long = stored.retain_until.zip(most).is_some_and(|(until, most)| until > most);
         let record = Record {
             snapshot: stored.snapshot,
             entry: number,
@@ -206,20 +230,42 @@ impl Ledger {
             state: stored.state,
             files: stored.files,
             bytes: stored.bytes,
-            retain_until: stored.retain_until,
+            retain_until: if long { most } else { stored.retain_until },
+            keep: stored.keep,
             holds: BTreeMap::new(),
             verified_at: None,
         };
         self.snapshots.entry(stored.snapshot).or_insert(record);
+        if long {
+            return Err("its lock is longer than the policy allows".into());
+        }
         if short { Err("its lock is shorter than the policy says".into()) } else { Ok(()) }
+    }
+
+    /// What no lock made at this time reaches beyond.
+    pub fn locks_end(&self, from: Time) -> Option<Time> {
+        let days = self.policy.lock_days_max;
+        (days > 0).then(|| from.plus_secs(i64::from(days) * 86_400))
+    }
+
+    /// Whether a lock made at `clock` may reach so far.
+    pub(crate) fn may_lock(&self, until: Time, clock: Time) -> Result<(), String> {
+        match self.locks_end(clock) {
+            Some(most) if until > most => {
+                let days = self.policy.lock_days_max;
+                Err(format!("no lock reaches further than {days} days, which is until {most}"))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Whether one person may set these rules now.
     pub fn may_change_policy(&self, new: &Policy) -> Result<(), String> {
         self.may_become(new)?;
         if self.needs_two(new) {
-            let text = "rules that keep less need two people: say who you are with --as FILE; a \
-                        second person approves, and it comes into force 72 hours later";
+            let text = "rules that keep less, and another lock-days-max, need two people: say who \
+                        you are with --as FILE; a second person approves, and 72 hours later they \
+                        come into force";
             return Err(text.into());
         }
         Ok(())
@@ -234,6 +280,9 @@ impl Ledger {
         if locked && new.lock_days < self.policy.lock_days {
             let days = self.policy.lock_days;
             return Err(format!("a locked retention only grows; it is {days} days"));
+        }
+        if new.lock_days_max > 0 && new.lock_days > new.lock_days_max {
+            return Err("lock-days is more than lock-days-max".into());
         }
         Ok(())
     }
@@ -270,20 +319,13 @@ impl Ledger {
         Ok(())
     }
 
-    fn release(&mut self, number: u64, by: &str, signature: &str) -> Result<(), String> {
-        self.may_approve(number, by, signature)?;
-        let request = self.requests.remove(&number).ok_or("no such request")?;
-        let record = self.record(&request.snapshot)?;
-        for hold in &request.holds {
-            record.holds.remove(hold);
-        }
-        Ok(())
-    }
-
     /// Whether `by` may approve the request with this number.
     pub fn may_approve(&self, number: u64, by: &str, signature: &str) -> Result<(), String> {
         let request = self.requests.get(&number);
         let request = request.ok_or(format!("no release {number} waits for approval"))?;
+        if let Some(from) = self.releases.get(&number) {
+            return Err(format!("{number} has been agreed to; the holds end at {from}"));
+        }
         if request.by == by {
             return Err(format!("{by} asked for it; a second person must approve"));
         }
@@ -314,11 +356,13 @@ impl Ledger {
                     "it deletes snapshot {snapshot}, which is locked until {until}"
                 ));
             }
+            let until = clock.plus_secs(i64::from(self.policy.undelete_days) * 86_400);
+            self.withdrawn.insert(*snapshot, Withdrawn { record, at: clock, until });
         }
         broken.map_or(Ok(()), Err)
     }
 
-    fn record(&mut self, snapshot: &SnapshotId) -> Result<&mut Record, String> {
+    pub(crate) fn record(&mut self, snapshot: &SnapshotId) -> Result<&mut Record, String> {
         self.snapshots.get_mut(snapshot).ok_or(format!("there is no snapshot {snapshot}"))
     }
 }
@@ -356,6 +400,7 @@ impl Record {
             files: 0,
             bytes: 0,
             retain_until: None,
+            keep: None,
             holds: BTreeMap::new(),
             verified_at: None,
         }

@@ -10,7 +10,7 @@ use crate::{
 };
 use model::Time;
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What would be deleted and what stays, each with its reasons.
 #[derive(Debug, Serialize)]
@@ -83,7 +83,13 @@ pub fn plan(ledger: &Ledger, now: Time) -> Plan {
     let clock = ledger.clock_at(now);
     let mut reasons: BTreeMap<SnapshotId, Vec<Protection>> = BTreeMap::new();
     for group in groups(ledger).values() {
-        rules(&ledger.policy.keep, group, &mut reasons);
+        rules(&ledger.policy.keep, group, &mut reasons, |_| true);
+        // Rules of a plan hold for the snapshots that were made under them, so a plan that keeps
+        // less from today on frees nothing of yesterday.
+        let own: BTreeSet<&Keep> = group.iter().filter_map(|record| record.keep.as_ref()).collect();
+        for keep in own {
+            rules(keep, group, &mut reasons, |record| record.keep.as_ref() == Some(keep));
+        }
     }
     let (mut remove, mut keep) = (Vec::new(), Vec::new());
     for record in ledger.snapshots.values() {
@@ -119,8 +125,20 @@ fn groups(ledger: &Ledger) -> BTreeMap<(&str, &[String]), Vec<&Record>> {
 /// How many to keep, of what, and the number of the one a time is in.
 type Span = (u32, &'static str, fn(Time) -> i64);
 
-fn rules(keep: &Keep, group: &[&Record], reasons: &mut BTreeMap<SnapshotId, Vec<Protection>>) {
-    let mut because = |record: &Record, why| reasons.entry(record.snapshot).or_default().push(why);
+fn rules(
+    keep: &Keep,
+    group: &[&Record],
+    reasons: &mut BTreeMap<SnapshotId, Vec<Protection>>,
+    of: impl Fn(&Record) -> bool,
+) {
+    let mut because = |record: &Record, why| {
+        if of(record) {
+            let known = reasons.entry(record.snapshot).or_default();
+            if !known.contains(&why) {
+                known.push(why);
+            }
+        }
+    };
     if let Some(newest) = group.iter().find(|record| record.state == State::Complete) {
         because(newest, Protection::OnlyComplete);
     }
@@ -213,6 +231,27 @@ mod tests {
         kept(&records, Keep { weekly: 2, ..NONE }, &["2026-01-04T12:00", newest]);
         kept(&records, Keep { monthly: 9, ..NONE }, &["2025-12-31T23:00", newest]);
         kept(&records, Keep { yearly: 1, ..NONE }, &[newest]);
+    }
+
+    #[test]
+    fn rules_of_a_plan_hold_for_what_was_made_under_them() {
+        let with = |time: &str, keep: &Keep| Record {
+            keep: Some(keep.clone()),
+            ..record(time, State::Complete)
+        };
+        let (much, little) = (Keep { daily: 9, ..NONE }, Keep { last: 1, ..NONE });
+        let records = [
+            with("2026-01-01T01:00:00", &much),
+            with("2026-01-01T02:00:00", &much),
+            with("2026-01-02T01:00:00", &much),
+            with("2026-01-03T01:00:00", &little),
+            with("2026-01-04T01:00:00", &little),
+        ];
+        // The vault's own rules keep nothing; those of the newest plan would keep one.
+        let days = ["2026-01-01T02:00", "2026-01-02T01:00", "2026-01-04T01:00"];
+        kept(&records, NONE, &days);
+        let all = ["2026-01-01T02:00", "2026-01-02T01:00", "2026-01-03T01:00", "2026-01-04T01:00"];
+        kept(&records, Keep { daily: 4, ..NONE }, &all);
     }
 
     #[test]

@@ -2,8 +2,8 @@
 //!
 //! As soon as two people are enrolled, nobody alone makes a vault keep less: one asks, a second
 //! agrees, and [`WEAKENING_DELAY_SECS`] later it comes into force, unless anybody enrolled
-//! withdraws it. Not here: rules that keep more, which need nobody, and releases of holds, which
-//! need two people and no delay. Invariant: the delay runs by the vault's own clock, which no
+//! withdraws it. Not here: rules that keep more, which need nobody, and releases of holds
+//! ([`crate::release`]). Invariant: the delay runs by the vault's own clock, which no
 //! machine's clock drives.
 
 use crate::{
@@ -26,7 +26,8 @@ pub struct Weaker {
     pub from: Option<Time>,
 }
 
-/// Whether `new` keeps anything for a shorter time than `old`.
+/// Whether `new` keeps anything for a shorter time than `old`, or moves the bound of locks: a
+/// further one lets who has the key fill the vault, a nearer one forbids locks that were allowed.
 pub fn is_weaker(old: &Policy, new: &Policy) -> bool {
     let counts = |policy: &Policy| {
         let keep = &policy.keep;
@@ -38,9 +39,12 @@ pub fn is_weaker(old: &Policy, new: &Policy) -> bool {
             keep.weekly,
             keep.monthly,
             keep.yearly,
+            policy.undelete_days,
+            policy.release_delay_hours,
         ]
     };
-    counts(old).iter().zip(counts(new)).any(|(old, new)| new < *old)
+    let moved = old.lock_days_max > 0 && old.lock_days_max != new.lock_days_max;
+    moved || counts(old).iter().zip(counts(new)).any(|(old, new)| new < *old)
 }
 
 impl Ledger {
@@ -117,13 +121,20 @@ impl Ledger {
                 self.policy = weaker.policy;
             }
         }
+        self.end_holds(clock);
+        self.withdrawn.retain(|_, withdrawn| withdrawn.until > clock);
     }
 
     fn waiting(&self, request: u64) -> std::result::Result<&Weaker, String> {
         self.weaker.get(&request).ok_or(format!("no weaker rules {request} wait for approval"))
     }
 
-    fn signed(&self, by: &str, message: &str, signature: &str) -> std::result::Result<(), String> {
+    pub(crate) fn signed(
+        &self,
+        by: &str,
+        message: &str,
+        signature: &str,
+    ) -> std::result::Result<(), String> {
         let signer = self.people.get(by).ok_or(format!("{by} is not enrolled"))?;
         let fine = is_signed(signer, message, signature);
         if fine { Ok(()) } else { Err(format!("the signature is not of {by}")) }

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "every test file uses its own part")]
 
+pub mod identity;
 pub mod peers;
 pub mod site;
 
@@ -24,6 +25,9 @@ pub const STRICT: Policy = Policy {
     keep: Keep { last: 1, hourly: 0, daily: 0, weekly: 0, monthly: 0, yearly: 0 },
     lock_days: 0,
     mode: vault::LockMode::Governance,
+    undelete_days: 7,
+    release_delay_hours: 0,
+    lock_days_max: 0,
 };
 
 pub struct Place {

@@ -1,10 +1,11 @@
-//! `spandrel vault hold|release|approve|retain|policy|person|witness`: what protects snapshots.
+//! `spandrel vault hold|release|approve|withdraw|retain|undelete|policy|person|witness`: what
+//! protects snapshots.
 
 use super::{Key, complain, now, print_line};
 use anyhow::{Context as _, Result, bail};
 use model::Time;
 use std::{path::PathBuf, process::ExitCode};
-use vault::{Keep, LockMode, PersonKey, Policy, Unlocked, Vault, witness};
+use vault::{Approved, Keep, LockMode, PersonKey, Policy, Unlocked, Vault, witness};
 
 #[derive(clap::Subcommand)]
 pub enum Options {
@@ -45,10 +46,11 @@ pub enum Options {
         #[command(flatten)]
         key: Key,
     },
-    /// Withdraw rules that keep less before they come into force; any enrolled person may
+    /// Withdraw a release, or rules that keep less, before it comes into force; any enrolled
+    /// person may
     Withdraw {
         dir: PathBuf,
-        /// Number that `policy` gave
+        /// Number that `release` or `policy` gave
         request: u64,
         /// Key file of the person who withdraws
         #[arg(long = "as", value_name = "PERSON", env = "SPANDREL_PERSON_KEY_FILE")]
@@ -69,6 +71,31 @@ pub enum Options {
         /// Who does it
         #[arg(long, value_name = "NAME", env = "USER", default_value = "operator")]
         by: String,
+    },
+    /// List deleted snapshots that can be taken back; needs no key
+    Withdrawn {
+        dir: PathBuf,
+        /// `json`: an array
+        #[arg(long, value_parser = ["json"])]
+        format: Option<String>,
+    },
+    /// Take a deleted snapshot back
+    Undelete {
+        dir: PathBuf,
+        /// Snapshot id or its beginning, as `withdrawn` shows it
+        id: String,
+        #[command(flatten)]
+        key: Key,
+        /// Who does it
+        #[arg(long, value_name = "NAME", env = "USER", default_value = "operator")]
+        by: String,
+    },
+    /// Set the immutable flag of the file system on every object, and on those to come
+    Immutable {
+        dir: PathBuf,
+        /// Take it off again
+        #[arg(long)]
+        off: bool,
     },
     /// Change the rules of retention; what is not given stays
     Policy {
@@ -117,6 +144,22 @@ pub struct PolicyOptions {
     /// Lock the rules: from then on lock-days only grows
     #[arg(long)]
     locked: bool,
+    /// Days from now that no lock reaches beyond; 0 is no bound
+    #[arg(long, value_name = "DAYS")]
+    lock_days_max: Option<u32>,
+    /// Days for which a deleted snapshot can be taken back
+    #[arg(long, value_name = "DAYS")]
+    undelete_days: Option<u32>,
+    /// Hours a release waits after the second person agreed
+    #[arg(long, value_name = "HOURS")]
+    release_delay_hours: Option<u32>,
+    #[command(flatten)]
+    keep: KeepOptions,
+}
+
+/// How many snapshots stay; what is not given stays as it is.
+#[derive(clap::Args)]
+pub struct KeepOptions {
     /// Newest snapshots to keep
     #[arg(long, value_name = "N")]
     keep_last: Option<u32>,
@@ -139,19 +182,34 @@ pub struct PolicyOptions {
 
 impl PolicyOptions {
     pub fn over(&self, old: &Policy) -> Policy {
-        let keep = &old.keep;
         Policy {
-            keep: Keep {
-                last: self.keep_last.unwrap_or(keep.last),
-                hourly: self.keep_hourly.unwrap_or(keep.hourly),
-                daily: self.keep_daily.unwrap_or(keep.daily),
-                weekly: self.keep_weekly.unwrap_or(keep.weekly),
-                monthly: self.keep_monthly.unwrap_or(keep.monthly),
-                yearly: self.keep_yearly.unwrap_or(keep.yearly),
-            },
+            keep: self.keep.over(&old.keep),
             lock_days: self.lock_days.unwrap_or(old.lock_days),
             mode: if self.locked { LockMode::Locked } else { old.mode },
+            undelete_days: self.undelete_days.unwrap_or(old.undelete_days),
+            release_delay_hours: self.release_delay_hours.unwrap_or(old.release_delay_hours),
+            lock_days_max: self.lock_days_max.unwrap_or(old.lock_days_max),
         }
+    }
+}
+
+impl KeepOptions {
+    fn over(&self, old: &Keep) -> Keep {
+        Keep {
+            last: self.keep_last.unwrap_or(old.last),
+            hourly: self.keep_hourly.unwrap_or(old.hourly),
+            daily: self.keep_daily.unwrap_or(old.daily),
+            weekly: self.keep_weekly.unwrap_or(old.weekly),
+            monthly: self.keep_monthly.unwrap_or(old.monthly),
+            yearly: self.keep_yearly.unwrap_or(old.yearly),
+        }
+    }
+
+    /// Rules that a snapshot has besides the vault's; none when nothing was said.
+    pub fn own(&self) -> Option<Keep> {
+        let none = Keep { last: 0, hourly: 0, daily: 0, weekly: 0, monthly: 0, yearly: 0 };
+        let said = self.over(&none);
+        (said != none).then_some(said)
     }
 }
 
@@ -179,14 +237,35 @@ pub fn run(options: &Options) -> Result<ExitCode> {
                 let from = vault.agree_policy(*request, &person, now()?)?;
                 complain(&format!("the rules come into force at {from}, unless withdrawn"));
             } else {
-                let snapshot = vault.approve(*request, &person, now()?)?;
-                complain(&format!("snapshot {snapshot} is released"));
+                let Approved { snapshot, from } = vault.approve(*request, &person, now()?)?;
+                complain(&format!("snapshot {snapshot} is released at {from}, unless withdrawn"));
             }
         }
         Options::Withdraw { dir, request, person, key } => {
             let person = person_key(person.as_ref())?;
-            open(dir, key)?.withdraw_policy(*request, &person, now()?)?;
-            complain("withdrawn; the rules stay as they are");
+            let vault = open(dir, key)?;
+            if vault.vault().ledger()?.requests.contains_key(request) {
+                vault.withdraw_release(*request, &person, now()?)?;
+                complain("withdrawn; the snapshot stays held");
+            } else {
+                vault.withdraw_policy(*request, &person, now()?)?;
+                complain("withdrawn; the rules stay as they are");
+            }
+        }
+        Options::Withdrawn { dir, format } => {
+            let rows = Vault::open(dir)?.withdrawn(now()?)?;
+            super::answer(&rows, format, |rows| super::show::withdrawn(rows))?;
+        }
+        Options::Undelete { dir, id, key, by } => {
+            let vault = open(dir, key)?;
+            let snapshot = vault.find_withdrawn(id, now()?)?;
+            match vault.undelete(snapshot, by, now()?)? {
+                Some(until) => complain(&format!("{snapshot} is back, locked until {until}")),
+                None => complain(&format!(
+                    "{snapshot} is back; no lock: the next clean-up deletes it again, unless it \
+                     is retained or held"
+                )),
+            }
         }
         Options::Retain { dir, id, until, key, by } => {
             let until = Time::parse(until).context("--until is no RFC 3339 time")?;
@@ -195,6 +274,17 @@ pub fn run(options: &Options) -> Result<ExitCode> {
             vault.retain(snapshot, until, by, now()?)?;
             complain(&format!("snapshot {snapshot} is locked until {until}"));
         }
+        Options::Immutable { dir, off: true } => {
+            Vault::open(dir)?.make_mutable()?;
+            complain("objects are not immutable any more");
+        }
+        Options::Immutable { dir, off: false } => match Vault::open(dir)?.make_immutable()? {
+            Ok(objects) => complain(&format!("{objects} objects are immutable; new ones will be")),
+            Err(why) => bail!(
+                "objects are NOT immutable: {why}; this needs CAP_LINUX_IMMUTABLE and a file \
+                 system with flags (ext4, XFS, btrfs)"
+            ),
+        },
         Options::Policy { dir, policy, person, key, by } => {
             set_policy(&open(dir, key)?, policy, person.as_deref(), by)?;
         }

@@ -3,7 +3,7 @@
 use super::print_line;
 use anyhow::Result;
 use vault::{
-    Row, State,
+    Row, State, WithdrawnRow,
     diff::{Change, Row as Difference},
     retention::{Plan, Protection},
     verify::{Problem, Verdict},
@@ -26,6 +26,18 @@ pub fn list(rows: &[Row]) -> Result<()> {
         let (time, asset, files, bytes) = (row.time, &row.asset, row.files, row.bytes);
         print_line(&format!(
             "{id}  {time}  {state}  {asset}  {files} files  {bytes} bytes{marks}"
+        ))?;
+    }
+    Ok(())
+}
+
+pub fn withdrawn(rows: &[WithdrawnRow]) -> Result<()> {
+    for row in rows {
+        let id = &row.id.to_string()[..12];
+        let WithdrawnRow { time, asset, files, bytes, until, .. } = row;
+        let mark = if row.here { "" } else { "  its file is not here" };
+        print_line(&format!(
+            "{id}  {time}  {asset}  {files} files  {bytes} bytes  until {until}{mark}"
         ))?;
     }
     Ok(())

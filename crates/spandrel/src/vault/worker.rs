@@ -12,7 +12,7 @@ use landlock::{
     ABI, Access, AccessFs, PathBeneath, PathFd, Ruleset, RulesetAttr, RulesetCreatedAttr,
 };
 use serde_json::{Value, json};
-use server::work::{Job, Order, Rules, Word};
+use server::work::{Job, Order, OwnRules, Rules, Word};
 use std::{
     collections::BTreeMap,
     fs,
@@ -90,7 +90,10 @@ fn confine(order: &Order) -> Result<()> {
             make_directory(folder)?;
             places.push(folder.to_owned());
         }
-        Job::AskRelease { people, .. } | Job::Approve { people, .. } => {
+        Job::AskRelease { people, .. }
+        | Job::AskRules { people, .. }
+        | Job::Approve { people, .. }
+        | Job::Withdraw { people, .. } => {
             make_directory(people)?;
             places.push(people.clone());
         }
@@ -139,8 +142,11 @@ fn perform(order: &Order) -> Result<Value> {
 fn with_key(vault: &Unlocked, directory: &Path, job: &Job) -> Result<Value> {
     match job {
         Job::Overview => overview(vault, directory),
-        Job::Backup { asset, sources, secrets, kib_per_s, lock_days } => {
-            backup(vault, asset, sources, secrets.clone(), *kib_per_s, *lock_days)
+        Job::Backup { asset, sources, secrets, kib_per_s, lock_days, keep } => {
+            let context =
+                sources::Context { staging: vault.vault().staging(), secrets: secrets.clone() };
+            let keep = keep.as_ref().map(kept);
+            backup(vault, asset, (sources, &context), keep, *kib_per_s, *lock_days)
         }
         Job::Verify { level, snapshot } => {
             let id = snapshot.as_deref().context("say which snapshot to verify")?;
@@ -181,12 +187,39 @@ fn with_key(vault: &Unlocked, directory: &Path, job: &Job) -> Result<Value> {
         }
         Job::Approve { request, by, people } => {
             let person = person(vault, people, by)?;
-            let snapshot = vault.approve(*request, &person, now()?)?;
-            Ok(json!({"snapshot": snapshot}))
+            if vault.vault().ledger()?.weaker.contains_key(request) {
+                let from = vault.agree_policy(*request, &person, now()?)?;
+                return Ok(json!({"from": from}));
+            }
+            let approved = vault.approve(*request, &person, now()?)?;
+            Ok(json!({"snapshot": approved.snapshot, "from": approved.from}))
+        }
+        Job::Withdraw { request, by, people } => {
+            let person = person(vault, people, by)?;
+            if vault.vault().ledger()?.weaker.contains_key(request) {
+                vault.withdraw_policy(*request, &person, now()?)?;
+            } else {
+                vault.withdraw_release(*request, &person, now()?)?;
+            }
+            Ok(json!({}))
         }
         Job::Rules { rules, by } => {
-            let entry = vault.set_policy(policy(rules), by, now()?)?;
+            let old = vault.vault().ledger()?.policy;
+            let entry = vault.set_policy(policy(rules, &old), by, now()?)?;
             Ok(json!({"entry": entry}))
+        }
+        Job::AskRules { rules, by, others, people } => {
+            let own = person(vault, people, by)?;
+            for other in others {
+                person(vault, people, other)?;
+            }
+            let old = vault.vault().ledger()?.policy;
+            let number = vault.ask_policy(policy(rules, &old), &own, now()?)?;
+            Ok(json!({"number": number}))
+        }
+        Job::Undelete { snapshot, by } => {
+            let until = vault.undelete(vault.find_withdrawn(snapshot, now()?)?, by, now()?)?;
+            Ok(json!({"snapshot": snapshot, "until": until}))
         }
         Job::Forget => Ok(serde_json::to_value(vault.forget(now()?)?)?),
         Job::Make | Job::ForgetPlan => bail!("this needs no key"),
@@ -197,7 +230,7 @@ fn find(vault: &Unlocked, id: &str) -> Result<SnapshotId> {
     Ok(vault.find(id)?)
 }
 
-fn policy(rules: &Rules) -> Policy {
+fn policy(rules: &Rules, old: &Policy) -> Policy {
     let keep = Keep {
         last: rules.keep_last,
         hourly: rules.keep_hourly,
@@ -206,8 +239,25 @@ fn policy(rules: &Rules) -> Policy {
         monthly: rules.keep_monthly,
         yearly: rules.keep_yearly,
     };
-    let mode = if rules.locked { LockMode::Locked } else { LockMode::Governance };
-    Policy { keep, lock_days: rules.lock_days, mode }
+    Policy {
+        keep,
+        lock_days: rules.lock_days,
+        mode: if rules.locked { LockMode::Locked } else { LockMode::Governance },
+        undelete_days: rules.undelete_days.unwrap_or(old.undelete_days),
+        release_delay_hours: rules.release_delay_hours.unwrap_or(old.release_delay_hours),
+        lock_days_max: rules.lock_days_max.unwrap_or(old.lock_days_max),
+    }
+}
+
+fn kept(own: &OwnRules) -> Keep {
+    Keep {
+        last: own.last,
+        hourly: own.hourly,
+        daily: own.daily,
+        weekly: own.weekly,
+        monthly: own.monthly,
+        yearly: own.yearly,
+    }
 }
 
 fn rules(policy: &Policy) -> Rules {
@@ -220,6 +270,9 @@ fn rules(policy: &Policy) -> Rules {
         keep_yearly: policy.keep.yearly,
         lock_days: policy.lock_days,
         locked: policy.mode == LockMode::Locked,
+        undelete_days: Some(policy.undelete_days),
+        release_delay_hours: Some(policy.release_delay_hours),
+        lock_days_max: Some(policy.lock_days_max),
     }
 }
 
@@ -235,7 +288,11 @@ fn overview(vault: &Unlocked, directory: &Path) -> Result<Value> {
     let (objects, bytes) = size_of(&directory.join("repository"));
     let requests = ledger.requests.iter().map(|(number, asked)| {
         json!({"number": number, "snapshot": asked.snapshot, "reason": asked.reason,
-               "by": asked.by})
+               "by": asked.by, "from": ledger.releases.get(number)})
+    });
+    let weaker = ledger.weaker.iter().map(|(number, asked)| {
+        json!({"number": number, "rules": rules(&asked.policy), "by": asked.by,
+               "from": asked.from})
     });
     Ok(json!({
         "log_key": vault.vault().log_key().to_string(),
@@ -249,6 +306,9 @@ fn overview(vault: &Unlocked, directory: &Path) -> Result<Value> {
         "rules": rules(&ledger.policy),
         "people": ledger.people.keys().collect::<Vec<_>>(),
         "requests": requests.collect::<Vec<_>>(),
+        "weaker": weaker.collect::<Vec<_>>(),
+        "withdrawn": vault.vault().withdrawn(now()?)?,
+        "targets": vault::site::bucket::targets(directory),
         "snapshots": vault.list()?,
     }))
 }
@@ -274,20 +334,21 @@ fn size_of(directory: &Path) -> (u64, u64) {
 fn backup(
     vault: &Unlocked,
     asset: &str,
-    names: &[String],
-    secrets: Option<PathBuf>,
+    (names, context): (&[String], &sources::Context),
+    keep: Option<Keep>,
     kib_per_s: Option<u32>,
     lock_days: Option<u32>,
 ) -> Result<Value> {
-    let context = sources::Context { staging: vault.vault().staging(), secrets };
     let mut opened: Vec<Box<dyn Source>> =
-        names.iter().map(|text| sources::open(text, &context)).collect::<Result<_, _>>()?;
+        names.iter().map(|text| sources::open(text, context)).collect::<Result<_, _>>()?;
     let teller = Arc::new(Teller::new(kib_per_s));
     let started = now()?;
-    let report = vault.backup_watched(asset, &mut opened, started, teller)?;
+    let report = vault.backup_watched(asset, &mut opened, keep, started, teller)?;
     if let (Some(snapshot), Some(days)) = (report.snapshot, lock_days) {
-        let until = started.plus_secs(i64::from(days) * 86_400);
         let ledger = vault.vault().ledger()?;
+        let until = started.plus_secs(i64::from(days) * 86_400);
+        let most = ledger.locks_end(ledger.clock_at(started));
+        let until = most.map_or(until, |most| until.min(most));
         let locked = ledger.snapshots.get(&snapshot).and_then(|record| record.retain_until);
         if locked.is_none_or(|locked| locked < until) {
             vault.retain(snapshot, until, "protection plan", started)?;

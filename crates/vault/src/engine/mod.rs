@@ -55,8 +55,9 @@ pub trait VaultEngine {
     /// Deletes snapshots that a plan found removable. Their content stays until `prune`.
     fn forget(&self, snapshots: &[Removable]) -> Result<()>;
 
-    /// Reclaims the space of content no snapshot refers to.
-    fn prune(&self) -> Result<()>;
+    /// Reclaims the space of content no snapshot refers to and none has for so many hours; what one
+    /// refers to again is not to be reclaimed any more.
+    fn prune(&self, keep_hours: i64) -> Result<()>;
 
     /// Path and size of every file of the repository.
     fn objects(&self) -> Result<BTreeMap<String, u64>>;

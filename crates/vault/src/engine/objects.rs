@@ -4,7 +4,7 @@
 //! and none is removed without a permit that says which kind; so no defect of the engine above
 //! can delete a snapshot or overwrite a pack.
 
-use crate::{digest::Sha256, durable, error::IoContext, manifest::named_hash};
+use crate::{digest::Sha256, durable, error::IoContext, immutable::unseal, manifest::named_hash};
 use bytes::Bytes;
 use ring::digest::{Context, SHA256};
 use rustic_core::{
@@ -180,6 +180,7 @@ impl Objects {
             if hash.to_string() == name.as_str() {
                 return Ok(());
             }
+            unseal(&path)?;
         }
         durable::write(&path, parts, OBJECT_MODE)
     }
@@ -336,7 +337,8 @@ impl WriteBackend for Objects {
             let text = format!("no permit to remove {kind} {}", id.to_hex().as_str());
             return Err(RusticError::new(ErrorKind::Backend, text));
         }
-        let removed = fs::remove_file(self.path(kind, id));
+        let path = self.path(kind, id);
+        let removed = unseal(&path).and_then(|()| fs::remove_file(&path));
         removed.map_err(|error| self.fault("remove", kind, id, error))
     }
 }

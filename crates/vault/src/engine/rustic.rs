@@ -37,7 +37,7 @@ use std::{
 
 /// Packs no snapshot needs are marked first and deleted this many hours later at the earliest, so
 /// that a backup that began before the mark still finds them.
-const DELETE_AFTER_HOURS: i64 = 7 * 24;
+const DELETE_AFTER_HOURS_MIN: i64 = 24;
 
 pub struct RusticEngine {
     objects: Arc<Objects>,
@@ -201,9 +201,10 @@ impl VaultEngine for RusticEngine {
         Ok(self.objects.with_permit(permit, || repository.delete_snapshots(&ids))?)
     }
 
-    fn prune(&self) -> Result<()> {
+    fn prune(&self, keep_hours: i64) -> Result<()> {
         let mut options = PruneOptions::default();
-        options.keep_delete = jiff::Span::new().hours(DELETE_AFTER_HOURS);
+        let hours = keep_hours.clamp(DELETE_AFTER_HOURS_MIN, 100 * 365 * 24);
+        options.keep_delete = jiff::Span::new().hours(hours);
         let repository = self.repository()?;
         let plan = PrunePlan::from_prune_options(&repository, &options)?;
         let work = || repository.prune(&options, plan);

@@ -233,7 +233,11 @@ fn answered(all: &[Option<LogEntry>], entries: &BTreeSet<u64>) -> Vec<u64> {
     let mut more = Vec::new();
     for (number, entry) in (0u64..).zip(all) {
         let request = match entry.as_ref().map(|entry| &entry.event) {
-            Some(Event::Released { request, .. }) => *request,
+            Some(
+                Event::Released { request, .. }
+                | Event::ReleaseAgreed { request, .. }
+                | Event::ReleaseWithdrawn { request, .. },
+            ) => *request,
             _ => continue,
         };
         if entries.contains(&request) || entries.contains(&number) {
@@ -249,6 +253,7 @@ fn about(event: &Event) -> Option<BTreeSet<SnapshotId>> {
         Event::Snapshot(stored) | Event::Adopted(stored) => Some([stored.snapshot].into()),
         Event::Retained { snapshot, .. }
         | Event::Hold { snapshot, .. }
+        | Event::Undeleted { snapshot, .. }
         | Event::ReleaseAsked { snapshot, .. }
         | Event::Restored { snapshot, .. }
         | Event::Verified { snapshot, .. } => Some([*snapshot].into()),

@@ -160,7 +160,13 @@ fn told(event: &Event) -> (String, String) {
         Event::Hold { snapshot, reason, .. } => (snapshot.to_string(), reason.clone()),
         Event::Person { key, .. } => (String::new(), key.clone()),
         Event::ReleaseAsked { snapshot, reason, .. } => (snapshot.to_string(), reason.clone()),
-        Event::Released { request, .. } => (String::new(), format!("request {request}")),
+        Event::Released { request, .. }
+        | Event::ReleaseAgreed { request, .. }
+        | Event::ReleaseWithdrawn { request, .. } => (String::new(), format!("request {request}")),
+        Event::Undeleted { snapshot, until, .. } => {
+            let until = until.map_or("not locked".into(), |until| format!("locked until {until}"));
+            (snapshot.to_string(), format!("taken back, {until}"))
+        }
         Event::Forgot { snapshots, .. } => {
             let ids: Vec<String> = snapshots.iter().map(ToString::to_string).collect();
             (ids.join(" "), format!("{} snapshots deleted", ids.len()))

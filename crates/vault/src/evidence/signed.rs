@@ -9,6 +9,7 @@ use crate::{
     ledger::{Request, approval_message, person_message, request_message},
     log::VerifyingKey,
     recovery::{Occasion, message},
+    release::withdrawing_release,
     weaken::{Weaker, agreeing, asking, withdrawing},
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -64,10 +65,14 @@ pub fn signed(origin: &str, entries: &[(u64, LogEntry)]) -> Vec<Result<Signed, u
                 add(by, request_message(origin, &request), signature);
                 asked.insert(entry, request);
             }
-            Event::Released { request, by, signature } => match asked.get(request) {
+            Event::Released { request, by, signature }
+            | Event::ReleaseAgreed { request, by, signature } => match asked.get(request) {
                 Some(asked) => add(by, approval_message(origin, *request, asked), signature),
                 None => found.push(Err(entry)),
             },
+            Event::ReleaseWithdrawn { request, by, signature } => {
+                add(by, withdrawing_release(origin, *request), signature);
+            }
             Event::PolicyAsked { policy, by, signature } => {
                 add(by, asking(origin, policy, by), signature);
                 let (policy, by) = (policy.clone(), by.clone());

@@ -55,6 +55,7 @@ impl Setting {
             entries_stored: 1,
             faults: Vec::new(),
             faults_total: 0,
+            keep: None,
             objects,
         };
         self.vault.append(now, |_| Ok(Event::Snapshot(stored))).unwrap();

@@ -181,6 +181,7 @@ fn stored(snapshot: SnapshotId, objects: ObjectChange, locked: bool) -> Event {
         entries_stored: 1,
         faults: Vec::new(),
         faults_total: 0,
+        keep: None,
         objects,
     })
 }
