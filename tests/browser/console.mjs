@@ -297,7 +297,7 @@ step('a hold is put and seen, and one person cannot release it', async ({ page, 
   await page.keyboard.press('Escape');
 });
 
-step('a second administrator releases the hold', async ({ page, server, browser }) => {
+step('a second administrator approves the release, which waits and is withdrawn', async ({ page, server, browser }) => {
   const me = await (await page.request.get(`${server.url}/api/v1/me`)).json();
   const data = { name: 'bert', role: 'admin', password: PASSWORD };
   const headers = { 'x-csrf-token': me.csrf };
@@ -317,7 +317,10 @@ step('a second administrator releases the hold', async ({ page, server, browser 
   await other.fill('input[name=password]', PASSWORD);
   await other.click('button.primary');
   await other.getByRole('button', { name: 'Approve' }).click();
-  await other.getByText('Nothing is held').waitFor({ timeout: 30_000 });
+  await other.getByText('unless withdrawn').waitFor({ timeout: 30_000 });
+  await other.getByRole('button', { name: 'Withdraw' }).click();
+  await other.getByText('Waiting for approval').waitFor({ state: 'detached', timeout: 30_000 });
+  await other.getByText('dispute 7, admin').waitFor();
   assert.deepEqual(other.faults, []);
   await context.close();
 });

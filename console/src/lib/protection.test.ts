@@ -1,5 +1,33 @@
 import { describe, expect, it } from 'vitest';
-import { every, isState, STATES, STATE_COLOUR, STATE_SAYS, STATE_TONE } from './protection';
+import type { RetentionRules, VaultTarget } from './api/types';
+import {
+  every,
+  isState,
+  ruleChanges,
+  STATES,
+  STATE_COLOUR,
+  STATE_SAYS,
+  STATE_TONE,
+  targetWord,
+} from './protection';
+
+const target: VaultTarget = {
+  address: 's3:https://store/plant',
+  mode: 'compliance',
+  tried_at: '2026-02-01T00:00:00Z',
+  copied_at: '2026-02-01T00:00:00Z',
+  entries: 2,
+  snapshots: 1,
+  objects: 12,
+  bytes: 9,
+  locked_until: '2026-03-01T00:00:00Z',
+  held: false,
+  covered: 0,
+  missing: 0,
+  gone: 0,
+  notes: [],
+  error: null,
+};
 
 describe('words of protection', () => {
   it('say spans as a person does', () => {
@@ -12,6 +40,35 @@ describe('words of protection', () => {
       'day',
       '7 days',
     ]);
+  });
+
+  it('say the worst of a copy in a store', () => {
+    const word = (change: Partial<VaultTarget>) => targetWord({ ...target, ...change }, 2).name;
+    expect(word({})).toBe('Whole');
+    expect(word({ entries: 1 })).toBe('Behind');
+    expect(word({ locked_until: null })).toBe('Not locked');
+    expect(word({ missing: 1, locked_until: null })).toBe('Incomplete');
+    expect(word({ error: 'no route', missing: 1 })).toBe('Failed');
+    expect(word({ covered: 1, error: 'no route' })).toBe('Meddled with');
+  });
+
+  it('say what other rules would change', () => {
+    const rules: RetentionRules = {
+      keep_last: 3,
+      keep_hourly: 0,
+      keep_daily: 14,
+      keep_weekly: 8,
+      keep_monthly: 12,
+      keep_yearly: 5,
+      lock_days: 14,
+      locked: false,
+      undelete_days: 7,
+      release_delay_hours: 72,
+      lock_days_max: 3650,
+      auto_forget: false,
+    };
+    const less = { ...rules, keep_daily: 7, lock_days: 1 };
+    expect(ruleChanges(rules, less)).toEqual(['days 14 > 7', 'lock days 14 > 1']);
   });
 
   it('have a colour, a tone and a sentence for each state', () => {

@@ -1,5 +1,5 @@
 // The words of protection: states of coverage and runs, their colours, and spans of time.
-import type { CoverageRow, Run } from './api/types';
+import type { CoverageRow, RetentionRules, Run, VaultTarget } from './api/types';
 import { words } from './format';
 
 /** Worst first: what was promised and is not kept stands before what nobody promised. */
@@ -68,7 +68,43 @@ export function kindOf(run: Run): string {
   if (run.kind === 'verify') return `Verify level ${run.level ?? '?'}`;
   if (run.kind === 'forget') return 'Clean up';
   if (run.kind === 'kit') return 'Restore kit';
+  if (run.kind === 'undelete') return 'Take back';
   return words(run.kind);
+}
+
+/** How a copy in a store stands: one word, its colour, and what to do. */
+export function targetWord(target: VaultTarget, entries: number) {
+  const { covered, gone, missing } = target;
+  const says = (name: string, tone: string, text = '') => ({ name, tone, says: text });
+  if (covered + gone > 0) {
+    const text = `${covered + gone} objects were covered or ended by somebody else; they are put right`;
+    return says('Meddled with', 'bad', text);
+  }
+  if (target.error) return says('Failed', 'bad', target.error);
+  if (missing > 0) return says('Incomplete', 'bad', `${missing} objects are lost here`);
+  if (!target.locked_until && !target.held) return says('Not locked', 'warn');
+  if (target.entries < entries) return says('Behind', 'warn', 'The next push brings the rest');
+  return says('Whole', 'ok');
+}
+
+const RULES: [keyof RetentionRules, string][] = [
+  ['keep_last', 'newest'],
+  ['keep_hourly', 'hours'],
+  ['keep_daily', 'days'],
+  ['keep_weekly', 'weeks'],
+  ['keep_monthly', 'months'],
+  ['keep_yearly', 'years'],
+  ['lock_days', 'lock days'],
+  ['undelete_days', 'days to take back'],
+  ['release_delay_hours', 'hours a release waits'],
+  ['lock_days_max', 'lock days at most'],
+];
+
+/** What other rules would change, as `days 14 > 7`. */
+export function ruleChanges(before: RetentionRules, after: RetentionRules): string[] {
+  return RULES.filter(([key]) => before[key] !== after[key]).map(
+    ([key, name]) => `${name} ${String(before[key] ?? 0)} > ${String(after[key] ?? 0)}`,
+  );
 }
 
 export function isOpen(run: Run): boolean {

@@ -391,8 +391,25 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Approve a release as the second person. */
+        /** Approve a release, or rules that keep less, as the second person. */
         post: operations["releases_approve"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/releases/{id}:withdraw": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Withdraw a release, or rules that keep less, before it comes into force. */
+        post: operations["releases_withdraw"];
         delete?: never;
         options?: never;
         head?: never;
@@ -615,6 +632,23 @@ export interface paths {
         put?: never;
         /** Restore a snapshot, or a part of it, into a directory of the server. */
         post: operations["snapshots_restore"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/snapshots/{id}:undelete": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Take a deleted snapshot back. */
+        post: operations["snapshots_undelete"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1621,6 +1655,21 @@ export interface components {
             talkers: components["schemas"]["Talker"][];
             traffic: components["schemas"]["Traffic"];
         };
+        /** @description Rules of a plan besides the vault's: a snapshot stays as long as either wants it. */
+        OwnRules: {
+            /** Format: int32 */
+            daily: number;
+            /** Format: int32 */
+            hourly: number;
+            /** Format: int32 */
+            last: number;
+            /** Format: int32 */
+            monthly: number;
+            /** Format: int32 */
+            weekly: number;
+            /** Format: int32 */
+            yearly: number;
+        };
         Plan: {
             /** Format: int64 */
             generation: number;
@@ -1662,6 +1711,7 @@ export interface components {
             every_minutes: number;
             /** @description Assets by the grammar of `/assets`; absent for a subject that is no asset. */
             filter?: string | null;
+            keep?: components["schemas"]["OwnRules"] | null;
             /**
              * Format: int32
              * @description Limit of reading.
@@ -1772,9 +1822,14 @@ export interface components {
             password: string;
             token: string;
         };
-        /** @description A release that waits for a second person. */
+        /** @description A release that waits for a second person or for its delay. */
         Release: {
             by: string;
+            /**
+             * Format: date-time
+             * @description When the holds end; null as long as nobody has agreed.
+             */
+            from: string | null;
             /** Format: int64 */
             number: number;
             reason: string;
@@ -1814,8 +1869,23 @@ export interface components {
              * @description Days every new snapshot is locked for.
              */
             lock_days: number;
+            /**
+             * Format: int32
+             * @description Days from now that no lock reaches beyond, 0 for no bound; absent leaves it as it is.
+             */
+            lock_days_max: number | null;
             /** @description From then on `lock_days` only grows. */
             locked: boolean;
+            /**
+             * Format: int32
+             * @description Hours a release waits after the second person agreed; absent leaves it as it is.
+             */
+            release_delay_hours: number | null;
+            /**
+             * Format: int32
+             * @description Days for which a deleted snapshot can be taken back; absent leaves it as it is.
+             */
+            undelete_days: number | null;
         };
         /** @description A backup, verification, restore, kit or clean-up. */
         Run: {
@@ -2148,6 +2218,8 @@ export interface components {
             rules: components["schemas"]["RetentionRules"];
             /** Format: int64 */
             snapshots: number;
+            /** @description Copies in stores that lock objects. */
+            targets: components["schemas"]["VaultTarget"][];
             verified: boolean | null;
             /**
              * Format: date-time
@@ -2159,8 +2231,52 @@ export interface components {
              * @description Entries of the log that break a rule.
              */
             violations: number;
+            weaker: components["schemas"]["WeakerRules"][];
+            withdrawn: components["schemas"]["WithdrawnSnapshot"][];
             /** @description Who has cosigned the log as it is. */
             witnesses: string[];
+        };
+        /** @description A copy of the vault in a store that locks objects. */
+        VaultTarget: {
+            address: string;
+            /** Format: int64 */
+            bytes: number;
+            /**
+             * Format: date-time
+             * @description When all that the log names was there last.
+             */
+            copied_at: string | null;
+            /**
+             * Format: int64
+             * @description Objects over which somebody put something, that are lost here, that are gone there.
+             */
+            covered: number;
+            /**
+             * Format: int64
+             * @description Log entries of the copy.
+             */
+            entries: number;
+            /** @description Why the last try ended early. */
+            error: string | null;
+            /** Format: int64 */
+            gone: number;
+            held: boolean;
+            /**
+             * Format: date-time
+             * @description When the first of its objects may be ended; null when one may now.
+             */
+            locked_until: string | null;
+            /** Format: int64 */
+            missing: number;
+            /** @description `compliance`, `governance`, or null: nothing is locked. */
+            mode: string | null;
+            notes: string[];
+            /** Format: int64 */
+            objects: number;
+            /** Format: int64 */
+            snapshots: number;
+            /** Format: date-time */
+            tried_at: string;
         };
         VerifyRequest: {
             /**
@@ -2213,6 +2329,35 @@ export interface components {
             /** @enum {string} */
             kind: "beat";
             row: components["schemas"]["Beat"];
+        };
+        /** @description Rules that keep less, waiting for a second person or for their delay. */
+        WeakerRules: {
+            by: string;
+            /**
+             * Format: date-time
+             * @description When they come into force; null as long as nobody has agreed.
+             */
+            from: string | null;
+            /** Format: int64 */
+            number: number;
+            rules: components["schemas"]["RetentionRules"];
+        };
+        /** @description A deleted snapshot that can be taken back. */
+        WithdrawnSnapshot: {
+            asset: string;
+            /** Format: int64 */
+            bytes: number;
+            /** Format: date-time */
+            deleted_at: string;
+            /** Format: int64 */
+            files: number;
+            /** @description False when its file is not here, so that it cannot be taken back after all. */
+            here: boolean;
+            id: string;
+            /** Format: date-time */
+            time: string;
+            /** Format: date-time */
+            until: string;
         };
         /** @description Who may talk to whom (IEC 62443-3-2): assets belong by address or VLAN. */
         Zone: {
@@ -3661,7 +3806,7 @@ export interface operations {
                 "X-CSRF-Token"?: string | null;
             };
             path: {
-                /** @description Number of the release */
+                /** @description Number of the release or the rules */
                 id: string;
             };
             cookie?: never;
@@ -3690,7 +3835,55 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Released */
+            /** @description Agreed; it waits */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Vault"];
+                };
+            };
+        };
+    };
+    releases_withdraw: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description For cookie sessions: `csrf` of `/me`. */
+                "X-CSRF-Token"?: string | null;
+            };
+            path: {
+                /** @description Number of the release or the rules */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /**
+             * @description 400 what was sent is wrong, 401 nobody is signed in, 403 the role may not, 404 there is no
+             *     such row, 409 it exists, 412 it changed meanwhile, 413 too large, 422 a member is wrong,
+             *     428 `If-Match` is missing, 429 too often, 503 busy.
+             */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server could not do it. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Withdrawn */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4333,6 +4526,54 @@ export interface operations {
                 "application/json": components["schemas"]["RestoreRequest"];
             };
         };
+        responses: {
+            /**
+             * @description 400 what was sent is wrong, 401 nobody is signed in, 403 the role may not, 404 there is no
+             *     such row, 409 it exists, 412 it changed meanwhile, 413 too large, 422 a member is wrong,
+             *     428 `If-Match` is missing, 429 too often, 503 busy.
+             */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server could not do it. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Queued */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Run"];
+                };
+            };
+        };
+    };
+    snapshots_undelete: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description For cookie sessions: `csrf` of `/me`. */
+                "X-CSRF-Token"?: string | null;
+            };
+            path: {
+                /** @description Snapshot */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
         responses: {
             /**
              * @description 400 what was sent is wrong, 401 nobody is signed in, 403 the role may not, 404 there is no

@@ -52,3 +52,5 @@ export type Run = Schemas['Run'];
 export type Snapshot = Schemas['Snapshot'];
 export type TreeEntry = Schemas['TreeEntry'];
 export type Vault = Schemas['Vault'];
+export type VaultTarget = Schemas['VaultTarget'];
+export type WithdrawnSnapshot = Schemas['WithdrawnSnapshot'];

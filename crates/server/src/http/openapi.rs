@@ -137,6 +137,8 @@ impl Modify for Access {
         super::vault::hold,
         super::vault::release,
         super::vault::approve,
+        super::vault::undelete,
+        super::vault::withdraw,
         super::system::overview,
         super::system::audit,
         super::system::health,

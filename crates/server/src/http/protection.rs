@@ -112,9 +112,12 @@ pub(crate) async fn vault_row(
         protected_bytes: newest.values().sum(),
         verified_at: last.and_then(|run| run.finished_at),
         verified: last.map(|run| run.state == RunState::Complete),
-        rules: super::vault::rules(view, settings),
+        rules: super::vault::rules(&view.rules, settings),
         people: view.people.clone(),
         releases: view.requests.iter().map(super::vault::release_row).collect(),
+        weaker: view.weaker.iter().map(|w| super::vault::weaker_row(w, settings)).collect(),
+        withdrawn: view.withdrawn.iter().map(super::vault::withdrawn_row).collect(),
+        targets: view.targets.iter().map(super::vault::target_row).collect(),
         read_at: view.read_at,
     })
 }

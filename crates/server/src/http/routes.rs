@@ -128,7 +128,9 @@ fn protection_lines() -> Vec<Line> {
         (c.clone(), "/snapshots/{id}:verify", ANALYST, post(vault::verify_snapshot)),
         (c.clone(), "/snapshots/{id}:hold", ANALYST, post(vault::hold)),
         (c.clone(), "/snapshots/{id}:release", ADMIN, post(vault::release)),
-        (c, "/releases/{id}:approve", ADMIN, post(vault::approve)),
+        (c.clone(), "/snapshots/{id}:undelete", ADMIN, post(vault::undelete)),
+        (c.clone(), "/releases/{id}:approve", ADMIN, post(vault::approve)),
+        (c, "/releases/{id}:withdraw", ADMIN, post(vault::withdraw)),
     ]
 }
 

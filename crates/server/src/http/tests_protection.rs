@@ -13,6 +13,8 @@ use std::os::unix::fs::PermissionsExt;
 
 const SNAPSHOT: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 
+const WITHDRAWN: &str = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
+
 const WORKER: &str = include_str!("tests_worker.sh");
 
 fn plan(name: &str, source: &str) -> Value {
@@ -23,7 +25,8 @@ fn plan(name: &str, source: &str) -> Value {
 async fn site() -> (Site, As) {
     let site = Site::with(|settings| {
         settings.program = settings.data.join("worker");
-        std::fs::write(&settings.program, WORKER.replace("SNAPSHOT", SNAPSHOT)).expect("written");
+        let worker = WORKER.replace("SNAPSHOT", SNAPSHOT).replace("WITHDRAWN", WITHDRAWN);
+        std::fs::write(&settings.program, worker).expect("written");
         let executable = std::fs::Permissions::from_mode(0o700);
         std::fs::set_permissions(&settings.program, executable).expect("set");
         settings.suggested_plans = vec![plan("Control plane", "files:/x")];
@@ -171,4 +174,36 @@ async fn a_restore_never_writes_over_anything() {
     let (status, run) = post(&site, &admin, &cancel, json!({})).await;
     assert_eq!((status, run["state"].as_str()), (StatusCode::ACCEPTED, Some("cancelled")));
     assert_eq!(post(&site, &admin, &cancel, json!({})).await.0, StatusCode::CONFLICT);
+}
+
+#[tokio::test]
+async fn what_waits_what_was_deleted_and_how_copies_stand_is_told_and_a_snapshot_taken_back() {
+    let (site, admin) = site().await;
+    post(&site, &admin, "/vault", json!({})).await;
+    let vault = get(&site, &admin, "/vault").await;
+    let target = &vault["targets"][0];
+    assert_eq!(
+        (&target["address"], &target["objects"], &target["covered"]),
+        (&json!("s3:https://store/plant"), &json!(12), &json!(1))
+    );
+    assert_eq!(target["locked_until"], "2026-03-01T00:00:00.000000Z");
+    let weaker = &vault["weaker"][0];
+    assert_eq!((&weaker["by"], &weaker["rules"]["keep_daily"]), (&json!("anna"), &json!(14)));
+    assert_eq!(vault["withdrawn"][0]["id"], WITHDRAWN);
+    let absent = format!("/snapshots/{SNAPSHOT}:undelete");
+    let answer = site.call(&admin, Method::POST, &absent, None).await;
+    assert_eq!(answer.status(), StatusCode::NOT_FOUND);
+    let path = format!("/snapshots/{WITHDRAWN}:undelete");
+    let answer = site.call(&admin, Method::POST, &path, None).await;
+    assert_eq!(answer.status(), StatusCode::ACCEPTED);
+    let mut changes = site.store.watch();
+    let work = tokio::spawn(reconcile::run(site.app.clone(), site.stop.subscribe()));
+    loop {
+        let runs = get(&site, &admin, "/runs?kind=undelete").await;
+        if runs["items"][0]["state"] == "complete" {
+            break;
+        }
+        changes.recv().await.expect("a change");
+    }
+    work.abort();
 }

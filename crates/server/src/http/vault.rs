@@ -15,7 +15,7 @@ use crate::{
     app::{Shared, now},
     protect::{
         VaultSettings, VaultView, reconcile,
-        view::Request,
+        view::{self, Request},
         work::{Job, Order, Rules},
         worker::{self, Failure},
     },
@@ -60,8 +60,7 @@ async fn told(app: &Shared) -> Answer<Vault> {
     super::protection::vault_row(app, &settings, &view).await
 }
 
-pub(crate) fn rules(view: &VaultView, settings: &VaultSettings) -> RetentionRules {
-    let rules = &view.rules;
+pub(crate) fn rules(rules: &Rules, settings: &VaultSettings) -> RetentionRules {
     RetentionRules {
         keep_last: rules.keep_last,
         keep_hourly: rules.keep_hourly,
@@ -71,6 +70,9 @@ pub(crate) fn rules(view: &VaultView, settings: &VaultSettings) -> RetentionRule
         keep_yearly: rules.keep_yearly,
         lock_days: rules.lock_days,
         locked: rules.locked,
+        undelete_days: rules.undelete_days,
+        release_delay_hours: rules.release_delay_hours,
+        lock_days_max: rules.lock_days_max,
         auto_forget: settings.auto_forget,
     }
 }
@@ -81,6 +83,49 @@ pub(crate) fn release_row(request: &Request) -> Release {
         snapshot: request.snapshot.clone(),
         reason: request.reason.clone(),
         by: request.by.clone(),
+        from: request.from,
+    }
+}
+
+pub(crate) fn weaker_row(weaker: &view::WeakerRules, settings: &VaultSettings) -> WeakerRules {
+    WeakerRules {
+        number: weaker.number,
+        rules: rules(&weaker.rules, settings),
+        by: weaker.by.clone(),
+        from: weaker.from,
+    }
+}
+
+pub(crate) fn withdrawn_row(row: &view::Withdrawn) -> WithdrawnSnapshot {
+    WithdrawnSnapshot {
+        id: row.id.clone(),
+        time: row.time,
+        asset: row.asset.clone(),
+        files: row.files,
+        bytes: row.bytes,
+        deleted_at: row.deleted_at,
+        until: row.until,
+        here: row.here,
+    }
+}
+
+pub(crate) fn target_row(target: &view::Target) -> VaultTarget {
+    VaultTarget {
+        address: target.address.clone(),
+        mode: target.mode.clone(),
+        tried_at: target.tried_at,
+        copied_at: target.copied_at,
+        entries: target.entries,
+        snapshots: target.snapshots,
+        objects: target.objects,
+        bytes: target.bytes,
+        locked_until: target.locked_until,
+        held: target.held,
+        covered: target.covered.len() as u64,
+        missing: target.missing.len() as u64,
+        gone: target.gone.len() as u64,
+        notes: target.notes.clone(),
+        error: target.error.clone(),
     }
 }
 
@@ -159,7 +204,7 @@ pub(crate) async fn set_rules(
 ) -> Answer<Json<Vault>> {
     let mut settings = settings(&app).await?;
     let view = app.protect.view(&settings).await.map_err(refused)?;
-    let before = self::rules(&view, &settings);
+    let before = self::rules(&view.rules, &settings);
     let rules = Rules {
         keep_last: asked.keep_last,
         keep_hourly: asked.keep_hourly,
@@ -169,6 +214,9 @@ pub(crate) async fn set_rules(
         keep_yearly: asked.keep_yearly,
         lock_days: asked.lock_days,
         locked: asked.locked,
+        undelete_days: asked.undelete_days.or(view.rules.undelete_days),
+        release_delay_hours: asked.release_delay_hours.or(view.rules.release_delay_hours),
+        lock_days_max: asked.lock_days_max.or(view.rules.lock_days_max),
     };
     if rules.lock_days > 36_500 {
         return Err(Fault::member("lock_days", "invalid", "it is at most 36500"));
@@ -176,7 +224,7 @@ pub(crate) async fn set_rules(
     notes.before(json!(before));
     notes.after(json!(asked));
     if rules != view.rules {
-        change(&app, Job::Rules { rules, by: caller.user }).await?;
+        change(&app, new_rules(&app, &view, rules, caller.user).await?).await?;
     }
     if settings.auto_forget != asked.auto_forget {
         settings.auto_forget = asked.auto_forget;
@@ -184,6 +232,27 @@ pub(crate) async fn set_rules(
         app.protect.wake.notify_one();
     }
     Ok(Json(told(&app).await?))
+}
+
+/// Rules that keep less are asked for as soon as there are two people; others are set.
+async fn new_rules(app: &Shared, view: &VaultView, rules: Rules, by: String) -> Answer<Job> {
+    if view.people.len() < 2 || !rules.keep_less_than(&view.rules) {
+        return Ok(Job::Rules { rules, by });
+    }
+    let (others, people) = (other_admins(app, &by).await?, app.settings.data.join("people"));
+    Ok(Job::AskRules { rules, by, others, people })
+}
+
+/// Administrators who may be the second person.
+async fn other_admins(app: &Shared, by: &str) -> Answer<Vec<String>> {
+    let users = app.store.users().await?.into_iter();
+    let admins = users.filter(|u| u.role == store::Role::Admin && !u.disabled && u.name != by);
+    let others: Vec<String> = admins.map(|user| user.name).collect();
+    if others.is_empty() {
+        let why = "this needs two people; make a second administrator in Settings, Users";
+        return Err(Fault::conflict("one-person", why));
+    }
+    Ok(others)
 }
 
 async fn queued(app: &Shared, run: NewRun) -> Answer<(StatusCode, Json<Run>)> {
@@ -597,24 +666,17 @@ pub(crate) async fn release(
     let (snapshot, reason) = (snapshot_id(id)?, said(asked.reason)?);
     notes.reason(&reason);
     let people = app.settings.data.join("people");
-    let users = app.store.users().await?.into_iter();
-    let admins =
-        users.filter(|u| u.role == store::Role::Admin && !u.disabled && u.name != caller.user);
-    let others: Vec<String> = admins.map(|user| user.name).collect();
-    if others.is_empty() {
-        let why = "a release needs two people; make a second administrator in Settings, Users";
-        return Err(Fault::conflict("one-person", why));
-    }
+    let others = other_admins(&app, &caller.user).await?;
     change(&app, Job::AskRelease { snapshot, reason, by: caller.user, others, people }).await?;
     Ok(Json(told(&app).await?))
 }
 
-/// Approve a release as the second person.
+/// Approve a release, or rules that keep less, as the second person.
 #[utoipa::path(
     post, path = "/api/v1/releases/{id}:approve", tag = "vault",
     operation_id = "releases_approve",
-    params(("id" = String, Path, description = "Number of the release"), Csrf),
-    responses((status = 200, description = "Released", body = Vault), Failures),
+    params(("id" = String, Path, description = "Number of the release or the rules"), Csrf),
+    responses((status = 200, description = "Agreed; it waits", body = Vault), Failures),
     security(("session" = []), ("token" = []))
 )]
 pub(crate) async fn approve(
@@ -627,4 +689,56 @@ pub(crate) async fn approve(
     let people = app.settings.data.join("people");
     change(&app, Job::Approve { request, by: caller.user, people }).await?;
     Ok(Json(told(&app).await?))
+}
+
+/// Withdraw a release, or rules that keep less, before it comes into force.
+#[utoipa::path(
+    post, path = "/api/v1/releases/{id}:withdraw", tag = "vault",
+    operation_id = "releases_withdraw",
+    params(("id" = String, Path, description = "Number of the release or the rules"), Csrf),
+    responses((status = 200, description = "Withdrawn", body = Vault), Failures),
+    security(("session" = []), ("token" = []))
+)]
+pub(crate) async fn withdraw(
+    State(app): State<Shared>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Answer<Json<Vault>> {
+    let none = |_| Fault::not_found(format!("there is no release {id}"));
+    let request = id.parse().map_err(none)?;
+    let people = app.settings.data.join("people");
+    change(&app, Job::Withdraw { request, by: caller.user, people }).await?;
+    Ok(Json(told(&app).await?))
+}
+
+/// Take a deleted snapshot back.
+#[utoipa::path(
+    post, path = "/api/v1/snapshots/{id}:undelete", tag = "vault",
+    operation_id = "snapshots_undelete",
+    params(("id" = String, Path, description = "Snapshot"), Csrf),
+    responses((status = 202, description = "Queued", body = Run), Failures),
+    security(("session" = []), ("token" = []))
+)]
+pub(crate) async fn undelete(
+    State(app): State<Shared>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Answer<(StatusCode, Json<Run>)> {
+    let snapshot = snapshot_id(id)?;
+    let view = app.protect.view(&settings(&app).await?).await.map_err(refused)?;
+    let found = view.withdrawn.iter().find(|row| row.id == snapshot && row.here);
+    let none = || Fault::not_found(format!("{snapshot} cannot be taken back"));
+    let name = found.ok_or_else(none)?.asset.clone();
+    let job = Job::Undelete { snapshot: snapshot.clone(), by: caller.user.clone() };
+    let run = NewRun {
+        kind: "undelete",
+        target: Some(name.clone()),
+        name,
+        cause: "person",
+        actor: Some(caller.user),
+        job: json!(job),
+        snapshot: Some(snapshot),
+        ..NewRun::default()
+    };
+    queued(&app, run).await
 }

@@ -76,6 +76,7 @@ pub(crate) fn backup_job(
         secrets: secrets.exists().then_some(secrets),
         kib_per_s: spec.kib_per_s,
         lock_days: spec.lock_days,
+        keep: spec.keep.clone(),
     }
 }
 

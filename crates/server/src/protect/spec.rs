@@ -73,6 +73,12 @@ pub(crate) fn check(spec: &PlanSpec) -> Result<(), Wrong> {
     if spec.lock_days.is_some_and(|days| days > 36_500) {
         return wrong("lock_days", "it is at most 36500");
     }
+    if let Some(keep) = &spec.keep {
+        let counts = [keep.last, keep.hourly, keep.daily, keep.weekly, keep.monthly, keep.yearly];
+        if counts.iter().any(|count| *count > 10_000) {
+            return wrong("keep", "each is at most 10000");
+        }
+    }
     for span in &spec.quiet {
         if quiet::minutes(&span.from).is_none() || quiet::minutes(&span.until).is_none() {
             return wrong("quiet", "times are HH:MM");

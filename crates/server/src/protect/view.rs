@@ -42,6 +42,12 @@ pub(crate) struct VaultView {
     pub(crate) rules: Rules,
     pub(crate) people: Vec<String>,
     pub(crate) requests: Vec<Request>,
+    #[serde(default)]
+    pub(crate) weaker: Vec<WeakerRules>,
+    #[serde(default)]
+    pub(crate) withdrawn: Vec<Withdrawn>,
+    #[serde(default)]
+    pub(crate) targets: Vec<Target>,
     pub(crate) snapshots: Vec<Snapshot>,
 }
 
@@ -51,6 +57,50 @@ pub(crate) struct Request {
     pub(crate) snapshot: String,
     pub(crate) reason: String,
     pub(crate) by: String,
+    /// When the holds end; none as long as nobody has agreed.
+    #[serde(default)]
+    pub(crate) from: Option<Time>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct WeakerRules {
+    pub(crate) number: u64,
+    pub(crate) rules: Rules,
+    pub(crate) by: String,
+    pub(crate) from: Option<Time>,
+}
+
+/// A deleted snapshot that can be taken back.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Withdrawn {
+    pub(crate) id: String,
+    pub(crate) time: Time,
+    pub(crate) asset: String,
+    pub(crate) files: u64,
+    pub(crate) bytes: u64,
+    pub(crate) deleted_at: Time,
+    pub(crate) until: Time,
+    pub(crate) here: bool,
+}
+
+/// A copy in a store that locks objects.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Target {
+    pub(crate) address: String,
+    pub(crate) mode: Option<String>,
+    pub(crate) tried_at: Time,
+    pub(crate) copied_at: Option<Time>,
+    pub(crate) entries: u64,
+    pub(crate) snapshots: u64,
+    pub(crate) objects: u64,
+    pub(crate) bytes: u64,
+    pub(crate) locked_until: Option<Time>,
+    pub(crate) held: bool,
+    pub(crate) covered: Vec<String>,
+    pub(crate) missing: Vec<String>,
+    pub(crate) gone: Vec<String>,
+    pub(crate) notes: Vec<String>,
+    pub(crate) error: Option<String>,
 }
 
 #[derive(Clone, Debug, Deserialize)]

@@ -29,6 +29,9 @@ pub enum Job {
         kib_per_s: Option<u32>,
         /// Lock for longer than the vault's rules say.
         lock_days: Option<u32>,
+        /// Keep for longer than the vault's rules say.
+        #[serde(default)]
+        keep: Option<OwnRules>,
     },
     /// Level 0 checks the whole vault without its key, 1 reads a snapshot, 2 also its formats.
     Verify {
@@ -76,8 +79,26 @@ pub enum Job {
         by: String,
         people: PathBuf,
     },
+    /// Withdraws a release, or rules that keep less, before it comes into force.
+    Withdraw {
+        request: u64,
+        by: String,
+        people: PathBuf,
+    },
     Rules {
         rules: Rules,
+        by: String,
+    },
+    /// Rules that keep less: a second person must approve, and then they wait.
+    AskRules {
+        rules: Rules,
+        by: String,
+        others: Vec<String>,
+        people: PathBuf,
+    },
+    /// Takes a deleted snapshot back.
+    Undelete {
+        snapshot: String,
         by: String,
     },
     /// The plan of what would be deleted.
@@ -97,6 +118,54 @@ pub struct Rules {
     pub lock_days: u32,
     /// From then on `lock_days` only grows.
     pub locked: bool,
+    /// What is not said stays as it is.
+    #[serde(default)]
+    pub undelete_days: Option<u32>,
+    #[serde(default)]
+    pub release_delay_hours: Option<u32>,
+    #[serde(default)]
+    pub lock_days_max: Option<u32>,
+}
+
+impl Rules {
+    /// Whether the vault will ask for a second person: by the same rule as its own, so that the
+    /// console asks for one in time. What is wrong here the vault refuses.
+    pub(crate) fn keep_less_than(&self, old: &Self) -> bool {
+        let counts = |rules: &Self| {
+            [
+                rules.keep_last,
+                rules.keep_hourly,
+                rules.keep_daily,
+                rules.keep_weekly,
+                rules.keep_monthly,
+                rules.keep_yearly,
+                rules.lock_days,
+                rules.undelete_days.unwrap_or_default(),
+                rules.release_delay_hours.unwrap_or_default(),
+            ]
+        };
+        let bound = |rules: &Self| rules.lock_days_max.unwrap_or_default();
+        counts(self).iter().zip(counts(old)).any(|(new, old)| *new < old)
+            || bound(old) > 0 && bound(old) != bound(self)
+    }
+}
+
+/// Rules of a plan besides the vault's: a snapshot stays as long as either wants it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OwnRules {
+    #[serde(default)]
+    pub last: u32,
+    #[serde(default)]
+    pub hourly: u32,
+    #[serde(default)]
+    pub daily: u32,
+    #[serde(default)]
+    pub weekly: u32,
+    #[serde(default)]
+    pub monthly: u32,
+    #[serde(default)]
+    pub yearly: u32,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -4,6 +4,7 @@
 //! where the vault and its key lie, never a content.
 
 use super::AssetClass;
+use crate::protect::work::OwnRules;
 use model::Time;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -41,6 +42,9 @@ pub struct PlanSpec {
     pub rpo_minutes: u32,
     #[serde(default)]
     pub lock_days: Option<u32>,
+    /// Rules besides the vault's: a snapshot stays as long as either wants it.
+    #[serde(default)]
+    pub keep: Option<OwnRules>,
     #[serde(default)]
     pub quiet: Vec<QuietHours>,
     /// Limit of reading.
@@ -219,17 +223,86 @@ pub struct RetentionRules {
     pub lock_days: u32,
     /// From then on `lock_days` only grows.
     pub locked: bool,
+    /// Days for which a deleted snapshot can be taken back; absent leaves it as it is.
+    #[serde(default)]
+    pub undelete_days: Option<u32>,
+    /// Hours a release waits after the second person agreed; absent leaves it as it is.
+    #[serde(default)]
+    pub release_delay_hours: Option<u32>,
+    /// Days from now that no lock reaches beyond, 0 for no bound; absent leaves it as it is.
+    #[serde(default)]
+    pub lock_days_max: Option<u32>,
     /// Delete by the rules once a day.
     pub auto_forget: bool,
 }
 
-/// A release that waits for a second person.
+/// A release that waits for a second person or for its delay.
 #[derive(Serialize, ToSchema, Debug)]
 pub struct Release {
     pub number: u64,
     pub snapshot: String,
     pub reason: String,
     pub by: String,
+    /// When the holds end; null as long as nobody has agreed.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub from: Option<Time>,
+}
+
+/// Rules that keep less, waiting for a second person or for their delay.
+#[derive(Serialize, ToSchema, Debug)]
+pub struct WeakerRules {
+    pub number: u64,
+    pub rules: RetentionRules,
+    pub by: String,
+    /// When they come into force; null as long as nobody has agreed.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub from: Option<Time>,
+}
+
+/// A deleted snapshot that can be taken back.
+#[derive(Serialize, ToSchema, Debug)]
+pub struct WithdrawnSnapshot {
+    pub id: String,
+    #[schema(value_type = String, format = DateTime)]
+    pub time: Time,
+    pub asset: String,
+    pub files: u64,
+    pub bytes: u64,
+    #[schema(value_type = String, format = DateTime)]
+    pub deleted_at: Time,
+    #[schema(value_type = String, format = DateTime)]
+    pub until: Time,
+    /// False when its file is not here, so that it cannot be taken back after all.
+    pub here: bool,
+}
+
+/// A copy of the vault in a store that locks objects.
+#[derive(Serialize, ToSchema, Debug)]
+pub struct VaultTarget {
+    pub address: String,
+    /// `compliance`, `governance`, or null: nothing is locked.
+    pub mode: Option<String>,
+    #[schema(value_type = String, format = DateTime)]
+    pub tried_at: Time,
+    /// When all that the log names was there last.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub copied_at: Option<Time>,
+    /// Log entries of the copy.
+    pub entries: u64,
+    pub snapshots: u64,
+    pub objects: u64,
+    pub bytes: u64,
+    /// When the first of its objects may be ended; null when one may now.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub locked_until: Option<Time>,
+    pub held: bool,
+    /// Objects over which somebody put something, that are lost here, that are gone there.
+    pub covered: u64,
+    pub missing: u64,
+    pub gone: u64,
+    pub notes: Vec<String>,
+    /// Why the last try ended early.
+    pub error: Option<String>,
 }
 
 /// The vault and the state of its log.
@@ -263,6 +336,10 @@ pub struct Vault {
     pub rules: RetentionRules,
     pub people: Vec<String>,
     pub releases: Vec<Release>,
+    pub weaker: Vec<WeakerRules>,
+    pub withdrawn: Vec<WithdrawnSnapshot>,
+    /// Copies in stores that lock objects.
+    pub targets: Vec<VaultTarget>,
     #[schema(value_type = String, format = DateTime)]
     pub read_at: Time,
 }
