@@ -64,13 +64,15 @@ impl Protocol for Goose {
 #[derive(Default)]
 pub(crate) struct Publisher {
     streams: Streams,
+    counted: wire::Counted,
 }
 
 impl Dissector for Publisher {
     fn feed(&mut self, segment: Segment<'_>, out: &mut Output) -> Progress {
         let bytes = segment.bytes;
         out.begin("goose", 0..bytes.len());
-        self.see(wire::parse(bytes), (&segment, false), out);
+        let read = wire::parse_next(bytes, &mut self.counted);
+        self.see(read, (&segment, false), out);
         Progress::Consumed(bytes.len())
     }
 

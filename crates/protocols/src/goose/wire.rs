@@ -3,9 +3,11 @@
 //! Reading is lenient: what stands before the damage is kept. Invariant: no field reaches beyond
 //! the frame.
 
+use super::limits::DATA_OCTETS_MAX;
 use crate::{
     ber::{Ber, Clipped, integer},
     mms::data,
+    text::equal,
 };
 
 /// APPID, length, two reserved fields (IEC 61850-8-1, annex C.2).
@@ -53,6 +55,14 @@ pub enum Damage {
 
 /// Reads a frame's payload behind the EtherType; the message is what could be read of it.
 pub fn parse(frame: &[u8]) -> (Message<'_>, Option<Damage>) {
+    parse_next(frame, &mut Counted::default())
+}
+
+/// As [`parse`], of a message after the one whose data were counted last.
+pub(super) fn parse_next<'a>(
+    frame: &'a [u8],
+    counted: &mut Counted,
+) -> (Message<'a>, Option<Damage>) {
     let mut message = Message::default();
     let Some((&[a, b, c, d, e, f, _, _], body)) = frame.split_first_chunk::<HEADER_OCTETS>() else {
         return (message, Some(Damage::CutShort));
@@ -66,16 +76,49 @@ pub fn parse(frame: &[u8]) -> (Message<'_>, Option<Damage>) {
         Some(pdu) if !pdu.cut => Some(pdu),
         _ => within(body),
     };
-    read(message, pdu)
+    read(message, pdu, counted)
+}
+
+/// The data counted last: most messages say the same again, and comparing is faster.
+#[derive(Debug, Default)]
+pub(super) struct Counted {
+    data: Vec<u8>,
+    entries: u64,
+}
+
+impl Counted {
+    fn entries(&mut self, data: &[u8]) -> u64 {
+        if data.len() > DATA_OCTETS_MAX {
+            return count(data);
+        }
+        if !equal(&self.data, data) {
+            self.data.clear();
+            self.data.extend_from_slice(data);
+            self.entries = count(data);
+        }
+        self.entries
+    }
+}
+
+fn count(data: &[u8]) -> u64 {
+    let (mut entries, mut count) = (Ber::new(data), 0u64);
+    while entries.lenient().is_some() {
+        count = count.saturating_add(1);
+    }
+    count
 }
 
 /// A message without the header of a frame, as it is routed (IEC 61850-90-5).
 pub fn parse_apdu(appid: u16, simulated: bool, apdu: &[u8]) -> (Message<'_>, Option<Damage>) {
     let message = Message { appid, simulated, ..Message::default() };
-    read(message, Ber::new(apdu).lenient())
+    read(message, Ber::new(apdu).lenient(), &mut Counted::default())
 }
 
-fn read<'a>(mut message: Message<'a>, pdu: Option<Clipped<'a>>) -> (Message<'a>, Option<Damage>) {
+fn read<'a>(
+    mut message: Message<'a>,
+    pdu: Option<Clipped<'a>>,
+    counted: &mut Counted,
+) -> (Message<'a>, Option<Damage>) {
     let Some(pdu) = pdu else {
         return (message, Some(Damage::CutShort));
     };
@@ -95,7 +138,7 @@ fn read<'a>(mut message: Message<'a>, pdu: Option<Clipped<'a>>) -> (Message<'a>,
         }
     }
     if damage.is_none() {
-        damage = message.incomplete();
+        damage = message.incomplete(counted);
     }
     (message, damage)
 }
@@ -124,15 +167,11 @@ impl<'a> Message<'a> {
         }
     }
 
-    fn incomplete(&self) -> Option<Damage> {
+    fn incomplete(&self, counted: &mut Counted) -> Option<Damage> {
         if self.control_block.is_empty() || self.state.is_none() || self.sequence.is_none() {
             return Some(Damage::FieldMissing);
         }
-        let (mut entries, mut count) = (Ber::new(self.data), 0u64);
-        while entries.lenient().is_some() {
-            count = count.saturating_add(1);
-        }
-        (count != self.entries).then_some(Damage::EntriesWrong)
+        (counted.entries(self.data) != self.entries).then_some(Damage::EntriesWrong)
     }
 }
 
@@ -208,6 +247,16 @@ mod tests {
             let frame = emit(&message);
             prop_assert_eq!(parse(&frame), (message, None));
         }
+    }
+
+    #[test]
+    fn what_was_counted_is_counted_again_when_it_changes() {
+        let mut counted = Counted::default();
+        for data in [&[0x83, 1, 0][..], &[0x83, 1, 0], &[0x83, 1, 0, 0x83, 1, 1], &[], &[0x83]] {
+            assert_eq!(counted.entries(data), count(data), "{data:?}");
+        }
+        let long = [0x83, 1, 0].repeat(DATA_OCTETS_MAX);
+        assert_eq!(counted.entries(&long), DATA_OCTETS_MAX as u64);
     }
 
     #[test]
