@@ -24,6 +24,7 @@ pub(crate) struct FlowKey {
 }
 
 impl Hash for FlowKey {
+    #[inline]
     fn hash<H: Hasher>(&self, state: &mut H) {
         state.write_u128(self.low);
         state.write_u128(self.high);
@@ -55,6 +56,7 @@ impl Kind {
     }
 
     /// Different for every kind.
+    #[inline]
     const fn number(self) -> u64 {
         match self {
             Kind::Tcp => 0x0100_0000_0000,

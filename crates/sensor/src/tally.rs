@@ -7,14 +7,65 @@ mod numbers;
 
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
-use model::{Address, MessageRow, Scalar};
+use model::{Endpoint, Mac, MessageRow, Scalar};
 use numbers::Numbers;
 use protocols::{Ends, Group, Message};
-use std::{collections::BTreeMap, hash::BuildHasher, net::IpAddr};
+use std::{
+    collections::BTreeMap,
+    hash::BuildHasher,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+};
 
 const SEED: u64 = 0x7461_6c6c_7973_6565;
 
-type Peers = (Option<Address>, Option<Address>);
+pub(crate) type Peers = (Peer, Peer);
+
+/// An address as a number, 0 for none: made, compared and hashed without a look at its parts.
+/// Those of IPv4 and MAC addresses stand in blocks of IPv6 that no host may have (site-local,
+/// RFC 3879).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Peer(u128);
+
+impl Peer {
+    pub(crate) const NONE: Peer = Peer(0);
+    const V4: u128 = 0xfefd_fefd_fefd_fefd << 64;
+    const MAC: u128 = 0xfefe_fefe_fefe_fefe << 64;
+
+    #[inline]
+    pub(crate) fn ip(ip: IpAddr) -> Peer {
+        match ip {
+            IpAddr::V4(v4) => Peer(Peer::V4 | u128::from(u32::from(v4))),
+            IpAddr::V6(v6) => Peer(u128::from(v6)),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn mac(mac: Option<Mac>) -> Peer {
+        mac.map_or(Peer::NONE, |mac| Peer(Peer::MAC | u128::from(mac.number())))
+    }
+
+    /// As [`Endpoint::address`] says.
+    #[inline]
+    pub(crate) fn of(end: &Endpoint) -> Peer {
+        end.ip.map_or_else(|| Peer::mac(end.mac), Peer::ip)
+    }
+
+    fn shown(self) -> Scalar {
+        const LOW: u128 = u64::MAX as u128;
+        if self == Peer::NONE {
+            return Scalar::Null;
+        }
+        let text = match self.0 & !LOW {
+            Peer::V4 => Ipv4Addr::from(self.0 as u32).to_string(),
+            Peer::MAC => {
+                let [_, _, a, b, c, d, e, f] = (self.0 as u64).to_be_bytes();
+                Mac([a, b, c, d, e, f]).to_string()
+            }
+            _ => Ipv6Addr::from(self.0).to_string(),
+        };
+        Scalar::Text(text.into())
+    }
+}
 
 struct Row {
     group: &'static Group,
@@ -31,8 +82,7 @@ impl Row {
     #[inline]
     fn is(&self, group: &'static Group, peers: &Peers, keys: &[Scalar]) -> bool {
         std::ptr::eq(self.group, group)
-            && same_address(&self.peers.0, &peers.0)
-            && same_address(&self.peers.1, &peers.1)
+            && self.peers == *peers
             && self.keys.iter().zip(keys).take(group.keys.len()).all(|(a, b)| same(a, b))
     }
 }
@@ -69,8 +119,9 @@ pub(crate) struct Tally {
 /// hash of everything; texts from outside are hashed whole, so that nobody can make them collide.
 fn hash(group: &'static Group, peers: &Peers, keys: &[Scalar]) -> u64 {
     let mut sum = mix(SEED, group.name.as_ptr().addr() as u64);
-    sum = mix(sum, address(peers.0));
-    sum = mix(sum, address(peers.1));
+    for Peer(peer) in [peers.0, peers.1] {
+        sum = mix(sum ^ (peer >> 64) as u64, peer as u64);
+    }
     for key in keys.iter().take(group.keys.len()) {
         let (kind, word) = match key {
             Scalar::Null => (0, 0),
@@ -89,30 +140,6 @@ fn hash(group: &'static Group, peers: &Peers, keys: &[Scalar]) -> u64 {
 fn mix(sum: u64, word: u64) -> u64 {
     let product = u128::from(sum ^ word.rotate_left(23)) * 0x9e37_79b9_7f4a_7c15;
     (product >> 64) as u64 ^ product as u64
-}
-
-#[inline]
-fn address(address: Option<Address>) -> u64 {
-    match address {
-        None => 0,
-        Some(Address::Mac(mac)) => mac.number() | 1 << 62,
-        Some(Address::Ip(IpAddr::V4(v4))) => u64::from(u32::from(v4)) | 1 << 61,
-        Some(Address::Ip(IpAddr::V6(v6))) => {
-            let bits = u128::from(v6);
-            mix((bits >> 64) as u64, bits as u64)
-        }
-    }
-}
-
-/// Equal; most are of IPv4.
-#[inline]
-fn same_address(a: &Option<Address>, b: &Option<Address>) -> bool {
-    match (a, b) {
-        (Some(Address::Ip(IpAddr::V4(a))), Some(Address::Ip(IpAddr::V4(b)))) => a == b,
-        (Some(Address::Mac(a)), Some(Address::Mac(b))) => a.number() == b.number(),
-        (None, None) => true,
-        _ => a == b,
-    }
 }
 
 /// Equal; words and kept texts are mostly the very same octets, which need no look at them.
@@ -240,10 +267,10 @@ impl Tally {
             let (source, destination) = row.peers;
             match row.group.ends {
                 Ends::Pair | Ends::MacPair => {
-                    keys.push(("src", text(source)));
-                    keys.push(("dst", text(destination)));
+                    keys.push(("src", source.shown()));
+                    keys.push(("dst", destination.shown()));
                 }
-                Ends::Source => keys.push(("src", text(source))),
+                Ends::Source => keys.push(("src", source.shown())),
                 Ends::None => {}
             }
             keys.extend(row.group.keys.iter().copied().zip(row.keys));
@@ -254,10 +281,6 @@ impl Tally {
         groups.values_mut().for_each(|rows| rows.sort());
         groups
     }
-}
-
-fn text(address: Option<Address>) -> Scalar {
-    address.map_or(Scalar::Null, |a| Scalar::Text(a.to_string().into()))
 }
 
 #[cfg(test)]
@@ -275,8 +298,25 @@ mod tests {
     fn count(tally: &mut Tally, messages: impl IntoIterator<Item = Message>) {
         let mut cursor = Cursor::default();
         for mut message in messages {
-            tally.count(&mut message, &(None, None), &mut cursor);
+            tally.count(&mut message, &(Peer::NONE, Peer::NONE), &mut cursor);
         }
+    }
+
+    #[test]
+    fn a_peer_is_shown_as_its_address() {
+        let check = |end: Endpoint| {
+            let shown = end.address().map_or(Scalar::Null, |a| Scalar::Text(a.to_string().into()));
+            assert_eq!(Peer::of(&end).shown(), shown);
+        };
+        check(Endpoint::default());
+        let mac = Some(Mac([2, 0, 0x5e, 0xff, 0, 9]));
+        check(Endpoint { mac, ..Endpoint::default() });
+        for ip in
+            ["10.0.0.1", "0.0.0.0", "255.255.255.255", "fe80::1", "2001:db8::ffff:1", "ff02::1"]
+        {
+            check(Endpoint { mac, ip: ip.parse().ok(), ..Endpoint::default() });
+        }
+        check(Endpoint { ip: "::ffff:10.0.0.1".parse().ok(), ..Endpoint::default() });
     }
 
     #[test]

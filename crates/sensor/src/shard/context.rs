@@ -3,9 +3,13 @@
 //! Invariant: `from` and `to` are the ends of the innermost packet; of a tunnel the MAC addresses
 //! belong to its ends and stand apart.
 
-use crate::{flow::Flow, worker::Packet};
-use model::{Address, Endpoint, Mac, Time};
-use protocols::Side;
+use crate::{
+    flow::Flow,
+    tally::{Peer, Peers},
+    worker::Packet,
+};
+use model::{Endpoint, Mac, Time};
+use protocols::{Ends, Side};
 use std::net::IpAddr;
 
 #[derive(Clone, Copy)]
@@ -50,16 +54,19 @@ impl Context {
         flow.side(self.from_is_low)
     }
 
-    /// Outermost addresses, for counts of messages.
-    pub(super) fn peers(&self) -> (Option<Address>, Option<Address>) {
-        match self.outer {
-            Some((a, b)) => (Some(Address::Ip(a)), Some(Address::Ip(b))),
-            None => (self.from.address(), self.to.address()),
+    /// For counts of messages: outermost addresses, or always the MAC addresses.
+    #[inline]
+    pub(super) fn peers(&self, ends: Ends) -> Peers {
+        let pair = || match self.outer {
+            Some((a, b)) => (Peer::ip(a), Peer::ip(b)),
+            None => (Peer::of(&self.from), Peer::of(&self.to)),
+        };
+        match ends {
+            Ends::Pair => pair(),
+            Ends::MacPair => (Peer::mac(self.macs.0), Peer::mac(self.macs.1)),
+            Ends::Source => (pair().0, Peer::NONE),
+            Ends::None => (Peer::NONE, Peer::NONE),
         }
-    }
-
-    pub(super) fn mac_peers(&self) -> (Option<Address>, Option<Address>) {
-        (self.macs.0.map(Address::Mac), self.macs.1.map(Address::Mac))
     }
 
     /// The context of octets that `side` sent earlier and that are read only at this packet.

@@ -12,7 +12,7 @@ use crate::{
     stream::{Arrival, Ready},
 };
 use model::{Detail, Direction, Excerpt, Observation, OperationClass, SessionEvent, Time};
-use protocols::{Ends, Gap, Observed, Progress, Segment, Side};
+use protocols::{Gap, Observed, Progress, Segment, Side};
 use wire::Tcp;
 
 impl Shard {
@@ -426,19 +426,13 @@ impl Shard {
     /// Takes what a dissector put into the output: counts, observations, limits.
     pub(super) fn collect(&mut self, context: &Context, at: Option<u32>, bytes: &[u8]) {
         if !self.out.messages.is_empty() {
-            let (peers, macs) = (context.peers(), context.mac_peers());
             let cursor = match at {
                 Some(at) => &mut self.flows.get(at).counted,
                 None => &mut self.counted,
             };
             for message in self.out.messages.iter_mut() {
-                let peers = match message.group.ends {
-                    Ends::Pair => &peers,
-                    Ends::MacPair => &macs,
-                    Ends::Source => &(peers.0, None),
-                    Ends::None => &(None, None),
-                };
-                self.tally.count(message, peers, cursor);
+                let peers = context.peers(message.group.ends);
+                self.tally.count(message, &peers, cursor);
             }
             self.out.messages.clear();
         }
