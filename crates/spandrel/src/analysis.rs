@@ -56,6 +56,14 @@ pub fn both<A: Send, B>(
     })
 }
 
+/// Takes it apart, beside everything else where there are several threads: nobody waits for that.
+pub fn aside<A: Send + 'static>(threads: usize, all: A) {
+    if threads > 1 {
+        // Without another thread it is taken apart here.
+        drop(std::thread::Builder::new().spawn(move || drop(all)));
+    }
+}
+
 /// A number of worker threads, as the command line gives it.
 pub fn threads(text: &str) -> Result<usize, String> {
     match text.parse() {

@@ -7,7 +7,7 @@ mod report;
 mod unnamed;
 
 use crate::{
-    analysis::{Settings, analyse, json, learn, threads},
+    analysis::{Settings, analyse, aside, json, learn, threads},
     complain,
 };
 use anyhow::{Context as _, Result, ensure};
@@ -84,7 +84,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         Some(path) => Some((path, unnamed::create(path)?)),
         None => None,
     };
-    for (number, file) in options.files.iter().enumerate() {
+    for file in &options.files {
         let analysed = match analyse(file, &settings, true) {
             Ok(analysed) => analysed,
             Err(error) => {
@@ -104,10 +104,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         }
         let written = if as_json {
             json::write(&mut out, analysed, &settings).and_then(|known| {
-                if number + 1 == options.files.len() {
-                    // The process ends, which frees it all at once.
-                    std::mem::forget(known);
-                }
+                aside(settings.threads, known);
                 out.write_all(b"\n")
             })
         } else {

@@ -2,7 +2,10 @@
 //!
 //! Invariant: both give the fold the same events in the same order.
 
-use super::crew::{Crew, Lies};
+use super::{
+    aside,
+    crew::{Crew, Lies},
+};
 use anyhow::Result;
 use model::{Health, Time};
 use sensor::{
@@ -80,10 +83,7 @@ impl Hands {
             unnamed.append(&mut worker.take_unnamed());
         }
         unnamed.sort_by_key(|one| one.frame);
-        if workers.len() > 1 {
-            // There are processors enough: the report need not wait until all is taken apart.
-            std::thread::spawn(move || drop(workers));
-        }
+        aside(workers.len(), workers);
         Ok(Outcome { messages, health, unnamed })
     }
 }
