@@ -376,9 +376,12 @@ impl Shard {
         self.events.push(observed(context, self.place, (protocol, detail, excerpt)));
     }
 
-    /// The conversations: frames that began them, and their places.
+    /// Conversations with packets since they were last reported: frames that began them, and
+    /// their places.
     pub(crate) fn conversations(&mut self) -> impl Iterator<Item = (u64, u32)> {
-        self.flows.iter_mut().map(|flow| flow.first_frame).zip(0..)
+        let busy = |flow: &Flow| flow.halves.iter().any(|half| half.packets > 0);
+        let flows = self.flows.iter_mut().zip(0..);
+        flows.filter(move |(flow, _)| busy(flow)).map(|(flow, at)| (flow.first_frame, at))
     }
 
     /// Reports counters of a conversation, stamped with `frame`.

@@ -82,18 +82,24 @@ const SLICES: u64 = 16;
 
 /// Ends of slices of conversations that are reported one after another: each has those begun
 /// before that frame and not in a slice before. A table holds the newest, so their slices are
-/// short, and no more than a part of its conversations is told of at once.
-pub fn slices(frame: u64) -> impl Iterator<Item = u64> {
+/// short, and no more than a part of its conversations is told of at once. Where few packets came
+/// since the frame `before` this, when all was reported, there are few to tell of.
+pub fn slices(before: u64, frame: u64) -> impl Iterator<Item = u64> {
+    let few = frame.saturating_sub(before) <= SLICE_FRAMES;
+    let inner = slices_of_many(frame).take_while(move |_| !few);
+    inner.chain([u64::MAX])
+}
+
+fn slices_of_many(frame: u64) -> impl Iterator<Item = u64> {
     let newest = frame.saturating_sub(SLICE_FRAMES * SLICES);
     let long = (1..=SLICES).map(move |part| newest / SLICES * part);
     let short = (0..SLICES).map(move |part| newest + part * SLICE_FRAMES);
     let mut before = 0;
-    let inner = long.chain(short).filter(move |end| {
+    long.chain(short).filter(move |end| {
         let wanted = (before + 1..frame).contains(end);
         before = before.max(*end);
         wanted
-    });
-    inner.chain([u64::MAX])
+    })
 }
 
 impl Worker {
@@ -166,7 +172,7 @@ impl Worker {
     /// Gives up holes and reports everything counted, all at once.
     pub fn finish(&mut self, frame: u64, at: Time) {
         self.give_up(frame, at);
-        slices(frame).for_each(|slice| self.report(frame, slice));
+        slices(0, frame).for_each(|slice| self.report(frame, slice));
     }
 
     /// Events since the last call, in order.
@@ -242,13 +248,13 @@ mod tests {
     #[test]
     fn slices_rise_to_the_end_of_time_and_the_newest_are_short() {
         for frame in [0, 1, 5, 8_192, 8_193, 100_000, 131_073, 5_000_000, u64::MAX] {
-            let ends: Vec<u64> = slices(frame).collect();
+            let ends: Vec<u64> = slices(0, frame).collect();
             assert_eq!(ends.last(), Some(&u64::MAX));
             assert!(ends.is_sorted_by(|a, b| a < b) && ends.len() <= 33, "{ends:?}");
             let recent = ends.iter().rev().skip(1).take(8).rev();
             let gaps = recent.clone().zip(recent.skip(1)).map(|(a, b)| b - a);
             assert!(frame < 131_072 || gaps.clone().all(|gap| gap == SLICE_FRAMES), "{ends:?}");
         }
-        assert_eq!(slices(1).count(), 1);
+        assert_eq!((slices(0, 1).count(), slices(999_000, 1_000_000).count()), (1, 1));
     }
 }

@@ -25,10 +25,11 @@ use std::{
 /// Rounds under way at most: a capture may hold one conversation alone for a long while, and the
 /// others need to find work behind it.
 const ROUNDS: usize = 32;
-/// Rounds under way, beside one for each thread, with which nobody waits for the next: while there
-/// are so many and work on them, no more are read, so that packets are still near the processors
-/// when their turn comes.
-const ROUNDS_AHEAD: usize = 2;
+/// Rounds under way, beside one for each thread, with which hardly anybody waits for the next:
+/// while there are so many and work on them, no more are read, so that packets are not far from
+/// the processors when their turn comes. With few, a long part of one conversation in the caller's
+/// hands leaves the others without work.
+const ROUNDS_AHEAD: usize = 12;
 
 /// The board, and the bell that rings when something on it changes.
 struct Yard {
@@ -40,6 +41,8 @@ pub struct Crew {
     yard: Arc<Yard>,
     helpers: Vec<JoinHandle<()>>,
     threads: usize,
+    /// Frame at which all was reported last.
+    reported: u64,
     /// Being filled.
     round: Round,
     /// Come back and to be used again.
@@ -60,8 +63,14 @@ impl Crew {
         let worker = |own| Worker::new(WorkerSettings { shard: (own, SHARDS), ..settings });
         let board = Board::new((0..SHARDS).map(worker));
         let yard = Arc::new(Yard { board: Mutex::new(board), changed: Condvar::new() });
-        let mut crew =
-            Crew { yard, helpers: Vec::new(), threads, round: Round::default(), spare: Vec::new() };
+        let mut crew = Crew {
+            yard,
+            helpers: Vec::new(),
+            threads,
+            reported: 0,
+            round: Round::default(),
+            spare: Vec::new(),
+        };
         for number in 1..threads {
             let yard = Arc::clone(&crew.yard);
             let helper = std::thread::Builder::new()
@@ -129,7 +138,7 @@ impl Crew {
 
     /// Has all counters reported, slice by slice, and waits for the last.
     fn report(&mut self, frame: u64, fold: &mut impl FnMut(&mut [Vec<Stamped>])) -> Result<Health> {
-        for slice in slices(frame) {
+        for slice in slices(std::mem::replace(&mut self.reported, frame), frame) {
             self.catch_up(fold)?;
             self.round.then = Then::Report(frame, slice);
             self.send();

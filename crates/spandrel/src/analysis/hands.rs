@@ -16,7 +16,8 @@ use sensor::{
 const FOLD_PACKETS: u64 = 512;
 
 pub enum Hands {
-    Alone(Box<Worker>, Vec<Stamped>),
+    /// With room for events, and the frame at which all was reported last.
+    Alone(Box<Worker>, Vec<Stamped>, u64),
     Many(Box<Crew>),
 }
 
@@ -32,7 +33,7 @@ pub struct Outcome {
 impl Hands {
     pub fn new(threads: usize, settings: WorkerSettings) -> Result<Hands> {
         Ok(if threads <= 1 {
-            Hands::Alone(Box::new(Worker::new(settings)), Vec::new())
+            Hands::Alone(Box::new(Worker::new(settings)), Vec::new(), 0)
         } else {
             Hands::Many(Box::new(Crew::start(threads, settings)?))
         })
@@ -42,7 +43,7 @@ impl Hands {
     #[inline]
     pub fn push(&mut self, packet: &Packet<'_>, lies: Lies<'_>, fold: &mut Fold) -> Result<()> {
         match self {
-            Hands::Alone(worker, events) => {
+            Hands::Alone(worker, events, _) => {
                 worker.push(packet);
                 if packet.frame.is_multiple_of(FOLD_PACKETS) {
                     worker.swap_events(events);
@@ -57,8 +58,8 @@ impl Hands {
     /// Everything so far reaches the fold, with counters stamped with `frame`.
     pub fn tick(&mut self, frame: u64, fold: &mut Fold) -> Result<Health> {
         match self {
-            Hands::Alone(worker, events) => {
-                report(worker, events, frame, fold);
+            Hands::Alone(worker, events, before) => {
+                report(worker, events, (std::mem::replace(before, frame), frame), fold);
                 Ok(worker.health())
             }
             Hands::Many(crew) => crew.tick(frame, &mut |events| fold.apply_all(events)),
@@ -67,9 +68,9 @@ impl Hands {
 
     pub fn finish(self, frame: u64, at: Time, fold: &mut Fold) -> Result<Outcome> {
         let mut workers = match self {
-            Hands::Alone(mut worker, mut events) => {
+            Hands::Alone(mut worker, mut events, before) => {
                 worker.give_up(frame, at);
-                report(&mut worker, &mut events, frame, fold);
+                report(&mut worker, &mut events, (before, frame), fold);
                 vec![*worker]
             }
             Hands::Many(crew) => crew.finish(frame, at, &mut |events| fold.apply_all(events))?,
@@ -89,8 +90,13 @@ impl Hands {
 }
 
 /// Has all counters reported, slice by slice: there are many, and what tells of them is larger.
-fn report(worker: &mut Worker, events: &mut Vec<Stamped>, frame: u64, fold: &mut Fold) {
-    for slice in slices(frame) {
+fn report(
+    worker: &mut Worker,
+    events: &mut Vec<Stamped>,
+    (before, frame): (u64, u64),
+    fold: &mut Fold,
+) {
+    for slice in slices(before, frame) {
         worker.report(frame, slice);
         worker.swap_events(events);
         fold.apply_all(std::slice::from_mut(events));

@@ -9,7 +9,7 @@ use sensor::{Stamped, Worker, limits::SHARDS};
 use std::{collections::VecDeque, sync::Arc};
 
 /// Room of a list above which it is not kept to be filled again.
-const KEPT_EVENTS_MAX: usize = 4_096;
+const KEPT_EVENTS_MAX: usize = 1_024;
 
 pub(super) struct Board {
     lanes: Vec<Lane>,
