@@ -76,20 +76,11 @@ impl Reader {
 /// would cost as much as reading.
 pub(super) fn grown(buffer: &mut Vec<u8>, length: usize) -> &mut [u8] {
     if buffer.len() < length {
+        // No more than is needed: doubling what a large chunk has made large is dear.
+        buffer.reserve_exact(length - buffer.len());
         buffer.resize(length, 0);
     }
     &mut buffer[..length]
-}
-
-/// Bytes of a buffer that are kept for the next chunk; most chunks have half as many.
-const KEPT_BYTES: usize = 3 << 20;
-
-/// Lets a buffer go that one large chunk has made large. Several threads with several buffers
-/// each would otherwise come to hold the largest chunk many times over.
-pub(super) fn trim(buffer: &mut Vec<u8>) {
-    if buffer.len() > KEPT_BYTES {
-        *buffer = Vec::new();
-    }
 }
 
 /// A snapshot opened for reading.

@@ -9,7 +9,7 @@ use super::{
     index::{BlobKind, Index, Pending},
     objects::Objects,
     pack::{Filling, Pack},
-    reader::{grown, trim},
+    reader::grown,
     seal::{Cipher, NONCE, OVERHEAD},
 };
 use crate::{
@@ -46,6 +46,8 @@ pub(super) struct Store<'a> {
     data: Mutex<Filling<'a>>,
     trees: Mutex<Filling<'a>>,
     pending: Mutex<Pending>,
+    /// For chunks that need much room.
+    pub large: Mutex<Tool>,
 }
 
 /// What came into the repository, of one kind.
@@ -78,6 +80,7 @@ impl<'a> Store<'a> {
             data: filling(BlobKind::Data, BlobType::Data),
             trees: filling(BlobKind::Tree, BlobType::Tree),
             pending: Mutex::default(),
+            large: Mutex::default(),
         })
     }
 
@@ -170,8 +173,6 @@ struct Sealed {
 
 impl Tool {
     fn clear(&mut self) {
-        let Checking { sealed: copy, text, .. } = &mut self.checking;
-        [&mut self.sealed, copy, text].into_iter().for_each(trim);
         (self.used, self.bytes) = (0, 0);
         self.blobs.clear();
     }

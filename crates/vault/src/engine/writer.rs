@@ -10,7 +10,7 @@ use super::{
     chunker::Chunker,
     index::BlobKind,
     objects::Objects,
-    reader::{Reader, grown, trim},
+    reader::{Reader, grown},
     seal::Cipher,
     store::{Store, Tool, lock},
     to_id,
@@ -47,6 +47,10 @@ const BATCH_CHUNKS: usize = 4_096;
 
 /// Bytes read at once.
 const READ_BYTES: usize = 256 << 10;
+
+/// Chunks longer than this are sealed one at a time: most have half as much, and the room for the
+/// longest of 8 MiB is then needed once and not by every thread.
+const LARGE_BYTES: usize = 3 << 20;
 
 /// Entries that may wait for their content before a batch is sent though it is not full.
 const WAITING_MAX: usize = 8_192;
@@ -91,7 +95,7 @@ pub(super) fn write(
             jobs,
             answered,
             batch: Batch::default(),
-            spare: (0..writers + 1).map(|_| Batch::default()).collect(),
+            spare: (0..writers).map(|_| Batch::default()).collect(),
             sent: 0,
             taken: 0,
             early: BTreeMap::new(),
@@ -146,7 +150,10 @@ fn serve(store: &Store, jobs: &Mutex<Receiver<Batch>>, answers: Sender<Answer>) 
     let mut tool = Tool::default();
     loop {
         let Ok(batch) = lock(jobs).recv() else { return };
-        let work = || store.put(BlobKind::Data, batch.chunks(), &mut tool);
+        let work = || match batch.chunks().any(|chunk| chunk.len() > LARGE_BYTES) {
+            true => store.put(BlobKind::Data, batch.chunks(), &mut lock(&store.large)),
+            false => store.put(BlobKind::Data, batch.chunks(), &mut tool),
+        };
         let done = catch_unwind(AssertUnwindSafe(work))
             .unwrap_or_else(|_| Err(Error::Engine("it panicked while storing".into())));
         let failed = done.is_err();
@@ -329,8 +336,7 @@ impl Feeder<'_, '_> {
 
     /// Waits for a batch to come back.
     fn take_answer(&mut self) -> Result<()> {
-        let (mut batch, ids) = self.answered.recv().map_err(|_| threads_gone())??;
-        trim(&mut batch.bytes);
+        let (batch, ids) = self.answered.recv().map_err(|_| threads_gone())??;
         self.early.insert(batch.number, ids);
         self.spare.push(batch);
         while let Some(ids) = self.early.remove(&self.taken) {
