@@ -22,7 +22,7 @@ const SLOW_ANSWERS: usize = 3;
 pub struct Pace {
     least: Duration,
     wait: Duration,
-    /// Where in its bar the next wait stands, in eighths.
+    /// Where the next wait stands between its least and its most, in parts of 2^32.
     beat: u32,
     /// Time spent waiting because of slowness, altogether.
     paused: Duration,
@@ -47,14 +47,22 @@ impl Pace {
             let text = "the device stays slow; gave up, as it may be needed elsewhere";
             return Err(io::Error::new(io::ErrorKind::TimedOut, text).into());
         }
-        // Never in step with another client, which would then wait for us each time.
-        self.beat = (self.beat + 3) % 8;
-        let wait = self.wait + self.wait * self.beat / 8;
-        thread::sleep(wait.min(self.least.max(PAUSE_MAX)));
+        let wait = self.next_wait();
+        thread::sleep(wait);
         let asked = Instant::now();
         let answer = question();
         self.answered(sort, asked.elapsed());
         answer
+    }
+
+    /// Between one and three times the wait, never in step with another client, which would then
+    /// wait for us each time. Steps of the golden ratio lie evenly whatever rhythm the other has. A
+    /// wait that varies less than that rhythm would be drawn into step by the device itself, which
+    /// serves the two one after the other.
+    fn next_wait(&mut self) -> Duration {
+        self.beat = self.beat.wrapping_add(0x9e37_79b9);
+        let more = self.wait.mul_f64(2.0 * f64::from(self.beat) / f64::from(u32::MAX));
+        (self.wait + more).min(self.least.max(PAUSE_MAX))
     }
 
     /// Takes into account how long an answer took.
@@ -136,6 +144,35 @@ mod tests {
         let mut pace = slow;
         (0..20).for_each(|_| pace.answered("read", ms(10)));
         assert_eq!(pace.wait, ms(20));
+    }
+
+    /// Of a panel's answers, how many waited for a question of ours: both ask a device that takes
+    /// ten milliseconds a question and serves one after the other.
+    fn share_behind_us(rhythm: u64) -> f64 {
+        let (mut pace, service) = (Pace::new(ms(20)), ms(10));
+        let (mut free, mut panel, mut ours) = (ms(0), ms(0), ms(3));
+        let (mut answers, mut behind) = (0, 0);
+        while answers < 2_000 {
+            let asked = panel.min(ours);
+            free = free.max(asked) + service;
+            if panel <= ours {
+                answers += 1;
+                behind += u32::from(free - asked > service);
+                panel = free.max(asked + ms(rhythm));
+            } else {
+                pace.answered("read", free - asked);
+                ours = free + pace.next_wait();
+            }
+        }
+        f64::from(behind) / f64::from(answers)
+    }
+
+    #[test]
+    fn whatever_its_rhythm_a_panel_seldom_waits_for_us() {
+        for rhythm in (20..=400).step_by(5).chain([1_000]) {
+            let share = share_behind_us(rhythm);
+            assert!(share < 0.3, "every {rhythm} ms: {share}");
+        }
     }
 
     #[test]
