@@ -22,6 +22,7 @@ export const ROUTES: Record<string, Page> = {
   '/protection': { title: 'Protection', load: () => import('./pages/Protection.svelte') },
   '/protection/compare': { title: 'Compare', load: () => import('./pages/Compare.svelte') },
   '/protection/snapshots/:id': { title: 'Snapshot', load: () => import('./pages/Snapshot.svelte') },
+  '/protection/drills/:id': { title: 'Drill', load: () => import('./pages/Drill.svelte') },
   '/protection/:section': { title: 'Protection', load: () => import('./pages/Protection.svelte') },
   '/captures': { title: 'Captures', load: () => import('./pages/Captures.svelte') },
   '/captures/:id': { title: 'Capture', load: () => import('./pages/Capture.svelte') },

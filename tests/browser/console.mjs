@@ -2,7 +2,7 @@
 //
 // Invariant: every wait is for something on the page; nothing sleeps. A word on the browser's error
 // channel fails the test at the step where it was said.
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -29,6 +29,12 @@ function makeCapture(name, scenario, minutes) {
   const args = ['lab', '--out', path, '--minutes', String(minutes), '--quiet', '20'];
   execFileSync(program, [...args, '--scenario', scenario], { stdio: 'ignore' });
   return path;
+}
+
+/** Whether a drill can have a network of its own here. */
+function canIsolate() {
+  const user = process.getuid?.() === 0 ? [] : ['--user', '--map-root-user'];
+  return spawnSync('unshare', [...user, '--net', '--pid', '--fork', 'ip', 'link']).status === 0;
 }
 
 const steps = [];
@@ -325,6 +331,42 @@ step('a second administrator approves the release, which waits and is withdrawn'
   await context.close();
 });
 
+step('a recovery plan is drilled, waits for a person, and its report prints', async ({ page, server }) => {
+  if (!canIsolate()) {
+    console.log('SKIPPED drills: no network namespaces here; needs util-linux and iproute2');
+    return;
+  }
+  await page.goto(`${server.url}/protection/recovery`);
+  await page.getByRole('button', { name: 'Add Lab historian' }).click();
+  const dialog = page.getByRole('dialog');
+  await dialog.getByLabel('Plan').fill('name = 7');
+  page.expected.push(/422/);
+  await dialog.getByRole('button', { name: 'Save' }).click();
+  await dialog.getByRole('alert').filter({ hasText: 'name' }).waitFor();
+  await page.keyboard.press('Escape');
+  await page.getByRole('button', { name: 'Add Lab historian' }).click();
+  await dialog.getByRole('button', { name: 'Save' }).click();
+  await page.getByText('The recovery plan is saved').waitFor({ timeout: 30_000 });
+  await page.getByRole('button', { name: 'Drill Lab historian' }).click();
+  await page.waitForURL(/\/protection\/drills\/run/);
+  await page.getByText('It waits for the shift lead').waitFor({ timeout: 60_000 });
+  await page.locator('[data-state=running]', { hasText: 'look at the newest values' }).waitFor();
+  await page.getByRole('button', { name: 'It is done' }).click();
+  await page.locator('.chip[data-state=complete]').waitFor({ timeout: 60_000 });
+  assert.equal(await page.locator('.step[data-state=ok]').count(), 3);
+  await page.getByText('by admin', { exact: true }).waitFor();
+  const [report] = await Promise.all([
+    page.waitForEvent('popup'),
+    page.getByRole('link', { name: 'Report to print' }).click(),
+  ]);
+  await report.locator('.verdict.passed').waitFor();
+  const printed = await report.pdf({ format: 'A4' });
+  assert.ok(printed.subarray(0, 5).toString() === '%PDF-' && printed.length > 10_000);
+  await report.close();
+  await page.goto(`${server.url}/protection/recovery`);
+  await page.locator('[data-plan="Lab historian"] .chip.ok').first().waitFor();
+});
+
 step('several findings are closed at once', async ({ page, server }) => {
   await page.goto(`${server.url}/findings`);
   await page.locator('tbody tr.line').first().waitFor();
@@ -434,7 +476,7 @@ step('a telephone shows every page without scrolling sideways', async ({ page, s
   const [{ id: found }] = (await finding.json()).items;
   await page.setViewportSize({ width: 390, height: 844 });
   const paths = ['/', '/map', '/assets', `/assets/${id}`, '/findings', `/findings/${found}`];
-  const protection = ['', '/plans', '/snapshots', '/runs', '/keeping'];
+  const protection = ['', '/plans', '/snapshots', '/recovery', '/runs', '/keeping'];
   const more = protection.map((section) => `/protection${section}`);
   for (const path of [...paths, ...more, '/captures', '/settings/audit', '/settings/zones']) {
     await page.goto(server.url + path);

@@ -55,7 +55,7 @@ try {
   pages.push(['overview', '/'], ['map', '/map'], ['assets', '/assets'], ['findings', '/findings']);
   if (asset) pages.push(['asset', `/assets/${asset.id}`]);
   if (finding) pages.push(['finding', `/findings/${finding.id}`]);
-  for (const section of ['plans', 'snapshots', 'runs', 'keeping']) {
+  for (const section of ['plans', 'snapshots', 'recovery', 'runs', 'keeping']) {
     pages.push([`protection-${section}`, `/protection/${section}`]);
   }
   pages.push(['protection', '/protection']);
@@ -66,6 +66,9 @@ try {
   });
   if (taken[0]) pages.push(['snapshot', `/protection/snapshots/${taken[0].id}`]);
   if (pair[0]) pages.push(['compare', pair[0]]);
+  const drills = (await (await page.request.get(`${url}/api/v1/runs?kind=drill`)).json()).items;
+  for (const drill of drills.slice(0, 2))
+    pages.push([`drill-${drill.state}`, `/protection/drills/${drill.id}`]);
   pages.push(['captures', '/captures']);
   if (capture) pages.push(['capture', `/captures/${capture.id}`]);
   for (const section of ['sensors', 'zones', 'mutes', 'users', 'tokens', 'audit', 'about']) {

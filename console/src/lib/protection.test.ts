@@ -1,9 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import type { RetentionRules, VaultTarget } from './api/types';
+import type { Drill, RetentionRules, VaultTarget } from './api/types';
 import {
+  drillSteps,
   every,
   isState,
   ruleChanges,
+  span,
   STATES,
   STATE_COLOUR,
   STATE_SAYS,
@@ -79,5 +81,56 @@ describe('words of protection', () => {
     }
     expect(isState('late')).toBe(true);
     expect(isState('fine')).toBe(false);
+  });
+});
+
+describe('a drill', () => {
+  const planned = ['restore', 'wait_for', 'manual'].map((kind) => ({
+    group: 'line',
+    title: kind,
+    kind,
+  }));
+  const record = {
+    ...planned[0]!,
+    started_ms: 0,
+    ended_ms: 1_500,
+    outcome: 'ok',
+    detail: '2 files',
+    by: [],
+  };
+  const drill: Drill = {
+    id: 'd1',
+    plan: 'line 4',
+    attended: true,
+    declared_at: '2026-01-01T00:00:00Z',
+    planned,
+    steps: [record],
+    current: { ...planned[1]!, started_ms: 1_500 },
+    waiting: null,
+    ok: null,
+    rto_ms: null,
+    rto_target_ms: 60_000,
+    rpo_ms: null,
+    rpo_target_ms: null,
+    canaries: [],
+    snapshots: [],
+    isolation: null,
+    notes: [],
+    log_entry: null,
+  };
+
+  it('shows what has been, what is and what is to come', () => {
+    expect(drillSteps(drill).map((line) => line.state)).toEqual(['ok', 'running', 'pending']);
+    const broken = { ...drill, current: null, ok: false };
+    expect(drillSteps(broken).map((line) => line.state)).toEqual(['ok', 'skipped', 'skipped']);
+  });
+
+  it('says milliseconds as a person does', () => {
+    expect([span(340), span(1_500), span(12_000), span(200_000)]).toEqual([
+      '340 ms',
+      '1.5 s',
+      '12 s',
+      '3 min',
+    ]);
   });
 });

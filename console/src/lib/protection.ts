@@ -1,6 +1,6 @@
 // The words of protection: states of coverage and runs, their colours, and spans of time.
-import type { CoverageRow, RetentionRules, Run, VaultTarget } from './api/types';
-import { words } from './format';
+import type { CoverageRow, Drill, RetentionRules, Run, VaultTarget } from './api/types';
+import { duration, words } from './format';
 
 /** Worst first: what was promised and is not kept stands before what nobody promised. */
 export const STATES = ['failing', 'late', 'partial', 'waiting', 'unprotected', 'protected'] as const;
@@ -69,6 +69,7 @@ export function kindOf(run: Run): string {
   if (run.kind === 'forget') return 'Clean up';
   if (run.kind === 'kit') return 'Restore kit';
   if (run.kind === 'undelete') return 'Take back';
+  if (run.kind === 'drill') return 'Recovery drill';
   return words(run.kind);
 }
 
@@ -130,4 +131,40 @@ export function every(minutes: number): string {
 /** The first digits of a snapshot's id, as restic shows them. */
 export function shortId(id: string): string {
   return id.slice(0, 8);
+}
+
+/** Milliseconds as a person says them: `340 ms`, `12.4 s`, `3 min`. */
+export function span(ms: number): string {
+  if (ms < 1_000) return `${Math.round(ms)} ms`;
+  if (ms < 60_000) return `${(ms / 1_000).toFixed(1).replace(/\.0$/, '')} s`;
+  return duration(ms / 1_000);
+}
+
+/** One step of a drill, whether it has been, is, or is to come. */
+export interface DrillLine {
+  group: string;
+  title: string;
+  kind: string;
+  state: 'ok' | 'failed' | 'skipped' | 'not-exercised' | 'running' | 'pending';
+  started_ms: number;
+  ended_ms: number;
+  detail: string;
+  by: string[];
+}
+
+const OUTCOMES = ['ok', 'failed', 'skipped', 'not-exercised'] as const;
+
+/** What has ended, what is under way, what is to come; in the order of the plan. */
+export function drillSteps(drill: Drill): DrillLine[] {
+  const lines: DrillLine[] = drill.steps.map((step) => ({
+    ...step,
+    state: OUTCOMES.find((word) => word === step.outcome) ?? 'failed',
+  }));
+  const nothing = { started_ms: 0, ended_ms: 0, detail: '', by: [] };
+  const current = drill.current;
+  if (current) lines.push({ ...nothing, ...current, state: 'running' });
+  const open = drill.ok === null;
+  for (const step of drill.planned.slice(lines.length))
+    lines.push({ ...nothing, ...step, state: open ? 'pending' : 'skipped' });
+  return lines;
 }

@@ -35,6 +35,10 @@ pub const RUNS_QUEUED_MAX: usize = 500;
 pub const RUNS_SHOWN_MAX: u32 = 500;
 /// Faults of one run that are kept with it; all are counted.
 pub const FAULTS_SHOWN_MAX: usize = 50;
+/// A command that tries recovered data.
+pub const COMMAND_BYTES_MAX: usize = 4_096;
+/// Text of a recovery plan.
+pub const RECOVERY_PLAN_BYTES_MAX: usize = 262_144;
 /// Sources of one plan.
 pub const PLAN_SOURCES_MAX: usize = 20;
 /// Assets of one plan.

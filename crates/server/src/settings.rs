@@ -22,6 +22,8 @@ pub struct Settings {
     pub parse_timeout: Duration,
     /// Protection plans that suit this server, as the API takes them.
     pub suggested_plans: Vec<serde_json::Value>,
+    /// Recovery plans that suit this server: name and TOML.
+    pub suggested_recovery: Vec<(String, String)>,
 }
 
 impl Settings {
@@ -37,6 +39,7 @@ impl Settings {
             program,
             parse_timeout: Duration::from_secs(600),
             suggested_plans: Vec::new(),
+            suggested_recovery: Vec::new(),
         }
     }
 }

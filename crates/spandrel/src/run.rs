@@ -170,6 +170,8 @@ fn server_settings(file: &File, data: PathBuf, program: PathBuf) -> server::Sett
         parse_timeout: minutes(file.server.parse_minutes_max),
         #[cfg(feature = "vault")]
         suggested_plans: protect::suggested(file, &data),
+        #[cfg(feature = "vault")]
+        suggested_recovery: protect::suggested_recovery(file, &data),
         ..server::Settings::new(data, program)
     }
 }

@@ -250,3 +250,113 @@ fn a_part_that_is_not_in_the_snapshot_is_refused_by_name() {
     assert_eq!(word["says"], "failed");
     assert!(word["why"].as_str().is_some_and(|why| why.contains("nothing in the snapshot")));
 }
+
+/// Whether namespaces can be made here; when not, says what is not tested.
+#[expect(clippy::print_stderr, reason = "a skipped test must be seen")]
+fn can_isolate() -> bool {
+    let unshare = ["--user", "--map-root-user", "--net", "--pid", "--fork", "ip", "link"];
+    let can = Command::new("unshare").args(unshare).output().is_ok_and(|o| o.status.success());
+    if !can {
+        eprintln!("SKIPPED drills: no network namespaces here; needs util-linux and iproute2");
+    }
+    can
+}
+
+impl Place {
+    fn drill(&self, what: Value, attended: bool) -> Value {
+        let (work, people) = (self.path("drills"), self.path("people"));
+        json!({"kind": "drill", "what": what, "attended": attended, "work": work,
+               "people": people})
+    }
+}
+
+#[test]
+fn a_drill_waits_for_the_people_of_its_steps_and_tells_how_far_it_is() {
+    if !can_isolate() {
+        return;
+    }
+    let place = Place::new();
+    place.backup();
+    let text = format!(
+        "name = \"press\"\nrto_target_secs = 300\n[[group]]\nname = \"files\"\n[[group.step]]\n\
+         restore = {{ asset = \"press-4\", path = \"{}\", to = \"plc\" }}\n[[group.step]]\n\
+         wait_for = {{ command = [\"grep\", \"-q\", \"limit\", \"plc/points.json\"] }}\n\
+         [[group]]\nname = \"people\"\nafter = [\"files\"]\n[[group.step]]\n\
+         manual = {{ role = \"shift lead\", text = \"look\" }}\n[[group.step]]\n\
+         approve = {{ people = 2, text = \"release\" }}\n",
+        place.path("plant/plc").display()
+    );
+    let outline = place.done(json!({"kind": "outline", "text": text}));
+    assert_eq!(outline["problems"], json!([]));
+    assert_eq!(outline["steps"].as_array().expect("steps").len(), 4);
+    let wrong = place.done(json!({"kind": "outline", "text": "name = 7"}));
+    assert!(wrong["wrong"].as_str().is_some_and(|why| why.contains("name")), "{wrong}");
+
+    let mut child = place.start(&place.drill(json!({"of": "plan", "text": text}), true));
+    let mut told = child.stdin.take().expect("piped");
+    let mut say = |by: &str, step: &str, approves: bool| {
+        let said = json!({"step": step, "by": by, "approves": approves});
+        writeln!(told, "{said}").expect("told");
+    };
+    let (mut answer, mut waits) = (Value::Null, Vec::new());
+    for line in BufReader::new(child.stdout.take().expect("piped")).lines() {
+        let word: Value = serde_json::from_str(&line.expect("a line")).expect("JSON");
+        let wait = word["drill"]["waiting"].clone();
+        if let Some(step) = wait["step"].as_str() {
+            match waits.len() {
+                // A word for another step does nothing, and neither does one twice.
+                0 => {
+                    say("anna", "files / look", false);
+                    say("anna", step, false);
+                }
+                1 => say("anna", step, true),
+                _ => say("bert", step, true),
+            }
+            waits.push(wait.clone());
+        }
+        answer = word;
+    }
+    child.wait().expect("ends");
+    assert_eq!(answer["says"], "done", "{answer}");
+    let drill = &answer["answer"]["drill"];
+    assert_eq!((&drill["ok"], &answer["answer"]["errors"]), (&json!(true), &json!([])), "{drill}");
+    assert_eq!(waits.len(), 3, "{waits:?}");
+    assert_eq!((&waits[0]["role"], &waits[0]["people"]), (&json!("shift lead"), &Value::Null));
+    assert_eq!((&waits[1]["people"], &waits[2]["given"]), (&json!(2), &json!(["anna"])));
+    assert_eq!(drill["steps"][2]["by"], json!(["anna"]));
+    assert_eq!(drill["steps"][3]["by"], json!(["anna", "bert"]));
+    assert!(drill["rto_ms"].is_u64() && drill["log_entry"].is_u64(), "{drill}");
+    let page = answer["answer"]["page"].as_str().expect("a page");
+    assert!(page.contains("<svg") && page.contains("shift lead: look") || page.contains("look"));
+    let left: Vec<_> = fs::read_dir(place.path("drills")).expect("there").collect();
+    assert!(left.is_empty(), "nothing of a drill stays: {left:?}");
+}
+
+#[test]
+fn a_proof_of_level_three_restores_starts_and_checks_and_says_when_that_failed() {
+    if !can_isolate() {
+        return;
+    }
+    let place = Place::new();
+    let snapshot = place.backup()["snapshot"].clone();
+    let below = place.path("plant/plc").strip_prefix("/").expect("absolute").display().to_string();
+    let proof = |check: &str| {
+        let start = format!("cp {below}/points.json served.json; sleep 100");
+        let what = json!({"of": "proof", "snapshot": snapshot, "start": start, "check": check});
+        place.done(place.drill(what, false))
+    };
+    let good = proof("test -s served.json && grep -q pressure served.json");
+    assert_eq!((&good["level"], &good["errors"]), (&json!(3), &json!([])), "{good}");
+    assert_eq!((&good["snapshot"], &good["files"]), (&snapshot, &json!(2)));
+    let view = place.done(json!({"kind": "overview"}));
+    assert!(view["snapshots"][0]["verified_at"].is_string(), "the log has the proof: {view}");
+    // A service that ends badly is not waited for.
+    let what = json!({"of": "proof", "snapshot": snapshot, "start": "echo no licence; exit 3",
+                      "check": "test -s served.json"});
+    let bad = place.done(place.drill(what, false));
+    assert_eq!(bad["level"], Value::Null, "{bad}");
+    let error = bad["errors"][0]["error"].as_str().expect("a fault");
+    assert!(error.contains("no licence"), "{bad}");
+    let verdict = place.done(json!({"kind": "verify", "level": 0, "snapshot": null}));
+    assert_eq!(verdict["errors"], json!([]), "the log holds after all that");
+}

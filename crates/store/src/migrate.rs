@@ -10,6 +10,7 @@ use sqlx::{AssertSqlSafe, Connection, Row, SqliteConnection};
 const MIGRATIONS: &[(i64, &str)] = &[
     (1, include_str!("../migrations/0001_first.sql")),
     (2, include_str!("../migrations/0002_protection.sql")),
+    (3, include_str!("../migrations/0003_recovery.sql")),
 ];
 
 /// The newest schema this program knows.

@@ -126,7 +126,7 @@ impl Store {
     }
 }
 
-fn checked(name: &str) -> Result<String> {
+pub(crate) fn checked(name: &str) -> Result<String> {
     let name = clean(name.trim());
     if name.is_empty() || name.chars().count() > 64 {
         return Err(Error::refused("name", "it has 1 to 64 characters"));

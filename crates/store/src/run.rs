@@ -15,7 +15,7 @@ use sqlx::{Row, sqlite::SqliteRow};
 #[derive(Clone, Debug, PartialEq)]
 pub struct Run {
     pub id: String,
-    /// `backup`, `verify`, `restore`, `kit` or `forget`.
+    /// `backup`, `verify`, `restore`, `kit`, `forget` or `drill`.
     pub kind: String,
     pub state: RunState,
     pub plan: Option<String>,
@@ -70,6 +70,8 @@ pub struct RunEnd {
     pub report: Option<serde_json::Value>,
     /// For a verification: the level it proved.
     pub level: Option<u8>,
+    /// Snapshots that were restored in isolation and worked.
+    pub recovered: Vec<String>,
 }
 
 /// What the runs of one plan came to for one target.
@@ -91,6 +93,9 @@ pub struct Protection {
     pub proven_at: Option<Time>,
     pub proven_level: Option<u8>,
     pub proven_snapshot: Option<String>,
+    /// Restored in isolation, and what it holds worked.
+    pub recovered_at: Option<Time>,
+    pub recovered_snapshot: Option<String>,
 }
 
 /// Which runs are asked for; newest first.
@@ -158,6 +163,8 @@ fn protection(row: &SqliteRow) -> Result<Protection> {
         proven_at: time("proven_at")?,
         proven_level: level.and_then(|level| u8::try_from(level).ok()),
         proven_snapshot: row.try_get("proven_snapshot")?,
+        recovered_at: time("recovered_at")?,
+        recovered_snapshot: row.try_get("recovered_snapshot")?,
     })
 }
 
@@ -317,6 +324,22 @@ impl Store {
         .await
     }
 
+    /// What is known of a run before it ends.
+    pub async fn note_run(&self, id: &str, report: serde_json::Value) -> Result<()> {
+        let id = id.to_owned();
+        self.write(move |turn| {
+            Box::pin(async move {
+                sqlx::query("UPDATE runs SET report = $1 WHERE id = $2 AND state = 'running'")
+                    .bind(report.to_string())
+                    .bind(&id)
+                    .execute(&mut turn.db)
+                    .await?;
+                tell(turn, &id).await
+            })
+        })
+        .await
+    }
+
     pub async fn finish_run(&self, id: &str, end: RunEnd) -> Result<()> {
         let id = id.to_owned();
         self.write(move |turn| Box::pin(async move { finish(turn, &id, &end).await })).await
@@ -343,8 +366,8 @@ async fn finish(turn: &mut Turn, id: &str, end: &RunEnd) -> Result<()> {
     let state = end.state.unwrap_or(RunState::Failed);
     sqlx::query(
         "UPDATE runs SET state = $1, finished_at = $2, snapshot = COALESCE($3, snapshot), entries \
-         = $4, bytes_read = $5, bytes_stored = $6, faults = $7, detail = $8, report = $9 WHERE id \
-         = $10",
+         = $4, bytes_read = $5, bytes_stored = $6, faults = $7, detail = $8, report = \
+         COALESCE($9, report) WHERE id = $10",
     )
     .bind(state.word())
     .bind(now().nanos())
@@ -364,7 +387,23 @@ async fn finish(turn: &mut Turn, id: &str, end: &RunEnd) -> Result<()> {
         "verify" if state == RunState::Complete => proven(turn, &run, end.level).await?,
         _ => {}
     }
+    for snapshot in &end.recovered {
+        recovered(turn, &run, snapshot).await?;
+    }
     tell(turn, id).await
+}
+
+async fn recovered(turn: &mut Turn, run: &Run, snapshot: &str) -> Result<()> {
+    sqlx::query(
+        "UPDATE protections SET recovered_at = $1, recovered_snapshot = $2 WHERE EXISTS (SELECT 1 \
+         FROM runs r WHERE r.kind = 'backup' AND r.snapshot = $2 AND r.plan = protections.plan AND \
+         r.target = protections.target)",
+    )
+    .bind(run.finished_at.map(Time::nanos))
+    .bind(snapshot)
+    .execute(&mut turn.db)
+    .await?;
+    Ok(())
 }
 
 async fn backed_up(turn: &mut Turn, run: &Run) -> Result<()> {

@@ -121,3 +121,38 @@ async fn a_change_asks_once_however_often_it_is_told() {
     assert_eq!((second.first_at, second.finding.as_str()), (first.first_at, "fnd_2"));
     assert!(second.last_at >= first.last_at);
 }
+
+#[tokio::test]
+async fn a_drill_that_passed_is_a_proof_of_what_it_restored() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let store = open(dir.path()).await;
+    let plan = store.create_plan("p", json!({})).await.expect("made");
+    let run = store.create_run(backup(&plan, "press")).await.expect("queued");
+    store.finish_run(&run, end(RunState::Complete, Some("s1"))).await.expect("ended");
+    let new = |name: &str| store::NewRecoveryPlan {
+        name: name.to_owned(),
+        text: "name = 'x'".to_owned(),
+        outline: json!({"steps": []}),
+        every_days: 90,
+    };
+    let recovery = store.create_recovery_plan(new(" line 4 ")).await.expect("made");
+    let taken = store.create_recovery_plan(new("line 4")).await;
+    assert!(matches!(taken, Err(Error::Exists { .. })), "{taken:?}");
+    let drill = NewRun { kind: "drill", target: Some(recovery.clone()), ..backup(&plan, "x") };
+    let drill = store.create_run(drill).await.expect("queued");
+    store.start_run(&drill).await.expect("begun");
+    store.note_run(&drill, json!({"drill": {"id": "d"}})).await.expect("noted");
+    assert_eq!(store.run(&drill).await.expect("there").report, Some(json!({"drill": {"id": "d"}})));
+    let recovered = vec!["s1".to_owned(), "of another vault".to_owned()];
+    store
+        .finish_run(&drill, RunEnd { recovered, ..end(RunState::Complete, None) })
+        .await
+        .expect("ended");
+    let known = store.protections().await.expect("read");
+    assert_eq!(known[0].recovered_snapshot.as_deref(), Some("s1"));
+    assert!(known[0].recovered_at.is_some() && known[0].proven_at.is_none());
+    let late = store.replace_recovery_plan(&recovery, 7, new("other")).await;
+    assert!(matches!(late, Err(Error::Mismatch { current: 1 })), "{late:?}");
+    store.delete_recovery_plan(&recovery, 1).await.expect("deleted");
+    assert!(store.run(&drill).await.is_ok(), "its drills stay");
+}

@@ -382,6 +382,77 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/recovery-plans": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Recovery plans. */
+        get: operations["recovery_plans_list"];
+        put?: never;
+        /** Make a recovery plan. */
+        post: operations["recovery_plans_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/recovery-plans/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One recovery plan. */
+        get: operations["recovery_plans_show"];
+        /** Replace a recovery plan. */
+        put: operations["recovery_plans_replace"];
+        post?: never;
+        /** Delete a recovery plan; its drills stay. */
+        delete: operations["recovery_plans_delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/recovery-plans/{id}:check": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Look again whether a recovery plan can be followed. */
+        post: operations["recovery_plans_check"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/recovery-plans/{id}:drill": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Drill a recovery plan: follow it in isolation and measure it. */
+        post: operations["recovery_plans_drill"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/releases/{id}:approve": {
         parameters: {
             query?: never;
@@ -450,6 +521,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/runs/{id}:approve": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Approve a step of a drill, as one of the people it needs. */
+        post: operations["runs_approve"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/runs/{id}:cancel": {
         parameters: {
             query?: never;
@@ -467,6 +555,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/runs/{id}:confirm": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** A step that one person does is done. */
+        post: operations["runs_confirm"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/runs/{id}/kit": {
         parameters: {
             query?: never;
@@ -476,6 +581,23 @@ export interface paths {
         };
         /** The archive that a kit run made. */
         get: operations["runs_kit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{id}/report": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The report of a drill: one page of HTML to read, to print, to file. */
+        get: operations["runs_report"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1183,6 +1305,11 @@ export interface components {
          * @enum {string}
          */
         CaptureState: "parsing" | "done" | "failed";
+        /** @description A step that somebody has done or approves. */
+        ConfirmRequest: {
+            /** @description As the drill's `waiting` names it. */
+            step: string;
+        };
         /** @description A value and how many rows have it. `value` is null for rows that have none. */
         Count: {
             /** Format: int64 */
@@ -1212,6 +1339,12 @@ export interface components {
             proven_level: number | null;
             /** @description Why it is not protected, and what to do; empty when it is. */
             reason: string;
+            /**
+             * Format: date-time
+             * @description When a backup was last restored in isolation and worked, and which: a proof of level 3.
+             */
+            recovered_at: string | null;
+            recovered_snapshot: string | null;
             /** Format: int32 */
             rpo_minutes: number | null;
             snapshot: string | null;
@@ -1256,6 +1389,107 @@ export interface components {
             after: string;
             before: string;
             items: components["schemas"]["DifferenceRow"][];
+        };
+        /** @description How far a drill is, and what it came to. */
+        Drill: {
+            /** @description People do their steps at the console. */
+            attended: boolean;
+            canaries: components["schemas"]["DrillCanary"][];
+            current: components["schemas"]["DrillBegun"] | null;
+            /**
+             * Format: date-time
+             * @description The time to recover runs from here.
+             */
+            declared_at: string | null;
+            id: string;
+            /** @description What was seen from inside. */
+            isolation: string | null;
+            /**
+             * Format: int64
+             * @description Entry of the vault's log that has the hash of the report.
+             */
+            log_entry: number | null;
+            notes: string[];
+            /** @description Null while it runs. */
+            ok: boolean | null;
+            plan: string;
+            /** @description Every step, in order. */
+            planned: components["schemas"]["DrillStep"][];
+            /** Format: int64 */
+            rpo_ms: number | null;
+            /** Format: int64 */
+            rpo_target_ms: number | null;
+            /** Format: int64 */
+            rto_ms: number | null;
+            /** Format: int64 */
+            rto_target_ms: number | null;
+            snapshots: components["schemas"]["DrillSnapshot"][];
+            /** @description Those that have ended. */
+            steps: components["schemas"]["DrillRecord"][];
+            waiting: components["schemas"]["DrillWait"] | null;
+        };
+        DrillBegun: {
+            group: string;
+            kind: string;
+            /** Format: int64 */
+            started_ms: number;
+            title: string;
+        };
+        DrillCanary: {
+            error: string | null;
+            /** Format: int64 */
+            missing: number;
+            /** Format: date-time */
+            newest: string | null;
+            /** Format: int64 */
+            number: number;
+            place: string;
+        };
+        /** @description Times are milliseconds after the declaration. */
+        DrillRecord: {
+            by: string[];
+            detail: string;
+            /** Format: int64 */
+            ended_ms: number;
+            group: string;
+            kind: string;
+            /** @description `ok`, `failed`, `skipped` or `not-exercised`. */
+            outcome: string;
+            /** Format: int64 */
+            started_ms: number;
+            title: string;
+        };
+        /** @description How to drill. */
+        DrillRequest: {
+            /** @description People do their steps at the console; else those are left out. */
+            attended?: boolean;
+        };
+        DrillSnapshot: {
+            asset: string;
+            id: string;
+            /** Format: date-time */
+            time: string;
+        };
+        DrillStep: {
+            group: string;
+            /** @description `restore`, `restore_kit`, `start`, `wait_for`, `manual` or `approve`. */
+            kind: string;
+            title: string;
+        };
+        /** @description A step that waits for people. */
+        DrillWait: {
+            /** @description Who has approved. */
+            given: string[];
+            /**
+             * Format: int64
+             * @description How many must approve; null for a step that one person does.
+             */
+            people: number | null;
+            /** @description Who does it; null for an approval. */
+            role: string | null;
+            /** @description What to name it by when it is done. */
+            step: string;
+            text: string;
         };
         /**
          * @description What kind of reasoning raised a finding.
@@ -1723,6 +1957,15 @@ export interface components {
             /** @description Back up when a program, firmware or configuration change was seen. */
             on_change?: boolean;
             quiet?: components["schemas"]["QuietHours"][];
+            /** @description Command of the shell that must end with 0, in its folder; tried for ten minutes. */
+            recover_check?: string | null;
+            /**
+             * Format: int32
+             * @description Restore the newest backup in isolation and try it at least so often; 0 is never.
+             */
+            recover_days?: number;
+            /** @description Command of the shell that starts what was recovered, in its folder. */
+            recover_start?: string | null;
             /** Format: int32 */
             retries?: number;
             /**
@@ -1813,6 +2056,51 @@ export interface components {
         ReasonRequest: {
             reason: string;
         };
+        RecoveryPlan: {
+            about: string;
+            /** @description Canaries tell what was lost. */
+            canaries: boolean;
+            /** Format: int32 */
+            every_days: number;
+            /** Format: int64 */
+            generation: number;
+            id: string;
+            last: components["schemas"]["Run"] | null;
+            name: string;
+            /** Format: date-time */
+            next_at: string | null;
+            /**
+             * Format: date-time
+             * @description When it last passed one.
+             */
+            passed_at: string | null;
+            /** @description Why it cannot be followed as it is. */
+            problems: string[];
+            /** Format: int64 */
+            rpo_target_ms: number | null;
+            /** Format: int64 */
+            rto_target_ms: number | null;
+            /** @description What it does, in order. */
+            steps: components["schemas"]["DrillStep"][];
+            text: string;
+            /** Format: date-time */
+            updated_at: string;
+        };
+        RecoveryPlanList: {
+            items: components["schemas"]["RecoveryPlan"][];
+            /** @description Plans that suit this server, to begin with. */
+            suggestions: components["schemas"]["RecoveryPlanSpec"][];
+        };
+        /** @description A recovery plan to make, or what one shall become. */
+        RecoveryPlanSpec: {
+            /**
+             * Format: int32
+             * @description Drill it at least so often, without people; 0 is only when asked for.
+             */
+            every_days?: number;
+            /** @description TOML, as docs/recovery.md has it. */
+            text: string;
+        };
         /** @description The first-run sign-in link's token and the password that `admin` shall have. */
         Redeem: {
             /**
@@ -1887,7 +2175,7 @@ export interface components {
              */
             undelete_days: number | null;
         };
-        /** @description A backup, verification, restore, kit or clean-up. */
+        /** @description A backup, verification, restore, kit, clean-up or drill. */
         Run: {
             actor: string | null;
             /** Format: int64 */
@@ -1899,6 +2187,7 @@ export interface components {
             /** @description Files read by their own format, by its name; of a verification of level 2. */
             checked: components["schemas"]["Count"][];
             detail: string | null;
+            drill: components["schemas"]["Drill"] | null;
             /** Format: int64 */
             entries: number;
             /** @description The first faults. */
@@ -1909,7 +2198,7 @@ export interface components {
             /** Format: date-time */
             finished_at: string | null;
             id: string;
-            /** @description `backup`, `verify`, `restore`, `kit` or `forget`. */
+            /** @description `backup`, `verify`, `restore`, `kit`, `forget` or `drill`. */
             kind: string;
             /**
              * Format: int32
@@ -3798,6 +4087,346 @@ export interface operations {
             };
         };
     };
+    recovery_plans_list: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /**
+             * @description 400 what was sent is wrong, 401 nobody is signed in, 403 the role may not, 404 there is no
+             *     such row, 409 it exists, 412 it changed meanwhile, 413 too large, 422 a member is wrong,
+             *     428 `If-Match` is missing, 429 too often, 503 busy.
+             */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server could not do it. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecoveryPlanList"];
+                };
+            };
+        };
+    };
+    recovery_plans_create: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Sent again with the same key, the first answer comes back. */
+                "Idempotency-Key"?: string | null;
+                /** @description For cookie sessions: `csrf` of `/me`. */
+                "X-CSRF-Token"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RecoveryPlanSpec"];
+            };
+        };
+        responses: {
+            /**
+             * @description 400 what was sent is wrong, 401 nobody is signed in, 403 the role may not, 404 there is no
+             *     such row, 409 it exists, 412 it changed meanwhile, 413 too large, 422 a member is wrong,
+             *     428 `If-Match` is missing, 429 too often, 503 busy.
+             */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server could not do it. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Made */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecoveryPlan"];
+                };
+            };
+        };
+    };
+    recovery_plans_show: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Recovery plan */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /**
+             * @description 400 what was sent is wrong, 401 nobody is signed in, 403 the role may not, 404 there is no
+             *     such row, 409 it exists, 412 it changed meanwhile, 413 too large, 422 a member is wrong,
+             *     428 `If-Match` is missing, 429 too often, 503 busy.
+             */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server could not do it. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecoveryPlan"];
+                };
+            };
+        };
+    };
+    recovery_plans_replace: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description ETag of the row that was read. */
+                "If-Match": string;
+                /** @description For cookie sessions: `csrf` of `/me`. */
+                "X-CSRF-Token"?: string | null;
+            };
+            path: {
+                /** @description Recovery plan */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RecoveryPlanSpec"];
+            };
+        };
+        responses: {
+            /**
+             * @description 400 what was sent is wrong, 401 nobody is signed in, 403 the role may not, 404 there is no
+             *     such row, 409 it exists, 412 it changed meanwhile, 413 too large, 422 a member is wrong,
+             *     428 `If-Match` is missing, 429 too often, 503 busy.
+             */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server could not do it. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecoveryPlan"];
+                };
+            };
+        };
+    };
+    recovery_plans_delete: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description ETag of the row that was read. */
+                "If-Match": string;
+                /** @description For cookie sessions: `csrf` of `/me`. */
+                "X-CSRF-Token"?: string | null;
+            };
+            path: {
+                /** @description Recovery plan */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /**
+             * @description 400 what was sent is wrong, 401 nobody is signed in, 403 the role may not, 404 there is no
+             *     such row, 409 it exists, 412 it changed meanwhile, 413 too large, 422 a member is wrong,
+             *     428 `If-Match` is missing, 429 too often, 503 busy.
+             */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server could not do it. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Done */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    recovery_plans_check: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description For cookie sessions: `csrf` of `/me`. */
+                "X-CSRF-Token"?: string | null;
+            };
+            path: {
+                /** @description Recovery plan */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /**
+             * @description 400 what was sent is wrong, 401 nobody is signed in, 403 the role may not, 404 there is no
+             *     such row, 409 it exists, 412 it changed meanwhile, 413 too large, 422 a member is wrong,
+             *     428 `If-Match` is missing, 429 too often, 503 busy.
+             */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server could not do it. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecoveryPlan"];
+                };
+            };
+        };
+    };
+    recovery_plans_drill: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description For cookie sessions: `csrf` of `/me`. */
+                "X-CSRF-Token"?: string | null;
+            };
+            path: {
+                /** @description Recovery plan */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DrillRequest"];
+            };
+        };
+        responses: {
+            /**
+             * @description 400 what was sent is wrong, 401 nobody is signed in, 403 the role may not, 404 there is no
+             *     such row, 409 it exists, 412 it changed meanwhile, 413 too large, 422 a member is wrong,
+             *     428 `If-Match` is missing, 429 too often, 503 busy.
+             */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server could not do it. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Queued */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Run"];
+                };
+            };
+        };
+    };
     releases_approve: {
         parameters: {
             query?: never;
@@ -3992,6 +4621,58 @@ export interface operations {
             };
         };
     };
+    runs_approve: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description For cookie sessions: `csrf` of `/me`. */
+                "X-CSRF-Token"?: string | null;
+            };
+            path: {
+                /** @description Run */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ConfirmRequest"];
+            };
+        };
+        responses: {
+            /**
+             * @description 400 what was sent is wrong, 401 nobody is signed in, 403 the role may not, 404 there is no
+             *     such row, 409 it exists, 412 it changed meanwhile, 413 too large, 422 a member is wrong,
+             *     428 `If-Match` is missing, 429 too often, 503 busy.
+             */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server could not do it. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Told */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Run"];
+                };
+            };
+        };
+    };
     runs_cancel: {
         parameters: {
             query?: never;
@@ -4030,6 +4711,58 @@ export interface operations {
                 };
             };
             /** @description Accepted */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Run"];
+                };
+            };
+        };
+    };
+    runs_confirm: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description For cookie sessions: `csrf` of `/me`. */
+                "X-CSRF-Token"?: string | null;
+            };
+            path: {
+                /** @description Run */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ConfirmRequest"];
+            };
+        };
+        responses: {
+            /**
+             * @description 400 what was sent is wrong, 401 nobody is signed in, 403 the role may not, 404 there is no
+             *     such row, 409 it exists, 412 it changed meanwhile, 413 too large, 422 a member is wrong,
+             *     428 `If-Match` is missing, 429 too often, 503 busy.
+             */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server could not do it. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Told */
             202: {
                 headers: {
                     [name: string]: unknown;
@@ -4081,6 +4814,51 @@ export interface operations {
                 };
                 content: {
                     "application/zip": unknown;
+                };
+            };
+        };
+    };
+    runs_report: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Run */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /**
+             * @description 400 what was sent is wrong, 401 nobody is signed in, 403 the role may not, 404 there is no
+             *     such row, 409 it exists, 412 it changed meanwhile, 413 too large, 422 a member is wrong,
+             *     428 `If-Match` is missing, 429 too often, 503 busy.
+             */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server could not do it. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/html": string;
                 };
             };
         };

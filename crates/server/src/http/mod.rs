@@ -19,6 +19,7 @@ mod network;
 mod openapi;
 mod protection;
 mod query;
+mod recovery;
 mod routes;
 mod rows;
 mod session;
@@ -27,6 +28,8 @@ mod system;
 mod tests;
 #[cfg(test)]
 mod tests_protection;
+#[cfg(test)]
+mod tests_recovery;
 mod vault;
 mod watch;
 

@@ -121,6 +121,16 @@ impl Modify for Access {
         super::protection::run,
         super::protection::cancel,
         super::vault::kit,
+        super::recovery::report,
+        super::recovery::confirm,
+        super::recovery::approve,
+        super::recovery::plans,
+        super::recovery::create,
+        super::recovery::plan,
+        super::recovery::replace,
+        super::recovery::remove,
+        super::recovery::check,
+        super::recovery::drill,
         super::vault::show,
         super::vault::make,
         super::vault::set_rules,
@@ -151,7 +161,7 @@ impl Modify for Access {
 struct Document;
 
 /// What callers send: there absent members mean something. In answers none is absent.
-const SENT: [&str; 16] = [
+const SENT: [&str; 19] = [
     "SignIn",
     "Redeem",
     "NewUser",
@@ -168,6 +178,9 @@ const SENT: [&str; 16] = [
     "VerifyRequest",
     "ReasonRequest",
     "RunRequest",
+    "RecoveryPlanSpec",
+    "DrillRequest",
+    "ConfirmRequest",
 ];
 
 /// The document as JSON, with a line break at its end.

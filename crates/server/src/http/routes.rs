@@ -5,7 +5,7 @@
 
 use super::{
     accounts, assets, captures, console, fault::Fault, findings, finish::finish, guard::guard,
-    network, openapi, protection, session, system, vault, watch,
+    network, openapi, protection, recovery, session, system, vault, watch,
 };
 use crate::{app::Shared, limits::BODY_BYTES_MAX};
 use axum::{
@@ -107,12 +107,22 @@ fn protection_lines() -> Vec<Line> {
         (c.clone(), "/plans", ADMIN, post(protection::create_plan)),
         (g.clone(), "/plans/{id}", VIEWER, get(protection::plan)),
         (r.clone(), "/plans/{id}", ADMIN, put(protection::replace_plan)),
-        (d, "/plans/{id}", ADMIN, delete(protection::delete_plan)),
+        (d.clone(), "/plans/{id}", ADMIN, delete(protection::delete_plan)),
         (c.clone(), "/plans/{id}:run", ANALYST, post(protection::run_plan)),
         (g.clone(), "/runs", VIEWER, get(protection::runs)),
         (g.clone(), "/runs/{id}", VIEWER, get(protection::run)),
         (c.clone(), "/runs/{id}:cancel", ANALYST, post(protection::cancel)),
         (g.clone(), "/runs/{id}/kit", ADMIN, get(vault::kit)),
+        (g.clone(), "/runs/{id}/report", VIEWER, get(recovery::report)),
+        (c.clone(), "/runs/{id}:confirm", ANALYST, post(recovery::confirm)),
+        (c.clone(), "/runs/{id}:approve", ADMIN, post(recovery::approve)),
+        (g.clone(), "/recovery-plans", VIEWER, get(recovery::plans)),
+        (c.clone(), "/recovery-plans", ADMIN, post(recovery::create)),
+        (g.clone(), "/recovery-plans/{id}", VIEWER, get(recovery::plan)),
+        (r.clone(), "/recovery-plans/{id}", ADMIN, put(recovery::replace)),
+        (d.clone(), "/recovery-plans/{id}", ADMIN, delete(recovery::remove)),
+        (c.clone(), "/recovery-plans/{id}:check", ANALYST, post(recovery::check)),
+        (c.clone(), "/recovery-plans/{id}:drill", ANALYST, post(recovery::drill)),
         (g.clone(), "/vault", VIEWER, get(vault::show)),
         (c.clone(), "/vault", ADMIN, post(vault::make)),
         (r, "/vault/rules", ADMIN, put(vault::set_rules)),
@@ -145,7 +155,8 @@ pub(crate) fn table() -> Vec<Route> {
 }
 
 fn route(method: Method, path: &'static str, access: Access) -> Route {
-    let idempotent = method == Method::POST && matches!(path, "/zones" | "/captures" | "/plans");
+    let idempotent = method == Method::POST
+        && matches!(path, "/zones" | "/captures" | "/plans" | "/recovery-plans");
     Route { method, path, access, idempotent }
 }
 

@@ -350,6 +350,12 @@ impl From<s::Capture> for dto::Capture {
     }
 }
 
+/// Level of a verification; restoring and trying a snapshot is the third.
+fn level(job: &serde_json::Value) -> Option<u8> {
+    let given = job["level"].as_u64().and_then(|level| u8::try_from(level).ok());
+    given.or_else(|| (job["what"]["of"] == "proof").then_some(3))
+}
+
 impl From<s::Run> for dto::Run {
     fn from(r: s::Run) -> Self {
         let report = r.report.unwrap_or_default();
@@ -366,10 +372,11 @@ impl From<s::Run> for dto::Run {
             count: count.as_u64().unwrap_or(0),
         });
         dto::Run {
-            level: r.job["level"].as_u64().and_then(|level| u8::try_from(level).ok()),
+            level: level(&r.job),
             to: r.job["to"].as_str().map(str::to_owned),
             errors: errors.collect(),
             checked: checked.collect(),
+            drill: serde_json::from_value(report["drill"].clone()).ok(),
             id: r.id,
             kind: r.kind,
             state: r.state,

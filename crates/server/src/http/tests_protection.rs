@@ -22,7 +22,7 @@ fn plan(name: &str, source: &str) -> Value {
            "rpo_minutes": 120})
 }
 
-async fn site() -> (Site, As) {
+pub(super) async fn site() -> (Site, As) {
     let site = Site::with(|settings| {
         settings.program = settings.data.join("worker");
         let worker = WORKER.replace("SNAPSHOT", SNAPSHOT).replace("WITHDRAWN", WITHDRAWN);
@@ -36,12 +36,12 @@ async fn site() -> (Site, As) {
     (site, admin)
 }
 
-async fn post(site: &Site, who: &As, path: &str, body: Value) -> (StatusCode, Value) {
+pub(super) async fn post(site: &Site, who: &As, path: &str, body: Value) -> (StatusCode, Value) {
     let answer = site.call(who, Method::POST, path, Some(body)).await;
     (answer.status(), read(answer).await)
 }
 
-async fn get(site: &Site, who: &As, path: &str) -> Value {
+pub(super) async fn get(site: &Site, who: &As, path: &str) -> Value {
     read(site.call(who, Method::GET, path, None).await).await
 }
 

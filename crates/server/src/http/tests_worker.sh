@@ -9,6 +9,15 @@ case "$order" in
 *'"kind":"backup"'*) answer='{"snapshot":"SNAPSHOT","state":"complete","entries_stored":1,"bytes_read":7,"bytes_stored":5,"errors":[]}' ;;
 *'"kind":"undelete"'*) answer='{"snapshot":"WITHDRAWN","until":"2026-03-01T00:00:00Z"}' ;;
 *'"kind":"verify"'*) answer='{"level":2,"files":1,"bytes":7,"errors":[]}' ;;
+*'nonsense'*) answer='{"wrong":"it is nonsense"}' ;;
+*'"kind":"outline"'*) answer='{"name":"line 4","about":"","problems":["no people"],"steps":[{"group":"a","title":"look","kind":"manual"}],"rto_target_ms":null,"rpo_target_ms":null,"canaries":false}' ;;
+*'"kind":"drill"'*)
+  drill='"id":"d1","plan":"line 4","attended":true,"declared_at":null,"planned":[],"steps":[],"current":null,"rto_target_ms":null,"rpo_ms":null,"rpo_target_ms":null,"canaries":[],"snapshots":[],"isolation":null,"notes":[],"log_entry":3'
+  wait='{"step":"a / look","text":"look","role":"shift lead","people":null,"given":[]}'
+  echo '{"says":"drill","drill":{'$drill',"ok":null,"rto_ms":null,"waiting":'$wait'}}'
+  read said
+  case "$said" in *'"by":"ad"'*'"approves":false'*) ;; *) echo '{"says":"failed","why":"nobody"}'; exit 1 ;; esac
+  answer='{"errors":[],"files":1,"bytes":2,"page":"<!doctype html>","drill":{'$drill',"ok":true,"rto_ms":1200,"waiting":null}}' ;;
 *) echo '{"says":"failed","why":"not in this test"}'; exit 1 ;;
 esac
 echo '{"says":"done","answer":'$answer'}'

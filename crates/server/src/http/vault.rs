@@ -165,7 +165,8 @@ pub(crate) async fn make(
     let key_file = place(asked.key_file, "key_file", "vault.key")?;
     let order = Order { vault: vault.clone(), key_file: key_file.clone(), job: Job::Make };
     let never = std::future::pending();
-    let made = worker::perform(&app.settings.program, &order, |_, _| (), never).await;
+    let made =
+        worker::perform(&app.settings.program, &order, |_| (), worker::silence(), never).await;
     let made = made.map_err(refused)?;
     let log_key = made["log_key"].as_str().unwrap_or_default().to_owned();
     let settings =

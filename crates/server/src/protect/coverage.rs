@@ -101,6 +101,8 @@ fn blank(target: &str, name: &str) -> CoverageRow {
         snapshot: None,
         proven_at: None,
         proven_level: None,
+        recovered_at: None,
+        recovered_snapshot: None,
         suggested: Vec::new(),
     }
 }
@@ -136,6 +138,8 @@ fn planned(plan: &Planned, target: &Target, known: Option<&Protection>, now: Tim
         row.complete_at = known.complete_at;
         row.snapshot = known.complete_snapshot.clone().or(known.partial_snapshot.clone());
         (row.proven_at, row.proven_level) = (known.proven_at, known.proven_level);
+        row.recovered_at = known.recovered_at;
+        row.recovered_snapshot.clone_from(&known.recovered_snapshot);
     }
     row
 }

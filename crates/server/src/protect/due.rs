@@ -7,6 +7,8 @@ use crate::http::dto::PlanSpec;
 use model::Time;
 use store::{PendingChange, Protection, RunState};
 
+const DAY_S: i64 = 86_400;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Due {
     Now {
@@ -88,6 +90,17 @@ pub(crate) fn verification<'a>(
     (!proven).then_some(snapshot)
 }
 
+/// The snapshot that is due to be restored in isolation and tried.
+pub(crate) fn recovery<'a>(spec: &PlanSpec, known: &'a Protection, now: Time) -> Option<&'a str> {
+    let snapshot = known.complete_snapshot.as_deref()?;
+    if !spec.enabled || spec.recover_days == 0 {
+        return None;
+    }
+    let days = i64::from(spec.recover_days) * DAY_S;
+    let fresh = known.recovered_at.is_some_and(|at| at.plus_secs(days) > now);
+    (!fresh).then_some(snapshot)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -160,5 +173,19 @@ mod tests {
         assert_eq!(verification(&spec(), &known, at(1_500 + 7 * 86_400)), Some("ab"));
         known.proven_level = Some(1);
         assert_eq!(verification(&spec(), &known, at(2_000)), Some("ab"));
+    }
+
+    #[test]
+    fn a_recovery_is_due_when_none_was_tried_or_it_was_long_ago() {
+        let spec = PlanSpec { recover_days: 90, recover_check: Some("true".into()), ..spec() };
+        let mut known = known(RunState::Complete, 0, 1_000);
+        assert_eq!(recovery(&spec, &known, at(2_000)), None, "nothing to recover");
+        known.complete_snapshot = Some("ab".into());
+        assert_eq!(recovery(&spec, &known, at(2_000)), Some("ab"));
+        known.recovered_at = Some(at(1_500));
+        assert_eq!(recovery(&spec, &known, at(1_499 + 90 * DAY_S)), None);
+        assert_eq!(recovery(&spec, &known, at(1_500 + 90 * DAY_S)), Some("ab"));
+        let never = PlanSpec { recover_days: 0, ..spec };
+        assert_eq!(recovery(&never, &known, at(1_500 + 90 * DAY_S)), None);
     }
 }

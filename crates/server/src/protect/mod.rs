@@ -22,8 +22,15 @@ use std::{
     time::Duration,
 };
 use store::Store;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::{Notify, Semaphore, mpsc::UnboundedSender};
 use worker::Failure;
+
+/// The run under way, how to end it and how to say something to it.
+pub(crate) struct Running {
+    pub(crate) id: String,
+    pub(crate) end: Arc<Notify>,
+    pub(crate) says: UnboundedSender<String>,
+}
 
 /// What requests and the reconciler share.
 pub(crate) struct Protect {
@@ -31,8 +38,7 @@ pub(crate) struct Protect {
     program: PathBuf,
     /// Something to do may have come.
     pub(crate) wake: Notify,
-    /// The run under way, and how to end it.
-    pub(crate) running: Mutex<Option<(String, Arc<Notify>)>>,
+    pub(crate) running: Mutex<Option<Running>>,
     /// Questions that are asked of the vault at the same time.
     questions: Semaphore,
     /// What the vault said last; forgotten when something was written to it.
@@ -84,7 +90,7 @@ impl Protect {
         let order = vault.order(job);
         let limit = crate::limits::VAULT_ANSWER_TIMEOUT;
         let never = std::future::pending();
-        let work = worker::perform(&self.program, &order, |_, _| (), never);
+        let work = worker::perform(&self.program, &order, |_| (), worker::silence(), never);
         match tokio::time::timeout(limit, work).await {
             Ok(answer) => answer,
             Err(_) => Err(Failure::of("the vault took too long to answer")),
@@ -115,15 +121,34 @@ impl Protect {
     /// Ends the worker of a run; false when it is not under way.
     pub(crate) fn end(&self, run: &str) -> bool {
         let running = self.running.lock().expect("no panic holds it");
-        let under_way = running.as_ref().filter(|(id, _)| id == run);
-        if let Some((_, end)) = under_way {
-            end.notify_one();
+        let under_way = running.as_ref().filter(|running| running.id == run);
+        if let Some(running) = under_way {
+            running.end.notify_one();
         }
         under_way.is_some()
     }
 
+    /// Says a line to the worker of a run; false when it is not under way.
+    pub(crate) fn say(&self, run: &str, line: String) -> bool {
+        let running = self.running.lock().expect("no panic holds it");
+        let under_way = running.as_ref().filter(|running| running.id == run);
+        under_way.is_some_and(|running| running.says.send(line).is_ok())
+    }
+
+    /// Where a drill has its data while it runs.
+    pub(crate) fn drill_folder(&self) -> PathBuf {
+        self.data.join("drills")
+    }
+
     /// Deletes restore kits that are old; whoever needs one makes it again.
     pub(crate) async fn clean_up(&self) {
+        // What a drill left that was killed with its server is plant data in clear.
+        match tokio::fs::remove_dir_all(self.drill_folder()).await {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                tracing::warn!(%error, "what a drill left could not be deleted");
+            }
+            _ => {}
+        }
         let Ok(mut entries) = tokio::fs::read_dir(self.data.join("kits")).await else { return };
         while let Ok(Some(entry)) = entries.next_entry().await {
             let made = entry.metadata().await.and_then(|meta| meta.modified());

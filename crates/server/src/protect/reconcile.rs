@@ -4,12 +4,12 @@
 //! work. Invariant: one worker writes to the vault at a time, and what was queued is on disk.
 
 use super::{
-    Protect, VaultSettings,
+    Protect, Running, VaultSettings,
     coverage::Planned,
     due::{self, Due},
     quiet::is_quiet,
     spec,
-    work::Job,
+    work::{Drilled, Job, Word},
     worker::{self, Failure},
 };
 use crate::{
@@ -26,12 +26,20 @@ use std::{
     time::{Duration, Instant},
 };
 use store::{
-    AssetRecord, ChangedRow, ListRequest, NewRun, Run, RunEnd, RunState, RunsWanted, Store,
+    AssetRecord, ChangedRow, ListRequest, NewRun, RecoveryPlan, Run, RunEnd, RunState, RunsWanted,
+    Store,
 };
-use tokio::sync::{Notify, broadcast::error::RecvError, watch};
+use tokio::sync::{
+    Notify,
+    broadcast::error::RecvError,
+    mpsc::{UnboundedReceiver, unbounded_channel},
+    watch,
+};
 
 /// How often plans are looked at when nothing else asks for it.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// How often it is told how far a run is.
+const TELL_EVERY: Duration = Duration::from_millis(500);
 const CLEAN_EVERY: Duration = Duration::from_secs(3_600);
 const DAY_S: i64 = 86_400;
 
@@ -175,15 +183,76 @@ async fn queue(app: &Shared) -> store::Result<()> {
                 let run = verification(level, Some(snapshot), Some(&target.id), &target.name);
                 store.create_run(NewRun { plan: Some(plan.id.clone()), ..run }).await?;
                 room -= 1;
+            } else if let Some(snapshot) =
+                state.and_then(|known| due::recovery(&plan.spec, known, now))
+                && !proving.contains(snapshot)
+                && !was_tried(store, &target.id, snapshot, now).await?
+                && let Some(job) = proof_job(&app.protect, &plan.spec, snapshot)
+            {
+                let run = verification(3, Some(snapshot), Some(&target.id), &target.name);
+                let plan = Some(plan.id.clone());
+                store.create_run(NewRun { plan, job: json!(job), ..run }).await?;
+                room -= 1;
             }
         }
     }
+    drills(app, &open, now).await?;
     // What no plan answers to within a day nobody will answer to.
     for change in changes.iter().filter(|change| change.last_at.plus_secs(DAY_S) < now) {
         store.settle_change(&change.target).await?;
     }
     sample(app, &open, now).await?;
     whole_vault(app, &open, now).await
+}
+
+/// The job of a proof of level 3: restore in isolation, start, check.
+pub(crate) fn proof_job(protect: &Protect, spec: &PlanSpec, snapshot: &str) -> Option<Job> {
+    let what = Drilled::Proof {
+        snapshot: snapshot.to_owned(),
+        start: spec.recover_start.clone(),
+        check: spec.recover_check.clone()?,
+    };
+    Some(drill_job(protect, what, false))
+}
+
+pub(crate) fn drill_job(protect: &Protect, what: Drilled, attended: bool) -> Job {
+    let (work, people) = (protect.drill_folder(), protect.data.join("people"));
+    Job::Drill { what, attended, work, people }
+}
+
+pub(crate) fn drill(protect: &Protect, plan: &RecoveryPlan, attended: bool) -> NewRun {
+    let what = Drilled::Plan { text: plan.text.clone() };
+    NewRun {
+        kind: "drill",
+        target: Some(plan.id.clone()),
+        name: plan.name.clone(),
+        cause: "schedule",
+        job: json!(drill_job(protect, what, attended)),
+        ..NewRun::default()
+    }
+}
+
+/// Recovery plans are drilled as often as they say; one that failed is tried again after a day.
+async fn drills(app: &Shared, open: &[Run], now: Time) -> store::Result<()> {
+    for plan in app.store.recovery_plans().await?.iter().filter(|plan| plan.every_days > 0) {
+        let wanted = RunsWanted {
+            target: Some(plan.id.clone()),
+            kind: Some("drill".to_owned()),
+            limit: 1,
+            ..RunsWanted::default()
+        };
+        let last = app.store.runs(&wanted).await?.into_iter().next();
+        let days = |run: &Run| match run.state {
+            RunState::Complete => i64::from(plan.every_days),
+            _ => 1,
+        };
+        let due = last.is_none_or(|run| run.queued_at.plus_secs(days(&run) * DAY_S) <= now);
+        let waiting = open.iter().any(|run| run.target.as_ref() == Some(&plan.id));
+        if due && !waiting {
+            app.store.create_run(drill(&app.protect, plan, false)).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Once a day the snapshot that was read longest ago, whoever took it: over time all are read.
@@ -277,10 +346,12 @@ async fn carry_out(
     stops: &mut watch::Receiver<bool>,
 ) -> store::Result<()> {
     let end = Arc::new(Notify::new());
-    *app.protect.running.lock().expect("no panic holds it") = Some((run.id.clone(), end.clone()));
+    let (says, told) = unbounded_channel();
+    *app.protect.running.lock().expect("no panic holds it") =
+        Some(Running { id: run.id.clone(), end: end.clone(), says });
     app.store.start_run(&run.id).await?;
     let outcome = match serde_json::from_value::<Job>(run.job.clone()) {
-        Ok(job) => work(app, vault, &run.id, job, &end, stops).await,
+        Ok(job) => work(app, vault, (&run.id, job), told, &end, stops).await,
         Err(error) => Err(Failure::of(format!("its order cannot be read: {error}"))),
     };
     let end = ended(&run, outcome);
@@ -298,38 +369,56 @@ async fn carry_out(
     app.store.finish_run(&run.id, end).await
 }
 
+/// What a worker said that is not told yet.
+#[derive(Default)]
+struct Latest {
+    read: Option<(u64, String)>,
+    drill: Option<Value>,
+}
+
 async fn work(
     app: &Shared,
     vault: &VaultSettings,
-    run: &str,
-    job: Job,
+    (run, job): (&str, Job),
+    told: UnboundedReceiver<String>,
     end: &Notify,
     stops: &mut watch::Receiver<bool>,
 ) -> Result<Value, Failure> {
     let order = vault.order(job);
-    let latest: Mutex<Option<(u64, String)>> = Mutex::new(None);
+    let latest = Mutex::new(Latest::default());
     let stopped = async {
         tokio::select! {
             () = end.notified() => {}
             _ = stops.changed() => {}
         }
     };
-    let progress = |bytes: u64, at: &str| {
-        *latest.lock().expect("no panic holds it") = Some((bytes, at.to_owned()));
+    let hear = |word: Word| {
+        let mut latest = latest.lock().expect("no panic holds it");
+        match word {
+            Word::Progress { bytes, at } => latest.read = Some((bytes, at)),
+            Word::Drill { drill } => latest.drill = Some(json!({"drill": drill})),
+            Word::Done { .. } | Word::Failed { .. } => {}
+        }
     };
     let tell = async {
         loop {
-            tokio::time::sleep(Duration::from_secs(1)).await;
-            let said = latest.lock().expect("no panic holds it").take();
-            if let Some((bytes, at)) = said
-                && let Err(error) = app.store.progress_run(run, bytes, &at).await
-            {
+            tokio::time::sleep(TELL_EVERY).await;
+            let said = std::mem::take(&mut *latest.lock().expect("no panic holds it"));
+            let Latest { read, drill } = said;
+            let mut noted = Ok(());
+            if let Some((bytes, at)) = read {
+                noted = app.store.progress_run(run, bytes, &at).await;
+            }
+            if let Some(report) = drill {
+                noted = noted.and(app.store.note_run(run, report).await);
+            }
+            if let Err(error) = noted {
                 tracing::debug!(%error, "progress could not be noted");
             }
         }
     };
     tokio::select! {
-        outcome = worker::perform(&app.settings.program, &order, progress, stopped) => outcome,
+        outcome = worker::perform(&app.settings.program, &order, hear, told, stopped) => outcome,
         _ = tell => unreachable!("it goes on for ever"),
     }
 }
@@ -358,7 +447,7 @@ fn ended(run: &Run, outcome: Result<Value, Failure>) -> RunEnd {
         "backup" if snapshot.is_none() => RunState::Failed,
         "backup" if answer["state"] == "partial" => RunState::Partial,
         _ if faults == 0 => RunState::Complete,
-        "verify" => RunState::Failed,
+        "verify" | "drill" => RunState::Failed,
         _ => RunState::Partial,
     };
     let shown: Vec<Value> = errors.into_iter().take(crate::limits::FAULTS_SHOWN_MAX).collect();
@@ -368,9 +457,13 @@ fn ended(run: &Run, outcome: Result<Value, Failure>) -> RunEnd {
     }
     let entries = if run.kind == "backup" { number("entries_stored") } else { number("files") };
     let read = if run.kind == "backup" { number("bytes_read") } else { number("bytes") };
+    let used = answer["drill"]["snapshots"].as_array().cloned().unwrap_or_default();
+    let worked = answer["drill"]["ok"] == true;
+    let recovered = used.iter().filter(|_| worked).filter_map(|used| used["id"].as_str());
     RunEnd {
         state: Some(state),
         snapshot,
+        recovered: recovered.map(str::to_owned).collect(),
         entries,
         bytes_read: read,
         bytes_stored: number("bytes_stored"),

@@ -6,7 +6,7 @@
 use crate::{
     app::now,
     http::dto::PlanSpec,
-    limits::{PLAN_SOURCES_MAX, PLAN_TARGETS_MAX},
+    limits::{COMMAND_BYTES_MAX, PLAN_SOURCES_MAX, PLAN_TARGETS_MAX},
     protect::quiet,
 };
 use model::AssetClass;
@@ -66,6 +66,17 @@ pub(crate) fn check(spec: &PlanSpec) -> Result<(), Wrong> {
     }
     if spec.verify_level > 2 || spec.verify_level == 0 && spec.verify_days > 0 {
         return wrong("verify_level", "it is 1 or 2");
+    }
+    if spec.recover_days > 0 && spec.recover_check.is_none() {
+        return wrong("recover_check", "say with which command the recovered data is tried");
+    }
+    for (member, line) in
+        [("recover_start", &spec.recover_start), ("recover_check", &spec.recover_check)]
+    {
+        let length = line.as_ref().map_or(1, |line| line.trim().len());
+        if !(1..=COMMAND_BYTES_MAX).contains(&length) {
+            return Err((member, format!("it has 1 to {COMMAND_BYTES_MAX} bytes")));
+        }
     }
     if spec.kib_per_s == Some(0) {
         return wrong("kib_per_s", "it is 1 or more, or absent for no limit");

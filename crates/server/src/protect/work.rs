@@ -4,8 +4,10 @@
 //! output. Not here: doing it. Invariant: no order holds a secret; keys and logins are named by
 //! their files.
 
+use model::Time;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
+use utoipa::ToSchema;
 
 /// One order; a worker takes one and ends.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -101,9 +103,133 @@ pub enum Job {
         snapshot: String,
         by: String,
     },
+    /// What a recovery plan comes to, and what is wrong with it.
+    Outline {
+        text: String,
+    },
+    /// Follows a recovery plan in isolation. `people` is a directory of the keys of those who
+    /// approve, `work` one for the recovered data while it runs.
+    Drill {
+        what: Drilled,
+        attended: bool,
+        work: PathBuf,
+        people: PathBuf,
+    },
     /// The plan of what would be deleted.
     ForgetPlan,
     Forget,
+}
+
+/// What a drill follows.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "of", rename_all = "kebab-case")]
+pub enum Drilled {
+    /// A recovery plan, as TOML.
+    Plan { text: String },
+    /// One snapshot: restored whole, `start` begun in it, `check` must end with 0.
+    Proof { snapshot: String, start: Option<String>, check: String },
+}
+
+/// How far a drill is, and what it came to.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Drill {
+    pub id: String,
+    pub plan: String,
+    /// People do their steps at the console.
+    pub attended: bool,
+    /// The time to recover runs from here.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub declared_at: Option<Time>,
+    /// Every step, in order.
+    pub planned: Vec<DrillStep>,
+    /// Those that have ended.
+    pub steps: Vec<DrillRecord>,
+    pub current: Option<DrillBegun>,
+    pub waiting: Option<DrillWait>,
+    /// Null while it runs.
+    pub ok: Option<bool>,
+    pub rto_ms: Option<u64>,
+    pub rto_target_ms: Option<u64>,
+    pub rpo_ms: Option<u64>,
+    pub rpo_target_ms: Option<u64>,
+    pub canaries: Vec<DrillCanary>,
+    pub snapshots: Vec<DrillSnapshot>,
+    /// What was seen from inside.
+    pub isolation: Option<String>,
+    pub notes: Vec<String>,
+    /// Entry of the vault's log that has the hash of the report.
+    pub log_entry: Option<u64>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct DrillStep {
+    pub group: String,
+    pub title: String,
+    /// `restore`, `restore_kit`, `start`, `wait_for`, `manual` or `approve`.
+    pub kind: String,
+}
+
+/// Times are milliseconds after the declaration.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct DrillRecord {
+    pub group: String,
+    pub title: String,
+    pub kind: String,
+    pub started_ms: u64,
+    pub ended_ms: u64,
+    /// `ok`, `failed`, `skipped` or `not-exercised`.
+    pub outcome: String,
+    pub detail: String,
+    pub by: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct DrillBegun {
+    pub group: String,
+    pub title: String,
+    pub kind: String,
+    pub started_ms: u64,
+}
+
+/// A step that waits for people.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct DrillWait {
+    /// What to name it by when it is done.
+    pub step: String,
+    pub text: String,
+    /// Who does it; null for an approval.
+    pub role: Option<String>,
+    /// How many must approve; null for a step that one person does.
+    pub people: Option<u64>,
+    /// Who has approved.
+    pub given: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct DrillCanary {
+    pub place: String,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub newest: Option<Time>,
+    pub number: u64,
+    pub missing: u64,
+    pub error: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct DrillSnapshot {
+    pub id: String,
+    pub asset: String,
+    #[schema(value_type = String, format = DateTime)]
+    pub time: Time,
+}
+
+/// What a person says to a drill: one line to the worker's standard input.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Said {
+    pub step: String,
+    pub by: String,
+    /// They sign for it, as one of several.
+    pub approves: bool,
 }
 
 /// Rules of retention: grandfather, father, son, and the lock.
@@ -175,6 +301,10 @@ pub enum Word {
     Progress {
         bytes: u64,
         at: String,
+    },
+    /// How far a drill is.
+    Drill {
+        drill: Box<Drill>,
     },
     Done {
         answer: serde_json::Value,

@@ -9,7 +9,13 @@ use std::{future::Future, path::Path, process::Stdio};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     process::{Child, ChildStdout, Command},
+    sync::mpsc::{UnboundedReceiver, unbounded_channel},
 };
+
+/// Nothing to be told on the way.
+pub(crate) fn silence() -> UnboundedReceiver<String> {
+    unbounded_channel().1
+}
 
 /// Why a worker gave no answer.
 #[derive(Clone, Debug)]
@@ -25,11 +31,12 @@ impl Failure {
     }
 }
 
-/// Has the order done; `end` ends the worker when it comes first.
+/// Has the order done; `says` are lines it is told while it works, `end` ends it.
 pub(crate) async fn perform(
     program: &Path,
     order: &Order,
-    mut progress: impl FnMut(u64, &str),
+    mut hear: impl FnMut(Word),
+    mut says: UnboundedReceiver<String>,
     end: impl Future<Output = ()>,
 ) -> Result<serde_json::Value, Failure> {
     let mut child = start(program).map_err(|e| Failure::of(format!("cannot start it: {e}")))?;
@@ -41,15 +48,24 @@ pub(crate) async fn perform(
     }
     let words = child.stdout.take().expect("piped");
     let mut complaints = child.stderr.take().expect("piped").take(16 << 10);
-    let hear = async {
+    let listening = async {
         let mut complaint = Vec::new();
         let (outcome, _) =
-            tokio::join!(listen(words, &mut progress), complaints.read_to_end(&mut complaint));
+            tokio::join!(listen(words, &mut hear), complaints.read_to_end(&mut complaint));
         (outcome, complaint)
+    };
+    let speaking = async {
+        while let Some(line) = says.recv().await {
+            if let Err(error) = told.write_all(format!("{line}\n").as_bytes()).await {
+                tracing::debug!(%error, "a worker did not take what it was told");
+            }
+        }
+        std::future::pending::<()>().await;
     };
     // Its standard input stays open: a worker whose server is gone reads its end there and ends.
     let heard = tokio::select! {
-        heard = hear => heard,
+        heard = listening => heard,
+        () = speaking => unreachable!("it goes on for ever"),
         () = end => {
             stop(&mut child).await;
             return Err(Failure { why: "it was stopped".to_owned(), ended: true });
@@ -101,10 +117,7 @@ async fn stop(child: &mut Child) {
 }
 
 /// The last word; `None` when the stream ended before it.
-async fn listen(
-    words: ChildStdout,
-    progress: &mut impl FnMut(u64, &str),
-) -> Result<Option<Word>, String> {
+async fn listen(words: ChildStdout, hear: &mut impl FnMut(Word)) -> Result<Option<Word>, String> {
     let mut words = BufReader::new(words);
     let mut line = Vec::new();
     loop {
@@ -117,7 +130,7 @@ async fn listen(
             _ => {}
         }
         match serde_json::from_slice(&line) {
-            Ok(Word::Progress { bytes, at }) => progress(bytes, &at),
+            Ok(word @ (Word::Progress { .. } | Word::Drill { .. })) => hear(word),
             Ok(word) => return Ok(Some(word)),
             Err(error) => return Err(format!("it says what is no word of a worker: {error}")),
         }
@@ -138,7 +151,12 @@ mod tests {
         let order = Order { vault: "v".into(), key_file: "k".into(), job: Job::Overview };
         let mut told = Vec::new();
         let never = std::future::pending();
-        let answer = perform(&program, &order, |bytes, _| told.push(bytes), never).await;
+        let hear = |word| {
+            if let Word::Progress { bytes, .. } = word {
+                told.push(bytes);
+            }
+        };
+        let answer = perform(&program, &order, hear, silence(), never).await;
         (answer, told)
     }
 
@@ -159,11 +177,27 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_worker_hears_what_it_is_told_while_it_works() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let program: PathBuf = dir.path().join("worker");
+        let script = "#!/bin/sh\nread order\nread line\necho \"{\\\"says\\\":\\\"failed\\\",\
+                      \\\"why\\\":\\\"heard $line\\\"}\"\n";
+        std::fs::write(&program, script).expect("written");
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o700)).expect("set");
+        let order = Order { vault: "v".into(), key_file: "k".into(), job: Job::Overview };
+        let (tell, says) = unbounded_channel();
+        tell.send("done".to_owned()).expect("somebody listens");
+        let never = std::future::pending();
+        let answer = perform(&program, &order, |_| (), says, never).await;
+        assert_eq!(answer.expect_err("refused").why, "heard done");
+    }
+
+    #[tokio::test]
     async fn a_worker_is_ended_when_it_is_asked_to() {
         let order = Order { vault: "v".into(), key_file: "k".into(), job: Job::Overview };
         let end = std::future::ready(());
         // It reads its order, gives nothing back and would wait for ever.
-        let answer = perform(Path::new("/bin/cat"), &order, |_, _| (), end).await;
+        let answer = perform(Path::new("/bin/cat"), &order, |_| (), silence(), end).await;
         let failure = answer.expect_err("no answer");
         assert!(failure.ended || failure.why.contains("worker"), "{failure:?}");
     }

@@ -25,6 +25,21 @@ pub fn suggested(file: &File, data: &Path) -> Vec<Value> {
     plans
 }
 
+/// Recovery plans that suit, as name and text: the control plane's own state, the lab's historian.
+pub fn suggested_recovery(file: &File, data: &Path) -> Vec<(String, String)> {
+    let filled = |name: &str, text: &str, database: &Path| {
+        let path = toml::Value::from(database.display().to_string()).to_string();
+        (name.to_owned(), text.replace("@DATABASE@", &path))
+    };
+    let own = include_str!("recovery/control-plane.toml");
+    let mut plans = vec![filled("Control plane", own, &data.join("spandrel.db"))];
+    if file.lab.enabled {
+        let text = include_str!("recovery/historian.toml");
+        plans.push(filled("Lab historian", text, &historian(data)));
+    }
+    plans
+}
+
 /// Assets, findings, users and the certificates that browsers and sensors trust.
 fn own(data: &Path) -> Value {
     let place = |name: &str| data.join(name).display().to_string();

@@ -3,14 +3,18 @@
 //! Invariant: a drill reaches nothing outside itself and leaves nothing behind but its report; a
 //! real recovery begins only when the failed site no longer answers, or two people say so.
 
+pub mod desk;
 mod drill;
 mod earnest;
 mod health;
 mod kit;
+#[cfg(feature = "control-plane")]
+pub mod product;
 mod steps;
 
 use super::{Key, answer, canary, complain, exit, now, print_json, print_line, read_text};
 use anyhow::{Context as _, Result, bail};
+use desk::Wait;
 use model::Time;
 use serde::Serialize;
 use std::{
@@ -20,6 +24,7 @@ use std::{
     process::ExitCode,
     time::Instant,
 };
+use steps::Heard;
 use vault::{
     PersonKey, Sha256, Unlocked, Vault,
     log::VerifyingKey,
@@ -114,9 +119,20 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     match options {
         Options::Check { plan, place, format } => check(plan, place, format),
         Options::Drill { plan, place, report, work, attended } => {
-            let recovery = Recovery::begin(plan, place, report, Mode::Drill)?;
-            let job = (work.as_deref(), *attended, place.key.file());
-            drill::run(recovery, job)
+            let mut recovery = Recovery::begin(plan, place, report, Mode::Drill)?;
+            let people = recovery.people.clone();
+            let setting = drill::Setting {
+                work: work.as_deref(),
+                key_file: place.key.file(),
+                people: &people,
+                attended: *attended,
+                console: None,
+            };
+            drill::perform(&mut recovery, setting, &mut |_, heard| {
+                tell(heard);
+                Ok(())
+            })?;
+            recovery.end()
         }
         Options::Run { plan, place, report, to, override_fencing } => {
             let recovery = Recovery::begin(plan, place, report, Mode::Run)?;
@@ -159,11 +175,24 @@ struct Checked {
     groups: Vec<String>,
 }
 
+/// For whoever sits at the terminal.
+fn tell(heard: &Heard) {
+    match heard {
+        Heard::Begun(_) => {}
+        Heard::Waits(Wait { step, text, role, .. }) => {
+            complain(&format!("{}: {text} ({step})", role.as_deref().unwrap_or("people")));
+        }
+        Heard::Ended(step) => {
+            complain(&format!("{}: {} / {}", step.outcome.word(), step.group, step.title));
+        }
+    }
+}
+
 fn check(path: &Path, place: &Place, format: &Option<String>) -> Result<ExitCode> {
     let (plan, _) = read_plan(path)?;
     let vault = Vault::open(&place.vault)?.unlock(place.key.file())?;
-    let mut problems = plan.problems();
-    problems.extend(missing(&plan, &vault)?);
+    let known = vault.vault().ledger()?.people.len();
+    let problems = problems(&plan, &vault, known)?;
     let order = plan.order().unwrap_or_default();
     let groups = order.iter().map(|group| group.name.clone()).collect();
     let checked = Checked { ok: problems.is_empty(), problems, groups };
@@ -178,9 +207,15 @@ fn check(path: &Path, place: &Place, format: &Option<String>) -> Result<ExitCode
     Ok(exit(checked.ok))
 }
 
+/// What is wrong with a plan, in itself and with this vault; so many people can approve.
+fn problems(plan: &Plan, vault: &Unlocked, people: usize) -> Result<Vec<String>> {
+    let mut problems = plan.problems();
+    problems.extend(missing(plan, vault, people)?);
+    Ok(problems)
+}
+
 /// What the plan needs of the vault and the vault does not have.
-fn missing(plan: &Plan, vault: &Unlocked) -> Result<Vec<String>> {
-    let people = vault.vault().ledger()?.people.len();
+fn missing(plan: &Plan, vault: &Unlocked, people: usize) -> Result<Vec<String>> {
     let mut found = BTreeSet::new();
     for step in plan.groups.iter().flat_map(|group| &group.steps) {
         let (pick, path) = match step.action() {
@@ -224,12 +259,27 @@ impl Recovery {
             Some(text) => Time::parse(text).context("--failed-at is no RFC 3339 time")?,
             None => declared_at,
         };
-        let (plan, plan_sha256) = read_plan(plan)?;
+        let plan = read_plan(plan)?;
+        let vault = Vault::open(&place.vault)?.unlock(place.key.file())?;
+        let mut begun = Self::declare(plan, vault, mode, (declared, declared_at))?;
+        begun.report.failed_at = failed_at;
+        begun.folder.clone_from(&options.folder);
+        begun.people.clone_from(&options.people);
+        begun.format.clone_from(&options.format);
+        Ok(begun)
+    }
+
+    /// As if the site had failed at this moment.
+    fn declare(
+        (plan, plan_sha256): (Plan, Sha256),
+        vault: Unlocked,
+        mode: Mode,
+        (declared, declared_at): (Instant, Time),
+    ) -> Result<Self> {
         let problems = plan.problems();
         if let Some(first) = problems.first() {
             bail!("{first} ({} problems; `vault recover check` lists them)", problems.len());
         }
-        let vault = Vault::open(&place.vault)?.unlock(place.key.file())?;
         let (origin, log_entries, log_root) = vault.vault().log_state()?;
         let report = Report {
             id: id(mode, declared_at),
@@ -239,7 +289,7 @@ impl Recovery {
             vault: origin,
             log_entries,
             log_root,
-            failed_at,
+            failed_at: declared_at,
             declared_at,
             ended_at: declared_at,
             ok: false,
@@ -255,8 +305,8 @@ impl Recovery {
             approvals: Vec::new(),
             notes: Vec::new(),
         };
-        let (folder, people) = (options.folder.clone(), options.people.clone());
-        Ok(Self { declared, plan, vault, people, report, folder, format: options.format.clone() })
+        let (folder, people, format) = (PathBuf::new(), Vec::new(), None);
+        Ok(Self { declared, plan, vault, people, report, folder, format })
     }
 
     fn look_for_canaries(&mut self, root: &Path) {
@@ -266,17 +316,26 @@ impl Recovery {
         }
     }
 
-    /// Concludes, writes the report in three forms, puts its hash into the log.
-    fn end(mut self) -> Result<ExitCode> {
+    /// Concludes and puts the hash of the report into the log; the report as JSON, and the number
+    /// of the entry or why there is none.
+    fn conclude(&mut self) -> Result<(Vec<u8>, vault::Result<u64>)> {
         self.report.ended_at = now()?;
         self.report.conclude(&self.plan);
+        let json = serde_json::to_vec_pretty(&self.report)?;
+        let ended = self.report.ended_at;
+        let entry = self.vault.log_recovery(&self.report, Sha256::of(&json), ended);
+        Ok((json, entry))
+    }
+
+    /// Concludes and writes the report in three forms.
+    fn end(mut self) -> Result<ExitCode> {
+        let (json, entry) = self.conclude()?;
         let report = &self.report;
         let cannot = || format!("cannot write the report to {}", self.folder.display());
         fs::create_dir_all(&self.folder).with_context(cannot)?;
-        let json = serde_json::to_vec_pretty(report)?;
         let mut files = Vec::new();
         for (kind, bytes) in [
-            ("json", json.clone()),
+            ("json", json),
             ("txt", report.text().into_bytes()),
             ("html", page(report).into_bytes()),
         ] {
@@ -284,16 +343,12 @@ impl Recovery {
             fs::write(&path, bytes).with_context(cannot)?;
             files.push(path);
         }
-        let logged = self.vault.log_recovery(report, Sha256::of(&json), report.ended_at);
-        let entry = match logged {
-            Ok(entry) => Some(entry),
-            Err(error) => {
-                complain(&format!("the result is not in the vault's log: {error}"));
-                None
-            }
-        };
+        if let Err(error) = &entry {
+            complain(&format!("the result is not in the vault's log: {error}"));
+        }
         if self.format.is_some() {
             let report = serde_json::to_value(report)?;
+            let entry = entry.ok();
             let answer = serde_json::json!({"report": report, "files": files, "log_entry": entry});
             print_json(&answer)?;
         } else {

@@ -5,21 +5,27 @@
 //! kernel has Landlock. Not here: what backups are. Invariant: it may be killed at any moment, and
 //! it ends when its server does.
 
-use super::{kit, now};
+use super::{
+    kit, now,
+    recover::{desk, product},
+};
 use anyhow::{Context as _, Result, bail};
 use connectors::{checks::SqliteIntegrity, formats::SqliteSchema, sources};
 use landlock::{
     ABI, Access, AccessFs, PathBeneath, PathFd, Ruleset, RulesetAttr, RulesetCreatedAttr,
 };
 use serde_json::{Value, json};
-use server::work::{Job, Order, OwnRules, Rules, Word};
+use server::work::{Job, Order, OwnRules, Rules, Said, Word};
 use std::{
     collections::BTreeMap,
     fs,
-    io::{BufRead, Read, Write},
+    io::{BufRead, Write},
     path::{Path, PathBuf},
     process::ExitCode,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        mpsc::{Receiver, channel},
+    },
     time::{Duration, Instant},
 };
 use vault::{
@@ -43,9 +49,9 @@ pub fn run() -> Result<ExitCode> {
     if let Err(error) = rustix::process::nice(10) {
         super::complain(&format!("cannot lower its own priority: {error}"));
     }
-    end_with_the_server();
+    let said = hear_the_server();
     confine(&order)?;
-    let word = match perform(&order) {
+    let word = match perform(&order, said) {
         Ok(answer) => Word::Done { answer },
         Err(error) => Word::Failed { why: format!("{error:#}") },
     };
@@ -61,18 +67,32 @@ fn say(word: &Word) -> Result<()> {
     out.write_all(&line).and_then(|()| out.flush()).context("cannot speak to the server")
 }
 
-/// The server keeps the other end of standard input open as long as it lives.
-fn end_with_the_server() {
-    std::thread::spawn(|| {
-        let mut rest = [0; 64];
-        while matches!(std::io::stdin().lock().read(&mut rest), Ok(1..)) {}
+/// The server keeps the other end of standard input open as long as it lives; what it says there
+/// is for people's steps of a drill.
+fn hear_the_server() -> Receiver<Said> {
+    let (sender, said) = channel();
+    std::thread::spawn(move || {
+        for line in std::io::stdin().lock().lines() {
+            let Ok(line) = line else { break };
+            if let Ok(word) = serde_json::from_str(&line) {
+                // Most orders have nobody who listens.
+                drop(sender.send(word));
+            }
+        }
         std::process::exit(1);
     });
+    said
 }
 
 /// Gives up gaining rights, and writing anywhere but where the order needs it.
 fn confine(order: &Order) -> Result<()> {
     rustix::thread::set_no_new_privs(true).context("cannot give up gaining rights")?;
+    // Landlock forbids making the mounts of a drill's own namespace. What a plan starts is confined
+    // inside of it, before anything is restored.
+    if let Job::Drill { work, people, .. } = &order.job {
+        make_directory(people)?;
+        return make_directory(work);
+    }
     let mut places = vec![order.vault.clone()];
     match &order.job {
         Job::Make => {
@@ -124,7 +144,7 @@ fn make_directory(path: &Path) -> Result<()> {
     made.with_context(|| format!("cannot create {}", path.display()))
 }
 
-fn perform(order: &Order) -> Result<Value> {
+fn perform(order: &Order, said: Receiver<Said>) -> Result<Value> {
     if let Job::Make = order.job {
         let made = Vault::init(&order.vault, &order.key_file, Policy::default(), now()?)?;
         return Ok(json!({"log_key": made.vault().log_key().to_string()}));
@@ -136,6 +156,9 @@ fn perform(order: &Order) -> Result<Value> {
         _ => {}
     }
     let vault = vault.unlock(Some(&order.key_file))?;
+    if let Job::Drill { .. } = order.job {
+        return drill(vault, order, said);
+    }
     with_key(&vault, &order.vault, &order.job)
 }
 
@@ -221,8 +244,9 @@ fn with_key(vault: &Unlocked, directory: &Path, job: &Job) -> Result<Value> {
             let until = vault.undelete(vault.find_withdrawn(snapshot, now()?)?, by, now()?)?;
             Ok(json!({"snapshot": snapshot, "until": until}))
         }
+        Job::Outline { text } => product::outline(vault, text),
         Job::Forget => Ok(serde_json::to_value(vault.forget(now()?)?)?),
-        Job::Make | Job::ForgetPlan => bail!("this needs no key"),
+        Job::Make | Job::ForgetPlan | Job::Drill { .. } => bail!("this is done elsewhere"),
     }
 }
 
@@ -383,6 +407,34 @@ fn prove(vault: &Unlocked, level: u8, snapshot: &SnapshotId) -> Result<Value> {
     answer["level"] = json!(level);
     answer["snapshot"] = json!(snapshot);
     Ok(answer)
+}
+
+fn drill(vault: Unlocked, order: &Order, said: Receiver<Said>) -> Result<Value> {
+    let Job::Drill { what, attended, work, people } = &order.job else { bail!("it is no drill") };
+    let asked =
+        product::Order { what, key_file: &order.key_file, attended: *attended, work, people };
+    // Somebody who approves must be known to the vault before the isolated part looks.
+    let (sender, words) = channel();
+    let (directory, key_file, people) =
+        (order.vault.clone(), order.key_file.clone(), people.clone());
+    std::thread::spawn(move || {
+        for Said { step, by, approves } in said {
+            let known = || {
+                let vault = Vault::open(&directory)?.unlock(Some(&key_file))?;
+                person(&vault, &people, &by)
+            };
+            if approves && let Err(error) = known() {
+                super::complain(&format!("{by} cannot sign: {error:#}"));
+                continue;
+            }
+            if sender.send(desk::Word { step, by }).is_err() {
+                break;
+            }
+        }
+    });
+    product::perform(vault, &asked, words, &mut |drill| {
+        say(&Word::Drill { drill: Box::new(drill.clone()) })
+    })
 }
 
 fn file(vault: &Unlocked, snapshot: &SnapshotId, path: &str) -> Result<Value> {

@@ -4,7 +4,7 @@
 //! where the vault and its key lie, never a content.
 
 use super::AssetClass;
-use crate::protect::work::OwnRules;
+use crate::protect::work::{Drill, DrillStep, OwnRules};
 use model::Time;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -64,6 +64,15 @@ pub struct PlanSpec {
     /// 1 decrypts and hashes every file, 2 also reads it by its format.
     #[serde(default = "two")]
     pub verify_level: u8,
+    /// Restore the newest backup in isolation and try it at least so often; 0 is never.
+    #[serde(default)]
+    pub recover_days: u32,
+    /// Command of the shell that starts what was recovered, in its folder.
+    #[serde(default)]
+    pub recover_start: Option<String>,
+    /// Command of the shell that must end with 0, in its folder; tried for ten minutes.
+    #[serde(default)]
+    pub recover_check: Option<String>,
 }
 
 fn yes() -> bool {
@@ -135,6 +144,10 @@ pub struct CoverageRow {
     #[schema(value_type = Option<String>, format = DateTime)]
     pub proven_at: Option<Time>,
     pub proven_level: Option<u8>,
+    /// When a backup was last restored in isolation and worked, and which: a proof of level 3.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub recovered_at: Option<Time>,
+    pub recovered_snapshot: Option<String>,
     /// Sources that suit it, for a plan.
     pub suggested: Vec<String>,
 }
@@ -165,11 +178,11 @@ pub struct RunFault {
     pub error: String,
 }
 
-/// A backup, verification, restore, kit or clean-up.
+/// A backup, verification, restore, kit, clean-up or drill.
 #[derive(Serialize, ToSchema, Debug, Clone)]
 pub struct Run {
     pub id: String,
-    /// `backup`, `verify`, `restore`, `kit` or `forget`.
+    /// `backup`, `verify`, `restore`, `kit`, `forget` or `drill`.
     pub kind: String,
     #[schema(value_type = RunStateWord)]
     pub state: store::RunState,
@@ -200,6 +213,9 @@ pub struct Run {
     pub checked: Vec<super::Count>,
     /// Where a restore went.
     pub to: Option<String>,
+    /// How far a drill is, and what it came to.
+    #[schema(value_type = Option<Drill>)]
+    pub drill: Option<Box<Drill>>,
     /// The first faults.
     pub errors: Vec<RunFault>,
 }
@@ -507,4 +523,66 @@ pub struct ForgetRow {
 pub struct ForgetPlan {
     pub remove: Vec<ForgetRow>,
     pub keep: Vec<ForgetRow>,
+}
+
+/// A recovery plan to make, or what one shall become.
+#[derive(Serialize, Deserialize, ToSchema, Debug, Clone, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct RecoveryPlanSpec {
+    /// TOML, as docs/recovery.md has it.
+    pub text: String,
+    /// Drill it at least so often, without people; 0 is only when asked for.
+    #[serde(default)]
+    pub every_days: u32,
+}
+
+#[derive(Serialize, ToSchema, Debug)]
+pub struct RecoveryPlan {
+    pub id: String,
+    pub generation: i64,
+    #[schema(value_type = String, format = DateTime)]
+    pub updated_at: Time,
+    pub name: String,
+    pub about: String,
+    pub text: String,
+    pub every_days: u32,
+    /// What it does, in order.
+    pub steps: Vec<DrillStep>,
+    /// Why it cannot be followed as it is.
+    pub problems: Vec<String>,
+    pub rto_target_ms: Option<u64>,
+    pub rpo_target_ms: Option<u64>,
+    /// Canaries tell what was lost.
+    pub canaries: bool,
+    /// Its newest drill.
+    pub last: Option<Run>,
+    /// When it last passed one.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub passed_at: Option<Time>,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub next_at: Option<Time>,
+}
+
+#[derive(Serialize, ToSchema, Debug)]
+pub struct RecoveryPlanList {
+    pub items: Vec<RecoveryPlan>,
+    /// Plans that suit this server, to begin with.
+    pub suggestions: Vec<RecoveryPlanSpec>,
+}
+
+/// How to drill.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DrillRequest {
+    /// People do their steps at the console; else those are left out.
+    #[serde(default)]
+    pub attended: bool,
+}
+
+/// A step that somebody has done or approves.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ConfirmRequest {
+    /// As the drill's `waiting` names it.
+    pub step: String,
 }

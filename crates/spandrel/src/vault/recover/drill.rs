@@ -5,7 +5,12 @@
 //! it, and where the kernel has Landlock it can write below its own folder alone. Invariant: the
 //! folder goes whatever happens; only the report stays.
 
-use super::{Recovery, health, read_people, steps::Runner};
+use super::{
+    Recovery,
+    desk::{Desk, Word},
+    health, read_people,
+    steps::{Begun, Heard, Runner},
+};
 use anyhow::{Context as _, Result, bail};
 use landlock::{
     ABI, AccessFs, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetStatus, path_beneath_rules,
@@ -15,12 +20,13 @@ use std::{
     fs,
     io::{BufRead, BufReader, Write},
     path::{Path, PathBuf},
-    process::{Command, ExitCode, Stdio},
+    process::{Command, Stdio},
+    sync::mpsc::Receiver,
     time::{Duration, Instant},
 };
 use vault::{
     Sha256, Vault,
-    recovery::{Approval, Isolated, Mode, Plan, StepRecord, Used},
+    recovery::{Approval, Isolated, Mode, Plan, Used},
 };
 
 /// What the isolated part has to do.
@@ -33,7 +39,21 @@ struct Job {
     key_file: Option<PathBuf>,
     people: Vec<PathBuf>,
     attended: bool,
+    /// Keys of those who approve at a console.
+    keys: Option<PathBuf>,
     root: PathBuf,
+}
+
+/// How a drill is done.
+pub struct Setting<'a> {
+    /// Folder for the recovered data while it runs.
+    pub work: Option<&'a Path>,
+    pub key_file: Option<&'a Path>,
+    pub people: &'a [PathBuf],
+    /// Somebody sits at the terminal.
+    pub attended: bool,
+    /// People at a console, and what they say.
+    pub console: Option<(PathBuf, Receiver<Word>)>,
 }
 
 /// What it says, one JSON line each.
@@ -42,15 +62,17 @@ struct Job {
 enum Said {
     /// Milliseconds since it began, and what it saw around it.
     Isolated(u64, Isolated),
-    Step(StepRecord),
+    Step(Heard),
     End(Vec<Used>, Vec<Approval>),
 }
 
-pub fn run(
-    mut recovery: Recovery,
-    (work, attended, key_file): (Option<&Path>, bool, Option<&Path>),
-) -> Result<ExitCode> {
-    let folder = match work {
+/// Drills the plan; `each` hears of every step, in milliseconds after the declaration.
+pub fn perform(
+    recovery: &mut Recovery,
+    setting: Setting<'_>,
+    each: &mut dyn FnMut(&Recovery, &Heard) -> Result<()>,
+) -> Result<()> {
+    let folder = match setting.work {
         Some(work) => {
             fs::create_dir_all(work)
                 .with_context(|| format!("cannot create {}", work.display()))?;
@@ -61,19 +83,21 @@ pub fn run(
     let folder = folder.context("cannot make a folder for the drill; give --work DIR")?;
     let root = folder.path().canonicalize()?.join("data");
     fs::create_dir(&root).context("cannot make a folder for the data")?;
+    let keys = setting.console.as_ref().map(|(keys, _)| keys.clone());
     let job = Job {
         id: recovery.report.id.clone(),
         plan: recovery.plan.clone(),
         plan_sha256: recovery.report.plan_sha256,
         vault: absolute(recovery.vault.vault().directory())?,
-        key_file: key_file.map(absolute).transpose()?,
-        people: recovery.people.iter().map(|path| absolute(path)).collect::<Result<_>>()?,
-        attended,
+        key_file: setting.key_file.map(absolute).transpose()?,
+        people: setting.people.iter().map(|path| absolute(path)).collect::<Result<_>>()?,
+        attended: setting.attended,
+        keys,
         root: root.clone(),
     };
     let path = folder.path().join("job.json");
     fs::write(&path, serde_json::to_vec(&job)?).context("cannot write the drill's job")?;
-    let told = isolated(&mut recovery, &path);
+    let told = isolated(recovery, &path, setting.console.map(|(_, words)| words), each);
     if let Err(error) = told {
         recovery.report.notes.push(format!("the drill broke off: {error:#}"));
     }
@@ -85,7 +109,7 @@ pub fn run(
     if let Err(error) = remove(folder) {
         recovery.report.notes.push(format!("the drill's folder is still there: {error}"));
     }
-    recovery.end()
+    Ok(())
 }
 
 /// Restored directories may be closed even to their owner.
@@ -108,7 +132,12 @@ fn absolute(path: &Path) -> Result<PathBuf> {
 }
 
 /// Starts the isolated part and takes down what it says.
-fn isolated(recovery: &mut Recovery, job: &Path) -> Result<()> {
+fn isolated(
+    recovery: &mut Recovery,
+    job: &Path,
+    words: Option<Receiver<Word>>,
+    each: &mut dyn FnMut(&Recovery, &Heard) -> Result<()>,
+) -> Result<()> {
     let mut unshare = Command::new("unshare");
     if !rustix::process::geteuid().is_root() {
         unshare.args(["--user", "--map-root-user"]);
@@ -119,8 +148,22 @@ fn isolated(recovery: &mut Recovery, job: &Path) -> Result<()> {
         .args(["vault", "recover", "inside"])
         .arg(job)
         .stdout(Stdio::piped());
+    if words.is_some() {
+        unshare.stdin(Stdio::piped());
+    }
     let mut child = unshare.spawn().context("cannot start unshare; install util-linux")?;
     let stdout = child.stdout.take().expect("it is piped");
+    if let Some((words, mut stdin)) = words.zip(child.stdin.take()) {
+        // Ends with this process: the isolated part hears that nobody speaks any more.
+        std::thread::spawn(move || {
+            for word in words {
+                let line = serde_json::to_string(&word).expect("plain data");
+                if writeln!(stdin, "{line}").and_then(|()| stdin.flush()).is_err() {
+                    break;
+                }
+            }
+        });
+    }
     let (mut offset, mut ended) = (0, false);
     for line in BufReader::new(stdout).lines() {
         let line = line.context("cannot hear the isolated part")?;
@@ -130,17 +173,12 @@ fn isolated(recovery: &mut Recovery, job: &Path) -> Result<()> {
                 offset = u64::try_from(now).unwrap_or(u64::MAX).saturating_sub(since_ms);
                 recovery.report.isolation = Some(isolated);
             }
-            Said::Step(mut step) => {
-                // Its clock began later than the declaration.
-                step.started_ms = step.started_ms.saturating_add(offset);
-                step.ended_ms = step.ended_ms.saturating_add(offset);
-                crate::complain(&format!(
-                    "{}: {} / {}",
-                    step.outcome.word(),
-                    step.group,
-                    step.title
-                ));
-                recovery.report.steps.push(step);
+            Said::Step(heard) => {
+                let heard = later(heard, offset);
+                if let Heard::Ended(step) = &heard {
+                    recovery.report.steps.push(step.clone());
+                }
+                each(recovery, &heard)?;
             }
             Said::End(used, approvals) => {
                 (recovery.report.snapshots, recovery.report.approvals) = (used, approvals);
@@ -158,14 +196,37 @@ fn isolated(recovery: &mut Recovery, job: &Path) -> Result<()> {
     Ok(())
 }
 
+/// The clock of the isolated part began later than the declaration.
+fn later(heard: Heard, offset_ms: u64) -> Heard {
+    match heard {
+        Heard::Begun(Begun { started_ms, group, title, kind }) => Heard::Begun(Begun {
+            started_ms: started_ms.saturating_add(offset_ms),
+            group,
+            title,
+            kind,
+        }),
+        Heard::Ended(mut step) => {
+            step.started_ms = step.started_ms.saturating_add(offset_ms);
+            step.ended_ms = step.ended_ms.saturating_add(offset_ms);
+            Heard::Ended(step)
+        }
+        waits @ Heard::Waits(_) => waits,
+    }
+}
+
 /// The isolated part.
-pub fn inside(job: &Path) -> Result<ExitCode> {
+pub fn inside(job: &Path) -> Result<std::process::ExitCode> {
     let began = Instant::now();
     let job: Job = serde_json::from_str(&super::read_text(job)?).context("cannot read the job")?;
     let isolated = isolate(&job)?;
     let since_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     say(&Said::Isolated(since_ms, isolated))?;
     let vault = Vault::open(&job.vault)?.unlock(job.key_file.as_deref())?;
+    let desk = match (&job.keys, job.attended) {
+        (Some(keys), _) => Desk::console(keys.clone()),
+        (None, true) => Desk::Terminal,
+        (None, false) => Desk::Empty,
+    };
     let mut runner = Runner {
         vault: &vault,
         plan: &job.plan,
@@ -174,15 +235,15 @@ pub fn inside(job: &Path) -> Result<ExitCode> {
         mode: Mode::Drill,
         root: job.root.clone(),
         people: read_people(&job.people)?,
-        attended: job.attended,
+        desk,
         declared: began,
         services: Vec::new(),
         used: Vec::new(),
         approvals: Vec::new(),
     };
-    runner.follow(|step| say(&Said::Step(step)))?;
+    runner.follow(|heard| say(&Said::Step(heard)))?;
     say(&Said::End(runner.used, runner.approvals))?;
-    Ok(ExitCode::SUCCESS)
+    Ok(std::process::ExitCode::SUCCESS)
 }
 
 fn say(said: &Said) -> Result<()> {

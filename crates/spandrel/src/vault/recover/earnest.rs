@@ -3,7 +3,13 @@
 //! Invariant: two sites never run the same plant: when the failed one still answers, nothing is
 //! begun unless two people whom the vault knows have signed for it.
 
-use super::{Recovery, health, read_people, steps::Runner};
+use super::{
+    Recovery,
+    desk::Desk,
+    health, read_people,
+    steps::{Heard, Runner},
+    tell,
+};
 use anyhow::{Context as _, Result, bail};
 use std::{fs, path::Path, process::ExitCode, time::Duration};
 use vault::recovery::{Fenced, Mode};
@@ -23,7 +29,7 @@ pub fn run(mut recovery: Recovery, to: &Path, overriding: Option<&str>) -> Resul
         mode: Mode::Run,
         root: to.canonicalize().context("cannot find the folder for the data")?,
         people: read_people(people)?,
-        attended: true,
+        desk: Desk::Terminal,
         declared: *declared,
         services: Vec::new(),
         used: Vec::new(),
@@ -31,9 +37,11 @@ pub fn run(mut recovery: Recovery, to: &Path, overriding: Option<&str>) -> Resul
     };
     report.fencing = fence(&mut runner, overriding)?;
     let steps = &mut report.steps;
-    runner.follow(|step| {
-        crate::complain(&format!("{}: {} / {}", step.outcome.word(), step.group, step.title));
-        steps.push(step);
+    runner.follow(|heard| {
+        tell(&heard);
+        if let Heard::Ended(step) = heard {
+            steps.push(step);
+        }
         Ok(())
     })?;
     let root = runner.root.clone();

@@ -3,15 +3,17 @@
 //! The same code in a drill and in earnest; what differs is where it runs and what becomes of the
 //! services. Invariant: every step of the plan ends up in the records, also those not reached.
 
-use super::{health, kit};
+use super::{
+    desk::{Desk, Wait, Word},
+    health, kit,
+};
 use anyhow::{Context as _, Result, bail};
+use serde::{Deserialize, Serialize};
 use std::{
     fs::{self, File},
-    io::BufRead,
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::mpsc,
     time::{Duration, Instant},
 };
 use vault::{
@@ -25,8 +27,11 @@ use vault::{
 /// Where logs of services and their temporary files lie, below the recovered data.
 const OWN: &str = ".recovery";
 
-/// Health checks and people get so long when the plan does not say.
+/// Health checks get so long when the plan does not say.
 const USUAL_SECS: u64 = 60;
+
+/// People get so long when the plan does not say.
+const PEOPLE_SECS: u64 = 3_600;
 
 pub struct Runner<'a> {
     pub vault: &'a Unlocked,
@@ -37,8 +42,8 @@ pub struct Runner<'a> {
     /// Where the recovered data goes.
     pub root: PathBuf,
     pub people: Vec<PersonKey>,
-    /// Somebody sits here and does the manual steps.
-    pub attended: bool,
+    /// Where people are who do the manual steps.
+    pub desk: Desk,
     pub declared: Instant,
     pub services: Vec<Service>,
     pub used: Vec<Used>,
@@ -50,6 +55,26 @@ pub struct Service {
     child: Child,
     log: PathBuf,
 }
+
+/// What is heard of a plan while it is followed.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Heard {
+    Begun(Begun),
+    /// A step waits for people.
+    Waits(Wait),
+    Ended(StepRecord),
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Begun {
+    pub group: String,
+    pub title: String,
+    pub kind: String,
+    pub started_ms: u64,
+}
+
+type Listener<'a> = &'a mut dyn FnMut(Heard) -> Result<()>;
 
 /// How a step went that did not fail.
 struct Done {
@@ -69,8 +94,8 @@ impl Done {
 }
 
 impl Runner<'_> {
-    /// Goes through the whole plan; `each` hears of every step as it ends.
-    pub fn follow(&mut self, mut each: impl FnMut(StepRecord) -> Result<()>) -> Result<()> {
+    /// Goes through the whole plan; `each` hears of every step as it begins and ends.
+    pub fn follow(&mut self, mut each: impl FnMut(Heard) -> Result<()>) -> Result<()> {
         let plan = self.plan;
         let order = plan.order().context("the groups wait for each other in a circle")?;
         let mut failed_groups: Vec<&str> = Vec::new();
@@ -82,13 +107,13 @@ impl Runner<'_> {
                 let record = if skipping {
                     self.left_out(&group.name, step)
                 } else {
-                    self.take(&group.name, step)
+                    self.take(&group.name, step, &mut each)?
                 };
                 if record.outcome == Outcome::Failed && step.on_fail != OnFail::Continue {
                     skipping = true;
                     stopped |= step.on_fail == OnFail::Stop;
                 }
-                each(record)?;
+                each(Heard::Ended(record))?;
             }
             if skipping {
                 failed_groups.push(&group.name);
@@ -106,24 +131,36 @@ impl Runner<'_> {
         record(group, step, (now, now), Outcome::Skipped, "something before it failed", Vec::new())
     }
 
-    fn take(&mut self, group: &str, step: &Step) -> StepRecord {
+    fn take(&mut self, group: &str, step: &Step, each: Listener<'_>) -> Result<StepRecord> {
         let started = self.elapsed_ms();
         let title = format!("{group} / {}", step.title());
+        each(Heard::Begun(Begun {
+            group: group.to_owned(),
+            title: step.title(),
+            kind: kind(step).to_owned(),
+            started_ms: started,
+        }))?;
         let result = match step.action() {
-            Ok(action) => self.act(&title, step, action),
+            Ok(action) => self.act(&title, step, action, each),
             Err(what) => Err(anyhow::anyhow!(what)),
         };
         let times = (started, self.elapsed_ms());
-        match result {
+        Ok(match result {
             Ok(Done { outcome, detail, by }) => record(group, step, times, outcome, &detail, by),
             Err(error) => {
                 let detail = format!("{error:#}");
                 record(group, step, times, Outcome::Failed, &detail, Vec::new())
             }
-        }
+        })
     }
 
-    fn act(&mut self, title: &str, step: &Step, action: Action<'_>) -> Result<Done> {
+    fn act(
+        &mut self,
+        title: &str,
+        step: &Step,
+        action: Action<'_>,
+        each: Listener<'_>,
+    ) -> Result<Done> {
         let within = Duration::from_secs(step.timeout_secs.unwrap_or(USUAL_SECS));
         match action {
             Action::Restore(restore) => {
@@ -141,8 +178,8 @@ impl Runner<'_> {
             }
             Action::Start(start) => self.start(start),
             Action::WaitFor(check) => self.wait_for(check, within),
-            Action::Manual(manual) => self.manual(manual, step.timeout_secs),
-            Action::Approve(approve) => self.approve(title, approve),
+            Action::Manual(manual) => self.manual(title, manual, step.timeout_secs, each),
+            Action::Approve(approve) => self.approve(title, approve, step.timeout_secs, each),
         }
     }
 
@@ -151,7 +188,9 @@ impl Runner<'_> {
         let start = Instant::now();
         let row = self.vault.pick(pick)?;
         let target = self.root.join(to);
-        let done = self.vault.extract(&row.id, &target, Some(Path::new(path)), true)?;
+        // All of a snapshot has no place of its own to be put in the place of.
+        let only = Some(Path::new(path)).filter(|path| *path != Path::new("/"));
+        let done = self.vault.extract(&row.id, &target, only, true)?;
         if let Some(fault) = done.errors.first() {
             let n = done.errors.len();
             bail!("{n} files were not restored, the first {}: {}", fault.path, fault.error);
@@ -232,33 +271,54 @@ impl Runner<'_> {
         Ok(())
     }
 
-    fn manual(&self, manual: &Manual, timeout_secs: Option<u64>) -> Result<Done> {
-        if !self.attended {
+    fn manual(
+        &mut self,
+        title: &str,
+        manual: &Manual,
+        timeout_secs: Option<u64>,
+        each: Listener<'_>,
+    ) -> Result<Done> {
+        let Manual { text, role } = manual;
+        let wait = Wait {
+            step: title.to_owned(),
+            text: text.clone(),
+            role: Some(role.clone()),
+            people: None,
+            given: Vec::new(),
+        };
+        if matches!(self.desk, Desk::Empty) {
             return Ok(Done::not_exercised("nobody was there"));
         }
-        let Manual { text, role } = manual;
-        crate::complain(&format!(
-            "{role}: {text}. When it is done, type your name and press Enter"
-        ));
-        let (sender, receiver) = mpsc::channel();
-        std::thread::spawn(move || {
-            let mut line = String::new();
-            let read = std::io::stdin().lock().read_line(&mut line);
-            // Nobody may be listening any more; then nobody needs to know.
-            drop(sender.send(read.map(|_| line.trim().to_owned())));
-        });
-        let within = Duration::from_secs(timeout_secs.unwrap_or(3_600));
-        let name = receiver.recv_timeout(within).context("nobody said that it is done")??;
-        if name.is_empty() {
-            bail!("nobody said that it is done");
-        }
-        Ok(Done { outcome: Outcome::Ok, detail: text.clone(), by: vec![name] })
+        each(Heard::Waits(wait))?;
+        let within = Duration::from_secs(timeout_secs.unwrap_or(PEOPLE_SECS));
+        let Word { by, .. } = self.desk.next(title, within)?;
+        Ok(Done { outcome: Outcome::Ok, detail: text.clone(), by: vec![by] })
     }
 
-    fn approve(&mut self, title: &str, approve: &Approve) -> Result<Done> {
-        let given = self.sign(title)?;
+    fn approve(
+        &mut self,
+        title: &str,
+        approve: &Approve,
+        timeout_secs: Option<u64>,
+        each: Listener<'_>,
+    ) -> Result<Done> {
+        let mut given = self.sign(title)?;
+        let deadline = Instant::now() + Duration::from_secs(timeout_secs.unwrap_or(PEOPLE_SECS));
+        while given.len() < approve.people && self.desk.has_keys() {
+            each(Heard::Waits(Wait {
+                step: title.to_owned(),
+                text: approve.text.clone(),
+                role: None,
+                people: Some(approve.people),
+                given: given.iter().map(|approval| approval.by.clone()).collect(),
+            }))?;
+            let word = self.desk.next(title, deadline.saturating_duration_since(Instant::now()))?;
+            self.people.push(self.desk.key_of(&word.by)?);
+            given = self.sign(title)?;
+        }
         if given.len() < approve.people {
-            if self.mode == Mode::Drill && given.is_empty() && !self.attended {
+            let alone = matches!(self.desk, Desk::Empty);
+            if self.mode == Mode::Drill && given.is_empty() && alone {
                 return Ok(Done::not_exercised("no person's key was given"));
             }
             bail!(
@@ -285,6 +345,19 @@ impl Runner<'_> {
     }
 }
 
+/// The action's word in the plan.
+pub fn kind(step: &Step) -> &'static str {
+    match step.action() {
+        Ok(Action::Restore(_)) => "restore",
+        Ok(Action::Kit(_)) => "restore_kit",
+        Ok(Action::Start(_)) => "start",
+        Ok(Action::WaitFor(_)) => "wait_for",
+        Ok(Action::Manual(_)) => "manual",
+        Ok(Action::Approve(_)) => "approve",
+        Err(_) => "none",
+    }
+}
+
 fn record(
     group: &str,
     step: &Step,
@@ -293,19 +366,10 @@ fn record(
     detail: &str,
     by: Vec<String>,
 ) -> StepRecord {
-    let kind = match step.action() {
-        Ok(Action::Restore(_)) => "restore",
-        Ok(Action::Kit(_)) => "restore_kit",
-        Ok(Action::Start(_)) => "start",
-        Ok(Action::WaitFor(_)) => "wait_for",
-        Ok(Action::Manual(_)) => "manual",
-        Ok(Action::Approve(_)) => "approve",
-        Err(_) => "none",
-    };
     StepRecord {
         group: group.to_owned(),
         title: step.title(),
-        kind: kind.to_owned(),
+        kind: kind(step).to_owned(),
         started_ms,
         ended_ms,
         outcome,
