@@ -167,6 +167,16 @@ pub enum Event {
         rpo_ms: Option<u64>,
         approvals: Vec<Approval>,
     },
+    /// A copy became the vault, after so many entries of the site that had it before.
+    Promoted {
+        from: u64,
+        by: String,
+    },
+    /// The site that writes gives the vault to another; nothing of its own follows.
+    HandedOver {
+        to: String,
+        by: String,
+    },
     /// A restore read and checked files of a snapshot; `whole` when all of them were right.
     Restored {
         snapshot: SnapshotId,

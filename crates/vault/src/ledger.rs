@@ -36,6 +36,8 @@ pub struct Ledger {
     /// Lists of objects that came and went, in order.
     pub changes: Vec<(u64, ObjectChange)>,
     pub violations: Vec<Violation>,
+    /// To whom the vault was given; nothing but a promotion may follow.
+    pub handed_over: Option<String>,
     /// Entries folded so far.
     pub size: u64,
     /// What locks expire by: follows the entries' times, never back and never far at once.
@@ -100,6 +102,7 @@ impl Ledger {
             withdrawn: BTreeMap::new(),
             changes: Vec::new(),
             violations: Vec::new(),
+            handed_over: None,
             size: 0,
             clock: Time::default(),
             started: false,
@@ -134,6 +137,11 @@ impl Ledger {
     }
 
     fn apply(&mut self, number: u64, time: Time, event: Event) -> Result<(), String> {
+        if let Some(to) = self.handed_over.take()
+            && !matches!(event, Event::Promoted { .. })
+        {
+            return Err(format!("it was written after the vault had been handed over to {to}"));
+        }
         match event {
             Event::Init { description, objects, policy } => {
                 if number != 0 {
@@ -195,6 +203,11 @@ impl Ledger {
                 self.changes.push((number, objects));
                 self.forget(&snapshots)?;
             }
+            Event::Promoted { from, .. } if from != number => {
+                return Err(format!("it says that it follows {from} entries"));
+            }
+            Event::Promoted { .. } => {}
+            Event::HandedOver { to, .. } => self.handed_over = Some(to),
             // Said for people; no rule goes by it.
             Event::Escrowed { .. } => {}
             Event::Recovery { id, plan_sha256, approvals, .. } => {

@@ -28,6 +28,9 @@ pub(crate) const REPOSITORY: &str = "repository";
 pub(crate) const LOG: &str = "log";
 pub(crate) const LISTS: &str = "objects";
 
+/// Marks a vault that was kept when its site came back after another had taken over.
+pub(crate) const SET_ASIDE: &str = ".set-aside";
+
 /// A vault as anyone sees it who can read its directory.
 pub struct Vault {
     directory: PathBuf,
@@ -166,7 +169,17 @@ impl Vault {
         self.directory.join(crate::site::REPLICA).exists()
     }
 
+    /// Whether a failback kept this beside the vault that went on elsewhere.
+    pub fn is_set_aside(&self) -> bool {
+        self.directory.join(SET_ASIDE).exists()
+    }
+
     fn must_be_written_here(&self) -> Result<()> {
+        if self.is_set_aside() {
+            let text = "this vault was set aside when another site had taken over: restore from \
+                        it, back up into the one that goes on";
+            return Err(Error::Refused(text.to_owned()));
+        }
         if !self.is_replica() {
             return Ok(());
         }
@@ -241,6 +254,12 @@ impl Unlocked {
         let (mut ledger, mut log) = self.vault.read_log()?;
         ledger.come_into_force(ledger.clock_at(now));
         let event = event(&ledger)?;
+        if let Some(to) = &ledger.handed_over
+            && !matches!(event, Event::Promoted { .. })
+        {
+            let text = format!("this vault was handed over to {to}; back up there");
+            return Err(Error::Refused(text));
+        }
         log.append(self.signer()?, encode(now, event))
     }
 

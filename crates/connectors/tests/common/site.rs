@@ -159,6 +159,7 @@ pub fn mirror_at(
         seal: Seal::OFF,
         log_key: None,
         tries_max: 3,
+        seeds: None,
     };
     mirror.run()
 }

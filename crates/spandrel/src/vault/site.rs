@@ -1,9 +1,10 @@
-//! `spandrel vault push|mirror|export|import|client|journal|promote|status`: vaults at several
-//! places.
+//! `spandrel vault push|mirror|export|import|client|journal|promote|failback|hand-over|status`:
+//! vaults at several places.
 //!
-//! Not here: the server (`serve`). Invariant: none of these asks for a vault's key.
+//! Not here: the server (`serve`). Invariant: copying asks for no key; only what writes an entry
+//! of its own does (`promote`, `hand-over`).
 
-use super::{answer, bucket, complain, exit, now, print_line, public_key, read_text};
+use super::{Key, answer, bucket, complain, exit, now, print_line, public_key, read_text};
 use anyhow::{Context as _, Result, bail};
 use connectors::vault_http::{Access, Remote};
 use model::Time;
@@ -15,8 +16,8 @@ use std::{
 use vault::{
     Sha256, Vault,
     site::{
-        Calendar, Clients, Clock, Mirror, Mirrored, Origin, Pace, Progress, Push, Pushed, Role,
-        SITE, Seal, Window, journal, promote, seed, view,
+        Calendar, Clients, Clock, Failback, FailedBack, Mirror, Mirrored, Origin, Pace, Progress,
+        Push, Pushed, Role, SITE, Seal, Window, hand_over, journal, promote, seed, view,
     },
     verify::Directory,
 };
@@ -114,6 +115,37 @@ pub enum Options {
     /// Make a copy a vault of its own, when the site it was copied from is lost
     Promote {
         dir: PathBuf,
+        #[command(flatten)]
+        key: Key,
+        /// Who does it
+        #[arg(long, value_name = "NAME", env = "USER", default_value = "operator")]
+        by: String,
+    },
+    /// Let a site that was lost follow the one that took over; what only it has is kept aside
+    Failback {
+        /// https address of the vault that goes on, or a directory
+        from: String,
+        /// Directory of the vault of the site that returned
+        dir: PathBuf,
+        #[command(flatten)]
+        site: SiteOptions,
+        #[command(flatten)]
+        link: LinkOptions,
+        /// Who does it
+        #[arg(long, value_name = "NAME", env = "USER", default_value = "operator")]
+        by: String,
+        /// `json`: one object on standard output
+        #[arg(long, value_parser = ["json"])]
+        format: Option<String>,
+    },
+    /// Give a vault to another site on purpose: the last entry here, then it is a copy
+    HandOver {
+        dir: PathBuf,
+        /// Name of the site that gets it
+        #[arg(long, value_name = "SITE")]
+        to: String,
+        #[command(flatten)]
+        key: Key,
         /// Who does it
         #[arg(long, value_name = "NAME", env = "USER", default_value = "operator")]
         by: String,
@@ -265,9 +297,27 @@ pub fn run(options: &Options) -> Result<ExitCode> {
                 entries.iter().try_for_each(|entry| print_line(&serde_json::to_string(entry)?))
             })?;
         }
-        Options::Promote { dir, by } => {
-            let size = promote(&Vault::open(dir)?, by, now()?)?;
+        Options::Promote { dir, key, by } => {
+            let vault = Vault::open(dir)?;
+            let unlocked = Vault::open(dir)?.unlock(key.file());
+            let size = match unlocked {
+                Ok(unlocked) if unlocked.can_sign() => unlocked.promote(by, now()?)?,
+                _ => {
+                    complain(
+                        "the key that signs the log is not here: backups need it, see `vault \
+                         escrow`; that the copy was promoted is in its journal alone",
+                    );
+                    promote(&vault, by, now()?)?
+                }
+            };
             complain(&format!("the copy is a vault of its own from entry {size} on"));
+        }
+        Options::Failback { from, dir, site, link, by, format } => {
+            return failback(from, dir, site, link, by, format);
+        }
+        Options::HandOver { dir, to, key, by } => {
+            let entry = hand_over(&Vault::open(dir)?.unlock(key.file())?, to, by, now()?)?;
+            complain(&format!("entry {entry} gives it to {to}; mirror it there, then promote it"));
         }
         Options::View { dir, to, entries, format } => {
             let done = view(&Vault::open(dir)?, *entries, to)?;
@@ -369,6 +419,46 @@ fn mirror(
     }
 }
 
+fn failback(
+    from: &str,
+    dir: &Path,
+    site: &SiteOptions,
+    link: &LinkOptions,
+    by: &str,
+    format: &Option<String>,
+) -> Result<ExitCode> {
+    let origin: Box<dyn Origin> = match Remote::at(from, &link.access.read()?)? {
+        Some(remote) => Box::new(remote),
+        None => Box::new(Directory(PathBuf::from(from))),
+    };
+    let pace = link.pace(Calendar::default());
+    let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let seal = seal(parent.unwrap_or(Path::new(".")), site.no_immutable);
+    let failback = Failback {
+        directory: dir,
+        origin: &*origin,
+        pace: &pace,
+        site: &site.name,
+        seal,
+        tries_max: link.tries,
+    };
+    let done = failback.run(by)?;
+    answer(&done, format, |_| Ok(()))?;
+    let FailedBack { common, only_here, kept, copied } = &done;
+    complain(&format!("the first {common} log entries are the same"));
+    match kept {
+        Some(kept) => complain(&format!(
+            "{} entries and {} snapshots of this site alone are kept in {}",
+            only_here.entries,
+            only_here.snapshots.len(),
+            kept.display()
+        )),
+        None => complain("this site had nothing of its own"),
+    }
+    complain(&format!("{} bytes were here already", copied.bytes_seeded));
+    Ok(exit(tell_mirrored(copied)))
+}
+
 fn copy(
     origin: &dyn Origin,
     dir: &Path,
@@ -379,8 +469,16 @@ fn copy(
     let log_key = site.log_key.as_deref().map(public_key).transpose()?;
     std::fs::create_dir_all(dir).with_context(|| format!("cannot create {}", dir.display()))?;
     let seal = seal(dir, site.no_immutable);
-    let mirror =
-        Mirror { directory: dir, origin, pace, site: &site.name, seal, log_key, tries_max: tries };
+    let mirror = Mirror {
+        directory: dir,
+        origin,
+        pace,
+        site: &site.name,
+        seal,
+        log_key,
+        tries_max: tries,
+        seeds: None,
+    };
     Ok(mirror.run()?)
 }
 

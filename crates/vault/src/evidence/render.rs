@@ -181,6 +181,10 @@ fn told(event: &Event) -> (String, String) {
             let (rto, rpo) = (ms(rto_ms), ms(rpo_ms));
             (id.clone(), format!("{mode:?}: {word}; RTO {rto}, RPO {rpo}"))
         }
+        Event::Promoted { from, .. } => {
+            (String::new(), format!("another site goes on after {from} entries"))
+        }
+        Event::HandedOver { to, .. } => (String::new(), format!("handed over to {to}")),
         Event::Restored { snapshot, files, faults, .. } => {
             (snapshot.to_string(), format!("{files} files restored, {faults} faults"))
         }

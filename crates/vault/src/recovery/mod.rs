@@ -12,7 +12,7 @@ mod page;
 mod plan;
 mod report;
 
-pub use compare::{Comparison, compare};
+pub use compare::{Comparison, Side, compare};
 pub use fetch::Pick;
 pub use page::page;
 pub use plan::{

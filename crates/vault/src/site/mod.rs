@@ -10,6 +10,7 @@ pub mod asked;
 pub mod bucket;
 mod copy;
 mod denial;
+mod failback;
 pub mod house;
 mod inbox;
 pub mod journal;
@@ -32,6 +33,7 @@ mod wanted;
 
 pub use asked::{Asked, Verb, What};
 pub use copy::{LogCopy, Rewritten};
+pub use failback::{Failback, FailedBack, hand_over};
 pub use house::{House, Options, Taken, Upload};
 pub use inbox::{Inbox, Mismatch, Part};
 pub use journal::{Journal, Noted};

@@ -1,18 +1,21 @@
-//! Promotion: a copy becomes a vault of its own, when the site it was copied from is lost.
+//! Promotion: a copy becomes a vault of its own, when the site it was copied from is lost or has
+//! handed it over.
 //!
-//! Invariant: only a copy whose log and objects are whole by its own checkpoint is promoted, and
-//! the journal says who did it; from then on the other side's entries are no continuation.
+//! Invariant: only a copy whose log and objects are whole by its own checkpoint is promoted; with
+//! the key of the log its first own entry says who did it, and the journal says so in any case.
+//! From then on the other side's entries are no continuation.
 
 use super::{Journal, Noted, REPLICA, SITE};
 use crate::{
     durable,
     error::{Error, IoContext, Result},
-    vault::Vault,
+    event::Event,
+    vault::{REPOSITORY, Unlocked, Vault},
 };
 use model::Time;
 use std::fs;
 
-/// Makes the copy a vault that backups may be written to.
+/// Makes the copy a vault that backups may be written to; the size of its log.
 pub fn promote(vault: &Vault, by: &str, now: Time) -> Result<u64> {
     let marker = vault.directory().join(REPLICA);
     if !marker.exists() {
@@ -22,7 +25,30 @@ pub fn promote(vault: &Vault, by: &str, now: Time) -> Result<u64> {
     let journal = Journal::open(&vault.directory().join(SITE), "site", now)?;
     let (log, size) = (ledger.origin.clone(), ledger.size);
     journal.note(Noted::Promoted { log, size, by: by.to_owned() }, now)?;
+    // A repository that is written to has all its folders; a copy has those that hold something.
+    let repository = vault.directory().join(REPOSITORY);
+    let data = (0..=u8::MAX).map(|byte| format!("data/{byte:02x}"));
+    let others = ["index", "keys", "locks", "snapshots"].map(str::to_owned);
+    for folder in data.chain(others).map(|name| repository.join(name)) {
+        fs::create_dir_all(&folder).doing("create", folder)?;
+    }
     fs::remove_file(&marker).doing("remove", &marker)?;
     durable::sync_directory(vault.directory()).doing("write", vault.directory())?;
     Ok(size)
+}
+
+impl Unlocked {
+    /// Promotes, and says so in the log: everything that follows was written here.
+    pub fn promote(&self, by: &str, now: Time) -> Result<u64> {
+        self.signer()?;
+        let size = promote(self.vault(), by, now)?;
+        self.append(now, |_| Ok(Event::Promoted { from: size, by: by.to_owned() }))?;
+        Ok(size)
+    }
+
+    /// The last entry before another site takes over.
+    pub(crate) fn log_hand_over(&self, to: &str, by: &str, now: Time) -> Result<u64> {
+        let (to, by) = (to.to_owned(), by.to_owned());
+        self.append(now, |_| Ok(Event::HandedOver { to, by }))
+    }
 }

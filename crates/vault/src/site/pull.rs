@@ -56,6 +56,8 @@ pub struct Mirror<'a> {
     pub log_key: Option<VerifyingKey>,
     /// Tries without progress before it gives up.
     pub tries_max: u32,
+    /// A vault on this machine that has some of the objects: they need not come over the link.
+    pub seeds: Option<&'a Path>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
@@ -83,6 +85,9 @@ pub struct Mirrored {
     pub bytes: u64,
     pub objects_copied: u64,
     pub bytes_copied: u64,
+    /// Taken from a vault on this machine instead.
+    pub objects_seeded: u64,
+    pub bytes_seeded: u64,
     pub objects_left: u64,
     pub bytes_left: u64,
     /// Not at the other side, though its log names them.
@@ -146,6 +151,8 @@ impl Mirror<'_> {
             bytes: 0,
             objects_copied: 0,
             bytes_copied: 0,
+            objects_seeded: 0,
+            bytes_seeded: 0,
             objects_left: 0,
             bytes_left: 0,
             missing: Vec::new(),
@@ -322,6 +329,9 @@ impl Mirror<'_> {
             if fs::metadata(path).is_ok_and(|meta| meta.len() == object.size) {
                 continue;
             }
+            if self.seeded(name, object.size, done)? {
+                continue;
+            }
             if *bulk && !self.pace.is_open() {
                 done.objects_left += 1;
                 done.bytes_left += object.size;
@@ -330,6 +340,34 @@ impl Mirror<'_> {
             self.copy(name, object.size, true, done, journal)?;
         }
         Ok(())
+    }
+
+    /// Takes an object from a vault on this machine, if it is there and right.
+    fn seeded(&self, name: &Name, size: u64, done: &mut Mirrored) -> Result<bool> {
+        let Some((seeds, hash)) = self.seeds.zip(name.hash()) else { return Ok(false) };
+        let Ok(file) = File::open(seeds.join(name.path())) else { return Ok(false) };
+        let site = self.directory.join(SITE);
+        let inbox = Inbox::of(&site, "seeds").doing("create", &site)?;
+        let mut part = inbox.open(hash).doing("write", &site)?;
+        part.clear().doing("write", &site)?;
+        let (mut file, mut buffer) = (file.take(size.saturating_add(1)), vec![0; 256 * 1_024]);
+        loop {
+            match file.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(n) => part.write(&buffer[..n]).doing("write", &site)?,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // The other side has it as well.
+                Err(_) => return Ok(false),
+            }
+        }
+        let right = part.length() == size;
+        let checked = part.check().doing("write", &site)?;
+        let (Ok(checked), true) = (checked, right) else { return Ok(false) };
+        let to = self.directory.join(name.path());
+        checked.publish(&to, self.seal).doing("write", to)?;
+        done.objects_seeded += 1;
+        done.bytes_seeded += size;
+        Ok(true)
     }
 
     /// The one object without a hash for a name.

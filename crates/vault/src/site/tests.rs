@@ -144,6 +144,7 @@ impl Setting {
             seal: Seal::OFF,
             log_key: None,
             tries_max: 0,
+            seeds: None,
         };
         mirror.run()
     }
