@@ -205,3 +205,42 @@ fn a_tree_restored_over_itself_is_unchanged() {
     assert_eq!(done.unwrap().errors, []);
     assert_eq!(tree(&source), before);
 }
+
+#[test]
+fn engineering_projects_are_recognised_and_compared_by_what_they_are_for() {
+    let place = Place::with_vault(STRICT);
+    let plant = place.at("plant");
+    fs::create_dir_all(&plant).unwrap();
+    let l5x = |processor: &str| {
+        format!(
+            "<?xml version=\"1.0\"?><RSLogix5000Content SoftwareRevision=\"33.01\"><Controller \
+             Name=\"Press4\" ProcessorType=\"{processor}\" MajorRev=\"33\" MinorRev=\"11\" \
+             LastModifiedDate=\"Sun Mar 08 21:00:00 2026\"/></RSLogix5000Content>"
+        )
+    };
+    fs::write(plant.join("Press4.L5X"), l5x("1756-L71")).unwrap();
+    fs::write(plant.join("Line.ap17"), b"closed").unwrap();
+    fs::write(plant.join("pom.xml"), "<project xmlns=\"http://maven.apache.org\"/>").unwrap();
+    let first = place.backup_files(&plant, 1);
+    assert_eq!(first.errors, []);
+    fs::write(plant.join("Press4.L5X"), l5x("1756-L85E")).unwrap();
+    let second = place.backup_files(&plant, 2);
+    let vault = place.unlocked();
+    let projects = vault.projects(&second.snapshot.unwrap()).unwrap();
+    assert_eq!(projects.len(), 2, "{projects:?}");
+    let press = &projects[&plant.join("Press4.L5X").display().to_string()];
+    assert_eq!(
+        (&press.devices[..], press.firmware.as_deref()),
+        (&["1756-L85E".to_owned()][..], Some("33.11"))
+    );
+    assert!(press.mentions("1756-l85e"));
+    let rows = vault.diff(&first.snapshot.unwrap(), &second.snapshot.unwrap(), &[]).unwrap();
+    let row = rows.iter().find(|row| row.kind == "engineering-facts").expect("a row of facts");
+    assert!(row.unit.as_ref().is_some_and(|unit| unit.ends_with("Press4.L5X, devices")));
+    assert_eq!(
+        (row.before.as_deref(), row.after.as_deref()),
+        (Some("1756-L71"), Some("1756-L85E"))
+    );
+    assert!(row.risk.is_some());
+    assert!(rows.iter().any(|row| row.kind == "l5x"), "and by its own format: {rows:?}");
+}

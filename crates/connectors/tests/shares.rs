@@ -440,3 +440,112 @@ fn a_disk_of_a_virtual_machine_comes_whole_and_its_empty_parts_are_not_read() {
     assert_eq!(report.snapshot, None);
     assert!(report.errors[0].error.contains("no export `other`"), "{:?}", report.errors);
 }
+
+/// The octets that commands of reading asked for.
+fn octets_read(sent: &[u8]) -> u64 {
+    let first = sent.windows(4).position(|word| word == [0x25, 0x60, 0x95, 0x13]);
+    let Some(first) = first else { return 0 };
+    // What follows a good-bye is the greeting of another connection; requests begin anew there.
+    let mut read = 0;
+    let mut rest = &sent[first..];
+    while let Some(request) = rest.first_chunk::<28>() {
+        if request[..4] != [0x25, 0x60, 0x95, 0x13] {
+            rest = &rest[1..];
+            continue;
+        }
+        if request[6..8] == [0, 0] {
+            read += u64::from(u32::from_be_bytes(request[24..].try_into().unwrap()));
+        }
+        rest = &rest[28..];
+    }
+    read
+}
+
+#[track_caller]
+fn qemu(program: &str, arguments: &[&str], disk: &std::path::Path) {
+    let status = Command::new(program).args(arguments).arg(disk).stdout(Stdio::null()).status();
+    assert!(status.unwrap().success(), "{program} {arguments:?}");
+}
+
+/// Bitmaps are added and ended with the disk's name in the middle.
+fn bitmap(action: &str, disk: &std::path::Path, name: &str) {
+    let status =
+        Command::new("qemu-img").args(["bitmap", action]).arg(disk).arg(name).status().unwrap();
+    assert!(status.success(), "{action} {name}");
+}
+
+#[test]
+fn of_a_disk_with_a_dirty_bitmap_only_what_changed_is_read_and_the_image_is_whole() {
+    let place = Place::with_vault(STRICT);
+    if Command::new("qemu-nbd").arg("--version").output().is_err() {
+        return skipped("nbd with dirty bitmaps", "qemu-utils");
+    }
+    let disk = place.at("disk.qcow2");
+    let write = |pattern: u8, at: &str, length: &str| {
+        let command = format!("write -P {pattern} {at} {length}");
+        qemu("qemu-io", &["-f", "qcow2", "-c", &command], &disk);
+    };
+    let mut create = Command::new("qemu-img");
+    create.args(["create", "-q", "-f", "qcow2"]).arg(&disk).arg("64M");
+    assert!(create.status().unwrap().success());
+    for (pattern, at) in [(1, "0"), (2, "20M"), (3, "60M")] {
+        write(pattern, at, "3M");
+    }
+    let port = free_port();
+    let serve = |bitmap: Option<&str>| {
+        let mut command = Command::new("qemu-nbd");
+        command.args(["--read-only", "--persistent", "--shared=0", "-b", "127.0.0.1", "-x", "hmi"]);
+        command.args(["-f", "qcow2", "-p", &port.to_string()]);
+        command.args(bitmap.into_iter().flat_map(|name| ["-B", name]));
+        let mut server = Running(command.arg(&disk).stderr(Stdio::null()).spawn().unwrap());
+        until_listening(port, &mut server.0);
+        server
+    };
+    let (tapped, sent) = tap(port);
+    let now = std::cell::Cell::new(0);
+    let take = |options: &str| {
+        sent.lock().unwrap().clear();
+        // Two images of one moment and one size would be taken for the same.
+        now.set(now.get() + 60);
+        let source = format!("nbd://127.0.0.1:{tapped}/hmi{options}");
+        let report = place.backup(&[&source], now.get());
+        assert_eq!((report.errors.clone(), report.state), (vec![], State::Complete), "{options}");
+        drop(fs::remove_dir_all(place.at("out")));
+        let folder = restore(&place, &report).join(format!("@nbd/127.0.0.1:{tapped}"));
+        let raw = place.at("now.raw");
+        let mut convert = Command::new("qemu-img");
+        convert.args(["convert", "-U", "-O", "raw"]).arg(&disk).arg(&raw);
+        assert!(convert.status().unwrap().success());
+        let same = fs::read(folder.join("hmi.raw")).unwrap() == fs::read(&raw).unwrap();
+        assert!(same, "the image after {options} differs");
+        let read = octets_read(&sent.lock().unwrap().concat());
+        let word = fs::read_to_string(folder.join("hmi.bitmap.json")).unwrap_or_default();
+        (read, word)
+    };
+    bitmap("--add", &disk, "b0");
+    let server = serve(None);
+    let (read, word) = take("?next=b0");
+    assert!(read >= 9 << 20, "{read} octets: all that is not zero");
+    assert!(word.contains("\"next\":\"b0\"") && word.contains("\"changed\":null"), "{word}");
+    drop(server);
+    write(7, "21M", "128k");
+    write(8, "40M", "64k");
+    bitmap("--add", &disk, "b1");
+    let server = serve(Some("b0"));
+    let (read, word) = take("?bitmap=b0&next=b1");
+    assert!((192 << 10..1 << 20).contains(&read), "{read} octets of 64 MiB");
+    assert!(word.contains("\"changed\":196608"), "{word}");
+    drop(server);
+    // A bitmap that began before the snapshot before, or one that is not served, is not used.
+    write(9, "5M", "64k");
+    let server = serve(Some("b0"));
+    let (read, _) = take("?bitmap=b0&next=b9");
+    assert!(read > 9 << 20, "{read} octets");
+    let (read, _) = take("?bitmap=b9&next=b1");
+    assert!(read > 9 << 20, "{read} octets");
+    drop(server);
+    let server = serve(Some("b1"));
+    let (read, word) = take("?bitmap=b1");
+    assert!(read <= 1 << 20 && word.is_empty(), "{read} octets, {word}");
+    drop(server);
+}

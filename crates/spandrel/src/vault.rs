@@ -9,6 +9,7 @@ mod escrow;
 mod evidence;
 #[cfg(feature = "control-plane")]
 mod kit;
+mod projects;
 mod recover;
 #[cfg(feature = "control-plane")]
 mod serve;
@@ -129,6 +130,8 @@ pub enum Options {
     Custody(custody::Options),
     /// One file for an auditor: log entries, proofs, signatures, and how to check them by hand
     Evidence(evidence::Options),
+    /// Engineering projects in the newest snapshots: device, version, last change
+    Projects(projects::Options),
     /// The vault's key in shares for people to keep
     #[command(subcommand)]
     Escrow(escrow::Options),
@@ -226,6 +229,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         Options::Site(options) => return site::run(options),
         Options::Custody(options) => return custody::run(options),
         Options::Evidence(options) => return evidence::run(options),
+        Options::Projects(options) => return projects::run(options),
         Options::Escrow(options) => return escrow::run(options),
         Options::Canary(options) => return canary::run(options),
         Options::Recover(options) => return recover::run(options),

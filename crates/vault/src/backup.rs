@@ -6,7 +6,9 @@
 
 use crate::{
     digest::Sha256,
+    earlier::{self, Earlier},
     engine::{Archived, Job, VaultEngine},
+    engineering,
     error::{Error, IoContext, Result},
     event::{Event, Keep, ObjectChange, SnapshotId, State, Stored},
     ledger::Ledger,
@@ -72,19 +74,32 @@ impl Unlocked {
         let reconciled = self.reconcile(now)?;
         let mut left_out: Vec<_> = sources.iter().flat_map(|source| source.claims()).collect();
         left_out.extend(self.vault.directory().canonicalize().ok());
-        let mut offer = Offer::new(left_out, ENTRIES_MAX, now);
-        for source in sources.iter_mut() {
-            offer.begin(&source.name());
-            source.offer(&mut offer);
-        }
-        let Offer { entries, mut faults, .. } = offer;
         let names: Vec<String> = sources.iter().map(|source| source.name()).collect();
-        if entries.is_empty() {
+        let (earlier, answering) = match self.newest_whole(asset)? {
+            Some(snapshot) => {
+                let (earlier, answering) = earlier::of(snapshot);
+                (earlier, Some(answering))
+            }
+            None => (Earlier::nothing(), None),
+        };
+        let offer = Offer::new(left_out, ENTRIES_MAX, now).after(earlier);
+        // It ends when the last entry that could ask is gone, which is before the engine answers.
+        let gathered = std::thread::scope(|scope| {
+            if let Some(answering) = answering {
+                scope.spawn(|| answering.run(&self.engine));
+            }
+            let Offer { entries, faults, .. } = gather(sources, offer);
+            if entries.is_empty() {
+                return Ok((None, faults));
+            }
+            let sources = names.clone();
+            let job = Job { asset: asset.to_owned(), sources, time: now, entries, onlooker };
+            Ok::<_, Error>((Some(self.engine.archive(job)?), faults))
+        });
+        let (archived, mut faults) = gathered?;
+        let Some(mut archived) = archived else {
             return Ok(Report::nothing(faults, reconciled.missing));
-        }
-        let job =
-            Job { asset: asset.to_owned(), sources: names.clone(), time: now, entries, onlooker };
-        let mut archived = self.engine.archive(job)?;
+        };
         archived.faults.append(&mut faults);
         if archived.stored == 0 && !archived.faults.is_empty() {
             return Ok(Report::nothing(archived.faults, reconciled.missing));
@@ -105,6 +120,15 @@ impl Unlocked {
             objects_missing: reconciled.missing,
             not_immutable,
         })
+    }
+
+    fn newest_whole(&self, asset: &str) -> Result<Option<SnapshotId>> {
+        let ledger = self.vault.ledger()?;
+        let whole = ledger
+            .snapshots
+            .values()
+            .filter(|record| record.asset == asset && record.state == State::Complete);
+        Ok(whole.max_by_key(|record| record.entry).map(|record| record.snapshot))
     }
 
     /// Copies of a backup that was killed would stay there in clear.
@@ -203,6 +227,21 @@ impl Unlocked {
         }
         Ok(Reconciled { objects, missing })
     }
+}
+
+/// Lists what all sources have, and the projects among it.
+fn gather(sources: &mut [Box<dyn Source>], mut offer: Offer) -> Offer {
+    for source in sources.iter_mut() {
+        offer.begin(&source.name());
+        source.offer(&mut offer);
+    }
+    let projects = engineering::recognise(&offer.entries);
+    if !projects.is_empty() {
+        offer.begin("engineering:projects");
+        let text = serde_json::to_vec_pretty(&projects).expect("it is plain data");
+        offer.bytes(engineering::FACTS.into(), text);
+    }
+    offer
 }
 
 pub(crate) struct Reconciled {

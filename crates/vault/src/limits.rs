@@ -50,6 +50,9 @@ pub const WEAKENING_DELAY_SECS: i64 = 72 * 3_600;
 /// ahead therefore frees eight days, not years.
 pub const EXPIRY_STEP_MAX_SECS: i64 = 8 * 86_400;
 
+/// Engineering projects of one snapshot that facts are kept of; about 300 bytes each.
+pub const PROJECTS_MAX: usize = 10_000;
+
 /// Bytes of a bundle of evidence: it is made in memory.
 pub const EVIDENCE_BYTES_MAX: u64 = 256 << 20;
 

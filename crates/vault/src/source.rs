@@ -3,6 +3,7 @@
 //! Not here: any real source; those are in `connectors`. Invariant: whatever a source cannot give
 //! is a [`Fault`], and one fault makes the snapshot partial.
 
+use crate::{earlier::Earlier, engineering::Look};
 use model::Time;
 use serde::{Deserialize, Serialize};
 use std::{
@@ -33,12 +34,23 @@ pub struct Offer {
     left_out: Vec<PathBuf>,
     entries_max: usize,
     now: Time,
+    earlier: Earlier,
 }
 
 impl Offer {
     pub(crate) fn new(left_out: Vec<PathBuf>, entries_max: usize, now: Time) -> Self {
         let (entries, faults, source) = (Vec::new(), Vec::new(), String::new());
-        Self { entries, faults, source, left_out, entries_max, now }
+        Self { entries, faults, source, left_out, entries_max, now, earlier: Earlier::nothing() }
+    }
+
+    pub(crate) fn after(mut self, earlier: Earlier) -> Self {
+        self.earlier = earlier;
+        self
+    }
+
+    /// The newest whole snapshot of the same asset.
+    pub fn earlier(&self) -> &Earlier {
+        &self.earlier
     }
 
     /// What follows is of the source with this name.
@@ -123,6 +135,11 @@ pub struct Meta {
 /// A file that can be opened once.
 pub trait Open: Send {
     fn open(self: Box<Self>) -> io::Result<Opened>;
+
+    /// A look at the content before it is opened; `None` where that would fetch it twice.
+    fn look(&self) -> Option<Box<dyn Look>> {
+        None
+    }
 }
 
 /// An opened file: exactly `meta.size` bytes will be read, no more. Fewer is a fault.

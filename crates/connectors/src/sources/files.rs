@@ -13,7 +13,7 @@ use std::{
     os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
-use vault::{Meta, Offer, Open, Opened, Source, Special, What};
+use vault::{Meta, Offer, Open, Opened, Source, Special, What, engineering::Look};
 
 pub struct Files;
 
@@ -143,6 +143,11 @@ impl Open for Listed {
         let mut opened = Opened::new(before.clone(), file);
         opened.after = Some(Box::new(move || changed(&before, &watched)));
         Ok(opened)
+    }
+
+    fn look(&self) -> Option<Box<dyn Look>> {
+        let (file, found) = open_regular(&self.path).ok()?;
+        self.is(&found).then(|| Box::new(file) as Box<dyn Look>)
     }
 }
 

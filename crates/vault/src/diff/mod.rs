@@ -4,6 +4,7 @@
 //! the difference, or cannot read a side, leaves the path to `bytes`.
 
 mod archive;
+mod facts;
 mod historian;
 mod json;
 mod map;
@@ -58,6 +59,7 @@ pub trait Format: Sync {
 /// The formats that need nothing but the bytes, in the order they are tried.
 pub const FORMATS: &[&dyn Format] = &[
     &S7Block,
+    &facts::Facts,
     &archive::Archive,
     &map::ModbusMap,
     &historian::Historian,

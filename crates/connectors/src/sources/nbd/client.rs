@@ -50,15 +50,21 @@ pub struct Client {
     cookie: u64,
     pub size: u64,
     is_structured: bool,
-    /// Number of the context, when the server knows what is allocated.
-    allocation: Option<u32>,
+    /// Number of the context, when the server has it.
+    context: Option<u32>,
 }
 
-/// A run of octets and whether they are all zero.
+/// Flags of `base:allocation`: bit 1, reads as zeros. Bit 0, a hole, alone promises nothing.
+pub const ZERO: u32 = 2;
+
+/// Flag of `qemu:dirty-bitmap:NAME` (QEMU, docs/interop/nbd.rst): written to since it began.
+pub const DIRTY: u32 = 1;
+
+/// A run of octets and what the context says of it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Extent {
     pub length: u64,
-    pub is_zero: bool,
+    pub flags: u32,
 }
 
 impl Drop for Client {
@@ -69,11 +75,12 @@ impl Drop for Client {
 }
 
 impl Client {
-    pub fn open(address: &str, export: &str) -> io::Result<Self> {
+    /// `context` is what extents are asked about; else what is allocated.
+    pub fn open(address: &str, export: &str, context: Option<&str>) -> io::Result<Self> {
         let stream = connect(address)?;
         stream.set_read_timeout(Some(SERVER_TIMEOUT))?;
-        let (size, is_structured, allocation) = (0, false, None);
-        let mut client = Self { stream, cookie: 0, size, is_structured, allocation };
+        let (size, is_structured) = (0, false);
+        let mut client = Self { stream, cookie: 0, size, is_structured, context: None };
         let mut greeting = [0; 18];
         client.stream.read_exact(&mut greeting)?;
         let flags = u16::from_be_bytes([greeting[16], greeting[17]]);
@@ -85,25 +92,30 @@ impl Client {
         client.option(STRUCTURED_REPLY, &[])?;
         client.is_structured = client.replies(STRUCTURED_REPLY, &mut |_, _| Ok(()))?;
         if client.is_structured {
-            client.choose_context(export)?;
+            client.choose_context(export, context.unwrap_or(ALLOCATION))?;
         }
         client.go(export)?;
         Ok(client)
     }
 
-    fn choose_context(&mut self, export: &str) -> io::Result<()> {
+    /// Whether the server has the context that was asked for.
+    pub fn has_context(&self) -> bool {
+        self.context.is_some()
+    }
+
+    fn choose_context(&mut self, export: &str, context: &str) -> io::Result<()> {
         let mut data = text(export);
         data.extend(1_u32.to_be_bytes());
-        data.extend(text(ALLOCATION));
+        data.extend(text(context));
         self.option(SET_META_CONTEXT, &data)?;
         let mut found = None;
         self.replies(SET_META_CONTEXT, &mut |kind, body| {
-            if kind == 4 && body.get(4..) == Some(ALLOCATION.as_bytes()) {
+            if kind == 4 && body.get(4..) == Some(context.as_bytes()) {
                 found = body.first_chunk().map(|number| u32::from_be_bytes(*number));
             }
             Ok(())
         })?;
-        self.allocation = found;
+        self.context = found;
         Ok(())
     }
 
@@ -175,10 +187,10 @@ impl Client {
         self.stream.write_all(&request)
     }
 
-    /// What is allocated from `offset` on; all of it where the server does not say.
+    /// What the context says from `offset` on; nothing where the server does not know.
     pub fn extents(&mut self, offset: u64, length: u32) -> io::Result<Vec<Extent>> {
-        let whole = Extent { length: u64::from(length), is_zero: false };
-        let Some(context) = self.allocation else { return Ok(vec![whole]) };
+        let whole = Extent { length: u64::from(length), flags: 0 };
+        let Some(context) = self.context else { return Ok(vec![whole]) };
         self.send(Command::BlockStatus, offset, length)?;
         let mut found = Vec::new();
         self.chunks(&mut |kind, body| {
@@ -189,8 +201,7 @@ impl Client {
                 let [l0, l1, l2, l3, f0, f1, f2, f3] = *pair;
                 let length = u64::from(u32::from_be_bytes([l0, l1, l2, l3]));
                 let flags = u32::from_be_bytes([f0, f1, f2, f3]);
-                // Bit 1: reads as zeros. Bit 0, a hole, alone promises nothing.
-                found.push(Extent { length, is_zero: flags & 2 != 0 });
+                found.push(Extent { length, flags });
             }
             Ok(())
         })?;

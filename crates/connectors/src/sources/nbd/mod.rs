@@ -1,8 +1,10 @@
-//! `nbd://HOST[:PORT]/EXPORT`: the disk of a virtual machine, as one image.
+//! `nbd://HOST[:PORT]/EXPORT[?bitmap=NAME&next=NAME]`: the disk of a virtual machine, as one image.
 //!
 //! The hypervisor serves it (`qemu-nbd --read-only` of a snapshot, so that it stands still). What
-//! the server knows to be zero is not read. Invariant: the image has as many octets as the export,
-//! else it is a fault.
+//! the server knows to be zero is not read. With `bitmap`, a dirty bitmap of QEMU, only what it
+//! marks is read and the rest is taken from the snapshot before, when that was taken as `bitmap`
+//! began; `next` is the bitmap that begins now. Invariant: the image has as many octets as the
+//! export, else it is a fault; a bitmap that does not follow the snapshot before is not used.
 
 mod client;
 
@@ -12,12 +14,14 @@ use client::{Client, Extent};
 use std::{
     collections::VecDeque,
     io::{self, Read},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
-use vault::{Meta, Offer, Open, Opened, Source, What};
+use vault::{Earlier, EarlierContent, Meta, Offer, Open, Opened, Source, What};
 
-/// Octets whose allocation is asked for at once.
+/// Octets whose state is asked for at once.
 const STATUS_BYTES: u64 = 1_073_741_824;
+/// Octets of the word about the snapshot before.
+const WORD_BYTES_MAX: u64 = 4_096;
 
 pub struct Nbd;
 
@@ -29,14 +33,23 @@ impl Kind for Nbd {
     }
 
     fn form(&self) -> &'static str {
-        "//HOST[:PORT]/EXPORT"
+        "//HOST[:PORT]/EXPORT[?bitmap=NAME&next=NAME]"
     }
 
     fn open(&self, text: &str, _context: &Context) -> Result<Box<dyn Source>, Unusable> {
-        let url = Url::parse(text, &[]).map_err(|why| Unusable::place(self, text, why))?;
+        let url = Url::parse(text, &["bitmap", "next"]);
+        let url = url.map_err(|why| Unusable::place(self, text, why))?;
         let parts = url.path.split('/').filter(|part| !part.is_empty());
         if url.user.is_some() || parts.clone().any(|part| part == "..") {
             return Err(Unusable::place(self, text, "an export has a name and no user"));
+        }
+        let plain = |name: &String| {
+            let fine = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+            (1..=200).contains(&name.len()) && name.chars().all(fine)
+        };
+        if !url.options.values().all(plain) {
+            let why = "a bitmap's name has letters, digits, `-`, `_` and `.`";
+            return Err(Unusable::place(self, text, why));
         }
         Ok(Box::new(Server { url }))
     }
@@ -46,7 +59,15 @@ struct Server {
     url: Url,
 }
 
+/// What a snapshot says of the disk: `next` is the bitmap that has the changes since, `changed`
+/// the octets that were read because of the one before, absent when all was read.
+fn word(next: &str, size: u64, changed: Option<u64>) -> Vec<u8> {
+    let said = serde_json::json!({"next": next, "size": size, "changed": changed});
+    serde_json::to_vec(&said).expect("it is plain data")
+}
+
 impl Source for Server {
+    /// Without the names of bitmaps, which differ each time: it is one source all the same.
     fn name(&self) -> String {
         format!("nbd://{}{}", self.url.address(10_809), self.url.path)
     }
@@ -55,8 +76,29 @@ impl Source for Server {
         let address = self.url.address(10_809);
         let export = self.url.path.trim_start_matches('/').to_owned();
         let name = if export.is_empty() { "default" } else { export.trim_matches('/') };
-        let path = PathBuf::from("/@nbd").join(&address).join(format!("{name}.raw"));
-        let disk = Disk { address, export, now: offer.now() };
+        let folder = PathBuf::from("/@nbd").join(&address);
+        let (path, told) =
+            (folder.join(format!("{name}.raw")), folder.join(format!("{name}.bitmap.json")));
+        let option = |name: &str| self.url.options.get(name).cloned();
+        let (bitmap, next) = (option("bitmap"), option("next"));
+        let mut disk = Disk { address, export, now: offer.now(), since: None };
+        let mut changed = None;
+        if let Some(bitmap) = bitmap {
+            match disk.changes(&bitmap, &told, offer.earlier()) {
+                Ok(Some((octets, since))) => {
+                    changed = Some(octets);
+                    disk.since = Some((since, offer.earlier().clone(), path.clone()));
+                }
+                Ok(None) => {}
+                Err(error) => return offer.fault(&path, error.to_string()),
+            }
+        }
+        if let Some(next) = next {
+            match disk.size() {
+                Ok(size) => offer.bytes(told, word(&next, size, changed)),
+                Err(error) => return offer.fault(&path, error.to_string()),
+            }
+        }
         offer.entry(path, What::File(Box::new(disk)));
     }
 }
@@ -65,21 +107,73 @@ struct Disk {
     address: String,
     export: String,
     now: model::Time,
+    /// What changed since the snapshot before, and where the rest is.
+    since: Option<(String, Earlier, PathBuf)>,
+}
+
+impl Disk {
+    fn size(&self) -> io::Result<u64> {
+        Ok(Client::open(&self.address, &self.export, None)?.size)
+    }
+
+    /// How many octets changed by this bitmap, if it began with the snapshot before.
+    fn changes(
+        &self,
+        bitmap: &str,
+        told: &Path,
+        earlier: &Earlier,
+    ) -> io::Result<Option<(u64, String)>> {
+        let mut text = Vec::new();
+        if let Some(content) = earlier.open(told)? {
+            content.take(WORD_BYTES_MAX).read_to_end(&mut text)?;
+        }
+        let before: serde_json::Value = serde_json::from_slice(&text).unwrap_or_default();
+        if before["next"] != bitmap {
+            return Ok(None);
+        }
+        let context = format!("qemu:dirty-bitmap:{bitmap}");
+        let mut client = Client::open(&self.address, &self.export, Some(&context))?;
+        if before["size"] != client.size || !client.has_context() {
+            return Ok(None);
+        }
+        let (mut at, mut changed) = (0, 0);
+        while at < client.size {
+            let length = (client.size - at).min(STATUS_BYTES);
+            let asked = u32::try_from(length).expect("it was cut");
+            for Extent { length, flags } in client.extents(at, asked)? {
+                let length = length.min(client.size - at);
+                changed += if flags & client::DIRTY == 0 { 0 } else { length };
+                at += length;
+            }
+        }
+        Ok(Some((changed, context)))
+    }
 }
 
 impl Open for Disk {
     fn open(self: Box<Self>) -> io::Result<Opened> {
-        let client = Client::open(&self.address, &self.export)?;
+        let Self { address, export, now, since } = *self;
+        let context = since.as_ref().map(|(context, ..)| context.as_str());
+        let client = Client::open(&address, &export, context)?;
+        let before = match &since {
+            Some((_, earlier, path)) => {
+                let lost = || io::Error::other("the image before is not there any more");
+                Some(earlier.open(path)?.ok_or_else(lost)?)
+            }
+            None => None,
+        };
         let size = client.size;
-        let meta = Meta { mode: 0o600, modified: Some(self.now), size, ..Meta::default() };
+        let meta = Meta { mode: 0o600, modified: Some(now), size, ..Meta::default() };
         let (extents, buffer) = (VecDeque::new(), Vec::new());
-        Ok(Opened::new(meta, Image { client, at: 0, extents, buffer, taken: 0 }))
+        Ok(Opened::new(meta, Image { client, before, at: 0, extents, buffer, taken: 0 }))
     }
 }
 
 /// The image as a stream.
 struct Image {
     client: Client,
+    /// The image of the snapshot before, as far along as this one.
+    before: Option<EarlierContent>,
     /// Where the next octet that is not in `buffer` lies.
     at: u64,
     extents: VecDeque<Extent>,
@@ -104,8 +198,18 @@ impl Image {
         self.buffer.clear();
         self.buffer.resize(usize::try_from(length).expect("it was cut"), 0);
         self.taken = 0;
-        if !extent.is_zero && length > 0 {
-            self.client.read(self.at, &mut self.buffer)?;
+        match &mut self.before {
+            None if extent.flags & client::ZERO == 0 => {
+                self.client.read(self.at, &mut self.buffer)?;
+            }
+            None => {}
+            Some(before) if extent.flags & client::DIRTY == 0 => {
+                before.read_exact(&mut self.buffer)?;
+            }
+            Some(before) => {
+                before.skip(length)?;
+                self.client.read(self.at, &mut self.buffer)?;
+            }
         }
         extent.length -= length;
         if extent.length == 0 || length == 0 {

@@ -18,8 +18,8 @@ use std::{
     sync::Arc,
     thread,
 };
-use tar::{Member, Part, members};
-use vault::{Meta, Offer, Open, Opened, Source, What};
+use tar::{Member, Part, Window, members};
+use vault::{Meta, Offer, Open, Opened, Source, What, engineering::Look};
 
 pub struct Smb;
 
@@ -248,6 +248,11 @@ impl Open for Fetched {
         let Self { file, offset, meta } = *self;
         let left = meta.size;
         Ok(Opened::new(meta, Part { file, offset, left }))
+    }
+
+    fn look(&self) -> Option<Box<dyn Look>> {
+        let (file, offset, length) = (self.file.clone(), self.offset, self.meta.size);
+        Some(Box::new(Window { part: Part { file, offset, left: length }, length }))
     }
 }
 

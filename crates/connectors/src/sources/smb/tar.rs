@@ -7,7 +7,7 @@ use model::Time;
 use std::{
     collections::BTreeMap,
     fs::File,
-    io::{self, Read},
+    io::{self, Read, Seek, SeekFrom},
     os::unix::fs::FileExt,
 };
 
@@ -138,6 +138,34 @@ impl Read for Part {
         self.offset += length as u64;
         self.left -= length as u64;
         Ok(length)
+    }
+}
+
+/// The same part, to look at in any order.
+pub struct Window {
+    pub part: Part,
+    pub length: u64,
+}
+
+impl Read for Window {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.part.read(buffer)
+    }
+}
+
+impl Seek for Window {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let begin = self.part.offset + self.part.left - self.length;
+        let at = self.length - self.part.left;
+        let wanted = match to {
+            SeekFrom::Start(at) => i128::from(at),
+            SeekFrom::End(back) => i128::from(self.length) + i128::from(back),
+            SeekFrom::Current(by) => i128::from(at) + i128::from(by),
+        };
+        let before = || io::Error::new(io::ErrorKind::InvalidInput, "before the beginning");
+        let at = u64::try_from(wanted).map_err(|_| before())?.min(self.length);
+        (self.part.offset, self.part.left) = (begin + at, self.length - at);
+        Ok(at)
     }
 }
 
