@@ -467,6 +467,16 @@ fn qemu(program: &str, arguments: &[&str], disk: &std::path::Path) {
     assert!(status.unwrap().success(), "{program} {arguments:?}");
 }
 
+fn qemu_nbd(disk: &std::path::Path, port: u16, bitmap: Option<&str>) -> Running {
+    let mut command = Command::new("qemu-nbd");
+    command.args(["--read-only", "--persistent", "--shared=0", "-b", "127.0.0.1", "-x", "hmi"]);
+    command.args(["-f", "qcow2", "-p", &port.to_string()]);
+    command.args(bitmap.into_iter().flat_map(|name| ["-B", name]));
+    let mut server = Running(command.arg(disk).stderr(Stdio::null()).spawn().unwrap());
+    until_listening(port, &mut server.0);
+    server
+}
+
 /// Bitmaps are added and ended with the disk's name in the middle.
 fn bitmap(action: &str, disk: &std::path::Path, name: &str) {
     let status =
@@ -492,15 +502,7 @@ fn of_a_disk_with_a_dirty_bitmap_only_what_changed_is_read_and_the_image_is_whol
         write(pattern, at, "3M");
     }
     let port = free_port();
-    let serve = |bitmap: Option<&str>| {
-        let mut command = Command::new("qemu-nbd");
-        command.args(["--read-only", "--persistent", "--shared=0", "-b", "127.0.0.1", "-x", "hmi"]);
-        command.args(["-f", "qcow2", "-p", &port.to_string()]);
-        command.args(bitmap.into_iter().flat_map(|name| ["-B", name]));
-        let mut server = Running(command.arg(&disk).stderr(Stdio::null()).spawn().unwrap());
-        until_listening(port, &mut server.0);
-        server
-    };
+    let serve = |bitmap: Option<&str>| qemu_nbd(&disk, port, bitmap);
     let (tapped, sent) = tap(port);
     let now = std::cell::Cell::new(0);
     let take = |options: &str| {

@@ -200,30 +200,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
             let plan = Vault::open(dir)?.unlock(key.file())?.forget(now()?)?;
             answer(&plan, format, |plan| show::plan(plan, "deleted"))?;
         }
-        Options::Verify { dir, evidence, checkpoint, witnesses, log_key, access, format } => {
-            let demands = Demands {
-                log_key: log_key.as_deref().map(public_key).transpose()?,
-                checkpoint: checkpoint.as_deref().map(read_text).transpose()?,
-                witnesses: witnesses.iter().map(|w| public_key(w)).collect::<Result<_>>()?,
-            };
-            if let Some(file) = evidence {
-                return evidence::verify(file, &demands, format);
-            }
-            let dir = dir.as_deref().context("give a directory, an address or --evidence")?;
-            let address = dir.to_string_lossy();
-            let stored = bucket::open(&address, access)?;
-            let verdict = match (&stored, Remote::at(&address, &access.read()?)?) {
-                (Some(stored), _) => verify(stored, &demands),
-                (None, Some(remote)) => verify(&remote, &demands),
-                (None, None) => verify(&Directory(dir.into()), &demands),
-            };
-            stored.iter().for_each(bucket::tell_covered);
-            answer(&verdict, format, show::verdict)?;
-            for problem in &verdict.problems {
-                complain(&show::problem(problem));
-            }
-            return Ok(exit(verdict.ok));
-        }
+        Options::Verify { .. } => return check(options),
         #[cfg(feature = "control-plane")]
         Options::Serve(options) => return serve::run(options),
         Options::Site(options) => return site::run(options),
@@ -237,6 +214,36 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         Options::Worker => return worker::run(),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// `verify`, of a vault or of evidence.
+fn check(options: &Options) -> Result<ExitCode> {
+    let Options::Verify { dir, evidence, checkpoint, witnesses, log_key, access, format } = options
+    else {
+        anyhow::bail!("this is no verification");
+    };
+    let demands = Demands {
+        log_key: log_key.as_deref().map(public_key).transpose()?,
+        checkpoint: checkpoint.as_deref().map(read_text).transpose()?,
+        witnesses: witnesses.iter().map(|w| public_key(w)).collect::<Result<_>>()?,
+    };
+    if let Some(file) = evidence {
+        return evidence::verify(file, &demands, format);
+    }
+    let dir = dir.as_deref().context("give a directory, an address or --evidence")?;
+    let address = dir.to_string_lossy();
+    let stored = bucket::open(&address, access)?;
+    let verdict = match (&stored, Remote::at(&address, &access.read()?)?) {
+        (Some(stored), _) => verify(stored, &demands),
+        (None, Some(remote)) => verify(&remote, &demands),
+        (None, None) => verify(&Directory(dir.into()), &demands),
+    };
+    stored.iter().for_each(bucket::tell_covered);
+    answer(&verdict, format, show::verdict)?;
+    for problem in &verdict.problems {
+        complain(&show::problem(problem));
+    }
+    Ok(exit(verdict.ok))
 }
 
 /// Prints an answer as JSON when a format is asked for, otherwise for a person.

@@ -137,11 +137,7 @@ impl Ledger {
     }
 
     fn apply(&mut self, number: u64, time: Time, event: Event) -> Result<(), String> {
-        if let Some(to) = self.handed_over.take()
-            && !matches!(event, Event::Promoted { .. })
-        {
-            return Err(format!("it was written after the vault had been handed over to {to}"));
-        }
+        self.succeed(number, &event)?;
         match event {
             Event::Init { description, objects, policy } => {
                 if number != 0 {
@@ -203,13 +199,8 @@ impl Ledger {
                 self.changes.push((number, objects));
                 self.forget(&snapshots)?;
             }
-            Event::Promoted { from, .. } if from != number => {
-                return Err(format!("it says that it follows {from} entries"));
-            }
-            Event::Promoted { .. } => {}
-            Event::HandedOver { to, .. } => self.handed_over = Some(to),
-            // Said for people; no rule goes by it.
-            Event::Escrowed { .. } => {}
+            // The first two were looked at above; the third is said for people.
+            Event::Promoted { .. } | Event::HandedOver { .. } | Event::Escrowed { .. } => {}
             Event::Recovery { id, plan_sha256, approvals, .. } => {
                 let occasion = Occasion { vault: &self.origin, plan: &plan_sha256, id: &id };
                 if let Some(bad) = approvals.iter().find(|a| !a.holds(&self.people, occasion)) {
@@ -223,6 +214,23 @@ impl Ledger {
             }
         }
         Ok(())
+    }
+
+    /// Whether this entry may follow: after a vault was handed over only a promotion does.
+    fn succeed(&mut self, number: u64, event: &Event) -> Result<(), String> {
+        let given = self.handed_over.take();
+        match event {
+            Event::Promoted { from, .. } if *from != number => {
+                return Err(format!("it says that it follows {from} entries"));
+            }
+            Event::Promoted { .. } => return Ok(()),
+            Event::HandedOver { to, .. } => self.handed_over = Some(to.clone()),
+            _ => {}
+        }
+        match given {
+            Some(to) => Err(format!("it was written after the vault had been handed over to {to}")),
+            None => Ok(()),
+        }
     }
 
     fn store(&mut self, number: u64, time: Time, stored: Stored) -> Result<(), String> {

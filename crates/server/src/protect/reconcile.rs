@@ -8,7 +8,7 @@ use super::{
     coverage::Planned,
     due::{self, Due},
     quiet::is_quiet,
-    spec,
+    spec::{self, Target},
     work::{Drilled, Job, Word},
     worker::{self, Failure},
 };
@@ -26,8 +26,8 @@ use std::{
     time::{Duration, Instant},
 };
 use store::{
-    AssetRecord, ChangedRow, ListRequest, NewRun, RecoveryPlan, Run, RunEnd, RunState, RunsWanted,
-    Store,
+    AssetRecord, ChangedRow, ListRequest, NewRun, Protection, RecoveryPlan, Run, RunEnd, RunState,
+    RunsWanted, Store,
 };
 use tokio::sync::{
     Notify,
@@ -174,24 +174,10 @@ async fn queue(app: &Shared) -> store::Result<()> {
                     store.settle_change(&target.id).await?;
                 }
                 room -= 1;
-            } else if let Some(snapshot) =
-                state.and_then(|known| due::verification(&plan.spec, known, now))
-                && !proving.contains(snapshot)
-                && !was_tried(store, &target.id, snapshot, now).await?
+            } else if let Some(known) = state
+                && let Some(run) = proof(app, (plan, target), known, &proving, now).await?
             {
-                let level = plan.spec.verify_level;
-                let run = verification(level, Some(snapshot), Some(&target.id), &target.name);
-                store.create_run(NewRun { plan: Some(plan.id.clone()), ..run }).await?;
-                room -= 1;
-            } else if let Some(snapshot) =
-                state.and_then(|known| due::recovery(&plan.spec, known, now))
-                && !proving.contains(snapshot)
-                && !was_tried(store, &target.id, snapshot, now).await?
-                && let Some(job) = proof_job(&app.protect, &plan.spec, snapshot)
-            {
-                let run = verification(3, Some(snapshot), Some(&target.id), &target.name);
-                let plan = Some(plan.id.clone());
-                store.create_run(NewRun { plan, job: json!(job), ..run }).await?;
+                store.create_run(run).await?;
                 room -= 1;
             }
         }
@@ -203,6 +189,32 @@ async fn queue(app: &Shared) -> store::Result<()> {
     }
     sample(app, &open, now).await?;
     whole_vault(app, &open, now).await
+}
+
+/// The proof that is due for a target: by reading, or by recovering.
+async fn proof(
+    app: &Shared,
+    (plan, target): (&Planned, &Target),
+    known: &Protection,
+    proving: &BTreeSet<&str>,
+    now: Time,
+) -> store::Result<Option<NewRun>> {
+    let by_reading = due::verification(&plan.spec, known, now);
+    let by_recovering = due::recovery(&plan.spec, known, now);
+    let Some(snapshot) = by_reading.or(by_recovering) else { return Ok(None) };
+    let open = proving.contains(snapshot);
+    if open || was_tried(&app.store, &target.id, snapshot, now).await? {
+        return Ok(None);
+    }
+    let run = |level| {
+        let run = verification(level, Some(snapshot), Some(&target.id), &target.name);
+        NewRun { plan: Some(plan.id.clone()), ..run }
+    };
+    if by_reading.is_some() {
+        return Ok(Some(run(plan.spec.verify_level)));
+    }
+    let job = proof_job(&app.protect, &plan.spec, snapshot);
+    Ok(job.map(|job| NewRun { job: json!(job), ..run(3) }))
 }
 
 /// The job of a proof of level 3: restore in isolation, start, check.

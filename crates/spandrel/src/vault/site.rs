@@ -297,21 +297,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
                 entries.iter().try_for_each(|entry| print_line(&serde_json::to_string(entry)?))
             })?;
         }
-        Options::Promote { dir, key, by } => {
-            let vault = Vault::open(dir)?;
-            let unlocked = Vault::open(dir)?.unlock(key.file());
-            let size = match unlocked {
-                Ok(unlocked) if unlocked.can_sign() => unlocked.promote(by, now()?)?,
-                _ => {
-                    complain(
-                        "the key that signs the log is not here: backups need it, see `vault \
-                         escrow`; that the copy was promoted is in its journal alone",
-                    );
-                    promote(&vault, by, now()?)?
-                }
-            };
-            complain(&format!("the copy is a vault of its own from entry {size} on"));
-        }
+        Options::Promote { dir, key, by } => promoted(dir, key, by)?,
         Options::Failback { from, dir, site, link, by, format } => {
             return failback(from, dir, site, link, by, format);
         }
@@ -417,6 +403,21 @@ fn mirror(
         let Some(minutes) = every else { return Ok(exit(fine)) };
         Machine.sleep(Duration::from_secs(minutes.max(1) * 60));
     }
+}
+
+fn promoted(dir: &Path, key: &Key, by: &str) -> Result<()> {
+    let size = match Vault::open(dir)?.unlock(key.file()) {
+        Ok(unlocked) if unlocked.can_sign() => unlocked.promote(by, now()?)?,
+        _ => {
+            complain(
+                "the key that signs the log is not here: backups need it, see `vault escrow`; that \
+                 the copy was promoted is in its journal alone",
+            );
+            promote(&Vault::open(dir)?, by, now()?)?
+        }
+    };
+    complain(&format!("the copy is a vault of its own from entry {size} on"));
+    Ok(())
 }
 
 fn failback(

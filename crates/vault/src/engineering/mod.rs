@@ -28,8 +28,8 @@ pub const FACTS: &str = "/@engineering/projects.json";
 /// What is known of one project: a format at rest.
 #[derive(Clone, Default, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Project {
-    /// `tia-portal`, `step-7`, `logix`, `l5x`, `codesys`, `plcopen-xml`, `twincat`, `control-expert`
-    /// or `sysmac`.
+    /// `tia-portal`, `step-7`, `logix`, `l5x`, `codesys`, `plcopen-xml`, `twincat`, `sysmac` or
+    /// `control-expert`.
     pub kind: String,
     /// The tool that made it, with its version where that is known.
     pub tool: Option<String>,

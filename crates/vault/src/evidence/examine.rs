@@ -316,17 +316,28 @@ impl Evidence {
                 _ => {}
             }
         }
-        for place in 1u32.. {
-            let name = format!("earlier/{place}.note");
-            if !files.contains_key(&name) {
-                break;
-            }
-            let odd = || problem(&name, "its proof cannot be read");
-            let hashes = hashes(&text(&format!("earlier/{place}.proof"))?).ok_or_else(odd)?;
-            made.earlier.push((text(&name)?, hashes));
-        }
+        made.earlier = earlier(files)?;
         Ok(made)
     }
+}
+
+/// Checkpoints seen before, with the proof of each.
+fn earlier(files: &tar::Files) -> Result<Vec<(String, Vec<Sha256>)>, Problem> {
+    let mut found = Vec::new();
+    for place in 1u32.. {
+        let name = format!("earlier/{place}.note");
+        let Some(note) = files.get(&name) else { break };
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).ok();
+        let proof = files.get(&format!("earlier/{place}.proof"));
+        let read = || Some((text(note)?, hashes(&text(proof?)?)?));
+        let odd = || Problem {
+            entry: None,
+            path: name.clone(),
+            what: "it and its proof cannot be read".to_owned(),
+        };
+        found.push(read().ok_or_else(odd)?);
+    }
+    Ok(found)
 }
 
 /// The hashes of a C2SP tlog-proof of this index.

@@ -52,3 +52,34 @@ impl Unlocked {
         self.append(now, |_| Ok(Event::HandedOver { to, by }))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Policy, Sha256, event::ObjectChange, ledger::Ledger, vault::encode};
+
+    fn folded(last: Event) -> Vec<(u64, String)> {
+        let objects = ObjectChange { list: Sha256::of(b""), added: 0, removed: 0, added_bytes: 0 };
+        let (description, policy) = (Sha256::of(b"description"), Policy::default());
+        let events = [
+            Event::Init { description, objects, policy },
+            Event::HandedOver { to: "site-a".into(), by: "anna".into() },
+            last,
+        ];
+        let mut ledger = Ledger::new("log.example/1");
+        for (number, event) in (0..).zip(events) {
+            ledger.fold(number, &encode(Time::from_secs(9), event));
+        }
+        ledger.violations.into_iter().map(|found| (found.entry, found.what)).collect()
+    }
+
+    #[test]
+    fn after_a_vault_was_handed_over_nothing_but_a_promotion_breaks_no_rule() {
+        let promoted = |from| folded(Event::Promoted { from, by: "bert".into() });
+        assert_eq!(promoted(2), []);
+        assert_eq!(promoted(7), [(2, "it says that it follows 7 entries".to_owned())]);
+        let written = folded(Event::Policy { policy: Policy::default(), by: "anna".into() });
+        assert_eq!(written.len(), 1);
+        assert!(written[0].1.contains("handed over to site-a"), "{written:?}");
+    }
+}

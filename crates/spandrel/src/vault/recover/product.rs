@@ -227,7 +227,8 @@ fn conclude(drill: &mut Drill, recovery: &Recovery) {
     drill.isolation = report.isolation.as_ref().map(|isolated| {
         let (interfaces, routes) = (isolated.interfaces.join(" "), isolated.routes);
         let tried = isolated.unreachable.len();
-        format!("interfaces {interfaces}, {routes} routes, {tried} addresses of the plant tried and not reached")
+        let plant = format!("{tried} addresses of the plant tried and not reached");
+        format!("interfaces {interfaces}, {routes} routes, {plant}")
     });
     drill.canaries = report
         .canaries
@@ -254,7 +255,6 @@ fn conclude(drill: &mut Drill, recovery: &Recovery) {
 /// What kept it from passing, in the form of faults of a run.
 fn failures(recovery: &Recovery) -> Vec<Value> {
     let report = &recovery.report;
-    let fault = |source: &str, path: &str, error: &str| json!({"source": source, "path": path, "error": error});
     let failed = report.steps.iter().filter(|step| step.outcome == Outcome::Failed);
     let mut found: Vec<Value> = failed
         .map(|step| fault(&step.group, &format!("{} / {}", step.group, step.title), &step.detail))
@@ -274,6 +274,10 @@ fn failures(recovery: &Recovery) -> Vec<Value> {
         found.push(fault("", &report.plan, why));
     }
     found
+}
+
+fn fault(source: &str, path: &str, error: &str) -> Value {
+    json!({"source": source, "path": path, "error": error})
 }
 
 /// Files and bytes of the snapshots that were used.
