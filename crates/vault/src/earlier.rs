@@ -6,7 +6,7 @@
 //! what is not there is no error.
 
 use crate::{
-    engine::{ChunkId, Found, Kind, RusticEngine, VaultEngine},
+    engine::{ChunkId, Found, Kind, RusticEngine, Scratch, VaultEngine},
     error::Result,
     event::SnapshotId,
 };
@@ -139,8 +139,10 @@ fn give(
     if answer.send(Ok(there)).is_err() {
         return Ok(());
     }
+    let mut scratch = Scratch::default();
     for id in chunks.unwrap_or_default() {
-        if answer.send(Ok(Some(reading.chunk(&id)?))).is_err() {
+        let piece = Bytes::copy_from_slice(reading.chunk(&id, &mut scratch)?);
+        if answer.send(Ok(Some(piece))).is_err() {
             break;
         }
     }
