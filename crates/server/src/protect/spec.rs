@@ -67,17 +67,7 @@ pub(crate) fn check(spec: &PlanSpec) -> Result<(), Wrong> {
     if spec.verify_level > 2 || spec.verify_level == 0 && spec.verify_days > 0 {
         return wrong("verify_level", "it is 1 or 2");
     }
-    if spec.recover_days > 0 && spec.recover_check.is_none() {
-        return wrong("recover_check", "say with which command the recovered data is tried");
-    }
-    for (member, line) in
-        [("recover_start", &spec.recover_start), ("recover_check", &spec.recover_check)]
-    {
-        let length = line.as_ref().map_or(1, |line| line.trim().len());
-        if !(1..=COMMAND_BYTES_MAX).contains(&length) {
-            return Err((member, format!("it has 1 to {COMMAND_BYTES_MAX} bytes")));
-        }
-    }
+    commands(spec)?;
     if spec.kib_per_s == Some(0) {
         return wrong("kib_per_s", "it is 1 or more, or absent for no limit");
     }
@@ -96,6 +86,23 @@ pub(crate) fn check(spec: &PlanSpec) -> Result<(), Wrong> {
         }
         if span.days.iter().any(|day| !(1..=7).contains(day)) {
             return wrong("quiet", "days are 1 (Monday) to 7 (Sunday)");
+        }
+    }
+    Ok(())
+}
+
+/// The commands that try what was recovered.
+fn commands(spec: &PlanSpec) -> Result<(), Wrong> {
+    if spec.recover_days > 0 && spec.recover_check.is_none() {
+        let why = "say with which command the recovered data is tried";
+        return Err(("recover_check", why.to_owned()));
+    }
+    for (member, line) in
+        [("recover_start", &spec.recover_start), ("recover_check", &spec.recover_check)]
+    {
+        let length = line.as_ref().map_or(1, |line| line.trim().len());
+        if !(1..=COMMAND_BYTES_MAX).contains(&length) {
+            return Err((member, format!("it has 1 to {COMMAND_BYTES_MAX} bytes")));
         }
     }
     Ok(())

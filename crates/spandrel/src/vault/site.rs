@@ -301,10 +301,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         Options::Failback { from, dir, site, link, by, format } => {
             return failback(from, dir, site, link, by, format);
         }
-        Options::HandOver { dir, to, key, by } => {
-            let entry = hand_over(&Vault::open(dir)?.unlock(key.file())?, to, by, now()?)?;
-            complain(&format!("entry {entry} gives it to {to}; mirror it there, then promote it"));
-        }
+        Options::HandOver { dir, to, key, by } => give(dir, to, key, by)?,
         Options::View { dir, to, entries, format } => {
             let done = view(&Vault::open(dir)?, *entries, to)?;
             answer(&done, format, |_| Ok(()))?;
@@ -403,6 +400,12 @@ fn mirror(
         let Some(minutes) = every else { return Ok(exit(fine)) };
         Machine.sleep(Duration::from_secs(minutes.max(1) * 60));
     }
+}
+
+fn give(dir: &Path, to: &str, key: &Key, by: &str) -> Result<()> {
+    let entry = hand_over(&Vault::open(dir)?.unlock(key.file())?, to, by, now()?)?;
+    complain(&format!("entry {entry} gives it to {to}; mirror it there, then promote it"));
+    Ok(())
 }
 
 fn promoted(dir: &Path, key: &Key, by: &str) -> Result<()> {
