@@ -29,15 +29,20 @@ pub fn write(out: &mut impl Write, report: &CaptureReport) -> Result<()> {
 
 fn summary(out: &mut impl Write, report: &CaptureReport) -> Result<()> {
     writeln!(out, "{}", report.file)?;
-    let mut parts = vec![format!("{} packets", report.packets), size(report.bytes)];
+    let packets = usize::try_from(report.packets).unwrap_or(usize::MAX);
+    let mut parts = vec![counted(packets, "packet"), size(report.bytes)];
     if let (Some(first), Some(last)) = (report.first_ts, report.last_ts) {
         let seconds = last.since(first) as f64 / 1e9;
         parts.push(format!("{} in {}", first, length(seconds)));
     }
-    parts.push(format!("{} assets", report.assets.len()));
-    parts.push(format!("{} links", report.links.len()));
-    parts.push(format!("{} findings", report.findings.len()));
+    parts.push(counted(report.assets.len(), "asset"));
+    parts.push(counted(report.links.len(), "link"));
+    parts.push(counted(report.findings.len(), "finding"));
     writeln!(out, "{}", parts.join(", "))
+}
+
+fn counted(count: usize, one: &str) -> String {
+    format!("{count} {one}{}", if count == 1 { "" } else { "s" })
 }
 
 fn length(seconds: f64) -> String {
