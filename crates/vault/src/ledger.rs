@@ -151,19 +151,6 @@ impl Ledger {
             Event::Repaired { objects } | Event::Pruned { objects } => {
                 self.changes.push((number, objects));
             }
-            Event::Policy { policy, .. } => {
-                self.may_change_policy(&policy)?;
-                self.policy = policy;
-            }
-            Event::PolicyAsked { policy, by, signature } => {
-                self.ask_weaker(number, policy, &by, &signature)?;
-            }
-            Event::PolicyAgreed { request, by, signature } => {
-                self.agree_weaker(request, &by, &signature)?;
-            }
-            Event::PolicyWithdrawn { request, by, signature } => {
-                self.withdraw_weaker(request, &by, &signature)?;
-            }
             Event::Retained { snapshot, until, .. } => {
                 self.may_lock(until, self.clock)?;
                 let record = self.record(&snapshot)?;
@@ -212,8 +199,30 @@ impl Ledger {
                     self.record(&snapshot)?.verified_at = Some(time);
                 }
             }
+            rules => self.apply_rules(number, rules)?,
         }
         Ok(())
+    }
+
+    /// New rules, and what becomes of those that keep less.
+    fn apply_rules(&mut self, number: u64, event: Event) -> Result<(), String> {
+        match event {
+            Event::Policy { policy, .. } => {
+                self.may_change_policy(&policy)?;
+                self.policy = policy;
+                Ok(())
+            }
+            Event::PolicyAsked { policy, by, signature } => {
+                self.ask_weaker(number, policy, &by, &signature)
+            }
+            Event::PolicyAgreed { request, by, signature } => {
+                self.agree_weaker(request, &by, &signature)
+            }
+            Event::PolicyWithdrawn { request, by, signature } => {
+                self.withdraw_weaker(request, &by, &signature)
+            }
+            other => Err(format!("this is not about rules: {other:?}")),
+        }
     }
 
     /// Whether this entry may follow: after a vault was handed over only a promotion does.

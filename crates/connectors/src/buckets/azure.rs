@@ -1,4 +1,4 @@
-//! Azure Blob with version-level immutability: the same few requests, signed with the account's key.
+//! Azure Blob with version-level immutability: the same few requests, signed with its own key.
 //!
 //! "Authorize with Shared Key" and "Blob service REST API". An unlocked policy is what S3 calls
 //! governance, a locked one compliance. Invariant: a blob appears together with its policy.

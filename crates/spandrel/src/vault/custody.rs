@@ -4,7 +4,10 @@
 use super::{Key, complain, now, print_line};
 use anyhow::{Context as _, Result, bail};
 use model::Time;
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 use vault::{Approved, Keep, LockMode, PersonKey, Policy, Unlocked, Vault, witness};
 
 #[derive(clap::Subcommand)]
@@ -231,42 +234,16 @@ pub fn run(options: &Options) -> Result<ExitCode> {
             print_line(&request.to_string())?;
         }
         Options::Approve { dir, request, person, key } => {
-            let person = person_key(person.as_ref())?;
-            let vault = open(dir, key)?;
-            if vault.vault().ledger()?.weaker.contains_key(request) {
-                let from = vault.agree_policy(*request, &person, now()?)?;
-                complain(&format!("the rules come into force at {from}, unless withdrawn"));
-            } else {
-                let Approved { snapshot, from } = vault.approve(*request, &person, now()?)?;
-                complain(&format!("snapshot {snapshot} is released at {from}, unless withdrawn"));
-            }
+            approve(&open(dir, key)?, *request, &person_key(person.as_ref())?)?;
         }
         Options::Withdraw { dir, request, person, key } => {
-            let person = person_key(person.as_ref())?;
-            let vault = open(dir, key)?;
-            if vault.vault().ledger()?.requests.contains_key(request) {
-                vault.withdraw_release(*request, &person, now()?)?;
-                complain("withdrawn; the snapshot stays held");
-            } else {
-                vault.withdraw_policy(*request, &person, now()?)?;
-                complain("withdrawn; the rules stay as they are");
-            }
+            withdraw(&open(dir, key)?, *request, &person_key(person.as_ref())?)?;
         }
         Options::Withdrawn { dir, format } => {
             let rows = Vault::open(dir)?.withdrawn(now()?)?;
             super::answer(&rows, format, |rows| super::show::withdrawn(rows))?;
         }
-        Options::Undelete { dir, id, key, by } => {
-            let vault = open(dir, key)?;
-            let snapshot = vault.find_withdrawn(id, now()?)?;
-            match vault.undelete(snapshot, by, now()?)? {
-                Some(until) => complain(&format!("{snapshot} is back, locked until {until}")),
-                None => complain(&format!(
-                    "{snapshot} is back; no lock: the next clean-up deletes it again, unless it \
-                     is retained or held"
-                )),
-            }
-        }
+        Options::Undelete { dir, id, key, by } => undelete(&open(dir, key)?, id, by)?,
         Options::Retain { dir, id, until, key, by } => {
             let until = Time::parse(until).context("--until is no RFC 3339 time")?;
             let vault = open(dir, key)?;
@@ -274,33 +251,12 @@ pub fn run(options: &Options) -> Result<ExitCode> {
             vault.retain(snapshot, until, by, now()?)?;
             complain(&format!("snapshot {snapshot} is locked until {until}"));
         }
-        Options::Immutable { dir, off: true } => {
-            Vault::open(dir)?.make_mutable()?;
-            complain("objects are not immutable any more");
-        }
-        Options::Immutable { dir, off: false } => match Vault::open(dir)?.make_immutable()? {
-            Ok(objects) => complain(&format!("{objects} objects are immutable; new ones will be")),
-            Err(why) => bail!(
-                "objects are NOT immutable: {why}; this needs CAP_LINUX_IMMUTABLE and a file \
-                 system with flags (ext4, XFS, btrfs)"
-            ),
-        },
+        Options::Immutable { dir, off } => immutable(dir, *off)?,
         Options::Policy { dir, policy, person, key, by } => {
             set_policy(&open(dir, key)?, policy, person.as_deref(), by)?;
         }
         Options::Person { dir, name, person_key, by, key } => {
-            let vault = open(dir, key)?;
-            let person = if person_key.exists() {
-                PersonKey::read(person_key)?
-            } else {
-                PersonKey::create(person_key, name)?
-            };
-            if person.name != *name {
-                bail!("{} is the key of {}", person_key.display(), person.name);
-            }
-            let by = by.as_ref().map(|path| PersonKey::read(path)).transpose()?;
-            vault.enrol(&person, by.as_ref(), now()?)?;
-            print_line(&person.public().to_string())?;
+            enrol(&open(dir, key)?, name, person_key, by.as_deref())?;
         }
         Options::Witness { dir, witness, seen } => {
             let witness = PersonKey::read(witness)?;
@@ -310,6 +266,69 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn approve(vault: &Unlocked, request: u64, person: &PersonKey) -> Result<()> {
+    if vault.vault().ledger()?.weaker.contains_key(&request) {
+        let from = vault.agree_policy(request, person, now()?)?;
+        complain(&format!("the rules come into force at {from}, unless withdrawn"));
+    } else {
+        let Approved { snapshot, from } = vault.approve(request, person, now()?)?;
+        complain(&format!("snapshot {snapshot} is released at {from}, unless withdrawn"));
+    }
+    Ok(())
+}
+
+fn withdraw(vault: &Unlocked, request: u64, person: &PersonKey) -> Result<()> {
+    if vault.vault().ledger()?.requests.contains_key(&request) {
+        vault.withdraw_release(request, person, now()?)?;
+        complain("withdrawn; the snapshot stays held");
+    } else {
+        vault.withdraw_policy(request, person, now()?)?;
+        complain("withdrawn; the rules stay as they are");
+    }
+    Ok(())
+}
+
+fn undelete(vault: &Unlocked, id: &str, by: &str) -> Result<()> {
+    let snapshot = vault.find_withdrawn(id, now()?)?;
+    match vault.undelete(snapshot, by, now()?)? {
+        Some(until) => complain(&format!("{snapshot} is back, locked until {until}")),
+        None => complain(&format!(
+            "{snapshot} is back; no lock: the next clean-up deletes it again, unless it is \
+             retained or held"
+        )),
+    }
+    Ok(())
+}
+
+fn immutable(dir: &Path, off: bool) -> Result<()> {
+    let vault = Vault::open(dir)?;
+    if off {
+        vault.make_mutable()?;
+        complain("objects are not immutable any more");
+        return Ok(());
+    }
+    match vault.make_immutable()? {
+        Ok(objects) => complain(&format!("{objects} objects are immutable; new ones will be")),
+        Err(why) => bail!(
+            "objects are NOT immutable: {why}; this needs CAP_LINUX_IMMUTABLE and a file system \
+             with flags (ext4, XFS, btrfs)"
+        ),
+    }
+    Ok(())
+}
+
+/// Makes a person's key when it is not there, and enrols the person.
+fn enrol(vault: &Unlocked, name: &str, file: &Path, by: Option<&Path>) -> Result<()> {
+    let person =
+        if file.exists() { PersonKey::read(file)? } else { PersonKey::create(file, name)? };
+    if person.name != *name {
+        bail!("{} is the key of {}", file.display(), person.name);
+    }
+    let by = by.map(PersonKey::read).transpose()?;
+    vault.enrol(&person, by.as_ref(), now()?)?;
+    print_line(&person.public().to_string())
 }
 
 /// Sets rules that keep more; asks for those that keep less, when somebody says who asks.

@@ -314,9 +314,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
             answer(&standing, format, |standing| bucket::show(standing))?;
         }
         Options::Status { url, access } => {
-            let Some(remote) = Remote::at(url, &access.read()?)? else {
-                bail!("`{url}` is no http(s) address");
-            };
+            let remote = Remote::at(url, &access.read()?)?.context("no http(s) address")?;
             print_line(&serde_json::to_string(&remote.status()?)?)?;
         }
     }

@@ -200,6 +200,20 @@ fn with_key(vault: &Unlocked, directory: &Path, job: &Job) -> Result<Value> {
             let entry = vault.hold(find(vault, snapshot)?, reason, by, now()?)?;
             Ok(json!({"entry": entry}))
         }
+        Job::Undelete { snapshot, by } => {
+            let until = vault.undelete(vault.find_withdrawn(snapshot, now()?)?, by, now()?)?;
+            Ok(json!({"snapshot": snapshot, "until": until}))
+        }
+        Job::Outline { text } => product::outline(vault, text),
+        Job::Forget => Ok(serde_json::to_value(vault.forget(now()?)?)?),
+        Job::Make | Job::ForgetPlan | Job::Drill { .. } => bail!("this is done elsewhere"),
+        of_people => with_people(vault, of_people),
+    }
+}
+
+/// What people ask for and agree to.
+fn with_people(vault: &Unlocked, job: &Job) -> Result<Value> {
+    match job {
         Job::AskRelease { snapshot, reason, by, others, people } => {
             let own = person(vault, people, by)?;
             for other in others {
@@ -240,13 +254,7 @@ fn with_key(vault: &Unlocked, directory: &Path, job: &Job) -> Result<Value> {
             let number = vault.ask_policy(policy(rules, &old), &own, now()?)?;
             Ok(json!({"number": number}))
         }
-        Job::Undelete { snapshot, by } => {
-            let until = vault.undelete(vault.find_withdrawn(snapshot, now()?)?, by, now()?)?;
-            Ok(json!({"snapshot": snapshot, "until": until}))
-        }
-        Job::Outline { text } => product::outline(vault, text),
-        Job::Forget => Ok(serde_json::to_value(vault.forget(now()?)?)?),
-        Job::Make | Job::ForgetPlan | Job::Drill { .. } => bail!("this is done elsewhere"),
+        other => bail!("{other:?} is not of people"),
     }
 }
 

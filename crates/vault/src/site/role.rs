@@ -2,7 +2,8 @@
 //!
 //! The file has a line `NAME ROLE VAULT SHA256-OF-TOKEN [SHA256-OF-CERTIFICATE]` for each client;
 //! tokens themselves are nowhere on the server. Who has a certificate in its line is known by that
-//! as well: a stolen token alone opens nothing. Invariant: no role may remove, replace or shorten anything.
+//! as well: a stolen token alone opens nothing. Invariant: no role may remove, replace or shorten
+//! anything.
 
 use super::Name;
 use crate::{
