@@ -10,8 +10,23 @@ use model::OperationClass::{self as Class, *};
 pub struct Interface {
     pub uuid: u128,
     pub name: &'static str,
-    pub operations: &'static [(u16, Class, &'static str)],
+    pub operations: Operations,
 }
+
+type Operations = &'static [(u16, Class, &'static str)];
+
+/// [MS-EFSR] 3.1.4; two interfaces have it.
+const EFSRPC: Operations = &[
+    (0, File, "EfsRpcOpenFileRaw"),
+    (4, File, "EfsRpcEncryptFileSrv"),
+    (5, File, "EfsRpcDecryptFileSrv"),
+    (6, Browse, "EfsRpcQueryUsersOnFile"),
+    (7, Browse, "EfsRpcQueryRecoveryAgents"),
+    (9, Configure, "EfsRpcAddUsersToFile"),
+    (12, Diagnose, "EfsRpcFileKeyInfo"),
+    (13, File, "EfsRpcDuplicateEncryptionInfoFile"),
+    (15, Configure, "EfsRpcAddUsersToFileEx"),
+];
 
 pub fn find(uuid: Uuid) -> Option<&'static Interface> {
     INTERFACES.iter().find(|i| i.uuid == uuid.0)
@@ -253,37 +268,8 @@ static INTERFACES: &[Interface] = &[
         name: "initshutdown",
         operations: &[(0, Reset, "BaseInitiateShutdown"), (2, Reset, "BaseInitiateShutdownEx")],
     },
-    Interface {
-        // [MS-EFSR], 3.1.4
-        uuid: 0xc681d488_d850_11d0_8c52_00c04fd90f7e,
-        name: "efsrpc",
-        operations: &[
-            (0, File, "EfsRpcOpenFileRaw"),
-            (4, File, "EfsRpcEncryptFileSrv"),
-            (5, File, "EfsRpcDecryptFileSrv"),
-            (6, Browse, "EfsRpcQueryUsersOnFile"),
-            (7, Browse, "EfsRpcQueryRecoveryAgents"),
-            (9, Configure, "EfsRpcAddUsersToFile"),
-            (12, Diagnose, "EfsRpcFileKeyInfo"),
-            (13, File, "EfsRpcDuplicateEncryptionInfoFile"),
-            (15, Configure, "EfsRpcAddUsersToFileEx"),
-        ],
-    },
-    Interface {
-        uuid: 0xdf1941c5_fe89_4e79_bf10_463657acf44d,
-        name: "efsrpc",
-        operations: &[
-            (0, File, "EfsRpcOpenFileRaw"),
-            (4, File, "EfsRpcEncryptFileSrv"),
-            (5, File, "EfsRpcDecryptFileSrv"),
-            (6, Browse, "EfsRpcQueryUsersOnFile"),
-            (7, Browse, "EfsRpcQueryRecoveryAgents"),
-            (9, Configure, "EfsRpcAddUsersToFile"),
-            (12, Diagnose, "EfsRpcFileKeyInfo"),
-            (13, File, "EfsRpcDuplicateEncryptionInfoFile"),
-            (15, Configure, "EfsRpcAddUsersToFileEx"),
-        ],
-    },
+    Interface { uuid: 0xc681d488_d850_11d0_8c52_00c04fd90f7e, name: "efsrpc", operations: EFSRPC },
+    Interface { uuid: 0xdf1941c5_fe89_4e79_bf10_463657acf44d, name: "efsrpc", operations: EFSRPC },
     Interface {
         // [MS-FSRVP], 3.1.4
         uuid: 0xa8e0653c_2744_4389_a61d_7373df8b2292,

@@ -672,6 +672,10 @@ pub(crate) async fn release(
     Ok(Json(told(&app).await?))
 }
 
+fn release_number(id: &str) -> Answer<u64> {
+    id.parse().map_err(|_| Fault::not_found(format!("there is no release {id}")))
+}
+
 /// Approve a release, or rules that keep less, as the second person.
 #[utoipa::path(
     post, path = "/api/v1/releases/{id}:approve", tag = "vault",
@@ -685,9 +689,7 @@ pub(crate) async fn approve(
     caller: Caller,
     Path(id): Path<String>,
 ) -> Answer<Json<Vault>> {
-    let none = |_| Fault::not_found(format!("there is no release {id}"));
-    let request = id.parse().map_err(none)?;
-    let people = app.settings.data.join("people");
+    let (request, people) = (release_number(&id)?, app.settings.data.join("people"));
     change(&app, Job::Approve { request, by: caller.user, people }).await?;
     Ok(Json(told(&app).await?))
 }
@@ -705,9 +707,7 @@ pub(crate) async fn withdraw(
     caller: Caller,
     Path(id): Path<String>,
 ) -> Answer<Json<Vault>> {
-    let none = |_| Fault::not_found(format!("there is no release {id}"));
-    let request = id.parse().map_err(none)?;
-    let people = app.settings.data.join("people");
+    let (request, people) = (release_number(&id)?, app.settings.data.join("people"));
     change(&app, Job::Withdraw { request, by: caller.user, people }).await?;
     Ok(Json(told(&app).await?))
 }
