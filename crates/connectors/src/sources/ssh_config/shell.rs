@@ -11,7 +11,7 @@ use std::{
     process::{Child, ChildStdin},
     sync::mpsc::{Receiver, RecvTimeoutError, channel},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 pub struct Shell {
@@ -103,10 +103,13 @@ impl Shell {
         Ok(lines.iter().flat_map(|line| [*line, "\n"]).collect())
     }
 
-    /// Says good-bye; a device that hangs up first has heard it too.
+    /// Says good-bye and waits until the device hangs up, so that its session is really over: few
+    /// devices have more than five. One that stays on the line is left after `SERVER_TIMEOUT`.
     pub fn leave(mut self, command: &str) {
+        self.heard.clear();
         drop(self.send(command.as_bytes()).and_then(|()| self.send(b"\r")));
-        drop(self.hear(PROMPT_QUIET));
+        let end = Instant::now() + SERVER_TIMEOUT;
+        while let Ok(true) = self.hear(end.saturating_duration_since(Instant::now())) {}
     }
 
     fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
