@@ -12,7 +12,7 @@ import { crowd } from './crowd.mjs';
 import { startServer } from './server.mjs';
 
 const PASSWORD = 'correct horse battery';
-const LONGEST_S = 240;
+const LONGEST_S = 600;
 const HOSTS = 1_500;
 const program = process.env.SPANDREL;
 const scratch = mkdtempSync(join(tmpdir(), 'spandrel-shots-'));

@@ -99,6 +99,22 @@ export function local(iso: string, zone?: string): string {
   return `${day} ${part('hour')}:${part('minute')}:${part('second')}`;
 }
 
+/** `UTC`, `UTC+1`, `UTC+5:30`: what local times on the page are. */
+export function zoneName(at: Date): string {
+  const minutes = -at.getTimezoneOffset();
+  if (minutes === 0) return 'UTC';
+  const hours = Math.floor(Math.abs(minutes) / 60);
+  const rest = Math.abs(minutes) % 60;
+  const sign = minutes < 0 ? '−' : '+';
+  return `UTC${sign}${hours}${rest ? `:${String(rest).padStart(2, '0')}` : ''}`;
+}
+
+/** For sentences and lists of choices: `2026-03-01 14:05 UTC+1`. */
+export function moment(iso: string): string {
+  const at = new Date(iso);
+  return Number.isNaN(at.getTime()) ? iso : `${local(iso).slice(0, 16)} ${zoneName(at)}`;
+}
+
 /** As sent, to the microsecond: `2026-03-01 13:05:09.250000 UTC`. */
 export function utc(iso: string): string {
   return iso.replace('T', ' ').replace(/Z$/, ' UTC');

@@ -7,15 +7,15 @@ export interface HexRow {
   ascii: string;
 }
 
-const ROW_BYTES = 16;
+export const ROW_BYTES = 16;
 
 /** `4d6f64...` to rows. Digits that make no whole byte are left out. */
-export function hexRows(excerpt: string): HexRow[] {
+export function hexRows(excerpt: string, rowBytes = ROW_BYTES): HexRow[] {
   const digits = excerpt.replace(/[^0-9a-fA-F]/g, '').toLowerCase();
   const pairs = digits.match(/../g) ?? [];
   const rows: HexRow[] = [];
-  for (let start = 0; start < pairs.length; start += ROW_BYTES) {
-    const part = pairs.slice(start, start + ROW_BYTES);
+  for (let start = 0; start < pairs.length; start += rowBytes) {
+    const part = pairs.slice(start, start + rowBytes);
     const ascii = part.map((pair) => printable(parseInt(pair, 16))).join('');
     rows.push({ offset: start.toString(16).padStart(4, '0'), pairs: part, ascii });
   }

@@ -1,0 +1,73 @@
+// What a person did, from the words of the audit log: those are the API's, these are for people.
+//
+// Invariant: pure; what has no words here is shown as the log has it, so nothing is hidden.
+
+const THINGS: Record<string, string> = {
+  assets: 'asset',
+  captures: 'capture',
+  findings: 'finding',
+  mutes: 'mute',
+  plans: 'plan',
+  'recovery-plans': 'recovery plan',
+  releases: 'release of a hold',
+  runs: 'run',
+  sensors: 'sensor',
+  session: 'session',
+  snapshots: 'snapshot',
+  tokens: 'API token',
+  users: 'user',
+  vault: 'vault',
+  zones: 'zone',
+};
+const VERBS: Record<string, string> = {
+  POST: 'Made',
+  PUT: 'Replaced',
+  PATCH: 'Changed',
+  DELETE: 'Deleted',
+};
+const WHOLE: Record<string, string> = {
+  'POST /session': 'Signed in',
+  'DELETE /session': 'Signed out',
+  'POST /session:redeem': 'Set a first password',
+  'POST /captures': 'Uploaded a capture',
+  'POST /vault': 'Made the vault',
+  'POST /vault:verify': 'Verified the vault',
+  'POST /vault:forget': 'Deleted what the rules let go',
+  'PUT /vault/rules': 'Changed the rules of retention',
+};
+const ACTIONS: Record<string, string> = {
+  approve: 'Approved',
+  cancel: 'Stopped',
+  check: 'Checked',
+  confirm: 'Confirmed a step of',
+  drill: 'Drilled',
+  'end-learning': 'Ended the learning of',
+  hold: 'Held',
+  import: 'Imported',
+  kit: 'Made a restore kit of',
+  mute: 'Muted',
+  release: 'Asked to release',
+  restore: 'Restored',
+  run: 'Ran',
+  undelete: 'Took back',
+  unmute: 'Unmuted',
+  verify: 'Verified',
+  withdraw: 'Withdrew',
+};
+
+/** `PATCH /assets/{id}` is `Changed an asset`. */
+export function deed(action: string): string {
+  const known = WHOLE[action];
+  if (known) return known;
+  const [, method, group, verb] =
+    /^([A-Z]+) \/([\w-]+)(?:\/\{\w+\})?(?::([\w-]+))?$/.exec(action) ?? [];
+  const what = THINGS[group ?? ''];
+  const did = verb ? ACTIONS[verb] : VERBS[method ?? ''];
+  if (!what || !did) return action;
+  return `${did} ${/^(?:[aeioA]|u(?!ser))/.test(what) ? 'an' : 'a'} ${what}`;
+}
+
+/** What it was done to, without what every address begins with. */
+export function thing(resource: string): string {
+  return resource.replace(/^\/api\/v\d+\//, '');
+}
