@@ -48,7 +48,18 @@ pub(crate) struct Inner {
     pub(crate) watchers: Watchers,
     pub(crate) path: PathBuf,
     /// Held as long as the store is open.
-    _lock: Option<File>,
+    _lock: Option<Lock>,
+}
+
+/// Given back by word: a child process that another thread starts has a copy of the open file
+/// until it runs its program, and closing ours would leave the lock with it.
+struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // What cannot be unlocked is unlocked by the closing that follows.
+        drop(self.0.unlock());
+    }
 }
 
 const DATABASE: &str = "spandrel.db";
@@ -185,7 +196,7 @@ fn reason(error: &std::io::Error) -> String {
 }
 
 /// The lock file names the process that holds it, for the message of the next one.
-fn lock(dir: &Path) -> std::result::Result<File, OpenError> {
+fn lock(dir: &Path) -> std::result::Result<Lock, OpenError> {
     let fail = |error: std::io::Error| match error.kind() {
         std::io::ErrorKind::StorageFull => OpenError::Full { path: dir.join(DATABASE) },
         _ => OpenError::Directory { path: dir.to_owned(), reason: reason(&error) },
@@ -202,7 +213,7 @@ fn lock(dir: &Path) -> std::result::Result<File, OpenError> {
             file.set_len(0).map_err(fail)?;
             file.rewind().map_err(fail)?;
             write!(file, "{}", std::process::id()).map_err(fail)?;
-            Ok(file)
+            Ok(Lock(file))
         }
         Err(TryLockError::WouldBlock) => {
             let mut text = String::new();

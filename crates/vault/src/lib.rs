@@ -23,6 +23,7 @@ pub mod escrow;
 mod event;
 pub mod evidence;
 mod extract;
+mod held;
 mod immutable;
 mod key;
 mod ledger;

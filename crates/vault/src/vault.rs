@@ -9,6 +9,7 @@ use crate::{
     engine::{RusticEngine, VaultEngine},
     error::{Error, IoContext, Result},
     event::{Event, LogEntry, ObjectChange, Policy},
+    held::Held,
     key::{VaultKey, random, read_or_create_signer, read_signer, signing_file},
     ledger::Ledger,
     log::{Log, Signer, VerifyingKey, Writing},
@@ -18,7 +19,7 @@ use model::Time;
 use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
-    fs::{self, File, TryLockError},
+    fs::{self, File},
     os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
 };
@@ -304,18 +305,12 @@ pub(crate) fn encode(time: Time, event: Event) -> Vec<u8> {
 
 /// Held while a process changes the repository: one backup or clean-up at a time.
 pub(crate) struct Working {
-    _file: File,
+    _held: Held,
 }
 
 impl Working {
     pub fn begin(vault: &Vault) -> Result<Self> {
         vault.must_be_written_here()?;
-        let path = vault.directory.join(".lock");
-        let file = File::options().create(true).append(true).open(&path).doing("open", &path)?;
-        match file.try_lock() {
-            Ok(()) => Ok(Self { _file: file }),
-            Err(TryLockError::WouldBlock) => Err(Error::Busy),
-            Err(TryLockError::Error(source)) => Err(source).doing("lock", path),
-        }
+        Ok(Self { _held: Held::take(&vault.directory.join(".lock"))? })
     }
 }

@@ -15,10 +15,11 @@ use crate::{
     digest::Sha256,
     durable,
     error::{Error, IoContext, Result},
+    held::Held,
     limits::LEAF_BYTES_MAX,
 };
 use std::{
-    fs::{self, File},
+    fs,
     path::{Path, PathBuf},
 };
 use tile::Levels;
@@ -225,16 +226,13 @@ impl Log {
 
 /// Held while the log is read and extended, so that two processes append one after the other.
 pub struct Writing {
-    _file: File,
+    _held: Held,
 }
 
 impl Writing {
     /// Waits for its turn: appending takes milliseconds.
     pub fn begin(directory: &Path) -> Result<Self> {
-        let path = directory.join(".lock");
-        let file = File::options().create(true).append(true).open(&path).doing("open", &path)?;
-        file.lock().doing("lock", &path)?;
-        Ok(Self { _file: file })
+        Ok(Self { _held: Held::wait(&directory.join(".lock"))? })
     }
 }
 

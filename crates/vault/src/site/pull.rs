@@ -16,6 +16,7 @@ use crate::{
     digest::Sha256,
     durable,
     error::{Error, IoContext, Result},
+    held::Held,
     ledger::Ledger,
     limits::{CHECKPOINT_BYTES_MAX, EXTENSION_BYTES_MAX, SMALL_BYTES_MAX},
     log::{VerifyingKey, merkle, tile},
@@ -23,9 +24,9 @@ use crate::{
 };
 use serde::Serialize;
 use std::{
-    fs::{self, File, TryLockError},
+    fs::{self, File},
     io::{self, Read},
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 /// A vault elsewhere. What is not there has the error kind `NotFound`, a refusal that no second
@@ -570,12 +571,6 @@ impl Mirror<'_> {
 }
 
 /// One copying at a time.
-fn turn(site: &Path) -> Result<File> {
-    let path: PathBuf = site.join(".mirror-lock");
-    let file = File::options().create(true).append(true).open(&path).doing("open", &path)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(Error::Busy),
-        Err(TryLockError::Error(source)) => Err(source).doing("lock", path),
-    }
+fn turn(site: &Path) -> Result<Held> {
+    Held::take(&site.join(".mirror-lock"))
 }
