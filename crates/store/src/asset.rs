@@ -9,6 +9,7 @@ use crate::{
     overview::Count,
     page::Order,
     text::{clean, from_word, join, severity_from_rank, split, word},
+    watch::changes,
     writer::{Turn, now},
     zone,
 };
@@ -325,22 +326,16 @@ pub(crate) async fn changed_since(store: &Store, since: i64, limit: i64) -> Resu
     let sql = format!(
         "SELECT {COLUMNS}, merged_into FROM assets WHERE revision > $1 ORDER BY revision LIMIT $2"
     );
-    let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
-        .bind(since)
-        .bind(limit)
-        .fetch_all(store.readers())
-        .await?;
-    rows.iter()
-        .map(|row| {
-            let asset = record(row)?;
-            let revision = asset.revision;
-            let row = match row.try_get::<Option<String>, _>("merged_into")? {
-                Some(into) => ChangedRow::AssetMerged { id: asset.id, into: AssetId(into) },
-                None => ChangedRow::Asset(asset),
-            };
-            Ok(Change { revision, row })
-        })
-        .collect()
+    changes(store, sql, since, limit, |row| {
+        let asset = record(row)?;
+        let revision = asset.revision;
+        let row = match row.try_get::<Option<String>, _>("merged_into")? {
+            Some(into) => ChangedRow::AssetMerged { id: asset.id, into: AssetId(into) },
+            None => ChangedRow::Asset(asset),
+        };
+        Ok(Change { revision, row })
+    })
+    .await
 }
 
 impl Store {

@@ -7,6 +7,7 @@ use crate::{
     CaptureState, Change, ChangedRow, Error, Result, Store,
     asset::{signed, unsigned},
     text::{clean, new_id},
+    watch::changes,
     writer::{Turn, now},
 };
 use model::{Severity, Time};
@@ -79,17 +80,11 @@ async fn tell(turn: &mut Turn, id: &str) -> Result<()> {
 
 pub(crate) async fn changed_since(store: &Store, since: i64, limit: i64) -> Result<Vec<Change>> {
     let sql = format!("{SELECT} WHERE revision > $1 ORDER BY revision LIMIT $2");
-    let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
-        .bind(since)
-        .bind(limit)
-        .fetch_all(store.readers())
-        .await?;
-    rows.iter()
-        .map(|row| {
-            let capture = record(row)?;
-            Ok(Change { revision: capture.revision, row: ChangedRow::Capture(capture) })
-        })
-        .collect()
+    changes(store, sql, since, limit, |row| {
+        let capture = record(row)?;
+        Ok(Change { revision: capture.revision, row: ChangedRow::Capture(capture) })
+    })
+    .await
 }
 
 impl Store {

@@ -10,6 +10,7 @@ use crate::{
     fold::fold_counts,
     page::Order,
     text::clean,
+    watch::changes,
     writer::Turn,
 };
 use model::{AssetId, Link, LinkId, Time};
@@ -202,17 +203,11 @@ pub(crate) async fn rename_ends(turn: &mut Turn, id: &str, into: &str) -> Result
 
 pub(crate) async fn changed_since(store: &Store, since: i64, limit: i64) -> Result<Vec<Change>> {
     let sql = format!("{SELECT}{FROM} WHERE links.revision > $1 ORDER BY links.revision LIMIT $2");
-    let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
-        .bind(since)
-        .bind(limit)
-        .fetch_all(store.readers())
-        .await?;
-    rows.iter()
-        .map(|row| {
-            let link = record(row)?;
-            Ok(Change { revision: link.revision, row: ChangedRow::Link(link) })
-        })
-        .collect()
+    changes(store, sql, since, limit, |row| {
+        let link = record(row)?;
+        Ok(Change { revision: link.revision, row: ChangedRow::Link(link) })
+    })
+    .await
 }
 
 impl Store {

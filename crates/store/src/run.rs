@@ -7,6 +7,7 @@ use crate::{
     Change, ChangedRow, Error, Result, RunState, Store,
     asset::{signed, unsigned},
     text::{clean, new_id},
+    watch::changes,
     writer::{Turn, now},
 };
 use model::Time;
@@ -188,17 +189,11 @@ async fn tell(turn: &mut Turn, id: &str) -> Result<()> {
 
 pub(crate) async fn changed_since(store: &Store, since: i64, limit: i64) -> Result<Vec<Change>> {
     let sql = format!("{SELECT} WHERE revision > $1 ORDER BY revision LIMIT $2");
-    let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
-        .bind(since)
-        .bind(limit)
-        .fetch_all(store.readers())
-        .await?;
-    rows.iter()
-        .map(|row| {
-            let run = record(row)?;
-            Ok(Change { revision: run.revision, row: ChangedRow::Run(Box::new(run)) })
-        })
-        .collect()
+    changes(store, sql, since, limit, |row| {
+        let run = record(row)?;
+        Ok(Change { revision: run.revision, row: ChangedRow::Run(Box::new(run)) })
+    })
+    .await
 }
 
 impl Store {

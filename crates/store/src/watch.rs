@@ -8,7 +8,7 @@ use crate::{
     Store, WATCH_CHANGES_MAX, asset, capture, finding, link, run, sensor,
 };
 use model::{AssetId, Time};
-use sqlx::Row;
+use sqlx::{Row, sqlite::SqliteRow};
 use std::sync::Arc;
 use tokio::sync::broadcast;
 
@@ -65,6 +65,22 @@ impl Watchers {
             drop(self.0.send(Arc::new(change)));
         }
     }
+}
+
+/// The rows that `sql` finds, given a revision (`$1`) and how many at the most (`$2`), as changes.
+pub(crate) async fn changes(
+    store: &Store,
+    sql: String,
+    since: i64,
+    limit: i64,
+    change: impl Fn(&SqliteRow) -> Result<Change>,
+) -> Result<Vec<Change>> {
+    let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
+        .bind(since)
+        .bind(limit)
+        .fetch_all(store.readers())
+        .await?;
+    rows.iter().map(change).collect()
 }
 
 impl Store {
