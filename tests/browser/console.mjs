@@ -7,9 +7,12 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import assert from 'node:assert/strict';
+import { faultsOf } from './access.mjs';
 import { launch, openPage } from './browser.mjs';
 import { crowd } from './crowd.mjs';
+import { scenes, show } from './scenes.mjs';
 import { startServer } from './server.mjs';
+import { speaker } from './stage.mjs';
 
 const PASSWORD = 'correct horse battery';
 const LONGEST_S = 600;
@@ -215,6 +218,53 @@ step('a finding is understood and triaged', async ({ page, server }) => {
   await page.getByText('engineering week').first().waitFor();
 });
 
+/** Goes on with Tab until something has the focus; whatever has it on the way shows it. */
+async function tabTo(page, locator, key = 'Tab') {
+  for (let presses = 0; presses < 120; presses += 1) {
+    await page.keyboard.press(key);
+    const bare = await page.evaluate(() => {
+      const here = document.activeElement;
+      if (!here || here === document.body || here.id === 'main') return null;
+      const { outlineStyle, outlineWidth, boxShadow } = getComputedStyle(here);
+      const shows = outlineStyle !== 'none' && parseFloat(outlineWidth) > 0;
+      return shows || boxShadow !== 'none' ? null : here.outerHTML.slice(0, 160);
+    });
+    assert.equal(bare, null, 'what has the focus shows it');
+    if (await locator.evaluate((element) => element === document.activeElement)) return;
+  }
+  throw new Error(`no way by keys to ${locator}`);
+}
+
+step('a finding is triaged with keys alone', async ({ page, server }) => {
+  await page.goto(`${server.url}/findings`);
+  await page.locator('tbody tr.line').nth(1).waitFor();
+  await page.keyboard.press('j');
+  await page.keyboard.press('j');
+  await page.keyboard.press('Enter');
+  await page.waitForURL(/\/findings\/fnd_/);
+  await page.getByRole('heading', { name: 'What happened' }).waitFor();
+  await page.keyboard.press('t');
+  await page.locator('.state', { hasText: 'admin has it' }).waitFor();
+  const first = page.locator('.steps input').first();
+  await tabTo(page, first);
+  await page.keyboard.press('Space');
+  await page.getByText(/^1 of \d+ done$/).waitFor();
+  await tabTo(page, page.locator('textarea[name=note]'));
+  await page.keyboard.type('looked at by keys');
+  await page.keyboard.press('Tab');
+  await page.keyboard.press('Enter');
+  await page.getByText('The note is saved').waitFor();
+  await tabTo(page, page.getByRole('button', { name: 'Mute', exact: true }), 'Shift+Tab');
+  await page.keyboard.press('Enter');
+  await page.getByRole('dialog').locator('textarea:focus').waitFor();
+  await page.keyboard.press('Escape');
+  await page.getByRole('dialog').waitFor({ state: 'hidden' });
+  // Back where it was opened from, and back to the list.
+  await page.locator('button:focus', { hasText: 'Mute' }).waitFor();
+  await page.keyboard.press('Escape');
+  await page.waitForURL(`${server.url}/findings`);
+});
+
 step('a vault and its first plans are made with one click and carried out', async ({ page, server }) => {
   await page.keyboard.press('g');
   await page.keyboard.press('p');
@@ -286,6 +336,26 @@ step('a snapshot is restored to a directory, and a kit is downloaded', async ({ 
   const bytes = readFileSync(await kit.path());
   assert.ok(bytes.includes('READ-ME-FIRST.txt') && bytes.includes('fingerprints.json'));
   await dialog.getByRole('button', { name: 'Close' }).last().click();
+});
+
+step('a restore goes by keys alone', async ({ page }) => {
+  const restore = page.getByRole('button', { name: 'Restore', exact: true });
+  await page.locator('h1').waitFor();
+  await page.evaluate(() => document.getElementById('main')?.focus());
+  await tabTo(page, restore);
+  await page.keyboard.press('Enter');
+  const dialog = page.getByRole('dialog');
+  await tabTo(page, dialog.getByLabel('A directory of the server'));
+  await page.keyboard.press('ArrowDown');
+  assert.ok(await dialog.getByLabel(/A restore kit/).isChecked());
+  await tabTo(page, dialog.getByRole('button', { name: 'Make the kit' }));
+  await page.keyboard.press('Enter');
+  const kit = dialog.getByRole('link', { name: 'Download the kit' });
+  await kit.waitFor({ timeout: 60_000 });
+  await tabTo(page, kit);
+  await page.keyboard.press('Escape');
+  await dialog.waitFor({ state: 'hidden' });
+  await page.locator('button:focus', { hasText: 'Restore' }).waitFor();
 });
 
 step('a hold is put and seen, and one person cannot release it', async ({ page, server }) => {
@@ -467,6 +537,66 @@ step('a viewer sees everything and changes nothing', async ({ page, server, brow
   await other.getByText('This is not for your role').waitFor();
   assert.deepEqual(other.faults, []);
   await context.close();
+});
+
+/** Views that are made of what others show as well: to look at them again costs more than it tells. */
+const ALIKE = new RegExp(
+  `^(${[
+    'finding-(?!scan|program-transfer|mute)',
+    'empty-(?!overview|findings)',
+    'broken-(?!assets)',
+    '(assets-none|asset-hostile|palette|menu-theme|zone-new|settings-mutes)$',
+  ].join('|')})`,
+);
+
+step('no view has a serious fault of accessibility, in either theme', async (test) => {
+  const { page, server, browser } = test;
+  const all = (await scenes(await speaker(page, server.url))).filter(
+    ({ name }) => !ALIKE.test(name),
+  );
+  const storageState = await page.context().storageState();
+  const faults = [];
+  for (const colorScheme of ['light', 'dark']) {
+    const context = await browser.newContext({
+      ignoreHTTPSErrors: true,
+      viewport: { width: 1440, height: 900 },
+      reducedMotion: 'reduce',
+      colorScheme,
+      storageState,
+    });
+    const other = await openPage(context);
+    other.expected.push(/503|404/);
+    for (const scene of all) {
+      // In the other theme only colours differ, and a dialog has those of its page.
+      const dark = colorScheme === 'dark';
+      if (scene.settles === false || (dark && (scene.act || scene.before))) continue;
+      await show(other, server.url, scene);
+      const found = await faultsOf(other, dark ? ['color-contrast'] : null);
+      faults.push(...found.map((fault) => `${scene.name}, ${colorScheme}: ${fault}`));
+    }
+    assert.deepEqual(other.faults, []);
+    await context.close();
+  }
+  assert.equal(faults.length, 0, faults.join('\n'));
+});
+
+step('whoever wants no motion has none', async ({ page, server }) => {
+  await page.emulateMedia({ reducedMotion: 'reduce' });
+  const moving = () =>
+    page.evaluate(() =>
+      document
+        .getAnimations()
+        .filter((one) => one.playState === 'running' && one.effect?.getTiming().duration > 20)
+        .map((one) => one.animationName ?? one.transitionProperty ?? String(one)),
+    );
+  await page.goto(`${server.url}/`);
+  await page.locator('[data-state=live]').waitFor();
+  assert.deepEqual(await moving(), []);
+  await page.keyboard.press('?');
+  await page.getByRole('dialog', { name: 'Keyboard' }).waitFor();
+  assert.deepEqual(await moving(), []);
+  await page.keyboard.press('Escape');
+  await page.emulateMedia({ reducedMotion: 'no-preference' });
 });
 
 step('a telephone shows every page without scrolling sideways', async ({ page, server }) => {

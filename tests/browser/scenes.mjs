@@ -44,7 +44,8 @@ export async function scenes(api) {
   const hostile = (await api.get(`assets?limit=1&filter=${encodeURIComponent('name contains "Filler"')}`)).items[0];
   const findings = (await api.get('findings?limit=200')).items;
   const detectors = [...new Map(findings.map((finding) => [finding.detector, finding])).values()];
-  const capture = (await api.get('captures')).items.find((other) => other.state === 'done');
+  const parsed = (await api.get('captures')).items.filter((other) => other.state === 'done');
+  const capture = parsed.find((other) => other.findings > 0) ?? parsed[0];
   const taken = (await api.get('snapshots')).items;
   const pair = taken.flatMap((after, at) => {
     const before = taken.slice(at + 1).find((other) => other.asset === after.asset);
@@ -92,7 +93,8 @@ export async function scenes(api) {
   for (const drill of drills.slice(0, 1)) add('drill', `/protection/drills/${drill.id}`);
   if (capture) {
     add('capture', `/captures/${capture.id}`);
-    add('capture-finding', `/captures/${capture.id}`, { act: first('main li button') });
+    if (capture.findings > 0)
+      add('capture-finding', `/captures/${capture.id}`, { act: first('main li button') });
   }
   for (const section of ['sensors', 'zones', 'mutes', 'users', 'tokens', 'audit', 'about'])
     add(`settings-${section}`, `/settings/${section}`);

@@ -113,6 +113,7 @@ describe('pictures', () => {
       theme,
       measure,
       emphasis: null,
+      trouble: new Map(),
       shadows: true,
     };
     for (const _ of paint(surface, picture)) void _;
@@ -147,6 +148,7 @@ describe('pictures', () => {
       theme,
       measure,
       emphasis: null,
+      trouble: new Map(),
       shadows: true,
     };
     expect([...paint(surface, picture)].length).toBeGreaterThan(40);

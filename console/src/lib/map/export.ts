@@ -23,6 +23,7 @@ export interface ExportOptions {
   theme: Theme;
   measure: Measure;
   title: string;
+  trouble: Picture['trouble'];
 }
 
 function plan(scene: Scene, scale: number): { size: Size; k: number } {
@@ -39,9 +40,10 @@ function plan(scene: Scene, scale: number): { size: Size; k: number } {
 }
 
 function draw(to: Surface, options: ExportOptions, size: Size, k: number): void {
-  const { scene, theme, measure, title } = options;
+  const { scene, theme, measure, title, trouble } = options;
   const camera: Camera = { x: -LEFT / k, y: -TOP / k, k };
-  const picture: Picture = { scene, camera, size, theme, measure, emphasis: null, shadows: true };
+  const seen = { scene, camera, size, theme, measure, trouble };
+  const picture: Picture = { ...seen, emphasis: null, shadows: true };
   for (const _ of paint(to, picture)) void _;
   bandNames(to, picture, false);
   to.globalAlpha = 1;

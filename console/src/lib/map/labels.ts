@@ -1,7 +1,7 @@
 // Names: of groups, of assets near by, and between far and near those that matter most.
 // Not here: the names of the levels. Invariant: no name hits another or the tile of another asset.
 
-import { BELOW, CELL_H, CELL_W } from './layout';
+import { BELOW, CELL_H } from './layout';
 import { labelOf, severityRank } from './model';
 import { strength, sx, sy, tileSize, visible, type Picture } from './picture';
 import type { Scene } from './scene';
@@ -15,7 +15,7 @@ const label = (p: Picture): string =>
 export function* labels(to: Surface, p: Picture): Generator<void, void, void> {
   titles(to, p);
   yield;
-  const cell = CELL_W * p.camera.k;
+  const cell = p.scene.layout.cell * p.camera.k;
   // Where few stand out there is room for their whole names.
   const few = p.emphasis !== null && cell < 72;
   if (cell >= 47 && !few) yield* labelsInCells(to, p, cell);

@@ -1,7 +1,7 @@
 // What the layout promises: same data, same picture; nobody on anybody; newcomers push nobody about.
 import { describe, expect, it } from 'vitest';
 import { sample } from './bench/sample';
-import { CELL_H, CELL_W, layout, type Layout } from './layout';
+import { CELL_H, layout, type Layout } from './layout';
 import { bandOf, type MapNode } from './model';
 
 const zones = new Map<string, string>();
@@ -73,8 +73,8 @@ describe('layout', () => {
       const band = made.bands[group?.band ?? -1];
       if (!group || !band) throw new Error(`${node.name} has no group`);
       expect(group.band).toBe(bandOf(node.purdue));
-      expect(made.x[index]).toBeGreaterThanOrEqual(group.x + CELL_W / 2);
-      expect(made.x[index]).toBeLessThanOrEqual(group.x + group.w - CELL_W / 2);
+      expect(made.x[index]).toBeGreaterThanOrEqual(group.x + made.cell / 2);
+      expect(made.x[index]).toBeLessThanOrEqual(group.x + group.w - made.cell / 2);
       expect(made.y[index]).toBeLessThanOrEqual(group.y + group.h - CELL_H / 2);
       expect(group.y).toBeGreaterThan(band.y);
       expect(group.y + group.h).toBeLessThan(band.y + band.h);
@@ -105,7 +105,7 @@ describe('layout', () => {
     const made = of(nodes);
     let tried = 0;
     for (const group of made.groups) {
-      const cells = Math.floor(group.w / CELL_W) * Math.floor(group.h / CELL_H);
+      const cells = Math.floor(group.w / made.cell) * Math.floor(group.h / CELL_H);
       const like = nodes[group.nodes[0] ?? -1];
       if (!like || group.nodes.length >= cells) continue;
       tried += 1;
@@ -120,7 +120,7 @@ describe('layout', () => {
     const nodes = sample(120).nodes;
     const made = of(nodes);
     const group = made.groups.find((one) => {
-      const cells = Math.floor(one.w / CELL_W) * Math.floor(one.h / CELL_H);
+      const cells = Math.floor(one.w / made.cell) * Math.floor(one.h / CELL_H);
       // Not the fullest of its zone, which tells how wide the zone is.
       const fuller = made.groups.some(
         (o) => o.label === one.label && o.nodes.length > one.nodes.length,

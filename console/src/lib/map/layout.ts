@@ -35,6 +35,8 @@ export interface Layout {
   h: number;
   bands: BandRow[];
   groups: Group[];
+  /** Width of the cells assets stand in. */
+  cell: number;
   /** Centre of each asset. */
   x: Float32Array;
   y: Float32Array;
@@ -51,6 +53,7 @@ export interface Memory {
   columns: Map<string, number>;
   wrap: number;
   stretch: number;
+  cell: number;
 }
 
 interface Place {
@@ -68,6 +71,8 @@ export interface LayoutOptions {
 }
 
 export const CELL_W = 98;
+/** Where there is room beside the map cells are wider, for longer names. */
+const CELL_W_MAX = 150;
 export const CELL_H = 80;
 /** An asset stands so far above the middle of its cell: its name is below it. */
 const LIFT = 8;
@@ -131,7 +136,23 @@ export function layout(nodes: readonly MapNode[], options: LayoutOptions): Layou
   }
   if (!best) throw new Error('there is always one try');
   for (const zone of zones) zone.cells = cellsOf(zone, best.plan.stretch, memory);
-  return placed(nodes, zones, best.seats, best.plan, count);
+  const plan = memory ? best.plan : roomier(zones, best.seats, best.plan, shape, count);
+  return placed(nodes, zones, best.seats, plan, count);
+}
+
+/** The same with wider cells, as far as nothing has to be drawn smaller for it. */
+function roomier(
+  zones: Zone[],
+  seats: Seats,
+  plan: Plan,
+  shape: 'wide' | 'tall',
+  count: Steps,
+): Plan {
+  const spare = (SCREEN * plan.h) / plan.w;
+  if (shape === 'tall' || spare <= BETTER) return plan;
+  const cell = Math.min(CELL_W_MAX, Math.floor(CELL_W * spare));
+  const wider = { ...planned(zones, seats, plan.wrap * spare, cell, count), stretch: plan.stretch };
+  return wider.h <= plan.h && wider.w <= SCREEN * plan.h * BETTER ? wider : plan;
 }
 
 /** Cells beside each other in a zone: as many in all its bands, so that its boxes are in line. */
@@ -255,6 +276,7 @@ interface Track {
 interface Plan {
   wrap: number;
   stretch: number;
+  cell: number;
   /** Do the zones need more than one page? */
   wraps: boolean;
   w: number;
@@ -265,7 +287,7 @@ interface Plan {
   shelves: number[][];
 }
 
-const widthOf = (cells: number): number => cells * CELL_W + 2 * GROUP_PAD;
+const widthOf = (cells: number, cell: number): number => cells * cell + 2 * GROUP_PAD;
 
 function wrapped(
   zones: Zone[],
@@ -275,14 +297,14 @@ function wrapped(
   count: Steps,
 ): Plan {
   if (memory) {
-    const plan = planned(zones, seats, memory.wrap, count);
+    const plan = planned(zones, seats, memory.wrap, memory.cell, count);
     const aspect = plan.w / plan.h / ASPECT[shape];
     const room = !plan.wraps || aspect <= ASPECT_KEPT_MAX;
     if (aspect >= ASPECT_KEPT_MIN && room) return plan;
   }
   let wrap = WRAP_MIN[shape];
   for (;;) {
-    const plan = planned(zones, seats, wrap, count);
+    const plan = planned(zones, seats, wrap, CELL_W, count);
     if (!plan.wraps || plan.w / plan.h >= ASPECT[shape]) return plan;
     wrap *= WRAP_STEP;
   }
@@ -293,15 +315,22 @@ function wrapped(
  * stand above all of them, in the middle where the columns leave room; else in columns of their
  * own, on pages of their own. Each page is centred.
  */
-function planned(zones: Zone[], seats: Seats, wrap: number, count: Steps): Plan {
-  const floor = columns(zones.filter(onFloor), wrap, count);
+function planned(
+  zones: Zone[],
+  seats: Seats,
+  wrap: number,
+  cell: number,
+  count: Steps,
+): Plan {
+  const floor = columns(zones.filter(onFloor), wrap, cell, count);
   const above = zones.filter((zone) => !onFloor(zone));
-  const rest = floor.widths.length === 1 ? nestled(above, zones, floor, count) : above;
-  const top = columns(rest, wrap, count);
+  const rest = floor.widths.length === 1 ? nestled(above, zones, floor, cell, count) : above;
+  const top = columns(rest, wrap, cell, count);
   const pages = [...top.widths, ...floor.widths];
   const plan: Plan = {
     wrap,
     stretch: 1,
+    cell,
     wraps: floor.widths.length > 1 || top.widths.length > 1,
     w: Math.max(0, ...pages),
     h: 0,
@@ -337,12 +366,12 @@ interface Columns {
   x: Map<string, number>;
 }
 
-function columns(zones: Zone[], wrap: number, count: Steps): Columns {
+function columns(zones: Zone[], wrap: number, cell: number, count: Steps): Columns {
   const made: Columns = { widths: [], page: new Map(), x: new Map() };
   let tracks: Track[] = [];
   let width = 0;
   for (const zone of zones) {
-    const w = widthOf(zone.cells);
+    const w = widthOf(zone.cells, cell);
     // A DMZ above and the operations below it can share a column.
     let track = tracks.find((other) => {
       count.steps += 1;
@@ -371,19 +400,25 @@ const apart = (zone: Zone, bands: ReadonlySet<number>): boolean =>
   [...zone.bands.keys()].every((band) => !bands.has(band));
 
 /** Puts zones between those that are placed, near the middle; returns those without a gap. */
-function nestled(above: Zone[], all: Zone[], floor: Columns, count: Steps): Zone[] {
+function nestled(
+  above: Zone[],
+  all: Zone[],
+  floor: Columns,
+  cell: number,
+  count: Steps,
+): Zone[] {
   const width = floor.widths[0] ?? 0;
   /** Zones that could change places with each other. */
   const alike = new Map<string, { zones: Zone[]; x: number[] }>();
   const rest = above.filter((zone) => {
-    const w = widthOf(zone.cells);
+    const w = widthOf(zone.cells, cell);
     const bands = new Set(zone.bands.keys());
     const taken: [number, number][] = [];
     for (const other of all) {
       count.steps += 1;
       const x = floor.x.get(other.key);
       if (x === undefined || apart(other, bands)) continue;
-      taken.push([x - COLUMN_GAP - w, x + widthOf(other.cells) + COLUMN_GAP]);
+      taken.push([x - COLUMN_GAP - w, x + widthOf(other.cells, cell) + COLUMN_GAP]);
     }
     const middle = (width - w) / 2;
     const free = (x: number): boolean =>
@@ -427,10 +462,17 @@ function placed(
     h: plan.h,
     bands: [],
     groups: [],
+    cell: plan.cell,
     x: new Float32Array(nodes.length),
     y: new Float32Array(nodes.length),
     of: new Int32Array(nodes.length),
-    memory: { places: new Map(), columns: new Map(), wrap: plan.wrap, stretch: plan.stretch },
+    memory: {
+      places: new Map(),
+      columns: new Map(),
+      wrap: plan.wrap,
+      stretch: plan.stretch,
+      cell: plan.cell,
+    },
     steps: 0,
   };
   for (const zone of zones) result.memory.columns.set(zone.key, zone.cells);
@@ -449,7 +491,7 @@ function placed(
         const box = {
           x: plan.x.get(zone.key) ?? 0,
           y,
-          w: widthOf(zone.cells),
+          w: widthOf(zone.cells, plan.cell),
           h: shelfHeight(rows),
         };
         put(result, {
@@ -475,7 +517,7 @@ function placed(
     for (const index of group.nodes) {
       const column = seats.column[index] ?? 0;
       const row = seats.row[index] ?? 0;
-      into.x[index] = group.x + GROUP_PAD + (column + 0.5) * CELL_W;
+      into.x[index] = group.x + GROUP_PAD + (column + 0.5) * plan.cell;
       into.y[index] = group.y + GROUP_HEAD + (row + 0.5) * CELL_H - LIFT;
       into.of[index] = at;
       const id = nodes[index]?.id;
@@ -486,7 +528,7 @@ function placed(
     group.nodes.sort((a, b) => order(a, cells) - order(b, cells));
   }
   function columnsOf(group: Group): number {
-    return Math.round((group.w - 2 * GROUP_PAD) / CELL_W);
+    return Math.round((group.w - 2 * GROUP_PAD) / plan.cell);
   }
   function order(index: number, cells: number): number {
     return (seats.row[index] ?? 0) * cells + (seats.column[index] ?? 0);

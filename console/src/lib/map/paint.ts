@@ -7,14 +7,22 @@ import { iconOf } from './icons';
 import { labels } from './labels';
 import { isCollapsed, strength, sx, sy, tileSize, visible, type Picture } from './picture';
 import type { Group } from './layout';
-import { BANDS } from './model';
+import { BANDS, type MapNode } from './model';
 import { FAMILIES } from './protocols';
 import { badge, badgeSize, chevron, tile } from './shapes';
 import type { Surface } from './surface';
 
 const CHUNK = 40;
+/** Curves in one stroke: what is drawn by the processor shall not take a frame at once. */
+const STROKE_CHUNK = 20;
 const DASHED_MAX = 700;
 const BACK = 0.13;
+/** Width and strength of the strokes of a link that is in trouble. */
+const TROUBLE = [
+  [9, 0.16],
+  [2.5, 0.95],
+] as const;
+const TROUBLE_BACK = [[2.5, 0.2]] as const;
 
 export function* paint(to: Surface, picture: Picture): Generator<void, void, void> {
   const { theme, size } = picture;
@@ -92,6 +100,8 @@ function* links(to: Surface, p: Picture): Generator<void, void, void> {
   const crowd = front.length > 3_000 ? 0.34 : front.length > 600 ? 0.46 : 0.62;
   yield* strokes(to, p, back, BACK * 0.8);
   yield* strokes(to, p, front, emphasis ? 0.92 : crowd);
+  yield;
+  troubles(to, p);
   if (p.camera.k < 0.42) return;
   to.globalAlpha = emphasis ? 1 : 0.85;
   for (let n = 0; n < front.length; n += 1) {
@@ -99,6 +109,27 @@ function* links(to: Surface, p: Picture): Generator<void, void, void> {
     if (scene.changes[at]) head(to, p, at);
     if (n % (CHUNK * 4) === 0) yield;
   }
+  to.globalAlpha = 1;
+}
+
+/** What grave findings are about lies over the other links, in the colour of the finding. */
+function troubles(to: Surface, p: Picture): void {
+  const { scene, theme, emphasis } = p;
+  to.lineCap = 'round';
+  for (const [at, severity] of p.trouble) {
+    if (!scene.kept.edges[at] || !curveVisible(p, scene.curves, at)) continue;
+    const front = !emphasis || emphasis.edges.has(at);
+    // A broad pale stroke below, or among many lines it would be one more.
+    for (const [width, alpha] of front ? TROUBLE : TROUBLE_BACK) {
+      to.strokeStyle = theme.severity[severity];
+      to.lineWidth = width;
+      to.globalAlpha = alpha;
+      to.beginPath();
+      trace(to, p, scene.curves, at);
+      to.stroke();
+    }
+  }
+  to.lineCap = 'butt';
   to.globalAlpha = 1;
 }
 
@@ -170,7 +201,7 @@ function* strokes(
   const lists = [...buckets.values()].sort((a, b) => order(a) - order(b));
   for (const list of lists) {
     const family = scene.family[list[0] ?? 0] ?? 0;
-    for (let from = 0; from < list.length; from += CHUNK) {
+    for (let from = 0; from < list.length; from += STROKE_CHUNK) {
       to.strokeStyle = theme.families[family] ?? theme.muted;
       to.lineWidth = width(list[0] ?? 0);
       // What every machine does all day stays behind what it is there for.
@@ -179,7 +210,7 @@ function* strokes(
         alpha * plain * (p.emphasis ? 1 : (PASSING[reach(p, scene.curves, list[0] ?? 0)] ?? 1));
       to.setLineDash(dashed ? [...(FAMILIES[family]?.dash ?? [])] : []);
       to.beginPath();
-      for (const at of list.slice(from, from + CHUNK)) trace(to, p, scene.curves, at);
+      for (const at of list.slice(from, from + STROKE_CHUNK)) trace(to, p, scene.curves, at);
       to.stroke();
       yield;
     }
@@ -239,6 +270,13 @@ export function drawAsset(
     to.circle(x, y, size * 0.44);
     to.fill();
   }
+  if (isGrave(node) && alpha === 1) {
+    to.globalAlpha = 0.17;
+    to.fillStyle = p.theme.severity[node.severity ?? 'high'];
+    to.beginPath();
+    to.circle(x, y, size * 0.82);
+    to.fill();
+  }
   to.globalAlpha = alpha;
   tile(to, p.theme, node, x, y, size);
   if (node.severity !== null && node.findings > 0 && p.scene.kept.nodes[index]) {
@@ -249,6 +287,10 @@ export function drawAsset(
   }
   to.globalAlpha = 1;
 }
+
+/** Does it have a finding that cannot wait? */
+const isGrave = (node: MapNode): boolean =>
+  node.findings > 0 && (node.severity === 'critical' || node.severity === 'high');
 
 function* bundles(to: Surface, p: Picture): Generator<void, void, void> {
   const { scene, theme, emphasis } = p;

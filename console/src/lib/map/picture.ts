@@ -3,6 +3,7 @@
 
 import type { Camera, Size } from './camera';
 import { CELL_W, type Box } from './layout';
+import type { Severity } from './model';
 import type { Scene } from './scene';
 import type { Measure } from './text';
 import type { Theme } from './theme';
@@ -21,6 +22,8 @@ export interface Picture {
   theme: Theme;
   measure: Measure;
   emphasis: Emphasis | null;
+  /** Links that grave open findings are about. */
+  trouble: ReadonlyMap<number, Severity>;
   /** Filtered-out assets as shadows, or not at all. */
   shadows: boolean;
 }

@@ -5,7 +5,7 @@
 import { curve, distanceTo, groupCurve, STRIDE } from './curves';
 import { cutoff, EVERYTHING, keep, type Filter, type Kept } from './filter';
 import type { GroupBy } from './groups';
-import { layout, type Box, type Layout, type Memory } from './layout';
+import { CELL_W, layout, type Box, type Layout, type Memory } from './layout';
 import { BANDS, CHANGING, severityRank, type MapEdge, type MapNode, type Severity } from './model';
 import { leadingFamily } from './protocols';
 
@@ -278,7 +278,8 @@ export function neighbourTo(s: Scene, from: number, direction: Direction): numbe
   let least = Infinity;
   for (let index = 0; index < s.nodes.length; index += 1) {
     if (index === from || !s.kept.nodes[index]) continue;
-    const dx = (s.layout.x[index] ?? 0) - x;
+    // Wide cells are one step beside each other, too.
+    const dx = (((s.layout.x[index] ?? 0) - x) * CELL_W) / s.layout.cell;
     const dy = (s.layout.y[index] ?? 0) - y;
     const ahead =
       direction === 'left' ? -dx : direction === 'right' ? dx : direction === 'up' ? -dy : dy;
@@ -299,9 +300,10 @@ export function boundsOf(s: Scene, indices: Iterable<number>): Box | null {
   let top = Infinity;
   let right = -Infinity;
   let bottom = -Infinity;
+  const rim = s.layout.cell / 2 + 11;
   for (const index of indices) {
-    left = Math.min(left, (s.layout.x[index] ?? 0) - 60);
-    right = Math.max(right, (s.layout.x[index] ?? 0) + 60);
+    left = Math.min(left, (s.layout.x[index] ?? 0) - rim);
+    right = Math.max(right, (s.layout.x[index] ?? 0) + rim);
     top = Math.min(top, (s.layout.y[index] ?? 0) - 50);
     bottom = Math.max(bottom, (s.layout.y[index] ?? 0) + 60);
   }

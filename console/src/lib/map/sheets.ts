@@ -32,29 +32,32 @@ const MARGIN = 0.3;
 const MARGIN_COSTLY = 0.14;
 const COSTLY_MS = 50;
 
-/** The drawing of one frame's pieces shall take so long. */
-const SETTLE_MS = 9;
-
+/** Drivers that draw with the processor and do not always say so. */
+const SOFTWARE = /swiftshader|llvmpipe|softpipe|software|basic render/i;
 let software: boolean | undefined;
 
 /** Is there no graphics processor? Remote desktops and virtual machines have none. */
 function slow(): boolean {
-  software ??= !document
-    .createElement('canvas')
-    .getContext('webgl', { failIfMajorPerformanceCaveat: true });
+  software ??= drawnByProcessor();
   return software;
 }
 
-let scratch: CanvasRenderingContext2D | null = null;
+function drawnByProcessor(): boolean {
+  const canvas = document.createElement('canvas');
+  const gl = canvas.getContext('webgl', { failIfMajorPerformanceCaveat: true });
+  if (!gl) return true;
+  const named = gl.getExtension('WEBGL_debug_renderer_info');
+  const renderer: unknown = gl.getParameter(named?.UNMASKED_RENDERER_WEBGL ?? gl.RENDERER);
+  gl.getExtension('WEBGL_lose_context')?.loseContext();
+  return SOFTWARE.test(String(renderer));
+}
 
 /**
- * A canvas only notes what it is told and draws it when it is used, which for a large map takes
- * many frames' time at once. Reading a pixel makes it draw now what was noted so far.
+ * A canvas only notes what it is told and draws it at the end of a frame, which for a large map
+ * takes many frames' time at once. Reading a pixel makes it draw now what was noted so far.
  */
 function settle(sheet: Sheet): void {
-  scratch ??= document.createElement('canvas').getContext('2d', { willReadFrequently: true });
-  scratch?.drawImage(sheet.canvas, 0, 0, 1, 1, 0, 0, 1, 1);
-  scratch?.getImageData(0, 0, 1, 1);
+  sheet.context.getImageData(0, 0, 1, 1);
 }
 
 export class Sheets {
@@ -65,8 +68,6 @@ export class Sheets {
   private old: { sheet: Sheet; since: number } | null = null;
   private work: Generator<void, void, void> | null = null;
   private spent = 0;
-  /** Pieces of a drawing in one frame, where they are drawn by the processor. */
-  private portion = 8;
   private soft = false;
 
   get busy(): boolean {
@@ -107,23 +108,10 @@ export class Sheets {
   step(until: number): boolean {
     if (!this.work) return false;
     const began = performance.now();
-    let done = 0;
     while (this.work) {
-      if (this.work.next().done) {
-        this.work = null;
-        break;
-      }
-      done += 1;
-      if (performance.now() > until || (slow() && done >= this.portion)) break;
-    }
-    if (this.back && slow()) {
-      const from = performance.now();
-      settle(this.back);
-      const took = performance.now() - from;
-      this.portion = Math.max(
-        1,
-        this.portion * (took > SETTLE_MS ? 0.6 : took < SETTLE_MS / 2 ? 1.3 : 1),
-      );
+      if (this.work.next().done) this.work = null;
+      if (this.back && slow()) settle(this.back);
+      if (performance.now() > until) break;
     }
     this.spent += performance.now() - began;
     if (this.work) return false;
@@ -174,7 +162,8 @@ function fresh(used: Sheet | null, picture: Picture, ratio: number, margin: numb
     canvas.width = width;
     canvas.height = height;
   }
-  const context = used?.context ?? canvas.getContext('2d', { alpha: false });
+  const context =
+    used?.context ?? canvas.getContext('2d', { alpha: false, willReadFrequently: slow() });
   if (!context) throw new Error('this browser draws no canvas');
   const surface = used?.surface ?? canvasSurface(context);
   return { canvas, context, surface, camera: { ...camera }, margin, screen: { ...screen }, ratio };

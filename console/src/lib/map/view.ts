@@ -17,6 +17,7 @@ import {
 import { listen, type Movable, type Point } from './gestures';
 import type { Box } from './layout';
 import { carried, hovering, isOver, pulses, ring, type Pulse, type Target } from './overlay';
+import type { Severity } from './model';
 import { bandNames } from './paint';
 import { isCollapsed, tileSize, type Emphasis, type Picture } from './picture';
 import { bundleAt, edgesAt, groupAt, nodeAt, type Scene } from './scene';
@@ -53,6 +54,7 @@ export class MapView implements Movable {
   theme: Theme;
   emphasis: Emphasis | null = null;
   shadows = true;
+  trouble: ReadonlyMap<number, Severity> = new Map();
   /** Everything is shown, and shall be when the map grows. */
   private following = false;
   private scene: Scene | null = null;
@@ -150,6 +152,15 @@ export class MapView implements Movable {
     if (emphasis === null && this.emphasis === null) return;
     this.emphasis = emphasis;
     this.redraw(true);
+  }
+
+  /** Links that grave findings are about. */
+  worry(trouble: ReadonlyMap<number, Severity>): void {
+    const same =
+      trouble.size === this.trouble.size &&
+      [...trouble].every(([at, severity]) => this.trouble.get(at) === severity);
+    this.trouble = trouble;
+    if (!same) this.redraw(true);
   }
 
   /** Whether what a filter leaves out stays as shadows. */
@@ -373,8 +384,8 @@ export class MapView implements Movable {
 
   private picture(): Picture {
     if (!this.scene) throw new Error('there is no scene yet');
-    const { camera, size, theme, measure, emphasis, shadows, scene } = this;
-    return { scene, camera, size, theme, measure, emphasis, shadows };
+    const { camera, size, theme, measure, emphasis, trouble, shadows, scene } = this;
+    return { scene, camera, size, theme, measure, emphasis, trouble, shadows };
   }
 
   private compose(now: number): void {

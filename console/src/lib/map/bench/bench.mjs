@@ -96,12 +96,12 @@ function spread(values) {
   const sorted = [...values].sort((a, b) => a - b);
   const at = (share) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0;
   const mean = sorted.reduce((sum, value) => sum + value, 0) / Math.max(1, sorted.length);
-  return [mean, at(0.5), at(0.95), at(0.99)].map((value) => value.toFixed(1).padStart(6)).join(' ');
+  return [mean, at(0.5), at(0.95), at(0.99), at(1)].map((value) => value.toFixed(1).padStart(6)).join(' ');
 }
 
 async function figures() {
   console.log(
-    'assets links view  motion |  frame gap ms: mean p50 p95 p99 |  work in a frame ms | scene ms',
+    'assets links view  motion |  frame gap ms: mean p50 p95 p99 max |  work in a frame ms | scene ms',
   );
   for (const nodes of (argument('--nodes') ?? '50,500,2000').split(',').map(Number)) {
     for (const zoom of ['all', 'near']) {

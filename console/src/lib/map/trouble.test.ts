@@ -1,0 +1,36 @@
+// Which links stand out for what is wrong.
+import { expect, test } from 'vitest';
+import { sample } from './bench/sample';
+import { scene } from './scene';
+import { placeOf, troubleOf } from './trouble';
+
+const { nodes, edges } = sample(50);
+const made = scene(nodes, edges);
+const named = (id: string) => ({ id, name: id.slice(4) });
+const pair = made.edges[3];
+if (!pair) throw new Error('the sample has links');
+const about = (severity: 'critical' | 'high' | 'low', ...ids: string[]) => ({
+  severity,
+  assets: ids.map(named),
+});
+
+test('a finding is where its assets are, with the links between them', () => {
+  const place = placeOf(about('high', pair.a, pair.b), made);
+  expect(place.nodes.map((index) => made.nodes[index]?.id)).toEqual([pair.a, pair.b]);
+  expect(place.edges).toEqual([3]);
+});
+
+test('an asset that is not on the map is nowhere', () => {
+  expect(placeOf(about('high', 'ast_gone', pair.a), made).edges).toEqual([]);
+});
+
+test('the worst finding of a link gives it its colour, and mild ones none', () => {
+  const list = [about('critical', pair.a, pair.b), about('high', pair.a, pair.b)];
+  expect([...troubleOf(list, made)]).toEqual([[3, 'critical']]);
+  expect(troubleOf([about('low', pair.a, pair.b)], made).size).toBe(0);
+});
+
+test('a scan of many draws no web', () => {
+  const many = about('high', ...nodes.slice(0, 20).map((node) => node.id));
+  expect(troubleOf([many], made).size).toBe(0);
+});
