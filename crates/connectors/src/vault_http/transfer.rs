@@ -2,6 +2,8 @@
 //!
 //! Invariant: an upload holds one piece of some KiB in memory, and of two uploads of one object
 //! the older ends, so a client that lost its link need not wait for the dead one to be noticed.
+//! Its part has one writer: a request that is dropped with its connection keeps its turn until
+//! what it began on the disk is done.
 
 use super::server::{blocking, empty};
 use axum::{
@@ -23,7 +25,7 @@ use std::{
 };
 use tokio::{
     io::AsyncReadExt,
-    sync::{Notify, mpsc},
+    sync::{Notify, OwnedMutexGuard, mpsc},
     time::timeout,
 };
 use vault::site::{Answer, Asked, Client, House, Refusal, Taken, Upload, Verb, What};
@@ -118,7 +120,7 @@ pub struct Uploads(Mutex<BTreeMap<(String, String), Arc<Slot>>>);
 
 #[derive(Default)]
 struct Slot {
-    turn: tokio::sync::Mutex<()>,
+    turn: Arc<tokio::sync::Mutex<()>>,
     /// Counts uploads of the same; only the newest goes on.
     newest: AtomicU64,
     newer: Notify,
@@ -133,6 +135,19 @@ impl Uploads {
         let number = slot.newest.fetch_add(1, Ordering::SeqCst) + 1;
         slot.newer.notify_waiters();
         (slot, number)
+    }
+}
+
+/// The right to write an upload's part; it goes where the writing is done.
+struct Turn {
+    _guard: OwnedMutexGuard<()>,
+    /// A slot that nobody has is forgotten, and a new one would know nothing of this turn.
+    _slot: Arc<Slot>,
+}
+
+impl Turn {
+    async fn of(slot: &Arc<Slot>) -> Self {
+        Self { _guard: slot.turn.clone().lock_owned().await, _slot: slot.clone() }
     }
 }
 
@@ -159,11 +174,10 @@ pub async fn receive(
         _ => return Err(Refusal::Method),
     };
     let (slot, number) = uploads.slot((client.name.clone(), hash));
-    let turn = slot.turn.lock().await;
-    let begun = blocking(move || house.upload(&client, &asked, offset, size)).await;
-    let taken = pour(begun?, request.into_body(), &slot, number).await;
-    drop(turn);
-    match taken? {
+    let turn = Turn::of(&slot).await;
+    let (upload, turn) =
+        blocking(move || Ok((house.upload(&client, &asked, offset, size)?, turn))).await?;
+    match pour(upload, turn, request.into_body(), &slot, number).await? {
         Taken::Published => Ok(empty(StatusCode::OK)),
         Taken::Extended(grown) => Ok(axum::Json(grown).into_response()),
         Taken::Part(held) => Err(Refusal::Offset(held)),
@@ -171,10 +185,16 @@ pub async fn receive(
 }
 
 /// Body to disk, piece by piece, until it ends, is silent, or a newer upload comes.
-async fn pour(upload: Upload, body: Body, slot: &Slot, number: u64) -> Answer<Taken> {
+async fn pour(
+    mut upload: Upload,
+    turn: Turn,
+    body: Body,
+    slot: &Slot,
+    number: u64,
+) -> Answer<Taken> {
     let (sender, mut pieces) = mpsc::channel::<Bytes>(WAITING_MAX);
-    let mut upload = upload;
     let writing = blocking(move || {
+        let _turn = turn;
         while let Some(piece) = pieces.blocking_recv() {
             upload.write(&piece)?;
         }
@@ -182,10 +202,16 @@ async fn pour(upload: Upload, body: Body, slot: &Slot, number: u64) -> Answer<Ta
     });
     let reading = async move {
         let mut body = body.into_data_stream();
-        while slot.newest.load(Ordering::SeqCst) == number {
+        loop {
+            // Listened for before it is looked at, so that none comes between.
+            let mut newer = std::pin::pin!(slot.newer.notified());
+            newer.as_mut().enable();
+            if slot.newest.load(Ordering::SeqCst) != number {
+                return;
+            }
             let piece = tokio::select! {
                 piece = timeout(SILENCE_MAX, body.next()) => piece,
-                () = slot.newer.notified() => return,
+                () = newer => return,
             };
             let Ok(Some(Ok(piece))) = piece else { return };
             if sender.send(piece).await.is_err() {
@@ -206,6 +232,30 @@ fn number(query: &str, name: &str) -> Answer<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use futures_util::FutureExt;
+
+    #[tokio::test]
+    async fn a_dropped_request_keeps_its_turn_until_its_writing_is_done() {
+        let uploads = Uploads::default();
+        let key = ("edge".to_owned(), "hash".to_owned());
+        let (finish, end) = std::sync::mpsc::channel::<()>();
+        let (slot, _) = uploads.slot(key.clone());
+        let turn = Turn::of(&slot).await;
+        let writing = blocking(move || {
+            let _turn = turn;
+            end.recv().map_err(|error| Refusal::Fault(error.to_string()))
+        });
+        // The connection is cut: the request's future goes, what it began does not.
+        let mut request = Box::pin(writing);
+        assert!((&mut request).now_or_never().is_none());
+        drop((request, slot));
+        let (slot, number) = uploads.slot(key);
+        assert_eq!(number, 2, "the slot is the same");
+        let mut second = Box::pin(Turn::of(&slot));
+        assert!((&mut second).now_or_never().is_none());
+        finish.send(()).unwrap();
+        second.await;
+    }
 
     #[track_caller]
     fn check(text: &str, size: u64, expected: Option<Option<(u64, u64)>>) {
