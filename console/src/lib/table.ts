@@ -46,6 +46,9 @@ export interface Window {
   to: number;
 }
 
+/** Rows come and go so many at once: most frames of a scroll then change nothing. */
+const STEP = 6;
+
 /** The rows to draw: those in sight and some around them. */
 export function inSight(
   count: number,
@@ -54,8 +57,9 @@ export function inSight(
   height: number,
   around = 12,
 ): Window {
-  const first = Math.floor(scrolled / rowHeight) - around;
-  const last = Math.ceil((scrolled + height) / rowHeight) + around;
+  const step = (rows: number) => rows * STEP;
+  const first = step(Math.floor((scrolled / rowHeight - around) / STEP));
+  const last = step(Math.ceil(((scrolled + height) / rowHeight + around) / STEP));
   const from = Math.min(Math.max(0, first), Math.max(0, count - 1));
   return { from, to: Math.max(from, Math.min(count, last)) };
 }

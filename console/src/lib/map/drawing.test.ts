@@ -11,6 +11,7 @@ import { FAMILIES } from './protocols';
 import { scene } from './scene';
 import { SvgSurface } from './surface';
 import { Measure } from './text';
+import { NO_TROUBLE } from './trouble';
 import type { Theme } from './theme';
 
 const measure = new Measure((_, text) => [...text].length * 6);
@@ -113,7 +114,7 @@ describe('pictures', () => {
       theme,
       measure,
       emphasis: null,
-      trouble: new Map(),
+      trouble: NO_TROUBLE,
       shadows: true,
     };
     for (const _ of paint(surface, picture)) void _;
@@ -148,7 +149,7 @@ describe('pictures', () => {
       theme,
       measure,
       emphasis: null,
-      trouble: new Map(),
+      trouble: NO_TROUBLE,
       shadows: true,
     };
     expect([...paint(surface, picture)].length).toBeGreaterThan(40);

@@ -172,3 +172,12 @@ describe('layout', () => {
     }
   });
 });
+
+describe('a site that grows', () => {
+  it('goes on beside itself while the screen has room there', () => {
+    const nodes = shuffled(sample(50).nodes, 3);
+    let made = of(nodes.slice(0, 26));
+    for (let count = 27; count <= nodes.length; count += 1) made = of(nodes.slice(0, count), made);
+    expect(made.w / made.h).toBeGreaterThan(1.2);
+  });
+});

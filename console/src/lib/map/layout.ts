@@ -91,6 +91,7 @@ const SCREEN = 1.4;
 /** A stretch has to be worth it. */
 const BETTER = 1.03;
 const STRETCHES = [1, 1.25, 1.5, 2, 3];
+const ASPECT_FULL = 0.8;
 const ASPECT_KEPT_MIN = 0.5;
 const ASPECT_KEPT_MAX = 2.2;
 const WRAP_MIN = { wide: 560, tall: 330 };
@@ -297,7 +298,10 @@ function wrapped(
   count: Steps,
 ): Plan {
   if (memory) {
-    const plan = planned(zones, seats, memory.wrap, memory.cell, count);
+    let plan = planned(zones, seats, memory.wrap, memory.cell, count);
+    // Zones that have grown go on beside the others as long as the screen has room there.
+    while (plan.wraps && plan.w / plan.h < ASPECT[shape] * ASPECT_FULL)
+      plan = planned(zones, seats, plan.wrap * WRAP_STEP, memory.cell, count);
     const aspect = plan.w / plan.h / ASPECT[shape];
     const room = !plan.wraps || aspect <= ASPECT_KEPT_MAX;
     if (aspect >= ASPECT_KEPT_MIN && room) return plan;

@@ -7,7 +7,7 @@ import { iconOf } from './icons';
 import { labels } from './labels';
 import { isCollapsed, strength, sx, sy, tileSize, visible, type Picture } from './picture';
 import type { Group } from './layout';
-import { BANDS, type MapNode } from './model';
+import { BANDS } from './model';
 import { FAMILIES } from './protocols';
 import { badge, badgeSize, chevron, tile } from './shapes';
 import type { Surface } from './surface';
@@ -116,7 +116,7 @@ function* links(to: Surface, p: Picture): Generator<void, void, void> {
 function troubles(to: Surface, p: Picture): void {
   const { scene, theme, emphasis } = p;
   to.lineCap = 'round';
-  for (const [at, severity] of p.trouble) {
+  for (const [at, severity] of p.trouble.edges) {
     if (!scene.kept.edges[at] || !curveVisible(p, scene.curves, at)) continue;
     const front = !emphasis || emphasis.edges.has(at);
     // A broad pale stroke below, or among many lines it would be one more.
@@ -270,9 +270,10 @@ export function drawAsset(
     to.circle(x, y, size * 0.44);
     to.fill();
   }
-  if (isGrave(node) && alpha === 1) {
-    to.globalAlpha = 0.17;
-    to.fillStyle = p.theme.severity[node.severity ?? 'high'];
+  const grave = p.trouble.nodes.get(index);
+  if (grave && alpha === 1) {
+    to.globalAlpha = 0.2;
+    to.fillStyle = p.theme.severity[grave];
     to.beginPath();
     to.circle(x, y, size * 0.82);
     to.fill();
@@ -287,10 +288,6 @@ export function drawAsset(
   }
   to.globalAlpha = 1;
 }
-
-/** Does it have a finding that cannot wait? */
-const isGrave = (node: MapNode): boolean =>
-  node.findings > 0 && (node.severity === 'critical' || node.severity === 'high');
 
 function* bundles(to: Surface, p: Picture): Generator<void, void, void> {
   const { scene, theme, emphasis } = p;

@@ -3,10 +3,10 @@
 
 import type { Camera, Size } from './camera';
 import { CELL_W, type Box } from './layout';
-import type { Severity } from './model';
 import type { Scene } from './scene';
 import type { Measure } from './text';
 import type { Theme } from './theme';
+import type { Trouble } from './trouble';
 
 /** What stands out; everything else steps back. */
 export interface Emphasis {
@@ -22,8 +22,8 @@ export interface Picture {
   theme: Theme;
   measure: Measure;
   emphasis: Emphasis | null;
-  /** Links that grave open findings are about. */
-  trouble: ReadonlyMap<number, Severity>;
+  /** What grave open findings are about. */
+  trouble: Trouble;
   /** Filtered-out assets as shadows, or not at all. */
   shadows: boolean;
 }

@@ -9,28 +9,34 @@ const made = scene(nodes, edges);
 const named = (id: string) => ({ id, name: id.slice(4) });
 const pair = made.edges[3];
 if (!pair) throw new Error('the sample has links');
-const about = (severity: 'critical' | 'high' | 'low', ...ids: string[]) => ({
+const about = (severity: 'critical' | 'high' | 'low', title: string, ...ids: string[]) => ({
   severity,
+  title,
   assets: ids.map(named),
 });
 
 test('a finding is where its assets are, with the links between them', () => {
-  const place = placeOf(about('high', pair.a, pair.b), made);
+  const place = placeOf(about('high', '', pair.a, pair.b), made);
   expect(place.nodes.map((index) => made.nodes[index]?.id)).toEqual([pair.a, pair.b]);
   expect(place.edges).toEqual([3]);
 });
 
 test('an asset that is not on the map is nowhere', () => {
-  expect(placeOf(about('high', 'ast_gone', pair.a), made).edges).toEqual([]);
+  expect(placeOf(about('high', '', 'ast_gone', pair.a), made).edges).toEqual([]);
 });
 
 test('the worst finding of a link gives it its colour, and mild ones none', () => {
-  const list = [about('critical', pair.a, pair.b), about('high', pair.a, pair.b)];
-  expect([...troubleOf(list, made)]).toEqual([[3, 'critical']]);
-  expect(troubleOf([about('low', pair.a, pair.b)], made).size).toBe(0);
+  const list = [about('critical', '', pair.a, pair.b), about('high', '', pair.a, pair.b)];
+  const trouble = troubleOf(list, made);
+  expect([...trouble.edges]).toEqual([[3, 'critical']]);
+  expect([...trouble.nodes.values()]).toEqual(['critical', 'critical']);
+  expect(troubleOf([about('low', '', pair.a, pair.b)], made).nodes.size).toBe(0);
 });
 
-test('a scan of many draws no web', () => {
-  const many = about('high', ...nodes.slice(0, 20).map((node) => node.id));
-  expect(troubleOf([many], made).size).toBe(0);
+test('of a scan of many only who scans stands out', () => {
+  const ids = nodes.slice(0, 20).map((node) => node.id);
+  const scan = about('high', `${named(ids[7] ?? '').name} scans addresses`, ...ids);
+  const trouble = troubleOf([scan], made);
+  expect(trouble.edges.size).toBe(0);
+  expect([...trouble.nodes]).toEqual([[7, 'high']]);
 });

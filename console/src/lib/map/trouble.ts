@@ -28,19 +28,33 @@ export function placeOf(finding: Pick<FindingRow, 'assets'>, scene: Scene): Plac
 /** So many at once are news; where everything stands out nothing does. */
 const DRAWN_MAX = 8;
 
-/** Links that the first critical and high findings are about, with the worst of each. */
+/** What stands out for what is wrong, with the worst severity of each. */
+export interface Trouble {
+  nodes: Map<number, Severity>;
+  edges: Map<number, Severity>;
+}
+
+export const NO_TROUBLE: Trouble = { nodes: new Map(), edges: new Map() };
+
+/**
+ * Assets and links that the first critical and high findings are about. Of a scan of many only who
+ * scans: its title begins with that name.
+ */
 export function troubleOf(
-  findings: readonly Pick<FindingRow, 'assets' | 'severity'>[],
+  findings: readonly Pick<FindingRow, 'assets' | 'severity' | 'title'>[],
   scene: Scene,
-): Map<number, Severity> {
-  const trouble = new Map<number, Severity>();
-  const grave = findings.filter(
-    ({ severity, assets }) =>
-      (severity === 'critical' || severity === 'high') && assets.length <= ASSETS_MAX,
-  );
-  for (const finding of grave.slice(0, DRAWN_MAX)) {
-    for (const at of placeOf(finding, scene).edges)
-      if (!trouble.has(at)) trouble.set(at, finding.severity);
+): Trouble {
+  const trouble: Trouble = { nodes: new Map(), edges: new Map() };
+  const mark = (of: Map<number, Severity>, at: number, severity: Severity) => {
+    if (!of.has(at)) of.set(at, severity);
+  };
+  const grave = findings.filter(({ severity }) => severity === 'critical' || severity === 'high');
+  for (const { assets, severity, title } of grave.slice(0, DRAWN_MAX)) {
+    const few = assets.length <= ASSETS_MAX;
+    const who = few ? assets : assets.filter((asset) => title.startsWith(asset.name));
+    const place = placeOf({ assets: who }, scene);
+    for (const at of place.nodes) mark(trouble.nodes, at, severity);
+    if (few) for (const at of place.edges) mark(trouble.edges, at, severity);
   }
   return trouble;
 }

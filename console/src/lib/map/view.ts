@@ -17,7 +17,6 @@ import {
 import { listen, type Movable, type Point } from './gestures';
 import type { Box } from './layout';
 import { carried, hovering, isOver, pulses, ring, type Pulse, type Target } from './overlay';
-import type { Severity } from './model';
 import { bandNames } from './paint';
 import { isCollapsed, tileSize, type Emphasis, type Picture } from './picture';
 import { bundleAt, edgesAt, groupAt, nodeAt, type Scene } from './scene';
@@ -25,6 +24,7 @@ import { canvasSurface, type Surface } from './surface';
 import { Sheets } from './sheets';
 import { Measure } from './text';
 import { themeOf, type Theme } from './theme';
+import { NO_TROUBLE, type Trouble } from './trouble';
 
 export interface ViewEvents {
   hover(target: Target | null, x: number, y: number): void;
@@ -54,7 +54,7 @@ export class MapView implements Movable {
   theme: Theme;
   emphasis: Emphasis | null = null;
   shadows = true;
-  trouble: ReadonlyMap<number, Severity> = new Map();
+  trouble: Trouble = NO_TROUBLE;
   /** Everything is shown, and shall be when the map grows. */
   private following = false;
   private scene: Scene | null = null;
@@ -154,11 +154,10 @@ export class MapView implements Movable {
     this.redraw(true);
   }
 
-  /** Links that grave findings are about. */
-  worry(trouble: ReadonlyMap<number, Severity>): void {
-    const same =
-      trouble.size === this.trouble.size &&
-      [...trouble].every(([at, severity]) => this.trouble.get(at) === severity);
+  /** What grave findings are about. */
+  worry(trouble: Trouble): void {
+    const of = ({ nodes, edges }: Trouble) => [...nodes, ...edges].join(' ');
+    const same = of(trouble) === of(this.trouble);
     this.trouble = trouble;
     if (!same) this.redraw(true);
   }

@@ -17,6 +17,7 @@ mod guard;
 mod list;
 mod network;
 mod openapi;
+mod planned;
 mod protection;
 mod query;
 mod recovery;

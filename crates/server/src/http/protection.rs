@@ -6,10 +6,11 @@
 use super::{
     caller::Caller,
     dto::*,
-    extract::{Asked, IfMatch, Sent, etag},
+    extract::{Asked, IfMatch, Sent},
     fault::{Answer, Fault},
     guard::Notes,
     openapi::{Csrf, Failures, Idempotency, Precondition},
+    planned::{self, Planned},
 };
 use crate::{
     app::{Shared, now},
@@ -194,11 +195,37 @@ fn plan_row(
     })
 }
 
-async fn one(app: &Shared, id: &str) -> Answer<Plan> {
-    let plan = app.store.plan(id).await?;
-    let assets = reconcile::assets(&app.store).await?;
-    let known = app.store.protections().await?;
-    plan_row(&plan, &assets, &known).ok_or_else(|| Fault::internal("a stored plan is none"))
+impl Planned for Plan {
+    type Spec = PlanSpec;
+
+    fn generation(&self) -> i64 {
+        self.generation
+    }
+
+    async fn one(app: &Shared, id: &str) -> Answer<Self> {
+        let plan = app.store.plan(id).await?;
+        let assets = reconcile::assets(&app.store).await?;
+        let known = app.store.protections().await?;
+        plan_row(&plan, &assets, &known).ok_or_else(|| Fault::internal("a stored plan is none"))
+    }
+
+    async fn before(app: &Shared, id: &str) -> Answer<serde_json::Value> {
+        Ok(app.store.plan(id).await?.spec)
+    }
+
+    async fn make(app: &Shared, spec: PlanSpec) -> Answer<String> {
+        let (name, spec) = checked(spec)?;
+        Ok(app.store.create_plan(&name, spec).await?)
+    }
+
+    async fn change(app: &Shared, id: &str, generation: i64, spec: PlanSpec) -> Answer<()> {
+        let (name, spec) = checked(spec)?;
+        Ok(app.store.replace_plan(id, generation, &name, spec).await?)
+    }
+
+    async fn delete(app: &Shared, id: &str, generation: i64) -> Answer<()> {
+        Ok(app.store.delete_plan(id, generation).await?)
+    }
 }
 
 /// One plan.
@@ -212,8 +239,7 @@ pub(crate) async fn plan(
     State(app): State<Shared>,
     Path(id): Path<String>,
 ) -> Answer<impl IntoResponse> {
-    let plan = one(&app, &id).await?;
-    Ok((etag(plan.generation), Json(plan)))
+    planned::shown::<Plan>(&app, &id).await
 }
 
 pub(crate) fn checked(spec: PlanSpec) -> Answer<(String, serde_json::Value)> {
@@ -234,12 +260,7 @@ pub(crate) async fn create_plan(
     notes: Notes,
     Sent(spec): Sent<PlanSpec>,
 ) -> Answer<impl IntoResponse> {
-    let (name, spec) = checked(spec)?;
-    let id = app.store.create_plan(&name, spec).await?;
-    let plan = one(&app, &id).await?;
-    notes.after(json!(plan.spec));
-    app.protect.wake.notify_one();
-    Ok((StatusCode::CREATED, etag(plan.generation), Json(plan)))
+    planned::made::<Plan>(&app, &notes, spec).await
 }
 
 /// Replace a plan.
@@ -257,13 +278,7 @@ pub(crate) async fn replace_plan(
     Path(id): Path<String>,
     Sent(spec): Sent<PlanSpec>,
 ) -> Answer<impl IntoResponse> {
-    let (name, spec) = checked(spec)?;
-    notes.before(app.store.plan(&id).await?.spec);
-    app.store.replace_plan(&id, generation, &name, spec).await?;
-    let plan = one(&app, &id).await?;
-    notes.after(json!(plan.spec));
-    app.protect.wake.notify_one();
-    Ok((etag(plan.generation), Json(plan)))
+    planned::replaced::<Plan>(&app, &notes, (&id, generation), spec).await
 }
 
 /// Delete a plan; its backups stay.
@@ -279,9 +294,7 @@ pub(crate) async fn delete_plan(
     IfMatch(generation): IfMatch,
     Path(id): Path<String>,
 ) -> Answer<StatusCode> {
-    notes.before(app.store.plan(&id).await?.spec);
-    app.store.delete_plan(&id, generation).await?;
-    Ok(StatusCode::NO_CONTENT)
+    planned::deleted::<Plan>(&app, &notes, &id, generation).await
 }
 
 /// Back up by a plan, at once.

@@ -6,10 +6,11 @@
 use super::{
     caller::Caller,
     dto::*,
-    extract::{IfMatch, Sent, etag},
+    extract::{IfMatch, Sent},
     fault::{Answer, Fault},
     guard::Notes,
     openapi::{Csrf, Failures, Idempotency, Precondition},
+    planned::{self, Planned},
 };
 use crate::{
     app::{Shared, now},
@@ -111,8 +112,35 @@ async fn row(app: &Shared, plan: store::RecoveryPlan) -> Answer<RecoveryPlan> {
     })
 }
 
-async fn one(app: &Shared, id: &str) -> Answer<RecoveryPlan> {
-    row(app, app.store.recovery_plan(id).await?).await
+impl Planned for RecoveryPlan {
+    type Spec = RecoveryPlanSpec;
+
+    fn generation(&self) -> i64 {
+        self.generation
+    }
+
+    async fn one(app: &Shared, id: &str) -> Answer<Self> {
+        row(app, app.store.recovery_plan(id).await?).await
+    }
+
+    async fn before(app: &Shared, id: &str) -> Answer<serde_json::Value> {
+        let plan = app.store.recovery_plan(id).await?;
+        Ok(json!({"text": plan.text, "every_days": plan.every_days}))
+    }
+
+    async fn make(app: &Shared, spec: RecoveryPlanSpec) -> Answer<String> {
+        let new = checked(app, spec).await?;
+        Ok(app.store.create_recovery_plan(new).await?)
+    }
+
+    async fn change(app: &Shared, id: &str, generation: i64, spec: RecoveryPlanSpec) -> Answer<()> {
+        let new = checked(app, spec).await?;
+        Ok(app.store.replace_recovery_plan(id, generation, new).await?)
+    }
+
+    async fn delete(app: &Shared, id: &str, generation: i64) -> Answer<()> {
+        Ok(app.store.delete_recovery_plan(id, generation).await?)
+    }
 }
 
 /// Recovery plans.
@@ -146,8 +174,7 @@ pub(crate) async fn plan(
     State(app): State<Shared>,
     Path(id): Path<String>,
 ) -> Answer<impl IntoResponse> {
-    let plan = one(&app, &id).await?;
-    Ok((etag(plan.generation), Json(plan)))
+    planned::shown::<RecoveryPlan>(&app, &id).await
 }
 
 /// Make a recovery plan.
@@ -164,12 +191,7 @@ pub(crate) async fn create(
     notes: Notes,
     Sent(spec): Sent<RecoveryPlanSpec>,
 ) -> Answer<impl IntoResponse> {
-    notes.after(json!(spec));
-    let new = checked(&app, spec).await?;
-    let id = app.store.create_recovery_plan(new).await?;
-    let plan = one(&app, &id).await?;
-    app.protect.wake.notify_one();
-    Ok((StatusCode::CREATED, etag(plan.generation), Json(plan)))
+    planned::made::<RecoveryPlan>(&app, &notes, spec).await
 }
 
 /// Replace a recovery plan.
@@ -188,14 +210,7 @@ pub(crate) async fn replace(
     Path(id): Path<String>,
     Sent(spec): Sent<RecoveryPlanSpec>,
 ) -> Answer<impl IntoResponse> {
-    let before = app.store.recovery_plan(&id).await?;
-    notes.before(json!({"text": before.text, "every_days": before.every_days}));
-    notes.after(json!(spec));
-    let new = checked(&app, spec).await?;
-    app.store.replace_recovery_plan(&id, generation, new).await?;
-    let plan = one(&app, &id).await?;
-    app.protect.wake.notify_one();
-    Ok((etag(plan.generation), Json(plan)))
+    planned::replaced::<RecoveryPlan>(&app, &notes, (&id, generation), spec).await
 }
 
 /// Delete a recovery plan; its drills stay.
@@ -212,10 +227,7 @@ pub(crate) async fn remove(
     IfMatch(generation): IfMatch,
     Path(id): Path<String>,
 ) -> Answer<StatusCode> {
-    let before = app.store.recovery_plan(&id).await?;
-    notes.before(json!({"text": before.text, "every_days": before.every_days}));
-    app.store.delete_recovery_plan(&id, generation).await?;
-    Ok(StatusCode::NO_CONTENT)
+    planned::deleted::<RecoveryPlan>(&app, &notes, &id, generation).await
 }
 
 /// Look again whether a recovery plan can be followed.
@@ -233,7 +245,7 @@ pub(crate) async fn check(
     let plan = app.store.recovery_plan(&id).await?;
     let outline = outline(&app, &plan.text).await?;
     app.store.set_outline(&id, outline).await?;
-    Ok(Json(one(&app, &id).await?))
+    Ok(Json(RecoveryPlan::one(&app, &id).await?))
 }
 
 /// Drill a recovery plan: follow it in isolation and measure it.

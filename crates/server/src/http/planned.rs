@@ -1,0 +1,73 @@
+//! Making, replacing and deleting plans, of backup and of recovery alike.
+//!
+//! Not here: what a plan says and how it is kept; that is `protection` and `recovery`. Invariant:
+//! what was before and what was asked for is noted before anything changes, and the reconciler
+//! looks at once at what did.
+
+use super::{extract::etag, fault::Answer, guard::Notes};
+use crate::app::Shared;
+use axum::{
+    Json,
+    http::{HeaderName, StatusCode},
+};
+use serde::Serialize;
+use serde_json::json;
+
+type Tagged<P> = ([(HeaderName, String); 1], Json<P>);
+
+/// A kind of plan: where it is kept and how it is shown.
+pub(super) trait Planned: Serialize + Sized {
+    type Spec: Serialize;
+
+    fn generation(&self) -> i64;
+    async fn one(app: &Shared, id: &str) -> Answer<Self>;
+    /// What is kept of it now, for the audit.
+    async fn before(app: &Shared, id: &str) -> Answer<serde_json::Value>;
+    async fn make(app: &Shared, spec: Self::Spec) -> Answer<String>;
+    async fn change(app: &Shared, id: &str, generation: i64, spec: Self::Spec) -> Answer<()>;
+    async fn delete(app: &Shared, id: &str, generation: i64) -> Answer<()>;
+}
+
+fn tagged<P: Planned>(plan: P) -> Tagged<P> {
+    (etag(plan.generation()), Json(plan))
+}
+
+pub(super) async fn shown<P: Planned>(app: &Shared, id: &str) -> Answer<Tagged<P>> {
+    Ok(tagged(P::one(app, id).await?))
+}
+
+pub(super) async fn made<P: Planned>(
+    app: &Shared,
+    notes: &Notes,
+    spec: P::Spec,
+) -> Answer<(StatusCode, [(HeaderName, String); 1], Json<P>)> {
+    notes.after(json!(spec));
+    let id = P::make(app, spec).await?;
+    app.protect.wake.notify_one();
+    let (tag, plan) = shown(app, &id).await?;
+    Ok((StatusCode::CREATED, tag, plan))
+}
+
+pub(super) async fn replaced<P: Planned>(
+    app: &Shared,
+    notes: &Notes,
+    (id, generation): (&str, i64),
+    spec: P::Spec,
+) -> Answer<Tagged<P>> {
+    notes.before(P::before(app, id).await?);
+    notes.after(json!(spec));
+    P::change(app, id, generation, spec).await?;
+    app.protect.wake.notify_one();
+    shown(app, id).await
+}
+
+pub(super) async fn deleted<P: Planned>(
+    app: &Shared,
+    notes: &Notes,
+    id: &str,
+    generation: i64,
+) -> Answer<StatusCode> {
+    notes.before(P::before(app, id).await?);
+    P::delete(app, id, generation).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
