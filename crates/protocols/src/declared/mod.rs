@@ -108,6 +108,8 @@ impl Protocol for Described {
             _ => return Probe::NoMatch,
         }
         let whole = match description.length.as_ref().map(|length| length.of(head)) {
+            // On a port of another service few signs are met by chance, a length seldom too.
+            Some(Some(octets)) if stream && !hint.port => octets == head.len(),
             Some(Some(octets)) if stream => (1..=MESSAGE_OCTETS_MAX).contains(&octets),
             Some(octets) => octets == Some(head.len()),
             None => true,

@@ -55,6 +55,26 @@ fn a_described_protocol_is_recognised_and_told() {
 }
 
 #[test]
+fn openflow_and_binary_streams_are_no_controller() {
+    let protocol = shipped("pcworx");
+    let elsewhere = Hint { port: false, ..HINT };
+    let mut open = b"\x01\x01\x00\x1a\0\0\0\0\x78\x80\0\x03\0\x0cIBETH01N0_M\0".to_vec();
+    assert_eq!(protocol.probe(&open, HINT), Probe::MatchClient);
+    assert_eq!(protocol.probe(&open, elsewhere), Probe::MatchClient);
+    let answer = [0x81, 1, 0, 20, 0, 0, 0, 1, 0, 0, 0, 0, 0, 2, 0, 0, 0, 7, 0, 0];
+    assert_eq!(protocol.probe(&answer, elsewhere), Probe::MatchServer);
+    open.push(0);
+    assert_eq!(protocol.probe(&open, elsewhere), Probe::NoMatch, "more than a message");
+    // OpenFlow 1.0: features request, features reply of 32 octets, and an error.
+    let mut reply = vec![1, 6, 0, 32, 0, 0, 0, 2, 0, 0, 0, 0x1a, 0x2b, 0x3c, 0x4d, 0x5e];
+    reply.resize(32, 0);
+    let request = [1, 5, 0, 8, 0, 0, 0, 2];
+    for bytes in [&request[..], &reply, &[1, 1, 0, 12, 0, 0, 0, 9, 0, 1, 0, 0]] {
+        assert_eq!(protocol.probe(bytes, elsewhere), Probe::NoMatch, "{bytes:02x?}");
+    }
+}
+
+#[test]
 fn every_prefix_and_flipped_bit_is_survived() {
     for protocol in all() {
         for bytes in [ASKED, ANSWERED, &[0x81, 6, 0, 40, 0, 0, 1, 2], &[0xcc, 1, 0, 11, 0x40, 2]] {
