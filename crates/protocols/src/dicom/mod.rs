@@ -58,10 +58,14 @@ impl Protocol for Dicom {
                     }
                 }
             }
-            [DATA, 0, a, b, c, d, e, f, g, h, _, flags, ..] if hint.port => {
+            // PS3.8, 9.3.5: one value or several, each with an odd context and flags.
+            [DATA, 0, a, b, c, d, e, f, g, h, context, flags, ..] if hint.port => {
+                const ITEM_OCTETS_MIN: u32 = 6;
                 let pdu = u32::from_be_bytes([*a, *b, *c, *d]);
                 let value = u32::from_be_bytes([*e, *f, *g, *h]);
-                let fits = value.checked_add(4).is_some_and(|n| n <= pdu) && *flags <= 3;
+                let behind = value.checked_add(4).and_then(|n| pdu.checked_sub(n));
+                let whole = behind.is_some_and(|n| n == 0 || n >= ITEM_OCTETS_MIN);
+                let fits = whole && value > 2 && *flags <= 3 && context & 1 == 1;
                 if fits { Probe::Match } else { Probe::NoMatch }
             }
             _ => Probe::NoMatch,

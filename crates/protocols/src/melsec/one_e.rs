@@ -164,12 +164,17 @@ const fn data_octets(code: u8, points: usize, ascii: bool) -> usize {
 }
 
 /// How sure the first octets of a client are a request: alone only where a device is named.
+/// Where none is, little tells a request from others' messages (a TLS record has a stop's code and
+/// a station), so it must be for the controller itself and all that was sent.
 pub(super) fn probe(head: &[u8], stream: bool, port: bool) -> Probe {
     match request(head) {
         Ok(Some(request)) => {
             let whole = request.octets == head.len();
-            let fits = whole || (stream && request.octets < head.len());
-            match fits && (request.device.is_some() && whole || port) {
+            let sure = match request.device {
+                Some(_) => whole || (port && stream && request.octets < head.len()),
+                None => whole && port && request.station == OWN,
+            };
+            match sure {
                 true => Probe::MatchClient,
                 false => Probe::NoMatch,
             }
@@ -377,6 +382,17 @@ mod tests {
         };
         octets.extend(std::iter::repeat_n(filler, data));
         octets
+    }
+
+    #[test]
+    fn records_of_tls_are_no_requests() {
+        let probe = |head: &[u8]| probe(head, true, true);
+        // A hello, a change of cipher, an alert: 0x16, 0x14 and 0x15 are codes, 3 is a station.
+        assert_eq!(probe(&[0x16, 3, 1, 0, 2, 1, 0]), Probe::NoMatch);
+        assert_eq!(probe(&[0x14, 3, 3, 0, 1, 1]), Probe::NoMatch);
+        assert_eq!(probe(&[0x15, 3, 3, 0]), Probe::NoMatch);
+        assert_eq!(probe(&[0x14, OWN, 10, 0]), Probe::MatchClient);
+        assert_eq!(probe(&[0x14, OWN, 10, 0, 0]), Probe::NoMatch);
     }
 
     proptest! {

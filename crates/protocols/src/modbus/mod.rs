@@ -63,11 +63,16 @@ impl Protocol for Modbus {
         if !known || head.len() < octets || pdu.len() < 2 {
             return Probe::NoMatch;
         }
-        let asks = matches!(function, 1..=6 | 15 | 16) && wire::parse_request(pdu).is_ok();
+        let asks = match pdu {
+            [1..=6 | 15 | 16 | 22 | 23, _, _, _, _, ..] => wire::parse_request(pdu).is_ok(),
+            // Read device identification with one of its four codes; UMAS with a session.
+            [43, 14, 1..=4, _] | [90, _, _, ..] => true,
+            _ => false,
+        };
         let exact = octets == head.len();
-        match (asks && exact && hint.from == Side::Client, pdu.len()) {
-            (true, 5..) => Probe::Match,
-            _ => Probe::NoMatch,
+        match asks && exact && hint.from == Side::Client {
+            true => Probe::Match,
+            false => Probe::NoMatch,
         }
     }
 

@@ -49,6 +49,9 @@ impl Protocol for Mqtt {
             Some(Ok(header)) => header,
         };
         let body = head.get(header.octets..).unwrap_or_default();
+        // Short packets are met by chance, so nothing or another packet must stand behind them.
+        let behind = body.get(header.rest..);
+        let whole = behind.is_some_and(|b| b.is_empty() || matches!(Header::parse(b), Some(Ok(_))));
         match (header.kind, body) {
             (CONNECT, [0, 4, b'M', b'Q', b'T', b'T', ..]) => Probe::MatchClient,
             (CONNECT, [0, 6, b'M', b'Q', b'I', b's', b'd', b'p', ..]) => Probe::MatchClient,
@@ -60,9 +63,9 @@ impl Protocol for Mqtt {
                 let texty = topic.iter().all(|b| *b >= 0x20) && !topic.is_empty();
                 if texty { Probe::Match } else { Probe::NoMatch }
             }
-            (4..=7 | 9 | 11, [_, _, ..]) if hint.port && header.rest < 64 => Probe::Match,
+            (4..=7 | 9 | 11, [_, _, ..]) if hint.port && whole && header.rest < 64 => Probe::Match,
             (SUBSCRIBE | UNSUBSCRIBE, [_, _, 0, _, ..]) if hint.port => Probe::MatchClient,
-            (12..=14, []) if hint.port && header.rest == 0 => Probe::Match,
+            (12..=14, _) if hint.port && whole && header.rest == 0 => Probe::Match,
             _ => Probe::NoMatch,
         }
     }

@@ -39,9 +39,11 @@ impl Protocol for GeSrtp {
     }
 
     fn probe(&self, head: &[u8], hint: Hint) -> Probe {
+        let whole = head.len() == HEADER_OCTETS;
         match Header::parse(head) {
-            // A session begins with a header of zeros, answered with a one.
-            Ok(header) if header.is_opening() && hint.port => match header.kind {
+            // A session begins with a header of zeros, answered with a one; each stands alone, as
+            // streams of zeros do not.
+            Ok(header) if header.is_opening() && hint.port && whole => match header.kind {
                 0 => Probe::MatchClient,
                 _ => Probe::MatchServer,
             },
@@ -71,6 +73,7 @@ pub struct Header {
     /// Service, segment selector and so on of a short request, or status and data of an answer.
     pub body: [u8; 14],
     rest_zero: bool,
+    unused_zero: bool,
 }
 
 impl Header {
@@ -85,7 +88,9 @@ impl Header {
         r.skip(10)?;
         let body = r.array()?;
         let rest_zero = whole.iter().skip(1).all(|b| *b == 0);
-        Ok(Header { kind, sequence, text, message, body, rest_zero })
+        // Numbers are of two octets and small, what stands behind the text's length is not used.
+        let unused_zero = [1usize, 3, 6, 7, 8].iter().all(|at| whole.get(*at) == Some(&0));
+        Ok(Header { kind, sequence, text, message, body, rest_zero, unused_zero })
     }
 
     pub fn emit(&self) -> Vec<u8> {
@@ -99,7 +104,7 @@ impl Header {
     }
 
     const fn is_opening(&self) -> bool {
-        self.kind <= 1 && self.message == 0
+        self.kind <= 1 && self.message == 0 && self.unused_zero
     }
 
     fn is_plausible(&self) -> bool {
@@ -108,7 +113,7 @@ impl Header {
             3 => matches!(self.message, 0xd4 | 0x94 | 0xd1),
             _ => false,
         };
-        message && !self.rest_zero && usize::from(self.text) <= TEXT_OCTETS_MAX
+        message && self.unused_zero && !self.rest_zero && usize::from(self.text) <= TEXT_OCTETS_MAX
     }
 }
 
@@ -352,8 +357,8 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(64))]
         #[test]
         fn what_is_written_is_read(sequence: u8, body: [u8; 14], text: u16) {
-            let header =
-                Header { kind: 2, sequence, text, message: 0xc0, body, rest_zero: false };
+            let (kind, message, rest_zero, unused_zero) = (2, 0xc0, false, true);
+            let header = Header { kind, sequence, text, message, body, rest_zero, unused_zero };
             prop_assert_eq!(Header::parse(&header.emit()), Ok(header));
         }
     }
