@@ -1,5 +1,5 @@
-//! Keys of Initial packets (RFC 9001, 5.2; RFC 9369, 3.3): derived from what the client wrote in
-//! the first packet, so anyone on the path has them.
+//! Keys of Initial packets (RFC 9001, 5.2; RFC 9369, 3.3; the same section of its drafts since 22):
+//! derived from what the client wrote in the first packet, so anyone on the path has them.
 //!
 //! Invariant: nothing but Initial packets can be opened with these.
 
@@ -27,11 +27,32 @@ fn of_version(version: u32) -> Option<([u8; 20], &'static str)> {
         0xc3, 0xee, 0xf7, 0x12, 0xc7, 0x2e, 0xbb, 0x5a, 0x11, 0xa7, 0xd2, 0x43, 0x2b, 0xb4, 0x63,
         0x65, 0xbe, 0xf9, 0xf5, 0x02,
     ];
+    const DRAFT_22: [u8; 20] = [
+        0x7f, 0xbc, 0xdb, 0x0e, 0x7c, 0x66, 0xbb, 0xe9, 0x19, 0x3a, 0x96, 0xcd, 0x21, 0x51, 0x9e,
+        0xbd, 0x7a, 0x02, 0x64, 0x4a,
+    ];
+    const GOOGLE_T050: [u8; 20] = [
+        0x7f, 0xf5, 0x79, 0xe5, 0xac, 0xd0, 0x72, 0x91, 0x55, 0x80, 0x30, 0x4c, 0x43, 0xa2, 0x36,
+        0x7c, 0x60, 0x48, 0x83, 0x10,
+    ];
+    const GOOGLE_T051: [u8; 20] = [
+        0x7a, 0x4e, 0xde, 0xf4, 0xe7, 0xcc, 0xee, 0x5f, 0xa4, 0x50, 0x6c, 0x19, 0x12, 0x4f, 0xc8,
+        0xcc, 0xda, 0x6e, 0x03, 0x3d,
+    ];
     Some(match version {
         VERSION_1 => (ONE, "quic"),
         VERSION_2 => (TWO, "quicv2"),
         0xff00_001d..=0xff00_0022 => (DRAFT_29, "quic"),
         0xff00_0017..=0xff00_001c => (DRAFT_23, "quic"),
+        0xff00_0016 => (DRAFT_22, "quic"),
+        // The drafts as Facebook's servers number them: 22, and 27 under two numbers.
+        0xface_b001 => (DRAFT_22, "quic"),
+        0xface_b002 | 0xface_b00e => (DRAFT_23, "quic"),
+        // "T050" and "T051": Google's, with TLS.
+        0x5430_3530 => (GOOGLE_T050, "quic"),
+        0x5430_3531 => (GOOGLE_T051, "quic"),
+        // RFC 9000, 15: reserved to make servers negotiate; the client goes by version 1.
+        reserved if reserved & 0x0f0f_0f0f == 0x0a0a_0a0a => (ONE, "quic"),
         _ => return None,
     })
 }

@@ -1,8 +1,8 @@
-//! QUIC 1 and 2: versions, and the TLS hellos in Initial packets, which anyone on the path can
-//! read.
+//! QUIC 1, 2 and drafts since 22: versions, and the TLS hellos in Initial packets, which anyone on
+//! the path can read.
 //!
-//! Not here: packets under negotiated keys, Google's own versions. Invariant: only packets whose
-//! tag is right are read.
+//! Not here: packets under negotiated keys; Google's versions before it took TLS are recognised
+//! and no more. Invariant: only packets whose tag is right are read.
 
 mod aes;
 mod keys;
@@ -22,7 +22,7 @@ static GROUPS: &[&Group] = &[&tls::TLS_HANDSHAKE, &tls::TLS_SNI, &tls::TLS_JA3];
 static ABOUT: About = About {
     name: "quic",
     title: "QUIC",
-    specs: &["RFC 9000", "RFC 9001", "RFC 9369", "RFC 8999 (all versions)"],
+    specs: &["RFC 9000", "RFC 9001", "RFC 9369", "RFC 9287", "RFC 8999 (all versions)"],
     carriers: &[Carrier::Udp],
     ports: &[443],
     groups: GROUPS,
@@ -42,7 +42,10 @@ impl Protocol for Quic {
     }
 
     fn probe(&self, head: &[u8], hint: Hint) -> Probe {
-        let Ok(packet) = Long::parse(head) else { return Probe::NoMatch };
+        if let Some(probe) = google(head) {
+            return probe;
+        }
+        let Ok(packet) = Long::parse(head, true) else { return Probe::NoMatch };
         let known = keys::initial(packet.version, &[]).is_some();
         match packet.kind {
             // RFC 9000, 14.1: a client fills its first datagram to 1200 octets.
@@ -50,7 +53,7 @@ impl Protocol for Quic {
                 Side::Client => Probe::Match,
                 Side::Server => Probe::MatchServer,
             },
-            Kind::Initial | Kind::Other if known => Probe::Match,
+            Kind::Initial | Kind::Retry | Kind::Other if known => Probe::Match,
             Kind::Negotiation if hint.port => Probe::MatchServer,
             _ => Probe::NoMatch,
         }
@@ -61,10 +64,27 @@ impl Protocol for Quic {
     }
 }
 
+/// Google's own versions ("Q039", "Q050" and so on), which say their name in clear: with the long
+/// header of RFC 8999, or up to Q043 behind public flags that tell of a version and a connection.
+fn google(head: &[u8]) -> Option<Probe> {
+    const VERSION_AND_CONNECTION: u8 = 0x09;
+    let first = *head.first()?;
+    let (at, probe) = match first & 0x80 {
+        0 if first & 0x8b == VERSION_AND_CONNECTION => (9, Probe::MatchClient),
+        0 => return None,
+        _ => (1, Probe::Match),
+    };
+    match *head.get(at..)?.first_chunk::<4>()? {
+        [b'Q', b'0', a, b] if a.is_ascii_digit() && b.is_ascii_digit() => Some(probe),
+        _ => None,
+    }
+}
+
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Kind {
     Initial,
     Negotiation,
+    Retry,
     Other,
 }
 
@@ -79,13 +99,15 @@ struct Long<'a> {
 }
 
 impl<'a> Long<'a> {
-    fn parse(bytes: &'a [u8]) -> Result<Long<'a>, Short> {
+    /// In a conversation known to be QUIC the fixed bit says nothing (RFC 9287, 3); before that it
+    /// must be set, `fixed`.
+    fn parse(bytes: &'a [u8], fixed: bool) -> Result<Long<'a>, Short> {
         const CONNECTION_ID_MAX: usize = 20;
         let refuse = Short { needed: 1 };
         let mut r = Reader::new(bytes);
         let first = r.u8()?;
         let version = r.be32()?;
-        if first & 0x80 == 0 || (first & 0x40 == 0 && version != 0) {
+        if first & 0x80 == 0 || (fixed && first & 0x40 == 0 && version != 0) {
             return Err(refuse);
         }
         let length = usize::from(r.u8()?);
@@ -101,7 +123,7 @@ impl<'a> Long<'a> {
         let retry = if version == VERSION_2 { 0 } else { 3 };
         match (version, first >> 4 & 3) {
             (0, _) => Ok(whole(Kind::Negotiation, 0, end)),
-            (_, kind) if kind == retry => Ok(whole(Kind::Other, 0, end)),
+            (_, kind) if kind == retry => Ok(whole(Kind::Retry, 0, end)),
             (_, kind) => {
                 if kind == initial {
                     let token = variable(&mut r)?;
@@ -134,6 +156,8 @@ struct Conversation {
     handshake: tls::Handshake,
     flights: [Flight; 2],
     told: bool,
+    /// The server asked for the same hello again, under a connection id of its own.
+    retried: bool,
 }
 
 /// Octets of one side's handshake that came before their turn.
@@ -150,7 +174,7 @@ impl Dissector for Conversation {
         out.begin("quic", 0..bytes.len());
         let mut rest = bytes;
         for _ in 0..COALESCED_MAX {
-            let Ok(packet) = Long::parse(rest) else { break };
+            let Ok(packet) = Long::parse(rest, false) else { break };
             let whole = rest.get(..packet.end).unwrap_or_default();
             match packet.kind {
                 Kind::Initial => self.initial(segment.from, &packet, whole, out),
@@ -158,6 +182,7 @@ impl Dissector for Conversation {
                     let op = Op::response(OperationClass::Session, 0, "version negotiation");
                     out.operation(op.done());
                 }
+                Kind::Retry => self.retried |= segment.from == Side::Server,
                 Kind::Other => {}
             }
             rest = rest.get(packet.end..).unwrap_or_default();
@@ -175,7 +200,8 @@ impl Conversation {
             let version = match packet.version {
                 1 => "1".to_owned(),
                 VERSION_2 => "2".to_owned(),
-                other => format!("draft {}", other & 0xff),
+                0xff00_0000..=0xff00_00ff => format!("draft {}", packet.version & 0xff),
+                other => format!("0x{other:08x}"),
             };
             out.identity(Subject::Sender, "QUIC Initial", [("quic_version", version)]);
         }
@@ -187,8 +213,11 @@ impl Conversation {
             plain = fresh.as_ref().and_then(open);
             if plain.is_some() {
                 self.keys = fresh;
-                self.handshake = tls::Handshake::default();
-                self.flights = Default::default();
+                // RFC 9000, 17.2.5.2: after a Retry the same hello comes once more.
+                if !std::mem::take(&mut self.retried) {
+                    self.handshake = tls::Handshake::default();
+                    self.flights = Default::default();
+                }
             }
         }
         if let Some(plain) = plain {
