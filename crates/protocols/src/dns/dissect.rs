@@ -68,17 +68,20 @@ fn read(flavour: Flavour, segment: &Segment<'_>, bytes: &[u8], start: usize, out
     out.begin(flavour.name(), start..start.saturating_add(bytes.len()));
     let message = match wire::parse(bytes) {
         Ok(message) => message,
-        Err(_) if segment.missing > 0 => return,
         Err(malformed) => {
+            if let Some(&[_, _, high, low]) = bytes.first_chunk::<4>() {
+                count(high & 0x80 != 0, u16::from(low & 0x0f), out);
+            }
+            if segment.missing > 0 {
+                return;
+            }
             let says = "a DNS message that cannot be read";
             out.violation(malformed.reason, says, "RFC 1035, 4.1");
             return;
         }
     };
-    let kind = if message.is_response() { "response" } else { "query" };
-    out.count(&DNS_GROUP, [Scalar::Text(kind.into())]);
+    count(message.is_response(), message.response_code(), out);
     if message.is_response() {
-        out.count(&DNS_RCODE, [Scalar::Number(u64::from(message.response_code()))]);
         answers(flavour, &message, out);
     } else {
         for question in &message.questions {
@@ -88,6 +91,15 @@ fn read(flavour: Flavour, segment: &Segment<'_>, bytes: &[u8], start: usize, out
         }
     }
     operation(&message, out);
+}
+
+/// What the header alone tells.
+fn count(response: bool, code: u16, out: &mut Output) {
+    let kind = if response { "response" } else { "query" };
+    out.count(&DNS_GROUP, [Scalar::Text(kind.into())]);
+    if response {
+        out.count(&DNS_RCODE, [Scalar::Number(u64::from(code))]);
+    }
 }
 
 fn operation(message: &wire::Message, out: &mut Output) {
@@ -217,7 +229,10 @@ fn described(name: &str, texts: &[String], out: &mut Output) {
             "fn" | "note" => "name",
             _ => continue,
         };
-        facts.push((path, value.trim_matches(['(', ')']).to_owned()));
+        let value = value.trim_matches(['(', ')']);
+        // The number is that of the Darwin kernel: 17 came with macOS 10.13.
+        let darwin = || format!("macOS (Darwin {value})");
+        facts.push((path, if path == "os" { darwin() } else { value.to_owned() }));
     }
     if name.contains("_device-info.") || service_type(name).is_some() {
         out.identity(Subject::Sender, "mDNS TXT record", facts);

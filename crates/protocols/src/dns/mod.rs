@@ -87,7 +87,7 @@ fn is_dns(message: &[u8], port: bool) -> bool {
 
 /// RFC 1035, 4.1.1: known opcode, reserved bits zero, a sane number of questions.
 pub(crate) fn plausible(message: &[u8]) -> bool {
-    let Some(&[_, _, flags_high, flags_low, q_high, q_low, a_high, _, ..]) =
+    let Some(&[_, _, flags_high, flags_low, q_high, q_low, a_high, a_low, ..]) =
         message.first_chunk::<12>()
     else {
         return false;
@@ -95,9 +95,11 @@ pub(crate) fn plausible(message: &[u8]) -> bool {
     let opcode = (flags_high >> 3) & 0xf;
     let questions = u16::from_be_bytes([q_high, q_low]);
     let is_response = flags_high & 0x80 != 0;
+    // An inverse query asks with an answer (RFC 1035, 6.4.1).
+    let inverse = opcode == 1 && a_low > 0;
     opcode <= 6
         && flags_low & 0x40 == 0
         && questions <= 32
-        && (questions > 0 || is_response)
+        && (questions > 0 || is_response || inverse)
         && a_high <= 4
 }

@@ -43,3 +43,27 @@ fn a_pointer_to_itself_ends() {
     let malformed = parse(&bytes).expect_err("a loop");
     assert_eq!(malformed.reason, "dns-name-pointer-loop");
 }
+
+#[test]
+fn a_name_of_octets_outside_of_ascii_is_as_long_as_it_was_sent() {
+    // 3 labels of 63 and one of 40: 234 octets, of which each is two as UTF-8.
+    let mut bytes = vec![0, 1, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+    for length in [63, 63, 63, 40] {
+        bytes.push(length);
+        bytes.extend(std::iter::repeat_n(0xe4, usize::from(length)));
+    }
+    bytes.extend([0, 0, 10, 0, 1]);
+    let name = parse(&bytes).expect("a long name").questions[0].name.clone();
+    assert_eq!(name.chars().filter(|c| *c == '\u{e4}').count(), 229);
+    // One label more is too much.
+    let end = bytes.len() - 5;
+    bytes.splice(end..end, [21].into_iter().chain([b'a'; 21]));
+    assert_eq!(parse(&bytes).expect_err("too long").reason, "dns-name-too-long");
+}
+
+#[test]
+fn an_inverse_query_is_plausible_with_its_answer_alone() {
+    assert!(super::plausible(&[0x77, 0xfc, 9, 0, 0, 0, 0, 1, 0, 0, 0, 0]));
+    assert!(!super::plausible(&[0x77, 0xfc, 9, 0, 0, 0, 0, 0, 0, 0, 0, 0]));
+    assert!(!super::plausible(&[0x77, 0xfc, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0]));
+}

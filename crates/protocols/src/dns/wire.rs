@@ -116,6 +116,8 @@ impl<'a> Cursor<'a> {
     /// RFC 1035, 4.1.4: labels and pointers. The root is the empty text.
     fn name(&mut self) -> Result<String, Malformed> {
         let mut text = String::new();
+        // Counted as they are sent: letters outside of ASCII take more octets in `text`.
+        let mut octets = 0usize;
         let (mut at, mut jumps) = (self.position, 0usize);
         loop {
             let length = *self.bytes.get(at).ok_or(SHORT)?;
@@ -130,7 +132,9 @@ impl<'a> Cursor<'a> {
                 1..=63 => {
                     let end = next.saturating_add(usize::from(length));
                     let label = self.bytes.get(next..end).ok_or(SHORT)?;
-                    if text.len().saturating_add(label.len()) > NAME_OCTETS_MAX {
+                    octets = octets.saturating_add(label.len()).saturating_add(1);
+                    // The root's length octet belongs to the name too.
+                    if octets >= NAME_OCTETS_MAX {
                         return Err(Malformed::new("dns-name-too-long"));
                     }
                     if !text.is_empty() {
