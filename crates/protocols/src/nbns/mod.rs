@@ -72,7 +72,8 @@ impl<'a> Packet<'a> {
         };
         let name = name::decode(letters).ok_or(Malformed::new("nbns-name-not-encoded"))?;
         let kind = bytes.get(46..48).and_then(|b| b.try_into().ok()).ok_or(short)?;
-        let data = if questions == 1 { bytes.get(66..) } else { bytes.get(56..) };
+        // Behind a question the record's name is a pointer to it (RFC 1002, 4.2.2).
+        let data = if questions == 1 { bytes.get(62..) } else { bytes.get(56..) };
         Ok(Packet {
             response: flags & 0x80 != 0,
             opcode: (flags >> 3) & 0xf,
