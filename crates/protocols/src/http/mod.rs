@@ -91,6 +91,8 @@ struct Reader {
     simple: bool,
     /// The next octets of a body are its first, of the client and of the server.
     body_begins: (bool, bool),
+    /// The answer under way says that it is a picture, a sound, a film or a page.
+    looked_at: bool,
     websocket: Option<websocket::Conversation>,
 }
 
@@ -172,7 +174,11 @@ impl Reader {
                 out.operation(op.named("body", &text));
             }
         } else if begins && is_executable(body) {
-            let op = Op::response(OperationClass::File, 0, "executable in the answer");
+            let name = match self.looked_at {
+                true => "executable in the answer, disguised",
+                false => "executable in the answer",
+            };
+            let op = Op::response(OperationClass::File, 0, name);
             out.operation(op.done());
         }
     }
@@ -226,9 +232,14 @@ impl Reader {
         let body = match head.start {
             Start::Request { method, target } => {
                 // Loggers that evaluate such an expression fetch what it names.
-                let text = expression(bytes.get(..head.octets).unwrap_or_default());
-                if let Some(text) = text {
+                let octets = bytes.get(..head.octets).unwrap_or_default();
+                if let Some(text) = expression(octets) {
                     let op = Op::request(OperationClass::Other, 0, "look-up expression");
+                    out.operation(op.named("header", &text));
+                }
+                // Shells that are given such a header run what stands behind the function.
+                if let Some(text) = shell_function(octets) {
+                    let op = Op::request(OperationClass::Other, 0, "shell function");
                     out.operation(op.named("header", &text));
                 }
                 self.request(&head, method, target, out)
@@ -289,6 +300,9 @@ impl Reader {
         out.count(&HTTP_STATUS, [Scalar::Number(u64::from(status))]);
         let server = head.text("server");
         out.identity(Subject::Sender, "HTTP response", [("http_server", server)]);
+        let content = head.text("content-type").to_ascii_lowercase();
+        let looked_at = ["image/", "audio/", "video/", "text/html", "text/css"];
+        self.looked_at = looked_at.iter().any(|kind| content.starts_with(kind));
         for header in ["www-authenticate", "proxy-authenticate"] {
             if let Some(offer) = head.header(header) {
                 token(offer, out);
@@ -376,6 +390,16 @@ pub(crate) fn count_request(head: &Head<'_>, method: &[u8], out: &mut Output) {
     if let Some(host) = head.header("host").filter(|h| !h.is_empty()) {
         out.count(&HTTP_HOST, [Scalar::Text(text::lossy(host).into())]);
     }
+}
+
+/// A header or cookie whose value begins as functions of a shell do.
+fn shell_function(head: &[u8]) -> Option<String> {
+    const SHOWN: usize = 128;
+    let begins = |w: &[u8]| matches!(w, [b' ' | b'=' | b':', b'(', b')', b' ', b'{', ..]);
+    let at = head.windows(6).position(begins)?;
+    let text = head.get(at.saturating_add(1)..).unwrap_or_default();
+    let end = text.iter().position(|b| matches!(b, b'\r' | b'\n')).unwrap_or(text.len());
+    Some(text::lossy(text.get(..end.min(SHOWN)).unwrap_or_default()))
 }
 
 /// `${...}` and what stands around it, plain or with percent signs.

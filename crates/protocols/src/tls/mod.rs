@@ -50,6 +50,9 @@ impl Protocol for Tls {
     }
 
     fn probe(&self, head: &[u8], hint: Hint) -> Probe {
+        if old_hello(head).is_some() {
+            return Probe::MatchClient;
+        }
         let [kind, major, minor, high, low, rest @ ..] = head else {
             return match head {
                 [] | [HANDSHAKE] | [HANDSHAKE, 3, ..] => Probe::NeedMore,
@@ -72,6 +75,23 @@ impl Protocol for Tls {
     fn open(&self) -> Box<dyn Dissector> {
         Box::<Reader>::default()
     }
+}
+
+/// The octets of a client's hello in the form of SSL 2, which old clients send to offer any
+/// version (RFC 5246, E.2): its length with the high bit set, then type 1 and the version.
+fn old_hello(bytes: &[u8]) -> Option<usize> {
+    let &[high, low, 1, 3, 0..=4, c1, c0, s1, s0, r1, r0] = bytes.first_chunk::<11>()? else {
+        return None;
+    };
+    let number = |high, low| usize::from(u16::from_be_bytes([high, low]));
+    let (ciphers, session, challenge) = (number(c1, c0), number(s1, s0), number(r1, r0));
+    let fits = ciphers > 0
+        && ciphers.is_multiple_of(3)
+        && matches!(session, 0 | 16)
+        && (16..=32).contains(&challenge);
+    let length = ciphers.saturating_add(session).saturating_add(challenge).saturating_add(9);
+    (high & 0x80 != 0 && fits && number(high & 0x7f, low) == length)
+        .then(|| length.saturating_add(2))
 }
 
 /// A second record header right behind the first.
@@ -105,6 +125,9 @@ impl Dissector for Reader {
         let Some(&[kind, major, minor, high, low]) = segment.bytes.first_chunk::<5>() else {
             return Progress::NeedMore { consumed: 0, needed: 5 };
         };
+        if segment.from == Side::Client && kind & 0x80 != 0 {
+            return old(&segment, out);
+        }
         let length = usize::from(u16::from_be_bytes([high, low]));
         let valid = (CHANGE_CIPHER..=HEARTBEAT).contains(&kind) && major == 3 && minor <= 4;
         if !valid || length > RECORD_OCTETS_MAX {
@@ -123,6 +146,7 @@ impl Dissector for Reader {
                 self.messages(segment.from, out);
             }
             ALERT if !self.half(segment.from).encrypted => alert(body, out),
+            HEARTBEAT if !self.half(segment.from).encrypted => heartbeat(body, out),
             APPLICATION => self.half(segment.from).encrypted = true,
             _ => {}
         }
@@ -134,6 +158,25 @@ impl Dissector for Reader {
         half.encrypted = true;
         half.handshake.clear();
     }
+}
+
+/// The hello of SSL 2's form; everything behind it has records.
+fn old(segment: &Segment<'_>, out: &mut Output) -> Progress {
+    const HEAD_OCTETS: usize = 11;
+    let bytes = segment.bytes;
+    let Some(octets) = old_hello(bytes) else {
+        return match bytes.len() < HEAD_OCTETS {
+            true => Progress::NeedMore { consumed: 0, needed: HEAD_OCTETS },
+            false => Progress::GiveUp(Malformed::new("tls-record-not-plausible")),
+        };
+    };
+    if bytes.len() < octets {
+        return Progress::NeedMore { consumed: 0, needed: octets };
+    }
+    out.begin("tls", 0..octets);
+    out.count(&TLS_HANDSHAKE, [Scalar::Number(1)]);
+    out.operation(Op::request(OperationClass::Session, 1, "client hello"));
+    Progress::Consumed(octets)
 }
 
 /// Handshake messages without records around them, as QUIC carries them (RFC 9001, 4.1.3).
@@ -272,6 +315,16 @@ fn certificates(body: &[u8], out: &mut Output) {
         ("certificate_not_after", certificate.not_after),
     ];
     out.identity(Subject::Sender, "TLS certificate", facts);
+}
+
+/// RFC 6520, 4: what is to be sent back must be there. Servers that do not look give away memory.
+fn heartbeat(body: &[u8], out: &mut Output) {
+    if let [1, high, low, payload @ ..] = body
+        && usize::from(u16::from_be_bytes([*high, *low])) > payload.len()
+    {
+        let says = "a heartbeat that asks for more than it brings (Heartbleed)";
+        out.violation("tls-heartbeat-over-read", says, "RFC 6520, 4");
+    }
 }
 
 fn alert(body: &[u8], out: &mut Output) {
