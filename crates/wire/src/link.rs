@@ -74,6 +74,9 @@ pub const ETHERTYPE_CAN: u16 = 0x000c;
 /// `ETH_P_IEEE802154`: an IEEE 802.15.4 frame without its checksum.
 pub const ETHERTYPE_IEEE802154: u16 = 0x00f6;
 
+/// Link type of serial lines of routers.
+const CISCO_HDLC: u16 = 104;
+
 /// Decodes the captured octets of a frame.
 pub fn decode(link: LinkType, data: &[u8]) -> Frame<'_> {
     let mut decoder = Decoder::new();
@@ -85,6 +88,7 @@ pub fn decode(link: LinkType, data: &[u8]) -> Frame<'_> {
         LinkType::LinuxCooked => decoder.cooked(&mut at),
         LinkType::LinuxCooked2 => decoder.cooked2(&mut at),
         LinkType::Ppp => decoder.ppp(&mut at),
+        LinkType::Other(CISCO_HDLC) => decoder.cisco_hdlc(&mut at),
         LinkType::Other(number) => {
             Ok(foreign(number, data).unwrap_or(Layer::Unknown(link.unknown())))
         }
@@ -208,6 +212,7 @@ impl Decoder {
                 self.ethertype(inner, at)
             }
             0x8847 | 0x8848 => self.mpls(at),
+            0x88e5 => self.macsec(at),
             // PPPoE session (RFC 2516, 4): version, code, session, length.
             0x8864 => {
                 at.skip(4)?;
@@ -243,6 +248,31 @@ impl Decoder {
             return ip::v4(self, at);
         }
         Ok(Layer::Llc { dsap, ssap, control, oui: None, pid: None, payload: at.rest() })
+    }
+
+    /// IEEE 802.1AE-2018, 9: what is protected and not encrypted stands in clear between the tag
+    /// and the check value; the rest keeps its EtherType.
+    fn macsec<'a>(&mut self, at: &mut Reader<'a>) -> Decoded<'a> {
+        const CHECK_OCTETS: usize = 16;
+        const CHANNEL: u8 = 0x20;
+        const ENCRYPTED: u8 = 0x08;
+        const CHANGED: u8 = 0x04;
+        let payload = at.rest();
+        let [flags, _, _, _, _, _] = at.array::<6>()?;
+        if flags & (ENCRYPTED | CHANGED) != 0 {
+            return Ok(Layer::Ethernet { ethertype: 0x88e5, payload });
+        }
+        at.skip(if flags & CHANNEL != 0 { 8 } else { 0 })?;
+        let inner = at.be16()?;
+        let octets = at.remaining().saturating_sub(CHECK_OCTETS);
+        self.ethertype(inner, &mut at.sub(octets)?)
+    }
+
+    /// Address and control octets, then an EtherType.
+    fn cisco_hdlc<'a>(&mut self, at: &mut Reader<'a>) -> Decoded<'a> {
+        at.skip(2)?;
+        let kind = at.be16()?;
+        self.ethertype(kind, at)
     }
 
     /// RFC 3032: labels until the bottom of the stack; the payload says what it is by its first

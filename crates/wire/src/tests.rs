@@ -48,6 +48,61 @@ fn a_tunnel_keeps_its_outer_addresses() {
     assert_eq!(ip.source.to_string(), "10.0.0.1");
 }
 
+/// UDP from port 50000 to `port`, around a tunnel's header and what is inside.
+fn udp_around(port: u16, header: &[u8], inner: &[u8]) -> Vec<u8> {
+    let octets = (8 + header.len() + inner.len()) as u16;
+    let mut bytes = vec![0x45, 0];
+    bytes.extend((20 + octets).to_be_bytes());
+    bytes.extend([0, 9, 0, 0, 64, 17, 0, 0, 192, 0, 2, 1, 192, 0, 2, 2, 0xc3, 0x50]);
+    bytes.extend(port.to_be_bytes());
+    bytes.extend(octets.to_be_bytes());
+    bytes.extend([0, 0]);
+    bytes.extend(header);
+    bytes.extend(inner);
+    bytes
+}
+
+#[test]
+fn geneve_and_l2tp_are_opened_and_their_control_messages_are_not() {
+    let packet = &TAGGED[18..60];
+    // Geneve with four octets of options around a frame; L2TP with length and sequence, and
+    // with an offset of two, around PPP.
+    let geneve = [1, 0, 0x65, 0x58, 0, 0, 7, 0, 0, 0, 0x80, 0];
+    let l2tp = [0x48, 2, 0, 56, 0, 1, 0, 2, 0, 0, 0, 0, 0xff, 3, 0, 0x21];
+    let padded = [2, 2, 0, 1, 0, 2, 0, 2, 0, 0, 0, 0x21];
+    for bytes in [
+        udp_around(6081, &geneve, &TAGGED[..60]),
+        udp_around(1701, &l2tp, packet),
+        udp_around(1701, &padded, packet),
+    ] {
+        let frame = decode(LinkType::RawIp, &bytes);
+        let Layer::Ip(ip) = frame.layer else { panic!("IP") };
+        assert_eq!((ip.source.to_string().as_str(), frame.outer.is_some()), ("10.0.0.1", true));
+    }
+    let control = [0xc8, 2, 0, 20, 0, 1, 0, 0, 0, 0, 0, 0];
+    let bytes = udp_around(1701, &control, &[0x80, 8, 0, 0, 0, 0, 0, 1]);
+    let frame = decode(LinkType::RawIp, &bytes);
+    let Layer::Ip(ip) = frame.layer else { panic!("IP") };
+    assert_eq!((ip.protocol, frame.outer), (17, None));
+}
+
+#[test]
+fn serial_lines_and_macsec_without_encryption_are_read() {
+    let packet = &TAGGED[18..60];
+    let addresses = |link, bytes: &[u8]| match decode(link, bytes).layer {
+        Layer::Ip(ip) => Some(ip.source.to_string()),
+        _ => None,
+    };
+    let serial = [&[0x0f, 0, 8, 0][..], packet].concat();
+    assert_eq!(addresses(LinkType::Other(104), &serial).as_deref(), Some("10.0.0.1"));
+    // With and without the channel's identifier, and encrypted.
+    for (flags, channel, read) in [(0x20, 8, true), (0x00, 0, true), (0x2c, 8, false)] {
+        let tag = [&[0x88, 0xe5, flags, 0, 0, 0, 0, 1][..], &vec![7; channel], &[8, 0]].concat();
+        let secured = [&TAGGED[..12], &tag, packet, &[0xcc; 16]].concat();
+        assert_eq!(addresses(LinkType::Ethernet, &secured).is_some(), read, "{flags:02x}");
+    }
+}
+
 #[test]
 fn a_tunnel_around_nonsense_is_not_opened() {
     let bytes = gre_around(&[0xff; 30]);

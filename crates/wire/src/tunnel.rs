@@ -1,4 +1,5 @@
-//! Tunnels that mirror sessions and carriers use: GRE, ERSPAN, VXLAN, GTP-U, IP in IP, Teredo.
+//! Tunnels that mirror sessions and carriers use: GRE, ERSPAN, VXLAN, Geneve, L2TP, GTP-U, IP in
+//! IP, Teredo.
 //!
 //! Invariant: a tunnel is opened only when what is inside it decodes; otherwise the outer packet
 //! stands as it is.
@@ -11,7 +12,7 @@ use crate::{
 };
 
 /// Ports of UDP that [`open`] looks behind.
-const PORTS: [u16; 5] = [4789, 8472, 2152, 3544, 5072];
+const PORTS: [u16; 7] = [4789, 8472, 6081, 1701, 2152, 3544, 5072];
 
 /// May the packet carry a tunnel? Nearly all do not, and this is told at a glance.
 #[inline]
@@ -41,6 +42,8 @@ pub(crate) fn open<'a>(decoder: &mut Decoder, ip: &Ip<'a>) -> Option<Decoded<'a>
             let mut at = Reader::new(udp.payload);
             match (udp.source, udp.destination) {
                 (_, 4789 | 8472) => vxlan(decoder, &mut at),
+                (_, 6081) => geneve(decoder, &mut at),
+                (1701, _) | (_, 1701) => l2tp(decoder, &mut at),
                 (2152, _) | (_, 2152) => gtp(decoder, &mut at),
                 (3544, _) | (_, 3544) => teredo(decoder, &mut at),
                 (5072, _) | (_, 5072) => ayiya(decoder, &mut at),
@@ -96,6 +99,40 @@ fn vxlan<'a>(decoder: &mut Decoder, at: &mut Reader<'a>) -> Option<Decoded<'a>> 
     let [flags, _, _, _, _, _, _, reserved] = at.array::<8>().ok()?;
     (flags & 0x08 != 0 && reserved == 0 && at.remaining() >= 14 && decoder.deeper())
         .then(|| decoder.ethernet(at))
+}
+
+/// RFC 8926, 3.4: version 0, the octets of options in fours, what is inside by EtherType.
+fn geneve<'a>(decoder: &mut Decoder, at: &mut Reader<'a>) -> Option<Decoded<'a>> {
+    let [options, flags, high, low, _, _, _, reserved] = at.array::<8>().ok()?;
+    if options >> 6 != 0 || flags & 0x3f != 0 || reserved != 0 || !decoder.deeper() {
+        return None;
+    }
+    at.skip(usize::from(options).saturating_mul(4)).ok()?;
+    match u16::from_be_bytes([high, low]) {
+        ETHERTYPE_BRIDGE => Some(decoder.ethernet(at)),
+        ethertype if ethertype > 1_500 => Some(decoder.ethertype(ethertype, at)),
+        _ => None,
+    }
+}
+
+/// RFC 2661, 3.1: data messages of version 2 with PPP inside; control messages have the T bit.
+fn l2tp<'a>(decoder: &mut Decoder, at: &mut Reader<'a>) -> Option<Decoded<'a>> {
+    const CONTROL: u16 = 0x8000;
+    const LENGTH: u16 = 0x4000;
+    const SEQUENCE: u16 = 0x0800;
+    const OFFSET: u16 = 0x0200;
+    let flags = at.be16().ok()?;
+    if flags & CONTROL != 0 || flags & 0x000f != 2 {
+        return None;
+    }
+    let length = if flags & LENGTH != 0 { 2 } else { 0 };
+    let sequence = if flags & SEQUENCE != 0 { 4 } else { 0 };
+    at.skip(4usize.saturating_add(length).saturating_add(sequence)).ok()?;
+    if flags & OFFSET != 0 {
+        let octets = usize::from(at.be16().ok()?);
+        at.skip(octets).ok()?;
+    }
+    Some(decoder.ppp(at))
 }
 
 /// 3GPP TS 29.281, 5.1: version 1, a G-PDU (type 255).

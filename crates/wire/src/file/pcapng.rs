@@ -11,6 +11,7 @@ use std::io::Read;
 
 pub(super) const SECTION: [u8; 4] = [0x0a, 0x0d, 0x0d, 0x0a];
 
+const SECTION_HEADER: u32 = 0x0a0d_0d0a;
 const INTERFACE: u32 = 1;
 const OBSOLETE_PACKET: u32 = 2;
 const SIMPLE_PACKET: u32 = 3;
@@ -19,6 +20,8 @@ const ENHANCED_PACKET: u32 = 6;
 #[derive(Default)]
 pub(super) struct Pcapng {
     big_endian: bool,
+    /// The section is of a version that is not known: its blocks are stepped over (4.1).
+    foreign: bool,
     interfaces: Vec<Interface>,
     /// Simple packets have no time; they get that of the packet before.
     last_nanos: i64,
@@ -100,6 +103,12 @@ impl Pcapng {
     fn block(&mut self, kind: u32, body: &[u8]) -> Result<Option<Found>, Short> {
         let mut at = Reader::new(body);
         match kind {
+            SECTION_HEADER => {
+                at.skip(4)?;
+                self.foreign = self.half(&mut at)? != 1;
+                Ok(None)
+            }
+            _ if self.foreign => Ok(None),
             INTERFACE => {
                 if self.interfaces.len() < INTERFACES_MAX {
                     let interface = self.interface(&mut at)?;

@@ -96,6 +96,18 @@ fn big_endian_microseconds() {
 }
 
 #[test]
+fn a_section_of_another_version_is_stepped_over() {
+    let whole = sample_pcapng();
+    let (before, _) = packets(&whole);
+    let mut other = whole.clone();
+    // The major version stands behind the block's type and length and the byte-order magic.
+    other[12] = 2;
+    let (read, error) = packets(&[&other[..], &whole].concat());
+    assert!(error.is_none());
+    assert_eq!(read.len(), before.len());
+}
+
+#[test]
 fn a_block_of_endless_length_is_damage_not_memory() {
     let mut bytes = sample_pcapng();
     let at = bytes.len();
