@@ -18,6 +18,8 @@ pub(crate) struct Fragments {
     octets_max: usize,
     pub(crate) overlaps: u64,
     pub(crate) evicted: u64,
+    /// Rule and words, where the fragment pushed last is one that no sender makes.
+    pub(crate) odd: Option<(&'static str, &'static str)>,
 }
 
 struct Partial {
@@ -30,8 +32,15 @@ struct Partial {
 
 impl Fragments {
     pub(crate) fn new(packets_max: usize, octets_max: usize) -> Self {
-        let packets = BTreeMap::new();
-        Fragments { packets, packets_max, octets: 0, octets_max, overlaps: 0, evicted: 0 }
+        Fragments {
+            packets: BTreeMap::new(),
+            packets_max,
+            octets: 0,
+            octets_max,
+            overlaps: 0,
+            evicted: 0,
+            odd: None,
+        }
     }
 
     /// Takes a fragment; gives the whole payload when it was the last one missing.
@@ -46,11 +55,17 @@ impl Fragments {
             since: at,
         });
         let before = partial.octets;
-        let Ok(new) = partial.add(fragment, ip.payload) else {
+        if usize::from(fragment.offset) + ip.payload.len() > FRAGMENTED_OCTETS_MAX {
+            self.odd = Some(("ip-fragments-too-long", "fragments of a packet longer than any"));
+        }
+        let Ok(added) = partial.add(fragment, ip.payload) else {
             self.evict(&key);
             return None;
         };
-        self.overlaps += u64::from(!new);
+        self.overlaps += u64::from(added != Added::New);
+        if added == Added::Across {
+            self.odd = Some(("ip-fragments-overlap", "fragments that lie over each other"));
+        }
         self.octets += partial.octets - before;
         if partial.total != Some(partial.octets) {
             return None;
@@ -90,9 +105,19 @@ impl Fragments {
 /// A packet that cannot become whole within its bounds.
 struct Hopeless;
 
+/// What became of a piece.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Added {
+    New,
+    /// Known to the octet: seen twice.
+    Again,
+    /// It lies over parts of others.
+    Across,
+}
+
 impl Partial {
-    /// Keeps a piece; false when its octets are known already.
-    fn add(&mut self, fragment: Fragment, payload: &[u8]) -> Result<bool, Hopeless> {
+    /// Keeps a piece if none of its octets is known already.
+    fn add(&mut self, fragment: Fragment, payload: &[u8]) -> Result<Added, Hopeless> {
         let start = usize::from(fragment.offset);
         let end = start + payload.len();
         if end > FRAGMENTED_OCTETS_MAX || self.pieces.len() >= FRAGMENTS_PER_PACKET_MAX {
@@ -102,11 +127,12 @@ impl Partial {
             self.total = Some(end);
         }
         if self.overlaps(start, end) {
-            return Ok(false);
+            let same = self.pieces.get(&start).is_some_and(|piece| piece.len() == payload.len());
+            return Ok(if same { Added::Again } else { Added::Across });
         }
         self.octets += payload.len();
         self.pieces.insert(start, payload.to_vec());
-        Ok(true)
+        Ok(Added::New)
     }
 }
 
@@ -145,6 +171,18 @@ mod tests {
         let whole = table.push(&fragment(1, 0, true, b"12345678"), Time(0));
         assert_eq!(whole.as_deref(), Some(&b"12345678tail"[..]));
         assert_eq!(table.overlaps, 1);
+    }
+
+    #[test]
+    fn pieces_across_others_are_odd_and_pieces_seen_twice_are_not() {
+        let mut table = Fragments::new(64, 1 << 20);
+        table.push(&fragment(1, 0, true, &[1; 16]), Time(0));
+        table.push(&fragment(1, 0, true, &[1; 16]), Time(1));
+        assert_eq!((table.odd, table.overlaps), (None, 1));
+        table.push(&fragment(1, 8, false, &[2; 4]), Time(2));
+        assert_eq!(table.odd.map(|(rule, _)| rule), Some("ip-fragments-overlap"));
+        table.push(&fragment(2, 65_528, false, &[3; 100]), Time(3));
+        assert_eq!(table.odd.map(|(rule, _)| rule), Some("ip-fragments-too-long"));
     }
 
     #[test]

@@ -174,12 +174,19 @@ impl Shard {
             let says = "deprecated source routing";
             self.violation(&context, "ipv6-routing-header-0", says, "RFC 5095");
         }
-        if ip.fragment.is_none() {
+        // A first piece that the capture cut cannot be put together with others: what is there of
+        // it is read as the beginning of the whole.
+        let cut = ip.missing > 0 && ip.fragment.is_some_and(|fragment| fragment.offset == 0);
+        if ip.fragment.is_none() || cut {
             return self.transport(&mut context, ip.protocol, ip.payload);
         }
         self.sent(packet, inner_macs.0, Some(ip.source), vlan);
         context.counted = true;
-        if let Some(whole) = self.fragments.push(ip, packet.at) {
+        let whole = self.fragments.push(ip, packet.at);
+        if let Some((rule, says)) = self.fragments.odd.take() {
+            self.violation(&context, rule, says, "RFC 1858; RFC 5722");
+        }
+        if let Some(whole) = whole {
             self.extensions(&mut context, ip.protocol, &whole);
         }
     }

@@ -21,6 +21,10 @@ impl Shard {
         context.from_is_low = from_is_low;
         let context = &*context;
         let opening = is_opening(tcp);
+        if opening && !tcp.ack() && is_own_answer(context) {
+            let says = "a connection of an address and port with itself";
+            self.violation(context, "tcp-land", says, "RFC 2827");
+        }
         let at = match self.flows.find(&key) {
             Some(at) if opening && self.begins_anew(at, context, tcp) => {
                 let flow = self.opened(context, key, tcp);
@@ -534,6 +538,13 @@ fn sender_is_client(directory: &Directory, context: &Context, kind: Kind) -> boo
 /// A SYN that a TCP stack may send: with FIN or RST beside it, it opens nothing.
 fn is_opening(tcp: &Tcp<'_>) -> bool {
     tcp.syn() && !tcp.fin() && !tcp.rst()
+}
+
+/// From an address and port to the same ones, which only made-up packets are.
+fn is_own_answer(context: &Context) -> bool {
+    let (from, to) = (&context.from, &context.to);
+    let travels = from.ip.is_some_and(|ip| !ip.is_loopback());
+    travels && (from.ip, from.port) == (to.ip, to.port)
 }
 
 fn segment<'a>(

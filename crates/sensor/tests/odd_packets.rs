@@ -1,0 +1,75 @@
+//! Packets that no host sends in earnest, and packets that a capture cut.
+//!
+//! Not here: limits, see `limits.rs`. Invariant: what is read of them does not depend on packets
+//! that never come.
+
+use model::{Detail, Time};
+use sensor::{Event, Packet, Worker, WorkerSettings};
+use wire::LinkType;
+
+/// IPv4 in Ethernet: ends, protocol, identification with flags and offset, payload.
+fn ip(from: [u8; 4], to: [u8; 4], protocol: u8, field: u16, payload: &[u8]) -> Vec<u8> {
+    let mut frame = vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0, 0x45, 0];
+    frame.extend((payload.len() as u16 + 20).to_be_bytes());
+    frame.extend([0, 9]);
+    frame.extend(field.to_be_bytes());
+    frame.extend([64, protocol, 0, 0]);
+    frame.extend(from.into_iter().chain(to));
+    frame.extend(payload);
+    frame
+}
+
+/// Rules broken by these frames, each with its length on the wire, and the messages counted.
+fn read(frames: &[(Vec<u8>, u32)]) -> (Vec<&'static str>, u64) {
+    let mut worker = Worker::new(WorkerSettings::default());
+    for (frame, (data, wire_len)) in (1..).zip(frames) {
+        let (at, link) = (Time::from_secs(i64::try_from(frame).expect("few")), LinkType::Ethernet);
+        worker.push(&Packet { at, frame, wire_len: *wire_len, link, data });
+    }
+    let mut rules = Vec::new();
+    for stamped in worker.take_events() {
+        if let Event::Observed(observation) = stamped.event
+            && let Detail::Violation(violation) = observation.detail
+        {
+            rules.push(violation.rule);
+        }
+    }
+    let rows = worker.take_tally().into_rows();
+    (rules, rows.get("dns").map_or(0, |rows| rows.iter().map(|row| row.count).sum()))
+}
+
+fn whole(frame: Vec<u8>) -> (Vec<u8>, u32) {
+    let octets = frame.len() as u32;
+    (frame, octets)
+}
+
+const HOST: [u8; 4] = [10, 0, 0, 1];
+const OTHER: [u8; 4] = [10, 0, 0, 2];
+
+#[test]
+fn a_connection_with_itself_and_fragments_over_each_other_are_told() {
+    let syn = [1, 0xf6, 1, 0xf6, 0, 0, 0, 1, 0, 0, 0, 0, 0x50, 2, 0x20, 0, 0, 0, 0, 0];
+    assert_eq!(read(&[whole(ip(HOST, HOST, 6, 0, &syn))]).0, ["tcp-land"]);
+    assert!(read(&[whole(ip(HOST, OTHER, 6, 0, &syn))]).0.is_empty());
+    let loopback = [127, 0, 0, 1];
+    assert!(read(&[whole(ip(loopback, loopback, 6, 0, &syn))]).0.is_empty());
+
+    let first = whole(ip(HOST, OTHER, 17, 0x2000, &[0; 32]));
+    let across = whole(ip(HOST, OTHER, 17, 2, &[0; 4]));
+    assert_eq!(read(&[first.clone(), across]).0, ["ip-fragments-overlap"]);
+    assert!(read(&[first.clone(), first]).0.is_empty());
+}
+
+#[test]
+fn a_first_fragment_that_the_capture_cut_is_read_as_far_as_it_goes() {
+    // An answer from port 53 with one question, its records cut off.
+    let mut datagram = vec![0, 53, 0xc0, 0, 0x08, 0, 0, 0];
+    datagram.extend([0x12, 0x34, 0x81, 0x80, 0, 1, 0, 9, 0, 0, 0, 0]);
+    datagram.extend(b"\x04pump\x07example\0\0\x10\0\x01");
+    datagram.resize(1_480, 0);
+    let frame = ip(HOST, OTHER, 17, 0x2000, &datagram);
+    let cut = (frame[..100].to_vec(), frame.len() as u32);
+    assert_eq!(read(&[cut]), (vec![], 1));
+    // Whole, it waits for the rest of its packet.
+    assert_eq!(read(&[whole(frame)]), (vec![], 0));
+}
