@@ -29,7 +29,10 @@ pub static ARP_CONFLICT: Detector = Detector {
                   changed.",
         sees: &[Kind::Identity, Kind::Operation],
     },
-    watch: || Box::new(ArpConflict { holders: memory(), asked: memory(), claims: memory() }),
+    watch: || {
+        let (holders, asked) = (memory(), memory());
+        Box::new(ArpConflict { holders, asked, rivals: memory(), claims: memory() })
+    },
     #[cfg(test)]
     cases,
 };
@@ -40,12 +43,16 @@ const CONFLICT_SECS: i64 = 600;
 const ANSWER_SECS: i64 = 10;
 /// Addresses of one host that is no router, by what it claims.
 const CLAIMS_MAX: usize = 8;
+/// Pairs that fight for one address and are told one by one; more are one flood.
+const RIVALS_MAX: usize = 4;
 
 struct ArpConflict {
     /// Address -> who claimed it last, and when.
     holders: Memory<IpAddr, (Mac, Time)>,
     /// Who asked for which address, and when.
     asked: Memory<(Mac, IpAddr), Time>,
+    /// Address -> pairs that fought for it.
+    rivals: Memory<IpAddr, Vec<(Mac, Mac)>>,
     /// Addresses a host claims, and whether one of them by an answer nobody asked for.
     claims: Memory<Mac, Claims>,
 }
@@ -95,7 +102,7 @@ impl ArpConflict {
             && other != mac
             && apart_secs(o.at, at) <= CONFLICT_SECS
         {
-            conflict(o, ip, (mac, other), out);
+            self.conflict(o, ip, (mac, other), out);
         }
         let unasked = identity.message == "ARP reply" && self.is_unasked(o, ip);
         if self.claims.len() >= WATCHED_MAX && !self.claims.contains_key(&mac) {
@@ -114,6 +121,34 @@ impl ArpConflict {
         }
     }
 
+    fn conflict(
+        &mut self,
+        o: &Observation,
+        ip: IpAddr,
+        (mac, other): (Mac, Mac),
+        out: &mut Findings,
+    ) {
+        let pair = if mac < other { (mac, other) } else { (other, mac) };
+        if self.rivals.len() >= WATCHED_MAX && !self.rivals.contains_key(&ip) {
+            self.rivals.clear();
+        }
+        let rivals = self.rivals.entry(ip).or_default();
+        if rivals.contains(&pair) || rivals.len() < RIVALS_MAX {
+            if !rivals.contains(&pair) {
+                rivals.push(pair);
+            }
+            return two_fight(o, ip, (mac, other), out);
+        }
+        let raised = out.raise(&ARP_CONFLICT.about, ("many", ip), o, || {
+            Draft::about(vec![Address::Ip(ip)], Severity::High, "ARP flood: many hosts claim {0}")
+                .because(format!(
+                    "More than {RIVALS_MAX} pairs of MAC addresses fought for {ip}, {mac} and \
+                     {other} the last: a program makes addresses up, or its frames are damaged."
+                ))
+        });
+        debug_assert!(raised.is_none_or(|open| open.count() > 0));
+    }
+
     /// Nobody asked lately; only of answers to one host, for announcements ask nothing.
     fn is_unasked(&self, o: &Observation, ip: IpAddr) -> bool {
         let Some(told) = o.to.mac.filter(|m| m.is_host()) else { return false };
@@ -124,7 +159,7 @@ impl ArpConflict {
     }
 }
 
-fn conflict(o: &Observation, ip: IpAddr, (mac, other): (Mac, Mac), out: &mut Findings) {
+fn two_fight(o: &Observation, ip: IpAddr, (mac, other): (Mac, Mac), out: &mut Findings) {
     let pair = if mac < other { (mac, other) } else { (other, mac) };
     let raised = out.raise(&ARP_CONFLICT.about, (ip, pair), o, || {
         let addresses = vec![Address::Ip(ip), Address::Mac(mac), Address::Mac(other)];
@@ -175,6 +210,11 @@ fn cases() -> Vec<crate::testing::Case> {
             "two hosts claim one address",
             vec![arp_asks(0, 3, 4), reply(1, 4, 4, 3), arp_asks(50, 3, 4), reply(51, 9, 4, 3)],
         ),
+        // Pairs up to the bound, then one for all others.
+        Case {
+            raises: RIVALS_MAX + 1,
+            ..Case::fires("many", (9..39).map(|who| reply(who.into(), who, 4, 3)).collect())
+        },
         Case::fires("one host answers for two others", vec![reply(1, 9, 4, 3), reply(2, 9, 3, 4)]),
         Case::silent("questions and answers", honest),
     ]

