@@ -315,7 +315,7 @@ pub fn is_external(ip: IpAddr) -> bool {
                 || v4.is_documentation()
                 || v4.is_multicast()
                 || v4.is_broadcast()
-                || v4.is_unspecified()
+                || a == 0
                 || shared
                 || benchmark
                 || a >= 240)
@@ -339,7 +339,9 @@ fn model(own: &[Known]) -> Option<String> {
 }
 
 fn described(own: &[Known], read: fn(&str) -> Option<String>) -> Option<String> {
-    own.iter().filter(|k| k.path == "description").find_map(|k| read(&k.value))
+    // In browser announcements a description is what somebody typed.
+    let descriptions = own.iter().filter(|k| k.path == "description" && k.protocol != "browser");
+    descriptions.into_iter().find_map(|k| read(&k.value))
 }
 
 fn best_fact(known: &[Known], paths: &[&str]) -> Option<String> {

@@ -96,6 +96,11 @@ pub fn is_industrial(protocol: &str) -> bool {
             | "c1222"
             | "genisys"
             | "sel_fast"
+            | "dlms"
+            | "r_goose"
+            | "pcworx"
+            | "proconos"
+            | "crimson"
     )
 }
 
@@ -169,7 +174,10 @@ const WORDS: &[(AssetClass, &[&str])] = &[
     (AssetClass::Printer, &["printer", "laserjet", "officejet", "zebra"]),
     (AssetClass::Camera, &["camera", "ipcam", "axis "]),
     (AssetClass::Phone, &["ip phone"]),
-    (AssetClass::AccessPoint, &["access point", "air-ap", "scalance w"]),
+    (
+        AssetClass::AccessPoint,
+        &["access point", "aironet", "air-ap", "air-cap", "air-lap", "scalance w"],
+    ),
 ];
 
 /// What the device says it is.
@@ -255,13 +263,16 @@ fn served(evidence: &Evidence<'_>) -> Option<(AssetClass, String)> {
     if told.contains_key("ptp") && !served.keys().chain(told.keys()).any(|p| is_industrial(p)) {
         return Some((Class::Clock, "sends the time by PTP".to_owned()));
     }
-    server(&["s7comm", "s7comm-plus", "cip", "pccc", "umas", "fins", "melsec", "srtp"], Class::Plc)
+    let plc = ["s7comm", "s7comm-plus", "cip", "pccc", "umas", "fins", "melsec", "srtp"];
+    server(&plc, Class::Plc)
+        .or_else(|| server(&["pcworx", "proconos"], Class::Plc))
+        .or_else(|| server(&["crimson"], Class::Hmi))
         .or_else(|| {
             server(&["dnp3", "iec104", "roc_plus", "bsap", "genisys", "sel_fast"], Class::Rtu)
         })
         .or_else(|| server(&["bacnet", "knxip", "fox", "cnip"], Class::BuildingController))
         .or_else(|| server(&["modbus", "enip", "tristation", "codesys", "sbus", "ams"], Class::Plc))
-        .or_else(|| server(&["c1222"], Class::Meter))
+        .or_else(|| server(&["c1222", "dlms"], Class::Meter))
         .or_else(|| server(&["synphasor"], Class::Ied))
         .or_else(|| server(&["atg"], Class::Sensor))
         .or_else(|| server(&["hart_ip"], Class::Gateway))
@@ -383,7 +394,8 @@ fn office(evidence: &Evidence<'_>) -> Option<(AssetClass, String)> {
     let makers: &[(Class, &[&str])] = &[
         (Class::Camera, &["axis communications", "hikvision", "dahua", "mobotix"]),
         (Class::Switch, &["hirschmann", "moxa", "ruggedcom", "cisco", "westermo"]),
-        (Class::Printer, &["zebra", "brother", "canon", "lexmark"]),
+        // Not Zebra: most of its addresses are in hand-held scanners.
+        (Class::Printer, &["brother", "canon", "lexmark"]),
         (Class::Plc, &["rockwell", "telemecanique", "allen-bradley"]),
         (Class::Clock, &["meinberg", "tekron"]),
     ];
