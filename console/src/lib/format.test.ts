@@ -14,6 +14,7 @@ import {
   utc,
   whole,
   words,
+  zoneName,
 } from './format';
 
 const NOW = Date.parse('2026-03-01T12:00:00Z');
@@ -113,4 +114,15 @@ describe('words', () => {
     const now = new Date('2026-03-01T12:34:56Z');
     expect(fileName('assets of line/2', 'csv', now)).toBe('assets-of-line-2-2026-03-01-1234.csv');
   });
+});
+
+test.each([
+  [0, 'UTC'],
+  [-60, 'UTC+1'],
+  [-330, 'UTC+5:30'],
+  [210, 'UTC−3:30'],
+])('an offset of %i minutes is %s', (offset, name) => {
+  const at = new Date(0);
+  at.getTimezoneOffset = () => offset;
+  expect(zoneName(at)).toBe(name);
 });
