@@ -26,6 +26,6 @@ pub use observation::{
     SessionEvent, StateChange, Subject, Violation,
 };
 pub use operation::{Direction, Object, Operation, OperationClass, Outcome};
-pub use report::{CaptureReport, MessageRow, Scalar, ValueRow};
+pub use report::{CaptureReport, MessageRow, Scalar, SignInRow, ValueRow};
 pub use time::Time;
 pub use value::{Point, PointValue, Quality};

@@ -55,6 +55,24 @@ pub struct ValueRow {
     pub operation: &'static str,
 }
 
+/// Attempts of one user to sign in, with the same answer.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct SignInRow {
+    pub client: crate::AssetId,
+    pub server: crate::AssetId,
+    pub protocol: &'static str,
+    pub method: &'static str,
+    /// Where the protocol says it readable.
+    pub user: Option<Box<str>>,
+    /// Null where the answer was not seen, or tells nothing.
+    pub accepted: Option<bool>,
+    pub clear_text: bool,
+    pub default_password: bool,
+    pub first_seen: Time,
+    pub last_seen: Time,
+    pub count: u64,
+}
+
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct CaptureReport {
     pub file: String,
@@ -67,6 +85,7 @@ pub struct CaptureReport {
     pub assets: Vec<Asset>,
     pub links: Vec<Link>,
     pub findings: Vec<Finding>,
+    pub sign_ins: Vec<SignInRow>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub values: Option<Vec<ValueRow>>,
     pub health: Health,

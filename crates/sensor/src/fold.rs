@@ -6,13 +6,15 @@
 use crate::{
     event::{self, Event, Stamped},
     limits::Limits,
+    sign_ins::SignIns,
 };
 use detectors::{Detection, Phase};
 use foldhash::fast::FixedState;
 use hashbrown::HashSet;
 use inventory::Inventory;
 use model::{
-    Address, Detail, Endpoint, Finding, Observation, Point, PointValue, Quality, Time, ValueRow,
+    Address, Detail, Endpoint, Finding, Observation, Point, PointValue, Quality, SignInRow, Time,
+    ValueRow,
 };
 use std::collections::BTreeMap;
 
@@ -23,6 +25,7 @@ pub struct Fold {
     values: Vec<Value>,
     values_max: usize,
     values_refused: u64,
+    sign_ins: SignIns,
 }
 
 /// A process value until its owner's asset is asked for.
@@ -58,6 +61,7 @@ impl Fold {
             values: Vec::new(),
             values_max: Limits::default().values,
             values_refused: 0,
+            sign_ins: SignIns::default(),
         }
     }
 
@@ -79,6 +83,9 @@ impl Fold {
             .collect();
         if self.values_refused > 0 {
             hit.insert("values".to_owned(), self.values_refused);
+        }
+        if self.sign_ins.refused > 0 {
+            hit.insert("sign-ins".to_owned(), self.sign_ins.refused);
         }
         hit
     }
@@ -143,6 +150,7 @@ impl Fold {
     }
 
     fn observe(&mut self, observation: &Observation) {
+        self.sign_ins.see(observation);
         let repeated = matches!(observation.detail, Detail::Presence)
             && !self.present.insert(observation.from);
         if !repeated {
@@ -170,6 +178,11 @@ impl Fold {
             unit,
             quality,
         });
+    }
+
+    /// Who signed in where, and whether the server let them.
+    pub fn sign_ins(&self) -> Vec<SignInRow> {
+        self.sign_ins.rows(&self.inventory)
     }
 
     /// The process values seen, by asset, protocol, point and time.

@@ -14,6 +14,7 @@ mod senders;
 mod shard;
 mod sharding;
 mod sieve;
+mod sign_ins;
 mod stream;
 mod tally;
 mod unnamed;

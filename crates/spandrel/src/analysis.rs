@@ -205,6 +205,7 @@ impl Analysed {
             assets,
             links,
             findings,
+            sign_ins: fold.sign_ins(),
             values,
             health,
         }

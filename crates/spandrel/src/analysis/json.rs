@@ -62,6 +62,7 @@ pub fn write(out: &mut impl Write, analysed: Analysed, settings: &Settings) -> i
         field(out, "links", &inventory.links())?;
         field(out, "findings", &detection.findings(inventory))?;
     }
+    field(out, "sign_ins", &fold.sign_ins())?;
     if let Some(values) = values {
         field(out, "values", &values)?;
     }

@@ -3,7 +3,7 @@
 //! Invariant: the worst comes first within each table, and what was left out is said.
 
 use comfy_table::{ContentArrangement, Table, presets::UTF8_FULL_CONDENSED};
-use model::{Asset, AssetId, CaptureReport, Evidence, Finding, Health, Link, Severity};
+use model::{Asset, AssetId, CaptureReport, Evidence, Finding, Health, Link, Severity, SignInRow};
 use std::{
     collections::{BTreeMap, HashMap},
     io::{Result, Write},
@@ -23,6 +23,7 @@ pub fn write(out: &mut impl Write, report: &CaptureReport) -> Result<()> {
     findings(out, &report.findings, &names)?;
     assets(out, &report.assets)?;
     links(out, &report.links, &names)?;
+    sign_ins(out, &report.sign_ins, &names)?;
     messages(out, report)?;
     health(out, &report.health)
 }
@@ -187,6 +188,34 @@ fn links(out: &mut impl Write, links: &[Link], names: &HashMap<&AssetId, String>
         ]);
     }
     print(out, "Links", &shown, rows.len())
+}
+
+fn sign_ins(
+    out: &mut impl Write,
+    rows: &[SignInRow],
+    names: &HashMap<&AssetId, String>,
+) -> Result<()> {
+    let mut rows: Vec<&SignInRow> = rows.iter().collect();
+    rows.sort_by_key(|r| (r.accepted != Some(false), std::cmp::Reverse(r.count)));
+    let mut shown = table(&["client", "server", "how", "as", "answer", "count"]);
+    for row in rows.iter().take(ROWS_MAX) {
+        let of = |id: &AssetId| names.get(id).cloned().unwrap_or_else(|| id.to_string());
+        let readable = if row.clear_text { ", readable" } else { "" };
+        let answer = match row.accepted {
+            Some(true) => "let in",
+            Some(false) => "refused",
+            None => "not seen",
+        };
+        shown.add_row([
+            of(&row.client),
+            of(&row.server),
+            format!("{}{readable}", row.method),
+            row.user.as_deref().unwrap_or_default().to_owned(),
+            answer.to_owned(),
+            row.count.to_string(),
+        ]);
+    }
+    print(out, "Sign-ins", &shown, rows.len())
 }
 
 fn messages(out: &mut impl Write, report: &CaptureReport) -> Result<()> {
