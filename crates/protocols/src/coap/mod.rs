@@ -1,14 +1,16 @@
-//! CoAP (RFC 7252): resources read and written on small devices.
+//! CoAP (RFC 7252, RFC 8323): resources read and written on small devices, in datagrams, over TCP
+//! and in the frames of a WebSocket.
 //!
 //! Not here: DTLS, OSCORE. Invariant: options are stepped through to their end before anything is
 //! believed.
 
 use crate::{
-    About, Carrier, Dissector, Ends, Gap, Group, Hint, Output, Probe, Progress, Protocol, Segment,
-    mqtt::values, output::Op,
+    About, Carrier, Dissector, Ends, Gap, Group, Hint, Malformed, Output, Probe, Progress,
+    Protocol, Segment, mqtt::values, output::Op,
 };
 use ::wire::reader::Reader;
 use model::{OperationClass, Quality, Scalar};
+use std::collections::VecDeque;
 
 pub static COAP_GROUP: Group = Group { name: "coap", ends: Ends::Pair, keys: &["type", "code"] };
 
@@ -18,8 +20,8 @@ pub static COAP: Coap = Coap;
 static ABOUT: About = About {
     name: "coap",
     title: "CoAP",
-    specs: &["RFC 7252"],
-    carriers: &[Carrier::Udp],
+    specs: &["RFC 7252", "RFC 8323 (TCP, WebSockets)"],
+    carriers: &[Carrier::Udp, Carrier::Tcp],
     ports: &[5_683],
     groups: &[&COAP_GROUP],
     depth: "methods, answers, paths, values in text and JSON",
@@ -27,34 +29,70 @@ static ABOUT: About = About {
 
 /// Options of one message that are read.
 const OPTIONS_MAX: usize = 64;
+/// Requests of one conversation whose answers are awaited or observed.
+const ASKED_MAX: usize = 32;
+/// Octets of a message on a stream that are waited for.
+const MESSAGE_OCTETS_MAX: usize = 64 * 1024;
+/// Capabilities and settings, which every stream begins with (RFC 8323, 5.3).
+const SETTINGS: u8 = 0xe1;
 
 /// What matters of a message.
 struct Message<'a> {
-    kind: u8,
+    /// Only datagrams have one.
+    kind: Option<u8>,
     code: u8,
+    token: &'a [u8],
     path: String,
     options: usize,
+    /// All options are those of settings (RFC 8323, 5.3): size and transfer in blocks.
+    settings: bool,
     payload: &'a [u8],
 }
 
 impl<'a> Message<'a> {
     /// RFC 7252, 3.
-    fn parse(bytes: &'a [u8]) -> Option<Message<'a>> {
-        const URI_PATH: u32 = 11;
-        const PAYLOAD: u8 = 0xff;
+    fn datagram(bytes: &'a [u8]) -> Option<Message<'a>> {
         let mut r = Reader::new(bytes);
         let first = r.u8().ok()?;
         let code = r.u8().ok()?;
         r.be16().ok()?;
-        let token = usize::from(first & 0x0f);
-        if first >> 6 != 1 || token > 8 || !is_code(code) {
+        if first >> 6 != 1 || !is_code(code) {
             return None;
         }
-        if code == 0 && (token > 0 || !r.is_empty()) {
+        if code == 0 && (first & 0x0f > 0 || !r.is_empty()) {
             return None;
         }
-        r.skip(token).ok()?;
+        Self::body(r, Some(first >> 4 & 3), code, first & 0x0f)
+    }
+
+    /// RFC 8323, 8.2: a frame has the length, so the message says none.
+    fn of_frame(bytes: &'a [u8]) -> Option<Message<'a>> {
+        let mut r = Reader::new(bytes);
+        let (first, code) = (r.u8().ok()?, r.u8().ok()?);
+        let known = is_code(code) || is_signal(code);
+        if known && first >> 4 == 0 { Self::body(r, None, code, first & 0x0f) } else { None }
+    }
+
+    /// A message of a stream, of so many octets as [`octets`] says.
+    fn of_stream(bytes: &'a [u8]) -> Option<Message<'a>> {
+        let mut r = Reader::new(bytes);
+        let first = r.u8().ok()?;
+        length(&mut r, first >> 4)?;
+        let code = r.u8().ok()?;
+        let known = is_code(code) || is_signal(code);
+        if known { Self::body(r, None, code, first & 0x0f) } else { None }
+    }
+
+    /// Token, options and payload.
+    fn body(mut r: Reader<'a>, kind: Option<u8>, code: u8, token: u8) -> Option<Message<'a>> {
+        const URI_PATH: u32 = 11;
+        const PAYLOAD: u8 = 0xff;
+        if token > 8 {
+            return None;
+        }
+        let token = r.bytes(usize::from(token)).ok()?;
         let (mut path, mut number, mut options) = (String::new(), 0u32, 0usize);
+        let mut settings = true;
         while let Some(head) = r.peek_u8() {
             r.skip(1).ok()?;
             if head == PAYLOAD {
@@ -67,15 +105,35 @@ impl<'a> Message<'a> {
             let length = extended(&mut r, head & 0x0f)?;
             let value = r.bytes(length as usize).ok()?;
             options = options.checked_add(1).filter(|n| *n <= OPTIONS_MAX)?;
+            settings &= matches!((number, value.len()), (2, 0..=4) | (4, 0));
             if number > 65_535 {
                 return None;
             }
-            if number == URI_PATH {
+            // Signals have options of their own under the same numbers.
+            if number == URI_PATH && code <= 7 {
                 path.push('/');
                 path.push_str(std::str::from_utf8(value).ok()?);
             }
         }
-        Some(Message { kind: first >> 4 & 3, code, path, options, payload: r.rest() })
+        Some(Message { kind, code, token, path, options, settings, payload: r.rest() })
+    }
+}
+
+/// Octets of the message a stream begins with (RFC 8323, 3.2); `None` when they are too few to
+/// tell.
+fn octets(bytes: &[u8]) -> Option<usize> {
+    let mut r = Reader::new(bytes);
+    let first = r.u8().ok()?;
+    let length = length(&mut r, first >> 4)?;
+    let token = usize::from(first & 0x0f);
+    r.position().checked_add(1)?.checked_add(token)?.checked_add(length)
+}
+
+/// Length of options and payload.
+fn length(r: &mut Reader<'_>, nibble: u8) -> Option<usize> {
+    match nibble {
+        15 => usize::try_from(r.be32().ok()?).ok()?.checked_add(65_805),
+        nibble => extended(r, nibble).map(|length| length as usize),
     }
 }
 
@@ -93,13 +151,21 @@ fn is_code(code: u8) -> bool {
     matches!(code, 0..=7 | 0x41..=0x45 | 0x5f | 0x80..=0x8f | 0x96 | 0x9d | 0xa0..=0xa8)
 }
 
+/// Signals of streams (RFC 8323, 5.1).
+fn is_signal(code: u8) -> bool {
+    matches!(code, SETTINGS..=0xe5)
+}
+
 impl Protocol for Coap {
     fn about(&self) -> &'static About {
         &ABOUT
     }
 
     fn probe(&self, head: &[u8], hint: Hint) -> Probe {
-        let Some(message) = Message::parse(head) else { return Probe::NoMatch };
+        if hint.carrier == Carrier::Tcp {
+            return stream_probe(head, hint);
+        }
+        let Some(message) = Message::datagram(head) else { return Probe::NoMatch };
         let sure = message.options > 0 && message.path.len() > 1 && message.code <= 7;
         match message.code {
             1..=7 if hint.port || sure => Probe::MatchClient,
@@ -114,25 +180,82 @@ impl Protocol for Coap {
     }
 }
 
+/// Settings come first from both sides; those that say something are a sign by themselves.
+fn stream_probe(head: &[u8], hint: Hint) -> Probe {
+    const SHORT_MAX: usize = 64;
+    let whole = octets(head);
+    let is_settings = |message: &Message<'_>| {
+        message.code == SETTINGS && message.token.is_empty() && message.settings
+    };
+    match whole.map(|end| (end, head.get(..end))) {
+        Some((_, Some(whole))) => match Message::of_stream(whole) {
+            Some(message) if is_settings(&message) && (message.options > 0 || hint.port) => {
+                Probe::Match
+            }
+            _ => Probe::NoMatch,
+        },
+        Some((end, None)) if hint.port && end <= SHORT_MAX => Probe::NeedMore,
+        None if hint.port && head.len() < 2 => Probe::NeedMore,
+        _ => Probe::NoMatch,
+    }
+}
+
+/// A conversation in the frames of a WebSocket.
+pub(crate) fn in_frames() -> Box<dyn Dissector> {
+    Box::new(Conversation { frames: true, ..Conversation::default() })
+}
+
 #[derive(Default)]
 struct Conversation {
-    /// The resource asked for last.
+    /// One message a frame of a WebSocket, instead of a stream.
+    frames: bool,
+    asked: VecDeque<Asked>,
+}
+
+/// A request: what it is, and the resource.
+struct Asked {
+    token: Box<[u8]>,
+    class: OperationClass,
+    name: &'static str,
     path: String,
 }
 
 impl Dissector for Conversation {
     fn feed(&mut self, segment: Segment<'_>, out: &mut Output) -> Progress {
         let bytes = segment.bytes;
-        out.begin("coap", 0..bytes.len());
-        match Message::parse(bytes) {
+        let stream = segment.carrier == Carrier::Tcp && !self.frames;
+        let end = match (stream, octets(bytes)) {
+            (false, _) => bytes.len(),
+            (true, None) => {
+                let needed = bytes.len().saturating_add(1);
+                return Progress::NeedMore { consumed: 0, needed };
+            }
+            (true, Some(end)) if end > MESSAGE_OCTETS_MAX => {
+                return Progress::GiveUp(Malformed::new("coap-message-too-long"));
+            }
+            (true, Some(end)) => end,
+        };
+        let Some(whole) = bytes.get(..end) else {
+            return Progress::NeedMore { consumed: 0, needed: end };
+        };
+        out.begin("coap", 0..end);
+        let message = match (stream, self.frames) {
+            (true, _) => Message::of_stream(whole),
+            (false, true) => Message::of_frame(whole),
+            (false, false) => Message::datagram(whole),
+        };
+        match message {
             Some(message) => self.message(&message, out),
+            None if stream => {
+                return Progress::GiveUp(Malformed::new("coap-message-invalid"));
+            }
             None if segment.missing == 0 => {
                 let says = "a CoAP message that cannot be read";
                 out.violation("coap-message-invalid", says, "RFC 7252, 3");
             }
             None => {}
         }
-        Progress::Consumed(bytes.len())
+        Progress::Consumed(end)
     }
 
     fn gap(&mut self, _: Gap) {}
@@ -140,41 +263,75 @@ impl Dissector for Conversation {
 
 impl Conversation {
     fn message(&mut self, message: &Message<'_>, out: &mut Output) {
-        let (kind, code) = (u64::from(message.kind), u64::from(message.code));
-        out.count(&COAP_GROUP, [Scalar::Number(kind), Scalar::Number(code)]);
+        let kind = message.kind.map_or(Scalar::Null, |kind| Scalar::Number(u64::from(kind)));
+        out.count(&COAP_GROUP, [kind, Scalar::Number(u64::from(message.code))]);
         let number = u32::from(message.code);
+        match message.code {
+            0 => {}
+            1..=7 => self.request(message, out),
+            SETTINGS.. => out.operation(signal(message.code)),
+            _ => {
+                let at = self.asked.iter().rposition(|asked| *asked.token == *message.token);
+                let asked = at.and_then(|at| self.asked.get(at));
+                let (class, name) =
+                    asked.map_or((OperationClass::Other, "answer"), |a| (a.class, a.name));
+                let op = Op::response(class, number, name);
+                let op = asked.map_or(op.clone(), |asked| op.named("path", &asked.path));
+                out.operation(if message.code < 0x80 {
+                    op.done()
+                } else {
+                    op.refused(number, failure(message.code))
+                });
+                let content = (0x41..0x60).contains(&message.code);
+                if let Some(asked) = asked.filter(|_| content) {
+                    values_of(&asked.path, message.payload, out);
+                }
+            }
+        }
+    }
+
+    fn request(&mut self, message: &Message<'_>, out: &mut Output) {
         let (class, name) = match message.code {
             1 => (OperationClass::Read, "GET"),
             2 => (OperationClass::Write, "POST"),
             3 => (OperationClass::Write, "PUT"),
             4 => (OperationClass::Configure, "DELETE"),
             5 => (OperationClass::Read, "FETCH"),
-            6 | 7 => (OperationClass::Write, "PATCH"),
-            0 => return,
-            _ => (OperationClass::Other, "answer"),
+            _ => (OperationClass::Write, "PATCH"),
         };
-        if message.code <= 7 {
-            self.path.clone_from(&message.path);
-            out.operation(Op::request(class, number, name).named("path", &message.path));
-        } else {
-            let op = Op::response(class, number, name);
-            out.operation(if message.code < 0x80 {
-                op.done()
-            } else {
-                op.refused(number, failure(message.code))
-            });
+        let op = Op::request(class, u32::from(message.code), name);
+        out.operation(op.named("path", &message.path));
+        values_of(&message.path, message.payload, out);
+        if self.asked.len() >= ASKED_MAX {
+            self.asked.pop_front();
+            out.limit("coap-requests-awaited");
         }
-        let carries = message.code <= 7 || (0x41..0x60).contains(&message.code);
-        if out.values_wanted && carries && !self.path.is_empty() {
-            for (name, value) in values::values(message.payload) {
-                let point = if name.is_empty() {
-                    self.path.clone()
-                } else {
-                    format!("{}#{name}", self.path)
-                };
-                out.value(point, value, (None, Quality::Good));
-            }
-        }
+        let (token, path) = (Box::<[u8]>::from(message.token), message.path.clone());
+        self.asked.retain(|asked| asked.token != token);
+        self.asked.push_back(Asked { token, class, name, path });
+    }
+}
+
+/// RFC 8323, 5.
+fn signal(code: u8) -> Op {
+    let number = u32::from(code);
+    let session = OperationClass::Session;
+    match code {
+        SETTINGS => Op::notice(session, number, "settings"),
+        0xe2 => Op::request(session, number, "ping"),
+        0xe3 => Op::response(session, number, "ping").done(),
+        0xe4 => Op::notice(session, number, "release"),
+        _ => Op::notice(session, number, "abort"),
+    }
+}
+
+fn values_of(path: &str, payload: &[u8], out: &mut Output) {
+    if !out.values_wanted || path.is_empty() {
+        return;
+    }
+    for (name, value) in values::values(payload) {
+        let point = if name.is_empty() { path.to_owned() } else { format!("{path}#{name}") };
+        out.value(point, value, (None, Quality::Good));
     }
 }
 

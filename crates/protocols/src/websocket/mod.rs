@@ -4,7 +4,9 @@
 //! Not registered: [`crate::http`] hands over. Not here: extensions; compressed messages are
 //! stepped over. Invariant: what is inside is read in order, and a hole ends the reading.
 
-use crate::{Dissector, Gap, Malformed, Output, Progress, Protocol, Segment, mqtt, output::Op};
+use crate::{
+    Dissector, Gap, Malformed, Output, Progress, Protocol, Segment, coap, mqtt, output::Op,
+};
 use ::wire::reader::Reader;
 use model::OperationClass;
 
@@ -51,10 +53,15 @@ impl Conversation {
     pub(crate) fn new(protocol: &str, out: &mut Output) -> Self {
         let class = OperationClass::Session;
         out.operation(Op::response(class, 101, "websocket").named("protocol", protocol).done());
-        let inner = protocol.starts_with("mqtt").then(|| mqtt::MQTT.open());
-        if inner.is_some() {
-            out.refine("mqtt");
-        }
+        let inner = match protocol {
+            "coap" => Some(("coap", coap::in_frames())),
+            mqtt if mqtt.starts_with("mqtt") => Some(("mqtt", mqtt::MQTT.open())),
+            _ => None,
+        };
+        let inner = inner.map(|(name, inner)| {
+            out.refine(name);
+            inner
+        });
         Conversation { inner, pending: [Vec::new(), Vec::new()], skip: [0, 0] }
     }
 
