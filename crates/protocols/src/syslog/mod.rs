@@ -1,11 +1,11 @@
 //! Syslog (RFC 5424, RFC 3164): which host and program report what severity.
 //!
-//! Not here: what the messages mean. Invariant: only a priority in angle brackets makes a
-//! datagram a message.
+//! A message is a datagram, or on TCP an octet count and so many octets, or a line (RFC 6587).
+//! Not here: what the messages mean. Invariant: only a priority in angle brackets makes one.
 
 use crate::{
-    About, Carrier, Dissector, Gap, Hint, Output, Probe, Progress, Protocol, Segment, output::Op,
-    text,
+    About, Carrier, Dissector, Gap, Hint, Output, Probe, Progress, Protocol, Segment, Side,
+    output::Op, text,
 };
 use model::{OperationClass, Subject};
 
@@ -15,9 +15,9 @@ pub static SYSLOG: Syslog = Syslog;
 static ABOUT: About = About {
     name: "syslog",
     title: "Syslog",
-    specs: &["RFC 5424", "RFC 3164", "RFC 5426"],
-    carriers: &[Carrier::Udp],
-    ports: &[514],
+    specs: &["RFC 5424", "RFC 3164", "RFC 5426", "RFC 6587 (TCP)"],
+    carriers: &[Carrier::Udp, Carrier::Tcp],
+    ports: &[514, 601, 1_514],
     groups: &[],
     depth: "facility, severity, host and program",
 };
@@ -39,7 +39,17 @@ impl Protocol for Syslog {
     }
 
     fn probe(&self, head: &[u8], hint: Hint) -> Probe {
-        let Some((_, rest)) = priority(head) else { return Probe::NoMatch };
+        let stream = hint.carrier == Carrier::Tcp;
+        if stream && hint.from == Side::Server {
+            return Probe::NoMatch;
+        }
+        let start = if stream { frame(head).map(|frame| frame.start) } else { Some(0) };
+        let begun = start.and_then(|start| priority(head.get(start..)?));
+        let Some((_, rest)) = begun else {
+            let early = stream && hint.port && head.len() < PRIORITY_OCTETS;
+            let shaped = head.first().is_some_and(|b| *b == b'<' || b.is_ascii_digit());
+            return if early && shaped { Probe::NeedMore } else { Probe::NoMatch };
+        };
         let printable = rest.iter().take(32).all(|b| *b >= 0x20 || matches!(*b, b'\n' | b'\t'));
         let dated = rest.starts_with(b"1 ") || month(rest).is_some();
         if printable && (hint.port || dated) { Probe::MatchClient } else { Probe::NoMatch }
@@ -48,6 +58,31 @@ impl Protocol for Syslog {
     fn open(&self) -> Box<dyn Dissector> {
         Box::new(Messages)
     }
+}
+
+/// Octets of a count, a blank and a priority at most.
+const PRIORITY_OCTETS: usize = 12;
+/// Octets of a message at most that are waited for (RFC 5425, 4.3.1 asks for 8,192).
+const MESSAGE_OCTETS_MAX: usize = 64 * 1024;
+
+/// Where a message stands in a stream; no length for one that ends with its line.
+struct Frame {
+    start: usize,
+    length: Option<usize>,
+}
+
+/// RFC 6587, 3.4.1 and 3.4.2.
+fn frame(bytes: &[u8]) -> Option<Frame> {
+    if bytes.first() == Some(&b'<') {
+        return Some(Frame { start: 0, length: None });
+    }
+    let digits = bytes.iter().take(6).position(|b| *b == b' ')?;
+    let count = std::str::from_utf8(bytes.get(..digits)?).ok()?;
+    let plain = !count.starts_with('0') && count.bytes().all(|b| b.is_ascii_digit());
+    let length = count.parse().ok().filter(|n| plain && *n <= MESSAGE_OCTETS_MAX)?;
+    let start = digits.checked_add(1)?;
+    let begins = bytes.get(start).is_none_or(|b| *b == b'<');
+    begins.then_some(Frame { start, length: Some(length) })
 }
 
 /// `Mmm dd hh:mm:ss ` of RFC 3164, 4.1.2: what stands behind it.
@@ -66,6 +101,9 @@ struct Messages;
 impl Dissector for Messages {
     fn feed(&mut self, segment: Segment<'_>, out: &mut Output) -> Progress {
         let bytes = segment.bytes;
+        if segment.carrier == Carrier::Tcp {
+            return stream(&segment, out);
+        }
         out.begin("syslog", 0..bytes.len());
         if let Some((priority, rest)) = priority(bytes) {
             message(priority, rest, out);
@@ -74,6 +112,35 @@ impl Dissector for Messages {
     }
 
     fn gap(&mut self, _: Gap) {}
+}
+
+/// One message of a stream. What is no message ends with its line: text that breaks a message
+/// without counted octets over several lines.
+fn stream(segment: &Segment<'_>, out: &mut Output) -> Progress {
+    let bytes = segment.bytes;
+    let more = || Progress::NeedMore { consumed: 0, needed: bytes.len().saturating_add(1) };
+    let counted = frame(bytes).and_then(|f| f.length.map(|length| (f.start, length)));
+    if let Some((start, length)) = counted {
+        let end = start.saturating_add(length);
+        let Some(whole) = bytes.get(start..end) else {
+            return Progress::NeedMore { consumed: 0, needed: end };
+        };
+        out.begin("syslog", 0..end);
+        priority(whole).into_iter().for_each(|(number, rest)| message(number, rest, out));
+        return Progress::Consumed(end);
+    }
+    // NUL ends a message as well (3.4.2).
+    let Some(end) = bytes.iter().position(|b| matches!(*b, b'\n' | 0)) else {
+        return match bytes.len() > MESSAGE_OCTETS_MAX {
+            true => Progress::Consumed(bytes.len()),
+            false => more(),
+        };
+    };
+    let taken = end.saturating_add(1);
+    out.begin("syslog", 0..taken);
+    let line = bytes.get(..end).unwrap_or_default();
+    priority(line).into_iter().for_each(|(number, rest)| message(number, rest, out));
+    Progress::Consumed(taken)
 }
 
 fn message(priority: u32, rest: &[u8], out: &mut Output) {
