@@ -3,6 +3,7 @@
 //! Not a marshaller. Invariant: arguments that do not parse name nothing.
 
 use super::{
+    activation::{self, REMOTE_ACTIVATION, SYSTEM_ACTIVATOR},
     interfaces::{EPM, NETLOGON, SRVSVC, SVCCTL, WINREG, find},
     wire::{Call, Order, Uuid},
 };
@@ -17,6 +18,8 @@ pub struct Named {
     /// Another name of the operation where the arguments make it another thing.
     pub operation: Option<&'static str>,
     pub service_created: Option<String>,
+    /// The OPC Classic server that is to be started.
+    pub opc_server: Option<&'static str>,
 }
 
 pub fn request(interface: u128, call: &Call<'_>, order: Order) -> Named {
@@ -36,6 +39,9 @@ pub fn request(interface: u128, call: &Call<'_>, order: Order) -> Named {
         (NETLOGON, 4) => challenge(&mut ndr),
         (NETLOGON, 5 | 15 | 26) => authenticate(&mut ndr, call.operation),
         (EPM, 3) => map(&mut ndr),
+        (REMOTE_ACTIVATION | SYSTEM_ACTIVATOR, number) => {
+            return activated(interface, number, call.stub, order);
+        }
         _ => return Named::default(),
     };
     named.unwrap_or_default()
@@ -134,7 +140,8 @@ fn create_service(ndr: &mut Ndr<'_>, width: usize) -> Result<Named, Short> {
     }
     let command = ndr.string(width).unwrap_or_default();
     let name = format!("{service}: {command}");
-    Ok(Named { area: "service", name, operation: None, service_created: Some(service) })
+    let service_created = Some(service);
+    Ok(Named { area: "service", name, service_created, ..Named::default() })
 }
 
 /// [MS-SCMR], 3.1.4.17. The rows of services count those that are opened as well as those made.
@@ -148,7 +155,7 @@ fn canonicalize(ndr: &mut Ndr<'_>) -> Result<Named, Short> {
     ndr.pointed_string(2)?;
     let name = ndr.string(2)?;
     let climbs = name.contains("\\..\\").then_some("NetprPathCanonicalize of a climbing path");
-    Ok(Named { area: "path", name, operation: climbs, service_created: None })
+    Ok(Named { area: "path", name, operation: climbs, ..Named::default() })
 }
 
 /// [MS-NRPC], 3.5.4.4.1: server, computer, eight octets of challenge.
@@ -157,7 +164,7 @@ fn challenge(ndr: &mut Ndr<'_>) -> Result<Named, Short> {
     let name = ndr.string(2)?;
     let zero = ndr.r.array::<8>()? == [0; 8];
     let operation = zero.then_some("NetrServerReqChallenge with zero challenge");
-    Ok(Named { area: "computer", name, operation, service_created: None })
+    Ok(Named { area: "computer", name, operation, ..Named::default() })
 }
 
 /// [MS-NRPC], 3.5.4.4.2: server, account, channel type, computer, eight octets of credential.
@@ -174,7 +181,17 @@ fn authenticate(ndr: &mut Ndr<'_>, number: u16) -> Result<Named, Short> {
         15 => "NetrServerAuthenticate2 with zero credential",
         _ => "NetrServerAuthenticate3 with zero credential",
     });
-    Ok(Named { area: "account", name, operation, service_created: None })
+    Ok(Named { area: "account", name, operation, ..Named::default() })
+}
+
+fn activated(interface: u128, number: u16, stub: &[u8], order: Order) -> Named {
+    let Some(id) = activation::class(interface, number, stub, order) else {
+        return Named::default();
+    };
+    let known = activation::find(id);
+    let name = known.map_or_else(|| id.to_string(), |class| class.name.to_owned());
+    let opc_server = known.filter(|class| class.opc).map(|class| class.name);
+    Named { area: "class", name, opc_server, ..Named::default() }
 }
 
 /// C706, appendix L: the first floor of the tower names the interface looked for.

@@ -305,12 +305,12 @@ static INTERFACES: &[Interface] = &[
     },
     Interface {
         // [MS-DCOM], 3.1.2.5
-        uuid: 0x4d9f4ab8_7d1c_11cf_861e_0020af6e7c57,
+        uuid: super::activation::REMOTE_ACTIVATION,
         name: "iremoteactivation",
         operations: &[(0, Start, "RemoteActivation")],
     },
     Interface {
-        uuid: 0x000001a0_0000_0000_c000_000000000046,
+        uuid: super::activation::SYSTEM_ACTIVATOR,
         name: "isystemactivator",
         operations: &[(3, Start, "RemoteGetClassObject"), (4, Start, "RemoteCreateInstance")],
     },

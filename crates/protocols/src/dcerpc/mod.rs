@@ -3,6 +3,7 @@
 //! Not here: PROFINET IO, see [`crate::pn_io`]; DCOM objects beyond the host names in bindings.
 //! Invariant: what is encrypted is counted and never interpreted.
 
+mod activation;
 mod arguments;
 mod interfaces;
 mod limits;
@@ -37,7 +38,8 @@ static ABOUT: About = About {
     carriers: &[Carrier::Tcp, Carrier::Udp],
     ports: &[135],
     groups: &[&DCERPC_GROUP, &DCERPC_BIND_GROUP, &SERVICE_CREATED_GROUP],
-    depth: "binds and calls by interface, services created, log-ons, end point map, OPC classic",
+    depth: "binds and calls by interface, services created, log-ons, end point map, classes and \
+            OPC Classic servers started",
 };
 
 impl Protocol for DceRpc {

@@ -28,6 +28,7 @@ struct Asked {
     call: u32,
     operation: u16,
     interface: Option<Uuid>,
+    opc_server: Option<&'static str>,
 }
 
 impl Session {
@@ -150,13 +151,13 @@ impl Session {
         out.count(&DCERPC_GROUP, [Scalar::Number(u64::from(REQUEST)), number]);
         let interface = self.interface(call.context);
         if header.is_first() {
-            requested(interface, &call, header.order, out);
+            let opc_server = requested(interface, &call, header.order, out);
             if self.calls.len() >= CALLS_MAX {
                 out.limit("dcerpc-calls");
                 self.calls.pop_front();
             }
             let operation = call.operation;
-            self.calls.push_back(Asked { call: header.call, operation, interface });
+            self.calls.push_back(Asked { call: header.call, operation, interface, opc_server });
         }
     }
 
@@ -200,15 +201,22 @@ impl Session {
     }
 }
 
-fn requested(interface: Option<Uuid>, call: &Call<'_>, order: Order, out: &mut Output) {
+/// Tells a request, and which OPC Classic server it starts.
+fn requested(
+    interface: Option<Uuid>,
+    call: &Call<'_>,
+    order: Order,
+    out: &mut Output,
+) -> Option<&'static str> {
     let known = interface.and_then(interfaces::find);
     let number = u32::from(call.operation);
     let Some(known) = known else {
         let op = Op::request(OperationClass::Other, number, "call");
-        return match interface {
-            Some(uuid) => out.operation(op.named("interface", &uuid.to_string())),
-            None => out.operation(op),
-        };
+        out.operation(match interface {
+            Some(uuid) => op.named("interface", &uuid.to_string()),
+            None => op,
+        });
+        return None;
     };
     let (class, name) = known.operation(call.operation);
     let named = arguments::request(known.uuid, call, order);
@@ -221,6 +229,7 @@ fn requested(interface: Option<Uuid>, call: &Call<'_>, order: Order, out: &mut O
     if let Some(service) = named.service_created {
         out.count(&SERVICE_CREATED_GROUP, [Scalar::Text(service.into())]);
     }
+    named.opc_server
 }
 
 fn answered(asked: &Asked, header: &Header, call: &Call<'_>, out: &mut Output) {
@@ -244,7 +253,12 @@ fn answered(asked: &Asked, header: &Header, call: &Call<'_>, out: &mut Output) {
         Order::Big => u32::from_be_bytes(*s),
     });
     match status {
-        None | Some(0) => out.operation(op.done()),
+        None | Some(0) => {
+            if let Some(server) = asked.opc_server {
+                out.attribute(Subject::Sender, "DCOM activation", ("opc_server", server), 85);
+            }
+            out.operation(op.done());
+        }
         Some(status) => out.operation(op.refused(status, status_name(status))),
     }
 }
@@ -256,6 +270,8 @@ fn status_name(status: u32) -> &'static str {
         0xc000_006d => "log-on failure",
         0xc000_0064 => "no such user",
         0xc000_0388 => "downgrade detected",
+        0x8004_0154 => "class not registered",
+        0x8008_0005 => "server did not start",
         _ => "error",
     }
 }
