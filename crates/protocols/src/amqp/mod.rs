@@ -2,9 +2,11 @@
 //!
 //! Not here: contents of messages. Invariant: a password is known to be there and never kept.
 
+mod one;
+
 use crate::{
     About, Carrier, Dissector, Ends, Gap, Group, Hint, Malformed, Output, Probe, Progress,
-    Protocol, Segment, output::Op, text,
+    Protocol, Segment, Side, output::Op, text,
 };
 use ::wire::reader::{Reader, Short};
 use model::{Authentication, OperationClass, Scalar, Subject};
@@ -21,7 +23,8 @@ static ABOUT: About = About {
     carriers: &[Carrier::Tcp],
     ports: &[5_672],
     groups: &[&AMQP_GROUP],
-    depth: "methods of 0-9-1 with exchanges and queues, log-ons, products; frames of 1.0",
+    depth: "methods of 0-9-1 with exchanges and queues, log-ons, products; of 1.0 \
+            log-ons, links with their addresses, transfers",
 };
 
 const OPENING_OCTETS: usize = 8;
@@ -72,6 +75,7 @@ fn frame(bytes: &[u8]) -> Option<Result<(u8, usize), ()>> {
 struct Conversation {
     /// The header said 1.0.
     one: bool,
+    connection: one::Connection,
     applicant: Option<Authentication>,
 }
 
@@ -87,12 +91,16 @@ impl Dissector for Conversation {
             self.one = major == 1;
             let version =
                 if self.one { "1.0".into() } else { format!("{major}.{minor}.{revision}") };
-            let op = Op::notice(OperationClass::Session, 0, "protocol header");
+            let (class, name) = (OperationClass::Session, "protocol header");
+            let op = match segment.from {
+                Side::Client => Op::request(class, 0, name),
+                Side::Server => Op::response(class, 0, name),
+            };
             out.operation(op.named("version", &version));
             return Progress::Consumed(OPENING_OCTETS);
         }
         if self.one {
-            return frame_one(bytes, out);
+            return self.connection.frame(bytes, segment.from, out);
         }
         let (kind, octets) = match frame(bytes) {
             None => return Progress::NeedMore { consumed: 0, needed: FRAME_OCTETS },
@@ -115,40 +123,6 @@ impl Dissector for Conversation {
     }
 
     fn gap(&mut self, _: Gap) {}
-}
-
-/// 1.0, 2.3.1: size, offset of data, type.
-fn frame_one(bytes: &[u8], out: &mut Output) -> Progress {
-    let Some(&[a, b, c, d, _, kind, _, _]) = bytes.first_chunk::<8>() else {
-        return Progress::NeedMore { consumed: 0, needed: 8 };
-    };
-    let octets = u32::from_be_bytes([a, b, c, d]) as usize;
-    if !(8..=FRAME_OCTETS_MAX).contains(&octets) || kind > 1 {
-        return Progress::GiveUp(Malformed::new("amqp-frame-invalid"));
-    }
-    let Some(frame) = bytes.get(..octets) else {
-        return Progress::NeedMore { consumed: 0, needed: octets };
-    };
-    out.begin("amqp", 0..octets);
-    out.count(&AMQP_GROUP, [Scalar::Number(u64::from(kind))]);
-    // A performative is a described type whose descriptor is a small unsigned long.
-    if let Some([0, 0x53, code, ..]) = frame.get(8..) {
-        let (class, name) = match code {
-            0x10 => (OperationClass::Session, "open"),
-            0x11 => (OperationClass::Session, "begin"),
-            0x12 => (OperationClass::Session, "attach"),
-            0x13 => (OperationClass::Session, "flow"),
-            0x14 => (OperationClass::Report, "transfer"),
-            0x15 => (OperationClass::Session, "disposition"),
-            0x16 => (OperationClass::Session, "detach"),
-            0x17 => (OperationClass::Session, "end"),
-            0x18 => (OperationClass::Session, "close"),
-            0x40..=0x44 => (OperationClass::Authenticate, "sasl"),
-            _ => return Progress::Consumed(octets),
-        };
-        out.operation(Op::notice(class, u32::from(*code), name));
-    }
-    Progress::Consumed(octets)
 }
 
 fn short_string(r: &mut Reader<'_>) -> Result<String, Short> {
@@ -177,7 +151,7 @@ impl Conversation {
             (10, 11) => {
                 products(long_string(&mut r)?, out);
                 let mechanism = short_string(&mut r)?;
-                self.start(&mechanism, long_string(&mut r)?);
+                self.applicant = Some(applicant(&mechanism, long_string(&mut r)?));
                 out.operation(request(Authenticate, "connection start-ok"));
             }
             (10, 30) => self.outcome(true, out),
@@ -227,26 +201,30 @@ impl Conversation {
         Ok(())
     }
 
-    /// RFC 4616: PLAIN is an identity, a user and a password between NULs.
-    fn start(&mut self, mechanism: &str, response: &[u8]) {
-        let plain = mechanism == "PLAIN";
-        let mut parts = response.split(|b| *b == 0).skip(1);
-        let user = parts.next().filter(|_| plain).map(|u| text::lossy(u).into_boxed_str());
-        let password = parts.next().filter(|_| plain);
-        self.applicant = Some(Authentication {
-            user,
-            accepted: None,
-            clear_text: plain,
-            default_password: matches!(password, Some(b"guest" | b"admin")),
-            method: if plain { "amqp plain" } else { "amqp sasl" },
-        });
-    }
-
     fn outcome(&mut self, accepted: bool, out: &mut Output) {
         if let Some(mut applicant) = self.applicant.take() {
             applicant.accepted = Some(accepted);
             out.authentication(applicant);
         }
+    }
+}
+
+/// RFC 4616: PLAIN is an identity, a user and a password between NULs.
+fn applicant(mechanism: &str, response: &[u8]) -> Authentication {
+    let plain = mechanism == "PLAIN";
+    let mut parts = response.split(|b| *b == 0).skip(1);
+    let user = parts.next().filter(|_| plain).map(|u| text::lossy(u).into_boxed_str());
+    let password = parts.next().filter(|_| plain);
+    Authentication {
+        user,
+        accepted: None,
+        clear_text: plain,
+        default_password: matches!(password, Some(b"guest" | b"admin")),
+        method: match mechanism {
+            "PLAIN" => "amqp plain",
+            "ANONYMOUS" => "amqp anonymous",
+            _ => "amqp sasl",
+        },
     }
 }
 
