@@ -24,7 +24,7 @@ pub struct Block<'a> {
     pub body: Cow<'a, [u8]>,
     /// As it stands in the stream, with doubled octets.
     pub octets: usize,
-    /// Its check is right, where it is a sum.
+    /// Its check is right.
     pub sound: bool,
 }
 
@@ -80,7 +80,7 @@ fn block(bytes: &[u8], kind: u8, length: usize) -> Option<Result<Block<'_>, Shor
     }
     let plain = bytes.get(..length).map(|octets| cut(kind, Cow::Borrowed(octets), length));
     match plain {
-        Some(block) if block.sound && kind != MESSAGE => Some(Ok(block)),
+        Some(block) if block.sound => Some(Ok(block)),
         plain => {
             let (single, octets, doubled) = match singled(bytes, length) {
                 Ok(read) => read,
@@ -115,12 +115,28 @@ fn singled(bytes: &[u8], length: usize) -> Result<(Vec<u8>, usize, bool), Short>
     Ok((single, at.position(), true))
 }
 
+/// CRC-16 over all before it, reflected polynomial 0x8005; the high octet stands first.
+fn crc(start: u16, octets: &[u8]) -> u16 {
+    octets.iter().fold(start, |crc, octet| {
+        (0..8).fold(crc ^ u16::from(*octet), |crc, _| match crc & 1 {
+            1 => crc >> 1 ^ 0xa001,
+            _ => crc >> 1,
+        })
+    })
+}
+
 fn cut(kind: u8, octets: Cow<'_, [u8]>, taken: usize) -> Block<'_> {
     let check = if kind == MESSAGE { 2 } else { 1 };
     let end = octets.len().saturating_sub(check);
     let sum = octets.iter().take(end).fold(0u8, |sum, octet| sum.wrapping_add(*octet));
-    // The longer check is not described closely enough to reject what does not fit it.
-    let sound = kind == MESSAGE || octets.last() == Some(&sum);
+    let sound = match (kind, octets.get(end..)) {
+        (MESSAGE, Some(&[high, low])) => {
+            // SEL's public papers say CRC-16 and not from what it starts; Wireshark takes ones.
+            let summed = octets.get(..end).unwrap_or_default();
+            [0xffff, 0].iter().any(|start| u16::from_be_bytes([high, low]) == crc(*start, summed))
+        }
+        _ => octets.last() == Some(&sum),
+    };
     let body = match octets {
         Cow::Borrowed(octets) => Cow::Borrowed(octets.get(HEAD_OCTETS..end).unwrap_or_default()),
         Cow::Owned(octets) => Cow::Owned(octets.get(HEAD_OCTETS..end).unwrap_or_default().to_vec()),
@@ -178,6 +194,16 @@ mod tests {
         let doubled = doubled(&octets);
         let Begins::Block(read) = begins(&doubled, true) else { panic!("no block") };
         assert_eq!((&*read.body, read.sound), (&[1, 0xff, 2, 0xff, 3][..], true));
+    }
+
+    #[test]
+    fn a_message_is_checked_from_either_start() {
+        let octets = [0xa5, 0x46, 0x0e, 0, 0, 0, 0, 0, 0, 0x30, 0xc0, 0];
+        for (sum, right) in [([0x7c, 0x91], true), ([0x7e, 0xf5], true), ([0x7c, 0x92], false)] {
+            let whole = [&octets[..], &sum].concat();
+            let Begins::Block(read) = begins(&whole, true) else { panic!("no block") };
+            assert_eq!((read.sound, read.octets), (right, 14), "{sum:?}");
+        }
     }
 
     #[test]
