@@ -14,7 +14,7 @@ use crate::{
 use ::wire::Reader;
 use model::{Authentication, OperationClass as Class, PointValue, Quality, Subject};
 use std::collections::VecDeque;
-use wire::{Frame, Framing, Target, ascii_words, frame, framing};
+use wire::{Frame, Framing, Target, ascii_bits, ascii_words, frame, framing};
 
 pub struct Melsec;
 pub static MELSEC: Melsec = Melsec;
@@ -183,14 +183,8 @@ impl Conversation {
             (None, 0x1810..=0x1836) => op.named("file", &file(&frame.data)),
             _ => op,
         });
-        if matches!(frame.command, 0x1630 | 0x1631) {
-            out.authentication(Authentication {
-                user: None,
-                accepted: None,
-                clear_text: true,
-                default_password: false,
-                method: "melsec remote password",
-            });
+        if frame.command == UNLOCK {
+            out.authentication(unlocked(None));
         }
         if let Some(at) = place
             && frame.command == 0x1401
@@ -229,6 +223,9 @@ impl Conversation {
             0 => op.done(),
             code => op.refused(u32::from(code), names::end_code(code)),
         });
+        if command == UNLOCK {
+            out.authentication(unlocked(Some(frame.end == 0)));
+        }
         if frame.end != 0 {
             return;
         }
@@ -244,10 +241,12 @@ impl Conversation {
             }
             (0x0401, Some(at)) => {
                 let subcommand = asked.map_or(0, |a| a.subcommand);
-                let words = frame.ascii.then(|| ascii_words(&frame.data));
-                let data = words.as_deref().unwrap_or(&frame.data);
-                // Bits in ASCII are a digit each, which is not read.
-                if !at.bits || (subcommand & 1 == 1 && !frame.ascii) {
+                let binary = frame.ascii.then(|| match at.bits {
+                    true => ascii_bits(&frame.data),
+                    false => ascii_words(&frame.data),
+                });
+                let data = binary.as_deref().unwrap_or(&frame.data);
+                if !at.bits || subcommand & 1 == 1 {
                     mode(at, data, out);
                     if out.values_wanted {
                         values(at, data, out);
@@ -256,6 +255,19 @@ impl Conversation {
             }
             _ => {}
         }
+    }
+}
+
+/// Remote password, unlock (SH-080956ENG, 5.9); its counterpart locks again.
+const UNLOCK: u16 = 0x1630;
+
+fn unlocked(accepted: Option<bool>) -> Authentication {
+    Authentication {
+        user: None,
+        accepted,
+        clear_text: true,
+        default_password: false,
+        method: "melsec remote password",
     }
 }
 

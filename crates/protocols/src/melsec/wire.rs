@@ -170,7 +170,7 @@ fn ascii(bytes: &[u8], serial: bool) -> Result<Option<Frame<'_>>, Short> {
         };
         (frame.command, frame.subcommand) = (command as u16, subcommand as u16);
         let body = rest(&digits.r, bytes, octets);
-        frame.data = ascii_device(frame.command, body);
+        frame.data = ascii_device(frame.command, frame.subcommand, body);
     }
     if answer {
         // A type name stands as text; words would need the request to be read.
@@ -188,8 +188,15 @@ pub fn ascii_words(digits: &[u8]) -> Vec<u8> {
     words.flat_map(u16::to_le_bytes).collect()
 }
 
-/// Device, number and points of a batch command as their binary form: `D*000100` and `0002`.
-fn ascii_device(command: u16, body: &[u8]) -> Cow<'_, [u8]> {
+/// Bits written as a digit each, in their binary form: the first in the high half.
+pub fn ascii_bits(digits: &[u8]) -> Vec<u8> {
+    let bit = |digit: Option<&u8>| u8::from(digit == Some(&b'1'));
+    digits.chunks(2).map(|pair| bit(pair.first()) << 4 | bit(pair.get(1))).collect()
+}
+
+/// Device, number and points of a batch command as their binary form: `D*000100` and `0002`;
+/// behind them what is written.
+fn ascii_device(command: u16, subcommand: u16, body: &[u8]) -> Cow<'_, [u8]> {
     if !matches!(command, 0x0401 | 0x1401) {
         return Cow::Borrowed(body);
     }
@@ -203,7 +210,9 @@ fn ascii_device(command: u16, body: &[u8]) -> Cow<'_, [u8]> {
         let points = u16::from_str_radix(points, 16).ok()?;
         let [a, b, c, _] = number.to_le_bytes();
         let [low, high] = points.to_le_bytes();
-        Some(vec![a, b, c, code, low, high])
+        let data = body.get(12..)?;
+        let data = if subcommand & 1 == 1 { ascii_bits(data) } else { ascii_words(data) };
+        Some([&[a, b, c, code, low, high][..], &data].concat())
     };
     Cow::Owned(parse().unwrap_or_default())
 }
