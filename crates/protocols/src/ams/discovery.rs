@@ -118,6 +118,15 @@ fn answer(message: &Message<'_>, op: Op, out: &mut Output) {
         (tag::STATUS, [a, b, c, d, ..]) => status = Some(u32::from_le_bytes([*a, *b, *c, *d])),
         _ => {}
     });
+    if let (ADD_ROUTE, Some(code)) = (op.function, status) {
+        out.authentication(Authentication {
+            user: None,
+            accepted: Some(code == 0),
+            clear_text: false,
+            default_password: false,
+            method: "ads route",
+        });
+    }
     out.operation(match status {
         None | Some(0) => op.done(),
         Some(code) => op.refused(code, super::names::error(code)),

@@ -24,8 +24,8 @@ static ABOUT: About = About {
     ports: &[1_740, 1_741, 1_742, 1_743, 11_740, 11_741, 11_742, 11_743],
     groups: &[],
     depth: "name service with node, device, vendor, firmware, serial; addresses of nodes; \
-            channels; services by group and command: log-on with user, download, start, stop, \
-            reset with application, files by name, variables",
+            channels; services by group and command: log-on with user and outcome, download, \
+            start, stop, reset with application, files by name, variables",
 };
 
 const TCP_MAGIC: [u8; 4] = [0x00, 0x01, 0x17, 0xe8];
@@ -236,10 +236,13 @@ fn service(bytes: &[u8], out: &mut Output) {
     let group = group & 0x7f;
     let (class, name) = meaning(group, command);
     let function = u32::from(group) << 16 | u32::from(command);
+    let data = bytes.get(BEFORE_SIZE.saturating_add(usize::from(size))..).unwrap_or_default();
+    if answer && (group, command) == LOG_ON {
+        return logged_on(data, Op::response(class, function, name), out);
+    }
     if answer {
         return out.operation(Op::response(class, function, name).done());
     }
-    let data = bytes.get(BEFORE_SIZE.saturating_add(usize::from(size))..).unwrap_or_default();
     let op = Op::request(class, function, name);
     out.operation(match group {
         // Applications and files are asked for by name, which is the first text of all tags.
@@ -251,10 +254,13 @@ fn service(bytes: &[u8], out: &mut Output) {
         },
         _ => op,
     });
-    if (group, command) == (0x01, 0x02) {
+    if (group, command) == LOG_ON {
         log_on(data, out);
     }
 }
+
+/// Group and command of the log-on to the device.
+const LOG_ON: (u16, u16) = (0x01, 0x02);
 
 fn first_text(data: &[u8]) -> Option<&str> {
     let mut found = None;
@@ -274,13 +280,44 @@ fn log_on(data: &[u8], out: &mut Output) {
         }
     });
     if let Some(user) = user {
-        out.authentication(Authentication {
-            user: Some(user.into()),
-            accepted: None,
-            clear_text: false,
-            default_password: false,
-            method: "codesys log-on",
-        });
+        out.authentication(applicant(Some(user), None));
+    }
+}
+
+/// A session for who was let in, or a code that is not zero; the number of a challenge may come
+/// first, which is neither.
+fn logged_on(data: &[u8], op: Op, out: &mut Output) {
+    const OUTCOME: u32 = 0x82;
+    const CODE: u32 = 0x20;
+    const SESSION: u32 = 0x21;
+    let (mut code, mut session) = (None, None);
+    tags::each(data, &mut |parent, id, octets| match (parent, id, octets) {
+        (Some(OUTCOME), CODE, [low, high, ..]) => code = Some(u16::from_le_bytes([*low, *high])),
+        (Some(OUTCOME), SESSION, [a, b, c, d, ..]) => {
+            session = Some(u32::from_le_bytes([*a, *b, *c, *d]));
+        }
+        _ => {}
+    });
+    match (code.unwrap_or_default(), session) {
+        (0, None | Some(0)) => out.operation(op.done()),
+        (0, Some(_)) => {
+            out.operation(op.done());
+            out.authentication(applicant(None, Some(true)));
+        }
+        (code, _) => {
+            out.operation(op.refused(u32::from(code), "log-on refused"));
+            out.authentication(applicant(None, Some(false)));
+        }
+    }
+}
+
+fn applicant(user: Option<&str>, accepted: Option<bool>) -> Authentication {
+    Authentication {
+        user: user.map(Into::into),
+        accepted,
+        clear_text: false,
+        default_password: false,
+        method: "codesys log-on",
     }
 }
 

@@ -135,13 +135,17 @@ fn octets(at: &mut Reader<'_>) -> Option<PointValue> {
 }
 
 /// What an association request says of its security (IEC 62056-5-3, 7.2).
-#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
 pub struct Association {
     /// Last arc of the mechanism: 0 none, 1 password, 2 and above challenge.
     pub mechanism: u8,
     pub secret: bool,
     /// Result of an answer: 0 is accepted.
     pub result: Option<u8>,
+    /// Why, of an answer: 14 asks for the reply to a challenge.
+    pub diagnostic: u8,
+    /// Name the client has for the meter's keys, of a request.
+    pub title: Vec<u8>,
 }
 
 /// Reads a whole AARQ or AARE.
@@ -154,6 +158,9 @@ pub fn association(apdu: &[u8]) -> Option<Association> {
             (0x8b, _) => read.mechanism = *field.contents.last()?,
             (0xac, 0x60) => read.secret = !field.contents.is_empty(),
             (0xa2, 0x61) => read.result = field.contents.last().copied(),
+            (0xa3, 0x61) => read.diagnostic = field.contents.last().copied().unwrap_or_default(),
+            // An octet string within its tag.
+            (0xa6, 0x60) => read.title = field.contents.get(2..).unwrap_or_default().to_vec(),
             _ => {}
         }
     }

@@ -11,8 +11,8 @@ use crate::{
     Side, output::Op,
 };
 use apdu::{
-    ACTION_REQUEST, ACTION_RESPONSE, EVENT_NOTIFICATION, GET_REQUEST, GET_RESPONSE, Object,
-    SET_REQUEST, SET_RESPONSE,
+    ACTION_REQUEST, ACTION_RESPONSE, Association, EVENT_NOTIFICATION, GET_REQUEST, GET_RESPONSE,
+    Object, SET_REQUEST, SET_RESPONSE,
 };
 use model::{Authentication, OperationClass, PointValue, Quality, Subject};
 use std::collections::VecDeque;
@@ -85,6 +85,8 @@ struct Conversation {
     pending: VecDeque<(u8, u8, Vec<Object>)>,
     /// APDU under way in HDLC frames, by side.
     parts: [Vec<u8>; 2],
+    /// Who gave a secret and waits to be let in.
+    applicant: Option<Authentication>,
 }
 
 impl Dissector for Conversation {
@@ -154,7 +156,7 @@ impl Conversation {
         let Some((&tag, body)) = apdu.split_first() else { return };
         let number = u32::from(tag);
         match tag {
-            0x60 | 0x61 => associated(apdu, out),
+            0x60 | 0x61 => self.associated(apdu, out),
             0x62 => out.operation(Op::request(OperationClass::Session, number, "release")),
             0x63 => out.operation(Op::response(OperationClass::Session, number, "release").done()),
             GET_REQUEST | SET_REQUEST | ACTION_REQUEST => self.request(tag, body, out),
@@ -225,11 +227,57 @@ impl Conversation {
             0 => op.done(),
             code => op.refused(refused, access_result(code)),
         });
+        // IEC 62056-5-3, 4.2.3.3: the client's answer to the challenge is accepted or not.
+        if let (ACTION_RESPONSE, [Object { class: 15, member: 1, .. }]) = (tag, &objects[..]) {
+            self.admit(response.result == 0, out);
+        }
         if let (GET_RESPONSE, [object]) = (tag, &objects[..])
             && let Some(value) = apdu::value(response.data)
         {
             told(object, value, out);
         }
+    }
+}
+
+impl Conversation {
+    fn associated(&mut self, apdu: &[u8], out: &mut Output) {
+        use OperationClass::Session;
+        /// The reply to a challenge decides.
+        const AUTHENTICATION_REQUIRED: u8 = 14;
+        let Some(association) = apdu::association(apdu) else { return malformed(out) };
+        let number = apdu.first().copied().map_or(0, u32::from);
+        let Some(result) = association.result else {
+            out.operation(Op::request(Session, number, "associate"));
+            self.applicant = association.secret.then(|| applicant(&association));
+            self.applicant.clone().into_iter().for_each(|a| out.authentication(a));
+            return;
+        };
+        let op = Op::response(Session, number, "associate");
+        out.operation(match result {
+            0 => op.done(),
+            code => op.refused(u32::from(code), "association refused"),
+        });
+        if result != 0 || association.diagnostic != AUTHENTICATION_REQUIRED {
+            self.admit(result == 0, out);
+        }
+    }
+
+    fn admit(&mut self, accepted: bool, out: &mut Output) {
+        if let Some(applicant) = self.applicant.take() {
+            out.authentication(Authentication { accepted: Some(accepted), ..applicant });
+        }
+    }
+}
+
+/// A client is known by the title of its keys, where it has one.
+fn applicant(association: &Association) -> Authentication {
+    let title: String = association.title.iter().map(|b| format!("{b:02x}")).collect();
+    Authentication {
+        user: (!title.is_empty()).then(|| title.into()),
+        accepted: None,
+        clear_text: association.mechanism == 1,
+        default_password: false,
+        method: "dlms association",
     }
 }
 
@@ -249,29 +297,6 @@ fn short_name(tag: u8, out: &mut Output) {
         0x0d => Op::response(Write, number, "write"),
         _ => Op::notice(Report, number, "information report"),
     });
-}
-
-fn associated(apdu: &[u8], out: &mut Output) {
-    use OperationClass::Session;
-    let Some(association) = apdu::association(apdu) else { return malformed(out) };
-    let number = apdu.first().copied().map_or(0, u32::from);
-    match association.result {
-        None => out.operation(Op::request(Session, number, "associate")),
-        Some(0) => out.operation(Op::response(Session, number, "associate").done()),
-        Some(code) => {
-            let op = Op::response(Session, number, "associate");
-            out.operation(op.refused(u32::from(code), "association refused"));
-        }
-    }
-    if association.result.is_none() && association.secret {
-        out.authentication(Authentication {
-            user: None,
-            accepted: None,
-            clear_text: association.mechanism == 1,
-            default_password: false,
-            method: "dlms association",
-        });
-    }
 }
 
 /// What a service on an object does (IEC 62056-6-2: classes).

@@ -449,7 +449,7 @@ fn answer_objects(application: &Application<'_>, op: Op, controls: bool, out: &m
         if first.is_none() {
             first = Some(on_header(&op, header).object);
         }
-        let quiet = !out.values_wanted && !matches!(header.group, 0 | 12 | 41 | 120);
+        let quiet = !out.values_wanted && !matches!(header.group, 0 | 12 | 41 | 70 | 120);
         if quiet {
             return header.walk(at, true, None);
         }
@@ -463,6 +463,7 @@ fn answer_objects(application: &Application<'_>, op: Op, controls: bool, out: &m
                 });
             }
             0 => points::attribute(header, &item, out),
+            70 if header.variation == 2 => points::file_key(&item, out),
             12 | 41 | 70 => {}
             120 => points::secure_authentication(header, &item, out),
             _ => points::value(header, &item, out),

@@ -155,12 +155,32 @@ pub(super) fn file_user(item: &Item<'_>, out: &mut Output) {
     });
 }
 
-/// Secure authentication (Annex A, group 120): who answers a challenge, and how it failed.
+/// The answer to file authentication: a key, or zero for who is not let in (5.5.3).
+pub(super) fn file_key(item: &Item<'_>, out: &mut Output) {
+    const KEY_AT: usize = 8;
+    let Some(key) = item.octets.get(KEY_AT..).and_then(<[u8]>::first_chunk::<4>) else { return };
+    out.authentication(Authentication {
+        user: None,
+        accepted: Some(*key != [0; 4]),
+        clear_text: false,
+        default_password: false,
+        method: "dnp3 file authentication",
+    });
+}
+
+/// Secure authentication (Annex A, group 120): who answers a challenge, whose keys hold, and how
+/// it failed.
 pub(super) fn secure_authentication(header: &Header, item: &Item<'_>, out: &mut Output) {
     let mut at = Reader::new(item.octets);
     let (Ok(_), Ok(user)) = (at.le32(), at.le16()) else { return };
     let accepted = match header.variation {
         2 | 3 => None,
+        // Key status: OK, authentication failed; the others say that no keys are agreed on.
+        5 => match item.octets.get(7) {
+            Some(1) => Some(true),
+            Some(4) => Some(false),
+            _ => return,
+        },
         7 => Some(false),
         _ => return,
     };

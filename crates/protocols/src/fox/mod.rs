@@ -49,7 +49,7 @@ impl Protocol for NiagaraFox {
     }
 
     fn open(&self) -> Box<dyn Dissector> {
-        Box::new(Conversation)
+        Box::<Conversation>::default()
     }
 }
 
@@ -74,7 +74,11 @@ fn header(bytes: &[u8]) -> Option<Header<'_>> {
     known.then_some(Header { answer: answered >= 0, channel, command })
 }
 
-struct Conversation;
+#[derive(Default)]
+struct Conversation {
+    /// Who gave credentials and waits to be let in.
+    applicant: Option<Authentication>,
+}
 
 impl Dissector for Conversation {
     fn feed(&mut self, segment: Segment<'_>, out: &mut Output) -> Progress {
@@ -92,7 +96,7 @@ impl Dissector for Conversation {
         let message = bytes.get(..end).unwrap_or_default();
         out.begin("fox", 0..end);
         match header(message) {
-            Some(header) => read(&header, message, segment.from, out),
+            Some(header) => self.read(&header, message, segment.from, out),
             None => {
                 let says = "a message whose first line is no Fox header";
                 out.violation("fox-header", says, "Niagara Fox, message header");
@@ -104,7 +108,26 @@ impl Dissector for Conversation {
     fn gap(&mut self, _: Gap) {}
 }
 
-fn read(header: &Header<'_>, message: &[u8], from: Side, out: &mut Output) {
+impl Conversation {
+    fn read(&mut self, header: &Header<'_>, message: &[u8], from: Side, out: &mut Output) {
+        match (tell(header, message, from, out), from) {
+            ("log-on" | "challenge", Side::Client) => {
+                self.applicant = log_on(message).or(self.applicant.take());
+                self.applicant.clone().into_iter().for_each(|a| out.authentication(a));
+            }
+            (answer @ ("accepted" | "rejected"), Side::Server) => {
+                if let Some(applicant) = self.applicant.take() {
+                    let accepted = Some(answer == "accepted");
+                    out.authentication(Authentication { accepted, ..applicant });
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Tells what a message does and gives its name.
+fn tell(header: &Header<'_>, message: &[u8], from: Side, out: &mut Output) -> &'static str {
     let (class, name) = match (header.channel, header.command) {
         (b"fox", b"hello") => (Class::Session, "hello"),
         (b"fox", b"challenge") => (Class::Authenticate, "challenge"),
@@ -120,6 +143,7 @@ fn read(header: &Header<'_>, message: &[u8], from: Side, out: &mut Output) {
     };
     let op = match (from, name) {
         (Side::Server, "rejected") => Op::response(class, 0, "log-on").refused(0, "rejected"),
+        (Side::Server, "accepted") => Op::response(class, 0, "log-on").done(),
         (Side::Server, _) => Op::response(class, 0, name),
         (Side::Client, _) => Op::request(class, 0, name),
     };
@@ -130,11 +154,10 @@ fn read(header: &Header<'_>, message: &[u8], from: Side, out: &mut Output) {
             op.named("channel", &text)
         }
     });
-    match name {
-        "hello" => hello(message, out),
-        "log-on" | "challenge" => log_on(message, from, out),
-        _ => {}
+    if name == "hello" {
+        hello(message, out);
     }
+    name
 }
 
 /// Lines `key=type:value`; values that are not text are left out.
@@ -189,10 +212,7 @@ fn controller(host: &str) -> Option<&'static str> {
     })
 }
 
-fn log_on(message: &[u8], from: Side, out: &mut Output) {
-    if from == Side::Server {
-        return;
-    }
+fn log_on(message: &[u8]) -> Option<Authentication> {
     let (mut user, mut method) = (None, "");
     each(message, |key, value| match key {
         "user" | "username" => user = Some(value),
@@ -200,14 +220,11 @@ fn log_on(message: &[u8], from: Side, out: &mut Output) {
         _ => {}
     });
     let clear_text = method == "basic";
-    let method = if clear_text { "fox basic" } else { "fox digest" };
-    if user.is_some() || clear_text {
-        out.authentication(Authentication {
-            user: user.map(Into::into),
-            accepted: None,
-            clear_text,
-            default_password: false,
-            method,
-        });
-    }
+    (user.is_some() || clear_text).then(|| Authentication {
+        user: user.map(Into::into),
+        accepted: None,
+        clear_text,
+        default_password: false,
+        method: if clear_text { "fox basic" } else { "fox digest" },
+    })
 }

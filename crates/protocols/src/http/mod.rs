@@ -464,8 +464,19 @@ fn credentials(head: &Head<'_>) -> Option<Credentials> {
     if scheme.eq_ignore_ascii_case(b"ntlm") || scheme.eq_ignore_ascii_case(b"negotiate") {
         return None;
     }
-    let method = if scheme.eq_ignore_ascii_case(b"digest") { "http digest" } else { "http token" };
-    Some(Credentials { user: None, clear_text: false, default_password: false, method })
+    let digest = scheme.eq_ignore_ascii_case(b"digest");
+    let (user, method) =
+        if digest { (digest_user(rest), "http digest") } else { (None, "http token") };
+    Some(Credentials { user, clear_text: false, default_password: false, method })
+}
+
+/// RFC 7616, 3.4: the user's name, or its digest, between quotes.
+fn digest_user(parameters: &[u8]) -> Option<Box<str>> {
+    const NAME: &[u8] = b"username=\"";
+    let at = parameters.windows(NAME.len()).position(|w| w.eq_ignore_ascii_case(NAME))?;
+    let rest = parameters.get(at.checked_add(NAME.len())?..)?;
+    let name = rest.get(..rest.iter().position(|b| *b == b'"')?)?;
+    Some(text::lossy(name).into())
 }
 
 /// RFC 4559: `Negotiate` and `NTLM` carry a GSS token in base64. Returns who proves himself.

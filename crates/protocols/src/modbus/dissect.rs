@@ -170,11 +170,10 @@ impl Conversation {
             Request::DeviceIdentification { object, .. } => {
                 out.operation(op.range("identification", unit, u32::from(object), 1));
             }
-            Request::Umas { function, .. } => {
+            Request::Umas { function, data, .. } => {
                 count_umas("request", function, out);
-                let (class, name) = umas::function(function);
                 out.begin_protocol("umas");
-                out.operation(Op::request(class, u32::from(function), name).unit(unit));
+                out.operation(umas::request(function, data).unit(unit));
                 return What::Umas { function };
             }
             Request::Status { .. }

@@ -60,6 +60,21 @@ pub(super) fn plc_id(data: &[u8], out: &mut Output) {
     }
 }
 
+/// A request; a reservation names the station that takes it: a number, a length, the name.
+pub(super) fn request(code: u8, data: &[u8]) -> Op {
+    const TAKE_RESERVATION: u8 = 0x10;
+    const NUMBER_OCTETS: usize = 4;
+    let (class, name) = function(code);
+    let op = Op::request(class, u32::from(code), name);
+    let Some([length, station @ ..]) = data.get(NUMBER_OCTETS..) else { return op };
+    match station.get(..usize::from(*length)) {
+        Some(station) if code == TAKE_RESERVATION && station.iter().all(u8::is_ascii_graphic) => {
+            op.named("station", &crate::text::lossy(station))
+        }
+        _ => op,
+    }
+}
+
 pub(super) fn answer(code: u8, ok: bool) -> Op {
     let (class, name) = function(code);
     let op = Op::response(class, u32::from(code), name);

@@ -77,6 +77,8 @@ struct Conversation {
     encrypted: bool,
     tls: Upgraded,
     applicant: Option<Authentication>,
+    /// That a proof was given was told; some take two messages.
+    proved: bool,
 }
 
 impl Dissector for Conversation {
@@ -163,6 +165,7 @@ impl Conversation {
                 _ => {}
             }
         }
+        self.proved = false;
         let op = Op::request(OperationClass::Session, VERSION_3, "startup");
         out.operation(op.named("database", &database));
         out.identity(Subject::Sender, "PostgreSQL startup", [("software", application)]);
@@ -183,6 +186,12 @@ impl Conversation {
                 // A name, then the statement.
                 let statement = body.split(|b| *b == 0).nth(1).unwrap_or_default();
                 out.operation(sql::operation(&text::lossy(statement), number));
+            }
+            // A password, or an answer to a challenge (chapter 53.2.1).
+            b'p' if !std::mem::replace(&mut self.proved, true) => {
+                let user = self.applicant.as_ref().and_then(|a| a.user.as_deref());
+                let op = Op::request(OperationClass::Authenticate, number, "log-on");
+                out.operation(op.named("user", user.unwrap_or_default()));
             }
             b'X' => out.operation(Op::request(OperationClass::Session, number, "terminate")),
             _ => {}

@@ -154,6 +154,9 @@ impl Conversation {
         let Ok(returned) = wire::vlq(&mut at) else { return out.operation(op) };
         // The lowest half is the error: negative ones refuse, others inform.
         let code = returned as u16;
+        if (class, name) == LEGITIMATION {
+            out.authentication(legitimation(Some(code & 0x8000 == 0)));
+        }
         if code & 0x8000 != 0 {
             return out.operation(op.refused(u32::from(code), "s7comm-plus error"));
         }
@@ -252,18 +255,27 @@ fn variables(
 
 fn written(item: &mut Item, (area, path): (u32, &[u32]), value: &Value, out: &mut Output) {
     match path {
-        [names::SESSION_RESPONSE] => out.authentication(Authentication {
-            user: None,
-            accepted: None,
-            clear_text: false,
-            default_password: false,
-            method: "s7comm-plus legitimation",
-        }),
+        [names::SESSION_RESPONSE] => {
+            item.class = Some(LEGITIMATION);
+            out.authentication(legitimation(None));
+        }
         [names::MODE_WANTED] if area == names::EXECUTION_UNIT => {
             item.class = value.number().and_then(names::mode_wanted);
         }
         _ if item.class.is_none() => tell(&item.name, value, out),
         _ => {}
+    }
+}
+
+const LEGITIMATION: (Class, &str) = (Class::Authenticate, "legitimation");
+
+fn legitimation(accepted: Option<bool>) -> Authentication {
+    Authentication {
+        user: None,
+        accepted,
+        clear_text: false,
+        default_password: false,
+        method: "s7comm-plus legitimation",
     }
 }
 

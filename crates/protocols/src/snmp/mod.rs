@@ -7,7 +7,7 @@ pub mod wire;
 
 use crate::{
     About, Carrier, Dissector, Ends, Gap, Group, Hint, Output, Probe, Progress, Protocol, Segment,
-    ber, output::Op, text,
+    Side, ber, output::Op, text,
 };
 use model::{Authentication, OperationClass, Scalar, Subject};
 use wire::{Message, Pdu};
@@ -46,13 +46,16 @@ impl Protocol for Snmp {
     }
 
     fn open(&self) -> Box<dyn Dissector> {
-        Box::new(Reader { community_seen: false })
+        Box::<Reader>::default()
     }
 }
 
+#[derive(Default)]
 struct Reader {
-    /// One observation of a community for each conversation is enough.
-    community_seen: bool,
+    /// One observation of a community, or of a user, for each conversation is enough.
+    asked: Option<Authentication>,
+    /// The agent's answer to it was told.
+    answered: bool,
 }
 
 impl Dissector for Reader {
@@ -79,7 +82,7 @@ impl Dissector for Reader {
                 system(pdu, out);
             }
         }
-        self.credentials(&message, out);
+        self.credentials(&message, segment.from, out);
         // The agent's engine is in every message about it; only the agent itself is sure of it.
         let answers = message.pdu.as_ref().is_some_and(|p| matches!(p.kind, 2 | 7 | 8));
         if let Some(user) = message.user.as_ref().filter(|_| answers) {
@@ -92,36 +95,63 @@ impl Dissector for Reader {
 }
 
 impl Reader {
-    fn credentials(&mut self, message: &Message, out: &mut Output) {
-        let from_client = message.pdu.as_ref().is_none_or(|p| p.kind != 2);
-        if self.community_seen || !from_client {
-            return;
+    /// Who asks, and what the agent makes of it: an answer lets in, a report of the counters of
+    /// RFC 3414, 3.2 may refuse. A wrong community is met with silence.
+    fn credentials(&mut self, message: &Message, from: Side, out: &mut Output) {
+        let kind = message.pdu.as_ref().map(|p| p.kind);
+        if kind == Some(REPORT) {
+            let refused = message.pdu.as_ref().is_some_and(refuses);
+            return self.answer(refused.then_some(false), out);
         }
-        if let Some(community) = &message.community {
-            let default = matches!(community.as_slice(), b"public" | b"private");
-            out.authentication(Authentication {
-                user: None,
-                accepted: None,
-                clear_text: true,
-                default_password: default,
-                method: "snmp community",
-            });
-            self.community_seen = true;
-        } else if let Some(user) = message.user.as_ref().filter(|u| !u.name.is_empty()) {
-            out.authentication(Authentication {
-                user: Some(text::lossy(&user.name).into()),
-                accepted: None,
-                clear_text: false,
-                default_password: false,
-                method: if user.authenticated {
-                    "snmp v3"
-                } else {
-                    "snmp v3 without authentication"
-                },
-            });
-            self.community_seen = true;
+        if kind.map_or(from == Side::Server, |kind| kind == RESPONSE) {
+            return self.answer(Some(true), out);
+        }
+        let asks = applicant(message);
+        if asks.is_some() && self.asked != asks {
+            (self.asked, self.answered) = (asks, false);
+            self.asked.clone().into_iter().for_each(|asked| out.authentication(asked));
         }
     }
+
+    fn answer(&mut self, accepted: Option<bool>, out: &mut Output) {
+        // Every refusal is told, one acceptance is enough.
+        let (Some(asked), Some(accepted)) = (&self.asked, accepted) else { return };
+        if !accepted || !std::mem::replace(&mut self.answered, true) {
+            out.authentication(Authentication { accepted: Some(accepted), ..asked.clone() });
+        }
+    }
+}
+
+const RESPONSE: u8 = 2;
+const REPORT: u8 = 8;
+
+fn applicant(message: &Message) -> Option<Authentication> {
+    if let Some(community) = &message.community {
+        return Some(Authentication {
+            user: None,
+            accepted: None,
+            clear_text: true,
+            default_password: matches!(community.as_slice(), b"public" | b"private"),
+            method: "snmp community",
+        });
+    }
+    let user = message.user.as_ref().filter(|u| !u.name.is_empty())?;
+    Some(Authentication {
+        user: Some(text::lossy(&user.name).into()),
+        accepted: None,
+        clear_text: false,
+        default_password: false,
+        method: if user.authenticated { "snmp v3" } else { "snmp v3 without authentication" },
+    })
+}
+
+/// usmStats: 1 unsupported security levels, 3 unknown user names, 5 wrong digests, 6 decryption
+/// errors. Unknown engines and times are how a conversation begins.
+fn refuses(report: &Pdu) -> bool {
+    const USM_STATS: &[u8] = &[0x2b, 6, 1, 6, 3, 15, 1, 1];
+    let counter = |name: &[u8]| name.strip_prefix(USM_STATS).map(<[u8]>::to_vec);
+    let mut counters = report.variables.iter().filter_map(|v| counter(&v.name));
+    counters.any(|c| matches!(c.as_slice(), [1 | 3 | 5 | 6, 0]))
 }
 
 /// SnmpEngineID (RFC 3411, 5): an enterprise number, then an address, a MAC address or a text.

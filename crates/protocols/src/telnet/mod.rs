@@ -1,8 +1,8 @@
 //! Telnet (RFC 854): negotiation, and that somebody logs on in clear text.
 //!
 //! Relays of SEL speak their binary protocol through it: those octets are read in `sel_fast`.
-//! Not here: what is typed. Keystrokes are looked at only to know that a log-on takes place.
-//! Invariant: neither user names nor passwords typed into Telnet are kept.
+//! Not here: what is typed, but the name at a prompt for one. Invariant: what is typed at any
+//! other prompt, passwords before all, is not looked at.
 
 use crate::{
     About, Carrier, Dissector, Gap, Hint, Output, Probe, Progress, Protocol, Segment, Side,
@@ -20,7 +20,7 @@ static ABOUT: About = About {
     carriers: &[Carrier::Tcp],
     ports: &[23],
     groups: &[],
-    depth: "negotiation, log-on prompts and their outcome, banner",
+    depth: "negotiation, log-ons with user and outcome, banner",
 };
 
 const IAC: u8 = 255;
@@ -51,8 +51,20 @@ struct Reader {
     relay: Option<Box<dyn Dissector>>,
     /// The server's current line, bounded, to recognise prompts.
     line: Vec<u8>,
-    logging_on: bool,
+    prompted: Prompted,
+    /// What is typed at the prompt for a name, bounded, and the name.
+    typed: Vec<u8>,
+    user: Option<Box<str>>,
     opened: bool,
+}
+
+/// What the server asked for last.
+#[derive(Default, Clone, Copy, PartialEq, Eq)]
+enum Prompted {
+    #[default]
+    Nothing,
+    Name,
+    Password,
 }
 
 /// No text begins with this octet, and what follows must be a poll or a sound block.
@@ -64,6 +76,7 @@ fn begins_relay(segment: &Segment<'_>) -> bool {
 }
 
 const LINE_OCTETS_MAX: usize = 256;
+const NAME_OCTETS_MAX: usize = 64;
 
 impl Dissector for Reader {
     fn feed(&mut self, segment: Segment<'_>, out: &mut Output) -> Progress {
@@ -79,21 +92,46 @@ impl Dissector for Reader {
             self.opened = true;
             out.operation(Op::request(OperationClass::Session, 0, "terminal session"));
         }
-        if segment.from == Side::Server {
-            for byte in text_of(segment.bytes) {
-                self.see(byte, out);
+        match segment.from {
+            Side::Server => {
+                for byte in text_of(segment.bytes) {
+                    self.see(byte, out);
+                }
+                self.prompt(out);
             }
-            self.prompt(out);
+            Side::Client if self.prompted == Prompted::Name => {
+                text_of(segment.bytes).into_iter().for_each(|byte| self.name(byte));
+            }
+            Side::Client => {}
         }
         Progress::Consumed(segment.bytes.len())
     }
 
     fn gap(&mut self, _: Gap) {
         self.line.clear();
+        self.typed.clear();
     }
 }
 
 impl Reader {
+    /// Letters of a name, until the end of its line.
+    fn name(&mut self, byte: u8) {
+        const BACKSPACES: [u8; 2] = [8, 0x7f];
+        match byte {
+            _ if self.prompted != Prompted::Name => {}
+            b'\r' | b'\n' => {
+                let typed = crate::text::lossy(&std::mem::take(&mut self.typed));
+                self.user = (!typed.is_empty()).then(|| typed.into());
+                self.prompted = Prompted::Nothing;
+            }
+            byte if BACKSPACES.contains(&byte) => {
+                self.typed.pop();
+            }
+            0x20.. if self.typed.len() < NAME_OCTETS_MAX => self.typed.push(byte),
+            _ => {}
+        }
+    }
+
     fn see(&mut self, byte: u8, out: &mut Output) {
         if byte == b'\n' || byte == b'\r' {
             self.finished_line(out);
@@ -106,40 +144,61 @@ impl Reader {
     fn finished_line(&mut self, out: &mut Output) {
         let line = self.line.to_ascii_lowercase();
         let says = |words: &[u8]| line.windows(words.len()).any(|w| w == words);
-        let refused = says(b"incorrect") || says(b"failed") || says(b"denied");
-        if self.logging_on && refused {
-            out.authentication(outcome(Some(false)));
-            self.logging_on = false;
-        } else if self.logging_on && (says(b"last login") || says(b"welcome")) {
-            out.authentication(outcome(Some(true)));
-            self.logging_on = false;
+        let refused = ["incorrect", "failed", "denied", "invalid", "refused", "bad password"];
+        let let_in = ["last login", "last failed login", "welcome"];
+        let any = |words: &[&str]| words.iter().any(|w| says(w.as_bytes()));
+        if self.prompted == Prompted::Password && any(&let_in) {
+            self.outcome(true, out);
+        } else if self.prompted == Prompted::Password && any(&refused) {
+            self.outcome(false, out);
         } else if says(b"version") || says(b"firmware") {
             let text = crate::text::lossy(&self.line);
             out.attribute(Subject::Sender, "Telnet banner", ("banner", &text), 60);
         }
     }
 
-    /// A prompt stands at the end of what the server sent, without an end of line.
+    /// A prompt stands at the end of what the server sent, without an end of line. Behind a
+    /// password that of a shell lets in; one for a name or a password again refuses.
     fn prompt(&mut self, out: &mut Output) {
         let line = self.line.to_ascii_lowercase();
         let line = line.trim_ascii_end();
-        if line.ends_with(b"password:") || line.ends_with(b"passwd:") {
-            if !self.logging_on {
-                out.authentication(outcome(None));
-            }
-            self.logging_on = true;
-            self.line.clear();
+        let ends = |words: &[&str]| words.iter().any(|w| line.ends_with(w.as_bytes()));
+        // "Last login: Mon" is no prompt, wherever a segment ends in it.
+        if ends(&["last login:", "last failed login:"]) {
+            return;
+        }
+        if ends(&["password:", "passwd:"]) {
+            self.outcome(false, out);
+            self.prompted = Prompted::Password;
+            out.authentication(self.applicant(None));
+        } else if ends(&["login:", "username:", "user:", "user name:", "login name:"]) {
+            self.outcome(false, out);
+            self.prompted = Prompted::Name;
+            self.typed.clear();
+        } else if ends(&["$", "#", ">"]) {
+            return self.outcome(true, out);
+        } else {
+            return;
+        }
+        self.line.clear();
+    }
+
+    /// What became of the password that was asked for.
+    fn outcome(&mut self, accepted: bool, out: &mut Output) {
+        if self.prompted == Prompted::Password {
+            out.authentication(self.applicant(Some(accepted)));
+            self.prompted = Prompted::Nothing;
         }
     }
-}
 
-fn outcome(accepted: Option<bool>) -> Authentication {
-    Authentication {
-        user: None,
-        accepted,
-        clear_text: true,
-        default_password: false,
-        method: "telnet password",
+    fn applicant(&self, accepted: Option<bool>) -> Authentication {
+        Authentication {
+            user: self.user.clone(),
+            accepted,
+            clear_text: true,
+            default_password: false,
+            method: "telnet password",
+        }
     }
 }
 

@@ -1,14 +1,14 @@
 //! TNS, the transport of Oracle databases: who connects to which service with which program.
 //!
 //! Oracle publishes no specification; headers as in its free client's documentation and as open
-//! drivers write them. Not here: what is in data packets. Invariant: only connect descriptors,
-//! which are text, are read.
+//! drivers write them. Not here: statements. Invariant: of data packets only what is text is
+//! read: the user of a log-on, and the code of its refusal.
 
 use crate::{
     About, Carrier, Dissector, Gap, Hint, Malformed, Output, Probe, Progress, Protocol, Segment,
-    output::Op, text,
+    Side, output::Op, text,
 };
-use model::{OperationClass, Subject};
+use model::{Authentication, OperationClass, Subject};
 
 pub struct Tns;
 pub static TNS: Tns = Tns;
@@ -20,7 +20,8 @@ static ABOUT: About = About {
     carriers: &[Carrier::Tcp],
     ports: &[1_521],
     groups: &[],
-    depth: "connect descriptors with service, program, host and user; refusals, redirects",
+    depth: "connect descriptors with service, program, host and user; refusals, \
+            redirects; log-ons with user and outcome",
 };
 
 const HEADER_OCTETS: usize = 8;
@@ -28,6 +29,9 @@ const CONNECT: u8 = 1;
 const ACCEPT: u8 = 2;
 const REFUSE: u8 = 4;
 const REDIRECT: u8 = 5;
+const DATA: u8 = 6;
+/// Header and flags of a data packet.
+const DATA_HEAD_OCTETS: usize = 10;
 
 /// Type and length. Newer clients write the length into four octets once connected.
 fn header(bytes: &[u8]) -> Option<Result<(u8, usize), ()>> {
@@ -66,11 +70,15 @@ impl Protocol for Tns {
     }
 
     fn open(&self) -> Box<dyn Dissector> {
-        Box::new(Packets)
+        Box::<Packets>::default()
     }
 }
 
-struct Packets;
+#[derive(Default)]
+struct Packets {
+    /// Who gave a password and waits to be let in.
+    applicant: Option<Authentication>,
+}
 
 impl Dissector for Packets {
     fn feed(&mut self, segment: Segment<'_>, out: &mut Output) -> Progress {
@@ -96,12 +104,86 @@ impl Dissector for Packets {
                 out.operation(op.refused(code.unwrap_or_default(), "refused"));
             }
             REDIRECT => out.operation(Op::response(class, number, "redirect").done()),
+            DATA => match segment.from {
+                Side::Client => self.asked(packet, out),
+                Side::Server => self.answered(packet, out),
+            },
             _ => {}
         }
         Progress::Consumed(length)
     }
 
     fn gap(&mut self, _: Gap) {}
+}
+
+impl Packets {
+    /// A function call (3) for a session key (0x76), then with the password's proof (0x73): both
+    /// begin with the user's name, before the first of the properties named AUTH_.
+    fn asked(&mut self, packet: &[u8], out: &mut Output) {
+        const WORD: &[u8] = b"AUTH_";
+        let Some([3, function @ (0x76 | 0x73), rest @ ..]) = packet.get(DATA_HEAD_OCTETS..) else {
+            return;
+        };
+        let Some(at) = rest.windows(WORD.len()).position(|w| w == WORD) else { return };
+        let user = name_before(rest.get(..at).unwrap_or_default());
+        let number = u32::from(*function);
+        let op = Op::request(OperationClass::Authenticate, number, "log-on");
+        out.operation(op.named("user", &user));
+        self.applicant = (*function == 0x73).then(|| Authentication {
+            user: (!user.is_empty()).then(|| user.into()),
+            accepted: None,
+            clear_text: false,
+            default_password: false,
+            method: "oracle password",
+        });
+    }
+
+    /// Properties of the session for who was let in, or an error with its code.
+    fn answered(&mut self, packet: &[u8], out: &mut Output) {
+        if self.applicant.is_none() {
+            return;
+        }
+        let has = |words: &[u8]| packet.windows(words.len()).any(|w| w == words);
+        let class = OperationClass::Authenticate;
+        let says = text::lossy(packet);
+        let refusal = says.split_once("ORA-").map(|(_, rest)| rest);
+        let accepted = match refusal {
+            Some(rest) => {
+                let digits: String =
+                    rest.chars().take_while(char::is_ascii_digit).take(5).collect();
+                let op = Op::response(class, 0x73, "log-on");
+                out.operation(op.refused(digits.parse().unwrap_or_default(), "refused"));
+                false
+            }
+            None if has(b"AUTH_SESSION_ID") || has(b"AUTH_VERSION_NO") => {
+                out.operation(Op::response(class, 0x73, "log-on").done());
+                true
+            }
+            None => return,
+        };
+        if let Some(applicant) = self.applicant.take() {
+            out.authentication(Authentication { accepted: Some(accepted), ..applicant });
+        }
+    }
+}
+
+/// The last run of letters before the numbers that precede a property; newer clients write its
+/// length before it, which may look like a letter.
+fn name_before(bytes: &[u8]) -> String {
+    const NUMBERS_MAX: usize = 16;
+    let letter = |b: &u8| (0x21..0x7f).contains(b);
+    let Some(last) = bytes.iter().rposition(letter) else { return String::new() };
+    if bytes.len().saturating_sub(last) > NUMBERS_MAX {
+        return String::new();
+    }
+    let end = last.saturating_add(1);
+    let run = bytes.get(..end).unwrap_or_default();
+    let start = run.iter().rposition(|b| !letter(b)).map_or(0, |at| at.saturating_add(1));
+    let name = run.get(start..).unwrap_or_default();
+    match name {
+        [length, rest @ ..] if usize::from(*length) == rest.len() => text::lossy(rest),
+        name => text::lossy(name),
+    }
 }
 
 /// The text between `key` and the next parenthesis.
