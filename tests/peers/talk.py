@@ -6,6 +6,8 @@ address, talks, and ends by printing what the client knows to have said and hear
 know what the sensor made of it.
 """
 import json
+import os
+import shutil
 import sys
 import threading
 import time
@@ -22,7 +24,7 @@ class Log:
 
     def __init__(self, protocol, *, link=None):
         self.log = {"protocol": protocol, "link": link or protocol, "did": {}, "counts": [],
-                    "values": [], "facts": [], "ends": None}
+                    "values": [], "facts": [], "sign_ins": [], "ends": None}
 
     def on_the_wire(self, server=FAR_MAC, client=NEAR_MAC):
         """The talk is on Ethernet: its ends are these instead of the addresses it was given."""
@@ -58,8 +60,24 @@ class Log:
     def fact(self, path, value, of="server"):
         self.log["facts"].append([of, path, value])
 
+    def sign_in(self, method, user, accepted, times=1):
+        """The client gave a secret; `accepted` as the server answered, nothing where it did not."""
+        for row in self.log["sign_ins"]:
+            if row[:3] == [method, user, accepted]:
+                row[3] += times
+                return
+        self.log["sign_ins"].append([method, user, accepted, times])
+
     def close(self):
         print(json.dumps(self.log), flush=True)
+
+
+def needs(*programs):
+    """Ends the talk, to be skipped, where a program of the machine is not installed."""
+    for program in programs:
+        if shutil.which(program, path=os.environ["PATH"] + ":/usr/sbin:/sbin") is None:
+            print(f"Missing: {program}", file=sys.stderr)
+            sys.exit(1)
 
 
 def background(work, *arguments):
@@ -90,6 +108,14 @@ def listening(port, udp=False):
         rows = [line.split() for line in table][1:]
     every = f"00000000:{port:04X}"
     return any(r[1] in (wanted, every) and r[3] == kinds[1] for r in rows)
+
+
+def left(port):
+    """No connection to the port of the server's address is open any more."""
+    own = f"{int.from_bytes(bytes(map(int, SERVER.split('.'))), 'little'):08X}:{port:04X}"
+    with open("/proc/net/tcp", encoding="ascii") as table:
+        rows = [line.split() for line in table][1:]
+    return not any(r[1] == own and r[3] in ("01", "08") for r in rows)
 
 
 def answer_tcp(port, reader, answer):

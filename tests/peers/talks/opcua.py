@@ -62,6 +62,7 @@ async def main():
         log.did("write", 2)
         log.did("browse")
         log.did("authenticate")
+        log.sign_in("opcua user name", "operator", True)
         log.did("session", 5)
     log.close()
 

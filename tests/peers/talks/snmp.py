@@ -50,9 +50,20 @@ async def main():
     # Version 3: a question for the engine, answered with a report; the rest is enciphered.
     log.count("snmp", "client", version=None, pdu=0)
     log.count("snmp", "server", version=None, pdu=8)
+    log.sign_in("snmp community", None, True)
+    log.sign_in("snmp v3", "keeper", True)
+    wrong = UsmUserData("keeper", "south-brook-1", "north-brook-2", usmHMACSHAAuthProtocol, usmAesCfb128Protocol)
+    stranger = SnmpEngine()
+    failed = (await get_cmd(stranger, wrong, target, ContextData(), ObjectType(ObjectIdentity(NAME))))[0]
+    assert "digest" in str(failed).lower(), failed
+    # Again the question for the engine; the digest is refused with a report as well.
+    log.count("snmp", "client", version=None, pdu=0)
+    log.count("snmp", "server", 2, version=None, pdu=8)
+    log.sign_in("snmp v3", "keeper", False)
+    stranger.close_dispatcher()
     log.did("configure")
     log.did("browse")
-    log.did("diagnose", 3)
+    log.did("diagnose", 4)
     agent.close_dispatcher()
     manager.close_dispatcher()
     log.close()
