@@ -51,10 +51,25 @@ fn of_version(version: u32) -> Option<([u8; 20], &'static str)> {
         // "T050" and "T051": Google's, with TLS.
         0x5430_3530 => (GOOGLE_T050, "quic"),
         0x5430_3531 => (GOOGLE_T051, "quic"),
-        // RFC 9000, 15: reserved to make servers negotiate; the client goes by version 1.
-        reserved if reserved & 0x0f0f_0f0f == 0x0a0a_0a0a => (ONE, "quic"),
+        reserved if is_reserved(reserved) => (ONE, "quic"),
         _ => return None,
     })
+}
+
+/// RFC 9000, 15: never spoken, offered to make servers negotiate.
+const fn is_reserved(version: u32) -> bool {
+    version & 0x0f0f_0f0f == 0x0a0a_0a0a
+}
+
+/// Versions by whose keys a client that offers `version` may have sealed its packets: of one that
+/// is reserved, those it really speaks.
+pub(super) fn readings(version: u32) -> impl Iterator<Item = u32> {
+    const DRAFT_29: u32 = 0xff00_001d;
+    let (first, then) = match is_reserved(version) {
+        true => (VERSION_1, Some(DRAFT_29)),
+        false => (version, None),
+    };
+    std::iter::once(first).chain(then)
 }
 
 /// RFC 2104 with SHA-256, over the parts one after the other.

@@ -209,15 +209,19 @@ impl Conversation {
         let mut plain = self.keys.as_ref().and_then(open);
         if plain.is_none() && side == Side::Client {
             // The first packet of a connection, or the first after a Retry.
-            let fresh = keys::initial(packet.version, packet.destination);
-            plain = fresh.as_ref().and_then(open);
-            if plain.is_some() {
+            for version in keys::readings(packet.version) {
+                let fresh = keys::initial(version, packet.destination);
+                plain = fresh.as_ref().and_then(open);
+                if plain.is_none() {
+                    continue;
+                }
                 self.keys = fresh;
                 // RFC 9000, 17.2.5.2: after a Retry the same hello comes once more.
                 if !std::mem::take(&mut self.retried) {
                     self.handshake = tls::Handshake::default();
                     self.flights = Default::default();
                 }
+                break;
             }
         }
         if let Some(plain) = plain {
@@ -233,7 +237,8 @@ impl Conversation {
             let read = match kind {
                 0 | 1 => Ok(()),
                 2 | 3 => acknowledgement(&mut r, kind == 3),
-                6 => self.crypto(side, &mut r, out),
+                // Google's versions with TLS have 8, which may not stand in Initial packets else.
+                6 | 8 => self.crypto(side, &mut r, out),
                 _ => return,
             };
             if read.is_err() {
