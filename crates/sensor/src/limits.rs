@@ -49,6 +49,13 @@ pub const SEQUENCE_JUMP_MAX: u32 = 8 * 1024 * 1024;
 pub const LOST_AFTER_SEGMENTS: u8 = 3;
 /// Nanoseconds of capture time after which unseen octets count as lost.
 pub const LOST_AFTER_NANOS: i64 = 1_000_000_000;
+/// The same where the receiver misses the octets as well: their sender will send them again, on
+/// slow lines only after seconds (RFC 6298, 2.4 and 5.5).
+pub const LOST_BY_ALL_AFTER_NANOS: i64 = 10_000_000_000;
+/// Octets that must be there of a message which the capture cut, for it to be counted.
+pub const COMPLETED_OCTETS_MIN: usize = 16;
+/// Longest message that is counted though the capture cut it.
+pub const COMPLETED_OCTETS_MAX: usize = 64 * 1024;
 /// Segments in a row that are no message, after which a conversation is not read any more.
 pub const GIVE_UPS_MAX: u8 = 32;
 /// Different values remembered of a number that a row of counted messages shows figures of.

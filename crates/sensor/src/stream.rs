@@ -6,7 +6,7 @@
 
 use crate::limits::{
     HELD_OCTETS_PER_FLOW_MAX, HELD_SEGMENTS_PER_FLOW_MAX, LOST_AFTER_NANOS, LOST_AFTER_SEGMENTS,
-    SEQUENCE_JUMP_MAX,
+    LOST_BY_ALL_AFTER_NANOS, SEQUENCE_JUMP_MAX,
 };
 use std::cmp::Ordering;
 
@@ -167,7 +167,9 @@ impl Stream {
         }
         let full = early.held.len() > HELD_SEGMENTS_PER_FLOW_MAX
             || early.octets > HELD_OCTETS_PER_FLOW_MAX;
-        let old = at_nanos.saturating_sub(first.at_nanos) > LOST_AFTER_NANOS;
+        let missed_by_all = self.acknowledged.is_some_and(|a| distance(a, next) <= 0);
+        let wait = if missed_by_all { LOST_BY_ALL_AFTER_NANOS } else { LOST_AFTER_NANOS };
+        let old = at_nanos.saturating_sub(first.at_nanos) > wait;
         let acknowledged = self.acknowledged.is_some_and(|a| distance(a, first.sequence) >= 0)
             && self.patience >= LOST_AFTER_SEGMENTS;
         if !(full || old || acknowledged || last) {
@@ -235,6 +237,21 @@ mod tests {
         assert_eq!(collect(&mut stream, false), (b"xyz".to_vec(), 5));
         stream.arrive(u32::MAX.wrapping_add(20), b"q", 0);
         assert_eq!(collect(&mut stream, true), (b"q".to_vec(), 12));
+    }
+
+    #[test]
+    fn a_hole_that_the_receiver_has_too_is_waited_for_longer() {
+        let late = LOST_AFTER_NANOS + 1;
+        for (acknowledged, given_up) in [(None, true), (Some(u32::MAX), false)] {
+            let mut stream = begun();
+            if let Some(number) = acknowledged {
+                stream.acknowledge(number);
+            }
+            stream.arrive(u32::MAX.wrapping_add(5), b"xyz", 0);
+            assert!(stream.ready(late - 1, false).is_none());
+            assert_eq!(stream.ready(late, false).is_some(), given_up, "{acknowledged:?}");
+            assert!(given_up || stream.ready(LOST_BY_ALL_AFTER_NANOS + 1, false).is_some());
+        }
     }
 
     #[test]

@@ -21,6 +21,10 @@ fn ip(from: [u8; 4], to: [u8; 4], protocol: u8, field: u16, payload: &[u8]) -> V
 
 /// Rules broken by these frames, each with its length on the wire, and the messages counted.
 fn read(frames: &[(Vec<u8>, u32)]) -> (Vec<&'static str>, u64) {
+    read_group("dns", frames)
+}
+
+fn read_group(group: &str, frames: &[(Vec<u8>, u32)]) -> (Vec<&'static str>, u64) {
     let mut worker = Worker::new(WorkerSettings::default());
     for (frame, (data, wire_len)) in (1..).zip(frames) {
         let (at, link) = (Time::from_secs(i64::try_from(frame).expect("few")), LinkType::Ethernet);
@@ -35,7 +39,7 @@ fn read(frames: &[(Vec<u8>, u32)]) -> (Vec<&'static str>, u64) {
         }
     }
     let rows = worker.take_tally().into_rows();
-    (rules, rows.get("dns").map_or(0, |rows| rows.iter().map(|row| row.count).sum()))
+    (rules, rows.get(group).map_or(0, |rows| rows.iter().map(|row| row.count).sum()))
 }
 
 fn whole(frame: Vec<u8>) -> (Vec<u8>, u32) {
@@ -72,4 +76,29 @@ fn a_first_fragment_that_the_capture_cut_is_read_as_far_as_it_goes() {
     assert_eq!(read(&[cut]), (vec![], 1));
     // Whole, it waits for the rest of its packet.
     assert_eq!(read(&[whole(frame)]), (vec![], 0));
+}
+
+/// A Modbus message with a header of 20 octets of TCP before it.
+fn modbus(from_server: bool, sequence: u32, message: &[u8]) -> Vec<u8> {
+    let (client, server) = ([0xc3, 0x50], [1, 0xf6]);
+    let mut segment = if from_server { [server, client] } else { [client, server] }.concat();
+    segment.extend(sequence.to_be_bytes());
+    segment.extend([0, 0, 0, 0, 0x50, 0x18, 0x20, 0, 0, 0, 0, 0]);
+    segment.extend(message);
+    if from_server { ip(OTHER, HOST, 6, 0, &segment) } else { ip(HOST, OTHER, 6, 0, &segment) }
+}
+
+#[test]
+fn messages_cut_by_the_snap_length_are_counted_and_those_behind_are_in_order() {
+    let ask = |number, registers| [0, number, 0, 0, 0, 6, 1, 3, 0, 0, 0, registers];
+    let mut long = vec![0, 1, 0, 0, 0, 123, 1, 3, 120];
+    long.resize(129, 7);
+    let cut = modbus(true, 1, &long);
+    let frames = [
+        whole(modbus(false, 1, &ask(1, 60))),
+        (cut[..cut.len() - 113].to_vec(), cut.len() as u32),
+        whole(modbus(false, 13, &ask(2, 1))),
+        whole(modbus(true, 130, &[0, 2, 0, 0, 0, 5, 1, 3, 2, 0, 9])),
+    ];
+    assert_eq!(read_group("modbus", &frames), (vec![], 4));
 }

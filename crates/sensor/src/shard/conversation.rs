@@ -8,10 +8,13 @@ use crate::{
     event::{Event, Place, Stamped},
     flow::{Flow, FlowKey, Identity, Kind},
     identify::{Directory, Verdict},
-    limits::{GIVE_UPS_MAX, PROBE_OCTETS_MAX, PROBE_TRIES_MAX, PROBE_TRIES_WITHOUT_BEGINNING_MAX},
+    limits::{
+        COMPLETED_OCTETS_MAX, COMPLETED_OCTETS_MIN, GIVE_UPS_MAX, PROBE_OCTETS_MAX,
+        PROBE_TRIES_MAX, PROBE_TRIES_WITHOUT_BEGINNING_MAX,
+    },
     stream::{Arrival, Ready},
 };
-use model::{Detail, Direction, Excerpt, Observation, OperationClass, SessionEvent, Time};
+use model::{Detail, Direction, Excerpt, Object, Observation, OperationClass, SessionEvent, Time};
 use protocols::{Gap, Observed, Progress, Segment, Side};
 use wire::Tcp;
 
@@ -135,6 +138,9 @@ impl Shard {
                 let fresh = bytes.get(old..).unwrap_or_default();
                 half.stream.advance(fresh.len());
                 self.octets(at, context, side, fresh);
+                if context.missing > 0 {
+                    self.cut_off(at, context, side);
+                }
             }
             Arrival::Repeated | Arrival::Early => {}
             Arrival::Elsewhere => {
@@ -146,6 +152,42 @@ impl Shard {
                 self.octets(at, context, side, bytes);
             }
         }
+    }
+
+    /// The capture cut the end of this segment: how much there was is known, what it said is not.
+    fn cut_off(&mut self, at: u32, context: &Context, side: Side) {
+        self.complete(at, context, side);
+        self.flows.get(at).half(side).stream.advance(context.missing);
+        self.lose(at, side, Some(context.missing as u64));
+    }
+
+    /// Counts a message whose beginning is there and whose length is known, with zeros for what
+    /// was cut off. Nothing is believed of it but what it is.
+    fn complete(&mut self, at: u32, context: &Context, side: Side) {
+        let flow = self.flows.get(at);
+        let kind = flow.kind();
+        let half = flow.half(side);
+        let mut message = std::mem::take(&mut half.pending);
+        let needed = half.needed as usize;
+        let begun = message.len() >= COMPLETED_OCTETS_MIN;
+        if !begun || !(message.len()..=COMPLETED_OCTETS_MAX).contains(&needed) {
+            return;
+        }
+        message.resize(needed, 0);
+        let Identity::Known { dissector, .. } = &mut flow.identity else { return };
+        self.out.clear();
+        let segment = segment(context, side, kind, &message, false);
+        if !matches!(dissector.feed(segment, &mut self.out), Progress::Consumed(_)) {
+            return self.out.clear();
+        }
+        self.out.observed.retain_mut(|seen| match &mut seen.detail {
+            Detail::Operation(operation) => {
+                operation.object = Object::None;
+                true
+            }
+            _ => false,
+        });
+        self.collect(context, Some(at), &[]);
     }
 
     /// Gives out early octets whose turn has come, and holes given up.
