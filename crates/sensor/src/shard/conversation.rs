@@ -14,7 +14,7 @@ use crate::{
     },
     stream::{Arrival, Ready},
 };
-use model::{Detail, Direction, Excerpt, Object, Observation, OperationClass, SessionEvent, Time};
+use model::{Detail, Direction, Excerpt, Observation, OperationClass, SessionEvent, Time};
 use protocols::{Gap, Observed, Progress, Segment, Side};
 use wire::Tcp;
 
@@ -162,7 +162,7 @@ impl Shard {
     }
 
     /// Counts a message whose beginning is there and whose length is known, with zeros for what
-    /// was cut off. Nothing is believed of it but what it is.
+    /// was cut off. Nothing is believed of it but that it was there.
     fn complete(&mut self, at: u32, context: &Context, side: Side) {
         let flow = self.flows.get(at);
         let kind = flow.kind();
@@ -180,13 +180,8 @@ impl Shard {
         if !matches!(dissector.feed(segment, &mut self.out), Progress::Consumed(_)) {
             return self.out.clear();
         }
-        self.out.observed.retain_mut(|seen| match &mut seen.detail {
-            Detail::Operation(operation) => {
-                operation.object = Object::None;
-                true
-            }
-            _ => false,
-        });
+        // Zeros where a number was may be a command nobody gave.
+        self.out.observed.clear();
         self.collect(context, Some(at), &[]);
     }
 
