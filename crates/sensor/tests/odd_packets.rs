@@ -102,3 +102,12 @@ fn messages_cut_by_the_snap_length_are_counted_and_those_behind_are_in_order() {
     ];
     assert_eq!(read_group("modbus", &frames), (vec![], 4));
 }
+
+#[test]
+fn what_the_capture_cut_breaks_no_rule() {
+    // POWERLINK: an identification of node 17 (EPSG DS 301, 7.3.3.2.1) up to its states.
+    let mut frame = vec![1, 0x11, 0x1e, 0, 0, 4, 2, 0, 0, 0, 0, 2, 0x88, 0xab];
+    frame.extend([6, 0xff, 0x11, 1, 0, 8, 0x1d, 0]);
+    assert_eq!(read(&[whole(frame.clone())]).0.len(), 1);
+    assert!(read(&[(frame, 200)]).0.is_empty());
+}
