@@ -12,6 +12,7 @@ use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpStream},
     process::Command,
+    sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 use testkit::link::{Link, Weather};
@@ -82,6 +83,19 @@ fn restores(place: &Place, port: u16, path: &str) {
     let done = vault.restore(&vault.find("latest").unwrap(), &out, None, NOON).unwrap();
     assert_eq!(done.errors, []);
     assert_eq!(tree(&below(&out, &place.at("plant"))), tree(&place.at("plant")));
+    // Straight from the store: of the vault only what is no pack comes to lie here.
+    let (thin, out) = (place.at("thin"), place.at("straight"));
+    for folder in [&thin, &out] {
+        drop(fs::remove_dir_all(folder));
+    }
+    let stored = Withdrawal::begin(bucket(port, path)).unwrap();
+    let (vault, note) = stored.lay_out(&thin).unwrap();
+    assert_eq!(note, None);
+    let vault = vault.unlock_reading(Some(&place.key()), Arc::new(stored)).unwrap();
+    let done = vault.extract(&vault.find("latest").unwrap(), &out, None, false).unwrap();
+    assert_eq!(done.errors, []);
+    assert_eq!(tree(&below(&out, &place.at("plant"))), tree(&place.at("plant")));
+    assert_eq!(fs::read_dir(thin.join("repository/data")).unwrap().count(), 0);
 }
 
 fn backed_up() -> Place {

@@ -6,7 +6,7 @@
 use crate::{
     digest::Sha256,
     durable,
-    engine::{RusticEngine, VaultEngine},
+    engine::{Packs, RusticEngine, VaultEngine},
     error::{Error, IoContext, Result},
     event::{Event, LogEntry, ObjectChange, Policy},
     held::Held,
@@ -22,6 +22,7 @@ use std::{
     fs::{self, File},
     os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 pub(crate) const DESCRIPTION: &str = "vault.json";
@@ -130,6 +131,23 @@ impl Vault {
 
     /// Opens the vault with its key: the file given, or the one it was made with.
     pub fn unlock(self, key_file: Option<&Path>) -> Result<Unlocked> {
+        self.unlock_over(key_file, RusticEngine::new)
+    }
+
+    /// Opens a vault whose packs lie elsewhere, to restore from.
+    pub fn unlock_reading(
+        self,
+        key_file: Option<&Path>,
+        packs: Arc<dyn Packs>,
+    ) -> Result<Unlocked> {
+        self.unlock_over(key_file, |root, key| RusticEngine::with_packs(root, key, packs))
+    }
+
+    fn unlock_over(
+        self,
+        key_file: Option<&Path>,
+        engine: impl FnOnce(&Path, &VaultKey) -> RusticEngine,
+    ) -> Result<Unlocked> {
         let path = key_file.unwrap_or(&self.description.key_file);
         let key = VaultKey::read(path)?;
         let derived = key.derived_signer(&self.log_key.name);
@@ -146,7 +164,7 @@ impl Vault {
         } else {
             None
         };
-        let engine = RusticEngine::new(&self.directory.join(REPOSITORY), &key);
+        let engine = engine(&self.directory.join(REPOSITORY), &key);
         Ok(Unlocked { vault: self, engine, signer })
     }
 

@@ -9,6 +9,7 @@ mod chunker;
 mod index;
 mod objects;
 mod pack;
+mod packs;
 mod reader;
 mod rustic;
 mod seal;
@@ -20,6 +21,7 @@ mod writer;
 mod tests;
 
 pub use objects::Objects;
+pub use packs::Packs;
 pub use rustic::RusticEngine;
 
 use crate::{
@@ -32,7 +34,7 @@ use crate::{
 };
 use model::Time;
 use rustic_core::Id;
-use std::{collections::BTreeMap, fs::File, path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 use zstd::bulk::Decompressor;
 
 pub trait VaultEngine {
@@ -112,7 +114,7 @@ pub trait Reading: Sync {
 /// What one thread reads with: the pack it is in, and room that is used again and again.
 #[derive(Default)]
 pub struct Scratch {
-    pack: Option<(Sha256, File)>,
+    pack: Option<(Sha256, packs::Pack)>,
     sealed: Vec<u8>,
     text: Vec<u8>,
     unpacking: Decompressor<'static>,

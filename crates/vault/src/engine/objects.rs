@@ -4,6 +4,7 @@
 //! and none is removed without a permit that says which kind; so no defect of the engine above
 //! can delete a snapshot or overwrite a pack.
 
+use super::packs::Packs;
 use crate::{digest::Sha256, durable, error::IoContext, immutable::unseal, manifest::named_hash};
 use bytes::Bytes;
 use ring::digest::{Context, SHA256};
@@ -16,7 +17,7 @@ use std::{
     io::{self, Write},
     os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt},
     path::{Path, PathBuf},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 /// Objects are written once.
@@ -25,6 +26,8 @@ const OBJECT_MODE: u32 = 0o400;
 pub struct Objects {
     root: PathBuf,
     state: Mutex<State>,
+    /// Where packs lie that are not here.
+    elsewhere: Option<Arc<dyn Packs>>,
 }
 
 /// Name and bytes of a snapshot that was not written.
@@ -51,7 +54,16 @@ pub(super) enum Permit {
 
 impl Objects {
     pub fn new(root: &Path) -> Self {
-        Self { root: root.into(), state: Mutex::default() }
+        Self { root: root.into(), state: Mutex::default(), elsewhere: None }
+    }
+
+    /// The same with packs that lie elsewhere.
+    pub fn with_packs(root: &Path, packs: Arc<dyn Packs>) -> Self {
+        Self { elsewhere: Some(packs), ..Self::new(root) }
+    }
+
+    pub(super) fn elsewhere(&self) -> Option<&dyn Packs> {
+        self.elsewhere.as_deref()
     }
 
     /// Path below the root and size of every object, config included.

@@ -8,15 +8,16 @@ use super::{
     archive::{kind_of, meta_of},
     index::{BlobKind, Index},
     objects::Objects,
+    packs,
     seal::Cipher,
 };
 use crate::{
     digest::Sha256,
-    error::{Error, IoContext, Result},
+    error::{Error, Result},
     limits::DEPTH_MAX,
 };
 use rustic_core::repofile::Tree;
-use std::{os::unix::fs::FileExt, path::Path, sync::Arc};
+use std::{path::Path, sync::Arc};
 
 /// A repository opened for reading.
 pub(super) struct Reader {
@@ -40,12 +41,9 @@ impl Reader {
         let damaged = |why: &str| Error::Damaged(format!("chunk {id} {why}"));
         let place = self.index.find(kind, id).ok_or_else(|| damaged("is not in the index"))?;
         let pack = self.index.pack(place);
-        let file = match &mut scratch.pack {
-            Some((open, file)) if open == pack => file,
-            other => &other.insert((*pack, self.objects.open(pack)?)).1,
-        };
         let sealed = grown(&mut scratch.sealed, place.length as usize);
-        file.read_exact_at(sealed, u64::from(place.offset)).doing("read pack", pack.to_string())?;
+        let at = (pack, u64::from(place.offset));
+        packs::read(&self.objects, &mut scratch.pack, at, sealed)?;
         let text = self.cipher.open(sealed).ok_or_else(|| damaged("cannot be decrypted"))?;
         let text = match place.compressed() {
             None => text,

@@ -11,6 +11,7 @@ use super::{
     archive::{Tally, time, timestamp},
     from_id,
     objects::Permit,
+    packs::Packs,
     reader::{Reader, Snapshot},
     seal::Cipher,
     to_id,
@@ -48,6 +49,15 @@ pub struct RusticEngine {
 impl RusticEngine {
     /// An engine for the repository in `root`.
     pub fn new(root: &Path, key: &VaultKey) -> Self {
+        Self::over(Objects::new(root), key)
+    }
+
+    /// An engine for a repository whose packs lie elsewhere, to read from.
+    pub fn with_packs(root: &Path, key: &VaultKey, packs: Arc<dyn Packs>) -> Self {
+        Self::over(Objects::with_packs(root, packs), key)
+    }
+
+    fn over(objects: Objects, key: &VaultKey) -> Self {
         let keys = key.master();
         let cipher = Arc::new(Cipher::new(&keys));
         let (encrypt, k, r) = keys;
@@ -60,7 +70,7 @@ impl RusticEngine {
             "encrypt": base64(&encrypt),
         });
         let master = serde_json::from_value(master).expect("the form of restic's master key");
-        Self { objects: Arc::new(Objects::new(root)), cipher, master }
+        Self { objects: Arc::new(objects), cipher, master }
     }
 
     /// Makes an empty repository that also opens with the key's line as restic's password.

@@ -7,6 +7,7 @@
 
 pub mod deposit;
 mod record;
+mod thin;
 mod withdraw;
 
 use super::{Fetched, pace::Pace};
@@ -24,7 +25,7 @@ pub use withdraw::Withdrawal;
 
 /// A store of objects. A refusal that no second try changes has the kind `PermissionDenied`, what
 /// is not there `NotFound`. Paths are those of a vault's files.
-pub trait Bucket {
+pub trait Bucket: Send + Sync {
     /// Where it is, without any secret.
     fn address(&self) -> String;
 

@@ -45,6 +45,12 @@ impl Withdrawal {
         covered.map(|(path, _)| path.clone()).collect()
     }
 
+    /// Paths of what is there.
+    pub(super) fn paths(&self) -> impl Iterator<Item = &String> {
+        let there = |all: &&Vec<Version>| all.iter().any(|version| !version.deleted);
+        self.listed.iter().filter(move |(_, all)| there(all)).map(|(path, _)| path)
+    }
+
     /// The version to give; an error when there is none.
     fn choose(&self, name: &Name) -> io::Result<Option<String>> {
         let path = name.path();
