@@ -145,7 +145,13 @@ fn told(event: &Event) -> (String, String) {
         }
         Event::Snapshot(stored) | Event::Adopted(stored) => {
             let (files, bytes, faults) = (stored.files, stored.bytes, stored.faults_total);
-            let what = format!("{}: {files} files, {bytes} bytes, {faults} faults", stored.asset);
+            let noun = |count, one, many| if count == 1 { one } else { many };
+            let what = format!(
+                "{}: {files} {}, {bytes} bytes, {faults} {}",
+                stored.asset,
+                noun(files, "file", "files"),
+                noun(faults, "fault", "faults")
+            );
             (stored.snapshot.to_string(), what)
         }
         Event::PolicyAsked { policy, .. } => {
