@@ -13,7 +13,12 @@ use crate::{
 };
 use anyhow::{Context as _, Result, bail};
 use connectors::sources;
-use std::{path::PathBuf, process::ExitCode, sync::Arc};
+use std::{
+    path::PathBuf,
+    process::{Command, ExitCode},
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use vault::{Report, Source, State, Vault, site::Pushed};
 
 #[derive(clap::Args)]
@@ -39,12 +44,49 @@ pub struct Options {
     secrets: Option<PathBuf>,
     #[command(flatten)]
     keep: KeepOptions,
-    /// `json`: one object on standard output
+    /// Back up again and again, so many seconds from one beginning to the next
+    #[arg(long, value_name = "SECS", value_parser = clap::value_parser!(u64).range(1..))]
+    every: Option<u64>,
+    /// `json`: one object on standard output, for each backup
     #[arg(long, value_parser = ["json"])]
     format: Option<String>,
 }
 
+/// What cannot become better by itself, such as a source that is none.
+const WRONG_USE: u8 = 2;
+
 pub fn run(options: &Options) -> Result<ExitCode> {
+    give_memory_back();
+    let Some(secs) = options.every else { return once(options) };
+    loop {
+        let start = Instant::now();
+        match once(options) {
+            Ok(code) if code == ExitCode::from(WRONG_USE) => return Ok(code),
+            Ok(_) => {}
+            // A vault that is busy for a moment must not end the ones to come.
+            Err(error) => complain(&format!("no backup this time: {error:#}")),
+        }
+        std::thread::sleep(Duration::from_secs(secs).saturating_sub(start.elapsed()));
+    }
+}
+
+/// The allocator keeps what is free for a while and reads how long when a program starts, so this
+/// one starts once more: a first backup of 1 GB then takes a tenth less memory.
+fn give_memory_back() {
+    use std::os::unix::process::CommandExt;
+    const SETTINGS: [(&str, &str); 2] = [("MIMALLOC_PURGE_DELAY", "0"), ("MALLOC_ARENA_MAX", "1")];
+    if SETTINGS.iter().all(|(name, _)| std::env::var_os(name).is_some()) {
+        return;
+    }
+    let Ok(program) = std::env::current_exe() else { return };
+    let set = SETTINGS.iter().filter(|(name, _)| std::env::var_os(name).is_none());
+    let arguments = std::env::args_os().skip(1);
+    // It comes back only when it cannot; then this process does the work.
+    let error = Command::new(program).args(arguments).envs(set.copied()).exec();
+    complain(&format!("it goes on with more memory than it needs: {error}"));
+}
+
+fn once(options: &Options) -> Result<ExitCode> {
     let address = options.vault.to_string_lossy();
     let is_remote = address.contains("://");
     let vault = if is_remote { spool(options)? } else { Vault::open(&options.vault)? };
@@ -57,7 +99,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         Ok(opened) => opened,
         Err(error) => {
             complain(&error.to_string());
-            return Ok(ExitCode::from(2));
+            return Ok(ExitCode::from(WRONG_USE));
         }
     };
     let asset = match &options.asset {

@@ -9,6 +9,7 @@ mod escrow;
 mod evidence;
 #[cfg(feature = "control-plane")]
 mod kit;
+pub mod postgres;
 mod projects;
 mod recover;
 #[cfg(feature = "control-plane")]
@@ -49,15 +50,22 @@ pub enum Options {
     },
     /// List snapshots, oldest first
     List {
+        /// Directory of the vault, or `s3:` or `azure:` address of a copy
+        #[arg(value_name = "DIR_OR_URL")]
         dir: PathBuf,
         #[command(flatten)]
         key: Key,
+        #[command(flatten)]
+        access: site::AccessOptions,
         /// `json`: an array
         #[arg(long, value_parser = ["json"])]
         format: Option<String>,
     },
     /// Restore a snapshot, checking every file
     Restore {
+        /// Directory of the vault, or `s3:` or `azure:` address of a copy, from which only what
+        /// is restored is fetched
+        #[arg(value_name = "DIR_OR_URL")]
         dir: PathBuf,
         /// Snapshot id, its beginning, or `latest`
         id: String,
@@ -69,6 +77,8 @@ pub enum Options {
         /// Only what is at or below this path of the snapshot
         #[arg(long, value_name = "P")]
         path: Option<PathBuf>,
+        #[command(flatten)]
+        access: site::AccessOptions,
         /// `json`: one object on standard output
         #[arg(long, value_parser = ["json"])]
         format: Option<String>,
@@ -132,6 +142,8 @@ pub enum Options {
     Evidence(evidence::Options),
     /// Engineering projects in the newest snapshots: device, version, last change
     Projects(projects::Options),
+    /// Make a data directory that PostgreSQL starts from, out of a restored `postgres-wal:` folder
+    PostgresReady(postgres::Options),
     /// The vault's key in shares for people to keep
     #[command(subcommand)]
     Escrow(escrow::Options),
@@ -174,20 +186,14 @@ pub fn run(options: &Options) -> Result<ExitCode> {
             ));
             print_line(&made.vault().log_key().to_string())?;
         }
-        Options::List { dir, key, format } => {
-            let rows = Vault::open(dir)?.unlock(key.file())?.list()?;
+        Options::List { dir, key, access, format } => {
+            let rows = match bucket::open(&dir.to_string_lossy(), access)? {
+                Some(stored) => bucket::thin(stored, key)?.0.list()?,
+                None => Vault::open(dir)?.unlock(key.file())?.list()?,
+            };
             answer(&rows, format, |rows| show::list(rows))?;
         }
-        Options::Restore { dir, id, to, key, path, format } => {
-            let vault = Vault::open(dir)?.unlock(key.file())?;
-            let done = vault.restore(&vault.find(id)?, to, path.as_deref(), now()?)?;
-            answer(&done, format, |_| Ok(()))?;
-            for fault in &done.errors {
-                complain(&format!("not restored: {}: {}", fault.path, fault.error));
-            }
-            complain(&format!("restored {} files, {} bytes", done.files, done.bytes));
-            return Ok(exit(done.errors.is_empty()));
-        }
+        Options::Restore { .. } => return restore(options),
         Options::Diff { dir, id_a, id_b, key, format } => {
             let vault = Vault::open(dir)?.unlock(key.file())?;
             let rows = vault.diff(&vault.find(id_a)?, &vault.find(id_b)?, &[&SqliteSchema])?;
@@ -207,6 +213,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         Options::Custody(options) => return custody::run(options),
         Options::Evidence(options) => return evidence::run(options),
         Options::Projects(options) => return projects::run(options),
+        Options::PostgresReady(options) => return postgres::run(options),
         Options::Escrow(options) => return escrow::run(options),
         Options::Canary(options) => return canary::run(options),
         Options::Recover(options) => return recover::run(options),
@@ -214,6 +221,32 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         Options::Worker => return worker::run(),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// `restore`, of a vault here or of a copy in a store.
+fn restore(options: &Options) -> Result<ExitCode> {
+    let Options::Restore { dir, id, to, key, path, access, format } = options else {
+        anyhow::bail!("this is no restore");
+    };
+    let done = match bucket::open(&dir.to_string_lossy(), access)? {
+        Some(stored) => {
+            let (vault, folder) = bucket::thin(stored, key)?;
+            let done = vault.extract(&vault.find(id)?, to, path.as_deref(), false);
+            drop(folder);
+            done?
+        }
+        None => {
+            let vault = Vault::open(dir)?.unlock(key.file())?;
+            vault.restore(&vault.find(id)?, to, path.as_deref(), now()?)?
+        }
+    };
+    answer(&done, format, |_| Ok(()))?;
+    for fault in &done.errors {
+        complain(&format!("not restored: {}: {}", fault.path, fault.error));
+    }
+    let noun = if done.files == 1 { "file" } else { "files" };
+    complain(&format!("restored {} {noun}, {} bytes", done.files, done.bytes));
+    Ok(exit(done.errors.is_empty()))
 }
 
 /// `verify`, of a vault or of evidence.

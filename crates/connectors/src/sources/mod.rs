@@ -26,6 +26,7 @@ mod ssh_config;
 mod tftp;
 mod url;
 
+pub use postgres::wal::ready as postgres_ready;
 use std::path::PathBuf;
 use vault::Source;
 
@@ -49,11 +50,19 @@ pub struct Context {
     pub secrets: Option<PathBuf>,
 }
 
+impl Context {
+    /// Directory for what a source keeps from one backup to the next, beside that for copies.
+    pub fn kept(&self) -> PathBuf {
+        self.staging.with_file_name(".kept")
+    }
+}
+
 /// The registry.
 pub const KINDS: &[&dyn Kind] = &[
     &files::FILES,
     &sqlite::SQLITE,
     &postgres::POSTGRES,
+    &postgres::wal::POSTGRES_WAL,
     &modbus::MODBUS,
     &s7::S7_CLASSIC,
     &cip::CIP,

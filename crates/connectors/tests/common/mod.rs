@@ -4,6 +4,7 @@
 
 pub mod identity;
 pub mod peers;
+pub mod postgres;
 pub mod site;
 
 use model::Time;

@@ -4,14 +4,15 @@
 //! never assumed.
 
 use super::{
-    complain, print_line,
+    Key, complain, print_line,
     site::{AccessOptions, LinkOptions},
 };
 use anyhow::{Context as _, Result};
 use connectors::buckets;
-use std::fmt::Write as _;
+use std::{fmt::Write as _, sync::Arc};
+use tempfile::TempDir;
 use vault::{
-    Vault,
+    Unlocked, Vault,
     site::{
         Calendar,
         bucket::{Deposit, Deposited, Mode, Rules, Standing, Withdrawal},
@@ -34,6 +35,11 @@ pub struct StoreOptions {
 }
 
 impl StoreOptions {
+    #[cfg(feature = "control-plane")]
+    pub fn of(lock: &str, lock_days: u32, lock_days_max: u32) -> Self {
+        Self { lock: Some(lock.to_owned()), lock_days, lock_days_max }
+    }
+
     fn rules(&self) -> Result<Rules> {
         let lock = self.lock.as_deref();
         let lock = lock.context("say --lock compliance, governance or none for this store")?;
@@ -125,6 +131,16 @@ pub fn open(address: &str, access: &AccessOptions) -> Result<Option<Withdrawal>>
     let bucket = buckets::at(address, access.region(), &access.read()?)?;
     let found = bucket.map(Withdrawal::begin).transpose();
     found.with_context(|| format!("cannot list {address}"))
+}
+
+/// Opens a vault in a store to restore from it; the folder has all but its packs and goes when it
+/// is dropped.
+pub fn thin(stored: Withdrawal, key: &Key) -> Result<(Unlocked, TempDir)> {
+    let folder = tempfile::tempdir().context("cannot make a folder; set TMPDIR")?;
+    let (vault, note) = stored.lay_out(folder.path())?;
+    note.iter().for_each(|note| complain(note));
+    tell_covered(&stored);
+    Ok((vault.unlock_reading(key.file(), Arc::new(stored))?, folder))
 }
 
 pub fn tell_covered(stored: &Withdrawal) {

@@ -1,18 +1,18 @@
 //! `spandrel vault canary`: a signed counter beside the data, every ten seconds, so that a drill
 //! can measure what a restored copy lacks.
 //!
-//! Three sorts of place, as data comes: a file that is replaced, a log that grows, a table of a
-//! database. Invariant: the number after the one found in the place is written, so a canary that
+//! Four sorts of place, as data comes: a file that is replaced, a log that grows, a table of a
+//! SQLite or a PostgreSQL database. Invariant: the number after the one found in the place is written, so a canary that
 //! was stopped goes on where it was, and a gap means loss.
 
-use super::{complain, now, print_line};
+use super::{complain, now, postgres, print_line};
 use anyhow::{Context as _, Result, bail};
 use model::Time;
 use std::{
     fs,
     io::Write,
     path::{Path, PathBuf},
-    process::ExitCode,
+    process::{Command, ExitCode},
     time::{Duration, Instant},
 };
 use vault::{
@@ -35,7 +35,8 @@ pub struct Options {
     /// Key file of the canary; made when it is not there
     #[arg(long = "as", value_name = "FILE")]
     key: PathBuf,
-    /// `files:PATH` is replaced, `log:PATH` grows, `sqlite:PATH` gets a table `spandrel_canary`
+    /// `files:PATH` is replaced, `log:PATH` grows, `sqlite:PATH` and
+    /// `postgres://USER@HOST/DATABASE` get a table `spandrel_canary`
     #[arg(long = "into", value_name = "SORT:PATH", required = true)]
     places: Vec<String>,
     /// Seconds from one to the next
@@ -94,6 +95,9 @@ enum Sort {
     Files,
     Log,
     Sqlite,
+    /// To write: `//USER@HOST[:PORT]/DATABASE`, by psql and its password file; to read:
+    /// `DATA/DATABASE` of a server that was started in restored data.
+    Postgres,
 }
 
 struct Place {
@@ -108,7 +112,8 @@ impl Place {
             "files" => Sort::Files,
             "log" => Sort::Log,
             "sqlite" => Sort::Sqlite,
-            _ => bail!("{text}: there are files:, log: and sqlite: places"),
+            "postgres" => Sort::Postgres,
+            _ => bail!("{text}: there are files:, log:, sqlite: and postgres: places"),
         };
         Ok(Self { sort, path: path.into() })
     }
@@ -118,6 +123,7 @@ impl Place {
             Sort::Files => "files",
             Sort::Log => "log",
             Sort::Sqlite => "sqlite",
+            Sort::Postgres => "postgres",
         }
     }
 
@@ -126,6 +132,10 @@ impl Place {
             Sort::Log => tail(&self.path).map(|text| flock(&text, &key.public()))?,
             Sort::Files | Sort::Sqlite if self.path.exists() => self.flock(&key.public())?,
             Sort::Files | Sort::Sqlite => Flock::default(),
+            Sort::Postgres => {
+                self.psql(TABLE)?;
+                self.flock(&key.public())?
+            }
         }
         .number
             + 1;
@@ -142,6 +152,13 @@ impl Place {
                 file.write_all(format!("{line}\n").as_bytes())?;
             }
             Sort::Sqlite => insert(&self.path, number, &line)?,
+            Sort::Postgres => {
+                let (line, oldest) = (line.replace('\'', "''"), number.saturating_sub(ROWS_MAX));
+                self.psql(&format!(
+                    "INSERT INTO spandrel_canary VALUES ({number}, '{line}'); \
+                     DELETE FROM spandrel_canary WHERE n <= {oldest}"
+                ))?;
+            }
         }
         Ok(())
     }
@@ -163,9 +180,30 @@ impl Place {
                 let lines: Vec<String> = lines.collect::<Result<_, _>>()?;
                 Ok(Flock::among(lines.iter().map(String::as_str), key))
             }
+            Sort::Postgres => Ok(flock(&self.psql("SELECT line FROM spandrel_canary")?, key)),
         }
     }
+
+    /// Has psql do something in the plant's database, or asks one that was started in restored
+    /// data.
+    fn psql(&self, query: &str) -> Result<String> {
+        let mut program = Command::new("psql");
+        let text = self.path.to_string_lossy();
+        if text.starts_with("//") {
+            program.arg("-d").arg(format!("postgresql:{text}"));
+            return postgres::psql(program, query, ANSWER);
+        }
+        let (folder, database) = postgres::place(Path::new("/"), &text)?;
+        postgres::ask(program, &folder, database, query, ANSWER)
+    }
 }
+
+/// How long a PostgreSQL server may take to answer.
+const ANSWER: Duration = Duration::from_secs(10);
+
+/// In the schema that the plant's role writes to.
+const TABLE: &str = "CREATE TABLE IF NOT EXISTS spandrel_canary \
+                     (n bigint PRIMARY KEY, line text NOT NULL)";
 
 fn flock(text: &str, key: &VerifyingKey) -> Flock {
     Flock::among(text.lines(), key)

@@ -28,7 +28,7 @@ use steps::Heard;
 use vault::{
     PersonKey, Sha256, Unlocked, Vault,
     log::VerifyingKey,
-    recovery::{Action, Mode, Plan, Report, compare, page},
+    recovery::{Action, CanaryFound, Mode, Plan, Report, compare, page},
 };
 
 #[derive(clap::Subcommand)]
@@ -88,6 +88,9 @@ pub enum Options {
     /// The part of a drill that is isolated
     #[command(hide = true)]
     Inside { job: PathBuf },
+    /// In a drill: somebody who is not root, waiting for what to start
+    #[command(hide = true)]
+    Another { root: PathBuf },
 }
 
 #[derive(clap::Args)]
@@ -158,6 +161,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Options::Inside { job } => drill::inside(job),
+        Options::Another { root } => drill::another(root),
     }
 }
 
@@ -309,11 +313,16 @@ impl Recovery {
         Ok(Self { declared, plan, vault, people, report, folder, format })
     }
 
-    fn look_for_canaries(&mut self, root: &Path) {
+    /// Looks for the canaries in what lies below `root`; `seen` are those that somebody found
+    /// while the services ran.
+    fn look_for_canaries(&mut self, root: &Path, mut seen: Vec<CanaryFound>) {
         let Some(check) = &self.plan.canary else { return };
+        let known = |place: &&String| !seen.iter().any(|found| found.place == **place);
+        let others: Vec<String> = check.found_in.iter().filter(known).cloned().collect();
         if let Some(key) = VerifyingKey::parse(&check.key) {
-            self.report.canaries = canary::found_in(&check.found_in, root, &key);
+            seen.extend(canary::found_in(&others, root, &key));
         }
+        self.report.canaries = seen;
     }
 
     /// Concludes and puts the hash of the report into the log; the report as JSON, and the number

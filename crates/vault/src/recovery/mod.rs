@@ -16,8 +16,8 @@ pub use compare::{Comparison, Side, compare};
 pub use fetch::Pick;
 pub use page::page;
 pub use plan::{
-    Action, Approve, CanaryCheck, Fencing, Group, Isolation, Kit, Manual, OnFail, Plan, Restore,
-    Start, Step, WaitFor,
+    Action, Approve, CanaryCheck, Fencing, Group, Isolation, Kit, Manual, OnFail, Plan, Postgres,
+    Restore, Start, Step, WaitFor,
 };
 pub(crate) use report::message;
 pub use report::{

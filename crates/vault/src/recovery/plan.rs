@@ -52,7 +52,8 @@ pub struct Isolation {
 pub struct CanaryCheck {
     /// Public key, as `vault canary` prints it.
     pub key: String,
-    /// `files:PATH`, `log:PATH` or `sqlite:PATH`, below the restored data.
+    /// `files:PATH`, `log:PATH` or `sqlite:PATH`, below the restored data, or
+    /// `postgres:DATA/DATABASE` of a server that the plan starts.
     pub found_in: Vec<String>,
 }
 
@@ -74,6 +75,7 @@ pub struct Step {
     pub restore: Option<Restore>,
     pub restore_kit: Option<Kit>,
     pub start: Option<Start>,
+    pub postgres: Option<Postgres>,
     pub wait_for: Option<WaitFor>,
     pub manual: Option<Manual>,
     pub approve: Option<Approve>,
@@ -129,7 +131,26 @@ pub struct Start {
     pub env: BTreeMap<String, String>,
 }
 
-/// A health check; exactly one of `tcp`, `http`, `sqlite` and `command` is given.
+/// Makes a data directory of what a `postgres-wal:` source backed up, starts a server in it, and
+/// waits until it has replayed its log.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Postgres {
+    /// The restored folder, below the recovered data.
+    pub data: String,
+    #[serde(default = "postgres_port")]
+    pub port: u16,
+    /// Replays up to this time; default all there is.
+    pub until: Option<Time>,
+    /// The administrator of the database, as whom its health is asked.
+    #[serde(default = "postgres_user")]
+    pub user: String,
+    /// Settings of the server besides, such as `shared_preload_libraries`.
+    #[serde(default)]
+    pub settings: BTreeMap<String, String>,
+}
+
+/// A health check; exactly one of `tcp`, `http`, `sqlite`, `postgres` and `command` is given.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WaitFor {
@@ -141,6 +162,8 @@ pub struct WaitFor {
     pub contains: Option<String>,
     /// A database below the recovered data, asked `query`; its first value is compared.
     pub sqlite: Option<String>,
+    /// `DATA/DATABASE` of a server that a `postgres` step started, asked in the same way.
+    pub postgres: Option<String>,
     pub query: Option<String>,
     pub equals: Option<String>,
     pub at_least: Option<f64>,
@@ -169,6 +192,7 @@ pub enum Action<'a> {
     Restore(&'a Restore),
     Kit(&'a Kit),
     Start(&'a Start),
+    Postgres(&'a Postgres),
     WaitFor(&'a WaitFor),
     Manual(&'a Manual),
     Approve(&'a Approve),
@@ -176,6 +200,14 @@ pub enum Action<'a> {
 
 fn five() -> u64 {
     5
+}
+
+fn postgres_port() -> u16 {
+    5_432
+}
+
+fn postgres_user() -> String {
+    "postgres".to_owned()
 }
 
 fn latest() -> String {
@@ -203,6 +235,7 @@ impl Step {
             self.restore.as_ref().map(Action::Restore),
             self.restore_kit.as_ref().map(Action::Kit),
             self.start.as_ref().map(Action::Start),
+            self.postgres.as_ref().map(Action::Postgres),
             self.wait_for.as_ref().map(Action::WaitFor),
             self.manual.as_ref().map(Action::Manual),
             self.approve.as_ref().map(Action::Approve),
@@ -210,8 +243,8 @@ impl Step {
         let mut given = given.into_iter().flatten();
         match (given.next(), given.next()) {
             (Some(one), None) => Ok(one),
-            _ => Err("a step has exactly one of restore, restore_kit, start, wait_for, manual, \
-                      approve"
+            _ => Err("a step has exactly one of restore, restore_kit, start, postgres, wait_for, \
+                      manual, approve"
                 .to_owned()),
         }
     }
@@ -225,6 +258,7 @@ impl Step {
             Ok(Action::Restore(r)) => format!("restore {}", r.to),
             Ok(Action::Kit(kit)) => format!("restore kit {}", kit.to),
             Ok(Action::Start(start)) => format!("start {}", start.name),
+            Ok(Action::Postgres(postgres)) => format!("start PostgreSQL {}", postgres.data),
             Ok(Action::WaitFor(wait)) => format!("wait for {}", wait.target()),
             Ok(Action::Manual(manual)) => format!("{}: {}", manual.role, manual.text),
             Ok(Action::Approve(approve)) => format!("approval of {}", approve.people),
@@ -237,21 +271,25 @@ impl WaitFor {
     pub fn target(&self) -> String {
         let words = |command: &Vec<String>| command.join(" ");
         let first = self.tcp.clone().or(self.http.clone()).or(self.sqlite.clone());
-        first.or(self.command.as_ref().map(words)).unwrap_or_default()
+        first.or(self.postgres.clone()).or(self.command.as_ref().map(words)).unwrap_or_default()
     }
 
     fn problem(&self) -> Option<&'static str> {
-        let given = [self.tcp.is_some(), self.http.is_some(), self.sqlite.is_some()];
-        let given = given.iter().filter(|g| **g).count() + usize::from(self.command.is_some());
-        if given != 1 {
-            return Some("a wait_for has exactly one of tcp, http, sqlite, command");
+        let database = [&self.sqlite, &self.postgres].into_iter().flatten().next();
+        let given = [&self.tcp, &self.http, &self.sqlite, &self.postgres];
+        let given = given.iter().filter(|given| given.is_some()).count();
+        if given + usize::from(self.command.is_some()) != 1 {
+            return Some("a wait_for has exactly one of tcp, http, sqlite, postgres, command");
         }
-        if self.sqlite.is_some() != self.query.is_some() {
-            return Some("sqlite and query go together");
+        if database.is_some() != self.query.is_some() {
+            return Some("sqlite or postgres and query go together");
         }
         let compares = self.equals.is_some() || self.at_least.is_some();
-        if self.sqlite.is_some() != compares {
+        if database.is_some() != compares {
             return Some("a query is compared with equals or at_least, and nothing else is");
+        }
+        if self.postgres.as_ref().is_some_and(|place| !place.contains('/')) {
+            return Some("postgres takes DATA/DATABASE");
         }
         if self.http.as_ref().is_some_and(|url| !url.starts_with("http://")) {
             return Some("http takes an http:// address");
@@ -325,13 +363,14 @@ impl CanaryCheck {
             found.push("the canary's key is no public key; `vault canary` prints it".to_owned());
         }
         for place in &self.found_in {
-            let path =
-                place.split_once(':').filter(|(kind, _)| ["files", "log", "sqlite"].contains(kind));
-            match path {
-                Some((_, path)) if is_below(path) => {}
-                _ => {
-                    found.push(format!("canary place {place:?}: write files:, log: or sqlite:PATH"))
-                }
+            let fits = place.split_once(':').is_some_and(|(kind, path)| match kind {
+                "files" | "log" | "sqlite" => is_below(path),
+                "postgres" => is_below(path) && path.contains('/'),
+                _ => false,
+            });
+            if !fits {
+                let forms = "files:, log: or sqlite:PATH, or postgres:DATA/DATABASE";
+                found.push(format!("canary place {place:?}: write {forms}"));
             }
         }
         found
@@ -347,8 +386,9 @@ fn problem(step: &Step) -> Option<String> {
         Ok(Action::Restore(Restore { to, .. })) | Ok(Action::Kit(Kit { to, .. })) => outside(to),
         Ok(Action::Start(start)) if start.command.is_empty() => Some("no command".to_owned()),
         Ok(Action::Start(start)) => start.directory.as_deref().and_then(outside),
+        Ok(Action::Postgres(postgres)) => outside(&postgres.data),
         Ok(Action::WaitFor(wait)) => {
-            let path = wait.sqlite.as_deref().and_then(outside);
+            let path = wait.sqlite.as_deref().or(wait.postgres.as_deref()).and_then(outside);
             wait.problem().map(str::to_owned).or(path)
         }
         Ok(Action::Approve(approve)) if approve.people == 0 => Some("nobody approves".to_owned()),
@@ -413,6 +453,11 @@ mod tests {
         check(json!({"wait_for": {"tcp": "a:1", "http": "http://a/"}}), "exactly one of tcp");
         check(json!({"wait_for": {"sqlite": "a.db"}}), "query go together");
         check(json!({"wait_for": {"sqlite": "a.db", "query": "select 1"}}), "compared");
+        check(json!({"postgres": {"data": "../h"}}), "below the recovered data");
+        check(json!({"postgres": {"data": "h", "settings": {"work_mem": "1MB"}}}), "");
+        let ask = |place: &str| json!({"wait_for": {"postgres": place, "query": "select 1", "equals": "1"}});
+        check(ask("historian/scada"), "");
+        check(ask("historian"), "DATA/DATABASE");
         check(json!({"approve": {"people": 0}}), "nobody approves");
         check(json!({"manual": {"text": "close the breaker", "role": "shift"}}), "");
     }

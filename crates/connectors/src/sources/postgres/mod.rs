@@ -8,6 +8,7 @@
 
 mod catalogue;
 mod session;
+pub mod wal;
 
 use super::{Context, Kind, Unusable, link::quoted, login, login::Login, spool, url::Url};
 use session::{Session, Statement};

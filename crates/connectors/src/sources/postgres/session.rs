@@ -38,6 +38,17 @@ pub enum Statement<'a> {
         table: &'a str,
         column: &'a str,
     },
+    /// Who the server is and how far its log is.
+    IdentifySystem,
+    /// A setting, by one of our names.
+    Show(&'static str),
+    /// Where timelines came from.
+    TimelineHistory(u32),
+    /// The log from a position on, with no slot: nothing is kept at the server for us.
+    StartReplication {
+        from: super::wal::Lsn,
+        timeline: u32,
+    },
 }
 
 impl Statement<'_> {
@@ -52,6 +63,12 @@ impl Statement<'_> {
             Self::Newest { schema, table, column } => {
                 let (column, table) = (quote(column), quote(table));
                 format!("SELECT max({column})::text FROM {}.{table}", quote(schema))
+            }
+            Self::IdentifySystem => "IDENTIFY_SYSTEM".to_owned(),
+            Self::Show(name) => format!("SHOW {name}"),
+            Self::TimelineHistory(timeline) => format!("TIMELINE_HISTORY {timeline}"),
+            Self::StartReplication { from, timeline } => {
+                format!("START_REPLICATION PHYSICAL {from} TIMELINE {timeline}")
             }
         }
     }
@@ -74,6 +91,34 @@ impl Session {
         database: &str,
         login: &Login,
     ) -> io::Result<Self> {
+        let parameters = [
+            ("database", database),
+            ("application_name", "spandrel backup"),
+            ("client_encoding", "UTF8"),
+            // Nothing of the session's own is ever written either.
+            ("options", "-c default_transaction_read_only=on -c search_path= -c datestyle=ISO"),
+        ];
+        let mut session = Self::connect(address, socket, login, &parameters)?;
+        session.rows(&Statement::Begin)?;
+        Ok(session)
+    }
+
+    /// Opens a session for physical replication, in which the server knows no SQL at all.
+    pub fn open_replication(
+        address: &str,
+        socket: Option<&Path>,
+        login: &Login,
+    ) -> io::Result<Self> {
+        let parameters = [("replication", "true"), ("application_name", "spandrel backup")];
+        Self::connect(address, socket, login, &parameters)
+    }
+
+    fn connect(
+        address: &str,
+        socket: Option<&Path>,
+        login: &Login,
+        parameters: &[(&str, &str)],
+    ) -> io::Result<Self> {
         let stream: Box<dyn Stream> = match socket {
             Some(path) => {
                 let stream = UnixStream::connect(path)?;
@@ -89,21 +134,13 @@ impl Session {
         };
         let mut session = Self { stream: BufReader::new(stream) };
         let mut startup = Vec::from(196_608_u32.to_be_bytes());
-        for (name, value) in [
-            ("user", login.user.as_str()),
-            ("database", database),
-            ("application_name", "spandrel backup"),
-            ("client_encoding", "UTF8"),
-            // Nothing of the session's own is ever written either.
-            ("options", "-c default_transaction_read_only=on -c search_path= -c datestyle=ISO"),
-        ] {
+        for (name, value) in [("user", login.user.as_str())].iter().chain(parameters) {
             startup.extend(name.bytes().chain([0]).chain(value.bytes()).chain([0]));
         }
         startup.push(0);
         session.send(None, &startup)?;
         session.authenticate(login)?;
         session.until_ready()?;
-        session.rows(&Statement::Begin)?;
         Ok(session)
     }
 
@@ -199,7 +236,7 @@ impl Session {
         }
     }
 
-    fn query(&mut self, statement: &Statement<'_>) -> io::Result<()> {
+    pub fn query(&mut self, statement: &Statement<'_>) -> io::Result<()> {
         self.send(Some(b'Q'), format!("{}\0", statement.text()).as_bytes())
     }
 
@@ -208,7 +245,7 @@ impl Session {
         Ok(())
     }
 
-    fn send(&mut self, kind: Option<u8>, body: &[u8]) -> io::Result<()> {
+    pub fn send(&mut self, kind: Option<u8>, body: &[u8]) -> io::Result<()> {
         let length = u32::try_from(body.len() + 4).expect("statements are short");
         let head: Vec<u8> = kind.into_iter().chain(length.to_be_bytes()).collect();
         let stream = self.stream.get_mut();
@@ -217,7 +254,7 @@ impl Session {
     }
 
     /// The next message. What the server says of a failure is an error of kind `Other`.
-    fn receive(&mut self) -> io::Result<(u8, Vec<u8>)> {
+    pub fn receive(&mut self) -> io::Result<(u8, Vec<u8>)> {
         let mut head = [0; 5];
         self.stream.read_exact(&mut head)?;
         let [kind, length @ ..] = head;
@@ -238,7 +275,7 @@ impl Drop for Session {
     }
 }
 
-fn row(body: &[u8]) -> io::Result<Vec<Option<String>>> {
+pub fn row(body: &[u8]) -> io::Result<Vec<Option<String>>> {
     let (count, mut rest) = body.split_first_chunk::<2>().ok_or_else(malformed)?;
     let mut found = Vec::new();
     for _ in 0..u16::from_be_bytes(*count) {

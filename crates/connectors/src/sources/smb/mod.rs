@@ -5,7 +5,7 @@
 //! Vista speak only; it is neither encrypted nor signed. Not kept: access lists, streams.
 //! Invariant: a file that was listed and did not come is a fault.
 
-mod tar;
+pub(super) mod tar;
 
 use super::{Context, Kind, Unusable, login, login::Login, spool, url::Url};
 use crate::limits::LISTING_BYTES_MAX;

@@ -1,4 +1,5 @@
-//! Tar archives as `smbclient` writes them (POSIX.1-2017, pax: pax and ustar formats).
+//! Tar archives as `smbclient` and PostgreSQL write them (POSIX.1-2017, pax: pax and ustar
+//! formats).
 //!
 //! Invariant: an archive that does not end as one must is an error, so one that was cut off is
 //! never taken for a whole one.
@@ -121,7 +122,7 @@ fn records(mut bytes: &[u8]) -> io::Result<BTreeMap<String, String>> {
 }
 
 fn damaged() -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, "the archive of smbclient is damaged")
+    io::Error::new(io::ErrorKind::InvalidData, "the archive is damaged")
 }
 
 /// Part of an archive, for reading.

@@ -6,11 +6,12 @@
 //! folder goes whatever happens; only the report stays.
 
 use super::{
-    Recovery,
+    Recovery, canary,
     desk::{Desk, Word},
     health, read_people,
-    steps::{Begun, Heard, Runner},
+    steps::{Begun, Heard, Runner, Service},
 };
+use crate::vault::postgres::AS_ANOTHER;
 use anyhow::{Context as _, Result, bail};
 use landlock::{
     ABI, AccessFs, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetStatus, path_beneath_rules,
@@ -26,7 +27,8 @@ use std::{
 };
 use vault::{
     Sha256, Vault,
-    recovery::{Approval, Isolated, Mode, Plan, Used},
+    log::VerifyingKey,
+    recovery::{Approval, CanaryFound, Isolated, Mode, Plan, Used},
 };
 
 /// What the isolated part has to do.
@@ -63,7 +65,8 @@ enum Said {
     /// Milliseconds since it began, and what it saw around it.
     Isolated(u64, Isolated),
     Step(Heard),
-    End(Vec<Used>, Vec<Approval>),
+    /// The canaries are those of databases, which can be asked only while they run.
+    End(Vec<Used>, Vec<Approval>, Vec<CanaryFound>),
 }
 
 /// Drills the plan; `each` hears of every step, in milliseconds after the declaration.
@@ -105,7 +108,8 @@ pub fn perform(
         let why = recovery.report.notes.join("; ");
         bail!("the drill did not begin: {why}");
     }
-    recovery.look_for_canaries(&root);
+    let seen = std::mem::take(&mut recovery.report.canaries);
+    recovery.look_for_canaries(&root, seen);
     if let Err(error) = remove(folder) {
         recovery.report.notes.push(format!("the drill's folder is still there: {error}"));
     }
@@ -180,8 +184,9 @@ fn isolated(
                 }
                 each(recovery, &heard)?;
             }
-            Said::End(used, approvals) => {
+            Said::End(used, approvals, found) => {
                 (recovery.report.snapshots, recovery.report.approvals) = (used, approvals);
+                recovery.report.canaries = found;
                 ended = true;
             }
         }
@@ -218,7 +223,7 @@ fn later(heard: Heard, offset_ms: u64) -> Heard {
 pub fn inside(job: &Path) -> Result<std::process::ExitCode> {
     let began = Instant::now();
     let job: Job = serde_json::from_str(&super::read_text(job)?).context("cannot read the job")?;
-    let isolated = isolate(&job)?;
+    let (isolated, others) = isolate(&job)?;
     let since_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     say(&Said::Isolated(since_ms, isolated))?;
     let vault = Vault::open(&job.vault)?.unlock(job.key_file.as_deref())?;
@@ -238,12 +243,23 @@ pub fn inside(job: &Path) -> Result<std::process::ExitCode> {
         desk,
         declared: began,
         services: Vec::new(),
+        others,
         used: Vec::new(),
         approvals: Vec::new(),
     };
     runner.follow(|heard| say(&Said::Step(heard)))?;
-    say(&Said::End(runner.used, runner.approvals))?;
+    let found = living_canaries(&job);
+    say(&Said::End(runner.used, runner.approvals, found))?;
     Ok(std::process::ExitCode::SUCCESS)
+}
+
+/// The canaries in databases that the plan started.
+fn living_canaries(job: &Job) -> Vec<CanaryFound> {
+    let Some(check) = &job.plan.canary else { return Vec::new() };
+    let Some(key) = VerifyingKey::parse(&check.key) else { return Vec::new() };
+    let of_servers = |place: &&String| place.starts_with("postgres:");
+    let places: Vec<String> = check.found_in.iter().filter(of_servers).cloned().collect();
+    canary::found_in(&places, &job.root, &key)
 }
 
 fn say(said: &Said) -> Result<()> {
@@ -253,7 +269,7 @@ fn say(said: &Said) -> Result<()> {
 }
 
 /// Makes sure of the isolation before anything is restored.
-fn isolate(job: &Job) -> Result<Isolated> {
+fn isolate(job: &Job) -> Result<(Isolated, Vec<Service>)> {
     let name: String = job.id.chars().take(63).collect();
     // For those who look at the processes of this machine; a drill without a name is one as well.
     drop(Command::new("hostname").arg(&name).status());
@@ -281,8 +297,37 @@ fn isolate(job: &Job) -> Result<Isolated> {
         }
         unreachable.push(address.clone());
     }
+    let others = others(job)?;
     let writes_confined = confine_writes(&job.root)?;
-    Ok(Isolated { name, interfaces, routes, unreachable, writes_confined })
+    Ok((Isolated { name, interfaces, routes, unreachable, writes_confined }, others))
+}
+
+/// One who is not root for each PostgreSQL of the plan, which refuses to be started by root. To
+/// become another in a user namespace something below `/proc` is written, which whoever is
+/// confined cannot; so they are made before, and confine themselves.
+fn others(job: &Job) -> Result<Vec<Service>> {
+    let steps = job.plan.groups.iter().flat_map(|group| &group.steps);
+    let program = std::env::current_exe().context("cannot find this program's file")?;
+    let mut others = Vec::new();
+    for postgres in steps.filter_map(|step| step.postgres.as_ref()) {
+        let mut command = Command::new("unshare");
+        command.args(AS_ANOTHER).arg(&program).args(["vault", "recover", "another"]);
+        command.arg(&job.root).stdin(Stdio::piped()).current_dir(&job.root);
+        others.push(Service::start(&job.root, &postgres.data, command)?);
+    }
+    Ok(others)
+}
+
+/// One of those: what to start comes as a line.
+pub fn another(root: &Path) -> Result<std::process::ExitCode> {
+    use std::os::unix::process::CommandExt;
+    confine_writes(root)?;
+    let mut line = String::new();
+    std::io::stdin().lock().read_line(&mut line).context("cannot hear what to start")?;
+    let words: Vec<String> = serde_json::from_str(&line).context("nothing to start")?;
+    let (program, arguments) = words.split_first().context("nothing to start")?;
+    let error = Command::new(program).args(arguments).stdin(Stdio::null()).exec();
+    Err(error).with_context(|| format!("cannot start {program}"))
 }
 
 /// From here on this process and those it starts write below `root` and to devices alone. False

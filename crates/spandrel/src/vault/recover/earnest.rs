@@ -32,6 +32,7 @@ pub fn run(mut recovery: Recovery, to: &Path, overriding: Option<&str>) -> Resul
         desk: Desk::Terminal,
         declared: *declared,
         services: Vec::new(),
+        others: Vec::new(),
         used: Vec::new(),
         approvals: Vec::new(),
     };
@@ -46,7 +47,7 @@ pub fn run(mut recovery: Recovery, to: &Path, overriding: Option<&str>) -> Resul
     })?;
     let root = runner.root.clone();
     (report.snapshots, report.approvals) = (runner.used, runner.approvals);
-    recovery.look_for_canaries(&root);
+    recovery.look_for_canaries(&root, Vec::new());
     recovery.end()
 }
 

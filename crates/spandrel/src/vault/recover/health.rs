@@ -3,6 +3,7 @@
 //! Plain sockets and HTTP on purpose: checks run inside the isolation, on its loopback. Invariant:
 //! every check ends by its own time limit.
 
+use crate::vault::postgres;
 use anyhow::{Context as _, Result, bail};
 use std::{
     io::{Read, Write},
@@ -34,6 +35,13 @@ pub fn attempt(
     }
     if let (Some(path), Some(query)) = (&check.sqlite, &check.query) {
         return sqlite(&root.join(path), query, check);
+    }
+    if let (Some(place), Some(query)) = (&check.postgres, &check.query) {
+        let (folder, database) = postgres::place(root, place)?;
+        let program = command(&["psql".to_owned()]);
+        let shown = postgres::ask(program, &folder, database, query, ATTEMPT)?;
+        let shown = shown.lines().next().unwrap_or_default().to_owned();
+        return compare(query, shown, check);
     }
     let words = check.command.as_deref().unwrap_or_default();
     let mut child = command(words);
@@ -117,6 +125,11 @@ fn sqlite(path: &Path, query: &str, check: &WaitFor) -> Result<String> {
         rusqlite::types::Value::Text(text) => text.clone(),
         rusqlite::types::Value::Blob(bytes) => format!("{} bytes", bytes.len()),
     };
+    compare(query, shown, check)
+}
+
+/// Whether an answer is the one that was wanted.
+fn compare(query: &str, shown: String, check: &WaitFor) -> Result<String> {
     if let Some(wanted) = check.equals.as_ref().filter(|wanted| **wanted != shown) {
         bail!("{query} gives {shown}, not {wanted}");
     }

@@ -7,10 +7,12 @@ use super::{
     desk::{Desk, Wait, Word},
     health, kit,
 };
+use crate::vault::postgres;
 use anyhow::{Context as _, Result, bail};
 use serde::{Deserialize, Serialize};
 use std::{
     fs::{self, File},
+    io::Write,
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -19,8 +21,8 @@ use std::{
 use vault::{
     PersonKey, Restored, Row, Sha256, Unlocked,
     recovery::{
-        Action, Approval, Approve, Manual, Mode, Occasion, OnFail, Outcome, Pick, Plan, Start,
-        Step, StepRecord, Used, WaitFor,
+        Action, Approval, Approve, Manual, Mode, Occasion, OnFail, Outcome, Pick, Plan, Postgres,
+        Start, Step, StepRecord, Used, WaitFor,
     },
 };
 
@@ -29,6 +31,9 @@ const OWN: &str = ".recovery";
 
 /// Health checks get so long when the plan does not say.
 const USUAL_SECS: u64 = 60;
+
+/// A database gets so long to replay its log when the plan does not say.
+const REPLAY_SECS: u64 = 600;
 
 /// People get so long when the plan does not say.
 const PEOPLE_SECS: u64 = 3_600;
@@ -46,6 +51,8 @@ pub struct Runner<'a> {
     pub desk: Desk,
     pub declared: Instant,
     pub services: Vec<Service>,
+    /// Those who wait to start something as somebody who is not root.
+    pub others: Vec<Service>,
     pub used: Vec<Used>,
     pub approvals: Vec<Approval>,
 }
@@ -54,6 +61,25 @@ pub struct Service {
     name: String,
     child: Child,
     log: PathBuf,
+}
+
+impl Service {
+    /// Starts it; its output goes to a log of its own below the recovered data.
+    pub fn start(root: &Path, name: &str, mut command: Command) -> Result<Self> {
+        let own = root.join(OWN);
+        fs::create_dir_all(&own).context("cannot make a folder for logs")?;
+        let log = own.join(format!("{}.log", name.replace('/', "_")));
+        let output = File::create(&log).context("cannot make a log")?;
+        command
+            .stderr(output.try_clone().context("cannot use the log")?)
+            .stdout(output)
+            // Out of reach of the interrupt key: in earnest it must stay.
+            .process_group(0);
+        let child = command.spawn();
+        let program = command.get_program().to_string_lossy().into_owned();
+        let child = child.with_context(|| format!("cannot start {program}"))?;
+        Ok(Self { name: name.to_owned(), child, log })
+    }
 }
 
 /// What is heard of a plan while it is followed.
@@ -167,7 +193,11 @@ impl Runner<'_> {
                 let (row, done) = self.fetch(&restore.pick(), &restore.path, &restore.to, step)?;
                 let Restored { files, bytes, .. } = done;
                 let id = &row.id.to_string()[..12];
-                Ok(Done::ok(format!("{files} files, {bytes} bytes of snapshot {id}, {}", row.time)))
+                let noun = if files == 1 { "file" } else { "files" };
+                Ok(Done::ok(format!(
+                    "{files} {noun}, {bytes} bytes of snapshot {id}, {}",
+                    row.time
+                )))
             }
             Action::Kit(wanted) => {
                 let files = format!("{}/files", wanted.to);
@@ -177,6 +207,10 @@ impl Runner<'_> {
                 Ok(Done::ok(format!("in {}, fingerprint {fingerprint}", wanted.to)))
             }
             Action::Start(start) => self.start(start),
+            Action::Postgres(wanted) => {
+                let within = step.timeout_secs.unwrap_or(REPLAY_SECS);
+                self.postgres(wanted, Duration::from_secs(within))
+            }
             Action::WaitFor(check) => self.wait_for(check, within),
             Action::Manual(manual) => self.manual(title, manual, step.timeout_secs, each),
             Action::Approve(approve) => self.approve(title, approve, step.timeout_secs, each),
@@ -221,26 +255,51 @@ impl Runner<'_> {
     }
 
     fn start(&mut self, start: &Start) -> Result<Done> {
-        let own = self.root.join(OWN);
-        fs::create_dir_all(&own).context("cannot make a folder for logs")?;
-        let log = own.join(format!("{}.log", start.name.replace('/', "_")));
-        let output = File::create(&log).context("cannot make a log")?;
         let mut command = self.command(&start.command);
         if let Some(directory) = &start.directory {
             command.current_dir(self.root.join(directory));
         }
-        command
-            .envs(&start.env)
-            .stdin(Stdio::null())
-            .stderr(output.try_clone().context("cannot use the log")?)
-            .stdout(output)
-            // Out of reach of the interrupt key: in earnest it must stay.
-            .process_group(0);
-        let child = command.spawn();
-        let child = child.with_context(|| format!("cannot start {}", start.command[0]))?;
-        let pid = child.id();
-        self.services.push(Service { name: start.name.clone(), child, log });
+        command.envs(&start.env).stdin(Stdio::null());
+        let service = Service::start(&self.root, &start.name, command)?;
+        let pid = service.child.id();
+        self.services.push(service);
         Ok(Done::ok(format!("process {pid}")))
+    }
+
+    fn postgres(&mut self, wanted: &Postgres, within: Duration) -> Result<Done> {
+        let Postgres { data, port, until, user, settings } = wanted;
+        let folder = self.root.join(data);
+        let ready = postgres::make_ready(&folder, *until, user)?;
+        let waiting = self.others.iter().position(|other| other.name == *data);
+        let service = match waiting.map(|at| self.others.remove(at)) {
+            Some(mut other) => {
+                let words = postgres::command(&ready, *port, settings)?;
+                let mut told = other.child.stdin.take().context("nobody listens there")?;
+                writeln!(told, "{}", serde_json::to_string(&words)?)
+                    .context("cannot tell what to start")?;
+                other
+            }
+            None => {
+                let words = postgres::as_another(postgres::command(&ready, *port, settings)?);
+                let mut command = self.command(&words);
+                command.stdin(Stdio::null());
+                Service::start(&self.root, data, command)?
+            }
+        };
+        self.services.push(service);
+        let start = Instant::now();
+        let check = WaitFor {
+            postgres: Some(format!("{data}/postgres")),
+            query: Some("SELECT NOT pg_is_in_recovery()".to_owned()),
+            equals: Some("t".to_owned()),
+            ..WaitFor::default()
+        };
+        let left = within.saturating_sub(start.elapsed());
+        self.wait_for(&check, left).context("PostgreSQL did not replay its log")?;
+        Ok(Done::ok(format!(
+            "PostgreSQL {} on port {port}; its log was received last at {}",
+            ready.version, ready.received_at
+        )))
     }
 
     fn wait_for(&mut self, check: &WaitFor, within: Duration) -> Result<Done> {
@@ -351,6 +410,7 @@ pub fn kind(step: &Step) -> &'static str {
         Ok(Action::Restore(_)) => "restore",
         Ok(Action::Kit(_)) => "restore_kit",
         Ok(Action::Start(_)) => "start",
+        Ok(Action::Postgres(_)) => "postgres",
         Ok(Action::WaitFor(_)) => "wait_for",
         Ok(Action::Manual(_)) => "manual",
         Ok(Action::Approve(_)) => "approve",
