@@ -41,6 +41,15 @@ export function toneOf(row: Pick<CoverageRow, 'state'>): string {
   return isState(row.state) ? STATE_TONE[row.state] : '';
 }
 
+/** How copies stand. */
+export const COPY_TONE: Record<string, string> = {
+  whole: 'ok',
+  attention: 'warn',
+  late: 'bad',
+  failing: 'bad',
+  waiting: 'accent',
+};
+
 export const RUN_TONE: Record<Run['state'], string> = {
   queued: '',
   running: 'accent',
@@ -52,6 +61,7 @@ export const RUN_TONE: Record<Run['state'], string> = {
 
 const CAUSES: Record<string, string> = {
   schedule: 'by its plan',
+  backup: 'after a backup',
   change: 'after a change',
   retry: 'again after a failure',
   sample: 'daily sample',
@@ -69,6 +79,7 @@ export function kindOf(run: Run): string {
   if (run.kind === 'forget') return 'Clean up';
   if (run.kind === 'kit') return 'Restore kit';
   if (run.kind === 'undelete') return 'Take back';
+  if (run.kind === 'copy') return 'Copy of the vault';
   if (run.kind === 'drill') return 'Recovery drill';
   return words(run.kind);
 }

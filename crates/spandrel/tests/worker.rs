@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use std::{
     fs,
     io::{BufRead, BufReader, Write},
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
 };
@@ -359,4 +360,42 @@ fn a_proof_of_level_three_restores_starts_and_checks_and_says_when_that_failed()
     assert!(error.contains("no licence"), "{bad}");
     let verdict = place.done(json!({"kind": "verify", "level": 0, "snapshot": null}));
     assert_eq!(verdict["errors"], json!([]), "the log holds after all that");
+}
+
+#[test]
+fn the_vault_is_sent_to_a_server_at_another_site_and_then_only_what_is_new() {
+    let place = Place::new();
+    place.backup();
+    let (clients, token) = (place.path("clients"), place.path("token"));
+    let made = Command::new(env!("CARGO_BIN_EXE_spandrel"))
+        .args(["vault", "client", "edge", "--role", "edge", "--vault", "press", "--clients"])
+        .arg(&clients)
+        .output()
+        .expect("enrolled");
+    fs::write(&token, made.stdout).expect("kept");
+    fs::set_permissions(&token, fs::Permissions::from_mode(0o600)).expect("set");
+    let mut server = Command::new(env!("CARGO_BIN_EXE_spandrel"))
+        .args(["vault", "serve", "--plain", "--no-immutable", "--listen", "127.0.0.1:0"])
+        .arg("--clients")
+        .arg(&clients)
+        .arg(place.path("elsewhere"))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("starts");
+    let mut line = String::new();
+    let out = server.stdout.take().expect("piped");
+    BufReader::new(out).read_line(&mut line).expect("its address");
+    let copy = json!({
+        "kind": "copy", "address": format!("{}/press", line.trim().trim_end_matches('/')),
+        "lock": null, "lock_days": 30, "lock_days_max": 400, "region": null, "kbit_per_s": null,
+        "token_file": token, "ca": null,
+    });
+    let first = place.done(copy.clone());
+    assert_eq!((&first["whole"], &first["errors"]), (&json!(true), &json!([])), "{first}");
+    assert!(first["files"].as_u64().is_some_and(|sent| sent > 3), "{first}");
+    let again = place.done(copy);
+    assert_eq!((&again["files"], &again["bytes"]), (&json!(0), &json!(0)), "{again}");
+    server.kill().expect("ended");
+    server.wait().expect("gone");
 }

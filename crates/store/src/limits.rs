@@ -48,6 +48,9 @@ pub const ZONE_RANGES_MAX: usize = 256;
 
 /// Plans of a site.
 pub const PLANS_MAX: i64 = 500;
+
+/// Copies of the vault that the control plane makes.
+pub const COPIES_MAX: i64 = 20;
 /// Finished runs kept, the newest.
 pub const RUNS_KEPT_MAX: i64 = 20_000;
 

@@ -11,6 +11,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (1, include_str!("../migrations/0001_first.sql")),
     (2, include_str!("../migrations/0002_protection.sql")),
     (3, include_str!("../migrations/0003_recovery.sql")),
+    (4, include_str!("../migrations/0004_copies.sql")),
 ];
 
 /// The newest schema this program knows.

@@ -6,6 +6,7 @@
 use crate::{
     Change, ChangedRow, Error, Result, RunState, Store,
     asset::{signed, unsigned},
+    copies,
     text::{clean, new_id},
     watch::changes,
     writer::{Turn, now},
@@ -16,7 +17,7 @@ use sqlx::{Row, sqlite::SqliteRow};
 #[derive(Clone, Debug, PartialEq)]
 pub struct Run {
     pub id: String,
-    /// `backup`, `verify`, `restore`, `kit`, `forget` or `drill`.
+    /// `backup`, `verify`, `restore`, `kit`, `forget`, `copy` or `drill`.
     pub kind: String,
     pub state: RunState,
     pub plan: Option<String>,
@@ -379,6 +380,10 @@ async fn finish(turn: &mut Turn, id: &str, end: &RunEnd) -> Result<()> {
     let run = load(turn, id).await?;
     match run.kind.as_str() {
         "backup" => backed_up(turn, &run).await?,
+        "copy" => {
+            let whole = run.report.as_ref().is_some_and(|report| report["whole"] == true);
+            copies::copied(turn, &run, whole).await?;
+        }
         "verify" if state == RunState::Complete => proven(turn, &run, end.level).await?,
         _ => {}
     }

@@ -106,6 +106,60 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/copies": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Copies and how each stands. */
+        get: operations["copies_list"];
+        put?: never;
+        /** Have the vault copied to a store or another site from now on. */
+        post: operations["copies_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/copies/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One copy. */
+        get: operations["copies_show"];
+        /** Change a copy; what is absent of secret and authority stays. */
+        put: operations["copies_replace"];
+        post?: never;
+        /** Copy no more; what was copied stays where it is. */
+        delete: operations["copies_delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/copies/{id}:run": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Copy at once. */
+        post: operations["copies_run"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/coverage": {
         parameters: {
             query?: never;
@@ -1310,6 +1364,90 @@ export interface components {
             /** @description As the drill's `waiting` names it. */
             step: string;
         };
+        CopyList: {
+            items: components["schemas"]["CopyRow"][];
+        };
+        /** @description A copy with what is kept beside its settings. */
+        CopyRequest: {
+            /** @description The authority that signed the server's certificate, PEM; absent: as it was. */
+            authority?: string | null;
+            /** @description `NAME:SECRET` of the store or server; it is never given back. Absent: as it was. */
+            secret?: string | null;
+            spec: components["schemas"]["CopySpec"];
+        };
+        /** @description A copy and how it stands. */
+        CopyRow: {
+            /**
+             * Format: date-time
+             * @description When all was there last.
+             */
+            copied_at: string | null;
+            /**
+             * Format: int32
+             * @description Since the last whole one.
+             */
+            failures: number;
+            /** Format: int64 */
+            generation: number;
+            has_secret: boolean;
+            id: string;
+            /** Format: date-time */
+            last_at: string | null;
+            last_detail: string | null;
+            last_run: string | null;
+            last_state: string | null;
+            /** Format: date-time */
+            next_at: string | null;
+            reason: string;
+            spec: components["schemas"]["CopySpec"];
+            /** @description `whole`, `attention`, `late`, `failing`, `waiting` or `off`. */
+            state: string;
+            /** Format: date-time */
+            updated_at: string;
+            /**
+             * Format: date-time
+             * @description When the first backup ended that is not there.
+             */
+            waiting_since: string | null;
+        };
+        /** @description A copy of the vault that the control plane makes, or what one shall become. */
+        CopySpec: {
+            /** @description `s3:` or `azure:` and the address in a store, or the https address at a vault server. */
+            address: string;
+            /** @description Also after each backup. */
+            after_backup?: boolean;
+            enabled?: boolean;
+            /**
+             * Format: int32
+             * @description 0 is only after backups.
+             */
+            every_minutes?: number;
+            /**
+             * Format: int64
+             * @description Limit of sending.
+             */
+            kbit_per_s?: number | null;
+            /**
+             * Format: int32
+             * @description A backup that is not there after so long is a finding.
+             */
+            late_minutes?: number;
+            /** @description Of a store: `compliance`, `governance` or `none`. */
+            lock?: string | null;
+            /**
+             * Format: int32
+             * @description Days for which every object there is locked at least.
+             */
+            lock_days?: number;
+            /**
+             * Format: int32
+             * @description No lock reaches further.
+             */
+            lock_days_max?: number;
+            name: string;
+            /** @description Of an S3 store, when its address does not say. */
+            region?: string | null;
+        };
         /** @description A value and how many rows have it. `value` is null for rows that have none. */
         Count: {
             /** Format: int64 */
@@ -2013,6 +2151,8 @@ export interface components {
         };
         /** @description Protection in numbers. */
         ProtectionOverview: {
+            /** @description Copies that the control plane makes. */
+            copies: components["schemas"]["CopyRow"][];
             /**
              * Format: date-time
              * @description The oldest proof among the targets that have one.
@@ -3127,6 +3267,294 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Imported"];
+                };
+            };
+        };
+    };
+    copies_list: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /**
+             * @description 400 what was sent is wrong, 401 nobody is signed in, 403 the role may not, 404 there is no
+             *     such row, 409 it exists, 412 it changed meanwhile, 413 too large, 422 a member is wrong,
+             *     428 `If-Match` is missing, 429 too often, 503 busy.
+             */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server could not do it. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CopyList"];
+                };
+            };
+        };
+    };
+    copies_create: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Sent again with the same key, the first answer comes back. */
+                "Idempotency-Key"?: string | null;
+                /** @description For cookie sessions: `csrf` of `/me`. */
+                "X-CSRF-Token"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CopyRequest"];
+            };
+        };
+        responses: {
+            /**
+             * @description 400 what was sent is wrong, 401 nobody is signed in, 403 the role may not, 404 there is no
+             *     such row, 409 it exists, 412 it changed meanwhile, 413 too large, 422 a member is wrong,
+             *     428 `If-Match` is missing, 429 too often, 503 busy.
+             */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server could not do it. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Made */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CopyRow"];
+                };
+            };
+        };
+    };
+    copies_show: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Copy */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /**
+             * @description 400 what was sent is wrong, 401 nobody is signed in, 403 the role may not, 404 there is no
+             *     such row, 409 it exists, 412 it changed meanwhile, 413 too large, 422 a member is wrong,
+             *     428 `If-Match` is missing, 429 too often, 503 busy.
+             */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server could not do it. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CopyRow"];
+                };
+            };
+        };
+    };
+    copies_replace: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description ETag of the row that was read. */
+                "If-Match": string;
+                /** @description For cookie sessions: `csrf` of `/me`. */
+                "X-CSRF-Token"?: string | null;
+            };
+            path: {
+                /** @description Copy */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CopyRequest"];
+            };
+        };
+        responses: {
+            /**
+             * @description 400 what was sent is wrong, 401 nobody is signed in, 403 the role may not, 404 there is no
+             *     such row, 409 it exists, 412 it changed meanwhile, 413 too large, 422 a member is wrong,
+             *     428 `If-Match` is missing, 429 too often, 503 busy.
+             */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server could not do it. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CopyRow"];
+                };
+            };
+        };
+    };
+    copies_delete: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description ETag of the row that was read. */
+                "If-Match": string;
+                /** @description For cookie sessions: `csrf` of `/me`. */
+                "X-CSRF-Token"?: string | null;
+            };
+            path: {
+                /** @description Copy */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /**
+             * @description 400 what was sent is wrong, 401 nobody is signed in, 403 the role may not, 404 there is no
+             *     such row, 409 it exists, 412 it changed meanwhile, 413 too large, 422 a member is wrong,
+             *     428 `If-Match` is missing, 429 too often, 503 busy.
+             */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server could not do it. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Done */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    copies_run: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description For cookie sessions: `csrf` of `/me`. */
+                "X-CSRF-Token"?: string | null;
+            };
+            path: {
+                /** @description Copy */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /**
+             * @description 400 what was sent is wrong, 401 nobody is signed in, 403 the role may not, 404 there is no
+             *     such row, 409 it exists, 412 it changed meanwhile, 413 too large, 422 a member is wrong,
+             *     428 `If-Match` is missing, 429 too often, 503 busy.
+             */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server could not do it. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Queued */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Run"];
                 };
             };
         };

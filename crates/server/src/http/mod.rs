@@ -8,6 +8,7 @@ mod assets;
 mod caller;
 mod captures;
 mod console;
+mod copies;
 pub(crate) mod dto;
 mod extract;
 mod fault;
@@ -27,6 +28,8 @@ mod session;
 mod system;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_copies;
 #[cfg(test)]
 mod tests_protection;
 #[cfg(test)]

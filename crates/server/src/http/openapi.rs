@@ -120,6 +120,12 @@ impl Modify for Access {
         super::protection::runs,
         super::protection::run,
         super::protection::cancel,
+        super::copies::list,
+        super::copies::create,
+        super::copies::show,
+        super::copies::replace,
+        super::copies::remove,
+        super::copies::run,
         super::vault::kit,
         super::recovery::report,
         super::recovery::confirm,
@@ -161,7 +167,7 @@ impl Modify for Access {
 struct Document;
 
 /// What callers send: there absent members mean something. In answers none is absent.
-const SENT: [&str; 19] = [
+const SENT: [&str; 21] = [
     "SignIn",
     "Redeem",
     "NewUser",
@@ -172,6 +178,8 @@ const SENT: [&str; 19] = [
     "MuteRequest",
     "ZoneSpec",
     "PlanSpec",
+    "CopySpec",
+    "CopyRequest",
     "QuietHours",
     "NewVault",
     "RestoreRequest",

@@ -69,6 +69,7 @@ pub(crate) async fn overview(State(app): State<Shared>) -> Answer<Json<Protectio
         proven: planned.filter(|row| row.proven_at.is_some()).count() as u64,
         plans: app.store.plans().await?.len() as u64,
         open_runs: app.store.open_runs().await?.into_iter().map(Into::into).collect(),
+        copies: super::copies::rows(&app).await?,
         pending_changes: pending as u64,
     }))
 }

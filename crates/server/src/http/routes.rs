@@ -4,8 +4,8 @@
 //! hold this table against the OpenAPI document and against what each role gets.
 
 use super::{
-    accounts, assets, captures, console, fault::Fault, findings, finish::finish, guard::guard,
-    network, openapi, protection, recovery, session, system, vault, watch,
+    accounts, assets, captures, console, copies, fault::Fault, findings, finish::finish,
+    guard::guard, network, openapi, protection, recovery, session, system, vault, watch,
 };
 use crate::{app::Shared, limits::BODY_BYTES_MAX};
 use axum::{
@@ -109,6 +109,12 @@ fn protection_lines() -> Vec<Line> {
         (r.clone(), "/plans/{id}", ADMIN, put(protection::replace_plan)),
         (d.clone(), "/plans/{id}", ADMIN, delete(protection::delete_plan)),
         (c.clone(), "/plans/{id}:run", ANALYST, post(protection::run_plan)),
+        (g.clone(), "/copies", VIEWER, get(copies::list)),
+        (c.clone(), "/copies", ADMIN, post(copies::create)),
+        (g.clone(), "/copies/{id}", VIEWER, get(copies::show)),
+        (r.clone(), "/copies/{id}", ADMIN, put(copies::replace)),
+        (d.clone(), "/copies/{id}", ADMIN, delete(copies::remove)),
+        (c.clone(), "/copies/{id}:run", ANALYST, post(copies::run)),
         (g.clone(), "/runs", VIEWER, get(protection::runs)),
         (g.clone(), "/runs/{id}", VIEWER, get(protection::run)),
         (c.clone(), "/runs/{id}:cancel", ANALYST, post(protection::cancel)),
@@ -156,7 +162,7 @@ pub(crate) fn table() -> Vec<Route> {
 
 fn route(method: Method, path: &'static str, access: Access) -> Route {
     let idempotent = method == Method::POST
-        && matches!(path, "/zones" | "/captures" | "/plans" | "/recovery-plans");
+        && matches!(path, "/zones" | "/captures" | "/plans" | "/recovery-plans" | "/copies");
     Route { method, path, access, idempotent }
 }
 

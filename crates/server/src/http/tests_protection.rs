@@ -124,7 +124,7 @@ async fn plans_are_checked_and_guarded_by_their_etag() {
         ("subject", json!({"filter": "class eq \"plc\""})),
         ("sources", json!({"sources": ["nowhere"]})),
         ("sources", json!({"sources": ["s7:{ip}"]})),
-        ("every_minutes", json!({"every_minutes": 1})),
+        ("every_minutes", json!({"every_minutes": 0})),
         ("quiet", json!({"quiet": [{"from": "25:00", "until": "06:00"}]})),
         ("verify_level", json!({"verify_level": 3})),
         ("name", json!({"name": ""})),

@@ -8,6 +8,9 @@ case "$order" in
 *'files:/broken'*) answer='{"snapshot":null,"state":"partial","entries_stored":0,"bytes_read":0,"bytes_stored":0,"errors":[{"source":"files:/broken","path":"/broken","error":"permission denied"}]}' ;;
 *'"kind":"backup"'*) answer='{"snapshot":"SNAPSHOT","state":"complete","entries_stored":1,"bytes_read":7,"bytes_stored":5,"errors":[]}' ;;
 *'"kind":"undelete"'*) answer='{"snapshot":"WITHDRAWN","until":"2026-03-01T00:00:00Z"}' ;;
+*'"kind":"copy"'*'s3:https://broken'*) echo '{"says":"failed","why":"no route to the store"}'; exit 1 ;;
+*'"kind":"copy"'*'s3:https://touched'*) answer='{"files":3,"bytes":9,"whole":true,"standing":{"covered":["log/checkpoint"],"gone":[]},"errors":[{"source":"s3:https://touched","path":"log/checkpoint","error":"somebody put something on top"}]}' ;;
+*'"kind":"copy"'*) answer='{"files":3,"bytes":9,"whole":true,"errors":[]}' ;;
 *'"kind":"verify"'*) answer='{"level":2,"files":1,"bytes":7,"errors":[]}' ;;
 *'nonsense'*) answer='{"wrong":"it is nonsense"}' ;;
 *'"kind":"outline"'*) answer='{"name":"line 4","about":"","problems":["no people"],"steps":[{"group":"a","title":"look","kind":"manual"}],"rto_target_ms":null,"rpo_target_ms":null,"canaries":false}' ;;

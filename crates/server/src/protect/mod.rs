@@ -2,8 +2,9 @@
 //!
 //! Read `work` for what a worker is told, `spec` for plans, `due` for what comes next, `reconcile`
 //! for who does it. Backups are made by a child process, never here. Invariant: one run at a time,
-//! and a run's end is on disk before the next begins.
+//! and beside it one copy; a run's end is on disk before the next begins.
 
+pub(crate) mod copying;
 pub(crate) mod coverage;
 pub(crate) mod due;
 pub(crate) mod quiet;
@@ -16,7 +17,9 @@ pub(crate) mod worker;
 pub(crate) use view::{VaultSettings, VaultView};
 
 use crate::{app::now, limits::VAULT_QUESTIONS_MAX, protect::work::Job, settings::Settings};
+use model::Time;
 use std::{
+    collections::BTreeMap,
     path::PathBuf,
     sync::{Arc, Mutex},
     time::Duration,
@@ -25,7 +28,7 @@ use store::Store;
 use tokio::sync::{Notify, Semaphore, mpsc::UnboundedSender};
 use worker::Failure;
 
-/// The run under way, how to end it and how to say something to it.
+/// A run under way, how to end it and how to say something to it.
 pub(crate) struct Running {
     pub(crate) id: String,
     pub(crate) end: Arc<Notify>,
@@ -38,11 +41,15 @@ pub(crate) struct Protect {
     program: PathBuf,
     /// Something to do may have come.
     pub(crate) wake: Notify,
-    pub(crate) running: Mutex<Option<Running>>,
+    pub(crate) running: Mutex<Vec<Running>>,
+    /// A copy may be due.
+    pub(crate) wake_copies: Notify,
     /// Questions that are asked of the vault at the same time.
     questions: Semaphore,
     /// What the vault said last; forgotten when something was written to it.
     view: tokio::sync::Mutex<Option<Arc<VaultView>>>,
+    /// Copies that are late, and when that was said last.
+    said_late: Mutex<BTreeMap<String, Time>>,
 }
 
 /// What the vault said is asked for again after a minute.
@@ -59,9 +66,11 @@ impl Protect {
             data: settings.data.clone(),
             program: settings.program.clone(),
             wake: Notify::new(),
-            running: Mutex::new(None),
+            running: Mutex::new(Vec::new()),
+            wake_copies: Notify::new(),
             questions: Semaphore::new(VAULT_QUESTIONS_MAX),
             view: tokio::sync::Mutex::new(None),
+            said_late: Mutex::new(BTreeMap::new()),
         }
     }
 
@@ -121,7 +130,7 @@ impl Protect {
     /// Ends the worker of a run; false when it is not under way.
     pub(crate) fn end(&self, run: &str) -> bool {
         let running = self.running.lock().expect("no panic holds it");
-        let under_way = running.as_ref().filter(|running| running.id == run);
+        let under_way = running.iter().find(|running| running.id == run);
         if let Some(running) = under_way {
             running.end.notify_one();
         }
@@ -131,7 +140,7 @@ impl Protect {
     /// Says a line to the worker of a run; false when it is not under way.
     pub(crate) fn say(&self, run: &str, line: String) -> bool {
         let running = self.running.lock().expect("no panic holds it");
-        let under_way = running.as_ref().filter(|running| running.id == run);
+        let under_way = running.iter().find(|running| running.id == run);
         under_way.is_some_and(|running| running.says.send(line).is_ok())
     }
 

@@ -1,10 +1,10 @@
 //! Who carries plans out: looks what is due, queues it, and has one run done after the other.
 //!
 //! Takes no input; the next activation is the retry. Not here: what is due ([`super::due`]), the
-//! work. Invariant: one worker writes to the vault at a time, and what was queued is on disk.
+//! work, copies ([`super::copying`]). Invariant: one worker writes to the vault at a time, and what was queued is on disk.
 
 use super::{
-    Protect, Running, VaultSettings,
+    Protect, Running, VaultSettings, copying,
     coverage::Planned,
     due::{self, Due},
     quiet::is_quiet,
@@ -37,7 +37,7 @@ use tokio::sync::{
 };
 
 /// How often plans are looked at when nothing else asks for it.
-const LOOK_EVERY: Duration = Duration::from_secs(5);
+pub(super) const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// How often it is told how far a run is.
 const TELL_EVERY: Duration = Duration::from_millis(500);
 const CLEAN_EVERY: Duration = Duration::from_secs(3_600);
@@ -88,18 +88,23 @@ pub(crate) fn backup_job(
     }
 }
 
-/// Looks and works until the server stops.
-pub(crate) async fn run(app: Shared, mut stops: watch::Receiver<bool>) {
+/// Looks and works until the server stops. A copy over a slow link takes hours and must not keep
+/// backups waiting: copies have a queue of their own.
+pub(crate) async fn run(app: Shared, stops: watch::Receiver<bool>) {
     if let Err(error) = app.store.fail_interrupted_runs().await {
         tracing::error!(%error, "runs that were under way could not be noted as failed");
     }
+    tokio::join!(copying::run(&app, stops.clone()), work_on(&app, stops));
+}
+
+async fn work_on(app: &Shared, mut stops: watch::Receiver<bool>) {
     let mut cleaned: Option<Instant> = None;
     while !*stops.borrow() {
         if cleaned.is_none_or(|at| at.elapsed() > CLEAN_EVERY) {
             app.protect.clean_up().await;
             cleaned = Some(Instant::now());
         }
-        match one(&app, &mut stops).await {
+        match one(app, &mut stops).await {
             Ok(true) => continue,
             Ok(false) => {}
             Err(error) => tracing::warn!(%error, "protection could not look; it does so again"),
@@ -117,6 +122,7 @@ async fn one(app: &Shared, stops: &mut watch::Receiver<bool>) -> store::Result<b
     let Some(vault) = app.protect.vault(&app.store).await? else { return Ok(false) };
     queue(app).await?;
     let mut waiting = app.store.open_runs().await?;
+    waiting.retain(|run| run.kind != "copy");
     // What a person or a change asked for goes before the clock's own.
     waiting.sort_by_key(|run| !matches!(run.cause.as_str(), "person" | "change"));
     let Some(run) = waiting.into_iter().next() else { return Ok(false) };
@@ -351,7 +357,7 @@ async fn whole_vault(app: &Shared, open: &[Run], now: Time) -> store::Result<()>
     Ok(())
 }
 
-async fn carry_out(
+pub(super) async fn carry_out(
     app: &Shared,
     vault: &VaultSettings,
     run: Run,
@@ -359,15 +365,18 @@ async fn carry_out(
 ) -> store::Result<()> {
     let end = Arc::new(Notify::new());
     let (says, told) = unbounded_channel();
-    *app.protect.running.lock().expect("no panic holds it") =
-        Some(Running { id: run.id.clone(), end: end.clone(), says });
+    let running = Running { id: run.id.clone(), end: end.clone(), says };
+    app.protect.running.lock().expect("no panic holds it").push(running);
     app.store.start_run(&run.id).await?;
     let outcome = match serde_json::from_value::<Job>(run.job.clone()) {
         Ok(job) => work(app, vault, (&run.id, job), told, &end, stops).await,
         Err(error) => Err(Failure::of(format!("its order cannot be read: {error}"))),
     };
+    if let ("copy", Ok(answer)) = (run.kind.as_str(), &outcome) {
+        copying::say_meddled(app, &run, answer, now()).await;
+    }
     let end = ended(&run, outcome);
-    *app.protect.running.lock().expect("no panic holds it") = None;
+    app.protect.running.lock().expect("no panic holds it").retain(|other| other.id != run.id);
     app.protect.changed().await;
     if end.state == Some(RunState::Failed) {
         tracing::warn!(
@@ -378,7 +387,9 @@ async fn carry_out(
             "a run failed"
         );
     }
-    app.store.finish_run(&run.id, end).await
+    app.store.finish_run(&run.id, end).await?;
+    app.protect.wake_copies.notify_one();
+    Ok(())
 }
 
 /// What a worker said that is not told yet.

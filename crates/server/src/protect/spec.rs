@@ -55,11 +55,11 @@ pub(crate) fn check(spec: &PlanSpec) -> Result<(), Wrong> {
         }
     }
     let year = 366 * 24 * 60;
-    if !(5..=year).contains(&spec.every_minutes) {
-        return wrong("every_minutes", "it is 5 minutes to a year");
+    if !(1..=year).contains(&spec.every_minutes) {
+        return wrong("every_minutes", "it is 1 minute to a year");
     }
-    if !(5..=year).contains(&spec.rpo_minutes) {
-        return wrong("rpo_minutes", "it is 5 minutes to a year");
+    if !(1..=year).contains(&spec.rpo_minutes) {
+        return wrong("rpo_minutes", "it is 1 minute to a year");
     }
     if spec.retries > 10 {
         return wrong("retries", "it is 0 to 10");

@@ -115,6 +115,17 @@ pub enum Job {
         work: PathBuf,
         people: PathBuf,
     },
+    /// Sends what a store or another site lacks of the vault.
+    Copy {
+        address: String,
+        lock: Option<String>,
+        lock_days: u32,
+        lock_days_max: u32,
+        region: Option<String>,
+        kbit_per_s: Option<u64>,
+        token_file: Option<PathBuf>,
+        ca: Option<PathBuf>,
+    },
     /// The plan of what would be deleted.
     ForgetPlan,
     Forget,

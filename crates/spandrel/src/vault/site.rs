@@ -195,6 +195,11 @@ pub struct AccessOptions {
 }
 
 impl AccessOptions {
+    #[cfg(feature = "control-plane")]
+    pub fn of(token_file: Option<PathBuf>, ca: Option<PathBuf>, region: Option<String>) -> Self {
+        Self { token_file, ca, identity: None, region }
+    }
+
     pub fn region(&self) -> Option<&str> {
         self.region.as_deref()
     }
@@ -205,6 +210,8 @@ impl AccessOptions {
     }
 }
 
+const TRIES: u32 = 8;
+
 /// How to use the link to a server.
 #[derive(clap::Args)]
 pub struct LinkOptions {
@@ -214,7 +221,7 @@ pub struct LinkOptions {
     #[arg(long, value_name = "KBIT_PER_S", value_parser = clap::value_parser!(u64).range(1..))]
     rate_kbit: Option<u64>,
     /// Tries without any progress before giving up; 8 take about a minute and a half
-    #[arg(long, value_name = "N", default_value_t = 8)]
+    #[arg(long, value_name = "N", default_value_t = TRIES)]
     pub tries: u32,
 }
 
@@ -357,6 +364,11 @@ pub fn tell_pushed(pushed: &Pushed) -> bool {
 }
 
 impl LinkOptions {
+    #[cfg(feature = "control-plane")]
+    pub fn of(access: AccessOptions, rate_kbit: Option<u64>) -> Self {
+        Self { access, rate_kbit, tries: TRIES }
+    }
+
     pub fn pace(&self, calendar: Calendar) -> Pace<'static> {
         let bytes_per_second = self.rate_kbit.map(|kbit| kbit.saturating_mul(125));
         Pace { clock: &Machine, bytes_per_second, calendar }

@@ -6,8 +6,9 @@
 //! it ends when its server does.
 
 use super::{
-    kit, now,
+    bucket, kit, now,
     recover::{desk, product},
+    site::{self, AccessOptions, LinkOptions},
 };
 use anyhow::{Context as _, Result, bail};
 use connectors::{checks::SqliteIntegrity, formats::SqliteSchema, sources};
@@ -153,6 +154,7 @@ fn perform(order: &Order, said: Receiver<Said>) -> Result<Value> {
     match &order.job {
         Job::ForgetPlan => return Ok(serde_json::to_value(vault.plan(now()?)?)?),
         Job::Verify { level: 0, .. } => return whole(&order.vault),
+        Job::Copy { .. } => return copy(&vault, &order.job),
         _ => {}
     }
     let vault = vault.unlock(Some(&order.key_file))?;
@@ -206,7 +208,9 @@ fn with_key(vault: &Unlocked, directory: &Path, job: &Job) -> Result<Value> {
         }
         Job::Outline { text } => product::outline(vault, text),
         Job::Forget => Ok(serde_json::to_value(vault.forget(now()?)?)?),
-        Job::Make | Job::ForgetPlan | Job::Drill { .. } => bail!("this is done elsewhere"),
+        Job::Make | Job::ForgetPlan | Job::Drill { .. } | Job::Copy { .. } => {
+            bail!("this is done elsewhere")
+        }
         of_people => with_people(vault, of_people),
     }
 }
@@ -387,6 +391,46 @@ fn backup(
         }
     }
     Ok(serde_json::to_value(&report)?)
+}
+
+/// Sends what a store or another site lacks; needs no key. What somebody did there is an error
+/// that a person must hear of, also when it was set right.
+fn copy(vault: &Vault, job: &Job) -> Result<Value> {
+    let Job::Copy { address, lock, lock_days, lock_days_max, region, kbit_per_s, token_file, ca } =
+        job
+    else {
+        bail!("it is no copy");
+    };
+    let access = AccessOptions::of(token_file.clone(), ca.clone(), region.clone());
+    let link = LinkOptions::of(access, *kbit_per_s);
+    let Some(lock) = lock else {
+        let pushed = site::push(vault, address, &link)?;
+        let lost = format!("{} objects are lost here and were never at the server", pushed.missing);
+        let errors: Vec<Value> = (pushed.missing > 0)
+            .then(|| json!({"source": address, "path": "", "error": lost}))
+            .into_iter()
+            .collect();
+        return Ok(json!({
+            "files": pushed.objects_sent, "bytes": pushed.bytes_sent, "entries": pushed.entries,
+            "whole": pushed.missing == 0, "errors": errors,
+        }));
+    };
+    let store = bucket::StoreOptions::of(lock, *lock_days, *lock_days_max);
+    let done = bucket::push(vault, address, &link, &store)?;
+    let done = done.context("the address is of no store")?;
+    let told = [
+        (&done.standing.missing, "not copied, lost or damaged here"),
+        (&done.standing.gone, "was there and was ended; copied again"),
+        (&done.standing.covered, "somebody put something on top; put on top again"),
+    ];
+    let errors = told.iter().flat_map(|(paths, what)| {
+        paths.iter().map(move |path| json!({"source": address, "path": path, "error": what}))
+    });
+    Ok(json!({
+        "files": done.objects_sent, "bytes": done.bytes_sent, "extended": done.extended,
+        "whole": done.standing.missing.is_empty(), "standing": done.standing,
+        "errors": errors.collect::<Vec<Value>>(),
+    }))
 }
 
 /// Level 0: everything the log vouches for, with no key.
