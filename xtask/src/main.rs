@@ -21,7 +21,7 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   bench upstream
                 what a sensor tells, as a share of what it hears, on long captures
                 [--captures DIR | --capture FILE] [--seconds N] [--sparing 0]
-                [--rounds N] [--pause-ms N] [--binary PATH]
+                [--rounds N] [--pause-ms N] [--binary PATH] [--compare 1]
   bench vault   our backup and restore against restic's, on files made by seed
                 [--mb N] [--configs N] [--runs N] [--binary PATH] [--folder DIR]
   bench log     how fast the vault's log appends and verifies [--leaves N]

@@ -24,6 +24,13 @@ pub enum Insight {
     },
     Link(Link),
     Finding(Finding),
+    /// What happened between these times is known by its outcome alone: the line was cut for
+    /// longer than there was room to keep what was told.
+    Gap {
+        from: Time,
+        until: Time,
+        reason: String,
+    },
     /// Once a second: packets and bytes since the last beat, and the state of the sensor.
     Beat {
         at: Time,

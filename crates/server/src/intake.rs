@@ -1,9 +1,14 @@
-//! A sensor's stream of JSON lines into the store.
+//! A sensor's stream into the store: JSON lines of one beside us, packed batches of one beyond a
+//! narrow line (`remote`).
 //!
 //! Not here: the process that writes it. Invariant: a line is taken only when its batch is
 //! committed; a sensor that writes faster than the disk waits at its pipe and counts what it drops.
 
-use crate::limits::{BAD_LINES_MAX, INSIGHT_BYTES_MAX, INSIGHTS_BATCH_MAX};
+mod remote;
+
+pub use remote::Remote;
+
+use crate::limits::{BAD_LINES_MAX, INSIGHT_BYTES_MAX, INSIGHTS_BATCH_MAX, SILENCE_MAX};
 use model::{INSIGHT_VERSION, Insight, Time};
 use std::time::Duration;
 use store::Store;
@@ -23,6 +28,10 @@ pub enum IntakeError {
     Garbage(String),
     #[error("cannot save what the sensor says: {0}")]
     Store(#[from] store::Error),
+    #[error("{0}")]
+    Malformed(#[from] uplink::Malformed),
+    #[error("the line to the sensor is silent for {} s", SILENCE_MAX.as_secs())]
+    Silent,
 }
 
 /// How long the first line of a batch waits for company.
@@ -33,8 +42,22 @@ pub async fn intake(
     store: &Store,
     sensor: &str,
     stream: impl AsyncRead + Unpin,
+    remote: &mut Remote,
 ) -> Result<u64, IntakeError> {
-    let mut lines = Lines { stream: BufReader::with_capacity(256 << 10, stream), line: Vec::new() };
+    let mut stream = BufReader::with_capacity(256 << 10, stream);
+    remote.greet(store, sensor).await?;
+    if stream.fill_buf().await?.first() == uplink::PREAMBLE.first() {
+        return remote.hear(store, sensor, stream).await;
+    }
+    lines(store, sensor, Lines { stream, line: Vec::new() }).await
+}
+
+/// A stream of JSON lines.
+async fn lines(
+    store: &Store,
+    sensor: &str,
+    mut lines: Lines<impl AsyncRead + Unpin>,
+) -> Result<u64, IntakeError> {
     let mut taken = 0;
     let mut epoch: Option<Time> = None;
     let mut bad = 0;
@@ -126,7 +149,7 @@ mod tests {
     async fn run(text: &str) -> (Result<u64, IntakeError>, usize, usize) {
         let dir = tempfile::tempdir().expect("a directory");
         let store = Store::open(dir.path(), Settings::default()).await.expect("opens");
-        let taken = intake(&store, "s", text.as_bytes()).await;
+        let taken = intake(&store, "s", text.as_bytes(), &mut Remote::default()).await;
         let sensors = store.sensors().await.expect("reads").len();
         let links = store.links(&ListRequest::first(10)).await.expect("reads").items.len();
         store.close().await;

@@ -18,7 +18,7 @@ mod tls;
 
 pub use app::{NoSensors, Sensors};
 pub use http::{AssetDetail, AssetRow, FindingDetail, FindingRow, asset_detail, csv, openapi_json};
-pub use intake::{IntakeError, intake};
+pub use intake::{IntakeError, Remote, intake};
 pub use protect::work;
 pub use serve::{Server, StartError};
 pub use settings::Settings;

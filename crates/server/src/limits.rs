@@ -14,6 +14,8 @@ pub const REPORT_BYTES_MAX: usize = 256 << 20;
 pub const INSIGHT_BYTES_MAX: usize = 8 << 20;
 /// Insights of one batch to the store.
 pub const INSIGHTS_BATCH_MAX: usize = 500;
+/// How long a sensor beyond a narrow line may say nothing; it beats each minute.
+pub const SILENCE_MAX: std::time::Duration = std::time::Duration::from_secs(300);
 /// Bad lines of one sensor run before it is given up.
 pub const BAD_LINES_MAX: u32 = 100;
 /// Names and addresses whose failed sign-ins are remembered.

@@ -24,6 +24,7 @@ mod run;
 mod sensor;
 #[cfg(feature = "control-plane")]
 mod settings;
+mod uplink;
 #[cfg(feature = "vault")]
 mod vault;
 
@@ -71,6 +72,9 @@ enum Command {
     Vault(vault::Options),
     /// Run one sensor: packets in, insights out as JSON lines
     Sensor(sensor::Options),
+    /// Bring what a sensor tells over a narrow line, or over one that is cut at times
+    #[command(subcommand)]
+    Uplink(uplink::Options),
     /// What this program is
     Version(about::VersionOptions),
     /// Print a completion script for a shell
@@ -96,6 +100,7 @@ fn main() -> ExitCode {
         #[cfg(feature = "vault")]
         Command::Vault(options) => vault::run(&options),
         Command::Sensor(options) => sensor::run(&options),
+        Command::Uplink(options) => uplink::run(&options),
         #[cfg(unix)]
         Command::Confine(options) => confine::run(&options),
         Command::Pcap(options) => pcap::run(&options),

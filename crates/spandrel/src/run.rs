@@ -183,11 +183,18 @@ fn plans(file: &File, data: &Path, learned: &Path) -> Result<Vec<Plan>> {
         std::fs::create_dir_all(folder)
             .with_context(|| format!("cannot make the folder {}", folder.display()))?;
     }
-    let sensors = file.sensor.iter().map(|sensor| Plan {
-        name: sensor.name.clone(),
-        source: Source::Interface(sensor.interface.clone()),
-        learning: Duration::from_secs(u64::from(sensor.learning_hours) * 3_600),
-        memory: Some(memory_of(&sensor.name, learned)),
+    let sensors = file.sensor.iter().map(|sensor| {
+        let elsewhere = !sensor.command.is_empty();
+        let hours = if elsewhere { 0 } else { sensor.learning_hours };
+        Plan {
+            name: sensor.name.clone(),
+            source: match elsewhere {
+                true => Source::Remote(sensor.command.clone()),
+                false => Source::Interface(sensor.interface.clone()),
+            },
+            learning: Duration::from_secs(u64::from(hours) * 3_600),
+            memory: (!elsewhere).then(|| memory_of(&sensor.name, learned)),
+        }
     });
     let lab = file.lab.enabled.then(|| Plan {
         name: settings::LAB.to_owned(),

@@ -10,6 +10,7 @@ pub mod memory;
 mod pace;
 mod queue;
 mod silence;
+mod telling;
 
 use crate::analysis::{Hands, threads};
 use ::sensor::{Fold, Packet, WorkerSettings};
@@ -25,7 +26,7 @@ use queue::{Inlet, Outlet, Said, Waiting, queue};
 use rustix::thread::{CapabilitySet, CapabilitySets};
 use std::{
     cell::RefCell,
-    io::{BufWriter, ErrorKind, Read, Write},
+    io::{ErrorKind, Read, Write},
     process::ExitCode,
     rc::Rc,
     sync::{
@@ -35,6 +36,7 @@ use std::{
     },
     time::{Duration, Instant, SystemTime},
 };
+use telling::Telling;
 use wire::file::CaptureReader;
 
 #[derive(clap::Args)]
@@ -50,10 +52,18 @@ pub struct Options {
     /// is dropped
     #[arg(long, requires = "stdin")]
     replay: bool,
-    /// Tell upwards about a fivehundredth of what is heard: findings at once, the rest as seldom
-    /// as that needs
+    /// Tell upwards less than a thousandth of what is heard: packed changes, findings at once, the
+    /// rest as seldom as that needs. `spandrel uplink read` makes it readable
     #[arg(long)]
     sparing: bool,
+    /// Keep what is told sparingly in this folder, from where `spandrel uplink send` sends it as
+    /// soon as there is a line
+    #[arg(long, value_name = "DIR", conflicts_with = "sparing")]
+    spool: Option<std::path::PathBuf>,
+    /// Room of the spool; when it is full the oldest goes, and the gap is named
+    #[arg(long, value_name = "MIB", default_value_t = SPOOL_MIB, requires = "spool",
+        value_parser = clap::value_parser!(u64).range(16..=1 << 20))]
+    spool_mib: u64,
     /// Name of the sensor [default: the interface]
     #[arg(long)]
     name: Option<String>,
@@ -78,6 +88,9 @@ const BEAT: Duration = Duration::from_secs(1);
 const KEEP: Duration = Duration::from_secs(300);
 /// Packets between two looks whether learning has come to its end.
 const LEARNING_PACKETS: u64 = 256;
+
+/// Room of a spool.
+const SPOOL_MIB: u64 = uplink::limits::SPOOL_OCTETS >> 20;
 
 /// Where packets come from.
 enum Input {
@@ -106,7 +119,12 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     }
     let memory = options.memory.clone().map(Memory::new);
     let learned = memory.as_ref().map(Memory::recall).transpose()?.flatten();
-    confine(memory.as_ref())?;
+    if let Some(spool) = &options.spool {
+        std::fs::create_dir_all(spool)
+            .with_context(|| format!("cannot make the spool {}", spool.display()))?;
+    }
+    let folders = memory.as_ref().map(Memory::folder).into_iter().chain(options.spool.as_deref());
+    confine(&folders.collect::<Vec<_>>())?;
     let (inlet, outlet) = queue(options.replay);
     let drops = Arc::new(Drops::default());
     let counter = Arc::clone(&drops);
@@ -121,11 +139,12 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     let mut live = Live::new((name, shown), options.threads, drops)?;
     live.stop = stop;
     live.replay = options.replay;
-    live.pace = Pace::new(options.sparing);
+    live.pace = Pace::new(options.sparing || options.spool.is_some());
     live.learning.end = end_learning;
     live.learning.memory = memory;
     live.learn(options.learn.unwrap_or(0), learned);
-    match live.run(&outlet) {
+    let told = live.telling(options).and_then(|telling| live.run(&outlet, telling));
+    match told {
         Ok(None) => Ok(ExitCode::SUCCESS),
         Ok(Some(reason)) => bail!("no more packets from {shown}: {reason}"),
         // Who listened has gone: that is how the server ends a sensor it no longer wants.
@@ -135,9 +154,9 @@ pub fn run(options: &Options) -> Result<ExitCode> {
 }
 
 /// Gives up what the sensor needs no more: gaining rights, all capabilities, where the kernel
-/// knows Landlock every file and TCP port but the folder of its memory, and where it has seccomp
-/// all calls that send.
-fn confine(memory: Option<&Memory>) -> Result<()> {
+/// knows Landlock every file and TCP port but these folders, and where it has seccomp all calls
+/// that send.
+pub fn confine(folders: &[&std::path::Path]) -> Result<()> {
     rustix::thread::set_no_new_privs(true).context("cannot give up gaining rights")?;
     let none = CapabilitySet::empty();
     let sets = CapabilitySets { effective: none, permitted: none, inheritable: none };
@@ -149,7 +168,7 @@ fn confine(memory: Option<&Memory>) -> Result<()> {
         | AccessFs::Truncate
         | AccessFs::MakeReg
         | AccessFs::RemoveFile;
-    let rules = path_beneath_rules(memory.map(Memory::folder), own);
+    let rules = path_beneath_rules(folders, own);
     Ruleset::default()
         .handle_access(AccessFs::from_all(ABI::V5))
         .and_then(|rules| rules.handle_access(AccessNet::from_all(ABI::V5)))
@@ -257,7 +276,6 @@ struct Live {
     pace: Pace,
     /// Since the last second.
     heard: u64,
-    line: Vec<u8>,
     /// Beats go by the time of packets.
     replay: bool,
     /// Time of packets of the last such beat.
@@ -295,7 +313,6 @@ impl Live {
             stop: Arc::default(),
             pace: Pace::default(),
             heard: 0,
-            line: Vec::new(),
             replay: false,
             beat_at: None,
         })
@@ -376,16 +393,24 @@ impl Live {
         Ok(())
     }
 
-    /// Until the input ends; gives the reason where it ended badly.
-    fn run(&mut self, packets: &Outlet) -> std::io::Result<Option<String>> {
-        let mut out = BufWriter::with_capacity(256 << 10, std::io::stdout().lock());
+    /// Says hello, in the way that was asked for.
+    fn telling(&self, options: &Options) -> std::io::Result<Telling> {
+        let now = now();
         let hello = Insight::Hello {
             version: INSIGHT_VERSION,
             sensor: self.name.clone(),
             interface: self.interface.clone(),
-            started_at: now(),
+            started_at: now,
         };
-        self.write(&mut out, &hello)?;
+        match &options.spool {
+            Some(folder) => Telling::spooled(folder, options.spool_mib << 20, &hello, now),
+            None if options.sparing => Telling::packed(&hello, now),
+            None => Telling::lines(&hello),
+        }
+    }
+
+    /// Until the input ends; gives the reason where it ended badly.
+    fn run(&mut self, packets: &Outlet, mut out: Telling) -> std::io::Result<Option<String>> {
         let mut next_beat = Instant::now() + BEAT;
         loop {
             let wait = next_beat.saturating_duration_since(Instant::now());
@@ -428,7 +453,7 @@ impl Live {
     }
 
     /// What is done each second.
-    fn second(&mut self, out: &mut impl Write) -> std::io::Result<()> {
+    fn second(&mut self, out: &mut Telling) -> std::io::Result<()> {
         self.tick()?;
         self.look_at_learning()?;
         let due = self.pace.second(std::mem::take(&mut self.heard));
@@ -461,7 +486,7 @@ impl Live {
     }
 
     /// What is due: rows before the findings that name them, then the beat.
-    fn tell(&mut self, out: &mut impl Write, due: Due) -> std::io::Result<()> {
+    fn tell(&mut self, out: &mut Telling, due: Due) -> std::io::Result<()> {
         let findings = match due.repeats {
             true => self.fold.changed_findings(),
             false => self.fold.news_of_findings(),
@@ -472,30 +497,30 @@ impl Live {
             (false, true) => Some(self.fold.inventory.drain_news()),
             (false, false) => None,
         };
-        let mut octets = 0;
         if let Some(changes) = changes {
             for asset in changes.assets {
-                octets += self.write(out, &Insight::Asset(asset))?;
+                out.add(&Insight::Asset(asset))?;
             }
             for (id, into) in changes.merged {
-                octets += self.write(out, &Insight::AssetMerged { id, into })?;
+                out.add(&Insight::AssetMerged { id, into })?;
             }
             for link in changes.links {
-                octets += self.write(out, &Insight::Link(link))?;
+                out.add(&Insight::Link(link))?;
             }
         }
         for finding in findings {
-            octets += self.write(out, &Insight::Finding(finding))?;
+            out.add(&Insight::Finding(finding))?;
         }
         if due.beat {
-            let beat = self.beat();
-            self.write(out, &beat)?;
+            let beat = self.beat(out.refused());
+            out.add(&beat)?;
         }
+        let octets = out.flush(now())?;
         self.pace.told(Due { news, ..due }, octets);
-        out.flush()
+        Ok(())
     }
 
-    fn beat(&mut self) -> Insight {
+    fn beat(&mut self, rows_refused: u64) -> Insight {
         let mut health = self.health.clone();
         health.at = self.newest;
         if self.drops.from_kernel.load(Ordering::Relaxed) {
@@ -505,22 +530,23 @@ impl Live {
         if self.dropped > 0 {
             health.limits.insert("sensor-queue-packets".to_owned(), self.dropped);
         }
+        if rows_refused > 0 {
+            health.limits.insert("uplink-rows".to_owned(), rows_refused);
+        }
+        // Where octets are few a beat is no place for microseconds.
+        let coarse = |time: Time| match self.pace.is_sparing() {
+            true => Time::from_nanos(time.nanos() / 1_000_000 * 1_000_000),
+            false => time,
+        };
+        health.at = health.at.map(coarse);
+        let at = coarse(now());
         Insight::Beat {
-            at: now(),
+            at,
             packets: std::mem::take(&mut self.packets),
             bytes: std::mem::take(&mut self.bytes),
             learning: self.fold.detection.phase() == Phase::Learning,
             health,
         }
-    }
-
-    /// Writes a line; gives its octets.
-    fn write(&mut self, out: &mut impl Write, insight: &Insight) -> std::io::Result<u64> {
-        self.line.clear();
-        serde_json::to_writer(&mut self.line, insight)?;
-        self.line.push(b'\n');
-        out.write_all(&self.line)?;
-        Ok(self.line.len() as u64)
     }
 }
 

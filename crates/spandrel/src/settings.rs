@@ -75,7 +75,11 @@ impl Default for Lab {
 #[serde(deny_unknown_fields)]
 pub struct Sensor {
     pub name: String,
+    #[serde(default)]
     pub interface: String,
+    /// Instead of an interface: what brings the stream of a sensor elsewhere.
+    #[serde(default)]
+    pub command: Vec<String>,
     #[serde(default = "two_weeks")]
     pub learning_hours: u32,
 }
@@ -127,8 +131,15 @@ fn check(file: &File) -> Result<(), String> {
             let name = &sensor.name;
             return Err(format!("sensor name {name:?} has to be 1 to 64 characters without /"));
         }
-        if sensor.interface.trim().is_empty() {
-            return Err(format!("sensor {:?} names no interface", sensor.name));
+        match (sensor.interface.trim().is_empty(), sensor.command.is_empty()) {
+            (true, true) => {
+                return Err(format!("sensor {:?} names no interface and no command", sensor.name));
+            }
+            (false, false) => {
+                let name = &sensor.name;
+                return Err(format!("sensor {name:?} names an interface and a command; one is it"));
+            }
+            _ => {}
         }
     }
     Ok(())
@@ -213,7 +224,11 @@ mod tests {
         assert!(parse("[server\n").expect_err("no table").starts_with(":1:"));
         complains(
             "[[sensor]]\nname = \"a\"\ninterface = \"\"\n",
-            ": sensor \"a\" names no interface",
+            ": sensor \"a\" names no interface and no command",
+        );
+        complains(
+            "[[sensor]]\nname = \"a\"\ninterface = \"eth0\"\ncommand = [\"ssh\"]\n",
+            ": sensor \"a\" names an interface and a command; one is it",
         );
     }
 }

@@ -221,6 +221,15 @@ impl AssetFull {
 }
 
 /// Reads an asset's row in the writer's transaction.
+/// The asset it was found to be part of.
+pub(crate) async fn merged_into(turn: &mut Turn, id: &str) -> Result<Option<String>> {
+    let row = sqlx::query("SELECT merged_into FROM assets WHERE id = $1")
+        .bind(id)
+        .fetch_optional(&mut turn.db)
+        .await?;
+    Ok(row.map(|row| row.try_get("merged_into")).transpose()?.flatten())
+}
+
 pub(crate) async fn load(turn: &mut Turn, id: &str) -> Result<Option<Stored>> {
     let row = sqlx::query(
         "SELECT sensor, epoch, earlier, observed, declared, generation, findings, severity \

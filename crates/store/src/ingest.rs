@@ -8,7 +8,8 @@ use crate::{
     asset::{self, Stored, record_event},
     capture, finding,
     fold::fold_asset,
-    link, sensor,
+    link,
+    sensor::{self, Heard},
     text::clean,
     writer::Turn,
 };
@@ -23,6 +24,17 @@ const SETTLING_S: i64 = 300;
 impl Store {
     /// Takes insights of the sensor `name` in their order. `epoch` is when its run began.
     pub async fn take(&self, name: &str, epoch: Time, insights: Vec<Insight>) -> Result<()> {
+        self.take_up_to(name, epoch, insights, None).await
+    }
+
+    /// The same, and remembers with them how far the sensor was heard.
+    pub async fn take_up_to(
+        &self,
+        name: &str,
+        epoch: Time,
+        insights: Vec<Insight>,
+        heard: Option<Heard>,
+    ) -> Result<()> {
         let name = name.to_owned();
         self.write(move |turn| {
             Box::pin(async move {
@@ -35,7 +47,10 @@ impl Store {
                         result => result?,
                     }
                 }
-                Ok(())
+                match heard {
+                    Some(heard) => sensor::set_heard(turn, &name, heard).await,
+                    None => Ok(()),
+                }
             })
         })
         .await
@@ -69,6 +84,15 @@ async fn take(turn: &mut Turn, name: &str, epoch: i64, insight: Insight) -> Resu
             let health = &health;
             let beat = sensor::Beat { sensor: name, at, packets, bytes, learning, health };
             sensor::beat(turn, beat).await
+        }
+        Insight::Gap { from, until, reason } => {
+            let (name, reason) = (clean(name), clean(&reason));
+            let says = format!("of sensor {name} only the outcome is known since {from}: {reason}");
+            let kind = "gap".to_owned();
+            let shown = format!("until {until} only the outcome is known since {from}: {reason}");
+            sensor::set_detail(turn, &name, &shown).await?;
+            let event = Event { at: until, kind, asset: None, finding: None, actor: None, says };
+            record_event(turn, event).await
         }
     }
 }
@@ -163,6 +187,10 @@ async fn merge(turn: &mut Turn, id: &AssetId, into: &AssetId) -> Result<()> {
         return Err(Error::refused("into", "an asset cannot merge into itself"));
     }
     let Some(gone) = asset::load(turn, &id.0).await? else { return Ok(()) };
+    if asset::merged_into(turn, &id.0).await?.as_deref() == Some(&into.0) {
+        // A sensor tells all that holds when it begins anew.
+        return Ok(());
+    }
     let revision = turn.revision();
     sqlx::query(
         "UPDATE assets SET merged_into = $1, revision = $2 WHERE id = $3 OR merged_into = $3",

@@ -56,7 +56,7 @@ pub use recovery::{NewRecoveryPlan, RecoveryPlan};
 pub use reply::Reply;
 pub use retention::Swept;
 pub use run::{NewRun, Protection, Run, RunEnd, RunsWanted};
-pub use sensor::{SensorRecord, SensorStatus};
+pub use sensor::{Heard, SensorRecord, SensorStatus};
 pub use watch::{Backlog, Change, ChangedRow};
 pub use words::{CaptureState, FindingStatus, Lifecycle, Role, RunState, SensorState};
 pub use zone::{Zone, ZoneSpec, site_zone};

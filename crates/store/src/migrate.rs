@@ -12,6 +12,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (2, include_str!("../migrations/0002_protection.sql")),
     (3, include_str!("../migrations/0003_recovery.sql")),
     (4, include_str!("../migrations/0004_copies.sql")),
+    (5, include_str!("../migrations/0005_uplink.sql")),
 ];
 
 /// The newest schema this program knows.

@@ -42,6 +42,15 @@ pub struct SensorStatus {
     pub learning_until: Option<Time>,
 }
 
+/// How far a sensor beyond a narrow line was heard: so many batches of a segment of the run that
+/// began then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Heard {
+    pub run: Time,
+    pub segment: u32,
+    pub batches: u64,
+}
+
 const COLUMNS: &str = "id, interface, state, detail, started_at, last_beat, packets_per_s, \
     bytes_per_s, packets, bytes, drops, restarts, learning, learning_until, health, revision";
 
@@ -96,6 +105,30 @@ pub(crate) async fn hello(turn: &mut Turn, id: &str, interface: &str, at: Time) 
     .execute(&mut turn.db)
     .await?;
     tell(turn, id).await
+}
+
+/// Says what there is to know of a sensor, until it begins anew.
+pub(crate) async fn set_detail(turn: &mut Turn, id: &str, detail: &str) -> Result<()> {
+    sqlx::query("UPDATE sensors SET detail = $1 WHERE id = $2")
+        .bind(detail)
+        .bind(id)
+        .execute(&mut turn.db)
+        .await?;
+    tell(turn, id).await
+}
+
+pub(crate) async fn set_heard(turn: &mut Turn, id: &str, heard: Heard) -> Result<()> {
+    sqlx::query(
+        "UPDATE sensors SET uplink_run = $1, uplink_segment = $2, uplink_batches = $3 \
+         WHERE id = $4",
+    )
+    .bind(heard.run.nanos())
+    .bind(i64::from(heard.segment))
+    .bind(signed(heard.batches))
+    .bind(id)
+    .execute(&mut turn.db)
+    .await?;
+    Ok(())
 }
 
 /// What a sensor counted since its last beat.
@@ -199,6 +232,23 @@ impl Store {
         sensors.into_iter().find(|s| s.id == id).ok_or_else(|| Error::missing("sensor", id))
     }
 
+    /// How far a sensor beyond a narrow line was heard, as of the last commit.
+    pub async fn heard(&self, id: &str) -> Result<Option<Heard>> {
+        let row = sqlx::query(
+            "SELECT uplink_run, uplink_segment, uplink_batches FROM sensors \
+             WHERE id = $1 AND uplink_run IS NOT NULL",
+        )
+        .bind(id)
+        .fetch_optional(self.readers())
+        .await?;
+        let Some(row) = row else { return Ok(None) };
+        Ok(Some(Heard {
+            run: Time(row.try_get("uplink_run")?),
+            segment: u32::try_from(row.try_get::<i64, _>("uplink_segment")?).unwrap_or(0),
+            batches: unsigned(row.try_get("uplink_batches")?),
+        }))
+    }
+
     /// What the supervisor says of a sensor's process.
     pub async fn set_sensor(&self, status: SensorStatus) -> Result<()> {
         self.write(move |turn| {
@@ -247,14 +297,33 @@ impl Store {
         Ok(())
     }
 
-    /// Is a sensor that says it runs silent for longer than `limit_s`?
+    /// A sensor whose line was cut is heard again.
+    pub async fn sensor_goes_on(&self, id: &str) -> Result<()> {
+        let id = id.to_owned();
+        self.write(move |turn| {
+            Box::pin(async move {
+                sqlx::query("UPDATE sensors SET state = 'running', detail = NULL WHERE id = $1")
+                    .bind(&id)
+                    .execute(&mut turn.db)
+                    .await?;
+                tell(turn, &id).await
+            })
+        })
+        .await
+    }
+
+    /// Sensors that say they run and are silent for longer than `limit_s`; those beyond a narrow
+    /// line beat once a minute.
     pub async fn silent_sensors(&self, limit_s: i64) -> Result<Vec<String>> {
-        let oldest = now().plus_secs(-limit_s);
-        let silent = |sensor: &SensorRecord| {
-            sensor.state == SensorState::Running
-                && sensor.last_beat.or(sensor.started_at).is_none_or(|beat| beat < oldest)
-        };
-        let sensors = self.sensors().await?;
-        Ok(sensors.into_iter().filter(silent).map(|sensor| sensor.id).collect())
+        let mut silent = Vec::new();
+        for sensor in self.sensors().await? {
+            let far = self.heard(&sensor.id).await?.is_some();
+            let oldest = now().plus_secs(-limit_s * if far { 5 } else { 1 });
+            let last = sensor.last_beat.max(sensor.started_at);
+            if sensor.state == SensorState::Running && last.is_none_or(|last| last < oldest) {
+                silent.push(sensor.id);
+            }
+        }
+        Ok(silent)
     }
 }

@@ -1,7 +1,9 @@
 //! `cargo xtask bench upstream`: what a sensor tells upwards, as a share of what it listens to.
 //!
 //! Long captures are read by `spandrel sensor --stdin --replay --sparing`, which beats by the time
-//! of their packets: what it writes is what it would have told live. With `--rounds` the same plant
+//! of their packets: what it writes is what it would have told live. It is unpacked as the control
+//! plane does, to count what of which kind comes, and to see that the last rows are those of a
+//! sensor that tells all. With `--rounds` the same plant
 //! goes on for longer: what is told once weighs less, as it does where a sensor stays. With
 //! `--pause-ms` long pauses are shortened, so that captures of little traffic make a busy plant.
 //! Invariant: the share is of octets captured, without headers of the file.
@@ -16,6 +18,7 @@ use std::{
     path::{Path, PathBuf},
     process::{ChildStdin, Command, Stdio},
 };
+use uplink::{Frame, PREAMBLE, Unpacker, take_frame};
 use wire::{
     LinkType,
     file::{CaptureReader, PcapWriter},
@@ -32,7 +35,8 @@ struct Length {
 }
 
 pub fn run(arguments: &[String]) -> Result<()> {
-    let known = ["captures", "capture", "binary", "seconds", "sparing", "rounds", "pause-ms"];
+    let known =
+        ["captures", "capture", "binary", "seconds", "sparing", "rounds", "pause-ms", "compare"];
     let options = Options::read(arguments, &known)?;
     let rounds: u64 = options.number("rounds", 1)?;
     let pause_ms: i64 = options.number("pause-ms", i64::MAX)?;
@@ -58,32 +62,79 @@ pub fn run(arguments: &[String]) -> Result<()> {
         if length.seconds < seconds_min {
             continue;
         }
-        let kinds = replay((&binary, sparing), &packets, rounds)
+        let said = replay((&binary, sparing), &packets, rounds)
             .with_context(|| format!("{name} was not played"))?;
-        let said: u64 = kinds.values().sum();
+        if options.number("compare", 0)? > 0 {
+            let all = replay((&binary, !sparing), &packets, rounds)?;
+            compare(&name, &said, &all)?;
+        }
         heard += length.octets;
-        told += said;
-        show(&name, &length, &kinds);
+        told += said.octets;
+        show(&name, &length, &said);
     }
     let share = 100.0 * told as f64 / heard.max(1) as f64;
     println!("upstream: {} kB told of {} kB captured: {share:.3} %", told / 1_000, heard / 1_000);
     Ok(())
 }
 
-fn show(name: &str, length: &Length, kinds: &BTreeMap<String, u64>) {
-    let share = |octets: u64| 100.0 * octets as f64 / length.octets.max(1) as f64;
-    let parts: Vec<String> =
-        kinds.iter().map(|(kind, octets)| format!("{kind} {:.3} %", share(*octets))).collect();
-    let said = kinds.values().sum();
+/// What a sensor told.
+#[derive(Default)]
+struct Told {
+    octets: u64,
+    /// How many insights of each kind.
+    kinds: BTreeMap<String, u64>,
+    /// The last rows, by id.
+    rows: BTreeMap<String, serde_json::Value>,
+}
+
+impl Told {
+    fn take(&mut self, insight: serde_json::Value) {
+        let text = |key: &str| insight[key].as_str().unwrap_or("?").to_owned();
+        let (kind, id) = (text("kind"), text("id"));
+        *self.kinds.entry(kind.clone()).or_default() += 1;
+        match &*kind {
+            "asset-merged" => drop(self.rows.remove(&id)),
+            "asset" | "link" | "finding" => drop(self.rows.insert(id, insight)),
+            _ => {}
+        }
+    }
+}
+
+/// A link whose ends were merged away is a row of nobody's.
+fn compare(name: &str, said: &Told, all: &Told) -> Result<()> {
+    let stands = |told: &Told, row: &serde_json::Value| {
+        let is_there = |key: &str| row[key].as_str().is_none_or(|id| told.rows.contains_key(id));
+        is_there("client") && is_there("server")
+    };
+    let rows = |told: &Told| -> BTreeMap<String, serde_json::Value> {
+        let rows = told.rows.iter().filter(|(_, row)| stands(told, row));
+        rows.map(|(id, row)| (id.clone(), row.clone())).collect()
+    };
+    let (said, all) = (rows(said), rows(all));
+    let differ: Vec<_> =
+        said.keys().chain(all.keys()).filter(|id| said.get(*id) != all.get(*id)).collect();
+    if let Some(id) = differ.first() {
+        bail!("{name}: {} rows differ, {id}: {:?} {:?}", differ.len(), said.get(*id), all.get(*id));
+    }
+    println!("{name}: {} rows, the same as are told to a console beside it", all.len());
+    Ok(())
+}
+
+fn show(name: &str, length: &Length, said: &Told) {
+    let kinds: Vec<String> =
+        said.kinds.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
+    let seconds = length.seconds.max(1) as f64;
     println!(
-        "{name}: {} packets in {} s, {} kB captured ({:.0} bit/s), {} kB told: {:.3} % ({})",
+        "{name}: {} packets in {} s, {} kB captured ({:.0} bit/s), {} octets told: {:.4} %, \
+         {:.0} an hour ({})",
         length.packets,
         length.seconds,
         length.octets / 1_000,
-        8.0 * length.octets as f64 / length.seconds.max(1) as f64,
-        said / 1_000,
-        share(said),
-        parts.join(", ")
+        8.0 * length.octets as f64 / seconds,
+        said.octets,
+        100.0 * said.octets as f64 / length.octets.max(1) as f64,
+        3_600.0 * said.octets as f64 / seconds,
+        kinds.join(", ")
     );
 }
 
@@ -127,12 +178,11 @@ fn span(packets: &[Kept]) -> i64 {
     times().max().unwrap_or_default().saturating_sub(times().min().unwrap_or_default())
 }
 
-/// Octets told by kind of insight.
 fn replay(
     (binary, sparing): (&Path, bool),
     (link, packets): &(LinkType, Vec<Kept>),
     rounds: u64,
-) -> Result<BTreeMap<String, u64>> {
+) -> Result<Told> {
     let mut command = Command::new(binary);
     command.args(["sensor", "--stdin", "--replay"]).stdin(Stdio::piped()).stdout(Stdio::piped());
     if sparing {
@@ -141,8 +191,9 @@ fn replay(
     let mut child = command.spawn().with_context(|| format!("cannot run {}", binary.display()))?;
     let stdin = child.stdin.take().context("no standard input")?;
     let stdout = child.stdout.take().context("no standard output")?;
-    let kinds = std::thread::scope(|scope| {
-        let said = scope.spawn(|| kinds_of(BufReader::with_capacity(1 << 20, stdout)));
+    let told = std::thread::scope(|scope| {
+        let stdout = BufReader::with_capacity(1 << 20, stdout);
+        let said = scope.spawn(|| if sparing { packed(stdout) } else { lines(stdout) });
         play(stdin, (*link, packets), rounds)?;
         said.join().expect("reading does not panic")
     })?;
@@ -150,7 +201,7 @@ fn replay(
     if !status.success() {
         bail!("the sensor ended with {status}");
     }
-    Ok(kinds)
+    Ok(told)
 }
 
 /// Writes the packets as often as that, each round behind the one before.
@@ -165,14 +216,30 @@ fn play(into: ChildStdin, (link, packets): (LinkType, &[Kept]), rounds: u64) -> 
     writer.flush().context("the sensor does not listen any more")
 }
 
-fn kinds_of(stdout: impl BufRead) -> Result<BTreeMap<String, u64>> {
-    let mut kinds = BTreeMap::new();
+fn lines(stdout: impl BufRead) -> Result<Told> {
+    let mut told = Told::default();
     for line in stdout.split(b'\n') {
         let line = line.context("the sensor stopped speaking")?;
-        let insight: serde_json::Value =
-            serde_json::from_slice(&line).context("an insight is no JSON")?;
-        let kind = insight["kind"].as_str().unwrap_or("?").to_owned();
-        *kinds.entry(kind).or_default() += line.len() as u64 + 1;
+        told.octets += line.len() as u64 + 1;
+        told.take(serde_json::from_slice(&line).context("an insight is no JSON")?);
     }
-    Ok(kinds)
+    Ok(told)
+}
+
+fn packed(mut stdout: impl BufRead) -> Result<Told> {
+    let mut told = Told::default();
+    let mut octets = Vec::new();
+    stdout.read_to_end(&mut octets).context("the sensor stopped speaking")?;
+    told.octets = octets.len() as u64;
+    let mut rest = octets.strip_prefix(PREAMBLE).context("no packed stream")?;
+    let mut unpacker = Unpacker::new()?;
+    while let Some((frame, length)) = take_frame(rest)? {
+        if let Frame::Batch(batch) = frame {
+            for insight in unpacker.unpack(batch)? {
+                told.take(serde_json::to_value(insight)?);
+            }
+        }
+        rest = &rest[length..];
+    }
+    Ok(told)
 }

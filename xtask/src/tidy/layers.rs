@@ -16,6 +16,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
     ("policies", &["model", "inventory"]),
     ("capture", &["model", "wire"]),
     ("sensor", &["model", "wire", "protocols", "inventory", "detectors"]),
+    ("uplink", &["model"]),
     ("historian", &["model"]),
     ("vault", &["model"]),
     ("store", &["model"]),
@@ -28,6 +29,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
         "server",
         &[
             "model",
+            "uplink",
             "inventory",
             "analytics",
             "detectors",
@@ -42,9 +44,12 @@ pub const LAYERS: &[(&str, &[&str])] = &[
     ),
     ("lab", &["model", "wire", "protocols"]),
     ("spandrel", &["*"]),
-    ("edge", &["model", "capture", "sensor", "agent", "connectors", "policies", "vault"]),
+    ("edge", &["model", "capture", "sensor", "uplink", "agent", "connectors", "policies", "vault"]),
     ("testkit", &[]),
-    ("xtask", &["model", "wire", "protocols", "inventory", "detectors", "sensor", "capture"]),
+    (
+        "xtask",
+        &["model", "wire", "protocols", "inventory", "detectors", "sensor", "capture", "uplink"],
+    ),
 ];
 
 pub fn check(root: &Path) -> Result<Vec<String>> {

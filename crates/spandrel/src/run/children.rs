@@ -8,7 +8,7 @@
 use crate::sensor::memory;
 use model::Time;
 use rustix::process::{Pid, Signal, kill_process};
-use server::{Sensors, intake};
+use server::{Remote, Sensors, intake};
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
@@ -38,6 +38,8 @@ pub struct Plan {
 #[derive(Clone, Debug)]
 pub enum Source {
     Interface(String),
+    /// Of a sensor elsewhere, through what this starts.
+    Remote(Vec<String>),
     /// The simulated plant, through a pipe.
     Lab {
         seed: u64,
@@ -52,6 +54,7 @@ impl Source {
     fn shown(&self) -> String {
         match self {
             Source::Interface(name) => name.clone(),
+            Source::Remote(command) => command.join(" "),
             Source::Lab { seed, .. } => format!("lab plant, seed {seed}"),
         }
     }
@@ -145,10 +148,11 @@ fn learning_until(plan: &Plan, state: SensorState) -> Option<Time> {
 async fn supervise(children: Arc<Children>, plan: Plan, mut stop: watch::Receiver<bool>) {
     let mut restarts = 0;
     let mut pause = PAUSE_MIN;
+    let mut remote = Remote::default();
     while !*stop.borrow() {
         children.note(&plan, SensorState::Starting, None, restarts).await;
         let started = Instant::now();
-        let end = run_once(&children, &plan, &mut stop).await;
+        let end = run_once(&children, (&plan, &mut remote), &mut stop).await;
         if *stop.borrow() {
             break;
         }
@@ -181,23 +185,28 @@ impl End {
     }
 }
 
-async fn run_once(children: &Children, plan: &Plan, stop: &mut watch::Receiver<bool>) -> End {
+async fn run_once(
+    children: &Children,
+    (plan, remote): (&Plan, &mut Remote),
+    stop: &mut watch::Receiver<bool>,
+) -> End {
     let (mut sensor, mut lab) = match spawn(&children.program, plan) {
         Ok(spawned) => spawned,
         Err(end) => return end,
     };
-    if let Some(pid) = pid_of(&sensor) {
+    if let (Some(pid), false) = (pid_of(&sensor), matches!(plan.source, Source::Remote(_))) {
         children.running.lock().expect("no panic holds it").insert(plan.name.clone(), pid);
     }
     let out = sensor.stdout.take().expect("piped");
     let complaints = sensor.stderr.take().expect("piped");
+    remote.answers = sensor.stdin.take().map(|answers| Box::new(answers) as _);
     let mut said_by_lab = None;
     if let Some(stderr) = lab.as_mut().and_then(|lab| lab.stderr.take()) {
         said_by_lab = Some(tokio::spawn(last_complaint(format!("{} source", plan.name), stderr)));
     }
     let said = tokio::spawn(last_complaint(plan.name.clone(), complaints));
     let taken = tokio::select! {
-        taken = intake(&children.store, &plan.name, out) => taken,
+        taken = intake(&children.store, &plan.name, out, remote) => taken,
         _ = stop.changed() => Ok(0),
     };
     let lab_status = match lab.as_mut() {
@@ -241,6 +250,9 @@ fn reason(
 }
 
 fn spawn(program: &Path, plan: &Plan) -> Result<(Child, Option<Child>), End> {
+    if let Source::Remote(command) = &plan.source {
+        return spawn_remote(command).map(|line| (line, None));
+    }
     let mut sensor = Command::new(program);
     sensor.arg("sensor").args(["--name", &plan.name]);
     sensor.args(["--learn", &plan.learning.as_secs().to_string()]);
@@ -252,6 +264,7 @@ fn spawn(program: &Path, plan: &Plan) -> Result<(Child, Option<Child>), End> {
         Source::Interface(interface) => {
             sensor.args(["--interface", interface]).stdin(Stdio::null());
         }
+        Source::Remote(_) => {}
         Source::Lab { seed, modbus_port, historian } => {
             let mut source = Command::new(program);
             source.args(["lab", "--live", "--seed", &seed.to_string(), "--out", "-"]);
@@ -274,6 +287,14 @@ fn spawn(program: &Path, plan: &Plan) -> Result<(Child, Option<Child>), End> {
     sensor.stdout(Stdio::piped()).stderr(Stdio::piped());
     let child = with_group(&mut sensor).spawn();
     Ok((child.map_err(|error| End::start("the sensor", &error))?, lab))
+}
+
+/// What brings the stream of a sensor elsewhere.
+fn spawn_remote(command: &[String]) -> Result<Child, End> {
+    let (program, arguments) = command.split_first().expect("the settings name a program");
+    let mut line = Command::new(program);
+    line.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    with_group(&mut line).spawn().map_err(|error| End::start(program, &error))
 }
 
 /// In a group of its own, so that Ctrl-C on the terminal reaches this process first, which ends

@@ -8,8 +8,8 @@
 const HEARD_PER_BEAT_OCTET: u64 = 4_000;
 /// ...and its rows of counters one in so many.
 const HEARD_PER_ROW_OCTET: u64 = 4_000;
-/// A beat is about so long.
-const BEAT_OCTETS: u64 = 256;
+/// A packed beat is about so long.
+const BEAT_OCTETS: u64 = 16;
 /// Longest pause between two beats; shortest and longest between two tellings of counters.
 const BEAT_SECONDS_MAX: u64 = 60;
 /// Pause between two tellings of what is new about assets and links.
@@ -60,6 +60,10 @@ impl Since {
 impl Pace {
     pub(super) fn new(sparing: bool) -> Self {
         Pace { sparing, ..Pace::default() }
+    }
+
+    pub(super) fn is_sparing(&self) -> bool {
+        self.sparing
     }
 
     /// A second went by in which so many octets were heard.
@@ -121,8 +125,8 @@ mod tests {
 
     #[test]
     fn a_narrow_line_gets_its_share_and_silence_is_broken() {
-        // A megabit a second: a beat each nine seconds, the rows each 1,600 seconds.
-        assert_eq!(told(true, 4_000, 125_000), (444, 3));
+        // A tenth of a megabit a second: a beat each six seconds, the rows each hour.
+        assert_eq!(told(true, 4_000, 12_500), (666, 2));
         assert_eq!(told(true, 7_200, 0), (120, 2));
         // However much is heard, not more than that.
         assert_eq!(told(true, 600, 1_000_000_000), (600, 10));

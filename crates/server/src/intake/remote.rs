@@ -1,0 +1,172 @@
+//! A sensor beyond a narrow line: its packed batches, and the way back to it.
+//!
+//! Its rows are remembered while the line is cut, so that it goes on where it was; how far it was
+//! heard is saved with what it said, so that nothing is taken twice. Not here: the format, which
+//! is `uplink`'s. Invariant: what is acknowledged is committed.
+
+use super::IntakeError;
+use crate::limits::{INSIGHTS_BATCH_MAX, SILENCE_MAX};
+use model::{Insight, Time};
+use std::mem::take;
+use store::{Heard, Store};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    time::timeout,
+};
+use uplink::{Frame, Have, Head, PREAMBLE, Position, Said, Unpacker, take_frame};
+
+/// What is remembered of a sensor between two connections, and the way back to it.
+#[derive(Default)]
+pub struct Remote {
+    /// Where what has arrived is said; none where the sensor does not listen.
+    pub answers: Option<Box<dyn AsyncWrite + Send + Unpin>>,
+    /// Up to there it was unpacked.
+    unpacked: Option<(Position, Unpacker)>,
+    committed: Option<Position>,
+}
+
+/// What was unpacked and is not committed yet.
+#[derive(Default)]
+struct Waiting {
+    insights: Vec<Insight>,
+    /// It all is of that run, up to there.
+    at: Option<Position>,
+}
+
+impl Remote {
+    /// Tells the sensor from where to go on.
+    pub(super) async fn greet(&mut self, store: &Store, sensor: &str) -> Result<(), IntakeError> {
+        if self.answers.is_none() {
+            return Ok(());
+        }
+        let heard = store.heard(sensor).await?;
+        let position = |Heard { run, segment, batches }| Position { run, segment, batches };
+        self.committed = heard.map(position);
+        if self.unpacked.as_ref().map(|(at, _)| at) != self.committed.as_ref() {
+            self.unpacked = None;
+        }
+        let live = self.unpacked.is_some();
+        let have = self.committed.map_or(Have::Nothing, |position| Have::Saved { position, live });
+        self.answer(Said::Have(have)).await;
+        Ok(())
+    }
+
+    async fn answer(&mut self, said: Said) {
+        let Some(answers) = &mut self.answers else { return };
+        let told = answers.write_all(said.line().as_bytes()).await;
+        if told.is_err() || answers.flush().await.is_err() {
+            // It has gone; reading from it says so and why.
+            self.answers = None;
+        }
+    }
+
+    /// Reads a packed stream to its end. Gives how many insights were taken.
+    pub(super) async fn hear(
+        &mut self,
+        store: &Store,
+        sensor: &str,
+        mut stream: impl AsyncRead + Unpin,
+    ) -> Result<u64, IntakeError> {
+        let mut preamble = [0; PREAMBLE.len()];
+        stream.read_exact(&mut preamble).await?;
+        if preamble != PREAMBLE {
+            return Err(IntakeError::Garbage("it is packed by another version".to_owned()));
+        }
+        let mut octets = Vec::new();
+        let mut taken = 0;
+        loop {
+            let mut waiting = Waiting::default();
+            let mut used = 0;
+            while let Some((frame, length)) = take_frame(&octets[used..])? {
+                used += length;
+                let heard = match frame {
+                    Frame::Head(head) => {
+                        // What came before may be of another run.
+                        taken += self.commit(store, sensor, take(&mut waiting)).await?;
+                        self.begin(*head, &mut waiting)
+                    }
+                    Frame::Batch(batch) => self.unpack(batch, &mut waiting).map(|()| false),
+                };
+                if heard.is_err() {
+                    self.unpacked = None;
+                }
+                if heard? {
+                    store.sensor_goes_on(sensor).await?;
+                }
+                if waiting.insights.len() >= INSIGHTS_BATCH_MAX {
+                    taken += self.commit(store, sensor, take(&mut waiting)).await?;
+                }
+            }
+            taken += self.commit(store, sensor, waiting).await?;
+            octets.drain(..used);
+            let read = timeout(SILENCE_MAX, stream.read_buf(&mut octets)).await;
+            if read.map_err(|_| IntakeError::Silent)?? == 0 {
+                return Ok(taken);
+            }
+        }
+    }
+
+    /// A segment begins or goes on; says whether its run is known.
+    fn begin(&mut self, head: Head, waiting: &mut Waiting) -> Result<bool, IntakeError> {
+        let Some(run) = head.run() else {
+            return Err(IntakeError::Garbage("a segment begins without a hello".to_owned()));
+        };
+        if let Insight::Hello { version, .. } = &head.hello
+            && *version > model::INSIGHT_VERSION
+        {
+            return Err(IntakeError::Version(*version));
+        }
+        let begins = Position { run, segment: head.segment, batches: head.passed };
+        let goes_on = self.unpacked.as_ref().is_some_and(|(at, _)| *at == begins);
+        if !goes_on && head.passed > 0 {
+            return Err(IntakeError::Garbage("it goes on with what was not heard".to_owned()));
+        }
+        if !goes_on {
+            self.unpacked = Some((begins, Unpacker::new()?));
+        }
+        let known = self.committed.is_some_and(|at| at.run == run);
+        if !known {
+            waiting.insights.push(head.hello);
+            waiting.at = Some(begins);
+        }
+        Ok(known)
+    }
+
+    fn unpack(&mut self, batch: &[u8], waiting: &mut Waiting) -> Result<(), IntakeError> {
+        let Some((at, unpacker)) = &mut self.unpacked else {
+            return Err(IntakeError::Garbage("a batch comes before its segment".to_owned()));
+        };
+        let insights = unpacker.unpack(batch)?;
+        at.batches += 1;
+        let at = *at;
+        let saved = self.committed.is_some_and(|committed| {
+            (committed.run, committed.segment) == (at.run, at.segment)
+                && at.batches <= committed.batches
+        });
+        if !saved {
+            waiting.insights.extend(insights);
+            waiting.at = Some(at);
+        }
+        Ok(())
+    }
+
+    async fn commit(
+        &mut self,
+        store: &Store,
+        sensor: &str,
+        waiting: Waiting,
+    ) -> Result<u64, IntakeError> {
+        let Some(at) = waiting.at else { return Ok(0) };
+        let Position { run, segment, batches } = at;
+        let count = waiting.insights.len() as u64;
+        let heard = Some(Heard { run, segment, batches });
+        let epoch: Time = run;
+        if let Err(error) = store.take_up_to(sensor, epoch, waiting.insights, heard).await {
+            self.unpacked = None;
+            return Err(error.into());
+        }
+        self.committed = Some(at);
+        self.answer(Said::Ack(at)).await;
+        Ok(count)
+    }
+}

@@ -1,0 +1,260 @@
+//! `spandrel uplink`: what a sensor kept goes over a line, and packed streams become readable.
+//!
+//! `send` is what the control plane starts at the plant, over ssh or whatever it reaches it by: it
+//! says on standard output what lies in the sensor's spool and hears on standard input what has
+//! arrived. Not here: the format (`uplink`). Invariant: a file is removed only when what lies
+//! behind it has arrived.
+
+use crate::sensor::confine;
+use anyhow::{Context as _, Result, bail};
+use model::Insight;
+use std::{
+    io::{self, BufRead, BufReader, ErrorKind, Read, Write},
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+use uplink::{
+    Frame, Have, PREAMBLE, Position, Said, Shelf, Tape, Unpacker, frame_of_batch, frame_of_head,
+    take_frame,
+};
+
+#[derive(clap::Subcommand)]
+pub enum Options {
+    /// Send what a sensor keeps in its spool, as it comes, to whoever reads standard output
+    Send {
+        /// The folder of `spandrel sensor --spool`
+        folder: PathBuf,
+        /// End when all that lies there is sent
+        #[arg(long)]
+        once: bool,
+    },
+    /// Read a packed stream from standard input and print it as JSON lines
+    Read,
+}
+
+/// Between two looks for more.
+const LOOK: Duration = Duration::from_secs(1);
+/// Octets of a line that answers.
+const LINE_OCTETS_MAX: u64 = uplink::limits::LINE_OCTETS_MAX as u64;
+
+pub fn run(options: &Options) -> Result<ExitCode> {
+    let done = match options {
+        Options::Send { folder, once } => send(folder, *once),
+        Options::Read => read(),
+    };
+    match done {
+        Ok(()) => Ok(ExitCode::SUCCESS),
+        Err(error) if is_gone(&error) => Ok(ExitCode::SUCCESS),
+        Err(error) => Err(error),
+    }
+}
+
+/// Who listened has gone: that is how a line ends.
+fn is_gone(error: &anyhow::Error) -> bool {
+    let cause = error.downcast_ref::<io::Error>();
+    cause.is_some_and(|error| error.kind() == ErrorKind::BrokenPipe)
+}
+
+/// One line of standard input; none at its end.
+fn line() -> Result<Option<String>> {
+    let mut line = String::new();
+    let read = io::stdin().lock().take(LINE_OCTETS_MAX).read_line(&mut line)?;
+    Ok((read > 0).then_some(line))
+}
+
+fn send(folder: &Path, once: bool) -> Result<()> {
+    confine(&[folder])?;
+    let Some(first) = line()? else { return Ok(()) };
+    let Said::Have(have) = Said::read(&first)? else {
+        bail!("the other end does not say what it has");
+    };
+    let arrived = Arc::new(Arrived::default());
+    if let Have::Saved { position: Position { segment, batches, .. }, .. } = have {
+        arrived.batches.store(place(segment, batches), Ordering::Relaxed);
+    }
+    let (noted, shelf) = (Arc::clone(&arrived), folder.to_owned());
+    std::thread::Builder::new()
+        .name("answers".to_owned())
+        .spawn(move || {
+            hear(&shelf, &noted);
+            noted.gone.store(true, Ordering::Relaxed);
+        })
+        .context("cannot start the thread that hears answers")?;
+    let sent = send_all(folder, have, once, &arrived)?;
+    // All is sent; that it has arrived is still heard.
+    while !arrived.is_gone() && arrived.batches.load(Ordering::Relaxed) < sent {
+        std::thread::sleep(LOOK / 20);
+    }
+    Ok(())
+}
+
+/// What the thread that hears answers knows.
+#[derive(Default)]
+struct Arrived {
+    gone: AtomicBool,
+    /// The last segment's, in the order of [`place`].
+    batches: AtomicU64,
+}
+
+impl Arrived {
+    fn is_gone(&self) -> bool {
+        self.gone.load(Ordering::Relaxed)
+    }
+}
+
+/// A number that grows from batch to batch and from segment to segment.
+fn place(segment: u32, batches: u64) -> u64 {
+    u64::from(segment) << 32 | batches.min(u64::from(u32::MAX))
+}
+
+/// Sends until the line is gone, or with `once` until all is sent. Gives the place of the last.
+fn send_all(folder: &Path, have: Have, once: bool, arrived: &Arrived) -> Result<u64> {
+    let mut out = io::stdout().lock();
+    out.write_all(PREAMBLE)?;
+    let mut next = begin(folder, have)?;
+    while once || !arrived.is_gone() {
+        let shelf = Shelf::list(folder).context("cannot list the spool")?;
+        let mut left = shelf.0.into_iter().filter(|(segment, _)| *segment >= next.segment);
+        let (Some((segment, path)), is_last) = (left.next(), left.next().is_none()) else {
+            out.flush()?;
+            if once {
+                break;
+            }
+            std::thread::sleep(LOOK);
+            continue;
+        };
+        if segment != next.segment || next.tape.is_none() {
+            next = Next::open(segment, &path)?;
+        }
+        let sent = next.send(&mut out)?;
+        out.flush()?;
+        if !is_last {
+            // What was written between the last look into it and the next segment.
+            next.send(&mut out)?;
+            out.flush()?;
+            next = Next { segment: segment + 1, ..Next::default() };
+        } else if once && sent == 0 {
+            break;
+        } else if sent == 0 {
+            std::thread::sleep(LOOK);
+        }
+    }
+    Ok(place(next.segment, next.sent))
+}
+
+/// Takes what has arrived off the shelf until the line ends.
+fn hear(folder: &Path, arrived: &Arrived) {
+    while let Ok(Some(line)) = line() {
+        let Ok(Said::Ack(Position { segment, batches, .. })) = Said::read(&line) else { return };
+        arrived.batches.fetch_max(place(segment, batches), Ordering::Relaxed);
+        if Shelf::remove_before(folder, segment).is_err() {
+            // The sensor makes room by itself where it needs some.
+            continue;
+        }
+    }
+}
+
+/// The segment being sent.
+#[derive(Default)]
+struct Next {
+    segment: u32,
+    tape: Option<Tape>,
+    /// Batches that the other end has and remembers.
+    passed: u64,
+    /// Batches of it that the other end has, or was sent.
+    sent: u64,
+    begun: bool,
+}
+
+/// Where to begin for an end that has so much.
+fn begin(folder: &Path, have: Have) -> Result<Next> {
+    let Have::Saved { position, live } = have else { return Ok(Next::default()) };
+    for (segment, path) in Shelf::list(folder).context("cannot list the spool")?.0 {
+        let head = Tape::open(&path)?.head()?;
+        if segment == position.segment && head.and_then(|head| head.run()) == Some(position.run) {
+            let passed = if live { position.batches } else { 0 };
+            return Ok(Next { passed, ..Next::open(segment, &path)? });
+        }
+    }
+    Ok(Next::default())
+}
+
+impl Next {
+    fn open(segment: u32, path: &Path) -> Result<Next> {
+        let tape = Tape::open(path).context("cannot open a segment of the spool")?;
+        Ok(Next { segment, tape: Some(tape), ..Next::default() })
+    }
+
+    /// Sends what is there of it and was not sent yet; gives how many frames.
+    fn send(&mut self, out: &mut impl Write) -> Result<u64> {
+        let Some(tape) = &mut self.tape else { return Ok(0) };
+        let mut sent = 0;
+        if !self.begun {
+            let Some(mut head) = tape.head()? else { return Ok(0) };
+            head.passed = self.passed;
+            for _ in 0..self.passed {
+                if tape.batch()?.is_none() {
+                    bail!("the spool has less of segment {} than arrived", self.segment);
+                }
+            }
+            out.write_all(&frame_of_head(&head))?;
+            self.begun = true;
+            self.sent = self.passed;
+            sent += 1;
+        }
+        while let Some(batch) = tape.batch()? {
+            out.write_all(&frame_of_batch(&batch))?;
+            self.sent += 1;
+            sent += 1;
+        }
+        Ok(sent)
+    }
+}
+
+fn read() -> Result<()> {
+    let mut input = BufReader::new(io::stdin().lock());
+    let mut out = io::stdout().lock();
+    let mut preamble = [0; PREAMBLE.len()];
+    input.read_exact(&mut preamble).context("no packed stream")?;
+    if preamble != PREAMBLE {
+        bail!("no packed stream, or one of another version");
+    }
+    let (mut octets, mut unpacker, mut run) = (Vec::new(), Unpacker::new()?, None);
+    loop {
+        let mut used = 0;
+        while let Some((frame, length)) = take_frame(&octets[used..])? {
+            used += length;
+            match frame {
+                Frame::Head(head) => {
+                    unpacker = Unpacker::new()?;
+                    if run.replace(head.run()) != Some(head.run()) {
+                        print(&mut out, &head.hello)?;
+                    }
+                }
+                Frame::Batch(batch) => {
+                    unpacker.unpack(batch)?.iter().try_for_each(|row| print(&mut out, row))?;
+                }
+            }
+        }
+        octets.drain(..used);
+        out.flush()?;
+        let more = input.fill_buf()?;
+        if more.is_empty() {
+            return Ok(());
+        }
+        octets.extend_from_slice(more);
+        let count = more.len();
+        input.consume(count);
+    }
+}
+
+fn print(out: &mut impl Write, insight: &Insight) -> Result<()> {
+    serde_json::to_writer(&mut *out, insight).map_err(io::Error::from)?;
+    out.write_all(b"\n")?;
+    Ok(())
+}
