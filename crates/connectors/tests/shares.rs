@@ -21,7 +21,7 @@ use vault::{Report, State};
 /// Backs up one source; `login` is the line of secrets for this machine.
 fn backup(place: &Place, source: &str, login: &str) -> Report {
     let secrets = place.at("secrets");
-    fs::write(&secrets, format!("127.0.0.1 {login}\n")).unwrap();
+    fs::write(&secrets, format!("127.0.0.1 {login}\nlocalhost {login}\n")).unwrap();
     fs::set_permissions(&secrets, fs::Permissions::from_mode(0o600)).unwrap();
     let vault = place.unlocked();
     let context = sources::Context { staging: vault.vault().staging(), secrets: Some(secrets) };
@@ -550,4 +550,75 @@ fn of_a_disk_with_a_dirty_bitmap_only_what_changed_is_read_and_the_image_is_whol
     let (read, word) = take("?bitmap=b1");
     assert!(read <= 1 << 20 && word.is_empty(), "{read} octets, {word}");
     drop(server);
+}
+
+/// An authority's certificate, and one it signed for these names with its key.
+fn certified(names: &[&str]) -> (String, String, String) {
+    let authority_key = rcgen::KeyPair::generate().unwrap();
+    let mut authority = rcgen::CertificateParams::new(Vec::new()).unwrap();
+    authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let root = authority.self_signed(&authority_key).unwrap();
+    let issuer = rcgen::Issuer::new(authority, authority_key);
+    let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+    let key = rcgen::KeyPair::generate().unwrap();
+    let signed = rcgen::CertificateParams::new(names).unwrap().signed_by(&key, &issuer).unwrap();
+    (root.pem(), signed.pem(), key.serialize_pem())
+}
+
+#[test]
+fn a_server_that_proves_itself_is_read_encrypted_and_no_other() {
+    let place = Place::with_vault(STRICT);
+    let Some(server) = Postgres::start(&place) else { return };
+    let (root, certificate, key) = certified(&["127.0.0.1"]);
+    let (stranger, _, _) = certified(&["127.0.0.1"]);
+    let data = place.at("postgres/data");
+    for (name, text) in [("root.pem", &root), ("own.pem", &certificate), ("other.pem", &stranger)] {
+        fs::write(place.at(name), text).unwrap();
+    }
+    // The server's own files, as its own user.
+    let own = format!(
+        "COPY (SELECT unnest(string_to_array('{}', E'\n'))) TO '{data}/server.crt'; \
+         COPY (SELECT unnest(string_to_array('{}', E'\n'))) TO '{data}/server.key'",
+        certificate.trim(),
+        key.trim(),
+        data = data.display(),
+    );
+    server.psql("postgres", &["-c", &own], &place);
+    let mode = fs::Permissions::from_mode(0o600);
+    fs::set_permissions(data.join("server.key"), mode).unwrap();
+    let refuse = format!("postgres://eva@127.0.0.1:{}/postgres?sslrootcert=", server.port);
+    let root = place.at("root.pem").display().to_string();
+    let report = backup(&place, &format!("{refuse}{root}"), "eva secret");
+    assert!(report.errors[0].error.contains("does not encrypt"), "{:?}", report.errors);
+    server.psql("postgres", &["-c", "ALTER SYSTEM SET ssl = on"], &place);
+    let rules = "hostssl all all 127.0.0.1/32 scram-sha-256\nhost all eva 127.0.0.1/32 reject\n";
+    fs::write(data.join("pg_hba.conf"), rules).unwrap();
+    server.psql("postgres", &["-c", "SELECT pg_reload_conf()"], &place);
+    let on = || server.psql("postgres", &["-c", "SHOW ssl"], &place).starts_with("on");
+    assert!((0..400).any(|_| on()), "the server does not begin to encrypt");
+
+    let (port, sent) = tap(server.port);
+    let source = |file: &str, more: &str| {
+        let file = place.at(file).display().to_string();
+        format!("postgres://eva@127.0.0.1:{port}/postgres?sslrootcert={file}{more}")
+    };
+    let report = backup(&place, &source("other.pem", ""), "eva secret");
+    assert!(report.errors[0].error.contains("certificate"), "{:?}", report.errors);
+    let asked = sent.lock().unwrap().concat();
+    assert!(!asked.windows(3).any(|part| part == b"eva"), "nobody is told who we are");
+    for file in ["root.pem", "own.pem"] {
+        let report = backup(&place, &source(file, ""), "eva secret");
+        assert_eq!((report.errors.clone(), report.state), (vec![], State::Complete), "{file}");
+    }
+    let said = sent.lock().unwrap().concat();
+    assert!(!said.windows(6).any(|part| part == b"SELECT"), "nothing is read in clear");
+    // In clear the server refuses, and it is not tried in another way.
+    let clear = format!("postgres://eva@127.0.0.1:{}/postgres", server.port);
+    assert!(backup(&place, &clear, "eva secret").snapshot.is_none());
+    // A certificate for another name.
+    let elsewhere = format!("postgres://eva@localhost:{port}/postgres?sslrootcert={root}");
+    let report = backup(&place, &elsewhere, "eva secret");
+    assert!(report.errors[0].error.contains("name"), "{:?}", report.errors);
+    let report = backup(&place, &format!("{elsewhere}&sslmode=verify-ca"), "eva secret");
+    assert_eq!(report.errors, vec![]);
 }

@@ -199,7 +199,10 @@ mod tests {
 
     #[test]
     fn a_counter_and_a_time_cost_little() {
-        let row = |packets: u64, at: &str| serde_json::json!({ "packets": packets, "last_seen": at, "name": "a long name" });
+        let row = |packets: u64, at: &str| {
+            let name = "a long name";
+            serde_json::json!({ "packets": packets, "last_seen": at, "name": name })
+        };
         let (mut teller, mut out) = (Teller::default(), Vec::new());
         let old = row(1_000, "2026-01-01T00:00:00.000000Z");
         teller.put(&mut out, &old);

@@ -1,13 +1,14 @@
 //! `postgres://USER@HOST[:PORT]/DATABASE[?socket=DIR]`: a PostgreSQL database, all of one moment.
 //!
 //! What comes is a folder that `psql -f restore.psql` makes a database of again, with
-//! `tables.csv`: rows and newest time of each table. The connection is not encrypted (the login
-//! is by SCRAM): use it on the same machine, in a trusted segment or through a tunnel. Not kept:
-//! roles and their rights. Invariant: each table has its rows in full or a fault, and what is in
-//! the database and not kept is named in one.
+//! `tables.csv`: rows and newest time of each table. The connection is encrypted where
+//! `sslrootcert=FILE` says by which certificate the server proves itself (the login is by SCRAM
+//! either way). Not kept: roles and their rights. Invariant: each table has its rows in full or a
+//! fault, and what is in the database and not kept is named in one.
 
 mod catalogue;
 mod session;
+mod tls;
 pub mod wal;
 
 use super::{Context, Kind, Unusable, link::quoted, login, login::Login, spool, url::Url};
@@ -18,6 +19,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
+use tls::Tls;
 use vault::{Offer, Open, Opened, Source, What};
 
 /// The oldest server whose catalogues we know.
@@ -33,18 +35,20 @@ impl Kind for Postgres {
     }
 
     fn form(&self) -> &'static str {
-        "//USER@HOST[:PORT]/DATABASE[?socket=DIR]"
+        "//USER@HOST[:PORT]/DATABASE[?sslrootcert=FILE&sslmode=verify-full&socket=DIR]"
     }
 
     fn open(&self, text: &str, context: &Context) -> Result<Box<dyn Source>, Unusable> {
         let open = || {
-            let url = Url::parse(text, &["socket"])?;
+            let names = [&["socket"][..], &tls::OPTIONS].concat();
+            let url = Url::parse(text, &names)?;
             let user = url.user.clone().ok_or("no user before the host")?;
             let database = url.path.trim_matches('/').to_owned();
             if database.is_empty() || database.contains('/') {
                 return Err("no database after the host".to_owned());
             }
-            Ok(Database { url, user, database, context: context.clone() })
+            let tls = Tls::of(&url.options, &url.host)?;
+            Ok(Database { url, user, database, tls, context: context.clone() })
         };
         match open() {
             Ok(database) => Ok(Box::new(database)),
@@ -57,6 +61,7 @@ struct Database {
     url: Url,
     user: String,
     database: String,
+    tls: Tls,
     context: Context,
 }
 
@@ -84,7 +89,8 @@ impl Database {
         });
         let login = login.unwrap_or_else(none);
         let address = self.url.address(5_432);
-        let mut session = Session::open(&address, socket.as_deref(), &self.database, &login)?;
+        let way = (address.as_str(), socket.as_deref(), &self.tls);
+        let mut session = Session::open(way, &self.database, &login)?;
         let version = first(session.rows(&Statement::Catalogue(catalogue::VERSION))?);
         if version.parse::<u32>().is_ok_and(|version| version < OLDEST) {
             let text = format!("version {version} is older than 12; use pg_dump and files:");

@@ -4,7 +4,10 @@
 //! One transaction, `REPEATABLE READ READ ONLY`: the server itself refuses to write in it, and
 //! all that is read is of one moment. Invariant: [`Statement`] is all that can leave.
 
-use super::super::{link, link::malformed, login::Login};
+use super::{
+    super::{link, link::malformed, login::Login},
+    tls::Tls,
+};
 use crate::{
     limits::{POSTGRES_MESSAGE_BYTES_MAX, SERVER_TIMEOUT},
     md5,
@@ -14,6 +17,7 @@ use ring::{
     digest, hmac, pbkdf2,
     rand::{SecureRandom, SystemRandom},
 };
+use rustls::{ClientConnection, StreamOwned};
 use std::{
     io::{self, BufReader, Read, Write},
     net::TcpStream,
@@ -74,23 +78,22 @@ impl Statement<'_> {
     }
 }
 
-/// TCP, or a socket of this machine.
+/// TCP, in clear or encrypted, or a socket of this machine.
 trait Stream: Read + Write + Send {}
 impl Stream for TcpStream {}
+impl Stream for StreamOwned<ClientConnection, TcpStream> {}
 impl Stream for UnixStream {}
+
+/// Where a server is: its address, or a socket of this machine instead; how it is protected.
+pub type Way<'a> = (&'a str, Option<&'a Path>, &'a Tls);
 
 pub struct Session {
     stream: BufReader<Box<dyn Stream>>,
 }
 
 impl Session {
-    /// Opens a session and its transaction.
-    pub fn open(
-        address: &str,
-        socket: Option<&Path>,
-        database: &str,
-        login: &Login,
-    ) -> io::Result<Self> {
+    /// Opens a session and its transaction; by a socket of this machine, or by address.
+    pub fn open(way: Way<'_>, database: &str, login: &Login) -> io::Result<Self> {
         let parameters = [
             ("database", database),
             ("application_name", "spandrel backup"),
@@ -98,24 +101,19 @@ impl Session {
             // Nothing of the session's own is ever written either.
             ("options", "-c default_transaction_read_only=on -c search_path= -c datestyle=ISO"),
         ];
-        let mut session = Self::connect(address, socket, login, &parameters)?;
+        let mut session = Self::connect(way, login, &parameters)?;
         session.rows(&Statement::Begin)?;
         Ok(session)
     }
 
     /// Opens a session for physical replication, in which the server knows no SQL at all.
-    pub fn open_replication(
-        address: &str,
-        socket: Option<&Path>,
-        login: &Login,
-    ) -> io::Result<Self> {
+    pub fn open_replication(way: Way<'_>, login: &Login) -> io::Result<Self> {
         let parameters = [("replication", "true"), ("application_name", "spandrel backup")];
-        Self::connect(address, socket, login, &parameters)
+        Self::connect(way, login, &parameters)
     }
 
     fn connect(
-        address: &str,
-        socket: Option<&Path>,
+        (address, socket, tls): Way<'_>,
         login: &Login,
         parameters: &[(&str, &str)],
     ) -> io::Result<Self> {
@@ -129,7 +127,10 @@ impl Session {
             None => {
                 let stream = link::connect(address)?;
                 stream.set_read_timeout(Some(SERVER_TIMEOUT))?;
-                Box::new(stream)
+                match tls {
+                    Tls::InClear => Box::new(stream),
+                    Tls::Verified { config, name } => Box::new(Tls::begin(config, name, stream)?),
+                }
             }
         };
         let mut session = Self { stream: BufReader::new(stream) };

@@ -97,7 +97,8 @@ impl Kind for PostgresWal {
 
     fn open(&self, text: &str, context: &Context) -> Result<Box<dyn Source>, Unusable> {
         let open = || {
-            let url = Url::parse(text, &OPTIONS)?;
+            let url = Url::parse(text, &[&OPTIONS[..], &tls::OPTIONS].concat())?;
+            let tls = Tls::of(&url.options, &url.host)?;
             let user = url.user.clone().ok_or("no user before the host")?;
             if url.path != "/" {
                 let text = "the log is that of all databases of the server: name none";
@@ -120,7 +121,7 @@ impl Kind for PostgresWal {
                 Some(_) => return Err("checkpoint is spread or fast".to_owned()),
             };
             let context = context.clone();
-            Ok(Server { url, user, base_hours, kib_per_s, checkpoint, context })
+            Ok(Server { url, user, base_hours, kib_per_s, checkpoint, tls, context })
         };
         match open() {
             Ok(server) => Ok(Box::new(server)),
@@ -131,6 +132,7 @@ impl Kind for PostgresWal {
 
 struct Server {
     url: Url,
+    tls: Tls,
     user: String,
     base_hours: u32,
     kib_per_s: Option<u32>,
@@ -164,7 +166,8 @@ impl Server {
         let socket = self.url.options.get("socket").map(|folder| {
             Path::new(folder).join(format!(".s.PGSQL.{}", self.url.port.unwrap_or(5_432)))
         });
-        Session::open_replication(&self.url.address(5_432), socket.as_deref(), login)
+        let address = self.url.address(5_432);
+        Session::open_replication((&address, socket.as_deref(), &self.tls), login)
     }
 
     fn read(&self, folder: &Path, offer: &mut Offer) -> io::Result<()> {
