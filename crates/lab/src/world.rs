@@ -5,7 +5,7 @@
 
 use crate::{
     net::{Nanos, Net, SECOND},
-    plant,
+    plant::{self, program::Program},
     process::Process,
     rng::Rng,
     truth::Recorder,
@@ -23,6 +23,8 @@ pub struct World {
     pub seed: u64,
     /// Controllers that are stopped.
     pub stopped: BTreeSet<&'static str>,
+    /// What the mixing controller runs.
+    pub program: Program,
 }
 
 /// Woken at a time, does its part, says when it wants to be woken again.
@@ -37,6 +39,10 @@ impl World {
             recorder: Recorder::default(),
             seed,
             stopped: BTreeSet::new(),
+            program: Program::commissioned(
+                Rng::fork(seed, "program"),
+                plant::program::COMMISSIONED,
+            ),
         }
     }
 

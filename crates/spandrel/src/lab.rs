@@ -3,8 +3,10 @@
 //! Not here: the plant. Invariant: frames go to a file or to standard output, never to an
 //! interface.
 
+mod door;
 #[cfg(feature = "vault")]
 mod historian;
+mod program;
 mod registers;
 
 use crate::complain;
@@ -52,6 +54,9 @@ pub struct Options {
     /// Also serve the controllers' registers over Modbus, on a loopback address
     #[arg(long, requires = "live", value_name = "ADDRESS:PORT")]
     modbus: Option<SocketAddr>,
+    /// Also serve the mixing controller's program over S7, on a loopback address
+    #[arg(long, requires = "live", value_name = "ADDRESS:PORT")]
+    s7: Option<SocketAddr>,
     /// Also keep the process values in a SQLite file
     #[cfg(feature = "vault")]
     #[arg(long, requires = "live", value_name = "FILE")]
@@ -93,12 +98,20 @@ type Onlooker = Box<dyn FnMut(&World)>;
 fn onlookers(options: &Options) -> Result<Vec<Onlooker>> {
     let mut found: Vec<Onlooker> = Vec::new();
     if let Some(address) = options.modbus {
-        if !address.ip().is_loopback() {
-            bail!("--modbus serves on a loopback address only, not {address}");
-        }
         match registers::Registers::serve(address) {
             Ok(registers) => found.push(Box::new(move |world| registers.look(world))),
             Err(error) => complain(&format!("no registers are served: {error:#}")),
+        }
+    }
+    if let Some(address) = options.s7 {
+        match program::Program::serve(address) {
+            Ok((program, bound)) => {
+                if address.port() == 0 {
+                    complain(&format!("S7 on {bound}"));
+                }
+                found.push(Box::new(move |world| program.look(world)));
+            }
+            Err(error) => complain(&format!("no program is served: {error:#}")),
         }
     }
     #[cfg(feature = "vault")]

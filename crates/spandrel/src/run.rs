@@ -201,6 +201,7 @@ fn plans(file: &File, data: &Path, learned: &Path) -> Result<Vec<Plan>> {
         source: Source::Lab {
             seed: file.lab.seed,
             modbus_port: file.lab.modbus_port,
+            s7_port: file.lab.s7_port,
             historian: historian(data),
         },
         // The plant's first scenario begins after 90 seconds; all its habits show in 75.

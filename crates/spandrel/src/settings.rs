@@ -63,11 +63,12 @@ pub struct Lab {
     pub enabled: bool,
     pub seed: u64,
     pub modbus_port: u16,
+    pub s7_port: u16,
 }
 
 impl Default for Lab {
     fn default() -> Self {
-        Lab { enabled: false, seed: 1, modbus_port: 15_020 }
+        Lab { enabled: false, seed: 1, modbus_port: 15_020, s7_port: 15_102 }
     }
 }
 

@@ -9,6 +9,7 @@ use crate::{
     plant::{
         devices,
         memory::{self, Cell, MIX_SETS, MIX_VALUES, PAST_SETS, PAST_VALUES},
+        program::Block,
     },
     rng::Rng,
     speak::s7::{self, Pair},
@@ -36,6 +37,25 @@ fn blocks(controller: &str) -> [(u16, &'static [Cell], u16); 2] {
         _ => [(10, &PAST_VALUES, 42), (11, &PAST_SETS, 12)],
     }
 }
+
+/// What the mixing controller says to who reads it by itself: the records of a system status list,
+/// its blocks.
+pub fn status_list(list: u16) -> Vec<Vec<u8>> {
+    match list {
+        0x0011 => modules(MIXING),
+        0x001c => components(MIXING),
+        _ => Vec::new(),
+    }
+}
+
+/// The blocks of the mixing controller as they are.
+pub fn program(world: &World) -> Vec<Block> {
+    world.program.blocks(&world.process, &blocks(MIXING))
+}
+
+/// The controller whose program the lab serves: an S7-300, as others keep theirs where the old
+/// protocol does not reach.
+pub const MIXING: &str = "plc-mix-01";
 
 /// A conversation with a controller, past COTP connect and S7 setup.
 pub struct Session {

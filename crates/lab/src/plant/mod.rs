@@ -5,6 +5,7 @@
 
 pub mod devices;
 pub mod memory;
+pub mod program;
 pub mod zones;
 
 pub use devices::{DEVICES, Device, OUTSIDE};

@@ -69,6 +69,7 @@ fn engineering_change(world: &World) -> Script {
             let block = [("0C", 12), ("0C", 14), ("0A", 2)][step as usize - 1];
             let code = code(&mut rng, 420 + 130 * step as usize);
             let done = download(world, open, at, block, &code);
+            world.program.put(block.0, block.1, &code, done);
             return Some(done + 2 * SECOND);
         }
         world.net.close(open.conn, at);

@@ -108,6 +108,45 @@ pub fn szl(reference: u16, sequence: u8, (id, index): (u16, u16), records: &[Vec
     (request, unit(Kind::User, reference, &head, &data))
 }
 
+/// Answers of a controller to who uploads a block: it begins, a part of it, its end.
+pub fn upload_began(reference: u16, upload: u8, length: usize) -> Vec<u8> {
+    let mut p = vec![0x1d, 0, 1, 0, 0, 0, 0, upload, 7];
+    p.extend(format!("{length:07}").into_bytes());
+    unit(Kind::Answer, reference, &p, &[])
+}
+
+pub fn upload_part(reference: u16, part: &[u8], more: bool) -> Vec<u8> {
+    let mut data = (part.len() as u16).to_be_bytes().to_vec();
+    data.extend([0, 0xfb]);
+    data.extend(part);
+    unit(Kind::Answer, reference, &[0x1e, u8::from(more)], &data)
+}
+
+pub fn upload_ended(reference: u16) -> Vec<u8> {
+    unit(Kind::Answer, reference, &[0x1f], &[])
+}
+
+/// A job is refused: error class 0x81 is of the application, 0x85 of access.
+pub fn refused(reference: u16, (class, code): (u8, u8)) -> Vec<u8> {
+    let mut out = unit(Kind::Answer, reference, &[], &[]);
+    let end = out.len();
+    out[end - 2..].copy_from_slice(&[class, code]);
+    out
+}
+
+/// Numbers of the blocks of one kind, as an answer to the question of that sequence.
+pub fn block_list(reference: u16, sequence: u8, numbers: &[u16]) -> Vec<u8> {
+    let mut data = vec![if numbers.is_empty() { 0x0a } else { 0xff }, 9];
+    data.extend((numbers.len() as u16 * 4).to_be_bytes());
+    for number in numbers {
+        data.extend(number.to_be_bytes());
+        // Linked in, of the work memory; language is not told apart here.
+        data.extend([0x22, 1]);
+    }
+    let head = [0, 1, 0x12, 8, 0x12, 0x83, 2, sequence, 0, 0, 0, 0];
+    unit(Kind::User, reference, &head, &data)
+}
+
 /// Record of list 0x0011, module identification: order number and two version words.
 pub fn module_record(index: u16, order_number: &str, version: [u8; 4]) -> Vec<u8> {
     let mut r = index.to_be_bytes().to_vec();

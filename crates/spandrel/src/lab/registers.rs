@@ -5,7 +5,8 @@
 //! units of [`UNITS`] in order, numbered from 1. It answers reading alone. Invariant: an answer is
 //! what the simulated controller would say at that second.
 
-use anyhow::{Context as _, Result};
+use super::door;
+use anyhow::Result;
 use lab::{
     actors::modbus::{UNITS, Unit},
     plant::memory,
@@ -13,14 +14,9 @@ use lab::{
 };
 use std::{
     io::{self, Read, Write},
-    net::{SocketAddr, TcpListener, TcpStream},
+    net::{SocketAddr, TcpStream},
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
 };
-
-/// Clients at the same time.
-const CLIENTS_MAX: usize = 8;
-const IDLE: Duration = Duration::from_secs(30);
 
 const READ_HOLDING: u8 = 3;
 const READ_IDENTITY: u8 = 0x2b;
@@ -35,23 +31,9 @@ pub struct Registers(Arc<Mutex<Vec<Vec<u16>>>>);
 impl Registers {
     /// Opens the port; clients are answered in the background.
     pub fn serve(address: SocketAddr) -> Result<Self> {
-        let listener =
-            TcpListener::bind(address).with_context(|| format!("cannot listen on {address}"))?;
         let registers = Registers(Arc::new(Mutex::new(Vec::new())));
-        let (shared, clients) = (registers.clone(), Arc::new(()));
-        std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                if Arc::strong_count(&clients) > CLIENTS_MAX {
-                    continue;
-                }
-                let (registers, place) = (shared.clone(), clients.clone());
-                std::thread::spawn(move || {
-                    // A client that goes away is how a conversation ends.
-                    drop(registers.answer(stream));
-                    drop(place);
-                });
-            }
-        });
+        let shared = registers.clone();
+        door::open(address, move |stream| shared.answer(stream))?;
         Ok(registers)
     }
 
@@ -64,8 +46,6 @@ impl Registers {
     }
 
     fn answer(&self, mut stream: TcpStream) -> io::Result<()> {
-        stream.set_read_timeout(Some(IDLE))?;
-        stream.set_nodelay(true)?;
         loop {
             // MBAP header: transaction, protocol, length, unit.
             let mut head = [0; 7];

@@ -45,6 +45,8 @@ pub enum Source {
         seed: u64,
         /// Where it serves its controllers' registers; port 0 is nowhere.
         modbus_port: u16,
+        /// Where it serves the mixing controller's program; port 0 is nowhere.
+        s7_port: u16,
         /// Where it keeps its process values.
         historian: PathBuf,
     },
@@ -265,11 +267,14 @@ fn spawn(program: &Path, plan: &Plan) -> Result<(Child, Option<Child>), End> {
             sensor.args(["--interface", interface]).stdin(Stdio::null());
         }
         Source::Remote(_) => {}
-        Source::Lab { seed, modbus_port, historian } => {
+        Source::Lab { seed, modbus_port, s7_port, historian } => {
             let mut source = Command::new(program);
             source.args(["lab", "--live", "--seed", &seed.to_string(), "--out", "-"]);
             if *modbus_port > 0 {
                 source.args(["--modbus", &format!("127.0.0.1:{modbus_port}")]);
+            }
+            if *s7_port > 0 {
+                source.args(["--s7", &format!("127.0.0.1:{s7_port}")]);
             }
             if cfg!(feature = "vault") {
                 source.arg("--historian").arg(historian);

@@ -22,6 +22,9 @@ pub fn suggested(file: &File, data: &Path) -> Vec<Value> {
     if file.lab.enabled && file.lab.modbus_port > 0 {
         plans.extend(controllers(file.lab.modbus_port));
     }
+    if file.lab.enabled && file.lab.s7_port > 0 {
+        plans.extend(mixing(file.lab.s7_port));
+    }
     plans
 }
 
@@ -69,4 +72,17 @@ fn controllers(port: u16) -> Vec<Value> {
         }))
     };
     units.filter_map(plan).collect()
+}
+
+/// The program of the one controller whose program the lab serves.
+fn mixing(port: u16) -> Option<Value> {
+    let (hosts, _) = lab::plant::hosts();
+    let host = hosts.iter().find(|host| host.name == lab::actors::controllers::MIXING)?;
+    Some(json!({
+        "name": format!("Program of {}", host.name),
+        "filter": format!("ip eq \"{}\"", host.ip),
+        "sources": [format!("s7:127.0.0.1:{port}?rack=0&slot=2")],
+        "every_minutes": 60, "rpo_minutes": 240, "on_change": true, "debounce_s": 10,
+        "verify_days": 1, "verify_level": 2,
+    }))
 }
