@@ -4,7 +4,7 @@
 //! real recovery begins only when the failed site no longer answers, or two people say so.
 
 pub mod desk;
-mod drill;
+pub mod drill;
 mod earnest;
 mod health;
 mod kit;
@@ -125,6 +125,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
             let mut recovery = Recovery::begin(plan, place, report, Mode::Drill)?;
             let people = recovery.people.clone();
             let setting = drill::Setting {
+                confined: false,
                 work: work.as_deref(),
                 key_file: place.key.file(),
                 people: &people,

@@ -14,6 +14,7 @@ use anyhow::{Context as _, Result, bail};
 use connectors::{checks::SqliteIntegrity, formats::SqliteSchema, sources};
 use landlock::{
     ABI, Access, AccessFs, PathBeneath, PathFd, Ruleset, RulesetAttr, RulesetCreatedAttr,
+    RulesetStatus,
 };
 use serde_json::{Value, json};
 use server::work::{Job, Order, OwnRules, Rules, Said, Word};
@@ -51,8 +52,8 @@ pub fn run() -> Result<ExitCode> {
         super::complain(&format!("cannot lower its own priority: {error}"));
     }
     let said = hear_the_server();
-    confine(&order)?;
-    let word = match perform(&order, said) {
+    let confined = confine(&order)?;
+    let word = match perform(&order, said, confined) {
         Ok(answer) => Word::Done { answer },
         Err(error) => Word::Failed { why: format!("{error:#}") },
     };
@@ -85,17 +86,25 @@ fn hear_the_server() -> Receiver<Said> {
     said
 }
 
-/// Gives up gaining rights, and writing anywhere but where the order needs it.
-fn confine(order: &Order) -> Result<()> {
+/// Gives up gaining rights, and writing anywhere but where the order needs it. False where the
+/// kernel has no Landlock.
+fn confine(order: &Order) -> Result<bool> {
     rustix::thread::set_no_new_privs(true).context("cannot give up gaining rights")?;
-    // Landlock forbids making the mounts of a drill's own namespace. What a plan starts is confined
-    // inside of it, before anything is restored.
-    if let Job::Drill { work, people, .. } = &order.job {
-        make_directory(people)?;
-        return make_directory(work);
-    }
     let mut places = vec![order.vault.clone()];
+    // Devices and the like: files there are written to, none is made.
+    let mut files = vec![PathBuf::from("/dev/null")];
     match &order.job {
+        Job::Drill { work, people, .. } => {
+            for own in [people, work] {
+                make_directory(own)?;
+                places.push(own.clone());
+            }
+            files.push(PathBuf::from("/dev"));
+            // Who is not root maps its user into the drill's namespace there.
+            if !rustix::process::geteuid().is_root() {
+                files.push(PathBuf::from("/proc"));
+            }
+        }
         Job::Make => {
             make_directory(&order.vault)?;
             let key_folder = order.key_file.parent().unwrap_or(Path::new("/"));
@@ -121,19 +130,19 @@ fn confine(order: &Order) -> Result<()> {
         _ => {}
     }
     places.push(std::env::temp_dir());
-    places.push(PathBuf::from("/dev/null"));
     let (all, read) = (AccessFs::from_all(ABI::V3), AccessFs::from_read(ABI::V3));
     let restrict = || {
         let mut rules = Ruleset::default()
             .handle_access(all)?
             .create()?
             .add_rule(PathBeneath::new(PathFd::new("/")?, read))?;
-        for place in places.iter().filter(|place| place.exists()) {
-            let allowed = if place.is_dir() { all } else { AccessFs::from_file(ABI::V3) };
+        let rooms = places.iter().map(|place| (place, all));
+        let files = files.iter().map(|place| (place, AccessFs::from_file(ABI::V3)));
+        for (place, allowed) in rooms.chain(files).filter(|(place, _)| place.exists()) {
             rules = rules.add_rule(PathBeneath::new(PathFd::new(place)?, allowed))?;
         }
-        rules.restrict_self()?;
-        Ok::<_, anyhow::Error>(())
+        let status = rules.restrict_self()?;
+        Ok::<_, anyhow::Error>(status.ruleset != RulesetStatus::NotEnforced)
     };
     // Older kernels know less of it or nothing: then as much as they do.
     restrict().context("cannot give up writing elsewhere")
@@ -145,7 +154,7 @@ fn make_directory(path: &Path) -> Result<()> {
     made.with_context(|| format!("cannot create {}", path.display()))
 }
 
-fn perform(order: &Order, said: Receiver<Said>) -> Result<Value> {
+fn perform(order: &Order, said: Receiver<Said>, confined: bool) -> Result<Value> {
     if let Job::Make = order.job {
         let made = Vault::init(&order.vault, &order.key_file, Policy::default(), now()?)?;
         return Ok(json!({"log_key": made.vault().log_key().to_string()}));
@@ -159,7 +168,7 @@ fn perform(order: &Order, said: Receiver<Said>) -> Result<Value> {
     }
     let vault = vault.unlock(Some(&order.key_file))?;
     if let Job::Drill { .. } = order.job {
-        return drill(vault, order, said);
+        return drill(vault, order, said, confined);
     }
     with_key(&vault, &order.vault, &order.job)
 }
@@ -461,10 +470,10 @@ fn prove(vault: &Unlocked, level: u8, snapshot: &SnapshotId) -> Result<Value> {
     Ok(answer)
 }
 
-fn drill(vault: Unlocked, order: &Order, said: Receiver<Said>) -> Result<Value> {
+fn drill(vault: Unlocked, order: &Order, said: Receiver<Said>, confined: bool) -> Result<Value> {
     let Job::Drill { what, attended, work, people } = &order.job else { bail!("it is no drill") };
-    let asked =
-        product::Order { what, key_file: &order.key_file, attended: *attended, work, people };
+    let (key_file, attended) = (order.key_file.as_path(), *attended);
+    let asked = product::Order { what, key_file, attended, work, people, confined };
     // Somebody who approves must be known to the vault before the isolated part looks.
     let (sender, words) = channel();
     let (directory, key_file, people) =
@@ -575,7 +584,7 @@ impl Onlooker for Teller {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::recover::drill, *};
 
     /// The rules hold for a thread, so the other tests go on.
     #[test]
@@ -602,6 +611,36 @@ mod tests {
             return;
         }
         assert!(denied, "what it backs up it cannot change");
+    }
+
+    /// Landlock forbids mounting, so the drill's namespaces must do without.
+    #[test]
+    fn a_drill_s_worker_is_confined_and_its_namespaces_begin_all_the_same() {
+        let site = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).expect("a directory");
+        let place = |name: &str| site.path().join(name);
+        fs::create_dir(place("vault")).expect("made");
+        let text = String::new();
+        let what = server::work::Drilled::Plan { text };
+        let job =
+            Job::Drill { what, attended: false, work: place("work"), people: place("people") };
+        let order = Order { vault: place("vault"), key_file: place("key"), job };
+        let (plant, work) = (place("plant"), place("work/x"));
+        let start = |confined| drill::unshare(confined).arg("true").status();
+        let possible = start(false).is_ok_and(|status| status.success());
+        let outcome = std::thread::spawn(move || {
+            let confined = confine(&order).expect("confined");
+            let begun = start(confined).is_ok_and(|status| status.success());
+            (begun, fs::write(work, "x").is_ok(), fs::write(plant, "changed").is_err())
+        });
+        let (begun, allowed, denied) = outcome.join().expect("the thread goes on");
+        assert_eq!((begun, allowed), (possible, true));
+        let known = fs::read_to_string("/sys/kernel/security/lsm").unwrap_or_default();
+        if !possible || (!denied && !known.contains("landlock")) {
+            let skipped = "no namespaces or no Landlock here: not shown that a drill is confined\n";
+            std::io::stderr().write_all(skipped.as_bytes()).expect("told");
+            return;
+        }
+        assert!(denied, "outside of its folders it writes nothing");
     }
 
     #[test]

@@ -56,6 +56,8 @@ pub struct Setting<'a> {
     pub attended: bool,
     /// People at a console, and what they say.
     pub console: Option<(PathBuf, Receiver<Word>)>,
+    /// Landlock holds this process already, and forbids mounting.
+    pub confined: bool,
 }
 
 /// What it says, one JSON line each.
@@ -70,7 +72,7 @@ enum Said {
 }
 
 /// Drills the plan; `each` hears of every step, in milliseconds after the declaration.
-pub fn perform(
+pub(super) fn perform(
     recovery: &mut Recovery,
     setting: Setting<'_>,
     each: &mut dyn FnMut(&Recovery, &Heard) -> Result<()>,
@@ -100,7 +102,8 @@ pub fn perform(
     };
     let path = folder.path().join("job.json");
     fs::write(&path, serde_json::to_vec(&job)?).context("cannot write the drill's job")?;
-    let told = isolated(recovery, &path, setting.console.map(|(_, words)| words), each);
+    let words = setting.console.map(|(_, words)| words);
+    let told = isolated(recovery, (&path, setting.confined), words, each);
     if let Err(error) = told {
         recovery.report.notes.push(format!("the drill broke off: {error:#}"));
     }
@@ -135,19 +138,28 @@ fn absolute(path: &Path) -> Result<PathBuf> {
     path.canonicalize().with_context(|| format!("cannot find {}", path.display()))
 }
 
-/// Starts the isolated part and takes down what it says.
-fn isolated(
-    recovery: &mut Recovery,
-    job: &Path,
-    words: Option<Receiver<Word>>,
-    each: &mut dyn FnMut(&Recovery, &Heard) -> Result<()>,
-) -> Result<()> {
+/// Namespaces of their own for what follows. Where Landlock holds this process nothing is mounted,
+/// as it forbids that here and inside; else what is mounted inside stays inside.
+pub fn unshare(confined: bool) -> Command {
     let mut unshare = Command::new("unshare");
     if !rustix::process::geteuid().is_root() {
         unshare.args(["--user", "--map-root-user"]);
     }
+    let propagation = if confined { "unchanged" } else { "private" };
+    unshare.args(["--net", "--mount", "--propagation", propagation, "--pid", "--uts", "--ipc"]);
+    unshare.args(["--fork", "--kill-child=KILL"]);
     unshare
-        .args(["--net", "--mount", "--pid", "--uts", "--ipc", "--fork", "--kill-child=KILL"])
+}
+
+/// Starts the isolated part and takes down what it says.
+fn isolated(
+    recovery: &mut Recovery,
+    (job, confined): (&Path, bool),
+    words: Option<Receiver<Word>>,
+    each: &mut dyn FnMut(&Recovery, &Heard) -> Result<()>,
+) -> Result<()> {
+    let mut unshare = unshare(confined);
+    unshare
         .arg(std::env::current_exe().context("cannot find this program's file")?)
         .args(["vault", "recover", "inside"])
         .arg(job)

@@ -28,6 +28,8 @@ pub struct Order<'a> {
     pub attended: bool,
     pub work: &'a Path,
     pub people: &'a Path,
+    /// Landlock holds this process.
+    pub confined: bool,
 }
 
 /// What a plan comes to, and what is wrong with it.
@@ -93,6 +95,7 @@ pub fn perform(
     };
     say(&drill)?;
     let setting = drill::Setting {
+        confined: order.confined,
         work: Some(order.work),
         key_file: Some(order.key_file),
         people: &[],
