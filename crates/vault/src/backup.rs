@@ -12,7 +12,7 @@ use crate::{
     error::{Error, IoContext, Result},
     event::{Event, Keep, ObjectChange, SnapshotId, State, Stored},
     ledger::Ledger,
-    limits::{ASSET_BYTES_MAX, ENTRIES_MAX, FAULTS_LOGGED_MAX, LISTED_BYTES_MAX},
+    limits::{ASSET_BYTES_MAX, DEVICES_AT_ONCE, ENTRIES_MAX, FAULTS_LOGGED_MAX, LISTED_BYTES_MAX},
     manifest::{Manifest, Object},
     onlooker::Onlooker,
     source::{Fault, Offer, Source},
@@ -24,7 +24,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs, io,
     os::unix::fs::DirBuilderExt,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
 };
 
 /// How a backup ended.
@@ -229,11 +229,33 @@ impl Unlocked {
     }
 }
 
-/// Lists what all sources have, and the projects among it.
+/// Lists what all sources have, and the projects among it. Devices are asked at the same time, a
+/// few at once; what comes is in the order of the sources, whoever was first.
 fn gather(sources: &mut [Box<dyn Source>], mut offer: Offer) -> Offer {
-    for source in sources.iter_mut() {
-        offer.begin(&source.name());
-        source.offer(&mut offer);
+    let mut devices: BTreeMap<Option<String>, Vec<Asked<'_>>> = BTreeMap::new();
+    let mut offers = Vec::with_capacity(sources.len());
+    for (place, source) in sources.iter_mut().enumerate() {
+        offers.push(Mutex::new(offer.apart(&source.name())));
+        devices.entry(source.device()).or_default().push((place, source));
+    }
+    let waiting = Mutex::new(devices.into_values().collect::<Vec<_>>());
+    let ask = || {
+        let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        while let Some(sources) = next() {
+            for (place, source) in sources {
+                source.offer(&mut offers[place].lock().unwrap_or_else(PoisonError::into_inner));
+            }
+        }
+    };
+    let at_once = waiting.lock().unwrap_or_else(PoisonError::into_inner).len();
+    std::thread::scope(|scope| {
+        for _ in 1..at_once.min(DEVICES_AT_ONCE) {
+            scope.spawn(ask);
+        }
+        ask();
+    });
+    for apart in offers {
+        offer.join(apart.into_inner().unwrap_or_else(PoisonError::into_inner));
     }
     let projects = engineering::recognise(&offer.entries);
     if !projects.is_empty() {
@@ -243,6 +265,9 @@ fn gather(sources: &mut [Box<dyn Source>], mut offer: Offer) -> Offer {
     }
     offer
 }
+
+/// A source and its place among all.
+type Asked<'a> = (usize, &'a mut Box<dyn Source>);
 
 pub(crate) struct Reconciled {
     /// The repository's files by the log, up to date.
@@ -318,4 +343,60 @@ fn fitting<T: Serialize>(items: impl Iterator<Item = T>) -> Vec<T> {
 fn shortened(fault: &Fault) -> Fault {
     let cut = |text: &str| text.chars().take(300).collect();
     Fault { source: cut(&fault.source), path: cut(&fault.path), error: cut(&fault.error) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::Entry;
+    use std::{
+        path::PathBuf,
+        sync::mpsc::{Receiver, Sender, channel},
+        time::Duration,
+    };
+
+    /// A device that goes on only when the other one is being asked too.
+    struct Device {
+        name: &'static str,
+        host: &'static str,
+        meets: Option<(Sender<()>, Receiver<()>)>,
+    }
+
+    impl Source for Device {
+        fn name(&self) -> String {
+            self.name.to_owned()
+        }
+
+        fn device(&self) -> Option<String> {
+            Some(self.host.to_owned())
+        }
+
+        fn offer(&mut self, offer: &mut Offer) {
+            if let Some((here, there)) = &self.meets {
+                here.send(()).expect("the other one listens");
+                let met = there.recv_timeout(Duration::from_secs(20));
+                met.expect("both are asked at the same time");
+            }
+            offer.bytes(PathBuf::from("/").join(self.name), Vec::new());
+            offer.fault(&PathBuf::from(self.name), "none");
+        }
+    }
+
+    #[test]
+    fn devices_are_asked_at_once_and_what_comes_is_in_the_order_of_sources() {
+        let ((a, from_a), (b, from_b)) = (channel(), channel());
+        let device =
+            |name, host, meets| -> Box<dyn Source> { Box::new(Device { name, host, meets }) };
+        let mut sources = [
+            device("z", "one", Some((a, from_b))),
+            device("y", "one", None),
+            device("x", "two", Some((b, from_a))),
+        ];
+        let offer = Offer::new(Vec::new(), 10, Time::default()).after(Earlier::nothing());
+        let Offer { entries, faults, .. } = gather(&mut sources, offer);
+        let of = |Entry { path, source, .. }: &Entry| format!("{source} {}", path.display());
+        assert_eq!(entries.iter().map(of).collect::<Vec<_>>(), ["z /z", "y /y", "x /x"]);
+        let faults: Vec<_> = faults.iter().map(|fault| fault.source.as_str()).collect();
+        assert_eq!(faults, ["z", "y", "x"]);
+    }
 }

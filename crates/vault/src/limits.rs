@@ -4,6 +4,8 @@
 
 /// Entries (files, links, directories) of one snapshot; about 200 bytes of memory each.
 pub const ENTRIES_MAX: usize = 5_000_000;
+/// Devices that one backup asks at the same time.
+pub const DEVICES_AT_ONCE: usize = 8;
 
 /// Bytes of one log entry: tlog-tiles gives an entry a 16-bit length.
 pub const LEAF_BYTES_MAX: usize = 65_535;

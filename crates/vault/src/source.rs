@@ -22,6 +22,12 @@ pub trait Source: Send {
         Vec::new()
     }
 
+    /// The device that is asked while it lists: sources of one device, and all that name none, go
+    /// one after the other, those of others at the same time.
+    fn device(&self) -> Option<String> {
+        None
+    }
+
     /// Lists what there is. Content is opened later, one entry after the other.
     fn offer(&mut self, offer: &mut Offer);
 }
@@ -51,6 +57,23 @@ impl Offer {
     /// The newest whole snapshot of the same asset.
     pub fn earlier(&self) -> &Earlier {
         &self.earlier
+    }
+
+    /// An empty one for a source that lists by itself.
+    pub(crate) fn apart(&self, source: &str) -> Self {
+        let left_out = self.left_out.clone();
+        let mut apart = Self::new(left_out, self.entries_max, self.now).after(self.earlier.clone());
+        apart.begin(source);
+        apart
+    }
+
+    /// Takes in what such a one holds.
+    pub(crate) fn join(&mut self, apart: Self) {
+        self.begin(&apart.source);
+        for Entry { path, what, .. } in apart.entries {
+            self.entry(path, what);
+        }
+        self.faults.extend(apart.faults);
     }
 
     /// What follows is of the source with this name.

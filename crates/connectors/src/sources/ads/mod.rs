@@ -84,6 +84,10 @@ impl Source for Runtime {
         format!("ads:{}?ams_port={}", self.place.address(), self.target.port)
     }
 
+    fn device(&self) -> Option<String> {
+        Some(self.place.host.clone())
+    }
+
     fn offer(&mut self, offer: &mut Offer) {
         let folder = PathBuf::from("/@ads")
             .join(self.place.address())

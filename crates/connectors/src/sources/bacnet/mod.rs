@@ -74,6 +74,10 @@ impl Source for Device {
         format!("bacnet:{}", self.place.address())
     }
 
+    fn device(&self) -> Option<String> {
+        Some(self.place.host.clone())
+    }
+
     fn offer(&mut self, offer: &mut Offer) {
         let folder = PathBuf::from("/@bacnet").join(self.place.address());
         let path = folder.join("objects.csv");

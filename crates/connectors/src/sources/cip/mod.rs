@@ -72,6 +72,10 @@ impl Source for Device {
         format!("cip:{}", self.place.address())
     }
 
+    fn device(&self) -> Option<String> {
+        Some(self.place.host.clone())
+    }
+
     fn offer(&mut self, offer: &mut Offer) {
         let folder = PathBuf::from("/@cip").join(self.place.address());
         let path = folder.join("identity.csv");

@@ -64,6 +64,10 @@ impl Source for Device {
         format!("modbus:{}?unit={}", self.place.address(), self.unit)
     }
 
+    fn device(&self) -> Option<String> {
+        Some(self.place.host.clone())
+    }
+
     fn offer(&mut self, offer: &mut Offer) {
         let folder = PathBuf::from("/@modbus")
             .join(self.place.address())

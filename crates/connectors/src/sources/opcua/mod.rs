@@ -86,6 +86,10 @@ impl Source for Server {
         format!("opcua:{}", self.place.address())
     }
 
+    fn device(&self) -> Option<String> {
+        Some(self.place.host.clone())
+    }
+
     fn offer(&mut self, offer: &mut Offer) {
         let folder = PathBuf::from("/@opcua").join(self.place.address());
         if let Err(error) = self.read(&folder, offer) {

@@ -60,6 +60,10 @@ impl Source for Controller {
         format!("s7:{}?rack={}&slot={}", self.place.address(), self.rack, self.slot)
     }
 
+    fn device(&self) -> Option<String> {
+        Some(self.place.host.clone())
+    }
+
     fn offer(&mut self, offer: &mut Offer) {
         let folder = PathBuf::from("/@s7")
             .join(self.place.address())

@@ -75,6 +75,10 @@ impl Source for Device {
         format!("ssh-config://{}/{}", self.url.address(22), self.profile.name)
     }
 
+    fn device(&self) -> Option<String> {
+        Some(self.url.host.clone())
+    }
+
     fn offer(&mut self, offer: &mut Offer) {
         let folder = PathBuf::from("/@ssh-config").join(self.url.address(22));
         if let Err(error) = self.read(&folder, offer) {

@@ -16,6 +16,7 @@ mod stream;
 use super::{
     super::{Context, Kind, Unusable, files::meta, link::malformed, login, login::Login, url::Url},
     session::Session,
+    tls::{self, Tls},
 };
 use model::Time;
 use serde::{Deserialize, Serialize};
