@@ -35,7 +35,7 @@ pub struct Detector {
 }
 
 /// A detector at work on one stream of observations.
-pub trait Watch: Send {
+pub trait Watch: Send + Sync {
     fn see(&mut self, o: &Observation, site: &Site<'_>, out: &mut Findings);
 
     /// May an operation of this protocol and class matter to it? Always the same, and where it is

@@ -20,6 +20,13 @@ use std::{
 /// Paths that name an asset, best first.
 const NAMES: &[&str] = &["station_name", "name", "hostname", "plc_name", "system_name"];
 
+/// An asset of which no row was made yet.
+pub struct UnmadeAsset {
+    id: AssetId,
+    root: u32,
+    members: Vec<u32>,
+}
+
 impl Inventory {
     /// Every asset that sent a packet or was named by one that did, sorted by id.
     pub fn assets(&self) -> Vec<Asset> {
@@ -28,11 +35,21 @@ impl Inventory {
 
     /// The same one by one: a row is larger than all that is known of a host that sent a packet.
     pub fn each_asset(&self) -> impl Iterator<Item = Asset> {
+        self.unmade_assets().into_iter().map(|unmade| self.made(&unmade))
+    }
+
+    /// The same before their rows are made, so that several threads may make them.
+    pub fn unmade_assets(&self) -> Vec<UnmadeAsset> {
         let groups = self.groups().into_iter();
-        let mut groups: Vec<_> =
-            groups.map(|(root, members)| (self.id_of(root), root, members)).collect();
-        groups.sort_by(|a, b| a.0.cmp(&b.0));
-        groups.into_iter().map(|(_, root, members)| self.asset_of_group(root, &members))
+        let unmade = |(root, members)| UnmadeAsset { id: self.id_of(root), root, members };
+        let mut groups: Vec<_> = groups.map(unmade).collect();
+        groups.sort_by(|a, b| a.id.cmp(&b.id));
+        groups
+    }
+
+    /// The row of an asset, while nothing more is learned.
+    pub fn made(&self, unmade: &UnmadeAsset) -> Asset {
+        self.asset_of_group(unmade.root, &unmade.members)
     }
 
     /// Every link, sorted by client, server, protocol, port.

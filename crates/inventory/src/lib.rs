@@ -14,7 +14,7 @@ mod links;
 mod record;
 pub mod vendor;
 
-pub use asset::is_external;
+pub use asset::{UnmadeAsset, is_external};
 pub use classify::{Industry, is_industrial};
 
 use ends::Ends;

@@ -404,7 +404,7 @@ impl Shard {
         events.extend(self.senders.drain().into_iter().map(stamped));
     }
 
-    /// Gives up holes still waited for.
+    /// Gives up holes still waited for, and counts conversations whose protocol was never found.
     pub(crate) fn give_up_holes(&mut self, frame: u64, at: Time, events: &mut Vec<Stamped>) {
         std::mem::swap(&mut self.events, events);
         self.give_up(frame, at);
@@ -451,13 +451,11 @@ impl Shard {
         report(&mut flow, (frame, self.place), &mut self.senders, &mut self.events);
     }
 
-    /// Conversations whose protocol was never found, at the end.
-    pub(crate) fn count_unidentified(&mut self) {
-        let counters = &mut self.counters;
-        for flow in self.flows.iter_mut() {
-            count_unidentified(flow, counters);
-            self.heads.end(flow);
-        }
+    /// A conversation of which nothing more will be heard.
+    fn end(&mut self, at: u32) {
+        let flow = self.flows.get(at);
+        count_unidentified(flow, &mut self.counters);
+        self.heads.end(flow);
     }
 
     pub(crate) fn take_unnamed(&mut self) -> Vec<Unnamed> {

@@ -161,7 +161,8 @@ impl Worker {
         due
     }
 
-    /// Gives up holes still waited for: no more packets will come.
+    /// No more packets will come: gives up holes still waited for, and counts conversations whose
+    /// protocol was never found.
     pub fn give_up(&mut self, frame: u64, at: Time) {
         let mut last = Vec::new();
         self.shards.iter_mut().for_each(|shard| shard.give_up_holes(frame, at, &mut last));
@@ -198,11 +199,6 @@ impl Worker {
         let mut health = Health::default();
         self.shards.iter().for_each(|shard| add_health(&mut health, shard.health()));
         health
-    }
-
-    /// Conversations whose protocol was never found, at the end.
-    pub fn count_unidentified(&mut self) {
-        self.shards.iter_mut().for_each(Shard::count_unidentified);
     }
 
     /// Conversations that got no name, with what they said first; call at the end.

@@ -11,7 +11,7 @@ pub mod progress;
 pub use crew::Lies;
 pub use hands::{Hands, Outcome};
 
-use ::sensor::{Fold, Limits, Messages, Packet, Unnamed, WorkerSettings};
+use ::sensor::{Fold, Limits, Messages, Packet, Unnamed, Worker, WorkerSettings};
 use anyhow::{Context as _, Result};
 use detectors::{Baseline, Detection, Phase};
 use model::{CaptureReport, Health, MessageRow, Time};
@@ -64,6 +64,24 @@ pub fn aside<A: Send + 'static>(threads: usize, all: A) {
     }
 }
 
+/// What a report was made of, and is of no more use.
+pub struct Leftovers {
+    fold: Fold,
+    workers: Vec<Worker>,
+}
+
+impl Leftovers {
+    /// Frees the memory, where the program is not about to end anyway: the kernel takes back what
+    /// a program had in one go, but there are a million pieces to free one by one.
+    pub fn leave(self, threads: usize, ends: bool) {
+        if ends {
+            std::mem::forget(self);
+        } else {
+            aside(threads, (self.fold, self.workers));
+        }
+    }
+}
+
 /// A number of worker threads, as the command line gives it.
 pub fn threads(text: &str) -> Result<usize, String> {
     match text.parse() {
@@ -83,7 +101,7 @@ pub fn learn(paths: &[PathBuf], settings: &Settings, shown: bool) -> Result<Opti
         if let Some(damage) = analysed.health.damaged {
             anyhow::bail!("{} cannot serve as a baseline: {damage}", path.display());
         }
-        baseline = Some(analysed.fold.detection.into_baseline());
+        baseline = Some(analysed.leftovers.fold.detection.into_baseline());
     }
     Ok(baseline)
 }
@@ -128,7 +146,7 @@ pub struct Analysed {
     messages: Vec<Messages>,
     health: Health,
     unnamed: Vec<Unnamed>,
-    fold: Fold,
+    leftovers: Leftovers,
 }
 
 /// Reads a capture to its end, or to its first damage.
@@ -164,14 +182,15 @@ fn read<R: Read>(
         }
     }
     let last = counts.last.unwrap_or_default();
-    let Outcome { messages, mut health, unnamed } =
+    let Outcome { messages, mut health, unnamed, workers } =
         hands.finish(counts.packets, last, &mut fold)?;
     fold.finish();
     health.damaged = damaged;
     health.at = counts.last;
     health.limits.extend(fold.limits_hit());
     let file = path.display().to_string();
-    Ok(Analysed { file, counts, messages, health, unnamed, fold })
+    let leftovers = Leftovers { fold, workers };
+    Ok(Analysed { file, counts, messages, health, unnamed, leftovers })
 }
 
 impl Analysed {
@@ -186,8 +205,9 @@ impl Analysed {
         (&self.file, &self.unnamed)
     }
 
-    pub fn into_report(self, settings: &Settings) -> CaptureReport {
-        let Analysed { file, counts, messages, health, mut fold, .. } = self;
+    pub fn into_report(self, settings: &Settings) -> (CaptureReport, Leftovers) {
+        let Analysed { file, counts, messages, health, mut leftovers, .. } = self;
+        let fold = &mut leftovers.fold;
         let values = settings.values.then(|| fold.take_values());
         let (inventory, detection) = (&fold.inventory, &fold.detection);
         let ((messages, links), (assets, findings)) = both(
@@ -195,7 +215,7 @@ impl Analysed {
             || (rows(messages), inventory.links()),
             || (inventory.assets(), detection.findings(inventory)),
         );
-        CaptureReport {
+        let report = CaptureReport {
             file,
             packets: counts.packets,
             bytes: counts.bytes,
@@ -208,7 +228,8 @@ impl Analysed {
             sign_ins: fold.sign_ins(),
             values,
             health,
-        }
+        };
+        (report, leftovers)
     }
 }
 

@@ -7,7 +7,7 @@ mod report;
 mod unnamed;
 
 use crate::{
-    analysis::{Settings, analyse, aside, json, learn, threads},
+    analysis::{Settings, analyse, json, learn, threads},
     complain,
 };
 use anyhow::{Context as _, Result, ensure};
@@ -84,7 +84,8 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         Some(path) => Some((path, unnamed::create(path)?)),
         None => None,
     };
-    for file in &options.files {
+    for (number, file) in options.files.iter().enumerate() {
+        let last = number + 1 == options.files.len();
         let analysed = match analyse(file, &settings, true) {
             Ok(analysed) => analysed,
             Err(error) => {
@@ -103,15 +104,13 @@ pub fn run(options: &Options) -> Result<ExitCode> {
                 .with_context(|| format!("cannot write {}", path.display()))?;
         }
         let written = if as_json {
-            json::write(&mut out, analysed, &settings).and_then(|known| {
-                aside(settings.threads, known);
-                out.write_all(b"\n")
-            })
+            json::write(&mut out, analysed, &settings)
         } else {
-            report::write(&mut out, &analysed.into_report(&settings))
+            let (report, leftovers) = analysed.into_report(&settings);
+            report::write(&mut out, &report).map(|()| leftovers)
         };
-        match written.and_then(|()| out.flush()) {
-            Ok(()) => {}
+        match written.and_then(|leftovers| out.flush().map(|()| leftovers)) {
+            Ok(leftovers) => leftovers.leave(settings.threads, last),
             // Who read it has seen enough.
             Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => break,
             Err(error) => return Err(anyhow::Error::from(error).context("cannot write the report")),

@@ -248,6 +248,7 @@ impl Shard {
         for index in 0..self.flows.len() as u32 {
             let flow = self.flows.get(index);
             if !flow.halves.iter().any(|half| half.stream.is_holding()) {
+                self.end(index);
                 continue;
             }
             self.place = Place::GivenUp(flow.first_frame);
@@ -268,6 +269,7 @@ impl Shard {
                 let sender = context.sent_by(self.flows.get(index), side);
                 self.drain(index, &sender, side, true);
             }
+            self.end(index);
         }
     }
 

@@ -2,10 +2,7 @@
 //!
 //! Invariant: both give the fold the same events in the same order.
 
-use super::{
-    aside,
-    crew::{Crew, Lies},
-};
+use super::crew::{Crew, Lies};
 use anyhow::Result;
 use model::{Health, Time};
 use sensor::{
@@ -28,6 +25,8 @@ pub struct Outcome {
     pub health: Health,
     /// In the order of their first frames.
     pub unnamed: Vec<Unnamed>,
+    /// Of no more use; to take them apart takes long.
+    pub workers: Vec<Worker>,
 }
 
 impl Hands {
@@ -78,14 +77,12 @@ impl Hands {
         let (mut health, mut messages) = (Health::default(), Vec::new());
         let mut unnamed = Vec::new();
         for worker in &mut workers {
-            worker.count_unidentified();
             add_health(&mut health, worker.health());
             messages.push(worker.take_tally());
             unnamed.append(&mut worker.take_unnamed());
         }
         unnamed.sort_by_key(|one| one.frame);
-        aside(workers.len(), workers);
-        Ok(Outcome { messages, health, unnamed })
+        Ok(Outcome { messages, health, unnamed, workers })
     }
 }
 

@@ -1,14 +1,20 @@
-//! A report as a line of JSON, of which two threads write their halves.
+//! A report as a line of JSON, of which several threads write parts.
 //!
 //! Not here: what a report is. Invariant: the octets are those of [`model::CaptureReport`], and
 //! where there are many assets their rows are made one by one, so that a flood of hosts takes no
 //! more memory to tell than to see.
 
-use super::{Analysed, Settings, both, rows};
+use super::{Analysed, Leftovers, Settings, rows};
+use inventory::UnmadeAsset;
 use model::Time;
-use sensor::Fold;
+use sensor::{Fold, Messages};
 use serde::{Serialize, Serializer};
-use std::io::{self, Write};
+use std::{
+    collections::VecDeque,
+    io::{self, Write},
+    panic::resume_unwind,
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+};
 
 /// Addresses above which rows are made and written one by one by one thread after all.
 const APART_ADDRESSES_MAX: usize = 20_000;
@@ -32,46 +38,114 @@ impl Serialize for Assets<'_> {
     }
 }
 
-/// Writes the line; gives back what was known, which may take longer to take apart than to leave.
-pub fn write(out: &mut impl Write, analysed: Analysed, settings: &Settings) -> io::Result<Fold> {
-    let Analysed { file, counts, messages, health, mut fold, .. } = analysed;
-    let values = settings.values.then(|| fold.take_values());
-    let (inventory, detection) = (&fold.inventory, &fold.detection);
+/// Writes the line, with its end.
+pub fn write(
+    out: &mut impl Write,
+    analysed: Analysed,
+    settings: &Settings,
+) -> io::Result<Leftovers> {
+    let Analysed { file, counts, messages, health, mut leftovers, .. } = analysed;
+    let values = settings.values.then(|| leftovers.fold.take_values());
+    let fold = &leftovers.fold;
     let (packets, bytes) = (counts.packets, counts.bytes);
     let (first_ts, last_ts) = (counts.first, counts.last);
     let head = serde_json::to_vec(&Head { file: &file, packets, bytes, first_ts, last_ts })?;
     out.write_all(head.strip_suffix(b"}").unwrap_or(&head))?;
-    if settings.threads > 1 && inventory.addresses_known() < APART_ADDRESSES_MAX {
-        let (one, other) = both(
-            settings.threads,
-            || -> io::Result<[Vec<u8>; 2]> {
-                Ok([part("messages", &rows(messages))?, part("links", &inventory.links())?])
-            },
-            || -> io::Result<[Vec<u8>; 2]> {
-                let findings = detection.findings(inventory);
-                Ok([part("assets", &Assets(&fold))?, part("findings", &findings)?])
-            },
-        );
-        let ([messages, links], [assets, findings]) = (one?, other?);
-        for octets in [messages, assets, links, findings] {
+    if settings.threads > 1 && fold.inventory.addresses_known() < APART_ADDRESSES_MAX {
+        for octets in shared(settings.threads, jobs(messages, fold))? {
             out.write_all(&octets)?;
         }
     } else {
         field(out, "messages", &rows(messages))?;
-        field(out, "assets", &Assets(&fold))?;
-        field(out, "links", &inventory.links())?;
-        field(out, "findings", &detection.findings(inventory))?;
+        field(out, "assets", &Assets(fold))?;
+        field(out, "links", &fold.inventory.links())?;
+        field(out, "findings", &fold.detection.findings(&fold.inventory))?;
     }
     field(out, "sign_ins", &fold.sign_ins())?;
     if let Some(values) = values {
         field(out, "values", &values)?;
     }
     field(out, "health", &health)?;
-    out.write_all(b"}")?;
-    Ok(fold)
+    out.write_all(b"}\n")?;
+    Ok(leftovers)
 }
 
-fn part(name: &str, rows: &impl Serialize) -> io::Result<Vec<u8>> {
+/// Parts in which assets are written.
+const ASSET_PARTS: usize = 8;
+
+type Make<'a> = Box<dyn FnOnce() -> io::Result<Vec<u8>> + Send + 'a>;
+
+/// Makes a part of the line, which stands at that place.
+struct Job<'a>(usize, Make<'a>);
+
+/// All of the long parts. One thread finds out which assets there are while others write
+/// messages; what takes long comes before what takes less, so that all end at about one time.
+fn jobs(messages: Vec<Messages>, fold: &Fold) -> Vec<Job<'_>> {
+    let inventory = &fold.inventory;
+    let assets = Arc::new(OnceLock::new());
+    let part = |number| {
+        let assets = Arc::clone(&assets);
+        Job(1 + number, Box::new(move || asset_part(fold, &assets, number)))
+    };
+    let told = Box::new(|| field_of("messages", &rows(messages)));
+    let links = Box::new(|| field_of("links", &inventory.links()));
+    let findings = Box::new(|| field_of("findings", &fold.detection.findings(inventory)));
+    let (behind, last) = (ASSET_PARTS + 1, ASSET_PARTS + 2);
+    let mut jobs = vec![part(0), Job(0, told), Job(behind, links), Job(last, findings)];
+    jobs.extend((1..ASSET_PARTS).map(part));
+    jobs
+}
+
+/// Does all of it, each by whichever thread is free; gives what was made by place.
+fn shared(threads: usize, jobs: Vec<Job<'_>>) -> io::Result<Vec<Vec<u8>>> {
+    let left = Mutex::new(VecDeque::from(jobs));
+    let next = || left.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+    let work = || -> io::Result<Vec<(usize, Vec<u8>)>> {
+        let mut made = Vec::new();
+        while let Some(Job(place, make)) = next() {
+            made.push((place, make()?));
+        }
+        Ok(made)
+    };
+    let mut made = std::thread::scope(|scope| {
+        let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
+        let mut made = work()?;
+        for other in others {
+            // A panic of ours is a bug; it goes on in this thread with its own words.
+            made.append(&mut other.join().unwrap_or_else(|panic| resume_unwind(panic))?);
+        }
+        io::Result::Ok(made)
+    })?;
+    made.sort_by_key(|(place, _)| *place);
+    Ok(made.into_iter().map(|(_, octets)| octets).collect())
+}
+
+/// One of the parts of the assets: rows with commas between them, the field's name before the
+/// first part and its end behind the last.
+fn asset_part(
+    fold: &Fold,
+    assets: &OnceLock<Vec<UnmadeAsset>>,
+    number: usize,
+) -> io::Result<Vec<u8>> {
+    let assets = assets.get_or_init(|| fold.inventory.unmade_assets());
+    let bound = |number: usize| assets.len() * number / ASSET_PARTS;
+    let mut octets = Vec::new();
+    if number == 0 {
+        octets.extend_from_slice(b",\"assets\":[");
+    }
+    for at in bound(number)..bound(number + 1) {
+        if at > 0 {
+            octets.push(b',');
+        }
+        serde_json::to_writer(&mut octets, &fold.inventory.made(&assets[at]))?;
+    }
+    if number + 1 == ASSET_PARTS {
+        octets.push(b']');
+    }
+    Ok(octets)
+}
+
+fn field_of(name: &str, rows: &impl Serialize) -> io::Result<Vec<u8>> {
     let mut octets = Vec::new();
     field(&mut octets, name, rows)?;
     Ok(octets)
@@ -114,7 +188,9 @@ mod tests {
             };
             let mut line = Vec::new();
             write(&mut line, analysed(), &settings).expect("memory");
-            let report = serde_json::to_vec(&analysed().into_report(&settings)).expect("memory");
+            let (report, _) = analysed().into_report(&settings);
+            let mut report = serde_json::to_vec(&report).expect("memory");
+            report.push(b'\n');
             assert!(report.windows(9).any(|part| part == b"10.0.0.39"), "hosts are told");
             assert_eq!(String::from_utf8_lossy(&line), String::from_utf8_lossy(&report));
         }
