@@ -79,14 +79,14 @@ impl Inventory {
     /// Rows that changed since the last call of this or of [`Self::drain_news`].
     pub fn drain_changes(&mut self) -> Changes {
         let counted = std::mem::take(&mut self.counted);
-        self.changed.extend(counted);
+        counted.iter().for_each(|record| self.changed.insert(record));
         self.drain(true)
     }
 
     /// Those of which more than counters and times changed: what somebody should know at once.
     /// The others are told by the next [`Self::drain_changes`].
     pub fn drain_news(&mut self) -> Changes {
-        for record in &self.changed {
+        for record in self.changed.iter() {
             self.counted.remove(record);
         }
         self.drain(false)
@@ -94,7 +94,7 @@ impl Inventory {
 
     fn drain(&mut self, counters: bool) -> Changes {
         let roots: BTreeSet<u32> =
-            std::mem::take(&mut self.changed).into_iter().map(|r| self.root(r)).collect();
+            std::mem::take(&mut self.changed).iter().map(|r| self.root(r)).collect();
         let keys = self.links.take_changed(counters);
         let merged = std::mem::take(&mut self.merged);
         let mut members: BTreeMap<u32, Vec<u32>> = BTreeMap::new();

@@ -11,6 +11,7 @@ mod ends;
 mod grouping;
 pub mod limits;
 mod links;
+mod marks;
 mod record;
 pub mod vendor;
 
@@ -21,12 +22,13 @@ use ends::Ends;
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use links::{LinkKey, Links};
+use marks::Marks;
 use model::{
     Address, Asset, AssetId, Detail, Direction, Endpoint, Exchange, Identity, Link, Mac, Object,
     Observation, Operation, OperationClass, Subject, Time,
 };
 use record::{Known, Learnt, Record};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// An asset within this inventory, until its addresses are regrouped.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -48,9 +50,9 @@ pub struct Inventory {
     addresses_max: usize,
     limits: BTreeMap<&'static str, u64>,
     /// Something else than counters and times changed.
-    changed: BTreeSet<u32>,
+    changed: Marks,
     /// Only those did.
-    counted: BTreeSet<u32>,
+    counted: Marks,
     ends: Ends,
     industry: Industry,
     merged: Vec<(u32, u32)>,
@@ -75,8 +77,8 @@ impl Inventory {
             links: Links::new(links_max),
             addresses_max,
             limits: BTreeMap::new(),
-            changed: BTreeSet::new(),
-            counted: BTreeSet::new(),
+            changed: Marks::default(),
+            counted: Marks::default(),
             ends: Ends::default(),
             industry: Industry::default(),
             merged: Vec::new(),
