@@ -49,11 +49,8 @@ impl Acts {
             self.targets.clear();
         }
         let targets = self.targets.entry((client, class)).or_insert_with(few);
-        let known = targets.contains(&server);
-        if targets.len() < TARGETS_APART {
-            targets.insert(server);
-        }
-        let apart = known || targets.contains(&server);
+        let room = targets.len() < TARGETS_APART;
+        let apart = targets.contains(&server) || room && targets.insert(server);
         (class, client, apart.then_some(server))
     }
 }

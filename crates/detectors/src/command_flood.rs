@@ -61,7 +61,7 @@ impl Watch for CommandFlood {
         }
         let (Some(client), Some(server)) = (o.from.address(), o.to.address()) else { return };
         let key = (client, server);
-        if !self.pairs.contains_key(&key) && self.pairs.len() >= WATCHED_MAX {
+        if self.pairs.len() >= WATCHED_MAX && !self.pairs.contains_key(&key) {
             return;
         }
         let pair = self.pairs.entry(key).or_insert_with(|| Pair {
