@@ -3,17 +3,18 @@
 //! Invariant: events of one frame come from one shard, and what is counted carries its own place,
 //! so sorting restores the order in which a single worker would have said them.
 
-use model::{Address, Endpoint, Observation, Operation, Time};
+use model::{Endpoint, Observation, Operation, OperationClass, Time};
 use std::cmp::Ordering;
 
 #[derive(Debug)]
 pub enum Event {
     Observed(Observation),
-    /// A process value, whose it is, and what moved it (`read`, `write`, `report`).
+    /// A process value, whose it is, and what moved it (read, write, report).
     Valued {
         observation: Observation,
-        owner: Option<Address>,
-        operation: &'static str,
+        /// It is the receiver's, else the sender's.
+        of_receiver: bool,
+        class: OperationClass,
     },
     /// Equal operations that came again and were only counted.
     Repeated(Repeats),
@@ -31,14 +32,24 @@ pub struct Stamped {
 }
 
 /// What comes of a packet itself is said first, then holes given up, conversations and senders.
+/// In a word, because there are many events and most of what they cost is to carry them.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(crate) enum Place {
-    Packet,
-    /// Frame that began the conversation.
-    GivenUp(u64),
-    Conversation(u64),
+pub(crate) struct Place(u64);
+
+impl Place {
+    const FRAMES: u64 = (1 << 62) - 1;
+    pub(crate) const PACKET: Place = Place(0);
     /// By their addresses, which stand in the event.
-    Sender,
+    pub(crate) const SENDER: Place = Place(3 << 62);
+
+    /// By the frame that began the conversation.
+    pub(crate) fn given_up(frame: u64) -> Place {
+        Place(1 << 62 | frame & Place::FRAMES)
+    }
+
+    pub(crate) fn conversation(frame: u64) -> Place {
+        Place(2 << 62 | frame & Place::FRAMES)
+    }
 }
 
 impl Stamped {

@@ -112,21 +112,26 @@ impl Fold {
 
     /// Applies the events of one worker, in the order of frames.
     pub fn apply(&mut self, mut events: Vec<Stamped>) {
-        self.apply_all(std::slice::from_mut(&mut events));
+        self.apply_list(&mut events);
     }
 
-    /// Applies the events of several workers, each in the order of frames, and leaves the lists
-    /// empty.
+    /// As [`Self::apply`]; what is left of the events has no meaning.
+    pub fn apply_list(&mut self, events: &mut [Stamped]) {
+        events.iter_mut().for_each(|stamped| self.apply_one(stamped));
+    }
+
+    /// Applies the events of several workers, each in the order of frames. What is left of them
+    /// is freed fastest by the thread that made it.
     pub fn apply_all(&mut self, events: &mut [Vec<Stamped>]) {
         event::in_order(events, |stamped| self.apply_one(stamped));
-        events.iter_mut().for_each(Vec::clear);
     }
 
     fn apply_one(&mut self, stamped: &mut Stamped) {
         match &mut stamped.event {
             Event::Observed(observation) => self.observe(observation),
-            Event::Valued { observation, owner, operation } => {
-                self.value(observation, *owner, operation);
+            Event::Valued { observation, of_receiver, class } => {
+                let owner = if *of_receiver { &observation.to } else { &observation.from };
+                self.value(owner.address(), observation, class.word());
             }
             Event::Sent(sent) => {
                 let times = (sent.first, sent.last);
@@ -159,7 +164,7 @@ impl Fold {
         }
     }
 
-    fn value(&mut self, seen: &mut Observation, owner: Option<Address>, operation: &'static str) {
+    fn value(&mut self, owner: Option<Address>, seen: &mut Observation, operation: &'static str) {
         let detail = std::mem::replace(&mut seen.detail, Detail::Presence);
         let (Some(owner), Detail::Value { point, value, unit, quality }) = (owner, detail) else {
             return;

@@ -84,7 +84,7 @@ impl Shard {
             counted: Cursor::default(),
             out,
             events: Vec::new(),
-            place: Place::Packet,
+            place: Place::PACKET,
             counters: Counters::default(),
             buffered: 0,
             operations_room: limits.operations,
@@ -394,13 +394,13 @@ impl Shard {
     /// Reports counters of a conversation, stamped with `frame`.
     pub(crate) fn report(&mut self, at: u32, frame: u64, events: &mut Vec<Stamped>) {
         let flow = self.flows.get(at);
-        let place = Place::Conversation(flow.first_frame);
+        let place = Place::conversation(flow.first_frame);
         report(flow, (frame, place), &mut self.senders, events);
     }
 
     /// Reports counters of senders, stamped with `frame`, when those of conversations are.
     pub(crate) fn report_senders(&mut self, frame: u64, events: &mut Vec<Stamped>) {
-        let stamped = |sent| Stamped { frame, place: Place::Sender, event: Event::Sent(sent) };
+        let stamped = |sent| Stamped { frame, place: Place::SENDER, event: Event::Sent(sent) };
         events.extend(self.senders.drain().into_iter().map(stamped));
     }
 
@@ -408,7 +408,7 @@ impl Shard {
     pub(crate) fn give_up_holes(&mut self, frame: u64, at: Time, events: &mut Vec<Stamped>) {
         std::mem::swap(&mut self.events, events);
         self.give_up(frame, at);
-        self.place = Place::Packet;
+        self.place = Place::PACKET;
         std::mem::swap(&mut self.events, events);
     }
 

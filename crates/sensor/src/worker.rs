@@ -136,6 +136,7 @@ impl Worker {
     /// for every worker, and with no packet between them.
     pub fn report(&mut self, frame: u64, slice: u64) {
         let mut due = self.due.take().unwrap_or_else(|| self.all_due());
+        self.events.reserve(due.len() - due.partition_point(|due| due.began >= slice));
         while let Some(next) = due.pop_if(|due| due.began < slice) {
             if let Some(shard) = self.shards.get_mut(next.shard as usize) {
                 shard.report(next.at, frame, &mut self.events);
@@ -181,8 +182,9 @@ impl Worker {
         std::mem::take(&mut self.events)
     }
 
-    /// As [`Self::take_events`], with room for those to come: `events` are to be empty.
+    /// As [`Self::take_events`], with room for those to come: what was in `events` is forgotten.
     pub fn swap_events(&mut self, events: &mut Vec<Stamped>) {
+        events.clear();
         std::mem::swap(&mut self.events, events);
     }
 

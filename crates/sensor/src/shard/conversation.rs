@@ -251,7 +251,7 @@ impl Shard {
                 self.end(index);
                 continue;
             }
-            self.place = Place::GivenUp(flow.first_frame);
+            self.place = Place::given_up(flow.first_frame);
             let (client, server) = (flow.client, flow.server);
             let context = Context {
                 at,
@@ -534,10 +534,9 @@ impl Shard {
             let of = operations.iter().find(|(start, ..)| *start == seen.span.start);
             let (direction, class) =
                 of.map_or((Direction::Notice, OperationClass::Report), |(_, d, c)| (*d, *c));
-            let owner = if direction == Direction::Request { &context.to } else { &context.from };
             let event = Event::Valued {
-                owner: owner.address(),
-                operation: class.word(),
+                of_receiver: direction == Direction::Request,
+                class,
                 observation: Observation {
                     at: context.at,
                     frame: context.frame,

@@ -61,7 +61,7 @@ impl Crew {
     /// A crew of so many threads, of which the caller's is one.
     pub fn start(threads: usize, settings: WorkerSettings) -> Result<Crew> {
         let worker = |own| Worker::new(WorkerSettings { shard: (own, SHARDS), ..settings });
-        let board = Board::new((0..SHARDS).map(worker));
+        let board = Board::new((0..SHARDS).map(worker), threads);
         let yard = Arc::new(Yard { board: Mutex::new(board), changed: Condvar::new() });
         let mut crew = Crew {
             yard,
@@ -98,13 +98,13 @@ impl Crew {
         Ok(())
     }
 
-    /// Works until few rounds are under way or others have all that can be done of them, and in
-    /// any case until there may be another.
+    /// Folds what is whole, as long as it is near; works until few rounds are under way or others
+    /// have all that can be done of them, and in any case until there may be another.
     fn catch_up(&mut self, fold: &mut impl FnMut(&mut [Vec<Stamped>])) -> Result<()> {
         loop {
-            let under_way = self.yard.board().under_way();
+            let (under_way, whole) = self.yard.board().under_way();
             let waits = under_way >= ROUNDS;
-            let few = under_way < ROUNDS_AHEAD + self.threads;
+            let few = !whole && under_way < ROUNDS_AHEAD + self.threads;
             if few || matches!(self.step(fold, waits)?, Step::Idle) {
                 return Ok(());
             }
@@ -144,7 +144,7 @@ impl Crew {
             self.send();
         }
         let mut health = Health::default();
-        while self.yard.board().under_way() > 0 {
+        while self.yard.board().under_way().0 > 0 {
             if let Step::Folded(said) = self.step(fold, true)? {
                 said.into_iter().for_each(|part| add_health(&mut health, part));
             }
@@ -156,8 +156,13 @@ impl Crew {
     fn send(&mut self) {
         let next = self.spare.pop().unwrap_or_default();
         let round = std::mem::replace(&mut self.round, next);
-        self.yard.board().put_up(round);
-        self.yard.changed.notify_all();
+        let mut board = self.yard.board();
+        board.put_up(round);
+        let rings = board.has_waiting();
+        drop(board);
+        if rings {
+            self.yard.changed.notify_all();
+        }
     }
 
     /// Folds the oldest round if it is whole, else works on a part, else waits for a change where
@@ -168,7 +173,7 @@ impl Crew {
             drop(board);
             fold(&mut done.events);
             self.spare.push(round);
-            self.yard.board().give_back(done.events);
+            self.yard.board().give_back(done.events, &done.makers);
             return Ok(Step::Folded(done.health));
         }
         if let Some(task) = board.pick(0) {
@@ -184,7 +189,7 @@ impl Crew {
         if !waits {
             return Ok(Step::Idle);
         }
-        drop(self.yard.changed.wait(board).unwrap_or_else(PoisonError::into_inner));
+        drop(self.yard.wait(board));
         Ok(Step::Worked)
     }
 
@@ -213,6 +218,13 @@ impl Yard {
     /// Nobody panics while holding the board, so a poisoned one is whole.
     fn board(&self) -> MutexGuard<'_, Board> {
         self.board.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait<'a>(&'a self, mut board: MutexGuard<'a, Board>) -> MutexGuard<'a, Board> {
+        board.waits(1);
+        let mut board = self.changed.wait(board).unwrap_or_else(PoisonError::into_inner);
+        board.waits(-1);
+        board
     }
 
     fn work(&self, mut task: Task) {
@@ -246,7 +258,7 @@ fn help(yard: &Yard, number: usize) {
                 board = yard.board();
             }
             None if board.is_closed() => return,
-            None => board = yard.changed.wait(board).unwrap_or_else(PoisonError::into_inner),
+            None => board = yard.wait(board),
         }
     }
 }

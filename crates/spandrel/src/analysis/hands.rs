@@ -46,7 +46,7 @@ impl Hands {
                 worker.push(packet);
                 if packet.frame.is_multiple_of(FOLD_PACKETS) {
                     worker.swap_events(events);
-                    fold.apply_all(std::slice::from_mut(events));
+                    fold.apply_list(events);
                 }
                 Ok(())
             }
@@ -96,6 +96,6 @@ fn report(
     for slice in slices(before, frame) {
         worker.report(frame, slice);
         worker.swap_events(events);
-        fold.apply_all(std::slice::from_mut(events));
+        fold.apply_list(events);
     }
 }

@@ -152,8 +152,8 @@ impl<R: Read> Buffer<R> {
 
     /// A block nobody holds.
     fn next_block(&mut self, octets: usize) -> Block {
-        let free = self.spare.iter_mut().position(|block| Arc::get_mut(block).is_some());
-        free.map_or_else(|| fresh(octets), |at| self.spare.swap_remove(at))
+        let free = self.spare.iter_mut().rposition(|block| Arc::get_mut(block).is_some());
+        free.map_or_else(|| fresh(octets), |at| self.spare.remove(at))
     }
 
     pub(super) fn consume(&mut self, count: usize) {

@@ -17,8 +17,11 @@ pub(super) struct Board {
     rounds: VecDeque<UnderWay>,
     /// Number of the oldest.
     first: u64,
-    /// Empty lists, to be filled again. The one used last comes first, so that few are large.
-    spare: Vec<Vec<Stamped>>,
+    /// For each thread lists it made, to be filled again: it frees what is in them, which is
+    /// faster than where they were read. The one used last comes first, so that few are large.
+    spare: Vec<Vec<Vec<Stamped>>>,
+    /// Threads that wait for a change.
+    waiting: usize,
     closed: bool,
     broken: bool,
 }
@@ -62,20 +65,22 @@ impl Task {
 }
 
 impl Board {
-    pub(super) fn new(workers: impl Iterator<Item = Worker>) -> Board {
+    pub(super) fn new(workers: impl Iterator<Item = Worker>, threads: usize) -> Board {
         let lane = |worker| Lane { worker: Some(Box::new(worker)), next: 0, last: 0 };
         Board {
             lanes: workers.map(lane).collect(),
             rounds: VecDeque::new(),
             first: 0,
-            spare: Vec::new(),
+            spare: (0..threads).map(|_| Vec::new()).collect(),
+            waiting: 0,
             closed: false,
             broken: false,
         }
     }
 
-    pub(super) fn under_way(&self) -> usize {
-        self.rounds.len()
+    /// How many rounds are under way, and whether the oldest is whole.
+    pub(super) fn under_way(&self) -> (usize, bool) {
+        (self.rounds.len(), self.rounds.front().is_some_and(|oldest| oldest.left == 0))
     }
 
     pub(super) fn put_up(&mut self, round: Round) {
@@ -122,7 +127,7 @@ impl Board {
             thread,
             worker: self.lanes[shard].worker.take()?,
             round: Some(Arc::clone(&under_way.round)),
-            events: self.spare.pop().unwrap_or_default(),
+            events: self.spare[thread].pop().unwrap_or_default(),
             health: None,
         })
     }
@@ -133,9 +138,10 @@ impl Board {
         let at = (number - self.first) as usize;
         let under_way = &mut self.rounds[at];
         if events.is_empty() {
-            self.spare.push(events);
+            self.spare[thread].push(events);
         } else {
             under_way.done.events.push(events);
+            under_way.done.makers.push(thread);
         }
         under_way.done.health.extend(health);
         under_way.left -= 1;
@@ -144,12 +150,26 @@ impl Board {
         lane.worker = Some(worker);
         lane.next = number + 1;
         lane.last = thread;
-        whole || at + 1 < self.rounds.len()
+        self.waiting > 0 && (whole || at + 1 < self.rounds.len())
     }
 
-    /// Lists that were read, and are empty.
-    pub(super) fn give_back(&mut self, lists: Vec<Vec<Stamped>>) {
-        self.spare.extend(lists.into_iter().filter(|list| list.capacity() <= KEPT_EVENTS_MAX));
+    /// Lists that were read, and who made them.
+    pub(super) fn give_back(&mut self, lists: Vec<Vec<Stamped>>, makers: &[usize]) {
+        for (list, maker) in lists.into_iter().zip(makers) {
+            if list.capacity() <= KEPT_EVENTS_MAX {
+                self.spare[*maker].push(list);
+            }
+        }
+    }
+
+    /// A thread begins or ends to wait for a change.
+    pub(super) fn waits(&mut self, change: isize) {
+        self.waiting = self.waiting.saturating_add_signed(change);
+    }
+
+    /// Is there anybody who waits?
+    pub(super) fn has_waiting(&self) -> bool {
+        self.waiting > 0
     }
 
     pub(super) fn take_workers(&mut self) -> Vec<Worker> {

@@ -13,10 +13,12 @@ pub(super) struct Round {
     blocks: Vec<Block>,
     /// Number of the first packet.
     first: u64,
-    packets: usize,
     octets: usize,
-    /// For each shard its packets, in order.
-    parts: [Vec<Slot>; SHARDS],
+    /// All packets in order, as many as there may be: lists of each shard's own would all grow
+    /// to the longest there ever was.
+    slots: Vec<Slot>,
+    /// For each shard places of its first and its last packet.
+    parts: [Option<(u16, u16)>; SHARDS],
     /// What to do after these packets.
     pub(super) then: Then,
 }
@@ -40,6 +42,8 @@ struct Slot {
     /// Behind the round's first.
     frame: u16,
     block: u16,
+    /// Place of the shard's next packet, its own if there is none.
+    next: u16,
     link: LinkType,
 }
 
@@ -58,6 +62,8 @@ pub type Lies<'a> = (&'a Block, usize);
 pub(super) struct Done {
     /// For each shard that said something what its packets said.
     pub(super) events: Vec<Vec<Stamped>>,
+    /// The threads that did.
+    pub(super) makers: Vec<usize>,
     /// State of the workers after a report.
     pub(super) health: Vec<Health>,
 }
@@ -68,38 +74,51 @@ impl Round {
         if !self.blocks.last().is_some_and(|last| Arc::ptr_eq(last, block)) {
             self.blocks.push(Arc::clone(block));
         }
-        if self.packets == 0 {
+        if self.slots.is_empty() {
             self.first = packet.frame;
         }
         let small = |number: usize| u32::try_from(number).expect("blocks are small");
-        self.parts[shard].push(Slot {
+        let place = u16::try_from(self.slots.len()).expect("a round is small");
+        let begin = match self.parts[shard] {
+            Some((begin, last)) => {
+                self.slots[usize::from(last)].next = place;
+                begin
+            }
+            None => place,
+        };
+        self.parts[shard] = Some((begin, place));
+        self.slots.push(Slot {
             at: packet.at,
             wire_len: packet.wire_len,
             start: small(start),
             length: small(packet.data.len()),
             frame: u16::try_from(packet.frame - self.first).expect("a round is small"),
             block: u16::try_from(self.blocks.len() - 1).expect("a round is small"),
+            next: place,
             link: packet.link,
         });
-        self.packets += 1;
         self.octets += packet.data.len();
     }
 
     /// So much that others should have something to do.
     pub(super) fn is_full(&self) -> bool {
-        self.packets >= ROUND_PACKETS
+        self.slots.len() >= ROUND_PACKETS
             || self.octets >= ROUND_OCTETS
             || self.blocks.len() >= ROUND_BLOCKS
     }
 
     /// Is there anything to do for the shard?
     pub(super) fn concerns(&self, shard: usize) -> bool {
-        !self.parts[shard].is_empty() || self.then != Then::GoOn
+        self.parts[shard].is_some() || self.then != Then::GoOn
     }
 
     /// Lets the worker of the shard read its packets; gives its state after a whole report.
     pub(super) fn read(&self, shard: usize, worker: &mut Worker) -> Option<Health> {
-        for slot in &self.parts[shard] {
+        let mut next = self.parts[shard].map(|(begin, _)| begin);
+        while let Some((at, slot)) =
+            next.and_then(|at| Some((at, self.slots.get(usize::from(at))?)))
+        {
+            next = (slot.next != at).then_some(slot.next);
             let start = slot.start as usize;
             let block = self.blocks.get(usize::from(slot.block));
             let data = block.and_then(|block| block.get(start..start + slot.length as usize));
@@ -123,8 +142,9 @@ impl Round {
     /// Forgets everything, keeps the memory.
     pub(super) fn clear(&mut self) {
         self.blocks.clear();
-        (self.packets, self.octets) = (0, 0);
-        self.parts.iter_mut().for_each(Vec::clear);
+        self.octets = 0;
+        self.slots.clear();
+        self.parts = Default::default();
         self.then = Then::GoOn;
     }
 }
