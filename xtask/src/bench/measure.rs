@@ -9,12 +9,13 @@ use std::{
     fs,
     io::Read,
     process::{Command, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 use wait4::Wait4;
-
-/// `/proc` counts in hundredths of a second on every Linux (USER_HZ, proc(5)).
-const TICKS_PER_SEC: f64 = 100.0;
 
 #[derive(Clone, Copy)]
 pub struct Run {
@@ -23,8 +24,6 @@ pub struct Run {
     pub cpu_secs: f64,
     /// The part of it that the kernel took.
     pub system_secs: f64,
-    /// Processor time of its busiest thread, as last seen.
-    pub busiest_secs: f64,
     pub peak_kib: u64,
     /// Octets on standard output.
     pub said: u64,
@@ -54,41 +53,34 @@ pub fn measure(mut command: Command) -> Result<Run> {
         }
         said
     });
-    let (mut seen_kib, mut busiest) = (0, 0);
-    let ended = loop {
-        if let Some(ended) = child.try_wait4().context("cannot wait for the program")? {
-            break ended;
-        }
-        seen_kib = seen_kib.max(peak(&child.id().to_string()).unwrap_or(0));
-        busiest = busiest.max(busiest_thread(child.id()).unwrap_or(0));
-        std::thread::sleep(Duration::from_millis(10));
+    let ended = Arc::new(AtomicBool::new(false));
+    let watcher = {
+        let (ended, process) = (Arc::clone(&ended), child.id().to_string());
+        std::thread::spawn(move || {
+            let mut seen_kib = 0;
+            while !ended.load(Ordering::SeqCst) {
+                seen_kib = seen_kib.max(peak(&process).unwrap_or(0));
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            seen_kib
+        })
     };
+    let waited = child.wait4();
     let wall_secs = start.elapsed().as_secs_f64();
+    ended.store(true, Ordering::SeqCst);
+    let seen_kib = watcher.join().ok().context("the watching thread failed")?;
+    let ended = waited.context("cannot wait for the program")?;
     let said = reader.join().ok().context("the reading thread failed")?;
     if !ended.status.success() {
         bail!("it ended with {}", ended.status);
     }
     let cpu_secs = (ended.rusage.utime + ended.rusage.stime).as_secs_f64();
-    let busiest_secs = busiest as f64 / TICKS_PER_SEC;
     // A program inherits the peak of the one that started it (exec of a vfork shares its memory
     // until then), so a figure that is not above ours says nothing; then what was seen counts.
     let counted_kib = ended.rusage.maxrss / 1_024;
     let peak_kib = if counted_kib > own_peak_kib { counted_kib } else { seen_kib };
     let system_secs = ended.rusage.stime.as_secs_f64();
-    Ok(Run { wall_secs, cpu_secs, system_secs, busiest_secs, peak_kib, said })
-}
-
-/// Fields behind the command's name, which may hold blanks itself; the first of them is 0.
-fn sum(stat: &str, fields: [usize; 2]) -> Option<u64> {
-    let rest: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
-    let field = |at: usize| rest.get(at)?.parse::<u64>().ok();
-    Some(field(fields[0])? + field(fields[1])?)
-}
-
-fn busiest_thread(process: u32) -> Option<u64> {
-    let tasks = fs::read_dir(format!("/proc/{process}/task")).ok()?;
-    let stats = tasks.flatten().filter_map(|t| fs::read_to_string(t.path().join("stat")).ok());
-    stats.filter_map(|stat| sum(&stat, [11, 12])).max()
+    Ok(Run { wall_secs, cpu_secs, system_secs, peak_kib, said })
 }
 
 fn peak(process: &str) -> Option<u64> {
@@ -100,13 +92,6 @@ fn peak(process: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn times_stand_behind_a_name_with_blanks_and_brackets() {
-        let stat = "7 (a (b) c) S 1 2 3 4 5 6 7 8 9 10 11 22 33 44 15";
-        assert_eq!(sum(stat, [11, 12]), Some(33));
-        assert_eq!(sum(stat, [13, 14]), Some(77));
-    }
 
     #[test]
     fn a_run_has_its_processor_time_and_a_failed_one_is_an_error() {
