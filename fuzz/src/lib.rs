@@ -298,7 +298,6 @@ pub fn analyse<'a>(
     worker.finish(frame, last);
     fold.apply(worker.take_events());
     fold.finish();
-    worker.count_unidentified();
     let health = worker.health();
     let mut shown: Vec<u64> =
         health.unparsed.keys().chain(health.limits.keys()).map(hash).collect();

@@ -73,6 +73,7 @@ pub struct Leftovers {
 impl Leftovers {
     /// Frees the memory, where the program is not about to end anyway: the kernel takes back what
     /// a program had in one go, but there are a million pieces to free one by one.
+    #[expect(clippy::disallowed_methods, reason = "the end of the program frees it, and faster")]
     pub fn leave(self, threads: usize, ends: bool) {
         if ends {
             std::mem::forget(self);

@@ -133,11 +133,12 @@ fn asset_part(
     if number == 0 {
         octets.extend_from_slice(b",\"assets\":[");
     }
-    for at in bound(number)..bound(number + 1) {
+    let own = assets.get(bound(number)..bound(number + 1)).unwrap_or_default();
+    for (asset, at) in own.iter().zip(bound(number)..) {
         if at > 0 {
             octets.push(b',');
         }
-        serde_json::to_writer(&mut octets, &fold.inventory.made(&assets[at]))?;
+        serde_json::to_writer(&mut octets, &fold.inventory.made(asset))?;
     }
     if number + 1 == ASSET_PARTS {
         octets.push(b']');
