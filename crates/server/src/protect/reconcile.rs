@@ -1,7 +1,8 @@
 //! Who carries plans out: looks what is due, queues it, and has one run done after the other.
 //!
 //! Takes no input; the next activation is the retry. Not here: what is due ([`super::due`]), the
-//! work, copies ([`super::copying`]). Invariant: one worker writes to the vault at a time, and what was queued is on disk.
+//! work, copies ([`super::copying`]). Invariant: one worker writes to the vault at a time, and what
+//! was queued is on disk.
 
 use super::{
     Protect, Running, VaultSettings, copying,

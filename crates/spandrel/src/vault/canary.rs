@@ -2,8 +2,8 @@
 //! can measure what a restored copy lacks.
 //!
 //! Four sorts of place, as data comes: a file that is replaced, a log that grows, a table of a
-//! SQLite or a PostgreSQL database. Invariant: the number after the one found in the place is written, so a canary that
-//! was stopped goes on where it was, and a gap means loss.
+//! SQLite or a PostgreSQL database. Invariant: the number after the one found in the place is
+//! written, so a canary that was stopped goes on where it was, and a gap means loss.
 
 use super::{complain, now, postgres, print_line};
 use anyhow::{Context as _, Result, bail};

@@ -455,7 +455,10 @@ mod tests {
         check(json!({"wait_for": {"sqlite": "a.db", "query": "select 1"}}), "compared");
         check(json!({"postgres": {"data": "../h"}}), "below the recovered data");
         check(json!({"postgres": {"data": "h", "settings": {"work_mem": "1MB"}}}), "");
-        let ask = |place: &str| json!({"wait_for": {"postgres": place, "query": "select 1", "equals": "1"}});
+        let ask = |place: &str| {
+            let query = "select 1";
+            json!({"wait_for": {"postgres": place, "query": query, "equals": "1"}})
+        };
         check(ask("historian/scada"), "");
         check(ask("historian"), "DATA/DATABASE");
         check(json!({"approve": {"people": 0}}), "nobody approves");

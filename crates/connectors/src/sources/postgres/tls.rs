@@ -42,6 +42,20 @@ pub enum Tls {
     },
 }
 
+/// The same options for a program that uses libpq, as variables of its environment; without a
+/// word on TLS its own default holds, which takes it where the server has it.
+pub fn for_libpq(options: &BTreeMap<String, String>) -> Vec<(&'static str, String)> {
+    let variables = ["PGSSLMODE", "PGSSLROOTCERT", "PGSSLCERT", "PGSSLKEY"];
+    let said = OPTIONS.iter().zip(variables);
+    let mut said: Vec<_> = said
+        .filter_map(|(option, variable)| Some((variable, options.get(*option)?.clone())))
+        .collect();
+    if options.contains_key("sslrootcert") && !options.contains_key("sslmode") {
+        said.push(("PGSSLMODE", "verify-full".to_owned()));
+    }
+    said
+}
+
 impl Tls {
     /// What the options of a source say.
     pub fn of(options: &BTreeMap<String, String>, host: &str) -> Result<Self, String> {
@@ -194,6 +208,25 @@ mod tests {
             Err(why) => assert!(why.contains(expected), "{why}"),
             Ok(_) => panic!("{options:?} is taken"),
         }
+    }
+
+    #[test]
+    fn a_program_with_libpq_hears_the_same() {
+        let check = |given: &[(&str, &str)], expected: &[(&str, &str)]| {
+            let options = given.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
+            let found = for_libpq(&options.collect());
+            let found: Vec<_> = found.iter().map(|(k, v)| (*k, v.as_str())).collect();
+            assert_eq!(found, expected);
+        };
+        check(&[], &[]);
+        check(
+            &[("sslrootcert", "/ca.pem")],
+            &[("PGSSLROOTCERT", "/ca.pem"), ("PGSSLMODE", "verify-full")],
+        );
+        check(
+            &[("sslmode", "verify-ca"), ("sslrootcert", "/ca.pem"), ("sslkey", "/k")],
+            &[("PGSSLMODE", "verify-ca"), ("PGSSLROOTCERT", "/ca.pem"), ("PGSSLKEY", "/k")],
+        );
     }
 
     #[test]

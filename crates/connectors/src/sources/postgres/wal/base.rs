@@ -27,6 +27,8 @@ pub struct Way<'a> {
     /// `spread`, which does not press the server, or `fast`.
     pub checkpoint: &'a str,
     pub kib_per_s: Option<u32>,
+    /// What the source's options say of TLS, as libpq hears it.
+    pub tls: Vec<(&'static str, String)>,
 }
 
 /// What is known of the next base.
@@ -69,6 +71,7 @@ pub fn begin(spool: &Path, way: &Way<'_>) -> io::Result<()> {
     }
     let child = command
         .env("PGAPPNAME", "spandrel backup")
+        .envs(way.tls.iter().map(|(name, value)| (*name, value)))
         .stdin(Stdio::null())
         .stdout(output.try_clone()?)
         .stderr(output)

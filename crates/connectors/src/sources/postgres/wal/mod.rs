@@ -216,7 +216,8 @@ impl Server {
         let host = self.url.options.get("socket").map_or(&*self.url.host, String::as_str);
         let port = self.url.port.unwrap_or(5_432);
         let (checkpoint, kib_per_s) = (self.checkpoint, self.kib_per_s);
-        let way = base::Way { host, port, login, checkpoint, kib_per_s };
+        let tls = tls::for_libpq(&self.url.options);
+        let way = base::Way { host, port, login, checkpoint, kib_per_s, tls };
         let mut tries = 0;
         loop {
             let place = following.spool.folder.clone();
