@@ -4,9 +4,10 @@ use crate::{
     About, Detector, Draft, Findings, Kind, Site, Watch,
     act::{Act, Acts, is_managed},
     baseline::{Memory, memory},
+    device_trouble::whose,
     limits::WATCHED_MAX,
 };
-use model::{Address, Detail, Observation, OperationClass as Class, Severity, Subject};
+use model::{Address, Detail, Observation, OperationClass as Class, Severity};
 
 pub static CONTROLLER_MODE: Detector = Detector {
     about: About {
@@ -53,8 +54,8 @@ static ACTS: &[Act] = &[
 
 struct ControllerMode {
     acts: Acts,
-    /// Device -> mode it reported last.
-    modes: Memory<Address, Box<str>>,
+    /// Device, and what of it -> what it reported last.
+    modes: Memory<(Address, &'static str), Box<str>>,
 }
 
 impl Watch for ControllerMode {
@@ -66,31 +67,35 @@ impl Watch for ControllerMode {
         let Detail::State(state) = &o.detail else {
             return self.acts.see(o, site, out);
         };
-        if state.what != "mode" || is_managed(o.protocol) {
+        if is_managed(o.protocol) {
             return;
         }
-        let device = match state.subject {
-            Subject::Receiver | Subject::ReceiverModule { .. } => o.to.address(),
-            Subject::Address(address) => Some(address),
-            _ => o.from.address(),
-        };
-        let Some(device) = device else { return };
-        self.reported(o, device, &state.value, out);
+        let Some(device) = whose(o, state.subject) else { return };
+        match state.what {
+            "mode" => self.reported(o, device, &state.value, out),
+            "key" | "protection" => self.unlocked(o, device, (state.what, &state.value), out),
+            _ => {}
+        }
     }
 }
 
 impl ControllerMode {
-    fn reported(&mut self, o: &Observation, device: Address, mode: &str, out: &mut Findings) {
-        let before = match self.modes.get_mut(&device) {
-            Some(known) if **known == *mode => return,
-            Some(known) => std::mem::replace(known, mode.into()),
+    /// What was reported before, where it was another.
+    fn before(&mut self, device: Address, what: &'static str, now: &str) -> Option<Box<str>> {
+        match self.modes.get_mut(&(device, what)) {
+            Some(known) if **known == *now => None,
+            Some(known) => Some(std::mem::replace(known, now.into())),
             None => {
                 if self.modes.len() < WATCHED_MAX {
-                    self.modes.insert(device, mode.into());
+                    self.modes.insert((device, what), now.into());
                 }
-                return;
+                None
             }
-        };
+        }
+    }
+
+    fn reported(&mut self, o: &Observation, device: Address, mode: &str, out: &mut Findings) {
+        let Some(before) = self.before(device, "mode", mode) else { return };
         // Startup is on the way to run: the step that matters follows.
         if mode == "startup" || (&*before == "startup" && mode == "run") {
             return;
@@ -101,6 +106,28 @@ impl ControllerMode {
             let title = format!("{{0}} went from {before} to {mode}");
             Draft::about(vec![device], severity, title)
                 .because(format!("It reported the mode {before} before and reports {mode} now."))
+                .techniques(&["T0858"])
+        });
+        debug_assert!(raised.is_none_or(|open| open.count() > 0));
+    }
+
+    /// The key switch or the protection, which decide what others may do to it.
+    fn unlocked(
+        &mut self,
+        o: &Observation,
+        device: Address,
+        (what, now): (&'static str, &str),
+        out: &mut Findings,
+    ) {
+        let Some(before) = self.before(device, what, now) else { return };
+        let word = if what == "key" { "key switch" } else { "write protection" };
+        let raised = out.raise(&CONTROLLER_MODE.about, (what, device, now), o, || {
+            let title = format!("{{0}}: {word} went from {before} to {now}");
+            Draft::about(vec![device], Severity::Medium, title)
+                .because(format!(
+                    "It reported {before} before and reports {now} now. The {word} decides \
+                     whether its program can be changed from the network."
+                ))
                 .techniques(&["T0858"])
         });
         debug_assert!(raised.is_none_or(|open| open.count() > 0));
@@ -116,6 +143,11 @@ fn cases() -> Vec<crate::testing::Case> {
             "a device that stopped",
             vec![state(0, "mode", "run"), state(9, "mode", "stop")],
         ),
+        Case::fires(
+            "a key turned to program",
+            vec![state(0, "key", "run"), state(9, "key", "program")],
+        ),
+        Case::silent("the key as it was", vec![state(0, "key", "run"), state(9, "key", "run")]),
         Case::silent("reads", vec![asks(0, Class::Read), asks(1, Class::Read)]),
         Case::silent("a refusal alone", vec![refused(0, Class::Stop, "access denied")]),
         Case::silent("starting up", vec![state(0, "mode", "startup"), state(9, "mode", "run")]),

@@ -19,18 +19,23 @@ mod window;
 
 // detectors
 mod arp_conflict;
+mod bridge_root;
 mod clock_change;
+mod clock_source;
 mod command_flood;
 mod configuration_change;
 mod controller_mode;
 mod credentials;
 mod device_restart;
+mod device_silent;
+mod device_trouble;
 mod domain_attack;
 mod executable_transfer;
 mod firmware_update;
 mod generated_host;
 mod hidden_data;
 mod icmp_channel;
+mod identity_change;
 mod internet_peer;
 mod kerberos_abuse;
 mod name_tunnel;
@@ -86,6 +91,11 @@ pub static REGISTRY: &[&Detector] = &[
     &hidden_data::HIDDEN_DATA,
     &substation::SUBSTATION,
     &ring_open::RING_OPEN,
+    &bridge_root::BRIDGE_ROOT,
+    &clock_source::CLOCK_SOURCE,
+    &device_trouble::DEVICE_TROUBLE,
+    &device_silent::DEVICE_SILENT,
+    &identity_change::IDENTITY_CHANGE,
     &remote_execution::REMOTE_EXECUTION,
     &domain_attack::DOMAIN_ATTACK,
     &kerberos_abuse::KERBEROS_ABUSE,

@@ -1,0 +1,156 @@
+//! Devices that answered and no longer do.
+//!
+//! Seen by connections that are tried again and again in vain. Not here: hosts that never answered
+//! (`scan`). Invariant: one lost connection is no finding; tries must go on for a while.
+
+use crate::{
+    About, Detector, Draft, Findings, Kind, Site, Watch,
+    baseline::{Memory, memory},
+    limits::WATCHED_MAX,
+    window::apart_secs,
+};
+use inventory::is_external;
+use model::{Address, Detail, Observation, PortNumber, SessionEvent, Severity, Time};
+
+pub static DEVICE_SILENT: Detector = Detector {
+    about: About {
+        id: "device-silent",
+        title: "Device does not answer any more",
+        engine: model::Engine::Operational,
+        why: "A controller that does not answer is stopped, cut off or overloaded; its panel \
+              shows old values meanwhile. Who sees it first decides whether it becomes a \
+              standstill.",
+        techniques: &["T0814", "T0881", "T0803", "T0804"],
+        false_positives: "Devices switched off at the end of a shift, work on the network, a \
+                          service that was moved to another host.",
+        runbook: "Look at the device: does it run, is its link up?\n\
+                  Look at what was sent to it just before: commands, floods, scans.\n\
+                  See whether others still reach it; if so, look at the way between the two.\n\
+                  Tell the operators that values of it are old.",
+        sees: &[Kind::Session],
+    },
+    watch: || Box::new(DeviceSilent { channels: memory() }),
+    #[cfg(test)]
+    cases,
+};
+
+/// Tries in vain, and the time they take at least.
+const TRIES_MIN: u32 = 5;
+const SPAN_SECS: i64 = 30;
+/// Tries that are further apart are not one attempt to come back.
+const GAP_SECS: i64 = 300;
+
+struct DeviceSilent {
+    /// Client, server, port -> how it went.
+    channels: Memory<(Address, Address, PortNumber), Channel>,
+}
+
+#[derive(Default)]
+struct Channel {
+    answered: Option<Time>,
+    /// Since the last answer.
+    tries: u32,
+    first: Time,
+    last: Time,
+}
+
+impl Watch for DeviceSilent {
+    fn see(&mut self, o: &Observation, site: &Site<'_>, out: &mut Findings) {
+        match &o.detail {
+            Detail::Session(SessionEvent::Attempted { syn: true }) => self.tried(o, site, out),
+            Detail::Session(SessionEvent::Answered) if o.protocol == "tcp" => self.answered(o),
+            _ => {}
+        }
+    }
+}
+
+impl DeviceSilent {
+    fn tried(&mut self, o: &Observation, site: &Site<'_>, out: &mut Findings) {
+        let (Some(client), Some(server)) = (o.from.address(), o.to.address()) else { return };
+        let port = o.to.port.unwrap_or_default();
+        let key = (client, server, port);
+        // Who never answered is not remembered, so that a scan does not fill the table.
+        let pair = site.baseline.pair(client, server);
+        let room = pair.is_some() && self.channels.len() < WATCHED_MAX;
+        let channel = match self.channels.get_mut(&key) {
+            Some(channel) => channel,
+            None if room => self.channels.entry(key).or_default(),
+            None => return,
+        };
+        if channel.tries == 0 || apart_secs(o.at, channel.last) > GAP_SECS {
+            (channel.tries, channel.first) = (0, o.at);
+        }
+        channel.tries += 1;
+        channel.last = o.at;
+        let (tries, first) = (channel.tries, channel.first);
+        // The newest is not yet in vain.
+        if tries <= TRIES_MIN || apart_secs(o.at, first) < SPAN_SECS {
+            return;
+        }
+        let Some(answered) = channel.answered.or(pair.map(|p| p.last)) else { return };
+        let outside = |a: Address| matches!(a, Address::Ip(ip) if is_external(ip));
+        if outside(client) || outside(server) {
+            return;
+        }
+        let severity = if pair.is_some() { Severity::Medium } else { Severity::Low };
+        let raised = out.raise(&DEVICE_SILENT.about, key, o, || {
+            Draft::about(vec![server, client], severity, "{0} no longer answers {1}").because(
+                format!(
+                    "It answered on port {port} until {} and not since, though it was tried \
+                     at least {tries} times in {} s.",
+                    answered,
+                    apart_secs(o.at, first)
+                ),
+            )
+        });
+        if let Some(open) = raised {
+            let says = "connections tried in vain";
+            open.proof_count("tries", (first, o.at), (u64::from(tries) - 1, says));
+        }
+    }
+
+    /// `o` is the server's answer.
+    fn answered(&mut self, o: &Observation) {
+        let (Some(client), Some(server)) = (o.to.address(), o.from.address()) else { return };
+        let key = (client, server, o.from.port.unwrap_or_default());
+        if !self.channels.contains_key(&key) && self.channels.len() >= WATCHED_MAX {
+            return;
+        }
+        let channel = self.channels.entry(key).or_default();
+        (channel.answered, channel.tries) = (Some(o.at), 0);
+    }
+}
+
+#[cfg(test)]
+fn cases() -> Vec<crate::testing::Case> {
+    use crate::testing::{Case, asks, host, port, session};
+    use model::OperationClass::Read;
+    let tries = |second: i64, client_port: u16| {
+        let attempted = SessionEvent::Attempted { syn: true };
+        session(second * 1_000, port(host(10), client_port), port(host(20), 502), attempted)
+    };
+    let answers = |second: i64, client_port: u16| {
+        let answered = SessionEvent::Answered;
+        session(second * 1_000, port(host(20), 502), port(host(10), client_port), answered)
+    };
+    let again = |from: i64| (0..9).map(move |i| tries(from + i * 10, 50_100 + i as u16));
+    vec![
+        Case::fires(
+            "connected once, then tried in vain",
+            [tries(0, 50_000), answers(0, 50_000)].into_iter().chain(again(60)).collect(),
+        ),
+        Case::fires(
+            "a poll that began before",
+            [asks(0, Read)].into_iter().chain(again(60)).collect(),
+        ),
+        Case::silent("never there", again(0).collect()),
+        Case::silent(
+            "a new connection each time",
+            (0..9)
+                .flat_map(|i| {
+                    [tries(i * 10, 50_000 + i as u16), answers(i * 10, 50_000 + i as u16)]
+                })
+                .collect(),
+        ),
+    ]
+}
