@@ -11,11 +11,11 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread,
 };
-use vault::{Offer, Source, State};
+use vault::{Offer, Onlooker, Source, State};
 
 /// A source that does something to the plant after another source has listed it.
 struct Meanwhile(Option<Box<dyn FnOnce() + Send>>);
@@ -68,6 +68,48 @@ fn a_log_rotated_between_listing_and_reading_loses_no_line() {
     let restored = below(&restore(&place, "out"), &logs);
     assert_eq!(fs::read(restored.join("plc.log")).unwrap(), b"new 1\nnew 2\n");
     assert_eq!(fs::read(restored.join("plc.log.1")).unwrap(), b"old 1\n");
+}
+
+/// Has enough after so many bytes.
+struct Enough(AtomicU64);
+
+impl Onlooker for Enough {
+    fn passed(&self, _: &Path, bytes: u64) {
+        self.0
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
+                Some(left.saturating_sub(bytes))
+            })
+            .unwrap();
+    }
+
+    fn goes_on(&self) -> bool {
+        self.0.load(Ordering::Relaxed) > 0
+    }
+}
+
+#[test]
+fn a_restore_that_is_broken_off_says_so_and_leaves_only_whole_files() {
+    let place = Place::with_vault(STRICT);
+    let logs = place.at("logs");
+    fs::create_dir(&logs).unwrap();
+    let length = 3 << 20;
+    for n in 0..6 {
+        fs::write(logs.join(format!("{n}.bin")), noise(n, length)).unwrap();
+    }
+    place.backup_files(&logs, 1);
+    let (vault, target) = (place.unlocked(), place.at("out"));
+    let latest = vault.find("latest").unwrap();
+    let enough = Enough(AtomicU64::new(7 << 20));
+    let done = vault.extract_watched(&latest, &target, Some(&logs), true, &enough);
+    match done {
+        Ok(done) => assert!(!done.errors.is_empty()),
+        Err(error) => assert!(error.to_string().contains("broken off"), "{error}"),
+    }
+    let there: Vec<_> = fs::read_dir(&target).unwrap().map(Result::unwrap).collect();
+    assert!(there.len() < 6, "{there:?}");
+    for file in there {
+        assert_eq!(file.metadata().unwrap().len(), length as u64, "{file:?}");
+    }
 }
 
 #[test]

@@ -9,7 +9,7 @@
 use crate::{
     durable,
     engine::{ChunkId, Found, Kind, Reading, Scratch},
-    error::Result,
+    error::{Error, Result},
     limits::READERS_MAX,
     onlooker::Onlooker,
     restore::Restored,
@@ -30,6 +30,9 @@ use std::{
     thread,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
+
+/// What is said of a file, and of all, when the onlooker had enough.
+const BROKEN_OFF: &str = "broken off";
 
 /// Chunks of a file that one thread takes at a time.
 const PIECE_CHUNKS: usize = 8;
@@ -57,6 +60,9 @@ pub(crate) fn extract(
         let mut layout =
             Layout { reading, target, base, directories, as_root, pieces, done: &done };
         reading.walk(&mut |found| {
+            if !onlooker.goes_on() {
+                return Err(Error::Refused(BROKEN_OFF.to_owned()));
+            }
             let path = match &found {
                 Found::Entry { path, .. } | Found::Damaged { path, .. } => path,
             };
@@ -129,6 +135,9 @@ impl Filler<'_> {
         let Piece { file, chunks, offset } = piece;
         let mut offset = *offset;
         for chunk in &file.chunks[chunks.clone()] {
+            if !self.onlooker.goes_on() {
+                return Err(io::Error::other(BROKEN_OFF));
+            }
             let bytes = self.reading.chunk(chunk, scratch).map_err(io::Error::other)?;
             file.file.write_all_at(bytes, offset)?;
             offset += bytes.len() as u64;

@@ -63,7 +63,8 @@ impl Unlocked {
         self.extract_watched(snapshot, target, only, at_target, &())
     }
 
-    fn extract_watched(
+    /// The same, while somebody looks on.
+    pub fn extract_watched(
         &self,
         snapshot: &SnapshotId,
         target: &Path,

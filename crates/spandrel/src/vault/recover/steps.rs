@@ -19,7 +19,7 @@ use std::{
     time::{Duration, Instant},
 };
 use vault::{
-    PersonKey, Restored, Row, Sha256, Unlocked,
+    Onlooker, PersonKey, Restored, Row, Sha256, Unlocked,
     recovery::{
         Action, Approval, Approve, Manual, Mode, Occasion, OnFail, Outcome, Pick, Plan, Postgres,
         Start, Step, StepRecord, Used, WaitFor,
@@ -98,6 +98,17 @@ pub struct Begun {
     pub title: String,
     pub kind: String,
     pub started_ms: u64,
+}
+
+/// Ends a restore when the time of its step is over.
+struct Deadline(Option<Instant>);
+
+impl Onlooker for Deadline {
+    fn passed(&self, _: &Path, _: u64) {}
+
+    fn goes_on(&self) -> bool {
+        self.0.is_none_or(|end| Instant::now() < end)
+    }
 }
 
 type Listener<'a> = &'a mut dyn FnMut(Heard) -> Result<()>;
@@ -219,20 +230,20 @@ impl Runner<'_> {
 
     /// Restores what is at `path` of the picked snapshot to `to` itself.
     fn fetch(&mut self, pick: &Pick, path: &str, to: &str, step: &Step) -> Result<(Row, Restored)> {
-        let start = Instant::now();
         let row = self.vault.pick(pick)?;
         let target = self.root.join(to);
         // All of a snapshot has no place of its own to be put in the place of.
         let only = Some(Path::new(path)).filter(|path| *path != Path::new("/"));
-        let done = self.vault.extract(&row.id, &target, only, true)?;
+        let within = step.timeout_secs.map(Duration::from_secs);
+        let end = Deadline(within.and_then(|within| Instant::now().checked_add(within)));
+        let done = self.vault.extract_watched(&row.id, &target, only, true, &end);
+        if let Some(secs) = step.timeout_secs.filter(|_| !end.goes_on()) {
+            bail!("it took longer than {secs} s and was broken off");
+        }
+        let done = done?;
         if let Some(fault) = done.errors.first() {
             let n = done.errors.len();
             bail!("{n} files were not restored, the first {}: {}", fault.path, fault.error);
-        }
-        // A restore cannot be broken off; that it took too long is known when it has ended.
-        let late = step.timeout_secs.filter(|secs| start.elapsed().as_secs() > *secs);
-        if let Some(secs) = late {
-            bail!("it took longer than {secs} s");
         }
         let used = Used { id: row.id, asset: row.asset.clone(), time: row.time };
         if !self.used.contains(&used) {
