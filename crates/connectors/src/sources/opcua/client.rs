@@ -1,151 +1,63 @@
-//! An OPC UA client that can only read: browse and read, over `opc.tcp` with no security policy
-//! (OPC 10000-4, OPC 10000-6).
+//! A session with an OPC UA server that can only read: finds the endpoint, opens the channel, logs
+//! in, browses, reads (OPC 10000-4, 5).
 //!
-//! Invariant: [`Request`] is all that can leave. Besides opening and closing it has browse and
-//! read; there is no write, no call, no subscription, nothing that changes nodes.
+//! Invariant: all that is sent is a [`Request`]; on a protected channel the login goes out after
+//! the server proved that it has the key of the certificate that is trusted.
 
 use super::{
-    super::{link::Fields, link::connect, link::malformed, login::Login, pace::Pace},
-    types::{DataValue, Item, NodeId, bytes, count, expanded, localized, node_id},
-    types::{put_bytes, put_string, qualified, skip_diagnostics, string},
+    super::{link::Fields, link::malformed, login::Login},
+    channel::{Channel, nonce},
+    endpoint::{Choice, Endpoint, Who, Wish, choose, endpoints},
+    request::{Own, Request, User},
+    security::{Certificate, How, Identity, Mode, Policy, Protection, Signer, Trust},
+    types::{
+        DataValue, Item, NodeId, bytes, count, expanded, localized, node_id, qualified, string,
+    },
 };
-use crate::limits::OPCUA_MESSAGE_BYTES_MAX;
+use model::Time;
 use std::{
-    io::{self, Read, Write},
-    net::TcpStream,
-    time::{Duration, Instant},
+    fmt, io,
+    path::Path,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-/// What can be asked: names are those of the services (OPC 10000-4, 5).
-pub enum Request<'a> {
-    OpenSecureChannel { renew: bool },
-    CreateSession { url: &'a str },
-    ActivateSession { policy: &'a str, login: Option<&'a Login> },
-    Browse { nodes: &'a [NodeId] },
-    BrowseNext { point: &'a [u8] },
-    Read { wanted: &'a [(NodeId, u32)] },
-    CloseSession,
-    CloseSecureChannel,
+/// Who logs in.
+pub enum Credentials {
+    Anonymous,
+    Named(Login),
+    Certified(Box<Signer>),
 }
 
-/// How long a channel is asked for.
-const LIFETIME: Duration = Duration::from_secs(3_600);
-
-const NO_POLICY: &str = "http://opcfoundation.org/UA/SecurityPolicy#None";
-
-/// The answer when the server refuses as a whole.
-const SERVICE_FAULT: u32 = 397;
-
-impl Request<'_> {
-    /// Number of the request's encoding and of its answer's (OPC 10000-6, A.3).
-    fn ids(&self) -> (u32, u32) {
+impl Credentials {
+    pub fn who(&self) -> Who {
         match self {
-            Self::OpenSecureChannel { .. } => (446, 449),
-            Self::CloseSecureChannel => (452, 455),
-            Self::CreateSession { .. } => (461, 464),
-            Self::ActivateSession { .. } => (467, 470),
-            Self::CloseSession => (473, 476),
-            Self::Browse { .. } => (527, 530),
-            Self::BrowseNext { .. } => (533, 536),
-            Self::Read { .. } => (631, 634),
-        }
-    }
-
-    /// What follows the request header.
-    fn body(&self, out: &mut Vec<u8>) {
-        match self {
-            Self::OpenSecureChannel { renew } => {
-                // Protocol 0, issue or renew, security mode None, no nonce, an hour.
-                let words = [0, u32::from(*renew), 1];
-                words.iter().for_each(|word| out.extend(word.to_le_bytes()));
-                put_bytes(out, None);
-                let lifetime = u32::try_from(LIFETIME.as_millis()).expect("an hour");
-                out.extend(lifetime.to_le_bytes());
-            }
-            Self::CreateSession { url } => create_session(url, out),
-            Self::ActivateSession { policy, login } => activate_session(policy, *login, out),
-            Self::Browse { nodes } => browse(nodes, out),
-            Self::BrowseNext { point } => {
-                out.push(0);
-                out.extend(1_u32.to_le_bytes());
-                put_bytes(out, Some(point));
-            }
-            Self::Read { wanted } => read(wanted, out),
-            // Subscriptions are to be deleted; there are none.
-            Self::CloseSession => out.push(1),
-            Self::CloseSecureChannel => {}
+            Self::Anonymous => Who::Anonymous,
+            Self::Named(_) => Who::Named,
+            Self::Certified(_) => Who::Certified,
         }
     }
 }
 
-fn create_session(url: &str, out: &mut Vec<u8>) {
-    put_string(out, "urn:spandrel:backup");
-    put_string(out, "urn:spandrel");
-    // The application's name, text only; a client; no gateway, profile or addresses.
-    out.push(2);
-    put_string(out, "Spandrel backup");
-    out.extend(1_u32.to_le_bytes());
-    [(); 3].iter().for_each(|()| put_bytes(out, None));
-    put_bytes(out, None);
-    put_string(out, url);
-    put_string(out, "backup");
-    // No nonce, no certificate; the session ends two minutes after the last request.
-    put_bytes(out, None);
-    put_bytes(out, None);
-    out.extend(120_000_f64.to_le_bytes());
-    out.extend(OPCUA_MESSAGE_BYTES_MAX.to_le_bytes());
+/// How a server is talked to.
+pub struct Way<'a> {
+    pub address: &'a str,
+    pub policy: Option<Policy>,
+    pub mode: Option<Mode>,
+    pub trust: &'a Trust,
+    pub take_expired: bool,
+    pub credentials: &'a Credentials,
+    /// Where our certificate and those of servers are kept.
+    pub kept: &'a Path,
+    pub pause: Duration,
 }
 
-fn activate_session(policy: &str, login: Option<&Login>, out: &mut Vec<u8>) {
-    // No signature, no software certificates, no locales.
-    [(); 4].iter().for_each(|()| put_bytes(out, None));
-    let mut token = Vec::new();
-    put_string(&mut token, policy);
-    let kind = match login {
-        None => 321,
-        Some(login) => {
-            put_string(&mut token, &login.user);
-            put_string(&mut token, &login.password);
-            // The password is not encrypted.
-            put_bytes(&mut token, None);
-            324
-        }
-    };
-    NodeId::standard(kind).encode(out);
-    out.push(1);
-    put_bytes(out, Some(&token));
-    put_bytes(out, None);
-    put_bytes(out, None);
-}
-
-fn browse(nodes: &[NodeId], out: &mut Vec<u8>) {
-    // No view; as many references an answer as the server likes.
-    NodeId::standard(0).encode(out);
-    out.extend([0; 8 + 4 + 4]);
-    out.extend(u32::try_from(nodes.len()).expect("a batch is small").to_le_bytes());
-    for node in nodes {
-        node.encode(out);
-        // Both directions, references of any type, nodes of any class, all of the answer.
-        out.extend(2_u32.to_le_bytes());
-        NodeId::standard(0).encode(out);
-        out.push(1);
-        out.extend(0_u32.to_le_bytes());
-        out.extend(0x3f_u32.to_le_bytes());
-    }
-}
-
-fn read(wanted: &[(NodeId, u32)], out: &mut Vec<u8>) {
-    // Any age: the server need not ask the device below it. No time stamps.
-    out.extend(f64::from(i32::MAX).to_le_bytes());
-    out.extend(3_u32.to_le_bytes());
-    out.extend(u32::try_from(wanted.len()).expect("a batch is small").to_le_bytes());
-    for (node, attribute) in wanted {
-        node.encode(out);
-        out.extend(attribute.to_le_bytes());
-        put_bytes(out, None);
-        out.extend(0_u16.to_le_bytes());
-        put_bytes(out, None);
-    }
+/// How it was talked to, for the snapshot.
+pub struct Talked {
+    pub policy: Policy,
+    pub mode: Mode,
+    pub offered: Vec<String>,
+    /// The server's certificate and why it was taken, where one was looked at.
+    pub server: Option<(Certificate, How)>,
 }
 
 /// One reference of a node.
@@ -168,259 +80,248 @@ pub struct Browsed {
 }
 
 pub struct Client {
-    stream: TcpStream,
-    channel: u32,
-    token: u32,
-    sequence: u32,
-    /// When the channel must be renewed.
-    renewal: Instant,
+    channel: Channel,
     session: NodeId,
-    pace: Pace,
+    pub talked: Talked,
 }
 
 impl Drop for Client {
     fn drop(&mut self) {
         // A server frees a session by itself when its time is over.
-        drop(self.ask(&Request::CloseSession));
-        drop(self.send(&Request::CloseSecureChannel));
+        drop(self.channel.ask(&Request::CloseSession, &self.session));
+        drop(self.channel.tell(&Request::CloseSecureChannel, &self.session));
     }
 }
 
+/// What the server answers to CreateSession.
+struct Created {
+    session: NodeId,
+    nonce: Vec<u8>,
+}
+
 impl Client {
-    pub fn open(address: &str, login: Option<&Login>, pause: Duration) -> io::Result<Self> {
-        let url = format!("opc.tcp://{address}");
-        let mut stream = connect(address)?;
-        let mut hello = Vec::new();
-        // Version, buffers, longest message, any number of chunks (OPC 10000-6, 7.1.2.3).
-        for number in [0, 65_535, 65_535, OPCUA_MESSAGE_BYTES_MAX, 0] {
-            hello.extend(number.to_le_bytes());
+    pub fn open(way: &Way<'_>) -> io::Result<Self> {
+        let url = format!("opc.tcp://{}", way.address);
+        let mut channel = Channel::open(way.address, &url, None, way.pause)?;
+        let body = channel.ask(&Request::GetEndpoints { url: &url }, &NodeId::standard(0))?;
+        let offered = endpoints(&mut Fields(&body))?;
+        let wish = Wish {
+            policy: way.policy,
+            mode: way.mode,
+            who: way.credentials.who(),
+            knows_server: way.trust.is_said(way.kept, way.address),
+        };
+        let choice = choose(&offered, &wish).map_err(io::Error::other)?;
+        // Over a channel in clear a secret is protected for whoever has the server's key.
+        let server = if choice.mode == Mode::None && choice.secret == Policy::None {
+            None
+        } else {
+            let certificate = Certificate::parse(&choice.endpoint.certificate)?;
+            let place = (way.kept, way.address);
+            let how = way.trust.check(&certificate, place, (now(), way.take_expired))?;
+            Some((certificate, how))
+        };
+        let url = with_path(&url, &choice.endpoint.url);
+        let mut shown = None;
+        if let (Some((server, _)), true) = (&server, choice.mode != Mode::None) {
+            drop(channel.tell(&Request::CloseSecureChannel, &NodeId::standard(0)));
+            let own = Identity::of(way.kept)?;
+            shown = Some(own.shown.clone());
+            let (policy, mode, server) = (choice.policy, choice.mode, server.clone());
+            let protection = Protection { policy, mode, own, server };
+            let opened = Channel::open(way.address, &url, Some(protection), way.pause);
+            channel = opened.map_err(|error| not_trusted(error, shown.as_deref()))?;
         }
-        put_string(&mut hello, &url);
-        let length = u32::try_from(hello.len() + 8).expect("a name is short");
-        stream.write_all(&[&b"HELF"[..], &length.to_le_bytes(), &hello].concat())?;
-        chunk(&mut stream, *b"ACK")?;
-        let (session, pace) = (NodeId::standard(0), Pace::new(pause));
-        let (channel, token, sequence, renewal) = (0, 0, 0, Instant::now() + LIFETIME);
-        let mut client = Self { stream, channel, token, sequence, renewal, session, pace };
-        client.open_channel(false)?;
-        let body = client.ask(&Request::CreateSession { url: &url })?;
-        let mut fields = Fields(&body);
-        node_id(&mut fields)?;
-        client.session = node_id(&mut fields)?;
-        let policy = policy(&mut fields, if login.is_some() { 1 } else { 0 })?;
-        client.ask(&Request::ActivateSession { policy: &policy, login })?;
+        let created = create(&mut channel, &url, (&choice, &wish));
+        let created = created.map_err(|error| not_trusted(error, shown.as_deref()))?;
+        let offered = offered.iter().map(Endpoint::name).collect();
+        let talked = Talked { policy: choice.policy, mode: choice.mode, offered, server };
+        let mut client = Self { channel, session: created.session, talked };
+        client.activate(&choice, &created.nonce, way.credentials)?;
         Ok(client)
     }
 
-    fn open_channel(&mut self, renew: bool) -> io::Result<()> {
-        let body = self.ask(&Request::OpenSecureChannel { renew })?;
-        let mut fields = Fields(&body);
-        fields.u32()?;
-        (self.channel, self.token) = (fields.u32()?, fields.u32()?);
-        fields.u64()?;
-        // Three quarters of the time the server gives (OPC 10000-4, 5.6.2.1).
-        let lifetime = Duration::from_millis(u64::from(fields.u32()?)).min(LIFETIME);
-        self.renewal = Instant::now() + lifetime * 3 / 4;
-        Ok(())
+    /// Logs in: the application by the channel's keys, then the user.
+    fn activate(
+        &mut self,
+        choice: &Choice,
+        server_nonce: &[u8],
+        credentials: &Credentials,
+    ) -> io::Result<()> {
+        let server = self.talked.server.as_ref().map(|(certificate, _)| certificate);
+        let der = server.map_or(&[][..], |server| &server.der);
+        let challenge = [der, server_nonce].concat();
+        let user = user(choice, credentials, server, &challenge)?;
+        let signature = match self.channel.protection() {
+            Some(Protection { policy, own, .. }) => {
+                Some((policy.signature_uri(), own.signer.sign(*policy, &challenge)?))
+            }
+            None => None,
+        };
+        let proof = signature.as_ref().map(|(name, signature)| (*name, &signature[..]));
+        let request = Request::ActivateSession { proof, policy: &choice.token.id, user: &user };
+        let activated = self.channel.ask(&request, &self.session);
+        activated.map(drop).map_err(|error| match credentials {
+            Credentials::Anonymous => error,
+            Credentials::Named(login) => {
+                io::Error::new(error.kind(), format!("{} is not let in: {error}", login.user))
+            }
+            Credentials::Certified(_) => {
+                let text = format!("the user's certificate is not let in: {error}");
+                io::Error::new(error.kind(), text)
+            }
+        })
     }
 
     pub fn browse(&mut self, nodes: &[NodeId]) -> io::Result<Vec<Browsed>> {
-        let body = self.ask(&Request::Browse { nodes })?;
+        let body = self.channel.ask(&Request::Browse { nodes }, &self.session)?;
         browsed(&body, nodes.len())
     }
 
     pub fn browse_next(&mut self, point: &[u8]) -> io::Result<Browsed> {
-        let body = self.ask(&Request::BrowseNext { point })?;
+        let body = self.channel.ask(&Request::BrowseNext { point }, &self.session)?;
         browsed(&body, 1)?.pop().ok_or_else(malformed)
     }
 
     pub fn read(&mut self, wanted: &[(NodeId, u32)]) -> io::Result<Vec<DataValue>> {
-        let body = self.ask(&Request::Read { wanted })?;
+        let body = self.channel.ask(&Request::Read { wanted }, &self.session)?;
         let mut fields = Fields(&body);
         if count(&mut fields)? != wanted.len() {
             return Err(malformed());
         }
         wanted.iter().map(|_| DataValue::decode(&mut fields, 0)).collect()
     }
-
-    /// Asks and gives what follows the answer's header.
-    fn ask(&mut self, request: &Request<'_>) -> io::Result<Vec<u8>> {
-        let is_channel = matches!(request, Request::OpenSecureChannel { .. });
-        if !is_channel && Instant::now() > self.renewal {
-            self.open_channel(true)?;
-        }
-        let sort = match request {
-            Request::Browse { .. } | Request::BrowseNext { .. } => "browse",
-            Request::Read { .. } => "read",
-            _ => "session",
-        };
-        let frame = self.frame(request);
-        let (stream, sequence) = (&mut self.stream, self.sequence);
-        let message = self.pace.ask(sort, || {
-            stream.write_all(&frame)?;
-            message(stream, if is_channel { *b"OPN" } else { *b"MSG" }, sequence)
-        })?;
-        let mut fields = Fields(&message);
-        let kind = node_id(&mut fields)?;
-        let status = response_header(&mut fields)?;
-        if status & 0x8000_0000 != 0 || kind == NodeId::standard(SERVICE_FAULT) {
-            return Err(refused(status));
-        }
-        if kind != NodeId::standard(request.ids().1) {
-            return Err(malformed());
-        }
-        Ok(fields.0.to_vec())
-    }
-
-    fn send(&mut self, request: &Request<'_>) -> io::Result<()> {
-        let frame = self.frame(request);
-        self.stream.write_all(&frame)
-    }
-
-    /// A request in one chunk: header, security header, sequence, body.
-    fn frame(&mut self, request: &Request<'_>) -> Vec<u8> {
-        self.sequence = self.sequence.wrapping_add(1);
-        let mut rest = Vec::from(self.channel.to_le_bytes());
-        let kind = match request {
-            Request::OpenSecureChannel { .. } => {
-                put_string(&mut rest, NO_POLICY);
-                put_bytes(&mut rest, None);
-                put_bytes(&mut rest, None);
-                b"OPNF"
-            }
-            other => {
-                rest.extend(self.token.to_le_bytes());
-                if matches!(other, Request::CloseSecureChannel) { b"CLOF" } else { b"MSGF" }
-            }
-        };
-        rest.extend(self.sequence.to_le_bytes());
-        rest.extend(self.sequence.to_le_bytes());
-        NodeId::standard(request.ids().0).encode(&mut rest);
-        self.session.encode(&mut rest);
-        // No time, the request's number, no diagnostics, no audit entry, five seconds, nothing
-        // additional.
-        rest.extend([0; 8]);
-        rest.extend(self.sequence.to_le_bytes());
-        rest.extend([0; 4]);
-        put_bytes(&mut rest, None);
-        rest.extend(5_000_u32.to_le_bytes());
-        rest.extend([0, 0, 0]);
-        request.body(&mut rest);
-        let length = u32::try_from(rest.len() + 8).expect("requests are short");
-        [&kind[..], &length.to_le_bytes(), &rest].concat()
-    }
 }
 
-/// One chunk without its header; whether it is the last one.
-fn chunk(stream: &mut TcpStream, kind: [u8; 3]) -> io::Result<(bool, Vec<u8>)> {
-    let mut head = [0; 8];
-    stream.read_exact(&mut head)?;
-    let [a, b, c, part, l0, l1, l2, l3] = head;
-    let length = u32::from_le_bytes([l0, l1, l2, l3]);
-    if !(8..=OPCUA_MESSAGE_BYTES_MAX).contains(&length) {
+/// Has a session made, and on a protected channel the server prove that it has its key and that
+/// nobody hid a stronger endpoint of it (OPC 10000-4, 5.7.2).
+fn create(
+    channel: &mut Channel,
+    url: &str,
+    (choice, wish): (&Choice, &Wish),
+) -> io::Result<Created> {
+    let ours = nonce()?;
+    let own = channel.protection().map(|protection| {
+        let (uri, certificate) = (protection.own.uri(), &protection.own.signer.certificate.der);
+        (uri.to_owned(), certificate.clone())
+    });
+    let asked = own.as_ref().map(|(uri, certificate)| Own { uri, certificate, nonce: &ours });
+    let request = Request::CreateSession { url, own: asked };
+    let body = channel.ask(&request, &NodeId::standard(0))?;
+    let mut fields = Fields(&body);
+    node_id(&mut fields)?;
+    let session = node_id(&mut fields)?;
+    fields.take(8)?;
+    let nonce = bytes(&mut fields)?.unwrap_or_default().to_vec();
+    let certificate = bytes(&mut fields)?.unwrap_or_default();
+    let offered = endpoints(&mut fields)?;
+    let (Some(protection), Some((_, own))) = (channel.protection(), own) else {
+        return Ok(Created { session, nonce });
+    };
+    // Signed certificates of software: there are none any more.
+    for _ in 0..count(&mut fields)? {
+        bytes(&mut fields)?;
+        bytes(&mut fields)?;
+    }
+    let algorithm = string(&mut fields)?.unwrap_or_default();
+    let signature = bytes(&mut fields)?.unwrap_or_default();
+    let Protection { policy, server, .. } = protection;
+    if algorithm != policy.signature_uri() || !certificate.starts_with(&server.der) {
         return Err(malformed());
     }
-    let mut bytes = vec![0; length as usize - 8];
-    stream.read_exact(&mut bytes)?;
-    if [a, b, c] == *b"ERR" {
-        let mut fields = Fields(&bytes);
-        return Err(refused(fields.u32()?));
+    server.verify(*policy, &[&own[..], &ours].concat(), signature)?;
+    let best = choose(&offered, wish).map_err(io::Error::other)?;
+    if best.strength() > choice.strength() {
+        let text = format!(
+            "the server offers {} and was made to look as if it did not: somebody stands in \
+             between",
+            best.endpoint.name()
+        );
+        return Err(io::Error::new(io::ErrorKind::InvalidData, text));
     }
-    match part {
-        _ if [a, b, c] != kind => Err(malformed()),
-        b'F' => Ok((true, bytes)),
-        b'C' => Ok((false, bytes)),
-        // Aborted: status and reason.
-        _ => Err(io::Error::other("the server broke its answer off; ask for less")),
-    }
+    Ok(Created { session, nonce })
 }
 
-/// A whole message: its chunks without their headers.
-fn message(stream: &mut TcpStream, kind: [u8; 3], sequence: u32) -> io::Result<Vec<u8>> {
-    let mut whole = Vec::new();
-    loop {
-        let (is_last, bytes) = chunk(stream, kind)?;
-        let mut fields = Fields(&bytes);
-        fields.u32()?;
-        if kind == *b"OPN" {
-            string(&mut fields)?;
-            super::types::bytes(&mut fields)?;
-            super::types::bytes(&mut fields)?;
-        } else {
-            fields.u32()?;
+/// The user with his secret protected: a password with the server's nonce, for its key (OPC
+/// 10000-4, 7.40.2.2); a certificate by a signature over the server's and that nonce.
+fn user(
+    choice: &Choice,
+    credentials: &Credentials,
+    server: Option<&Certificate>,
+    challenge: &[u8],
+) -> io::Result<User> {
+    let policy = choice.secret;
+    Ok(match credentials {
+        Credentials::Anonymous => User::Anonymous,
+        Credentials::Named(Login { user, password }) => {
+            let (name, clear) = (user.clone(), password.as_bytes());
+            let Some(server) = server.filter(|_| policy != Policy::None) else {
+                return Ok(User::Named { name, password: clear.to_vec(), algorithm: "" });
+            };
+            let nonce = challenge.get(server.der.len()..).unwrap_or_default();
+            let length = u32::try_from(clear.len() + nonce.len()).map_err(io::Error::other)?;
+            let block = [&length.to_le_bytes(), clear, nonce].concat();
+            let password = server.encrypt(policy, &block)?;
+            User::Named { name, password, algorithm: policy.encryption_uri() }
         }
-        fields.u32()?;
-        if fields.u32()? != sequence {
-            return Err(malformed());
-        }
-        whole.extend(fields.0);
-        if whole.len() > OPCUA_MESSAGE_BYTES_MAX as usize {
-            return Err(malformed());
-        }
-        if is_last {
-            return Ok(whole);
-        }
-    }
+        Credentials::Certified(signer) => User::Certified {
+            certificate: signer.certificate.der.clone(),
+            algorithm: policy.signature_uri(),
+            signature: signer.sign(policy, challenge)?,
+        },
+    })
 }
 
-/// Time, request number, result, diagnostics, texts, nothing additional; the result.
-fn response_header(fields: &mut Fields<'_>) -> io::Result<u32> {
-    fields.take(12)?;
-    let status = fields.u32()?;
-    skip_diagnostics(fields, 0)?;
-    for _ in 0..count(fields)? {
-        string(fields)?;
-    }
-    node_id(fields)?;
-    if fields.u8()? != 0 {
-        bytes(fields)?;
-    }
-    Ok(status)
+/// Our address of the server with the path that it says it has: its own name for itself may be of
+/// no use from here.
+fn with_path(url: &str, offered: &str) -> String {
+    let rest = offered.strip_prefix("opc.tcp://").unwrap_or_default();
+    let path = rest.split_once('/').map(|(_, path)| path).unwrap_or_default();
+    if path.is_empty() { url.to_owned() } else { format!("{url}/{path}") }
 }
 
-/// The policy of the identity wanted (0 anonymous, 1 user and password), out of the answer to
-/// CreateSession. One of an endpoint without security, as this channel is.
-fn policy(fields: &mut Fields<'_>, wanted: u32) -> io::Result<String> {
-    fields.take(8)?;
-    bytes(fields)?;
-    bytes(fields)?;
-    for _ in 0..count(fields)? {
-        string(fields)?;
-        // The server's description: two names, a text, a type, two names, a list.
-        string(fields)?;
-        string(fields)?;
-        localized(fields)?;
-        fields.u32()?;
-        string(fields)?;
-        string(fields)?;
-        for _ in 0..count(fields)? {
-            string(fields)?;
-        }
-        bytes(fields)?;
-        let is_open = fields.u32()? == 1;
-        string(fields)?;
-        let mut found = None;
-        for _ in 0..count(fields)? {
-            let name = string(fields)?.unwrap_or_default();
-            let kind = fields.u32()?;
-            string(fields)?;
-            string(fields)?;
-            // A password that must be encrypted cannot be given without the server's key.
-            let security = string(fields)?.unwrap_or_default();
-            let in_clear = security.is_empty() || security == NO_POLICY;
-            if kind == wanted && (wanted == 0 || in_clear) {
-                found = found.or(Some(name));
-            }
-        }
-        string(fields)?;
-        fields.u8()?;
-        if let (true, Some(name)) = (is_open, found) {
-            return Ok(name);
-        }
+/// Adds what a person must do the first time, when a server refuses our certificate: most say no
+/// more than that a check failed, and some hang up.
+fn not_trusted(error: io::Error, shown: Option<&Path>) -> io::Error {
+    let Some(shown) = shown else { return error };
+    if error.kind() == io::ErrorKind::InvalidData {
+        return error;
     }
-    let who =
-        if wanted == 0 { "nobody without a name" } else { "no password that is not encrypted" };
-    Err(io::Error::other(format!("the server lets in {who}, or wants encryption")))
+    let said = match error.kind() {
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset => {
+            "the server hung up at our certificate".to_owned()
+        }
+        _ => error.to_string(),
+    };
+    let text = format!(
+        "{said}. The server must trust our certificate, which is {}: put it among its trusted \
+         clients",
+        shown.display()
+    );
+    io::Error::new(error.kind(), text)
+}
+
+fn now() -> Time {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Time::from_secs(i64::try_from(since.as_secs()).unwrap_or_default())
+}
+
+impl fmt::Display for Talked {
+    /// As CSV, the same each time while nothing changes.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "attribute,value")?;
+        writeln!(f, "policy,{}\nmode,{}", self.policy.name(), self.mode.name())?;
+        for offered in &self.offered {
+            writeln!(f, "offered,{offered}")?;
+        }
+        if let Some((server, how)) = &self.server {
+            writeln!(f, "server_certificate_sha256,{}", server.fingerprint())?;
+            writeln!(f, "server_certificate_from,{}", server.from)?;
+            writeln!(f, "server_certificate_until,{}", server.until)?;
+            writeln!(f, "server_certificate_trusted,\"{}\"", how.word())?;
+        }
+        Ok(())
+    }
 }
 
 fn browsed(body: &[u8], asked: usize) -> io::Result<Vec<Browsed>> {
@@ -450,30 +351,15 @@ fn browsed(body: &[u8], asked: usize) -> io::Result<Vec<Browsed>> {
     (0..asked).map(one).collect()
 }
 
-/// What a status code says (OPC 10000-6, A.2), of those that a reader meets.
-pub fn status_text(status: u32) -> String {
-    let name = match status >> 16 {
-        0x8003 => "out of memory",
-        0x8008 => "encoding limit exceeded",
-        0x800a => "timeout",
-        0x8010 => "too many operations in one request",
-        0x801f => "the user may not",
-        0x8021 => "identity token rejected",
-        0x8034 => "no such node",
-        0x8035 => "no such attribute",
-        0x803a => "not readable",
-        0x8055 => "security checks failed",
-        0x80b8 => "request too large",
-        0x80b9 => "response too large",
-        0x8031 => "no communication",
-        0x8032 => "waiting for the first value",
-        0x808a => "not connected",
-        0x808b => "device failure",
-        _ => return format!("status {status:#010x}"),
-    };
-    format!("{name} ({status:#010x})")
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn refused(status: u32) -> io::Error {
-    io::Error::other(format!("the server refuses: {}", status_text(status)))
+    #[test]
+    fn the_path_of_an_endpoint_is_kept_and_its_host_is_ours() {
+        let url = "opc.tcp://10.0.0.7:4840";
+        assert_eq!(with_path(url, "opc.tcp://plc-7:4840"), url);
+        assert_eq!(with_path(url, "opc.tcp://plc-7:4840/UA/Line"), format!("{url}/UA/Line"));
+        assert_eq!(with_path(url, "https://plc-7/UA"), url);
+    }
 }

@@ -1,19 +1,26 @@
-//! `opcua:HOST[:PORT][?user=NAME&values=no]`: the address space of an OPC UA server, with its
-//! values, as one NodeSet2 document.
+//! `opcua:HOST[:PORT][?user=NAME&pin=SHA256&values=no]`: the address space of an OPC UA server,
+//! with its values, as one NodeSet2 document.
 //!
 //! Nodes of namespace 0 are the standard's own and are left out, but for what refers to them. The
-//! channel has no security policy: where a server asks for one, the backup fails. A password goes
-//! in clear, and only when a user is named. Invariant: every node reached is in the document, and
-//! each whose attributes or value could not be read is named in a fault or in `bad-values.csv`.
+//! strongest endpoint that both sides know is taken; a password is not sent where others can read
+//! it. Invariant: every node reached is in the document, and each whose attributes or value could
+//! not be read is named in a fault or in `bad-values.csv`.
 
+mod channel;
 mod client;
+mod endpoint;
 mod nodeset;
+mod request;
+mod security;
+mod status;
 mod types;
 
 use super::{Context, Kind, Unusable, link::quoted, login, place::NetworkPlace};
 use crate::limits::OPCUA_NODES_MAX;
-use client::{Browsed, Client, Reference, status_text};
+use client::{Browsed, Client, Credentials, Reference, Way};
 use nodeset::Node;
+use security::{Mode, Policy, Signer, Trust};
+use status::status_text;
 use std::{
     collections::{BTreeMap, VecDeque},
     fmt::Write as _,
@@ -53,32 +60,116 @@ impl Kind for OpcUa {
     }
 
     fn form(&self) -> &'static str {
-        "HOST[:PORT][?user=NAME&values=no]"
+        "HOST[:PORT][?user=NAME&pin=SHA256&trust=first&policy=NAME&mode=NAME&values=no]"
     }
 
     fn open(&self, text: &str, context: &Context) -> Result<Box<dyn Source>, Unusable> {
-        let open = || {
-            let place = NetworkPlace::parse(text, 4_840, &["user", "values", "pause_ms"])?;
-            let pause = Duration::from_millis(place.number("pause_ms", 20)?);
-            let values = match place.options.get("values").map(String::as_str) {
-                None | Some("yes") => true,
-                Some("no") => false,
-                Some(other) => return Err(format!("values={other} is neither yes nor no")),
-            };
-            Ok(Server { place, pause, values, context: context.clone() })
-        };
-        match open() {
+        match Server::parse(text, context) {
             Ok(server) => Ok(Box::new(server)),
             Err(why) => Err(Unusable::place(self, text, why)),
         }
     }
 }
 
+const OPTIONS: [&str; 10] = [
+    "user",
+    "user_certificate",
+    "user_key",
+    "pin",
+    "trust",
+    "expired",
+    "policy",
+    "mode",
+    "values",
+    "pause_ms",
+];
+
 struct Server {
     place: NetworkPlace,
     pause: Duration,
     values: bool,
+    policy: Option<Policy>,
+    mode: Option<Mode>,
+    trust: Trust,
+    take_expired: bool,
     context: Context,
+}
+
+impl Server {
+    fn parse(text: &str, context: &Context) -> Result<Self, String> {
+        let place = NetworkPlace::parse(text, 4_840, &OPTIONS)?;
+        let pause = Duration::from_millis(place.number("pause_ms", 20)?);
+        let option = |name: &str| place.options.get(name).map(String::as_str);
+        let values = yes_or_no("values", option("values"), true)?;
+        let take_expired = yes_or_no("expired", option("expired"), false)?;
+        let policy =
+            named("policy", option("policy"), Policy::of_name, &Policy::ALL.map(Policy::name))?;
+        let mode = named("mode", option("mode"), Mode::of_name, &Mode::ALL.map(Mode::name))?;
+        let trust = match (option("pin"), option("trust")) {
+            (None, None) => Trust::Unsaid,
+            (Some(pin), None) => Trust::pinned(pin)
+                .ok_or_else(|| format!("pin={pin} is no SHA-256 fingerprint of 64 digits"))?,
+            (None, Some("first")) => Trust::First,
+            (None, Some(other)) => return Err(format!("trust={other} is not first")),
+            (Some(_), Some(_)) => return Err("pin and trust do not go together".to_owned()),
+        };
+        let certificate = option("user_certificate").is_some();
+        if certificate != option("user_key").is_some() {
+            return Err("user_certificate and user_key go together".to_owned());
+        }
+        if certificate && option("user").is_some() {
+            return Err("a user has a password or a certificate".to_owned());
+        }
+        let context = context.clone();
+        Ok(Self { pause, values, policy, mode, trust, take_expired, context, place })
+    }
+
+    fn credentials(&self) -> io::Result<Credentials> {
+        let option = |name: &str| self.place.options.get(name);
+        if let (Some(certificate), Some(key)) = (option("user_certificate"), option("user_key")) {
+            let signer = Signer::of_files(Path::new(certificate), Path::new(key))?;
+            return Ok(Credentials::Certified(Box::new(signer)));
+        }
+        let Some(user) = option("user") else { return Ok(Credentials::Anonymous) };
+        let secrets = self.context.secrets.as_deref();
+        let found = login::find(secrets, &self.place.host, Some(user))?;
+        let missing = || io::Error::other(format!("no password of {user} in --secrets"));
+        Ok(Credentials::Named(found.ok_or_else(missing)?))
+    }
+
+    fn client(&self) -> io::Result<Client> {
+        let (address, kept) = (self.place.address(), self.context.kept().join("opcua"));
+        Client::open(&Way {
+            address: &address,
+            policy: self.policy,
+            mode: self.mode,
+            trust: &self.trust,
+            take_expired: self.take_expired,
+            credentials: &self.credentials()?,
+            kept: &kept,
+            pause: self.pause,
+        })
+    }
+}
+
+fn yes_or_no(name: &str, text: Option<&str>, default: bool) -> Result<bool, String> {
+    match text {
+        None => Ok(default),
+        Some("yes") => Ok(true),
+        Some("no") => Ok(false),
+        Some(other) => Err(format!("{name}={other} is neither yes nor no")),
+    }
+}
+
+/// One of the standard's own names.
+fn named<T>(
+    name: &str,
+    text: Option<&str>,
+    of_name: impl Fn(&str) -> Option<T>,
+    all: &[&str],
+) -> Result<Option<T>, String> {
+    let Some(text) = text else { return Ok(None) };
+    of_name(text).map(Some).ok_or_else(|| format!("{name}={text} is not one of {}", all.join(", ")))
 }
 
 impl Source for Server {
@@ -100,16 +191,8 @@ impl Source for Server {
 
 impl Server {
     fn read(&self, folder: &Path, offer: &mut Offer) -> io::Result<()> {
-        let login = match self.place.options.get("user") {
-            None => None,
-            Some(user) => {
-                let secrets = self.context.secrets.as_deref();
-                let found = login::find(secrets, &self.place.host, Some(user))?;
-                let missing = || io::Error::other(format!("no password of {user} in --secrets"));
-                Some(found.ok_or_else(missing)?)
-            }
-        };
-        let mut client = Client::open(&self.place.address(), login.as_ref(), self.pause)?;
+        let mut client = self.client()?;
+        offer.bytes(folder.join("security.csv"), client.talked.to_string().into_bytes());
         offer.bytes(folder.join("identity.csv"), identity(&mut client)?.into_bytes());
         let namespaces = namespaces(&mut client)?;
         let document = folder.join("nodeset.xml");
@@ -289,5 +372,37 @@ fn in_parts<W, F>(
             Ok(found)
         }
         other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_says_how_it_is_talked_to_in_words_that_are_known() {
+        let print = "A0:".repeat(31) + "a0";
+        let server = Server::parse(
+            &format!("plc?user=eva&pin={print}&policy=Basic256Sha256&mode=Sign&expired=yes"),
+            &Context::default(),
+        );
+        let server = server.unwrap();
+        assert_eq!(server.trust, Trust::Pinned(vault::Sha256([0xa0; 32])));
+        assert_eq!(
+            (server.policy, server.mode, server.take_expired),
+            (Some(Policy::Basic256Sha256), Some(Mode::Sign), true)
+        );
+        for (bad, why) in [
+            ("plc?pin=12", "no SHA-256"),
+            ("plc?trust=always", "not first"),
+            ("plc?policy=Basic256", "Aes256_Sha256_RsaPss"),
+            ("plc?mode=sign", "SignAndEncrypt"),
+            ("plc?values=maybe", "neither yes nor no"),
+            ("plc?user_key=/k", "go together"),
+            ("plc?user=eva&user_key=/k&user_certificate=/c", "password or a certificate"),
+        ] {
+            let said = Server::parse(bad, &Context::default()).err().unwrap();
+            assert!(said.contains(why), "{said}");
+        }
     }
 }
