@@ -10,6 +10,7 @@ pub mod detection;
 pub mod evidence;
 pub mod findings;
 pub mod limits;
+pub mod rules;
 pub mod seam;
 
 // shared between detectors
@@ -96,6 +97,7 @@ pub static REGISTRY: &[&Detector] = &[
     &device_trouble::DEVICE_TROUBLE,
     &device_silent::DEVICE_SILENT,
     &identity_change::IDENTITY_CHANGE,
+    &rules::SITE_RULE,
     &remote_execution::REMOTE_EXECUTION,
     &domain_attack::DOMAIN_ATTACK,
     &kerberos_abuse::KERBEROS_ABUSE,

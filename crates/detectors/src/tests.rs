@@ -2,7 +2,7 @@
 
 use crate::{Baseline, Detection, Findings, Phase, REGISTRY, limits, testing::*};
 use inventory::Inventory;
-use model::{Detail, Evidence, OperationClass, Outcome, Severity};
+use model::{Detail, Evidence, Finding, OperationClass, Outcome, Severity};
 use std::collections::BTreeSet;
 
 #[test]
@@ -34,7 +34,9 @@ fn every_detector_has_a_case_that_fires_and_one_that_must_not() {
         assert!(cases.iter().any(|c| c.raises == 0), "{id}: no case stays silent");
         for case in cases {
             let found = case.run();
-            let own: Vec<_> = found.iter().filter(|f| f.detector == id).collect();
+            // Findings of a rule of the site go by the rule's name.
+            let of_rule = |f: &&Finding| id == "site-rule" && f.detector.starts_with("rule-");
+            let own: Vec<_> = found.iter().filter(|f| f.detector == id || of_rule(f)).collect();
             assert_eq!(own.len(), case.raises, "{id}, {}: {own:#?}", case.name);
             for finding in own {
                 assert!(!finding.title.contains("{0}"), "{}", finding.title);

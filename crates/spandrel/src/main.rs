@@ -24,6 +24,7 @@ mod run;
 mod sensor;
 #[cfg(feature = "control-plane")]
 mod settings;
+mod site_files;
 mod uplink;
 #[cfg(feature = "vault")]
 mod vault;

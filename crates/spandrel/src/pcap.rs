@@ -9,12 +9,13 @@ mod unnamed;
 use crate::{
     analysis::{Settings, analyse, json, learn, threads},
     complain,
+    site_files::SiteFiles,
 };
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 use sensor::Limits;
 use std::{
     io::{BufWriter, Write},
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::ExitCode,
 };
 
@@ -43,9 +44,8 @@ pub struct Options {
     #[arg(long, default_value_t = 100, value_name = "PERCENT",
           value_parser = clap::value_parser!(u32).range(1..=10_000))]
     room: u32,
-    /// Protocols described in TOML, besides those that come with the sensor
-    #[arg(long, value_name = "FILE")]
-    protocols: Option<PathBuf>,
+    #[command(flatten)]
+    site: SiteFiles,
 }
 
 #[derive(clap::ValueEnum, Clone, Copy, PartialEq, Eq)]
@@ -56,19 +56,8 @@ enum Form {
     Text,
 }
 
-/// Adds the protocols a file describes, before anything is read.
-pub fn describe_protocols(file: &Path) -> Result<()> {
-    let shown = file.display();
-    let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {shown}"))?;
-    let read = protocols::declared::parse(&text).with_context(|| format!("{shown} is wrong"))?;
-    ensure!(protocols::declared::add(read), "protocols were described already");
-    Ok(())
-}
-
 pub fn run(options: &Options) -> Result<ExitCode> {
-    if let Some(file) = &options.protocols {
-        describe_protocols(file)?;
-    }
+    options.site.apply()?;
     let mut settings = Settings {
         threads: options.threads,
         values: options.values,

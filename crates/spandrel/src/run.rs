@@ -8,7 +8,10 @@ mod children;
 mod protect;
 mod welcome;
 
-use crate::settings::{self, File};
+use crate::{
+    settings::{self, File},
+    site_files::SiteFiles,
+};
 use anyhow::{Context as _, Result, bail};
 use children::{Children, Plan, Source};
 use server::Server;
@@ -194,6 +197,7 @@ fn plans(file: &File, data: &Path, learned: &Path) -> Result<Vec<Plan>> {
             },
             learning: Duration::from_secs(u64::from(hours) * 3_600),
             memory: (!elsewhere).then(|| memory_of(&sensor.name, learned)),
+            site: SiteFiles { protocols: sensor.protocols.clone(), rules: sensor.rules.clone() },
         }
     });
     let lab = file.lab.enabled.then(|| Plan {
@@ -208,6 +212,7 @@ fn plans(file: &File, data: &Path, learned: &Path) -> Result<Vec<Plan>> {
         learning: Duration::from_secs(80),
         // Each start of the plant is its first day.
         memory: None,
+        site: SiteFiles::default(),
     });
     Ok(sensors.chain(lab).collect())
 }

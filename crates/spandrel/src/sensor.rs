@@ -12,7 +12,10 @@ mod queue;
 mod silence;
 mod telling;
 
-use crate::analysis::{Hands, threads};
+use crate::{
+    analysis::{Hands, threads},
+    site_files::SiteFiles,
+};
 use ::sensor::{Fold, Packet, WorkerSettings};
 use anyhow::{Context as _, Result, bail};
 use capture::{Interface, Seen};
@@ -77,9 +80,8 @@ pub struct Options {
     /// Keep what was learned in this file, and begin with what it holds
     #[arg(long, value_name = "FILE", requires = "learn")]
     memory: Option<std::path::PathBuf>,
-    /// Protocols described in TOML, besides those that come with the sensor
-    #[arg(long, value_name = "FILE")]
-    protocols: Option<std::path::PathBuf>,
+    #[command(flatten)]
+    site: SiteFiles,
 }
 
 /// Between two beats.
@@ -99,9 +101,7 @@ enum Input {
 }
 
 pub fn run(options: &Options) -> Result<ExitCode> {
-    if let Some(file) = &options.protocols {
-        crate::pcap::describe_protocols(file)?;
-    }
+    options.site.apply()?;
     let (input, shown) = match &options.interface {
         Some(name) => {
             let interface = Interface::open(name, capture::Settings::default())?;

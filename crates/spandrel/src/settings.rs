@@ -83,6 +83,11 @@ pub struct Sensor {
     pub command: Vec<String>,
     #[serde(default = "two_weeks")]
     pub learning_hours: u32,
+    /// Files of the site: protocols and rules of its own.
+    #[serde(default)]
+    pub protocols: Option<PathBuf>,
+    #[serde(default)]
+    pub rules: Option<PathBuf>,
 }
 
 fn two_weeks() -> u32 {
@@ -141,6 +146,14 @@ fn check(file: &File) -> Result<(), String> {
                 return Err(format!("sensor {name:?} names an interface and a command; one is it"));
             }
             _ => {}
+        }
+        let files = sensor.protocols.is_some() || sensor.rules.is_some();
+        if files && !sensor.command.is_empty() {
+            let name = &sensor.name;
+            return Err(format!(
+                "sensor {name:?} is elsewhere: its protocols and rules belong to the command \
+                 there, as --protocols and --rules"
+            ));
         }
     }
     Ok(())

@@ -198,3 +198,30 @@ fn a_persons_report_explains_what_was_found() {
         assert!(text.contains(part), "{part:?} is not in:\n{text}");
     }
 }
+
+#[test]
+fn a_rule_of_the_site_is_found_in_a_capture_and_a_wrong_one_is_said() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let quiet = ["--seed", "7", "--quiet", "600"];
+    let day = plant(&folder.path().join("day.pcapng"), "1", "2026-03-10T23:10:00Z", &quiet);
+    let rules = folder.path().join("rules.toml");
+    let rule = "[[rule]]\nname = \"night\"\nwhy = \"Nobody writes at night.\"\n\
+                severity = \"high\"\nprotocol = [\"modbus\"]\nclass = [\"write\"]\n\
+                when = [\"22:00-06:00\"]\n";
+    let with = |offset: &str| {
+        let text = format!("utc_offset = \"{offset}\"\n{rule}");
+        std::fs::write(&rules, text).expect("room");
+        let found = findings(&["--rules", &rules.display().to_string(), &day]);
+        found.iter().filter(|(f, _)| f.detector == "rule-night").count()
+    };
+    assert!(with("Z") > 0, "23:10 is night");
+    assert_eq!(with("-08:00"), 0, "15:10 is not");
+    std::fs::write(&rules, format!("{rule}colour = 1\n")).expect("room");
+    let out = Command::new(env!("CARGO_BIN_EXE_spandrel"))
+        .args(["pcap", "--rules", &rules.display().to_string(), &day])
+        .output()
+        .expect("the binary was built for this test");
+    let said = String::from_utf8_lossy(&out.stderr);
+    assert!(out.status.code() == Some(1) && said.contains("rules.toml is wrong"), "{said}");
+    assert!(said.contains("unknown field `colour`"), "{said}");
+}

@@ -5,7 +5,7 @@
 //! through a pipe to a sensor's standard input: no interface is involved. Not here: what insights
 //! do. Invariant: a sensor that fails never stops the server; its state says why.
 
-use crate::sensor::memory;
+use crate::{sensor::memory, site_files::SiteFiles};
 use model::Time;
 use rustix::process::{Pid, Signal, kill_process};
 use server::{Remote, Sensors, intake};
@@ -33,6 +33,7 @@ pub struct Plan {
     pub learning: Duration,
     /// Keeps what it learned, so that a new start goes on where the last one was.
     pub memory: Option<PathBuf>,
+    pub site: SiteFiles,
 }
 
 #[derive(Clone, Debug)]
@@ -260,6 +261,12 @@ fn spawn(program: &Path, plan: &Plan) -> Result<(Child, Option<Child>), End> {
     sensor.args(["--learn", &plan.learning.as_secs().to_string()]);
     if let Some(memory) = &plan.memory {
         sensor.arg("--memory").arg(memory);
+    }
+    let SiteFiles { protocols, rules } = &plan.site;
+    for (option, file) in [("--protocols", protocols), ("--rules", rules)] {
+        if let Some(file) = file {
+            sensor.arg(option).arg(file);
+        }
     }
     let mut lab = None;
     match &plan.source {

@@ -1,0 +1,43 @@
+//! What a site adds to the sensor in files of its own: protocols and rules, both in TOML.
+//!
+//! Invariant: they are read before the first packet, and what is wrong in them ends the program
+//! with a line that says where.
+
+use anyhow::{Context, Result, ensure};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+#[derive(clap::Args, Clone, Debug, Default)]
+pub struct SiteFiles {
+    /// Protocols described in TOML, besides those that come with the sensor
+    #[arg(long, value_name = "FILE")]
+    pub protocols: Option<PathBuf>,
+    /// Rules of the site in TOML: what is to be a finding here
+    #[arg(long, value_name = "FILE")]
+    pub rules: Option<PathBuf>,
+}
+
+impl SiteFiles {
+    /// Takes them for the rest of the process.
+    pub fn apply(&self) -> Result<()> {
+        if let Some(file) = &self.protocols {
+            let read = protocols::declared::parse(&text(file)?).with_context(|| wrong(file))?;
+            ensure!(protocols::declared::add(read), "protocols were described already");
+        }
+        if let Some(file) = &self.rules {
+            let read = detectors::rules::parse(&text(file)?).with_context(|| wrong(file))?;
+            ensure!(detectors::rules::set(read), "rules were set already");
+        }
+        Ok(())
+    }
+}
+
+fn text(file: &Path) -> Result<String> {
+    fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))
+}
+
+fn wrong(file: &Path) -> String {
+    format!("{} is wrong", file.display())
+}
