@@ -1,5 +1,6 @@
-//! A copy of a vault in Azure Blob, as far as the emulator goes: it knows no policies and no
-//! versions, so locks are not tried here.
+//! A copy of a vault in Azure Blob, as far as the emulator goes: it takes the headers of locks and
+//! drops them, answers 501 to what would set one later, and knows no versions. What a real account
+//! makes of them is not tried here; that the emulator's not knowing is told is.
 
 mod common;
 
@@ -16,7 +17,7 @@ use vault::{
     Policy, Vault,
     site::{
         Calendar, Pace,
-        bucket::{Bucket, Deposit, Deposited, Mode, Rules, Withdrawal},
+        bucket::{Bucket, Deposit, Deposited, Lock, Mode, Rules, Until, Withdrawal},
     },
     verify::{Demands, verify},
 };
@@ -72,4 +73,35 @@ fn a_copy_in_azure_blob_proves_itself_and_restores() {
     let refused =
         format!("{:?}", deposit(&place, &*bucket(server.port, &wrong), None).unwrap_err());
     assert!(refused.contains("403"), "{refused}");
+}
+
+#[test]
+fn a_store_that_cannot_lock_says_so_at_once() {
+    let Some(server) = azurite("plant") else { return };
+    let place = Place::with_vault(Policy::default());
+    plant(&place.at("plant"));
+    place.backup_files(&place.at("plant"), 1);
+    let store = bucket(server.port, CREDENTIALS);
+    deposit(&place, &*store, None).unwrap();
+    let listed = store.list().unwrap();
+    let (path, versions) = listed.iter().next().unwrap();
+    // No versions: one of each, without a name.
+    assert!(versions.len() == 1 && versions[0].id.is_none() && versions[0].newest);
+    assert_eq!(store.lock(path, None).unwrap(), Lock::default());
+    for mode in [Mode::Governance, Mode::Compliance] {
+        let until = Until { time: NOON.plus_secs(400 * 86_400), mode };
+        let refused = store.extend(path, None, until).unwrap_err();
+        assert_eq!(refused.kind(), std::io::ErrorKind::Unsupported);
+        let refused = refused.to_string();
+        let words = ["cannot lock", "no immutability policies", "501", "APINotImplemented"];
+        words.iter().for_each(|word| assert!(refused.contains(word), "{word} in {refused}"));
+    }
+    for on in [true, false] {
+        let refused = store.hold(path, None, on).unwrap_err().to_string();
+        assert!(refused.contains("cannot lock: it knows no legal holds"), "{refused}");
+    }
+    let refused = deposit(&place, &*store, Some(Mode::Governance)).unwrap_err().to_string();
+    assert!(refused.contains("version-level immutability"), "{refused}");
+    // Nothing was locked by all that.
+    assert_eq!(store.lock(path, None).unwrap(), Lock::default());
 }

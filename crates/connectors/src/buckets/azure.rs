@@ -3,29 +3,24 @@
 //! "Authorize with Shared Key" and "Blob service REST API". An unlocked policy is what S3 calls
 //! governance, a locked one compliance. Invariant: a blob appears together with its policy.
 
-use super::{Place, sign::encoded, xml};
+use super::{
+    Place,
+    exchange::{Answer, Ask, MESSAGE_BYTES_MAX, PART_BYTES, Signed, cannot_lock, failed, fetched},
+    exchange::{header, now, parts, path_of, prefix, text_of},
+    sign::encoded,
+    xml,
+};
 use crate::{limits::LISTING_BYTES_MAX, md5};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use model::Time;
 use ring::hmac;
-use std::{
-    collections::BTreeMap,
-    io::{self, Read},
-    time::{SystemTime, UNIX_EPOCH},
-};
-use ureq::{
-    SendBody,
-    http::{Response, StatusCode},
-};
+use std::{collections::BTreeMap, io};
+use ureq::SendBody;
 use vault::site::{
     Fetched,
     bucket::{Body, Bucket, Lock, Mode, Object, Until, Version},
 };
 
-/// Octets of a block; what is larger than one goes in several.
-const BLOCK_BYTES: u64 = 8 << 20;
-/// Octets of an answer that is a message.
-const MESSAGE_BYTES_MAX: u64 = 65_536;
 /// The first with policies for each version is 2020-06-12.
 const API_VERSION: &str = "2021-06-08";
 
@@ -38,12 +33,6 @@ pub struct Azure {
     container: String,
     /// Of the vault's paths; with a `/` at its end, or empty.
     prefix: String,
-}
-
-#[derive(Default)]
-struct Ask<'a> {
-    query: Vec<(&'a str, &'a str)>,
-    headers: Vec<(&'static str, String)>,
 }
 
 impl Azure {
@@ -61,8 +50,8 @@ impl Azure {
             ));
         }
         let (container, rest) = place.segments.split_at(taken);
-        let prefix = rest.iter().map(|part| format!("{part}/")).collect();
-        Ok(Self { agent, account, key, container: container.join("/"), prefix, place })
+        let (container, prefix) = (container.join("/"), prefix(rest));
+        Ok(Self { agent, account, key, container, prefix, place })
     }
 
     fn blob(&self, path: &str) -> String {
@@ -75,12 +64,8 @@ impl Azure {
         blob: Option<&str>,
         ask: Ask,
         body: SendBody,
-    ) -> io::Result<Response<ureq::Body>> {
-        let mut path = format!("/{}", self.container);
-        for segment in blob.into_iter().flat_map(|blob| blob.split('/')) {
-            path += "/";
-            path += &encoded(segment);
-        }
+    ) -> io::Result<Answer> {
+        let path = path_of(&self.container, blob);
         let mut headers = ask.headers;
         headers.push(("x-ms-date", rfc1123(now())));
         headers.push(("x-ms-version", API_VERSION.to_owned()));
@@ -90,17 +75,10 @@ impl Azure {
         let signed = self.signature(method, &path, &query, &headers);
         let query: Vec<String> =
             query.iter().map(|(name, value)| format!("{name}={}", encoded(value))).collect();
-        let mark = if query.is_empty() { "" } else { "?" };
-        let Place { scheme, host, .. } = &self.place;
-        let address = format!("{scheme}://{host}{path}{mark}{}", query.join("&"));
-        let mut builder = ureq::http::Request::builder().method(method).uri(address);
-        for (name, value) in &headers {
-            builder = builder.header(*name, value);
-        }
-        let signed = format!("SharedKey {}:{signed}", self.account);
-        let request =
-            builder.header("authorization", signed).body(body).map_err(io::Error::other)?;
-        self.agent.run(request).map_err(ureq::Error::into_io)
+        let (place, path, query) = (&self.place, &path[..], &query.join("&")[..]);
+        let authorization = format!("SharedKey {}:{signed}", self.account);
+        let headers = headers.iter().map(|(name, value)| (*name, &value[..]));
+        Signed { place, method, path, query, authorization }.send(&self.agent, headers, body)
     }
 
     fn signature(
@@ -127,12 +105,7 @@ impl Azure {
         STANDARD.encode(hmac::sign(&key, text.as_bytes()))
     }
 
-    fn ask(
-        &self,
-        method: &str,
-        blob: Option<&str>,
-        mut ask: Ask,
-    ) -> io::Result<Response<ureq::Body>> {
+    fn ask(&self, method: &str, blob: Option<&str>, mut ask: Ask) -> io::Result<Answer> {
         if method == "PUT" {
             ask.headers.push(("content-length", "0".to_owned()));
         }
@@ -140,13 +113,7 @@ impl Azure {
     }
 
     /// Sends bytes with their MD5, which the service compares.
-    fn put_bytes(
-        &self,
-        blob: &str,
-        mut ask: Ask,
-        bytes: &[u8],
-        body: &Body,
-    ) -> io::Result<Response<ureq::Body>> {
+    fn put_bytes(&self, blob: &str, mut ask: Ask, bytes: &[u8], body: &Body) -> io::Result<Answer> {
         ask.headers.push(("content-length", bytes.len().to_string()));
         ask.headers.push(("content-md5", STANDARD.encode(md5::digest(bytes))));
         let response = body.slowly(bytes, |mut reader| {
@@ -163,9 +130,8 @@ impl Azure {
         lock: &Lock,
     ) -> io::Result<Option<String>> {
         let mut list = String::from("<?xml version=\"1.0\" encoding=\"utf-8\"?><BlockList>");
-        for number in 0..object.size.div_ceil(BLOCK_BYTES) {
-            let offset = number * BLOCK_BYTES;
-            let bytes = body.bytes(offset, BLOCK_BYTES.min(object.size - offset))?;
+        for (number, (offset, length)) in parts(object.size).enumerate() {
+            let bytes = body.bytes(offset, length)?;
             let id = STANDARD.encode(format!("{number:06}"));
             let query = vec![("comp", "block"), ("blockid", &id[..])];
             self.put_bytes(blob, Ask { query, ..Ask::default() }, &bytes, body)?;
@@ -180,8 +146,7 @@ impl Azure {
 
 impl Bucket for Azure {
     fn address(&self) -> String {
-        let Place { scheme, host, segments } = &self.place;
-        format!("azure:{scheme}://{host}/{}", segments.join("/"))
+        format!("azure:{}", self.place)
     }
 
     fn cannot_lock(&self) -> io::Result<Option<String>> {
@@ -213,8 +178,7 @@ impl Bucket for Azure {
                 query.push(("marker", &after));
             }
             let response = fine(self.ask("GET", None, Ask { query, ..Ask::default() })?)?;
-            let mut text = String::new();
-            response.into_body().into_reader().take(LISTING_BYTES_MAX).read_to_string(&mut text)?;
+            let text = text_of(response, LISTING_BYTES_MAX)?;
             for blob in xml::each(&text, "Blob") {
                 let name = xml::first(blob, "Name").unwrap_or_default();
                 let Some(path) = name.strip_prefix(&self.prefix) else { continue };
@@ -250,12 +214,7 @@ impl Bucket for Azure {
             ask.headers.push(("x-ms-range", format!("bytes={offset}-")));
         }
         let response = self.ask("GET", Some(&self.blob(path)), ask)?;
-        if response.status() == StatusCode::RANGE_NOT_SATISFIABLE {
-            return Ok(Fetched { reader: Box::new(io::empty()), offset });
-        }
-        let response = fine(response)?;
-        let offset = if response.status() == StatusCode::PARTIAL_CONTENT { offset } else { 0 };
-        Ok(Fetched { reader: Box::new(response.into_body().into_reader()), offset })
+        fetched(response, offset, fine)
     }
 
     fn put(
@@ -266,7 +225,7 @@ impl Bucket for Azure {
         lock: &Lock,
     ) -> io::Result<Option<String>> {
         let blob = self.blob(path);
-        if object.size > BLOCK_BYTES {
+        if object.size > PART_BYTES {
             return self.in_blocks(&blob, object, body, lock);
         }
         let bytes = body.bytes(0, object.size)?;
@@ -296,14 +255,16 @@ impl Bucket for Azure {
         let mut ask =
             Ask { query: vec![("comp", "immutabilityPolicies")], headers: lock_headers(&lock) };
         ask.query.extend(version.map(|version| ("versionid", version)));
-        fine(self.ask("PUT", Some(&self.blob(path)), ask)?).map(drop)
+        let answer = fine(self.ask("PUT", Some(&self.blob(path)), ask)?);
+        answer.map(drop).map_err(|error| cannot_lock(error, "immutability policies of versions"))
     }
 
     fn hold(&self, path: &str, version: Option<&str>, on: bool) -> io::Result<()> {
         let headers = vec![("x-ms-legal-hold", on.to_string())];
         let mut ask = Ask { query: vec![("comp", "legalhold")], headers };
         ask.query.extend(version.map(|version| ("versionid", version)));
-        fine(self.ask("PUT", Some(&self.blob(path)), ask)?).map(drop)
+        let answer = fine(self.ask("PUT", Some(&self.blob(path)), ask)?);
+        answer.map(drop).map_err(|error| cannot_lock(error, "legal holds of versions"))
     }
 }
 
@@ -323,34 +284,18 @@ fn lock_headers(lock: &Lock) -> Vec<(&'static str, String)> {
     headers
 }
 
-fn header(response: &Response<ureq::Body>, name: &str) -> Option<String> {
-    Some(response.headers().get(name)?.to_str().ok()?.to_owned())
-}
-
 /// The answer when it says yes; else what it says.
-fn fine(response: Response<ureq::Body>) -> io::Result<Response<ureq::Body>> {
+fn fine(response: Answer) -> io::Result<Answer> {
     let status = response.status();
     if status.is_success() {
         return Ok(response);
     }
     let code = header(&response, "x-ms-error-code").unwrap_or_default();
-    let mut text = String::new();
     // What it says besides its code may be cut off.
-    drop(response.into_body().into_reader().take(MESSAGE_BYTES_MAX).read_to_string(&mut text));
+    let text = text_of(response, MESSAGE_BYTES_MAX).unwrap_or_default();
     let said = xml::first(&text, "Message").unwrap_or_default();
     let said = said.lines().next().unwrap_or_default();
-    let told = format!("the store answers {}: {said} ({code})", status.as_u16());
-    Err(match status {
-        StatusCode::NOT_FOUND => io::Error::new(io::ErrorKind::NotFound, told),
-        StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT => io::Error::other(told),
-        _ if status.is_server_error() => io::Error::other(told),
-        _ => io::Error::new(io::ErrorKind::PermissionDenied, told),
-    })
-}
-
-fn now() -> Time {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Time::from_secs(i64::try_from(since.as_secs()).unwrap_or_default())
+    Err(failed(status, &format!("{said} ({code})"), false))
 }
 
 const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];

@@ -6,12 +6,13 @@
 //! puts an object carries its hash, so that the store refuses what was damaged on the way.
 
 mod azure;
+mod exchange;
 mod s3;
 mod sign;
 mod xml;
 
 use crate::vault_http::Access;
-use std::io;
+use std::{fmt, io};
 use vault::site::bucket::Bucket;
 
 /// The store at an address: `s3:https://HOST/BUCKET[/PATH]`, as restic spells it, or
@@ -70,6 +71,12 @@ impl Place {
         let usual = if scheme == "http" { ":80" } else { ":443" };
         let host = host.strip_suffix(usual).unwrap_or(host).to_lowercase();
         fits.then(|| Self { scheme: scheme.to_owned(), host, segments })
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}/{}", self.scheme, self.host, self.segments.join("/"))
     }
 }
 

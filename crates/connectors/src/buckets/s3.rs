@@ -6,21 +6,16 @@
 
 use super::{
     Place,
+    exchange::{self, Answer, Ask, MESSAGE_BYTES_MAX, PART_BYTES, Signed, cannot_lock, fetched},
+    exchange::{header, parts, path_of, prefix, strange, text_of},
     sign::{self, Keys, Request, encoded, query},
     xml,
 };
 use crate::{limits::LISTING_BYTES_MAX, md5};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use model::Time;
-use std::{
-    collections::BTreeMap,
-    io::{self, Read},
-    time::{SystemTime, UNIX_EPOCH},
-};
-use ureq::{
-    SendBody,
-    http::{Response, StatusCode},
-};
+use std::{collections::BTreeMap, io};
+use ureq::{SendBody, http::StatusCode};
 use vault::{
     Sha256,
     site::{
@@ -28,12 +23,6 @@ use vault::{
         bucket::{Body, Bucket, Lock, Mode, Object, Until, Version},
     },
 };
-
-/// Octets of a part; a store takes no less than 5 MiB. What is larger than one goes in parts.
-const PART_BYTES: u64 = 8 << 20;
-
-/// Octets of an answer that is a message.
-const MESSAGE_BYTES_MAX: u64 = 65_536;
 
 pub struct S3 {
     agent: ureq::Agent,
@@ -45,13 +34,6 @@ pub struct S3 {
     keys: Keys,
 }
 
-/// What is asked besides method and path.
-#[derive(Default)]
-struct Ask<'a> {
-    query: Vec<(&'a str, &'a str)>,
-    headers: Vec<(&'static str, String)>,
-}
-
 impl S3 {
     pub fn new(
         place: Place,
@@ -59,13 +41,13 @@ impl S3 {
         keys: Keys,
         agent: ureq::Agent,
     ) -> io::Result<Self> {
-        let (bucket, prefix) = place.segments.split_first().expect("a place has a segment");
-        let prefix: String = prefix.iter().map(|part| format!("{part}/")).collect();
+        let (bucket, rest) = place.segments.split_first().expect("a place has a segment");
+        let (bucket, prefix) = (bucket.clone(), prefix(rest));
         // s3.eu-central-1.amazonaws.com
         let told = place.host.strip_suffix(".amazonaws.com").and_then(|host| host.split_once('.'));
         let told = told.map(|(_, region)| region);
         let region = region.or(told).unwrap_or("us-east-1").to_owned();
-        Ok(Self { agent, bucket: bucket.clone(), prefix, region, keys, place })
+        Ok(Self { agent, bucket, prefix, region, keys, place })
     }
 
     fn key(&self, path: &str) -> String {
@@ -80,12 +62,8 @@ impl S3 {
         ask: Ask,
         payload: &Sha256,
         body: SendBody,
-    ) -> io::Result<Response<ureq::Body>> {
-        let mut path = format!("/{}", encoded(&self.bucket));
-        for segment in key.into_iter().flat_map(|key| key.split('/')) {
-            path += "/";
-            path += &encoded(segment);
-        }
+    ) -> io::Result<Answer> {
+        let path = path_of(&encoded(&self.bucket), key);
         let query = query(&ask.query);
         let time = now();
         let mut headers: Vec<(String, String)> =
@@ -98,20 +76,15 @@ impl S3 {
         }
         headers.sort();
         let request = Request { method, path: &path, query: &query, headers: &headers, payload };
-        let signed = sign::authorization(&self.keys, &self.region, &time, &request);
-        let mark = if query.is_empty() { "" } else { "?" };
-        let address = format!("{}://{}{path}{mark}{query}", self.place.scheme, self.place.host);
-        let mut builder = ureq::http::Request::builder().method(method).uri(address);
-        for (name, value) in headers.iter().filter(|(name, _)| name != "host") {
-            builder = builder.header(name, value);
-        }
-        let request =
-            builder.header("authorization", signed).body(body).map_err(io::Error::other)?;
-        self.agent.run(request).map_err(ureq::Error::into_io)
+        let authorization = sign::authorization(&self.keys, &self.region, &time, &request);
+        let (place, path, query) = (&self.place, &path[..], &query[..]);
+        let headers = headers.iter().map(|(name, value)| (&name[..], &value[..]));
+        let headers = headers.filter(|(name, _)| *name != "host");
+        Signed { place, method, path, query, authorization }.send(&self.agent, headers, body)
     }
 
     /// A request without a body.
-    fn ask(&self, method: &str, key: Option<&str>, ask: Ask) -> io::Result<Response<ureq::Body>> {
+    fn ask(&self, method: &str, key: Option<&str>, ask: Ask) -> io::Result<Answer> {
         self.send(method, key, ask, &Sha256::of(b""), SendBody::none())
     }
 
@@ -160,9 +133,8 @@ impl S3 {
         };
         let there = if resumed { self.parts(key, &upload)? } else { BTreeMap::new() };
         let mut list = String::from("<CompleteMultipartUpload>");
-        for number in 1..=object.size.div_ceil(PART_BYTES) {
-            let offset = (number - 1) * PART_BYTES;
-            let bytes = body.bytes(offset, PART_BYTES.min(object.size - offset))?;
+        for (number, (offset, length)) in (1..).zip(parts(object.size)) {
+            let bytes = body.bytes(offset, length)?;
             let sum = STANDARD.encode(Sha256::of(&bytes).0);
             let same = there.get(&number).filter(|part| part.is(&bytes, &sum));
             let tag = match same {
@@ -293,7 +265,8 @@ impl S3 {
         );
         let mut query = vec![("retention", "")];
         query.extend(version.map(|version| ("versionId", version)));
-        self.tell("PUT", key, Ask { query, ..Ask::default() }, &text).map(drop)
+        let told = self.tell("PUT", key, Ask { query, ..Ask::default() }, &text);
+        told.map(drop).map_err(|error| cannot_lock(error, "Object Lock"))
     }
 
     fn put_hold(&self, key: &str, version: Option<&str>, on: bool) -> io::Result<()> {
@@ -304,7 +277,8 @@ impl S3 {
         );
         let mut query = vec![("legal-hold", "")];
         query.extend(version.map(|version| ("versionId", version)));
-        self.tell("PUT", key, Ask { query, ..Ask::default() }, &text).map(drop)
+        let told = self.tell("PUT", key, Ask { query, ..Ask::default() }, &text);
+        told.map(drop).map_err(|error| cannot_lock(error, "legal holds"))
     }
 }
 
@@ -328,8 +302,7 @@ impl Part {
 
 impl Bucket for S3 {
     fn address(&self) -> String {
-        let Place { scheme, host, segments } = &self.place;
-        format!("s3:{scheme}://{host}/{}", segments.join("/"))
+        format!("s3:{}", self.place)
     }
 
     fn cannot_lock(&self) -> io::Result<Option<String>> {
@@ -394,19 +367,7 @@ impl Bucket for S3 {
             ask.headers.push(("range", format!("bytes={offset}-")));
         }
         let response = self.ask("GET", Some(&self.key(path)), ask)?;
-        let offset = match response.status() {
-            StatusCode::OK => 0,
-            StatusCode::PARTIAL_CONTENT => offset,
-            // It ends where we are.
-            StatusCode::RANGE_NOT_SATISFIABLE => {
-                return Ok(Fetched { reader: Box::new(io::empty()), offset });
-            }
-            _ => {
-                fine(response)?;
-                return Err(strange("answers with neither all of it nor a part"));
-            }
-        };
-        Ok(Fetched { reader: Box::new(response.into_body().into_reader()), offset })
+        fetched(response, offset, fine)
     }
 
     fn put(
@@ -476,29 +437,17 @@ fn whole_seconds(time: Time) -> String {
     format!("{}Z", text.get(..19).unwrap_or(&text))
 }
 
-/// `20260310T120000Z`, by the machine's clock: the store compares it with its own.
+/// `20260310T120000Z`
 fn now() -> String {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let time = Time::from_secs(i64::try_from(since.as_secs()).unwrap_or_default());
-    whole_seconds(time).replace(['-', ':'], "")
+    whole_seconds(exchange::now()).replace(['-', ':'], "")
 }
 
-fn version_of(response: &Response<ureq::Body>) -> Option<String> {
+fn version_of(response: &Answer) -> Option<String> {
     header(response, "x-amz-version-id")
 }
 
-fn header(response: &Response<ureq::Body>, name: &str) -> Option<String> {
-    Some(response.headers().get(name)?.to_str().ok()?.to_owned())
-}
-
-fn text_of(response: Response<ureq::Body>, max: u64) -> io::Result<String> {
-    let mut text = String::new();
-    response.into_body().into_reader().take(max).read_to_string(&mut text)?;
-    Ok(text)
-}
-
 /// The answer when it says yes; else what it says.
-fn fine(response: Response<ureq::Body>) -> io::Result<Response<ureq::Body>> {
+fn fine(response: Answer) -> io::Result<Answer> {
     let status = response.status();
     if status.is_success() {
         return Ok(response);
@@ -511,18 +460,10 @@ fn fine(response: Response<ureq::Body>) -> io::Result<Response<ureq::Body>> {
     Err(failed(status, &text))
 }
 
-/// Its kind tells whether trying again can help.
 fn failed(status: StatusCode, text: &str) -> io::Error {
-    let told = format!("the store answers {}: {}", status.as_u16(), message(text));
     let passing = ["RequestTimeout", "SlowDown", "OperationAborted"];
-    if passing.iter().any(|code| text.contains(code)) || status == StatusCode::TOO_MANY_REQUESTS {
-        return io::Error::other(told);
-    }
-    match status {
-        StatusCode::NOT_FOUND => io::Error::new(io::ErrorKind::NotFound, told),
-        _ if status.is_server_error() => io::Error::other(told),
-        _ => io::Error::new(io::ErrorKind::PermissionDenied, told),
-    }
+    let passing = passing.iter().any(|code| text.contains(code));
+    exchange::failed(status, &message(text), passing)
 }
 
 fn message(text: &str) -> String {
@@ -531,8 +472,4 @@ fn message(text: &str) -> String {
         (Some(code), None) => code,
         _ => text.trim().chars().take(200).collect(),
     }
-}
-
-fn strange(what: &str) -> io::Error {
-    io::Error::other(format!("the store {what}"))
 }
