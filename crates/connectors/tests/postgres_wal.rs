@@ -14,6 +14,8 @@ use std::{
     fs,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
+    process::Command,
+    time::{Duration, Instant},
 };
 use vault::{Report, State};
 
@@ -182,4 +184,137 @@ fn the_log_is_followed_when_another_server_takes_over_and_a_newer_base_replaces_
     assert!(third.errors[0].error.contains("another database"), "{:?}", third.errors);
     assert_ne!(system(state()), first);
     complete(&backup(&place, port, ""));
+}
+
+/// What is kept of the server at `port`, as `state.json` says.
+fn state(place: &Place, port: u16) -> serde_json::Value {
+    let folder = place.vault().join(format!(".kept/postgres-wal/127.0.0.1:{port}"));
+    serde_json::from_slice(&fs::read(folder.join("state.json")).unwrap()).unwrap()
+}
+
+#[test]
+fn a_standby_is_read_in_the_primarys_place_and_when_promoted_a_new_base_is_taken() {
+    let place = Place::with_vault(STRICT);
+    let Some(primary) = Postgres::make(&place, "primary", &[]) else { return };
+    primary.ask("CREATE TABLE sample (at timestamptz DEFAULT now(), v int)");
+    primary.ask("INSERT INTO sample VALUES (now(), 1)");
+    let standby = primary.standby(&place, "standby");
+    let (port, count) = (standby.port, "SELECT count(*) FROM sample");
+    standby.comes_to_say(count, "1");
+    let first = backup(&place, port, "");
+    complete(&first);
+    rows_of(&place, &first, port, None, "1");
+    primary.ask("INSERT INTO sample VALUES (now(), 2)");
+    standby.comes_to_say(count, "2");
+    let second = backup(&place, port, "");
+    complete(&second);
+    assert!(second.bytes_read < 2 << 20, "{second:?}");
+    rows_of(&place, &second, port, None, "1 2");
+    // It takes over. The log goes on without a gap, and a base of the new timeline comes beside.
+    drop(primary);
+    standby.ask("SELECT pg_promote()");
+    standby.ask("INSERT INTO sample VALUES (now(), 3)");
+    let third = backup(&place, port, "");
+    complete(&third);
+    rows_of(&place, &third, port, None, "1 2 3");
+    let told = state(&place, port);
+    assert_eq!((&told["timeline"], &told["switches"][0]["timeline"]), (&2.into(), &2.into()));
+    let end = Instant::now() + Duration::from_secs(60);
+    let last = loop {
+        let report = backup(&place, port, "");
+        complete(&report);
+        if state(&place, port)["base"]["timeline"] == 2 {
+            break report;
+        }
+        assert!(Instant::now() < end, "no new base: {}", state(&place, port));
+    };
+    rows_of(&place, &last, port, None, "1 2 3");
+}
+
+#[test]
+fn a_standby_that_was_set_back_is_told_and_what_was_fetched_stays() {
+    let place = Place::with_vault(STRICT);
+    let Some(primary) = Postgres::make(&place, "primary", &[]) else { return };
+    primary.ask("CREATE TABLE sample (at timestamptz DEFAULT now(), v int)");
+    let mut standby = primary.standby(&place, "standby");
+    let (port, count) = (standby.port, "SELECT count(*) FROM sample");
+    standby.comes_to_say(count, "0");
+    let copy = place.at("standby/copy");
+    let copied = |from: &Path, to: &Path| {
+        let copied = Command::new("cp").arg("-a").args([from, to]).status();
+        assert!(copied.unwrap().success());
+    };
+    standby.start_again(|data| copied(data, &copy));
+    primary.ask("INSERT INTO sample VALUES (now(), 1)");
+    standby.comes_to_say(count, "1");
+    complete(&backup(&place, port, ""));
+    let before = state(&place, port);
+    // As it was, and it hears of nothing new.
+    let followed = fs::read_to_string(copy.join("postgresql.auto.conf")).unwrap();
+    standby.start_again(|data| {
+        fs::remove_dir_all(data).unwrap();
+        fs::write(copy.join("postgresql.auto.conf"), "").unwrap();
+        copied(&copy, data);
+    });
+    standby.comes_to_say(count, "0");
+    let behind = backup(&place, port, "");
+    assert_eq!((behind.state, behind.errors.len()), (State::Partial, 1), "{:?}", behind.errors);
+    let said = &behind.errors[0].error;
+    assert!(said.contains("the standby has its log up to") && said.contains("set back"), "{said}");
+    let after = state(&place, port);
+    assert_eq!(
+        (&after["received"], &after["received_at"]),
+        (&before["received"], &before["received_at"])
+    );
+    rows_of(&place, &behind, port, None, "1");
+    standby.start_again(|data| fs::write(data.join("postgresql.auto.conf"), followed).unwrap());
+    standby.comes_to_say(count, "1");
+    primary.ask("INSERT INTO sample VALUES (now(), 2)");
+    standby.comes_to_say(count, "2");
+    let last = backup(&place, port, "");
+    complete(&last);
+    rows_of(&place, &last, port, None, "1 2");
+    assert_eq!(state(&place, port)["gaps"], serde_json::json!([]));
+}
+
+#[test]
+fn tablespaces_come_back_beside_the_data_and_one_made_later_is_refused_where_it_has_no_place() {
+    let place = Place::with_vault(STRICT);
+    let Some(server) = Postgres::make(&place, "server", &[]) else { return };
+    let port = server.port;
+    let (fast, late) = (Postgres::folder(&place, "fast"), Postgres::folder(&place, "late"));
+    server.ask(&format!("CREATE TABLESPACE fast LOCATION '{}'", fast.display()));
+    server.ask("CREATE TABLE sample (at timestamptz DEFAULT now(), v int) TABLESPACE fast");
+    server.ask("INSERT INTO sample VALUES (now(), 1)");
+    let first = backup(&place, port, "");
+    complete(&first);
+    // Beside the living one, whose files it must not touch.
+    rows_of(&place, &first, port, None, "1");
+    let (folder, _) = restore(&place, &first, port, None);
+    let moved = fs::read_dir(folder.join("tablespaces")).unwrap().count();
+    assert_eq!((moved, server.ask("SELECT count(*) FROM sample").as_str()), (1, "1"));
+    server.ask(&format!("CREATE TABLESPACE late LOCATION '{}'", late.display()));
+    server.ask("CREATE TABLE later TABLESPACE late AS SELECT 7 AS v");
+    server.ask("INSERT INTO sample VALUES (now(), 2)");
+    let second = backup(&place, port, "");
+    complete(&second);
+    // The log would make it where the living server has it.
+    let refused = |words: &[&str]| {
+        let target = place.at("refused");
+        drop(fs::remove_dir_all(&target));
+        let id = second.snapshot.unwrap();
+        assert_eq!(place.unlocked().restore(&id, &target, None, NOON).unwrap().errors, []);
+        let folder = target.join(format!("@postgres-wal/127.0.0.1:{port}"));
+        let why = postgres_ready::make(&folder, None).unwrap_err().to_string();
+        words.iter().for_each(|word| assert!(why.contains(word), "{word} in {why}"));
+        assert!(!folder.join("data").exists());
+    };
+    refused(&[&late.display().to_string(), "in use here"]);
+    drop(server);
+    fs::remove_dir_all(&late).unwrap();
+    refused(&["not here", "empty directory"]);
+    Postgres::folder(&place, "late");
+    let (folder, ready) = restore(&place, &second, port, None);
+    let restored = Postgres::restored(&place, &folder, &ready);
+    assert_eq!(restored.ask("SELECT (SELECT sum(v) FROM sample), v FROM later"), "3|7");
 }

@@ -7,6 +7,7 @@ use std::{
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
+    time::{Duration, Instant},
 };
 
 pub struct Postgres {
@@ -92,6 +93,42 @@ impl Postgres {
         let server = Self { child, bin, folder, port, user: Some("eva") };
         server.ask("CREATE ROLE vault LOGIN REPLICATION PASSWORD 'sealed'");
         Some(server)
+    }
+
+    /// A standby of this server, made from a base backup of it.
+    pub fn standby(&self, place: &Place, name: &str) -> Self {
+        let (folder, port) = (Self::folder(place, name), free_port());
+        let mut made = program(&self.bin, "pg_basebackup");
+        made.current_dir(&folder).args(["-D", "data", "-R", "-X", "stream", "-c", "fast"]);
+        made.args(["-h", "127.0.0.1", "-U", "eva", "-p", &self.port.to_string()]);
+        let made = made.env("PGPASSWORD", "secret").output().unwrap();
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        let config = folder.join("data/postgresql.conf");
+        let text = fs::read_to_string(&config).unwrap();
+        fs::write(&config, format!("{text}port={port}\n")).unwrap();
+        let (bin, user) = (self.bin.clone(), Some("eva"));
+        Self { child: Self::run(&bin, &folder, &["-D", "data"]), bin, folder, port, user }
+    }
+
+    /// A folder of the server's user.
+    pub fn folder(place: &Place, name: &str) -> PathBuf {
+        let folder = place.at(name);
+        fs::create_dir(&folder).unwrap();
+        hand_over(place, &folder);
+        folder
+    }
+
+    /// Asks until the answer is this one, as that of a standby will be.
+    #[track_caller]
+    pub fn comes_to_say(&self, query: &str, answer: &str) {
+        let end = Instant::now() + Duration::from_secs(60);
+        loop {
+            let said = self.ask(query);
+            if said == answer {
+                return;
+            }
+            assert!(Instant::now() < end, "{query}: {said}, not {answer}");
+        }
     }
 
     /// Starts what a backup was restored to.

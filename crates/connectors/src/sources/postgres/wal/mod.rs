@@ -12,6 +12,7 @@ mod base;
 pub mod ready;
 mod spool;
 mod stream;
+mod tablespace;
 
 use super::{
     super::{Context, Kind, Unusable, files::meta, link::malformed, login, login::Login, url::Url},
@@ -20,7 +21,7 @@ use super::{
 };
 use model::Time;
 use serde::{Deserialize, Serialize};
-use spool::{Gap, Spool, State};
+use spool::{Gap, Spool, State, Switch};
 use std::{
     fmt, fs,
     fs::File,
@@ -29,6 +30,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 use stream::{Ended, Identity};
+use tracing::warn;
 use vault::{Meta, Offer, Open, Opened, Source, What};
 
 /// The oldest server: its base backups have a manifest.
@@ -192,10 +194,20 @@ impl Server {
                         at that of a base backup; set it, such as to 1GB, and reload";
             return Err(io::Error::other(text));
         }
-        let mut following = Following { spool, session, segment_bytes, gap: None };
+        let standby = stream::is_standby(&mut session, version)?;
+        let (gap, behind) = (None, None);
+        let mut following = Following { spool, session, segment_bytes, standby, gap, behind };
         following.catch_up()?;
         self.have_a_base(&mut following, &login, (folder, offer))?;
-        let Following { spool, gap, .. } = following;
+        let Following { spool, gap, behind, .. } = following;
+        if let (Some(has), Some(state)) = (behind, &spool.state) {
+            let text = format!(
+                "the standby has its log up to {has} only, and up to {} was fetched from it \
+                 before: it was set back, or has not replayed yet. Nothing new since {}",
+                state.received, state.received_at
+            );
+            offer.fault(folder, text);
+        }
         if let Some(Gap { from, to, last_received_at, why, .. }) = gap {
             let text = format!(
                 "the log was broken from {from} to {to}: {why}. From {last_received_at} until the \
@@ -256,8 +268,12 @@ struct Following {
     spool: Spool,
     session: Session,
     segment_bytes: u64,
+    /// It follows another server.
+    standby: bool,
     /// A break that was found in this backup.
     gap: Option<Gap>,
+    /// How far a standby is that has less than was fetched from it.
+    behind: Option<Lsn>,
 }
 
 impl Following {
@@ -267,13 +283,15 @@ impl Following {
 
     /// Fetches the log up to this moment.
     fn catch_up(&mut self) -> io::Result<()> {
+        self.behind = None;
         let identity = stream::identify(&mut self.session)?;
         if let Err(why) = self.follow(&identity)? {
             let state = self.state()?;
             if state.base.is_none() && state.system == identity.system {
                 // The base on its way needs the log from its own beginning on, not what was
                 // before: its checkpoint may have removed that.
-                let begun = State { gaps: state.gaps.clone(), ..self.beginning(&identity) };
+                let (gaps, switches) = (state.gaps.clone(), state.switches.clone());
+                let begun = State { gaps, switches, ..self.beginning(&identity) };
                 self.spool.begin(begun)?;
             } else {
                 self.break_off(&identity, why)?;
@@ -283,7 +301,9 @@ impl Following {
             }
         }
         let state = self.spool.state.as_mut().ok_or_else(malformed)?;
-        state.received_at = now();
+        if self.behind.is_none() {
+            state.received_at = now();
+        }
         self.spool.save()
     }
 
@@ -317,6 +337,10 @@ impl Following {
                     Some(left) => until = left,
                     None => return Ok(Err("the new timeline does not come from ours".to_owned())),
                 }
+            } else if from > until && self.standby {
+                // After a start it replays what it had before it hears of more.
+                self.behind = Some(until);
+                return Ok(Ok(()));
             } else if from > until {
                 return Ok(Err("the server was put back to an earlier state".to_owned()));
             } else if from == until {
@@ -329,10 +353,10 @@ impl Following {
                 // A server that does not say itself which timeline comes next.
                 Ok(Ended::Reached) if timeline < identity.timeline => {
                     let next = self.following_timeline(timeline, identity.timeline)?;
-                    self.spool.switch(next, until)?;
+                    self.go_on(next, until)?;
                 }
                 Ok(Ended::Reached) => return Ok(Ok(())),
-                Ok(Ended::Switched(next, start)) => self.spool.switch(next, start)?,
+                Ok(Ended::Switched(next, start)) => self.go_on(next, start)?,
                 // 58P01: what is asked for is gone.
                 Err(error) if error.to_string().contains("58P01") => {
                     return Ok(Err(format!("{error}; raise wal_keep_size")));
@@ -341,6 +365,13 @@ impl Following {
             }
         }
         Err(io::Error::other("the server changes its timeline again and again"))
+    }
+
+    /// Goes on on a new timeline. A new base is due with it: what was before it is of a server that
+    /// is not the same any more.
+    fn go_on(&mut self, timeline: u32, at: Lsn) -> io::Result<()> {
+        warn!(timeline, %at, "the server goes on on a new timeline; a new base backup is taken");
+        self.spool.switch(timeline, at, now())
     }
 
     /// Keeps the histories up to `newest`; where `timeline` was left, if `newest` comes from it.
@@ -374,6 +405,7 @@ impl Following {
             received_at: now(),
             base: None,
             gaps: Vec::new(),
+            switches: Vec::new(),
         }
     }
 
@@ -388,7 +420,7 @@ impl Following {
                 found_at: now(),
                 why,
             };
-            state.gaps = before.gaps;
+            (state.gaps, state.switches) = (before.gaps, before.switches);
             state.gap(gap.clone());
             self.gap = Some(gap);
         }
@@ -401,7 +433,10 @@ impl Following {
         state.base.as_ref().is_none_or(|base| {
             let age = now().nanos().saturating_sub(base.taken_at.nanos());
             let log = state.received.0.saturating_sub(base.start.0);
-            age > i64::from(hours) * 3_600_000_000_000 || log > LOG_BYTES_MAX
+            let before = |switch: &Switch| base.taken_at < switch.found_at;
+            state.switches.last().is_some_and(before)
+                || age > i64::from(hours) * 3_600_000_000_000
+                || log > LOG_BYTES_MAX
         })
     }
 

@@ -4,7 +4,7 @@
 //! Not here: starting it. Invariant: base and log are left as they were restored, so another
 //! time can be chosen later; the data directory is whole or has no `recovery.signal`.
 
-use super::{super::super::smb::tar, spool::State};
+use super::{super::super::smb::tar, spool::State, tablespace};
 use model::Time;
 use std::{
     fmt::Write as _,
@@ -40,6 +40,7 @@ pub fn make(folder: &Path, until: Option<Time>) -> io::Result<Ready> {
         let text = format!("{} is there already; remove it first", data.display());
         return Err(io::Error::other(text));
     }
+    foreign_tablespaces(&folder.join("wal"), &state)?;
     let base = folder.join("base");
     unpack(&base.join("base.tar"), &data)?;
     tablespaces(folder, &data)?;
@@ -52,8 +53,34 @@ pub fn make(folder: &Path, until: Option<Time>) -> io::Result<Ready> {
     let run = folder.join("run");
     directory(&run)?;
     write(&run.join("pg_hba.conf"), RULES)?;
+    // The base of a standby says that it is one, and that word wins: it would wait for ever.
+    match fs::remove_file(data.join("standby.signal")) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
     write(&data.join("recovery.signal"), "")?;
     Ok(Ready { data, run, version, received_at: state.received_at })
+}
+
+/// Refuses a log that makes a tablespace where replaying would not, or would take what is another
+/// server's: it does that at the very path of the server that was backed up.
+fn foreign_tablespaces(wal: &Path, state: &State) -> io::Result<()> {
+    let from = state.base.as_ref().map_or(state.log_from, |base| base.start);
+    for tablespace::Made { at, path } in tablespace::made(wal, state, from)? {
+        let why = match fs::read_dir(&path).map(|mut entries| entries.next().is_none()) {
+            Ok(true) => continue,
+            Ok(false) => "which is in use here",
+            Err(error) if error.kind() == io::ErrorKind::NotFound => "which is not here",
+            Err(_) => "which cannot be looked into here",
+        };
+        let path = path.display();
+        return Err(io::Error::other(format!(
+            "after the base backup the log makes a tablespace (at {at}) in {path}, {why}: make \
+             {path} an empty directory of the user that starts the server, on a machine where it \
+             is nobody else's, or take a snapshot whose base backup is newer"
+        )));
+    }
+    Ok(())
 }
 
 /// Who may connect while it is tried: this user through a socket that only he reaches, services

@@ -14,8 +14,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Gaps that are remembered.
+/// Gaps that are remembered, and changes of the timeline.
 const GAPS_MAX: usize = 100;
+const SWITCHES_MAX: usize = 100;
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct State {
@@ -33,6 +34,9 @@ pub struct State {
     /// Where the log was broken, newest last.
     #[serde(default)]
     pub gaps: Vec<Gap>,
+    /// When the server went on on a new timeline, newest last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub switches: Vec<Switch>,
 }
 
 /// A base backup that the log continues.
@@ -54,6 +58,14 @@ pub struct Gap {
     pub last_received_at: Time,
     pub found_at: Time,
     pub why: String,
+}
+
+/// Where the log went on on a new timeline: a standby was promoted, or a server was restored.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Switch {
+    pub timeline: u32,
+    pub at: Lsn,
+    pub found_at: Time,
 }
 
 pub struct Spool {
@@ -171,12 +183,15 @@ impl Spool {
     }
 
     /// Goes on in another timeline: its first segment holds again what was before it in there.
-    pub fn switch(&mut self, timeline: u32, start: Lsn) -> io::Result<()> {
+    pub fn switch(&mut self, timeline: u32, start: Lsn, found_at: Time) -> io::Result<()> {
         if let Some((_, file)) = self.open.take() {
             file.sync_all()?;
         }
         let state = self.state.as_mut().ok_or_else(malformed)?;
         state.timeline = timeline;
+        state.switches.push(Switch { timeline, at: start, found_at });
+        let surplus = state.switches.len().saturating_sub(SWITCHES_MAX);
+        state.switches.drain(..surplus);
         state.received = Lsn(start.0 - start.0 % state.segment_bytes);
         // What a crash between here and the next save left of it.
         let path = self.folder.join("wal").join(state.segment_name(state.segment(state.received)));
@@ -230,7 +245,7 @@ impl State {
         format!("{:08X}{:08X}{:08X}", self.timeline, number / each, number % each)
     }
 
-    fn parse_segment(&self, name: &str) -> Option<(u32, u64)> {
+    pub fn parse_segment(&self, name: &str) -> Option<(u32, u64)> {
         if name.len() != 24 || !name.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return None;
         }
@@ -274,6 +289,7 @@ mod tests {
             received_at: Time::default(),
             base: None,
             gaps: Vec::new(),
+            switches: Vec::new(),
         }
     }
 
@@ -312,7 +328,7 @@ mod tests {
         let mut spool = Spool::open(folder.path().join("s")).unwrap();
         spool.begin(state()).unwrap();
         spool.append(Lsn(SEGMENT), &vec![1; 3 << 20]).unwrap();
-        spool.switch(2, Lsn(SEGMENT * 3 + 5)).unwrap();
+        spool.switch(2, Lsn(SEGMENT * 3 + 5), Time::default()).unwrap();
         assert_eq!(spool.state.as_ref().unwrap().received, Lsn(SEGMENT * 3));
         spool.append(Lsn(SEGMENT * 3), &[2; 50]).unwrap();
         spool.save().unwrap();

@@ -148,6 +148,16 @@ pub fn settings(session: &mut Session) -> io::Result<Vec<(&'static str, String)>
     Ok(found)
 }
 
+/// Whether it follows another server, where its version says that (14 and later).
+pub fn is_standby(session: &mut Session, version: u32) -> io::Result<bool> {
+    const TELLS: u32 = 140_000;
+    if version < TELLS {
+        return Ok(false);
+    }
+    let rows = session.rows(&Statement::Show("in_hot_standby"))?;
+    Ok(rows.into_iter().flatten().flatten().next().as_deref() == Some("on"))
+}
+
 const SETTINGS: [&str; 11] = [
     "server_version",
     "server_version_num",
