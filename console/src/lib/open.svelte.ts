@@ -1,28 +1,16 @@
 // How many findings are open, for the rail and the page's title.
-import { live } from './live/live.svelte';
-import { api, session } from './session.svelte';
+import { readAgain } from './live/again';
+import { api } from './session.svelte';
 
 const AGAIN_MS = 5_000;
 
 class OpenFindings {
   count = $state(0);
   urgent = $state(false);
-  #timer: ReturnType<typeof setTimeout> | undefined;
 
   follow(): () => void {
     void this.#read();
-    const soon = () => {
-      this.#timer ??= setTimeout(() => {
-        this.#timer = undefined;
-        if (session.attended) void this.#read();
-      }, AGAIN_MS);
-    };
-    const stop = live.subscribe(['finding'], soon, soon);
-    return () => {
-      stop();
-      clearTimeout(this.#timer);
-      this.#timer = undefined;
-    };
+    return readAgain(['finding'], AGAIN_MS, () => this.#read());
   }
 
   /** From an overview somebody has read anyway. */

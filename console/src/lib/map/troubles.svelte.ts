@@ -2,8 +2,8 @@
 // Not here: where they are. Invariant: a finding stands here only while it is open and not muted.
 
 import type { FindingRow } from '../api/types';
-import { live } from '../live/live.svelte';
-import { api, session } from '../session.svelte';
+import { readAgain } from '../live/again';
+import { api } from '../session.svelte';
 import { SEVERITIES } from '../severity';
 
 const AGAIN_MS = 5_000;
@@ -15,21 +15,10 @@ export class Troubles {
   list = $state.raw<FindingRow[]>([]);
   /** Are there more than are listed? */
   more = $state(false);
-  #timer: ReturnType<typeof setTimeout> | undefined;
 
   start(): () => void {
     void this.#read();
-    const soon = () => {
-      this.#timer ??= setTimeout(() => {
-        this.#timer = undefined;
-        if (session.attended) void this.#read();
-      }, AGAIN_MS);
-    };
-    const stop = live.subscribe(['finding'], soon, soon);
-    return () => {
-      stop();
-      clearTimeout(this.#timer);
-    };
+    return readAgain(['finding'], AGAIN_MS, () => this.#read());
   }
 
   async #read() {
