@@ -3,7 +3,7 @@
 //! Invariant: the same records give the same rows in the same order.
 
 use crate::{
-    AssetKey, Changes, Inventory,
+    AssetKey, Inventory,
     classify::{Evidence, classify, speaks_industrial},
     description,
     links::{LinkKey, LinkRecord},
@@ -67,7 +67,9 @@ impl Inventory {
         }
         let mut links: Vec<_> = joined
             .into_iter()
-            .map(|((client, server, _, _, port), row)| self.link((client, server, port), &row))
+            .map(|((client, server, _, _, port), row)| {
+                self.named((client, server, port), &row).link(port, &row)
+            })
             .collect();
         links.sort_by(|a, b| {
             let ends = a.client.cmp(&b.client).then_with(|| a.server.cmp(&b.server));
@@ -76,85 +78,37 @@ impl Inventory {
         links
     }
 
-    /// Rows that changed since the last call of this or of [`Self::drain_news`].
-    pub fn drain_changes(&mut self) -> Changes {
-        let counted = std::mem::take(&mut self.counted);
-        counted.iter().for_each(|record| self.changed.insert(record));
-        self.drain(true)
-    }
-
-    /// Those of which more than counters and times changed: what somebody should know at once.
-    /// The others are told by the next [`Self::drain_changes`].
-    pub fn drain_news(&mut self) -> Changes {
-        for record in self.changed.iter() {
-            self.counted.remove(record);
-        }
-        self.drain(false)
-    }
-
-    fn drain(&mut self, counters: bool) -> Changes {
-        let roots: BTreeSet<u32> =
-            std::mem::take(&mut self.changed).iter().map(|r| self.root(r)).collect();
-        let keys = self.links.take_changed(counters);
-        let merged = std::mem::take(&mut self.merged);
-        let mut members: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
-        for root in &roots {
-            let mut group = vec![*root];
-            let own = |ip: &&u32| self.records[**ip as usize].owner == Some(*root);
-            group.extend(self.records[*root as usize].partners.iter().filter(own));
-            members.insert(*root, group);
-        }
-        let shown = |root: &u32| {
-            let group = members.get(root)?;
-            group.iter().any(|r| self.records[*r as usize].is_shown()).then_some(group)
-        };
-        let assets = roots
-            .iter()
-            .filter_map(|root| shown(root).map(|group| self.asset_of_group(*root, group)))
-            .collect();
-        let links = keys
-            .iter()
-            .filter_map(|key| self.links.rows.get(key).map(|row| (key, row)))
-            .filter(|(key, row)| !row.transport.is_empty() && self.is_shown_link(key))
-            .map(|((a, b, port), row)| self.link((self.root(*a), self.root(*b), *port), row))
-            .collect();
-        // Who was merged and stands alone again since is no merge to tell of.
-        let merged: BTreeSet<(AssetId, AssetId)> = merged
-            .into_iter()
-            .map(|(from, _)| (from, self.root(from)))
-            .filter(|(from, root)| from != root)
-            .map(|(from, root)| (self.id_of(from), self.id_of(root)))
-            .collect();
-        let merged = merged.into_iter().collect();
-        Changes { assets, links, merged }
-    }
-
     pub fn id(&self, key: AssetKey) -> AssetId {
         self.id_of(key.0)
     }
 
     /// Is there a row of it? Of addresses that others only asked for there is none.
     pub fn is_shown(&self, key: AssetKey) -> bool {
-        self.group(key).iter().any(|record| self.records[*record as usize].is_shown())
+        self.group(key.0).iter().any(|record| self.records[*record as usize].is_shown())
     }
 
-    fn group(&self, key: AssetKey) -> Vec<u32> {
-        let own = |ip: &&u32| self.records[**ip as usize].owner == Some(key.0);
-        let mut group = vec![key.0];
-        group.extend(self.records[key.0 as usize].partners.iter().filter(own));
+    /// The records of an asset, in their order.
+    pub(crate) fn group(&self, root: u32) -> Vec<u32> {
+        let mut group = vec![root];
+        group.extend(self.owned_by(root));
+        for own in 1..group.len() {
+            if mac_of(&self.records[group[own] as usize]).is_some() {
+                group.extend(self.owned_by(group[own]));
+            }
+        }
+        group.sort_unstable();
         group
     }
 
     /// The asset's row; for findings and titles.
     pub fn asset(&self, key: AssetKey) -> Asset {
-        let group = self.group(key);
-        self.asset_of_group(key.0, &group)
+        self.asset_of_group(key.0, &self.group(key.0))
     }
 
     /// What a person calls the asset: [`Asset::display`] of its row, without the work of a row.
     pub fn display(&self, key: AssetKey) -> String {
         let records: Vec<&Record> =
-            self.group(key).into_iter().map(|r| &self.records[r as usize]).collect();
+            self.group(key.0).into_iter().map(|r| &self.records[r as usize]).collect();
         let mut known: Vec<Known> = records.iter().flat_map(|r| r.facts.iter().cloned()).collect();
         known.extend(description::name_looked_for(&known));
         if let Some(name) = names(&known).into_iter().next() {
@@ -172,16 +126,13 @@ impl Inventory {
 
     /// Addresses of an asset.
     pub fn addresses(&self, key: AssetKey) -> Vec<Address> {
-        let own = |ip: &&u32| self.records[**ip as usize].owner == Some(key.0);
-        let record = &self.records[key.0 as usize];
-        let mut addresses = vec![record.address];
-        let ips = record.partners.iter().filter(own);
-        addresses.extend(ips.map(|ip| self.records[*ip as usize].address));
+        let records = self.group(key.0).into_iter();
+        let mut addresses: Vec<_> = records.map(|r| self.records[r as usize].address).collect();
         addresses.sort();
         addresses
     }
 
-    fn id_of(&self, root: u32) -> AssetId {
+    pub(crate) fn id_of(&self, root: u32) -> AssetId {
         let text = self.records[root as usize].address.to_string();
         AssetId(format!("ast_{:016x}", hash(&text)))
     }
@@ -196,12 +147,12 @@ impl Inventory {
     }
 
     /// Both ends are assets; what is sent to nobody known is no link.
-    fn is_shown_link(&self, (client, server, _): &LinkKey) -> bool {
+    pub(crate) fn is_shown_link(&self, (client, server, _): &LinkKey) -> bool {
         let shown = |record: &u32| self.records[*record as usize].is_shown();
         shown(client) && shown(server)
     }
 
-    fn asset_of_group(&self, root: u32, members: &[u32]) -> Asset {
+    pub(crate) fn asset_of_group(&self, root: u32, members: &[u32]) -> Asset {
         let records: Vec<&Record> = members.iter().map(|r| &self.records[*r as usize]).collect();
         let mut known: Vec<Known> = records.iter().flat_map(|r| r.facts.iter().cloned()).collect();
         known.extend(description::name_looked_for(&known));
@@ -228,7 +179,7 @@ impl Inventory {
                 && (macs.is_empty()
                     || (!speaks_industrial(&behaviour)
                         && records.iter().all(|r| r.claims().is_empty()))),
-            industrial_peers: self.has_industrial_peers(members, &behaviour),
+            industrial_peers: speaks_industrial(&behaviour),
         });
         let best = |paths: &[&str]| best_fact(&own, paths);
         let vlans: BTreeSet<u16> =
@@ -260,23 +211,27 @@ impl Inventory {
         }
     }
 
-    fn has_industrial_peers(&self, members: &[u32], behaviour: &Behaviour) -> bool {
-        if speaks_industrial(behaviour) {
-            return true;
-        }
-        members.iter().any(|member| {
-            let peers = &self.records[*member as usize].behaviour().controllers;
-            peers.iter().any(|peer| speaks_industrial(self.records[*peer as usize].behaviour()))
-        })
-    }
-
-    fn link(&self, (client, server, port): (u32, u32, u16), row: &LinkRecord) -> Link {
+    /// The row a part of a link is told in, by its ends' roots and port.
+    pub(crate) fn named(&self, (client, server, port): LinkKey, row: &LinkRecord) -> LinkName {
         let (client, server) = (self.id_of(client), self.id_of(server));
-        let key = format!("{client} {server} {} {} {port}", row.protocol, row.transport);
+        let hash = hash(&format!("{client} {server} {} {} {port}", row.protocol, row.transport));
+        LinkName { client, server, hash }
+    }
+}
+
+/// Which row of a link, and whose.
+pub(crate) struct LinkName {
+    client: AssetId,
+    server: AssetId,
+    pub(crate) hash: u64,
+}
+
+impl LinkName {
+    pub(crate) fn link(self, port: u16, row: &LinkRecord) -> Link {
         Link {
-            id: LinkId(format!("lnk_{:016x}", hash(&key))),
-            client,
-            server,
+            id: link_id(self.hash),
+            client: self.client,
+            server: self.server,
             protocol: row.protocol.to_owned(),
             transport: row.transport.to_owned(),
             port: Some(port).filter(|p| *p != 0),
@@ -290,7 +245,11 @@ impl Inventory {
     }
 }
 
-fn join(known: &mut LinkRecord, row: &LinkRecord) {
+pub(crate) fn link_id(hash: u64) -> LinkId {
+    LinkId(format!("lnk_{hash:016x}"))
+}
+
+pub(crate) fn join(known: &mut LinkRecord, row: &LinkRecord) {
     known.first = known.first.min(row.first);
     known.last = known.last.max(row.last);
     known.packets += row.packets;

@@ -7,15 +7,64 @@
 //! the pair changes, so the order of packets matters little.
 
 use crate::{
-    limits::{IPS_PER_HOST_MAX, UNCLAIMED_IPS_PER_HOST_MAX},
+    Inventory,
+    limits::{IPS_PER_HOST_MAX, IPS_PER_MAC_MAX, UNCLAIMED_IPS_PER_HOST_MAX},
     record::Record,
     vendor,
 };
 use model::{Address, Mac};
 use std::net::{IpAddr, Ipv6Addr};
 
+impl Inventory {
+    /// What a router claims is its own, however many hosts were seen behind it before.
+    pub(crate) fn make_room_for_claim(&mut self, mac: u32) {
+        let record = &mut self.records[mac as usize];
+        if record.partners.len() >= IPS_PER_MAC_MAX
+            && let Some(at) = record.partners.iter().rposition(|ip| !record.claims().contains(ip))
+        {
+            let gone = record.partners.remove(at);
+            if self.records[gone as usize].owner == Some(mac) {
+                self.belongs(gone, None);
+            }
+        }
+    }
+
+    /// Decides anew which addresses belong to a MAC address.
+    pub(crate) fn regroup(&mut self, mac: u32) {
+        let owned = owned(&self.records, mac);
+        let partners = self.records[mac as usize].partners.clone();
+        for partner in partners {
+            let before = self.records[partner as usize].owner;
+            let after = owned.contains(&partner).then_some(mac);
+            if after.is_some() && before != after {
+                self.merged.insert(partner);
+                self.belongs(partner, after);
+            } else if before == Some(mac) && after.is_none() {
+                self.belongs(partner, None);
+            }
+        }
+    }
+
+    /// From here on an address is its owner's, or an asset of its own.
+    fn belongs(&mut self, record: u32, owner: Option<u32>) {
+        self.touch(record);
+        self.records[record as usize].owner = owner;
+        self.touch(record);
+        self.moved.insert(record);
+        for own in self.owned_by(record).collect::<Vec<_>>() {
+            self.moved.insert(own);
+        }
+    }
+
+    /// Addresses that belong to this one itself.
+    pub(crate) fn owned_by(&self, owner: u32) -> impl Iterator<Item = u32> {
+        let partners = self.records[owner as usize].partners.iter().copied();
+        partners.filter(move |partner| self.records[*partner as usize].owner == Some(owner))
+    }
+}
+
 /// Which of its partners belong to the MAC address at `mac`, as record indices.
-pub(crate) fn owned(records: &[Record], mac: u32) -> Vec<u32> {
+fn owned(records: &[Record], mac: u32) -> Vec<u32> {
     let record = &records[mac as usize];
     let Address::Mac(address) = record.address else { return Vec::new() };
     if vendor::is_shared(address) || !address.is_host() {
@@ -59,8 +108,9 @@ fn is_router(records: &[Record], record: &Record) -> bool {
 fn belongs(records: &[Record], (mac, address): (u32, Mac), ip: u32, router: bool) -> bool {
     let record = &records[ip as usize];
     let Some(ip_address) = ip_of(record) else {
-        // Only the way back with the local bit set, never the other way round.
-        return !address.is_local() && record.claims().contains(&mac);
+        // Only the way back with the local bit set, never the other way round; and of one only.
+        let is_mac = |claim: &&u32| ip_of(&records[**claim as usize]).is_none();
+        return !address.is_local() && record.claims().iter().find(is_mac) == Some(&mac);
     };
     // One MAC address only: who claimed it, else who used it first.
     let rightful = record.claims().first().or(record.partners.first());

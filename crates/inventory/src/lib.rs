@@ -5,6 +5,7 @@
 //! which packets came matters little and every merge can be split again.
 
 mod asset;
+mod changes;
 mod classify;
 mod description;
 mod ends;
@@ -13,9 +14,11 @@ pub mod limits;
 mod links;
 mod marks;
 mod record;
+mod told;
 pub mod vendor;
 
 pub use asset::{UnmadeAsset, is_external};
+pub use changes::Changes;
 pub use classify::{Industry, is_industrial};
 
 use ends::Ends;
@@ -24,24 +27,16 @@ use hashbrown::HashMap;
 use links::{LinkKey, Links};
 use marks::Marks;
 use model::{
-    Address, Asset, AssetId, Detail, Direction, Endpoint, Exchange, Identity, Link, Mac, Object,
-    Observation, Operation, OperationClass, Subject, Time,
+    Address, Detail, Direction, Endpoint, Exchange, Identity, Mac, Object, Observation, Operation,
+    OperationClass, Subject, Time,
 };
 use record::{Known, Learnt, Record};
 use std::collections::BTreeMap;
+use told::Told;
 
 /// An asset within this inventory, until its addresses are regrouped.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct AssetKey(u32);
-
-/// Rows that changed since they were last asked for.
-#[derive(Debug, Default)]
-pub struct Changes {
-    pub assets: Vec<Asset>,
-    pub links: Vec<Link>,
-    /// (asset that is no more, asset that has its addresses)
-    pub merged: Vec<(AssetId, AssetId)>,
-}
 
 pub struct Inventory {
     records: Vec<Record>,
@@ -53,9 +48,13 @@ pub struct Inventory {
     changed: Marks,
     /// Only those did.
     counted: Marks,
+    /// Assets of their own until they were found to belong to another.
+    merged: Marks,
+    /// Their links are told in other rows now, or are rows at last.
+    moved: Marks,
+    told: Told,
     ends: Ends,
     industry: Industry,
-    merged: Vec<(u32, u32)>,
 }
 
 impl Default for Inventory {
@@ -79,9 +78,11 @@ impl Inventory {
             limits: BTreeMap::new(),
             changed: Marks::default(),
             counted: Marks::default(),
+            merged: Marks::default(),
+            moved: Marks::default(),
+            told: Told::default(),
             ends: Ends::default(),
             industry: Industry::default(),
-            merged: Vec::new(),
         }
     }
 
@@ -110,6 +111,7 @@ impl Inventory {
         }
         if let Some(sender) = sender {
             self.records[sender as usize].seen(at);
+            self.counted.insert(self.root(sender));
         }
     }
 
@@ -134,8 +136,8 @@ impl Inventory {
         let sender = self.endpoint(&o.from, o.at, true);
         self.operation(o, sender, operation, count);
         if let (Some(key), Some(period)) = (self.link_key(o, operation.direction), period_ms)
-            && let Some(row) = self.links.rows.get_mut(&key)
             && operation.class == OperationClass::Read
+            && let Some(row) = self.links.known(key)
         {
             row.poll = row.poll.max(Some((count, period)));
         }
@@ -167,8 +169,11 @@ impl Inventory {
         limits
     }
 
+    /// The record an asset goes by. An IP address belongs to a MAC address, and that may belong to
+    /// another one, which belongs to nobody.
     fn root(&self, record: u32) -> u32 {
-        self.records[record as usize].owner.unwrap_or(record)
+        let owner = |record: u32| self.records[record as usize].owner.unwrap_or(record);
+        owner(owner(record))
     }
 
     fn touch(&mut self, record: u32) {
@@ -204,8 +209,13 @@ impl Inventory {
         let mac = mac_address.and_then(|a| self.record(a, at));
         for record in [ip, mac].into_iter().flatten() {
             let entry = &mut self.records[record as usize];
-            entry.in_vlan(end.vlan);
+            let (shown, new_vlan) = (entry.is_shown(), entry.in_vlan(end.vlan));
             entry.sent |= sent;
+            if sent && !shown {
+                self.shows(record);
+            } else if new_vlan {
+                self.touch(record);
+            }
         }
         if let (Some(ip), Some(mac), true) = (ip, mac, sent) {
             self.pair(mac, ip);
@@ -215,6 +225,12 @@ impl Inventory {
             self.ends.keep(end, sent, ip.or(mac));
         }
         ip.or(mac)
+    }
+
+    /// From here on there is a row of it, and are rows of its links.
+    fn shows(&mut self, record: u32) {
+        self.touch(record);
+        self.moved.insert(record);
     }
 
     /// A MAC address sent packets of an IP address.
@@ -246,42 +262,15 @@ impl Inventory {
         self.ends.forget();
         self.records[mac as usize].more_mut().claims.push(ip);
         self.records[ip as usize].more_mut().claims.push(mac);
+        // What is claimed stands in the plant, whoever it belongs to.
+        self.touch(ip);
+        self.touch(mac);
         let other_macs = self.records[ip as usize].partners.clone();
         self.make_room_for_claim(mac);
         self.pair(mac, ip);
         self.regroup(mac);
         for other in other_macs {
             self.regroup(other);
-        }
-    }
-
-    /// What a router claims is its own, however many hosts were seen behind it before.
-    fn make_room_for_claim(&mut self, mac: u32) {
-        let record = &mut self.records[mac as usize];
-        if record.partners.len() >= limits::IPS_PER_MAC_MAX
-            && let Some(at) = record.partners.iter().rposition(|ip| !record.claims().contains(ip))
-        {
-            record.partners.remove(at);
-        }
-    }
-
-    /// Decides anew which addresses belong to a MAC address.
-    fn regroup(&mut self, mac: u32) {
-        let owned = grouping::owned(&self.records, mac);
-        let partners = self.records[mac as usize].partners.clone();
-        for ip in partners {
-            let before = self.records[ip as usize].owner;
-            let after = owned.contains(&ip).then_some(mac);
-            let taken_away = before == Some(mac) && after.is_none();
-            if after.is_some() && before != after {
-                self.records[ip as usize].owner = after;
-                self.merged.push((before.unwrap_or(ip), mac));
-                self.changed.insert(mac);
-            } else if taken_away {
-                self.records[ip as usize].owner = None;
-                self.changed.insert(ip);
-                self.changed.insert(mac);
-            }
         }
     }
 
@@ -345,10 +334,16 @@ impl Inventory {
         }
     }
 
-    /// Frames of another address came back with this one: both are one station's.
+    /// Frames of another address came back with this one, which is the other with its local bit
+    /// set: both are one station's. So nobody who owns an address this way is owned himself.
     fn returned(&mut self, record: u32, sender: &str) {
+        let local = |record: &u32| match self.records[*record as usize].address {
+            Address::Mac(mac) => mac.is_local(),
+            Address::Ip(_) => false,
+        };
         let sender = sender.parse().ok().and_then(|mac| self.index.get(&Address::Mac(mac)));
-        if let Some(sender) = sender.copied().filter(|s| self.records[*s as usize].sent) {
+        let sender = sender.copied().filter(|s| self.records[*s as usize].sent && !local(s));
+        if let Some(sender) = sender.filter(|_| local(&record)) {
             self.claim(sender, record);
         }
     }
@@ -424,6 +419,7 @@ impl Inventory {
                 Direction::Response => behaviour.served(protocol, count),
                 Direction::Notice => behaviour.told(protocol, count),
             }
+            self.counted.insert(self.root(from));
         }
         if let (Some(from), "pn_dcp", Direction::Request, Object::Name { name, .. }) =
             (from, protocol, operation.direction, &operation.object)
@@ -513,7 +509,9 @@ impl Inventory {
         let Some(notices) = rows.remove(&reverse) else { return };
         if let Some(row) = rows.get_mut(&key) {
             for (class, count) in notices.operations {
-                *row.operations.entry(class).or_default() += count;
+                let times = row.operations.entry(class).or_default();
+                row.news |= *times == 0;
+                *times += count;
             }
         }
     }
@@ -525,13 +523,17 @@ impl Inventory {
         if exchange.transport != "tcp" && !known {
             return;
         }
-        for record in [client, server] {
-            let record = &mut self.records[record as usize];
+        for end in [client, server] {
+            let record = &mut self.records[end as usize];
             let broadcast = match record.address {
                 Address::Ip(std::net::IpAddr::V4(v4)) => v4.octets()[3] == 255,
                 _ => false,
             };
+            let shown = record.is_shown();
             record.spoken_to |= !broadcast;
+            if !shown && !broadcast {
+                self.shows(end);
+            }
         }
     }
 

@@ -71,6 +71,15 @@ impl Links {
         changed
     }
 
+    /// The row, where there is one. It is taken for changed.
+    pub(crate) fn known(&mut self, key: LinkKey) -> Option<&mut LinkRecord> {
+        let row = self.rows.get_mut(&key)?;
+        if !std::mem::replace(&mut row.changed, true) {
+            self.changed.push(key);
+        }
+        Some(row)
+    }
+
     pub(crate) fn new(max: usize) -> Self {
         let hasher = FixedState::with_seed(0x6c69_6e6b_7300_0000);
         Links { rows: HashMap::with_hasher(hasher), changed: Vec::new(), max, refused: 0 }

@@ -21,6 +21,10 @@ impl Marks {
         }
     }
 
+    pub(crate) fn contains(&self, record: u32) -> bool {
+        self.0.get(record as usize / 64).is_some_and(|word| word >> (record % 64) & 1 == 1)
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = u32> {
         let words = self.0.iter().zip(0u32..).filter(|(word, _)| **word != 0);
         words.flat_map(|(word, at)| {
@@ -41,6 +45,7 @@ mod tests {
         }
         marks.remove(64);
         marks.remove(1_000_000);
+        assert!(marks.contains(63) && !marks.contains(64) && !marks.contains(1_000_000));
         assert_eq!(marks.iter().collect::<Vec<_>>(), [3, 63, 700, 9_999]);
     }
 }

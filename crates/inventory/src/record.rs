@@ -20,7 +20,7 @@ pub(crate) struct Record {
     pub(crate) sent: bool,
     /// Others hold conversations with it, whose other half is not in what was captured.
     pub(crate) spoken_to: bool,
-    /// Of an IP: the record of the MAC address it belongs to.
+    /// The record of the MAC address it belongs to.
     pub(crate) owner: Option<u32>,
     /// Of a MAC: records of IP addresses seen from it. Of an IP: of MAC addresses it came from.
     pub(crate) partners: Vec<u32>,
@@ -155,12 +155,15 @@ impl Record {
         Some(modules.entry(slot).or_insert(empty))
     }
 
-    pub(crate) fn in_vlan(&mut self, vlan: Option<u16>) {
-        let Some(vlan) = vlan else { return };
+    /// Says whether it was never seen there.
+    pub(crate) fn in_vlan(&mut self, vlan: Option<u16>) -> bool {
+        let Some(vlan) = vlan else { return false };
         let vlans = &mut self.more_mut().vlans;
-        if !vlans.contains(&vlan) && vlans.len() < VLANS_PER_ADDRESS_MAX {
+        let new = !vlans.contains(&vlan) && vlans.len() < VLANS_PER_ADDRESS_MAX;
+        if new {
             vlans.push(vlan);
         }
+        new
     }
 
     pub(crate) fn seen(&mut self, at: Time) {
@@ -295,10 +298,10 @@ mod tests {
     fn a_record_is_small_and_one_without_more_has_nothing() {
         assert!(size_of::<Record>() <= 128, "{}", size_of::<Record>());
         let mut record = Record::new(Address::Mac(model::Mac([2, 0, 0, 0, 0, 1])), Time::default());
-        record.in_vlan(None);
+        assert!(!record.in_vlan(None));
         assert!(record.more.is_none() && record.claims().is_empty());
         assert!(record.behaviour().served.is_empty() && record.more().modules.is_empty());
-        record.in_vlan(Some(7));
+        assert!(record.in_vlan(Some(7)) && !record.in_vlan(Some(7)));
         assert_eq!(record.more().vlans, [7]);
     }
 }

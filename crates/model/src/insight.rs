@@ -4,7 +4,7 @@ use crate::{Asset, Finding, Health, Link, Time};
 use serde::{Deserialize, Serialize};
 
 /// Version of this stream; a reader refuses a newer major one.
-pub const INSIGHT_VERSION: u32 = 1;
+pub const INSIGHT_VERSION: u32 = 2;
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
@@ -23,6 +23,11 @@ pub enum Insight {
         into: crate::AssetId,
     },
     Link(Link),
+    /// A link of which an end or the protocol proved to be another; what it held is told in `into`.
+    LinkMerged {
+        id: crate::LinkId,
+        into: crate::LinkId,
+    },
     Finding(Finding),
     /// What happened between these times is known by its outcome alone: the line was cut for
     /// longer than there was room to keep what was told.

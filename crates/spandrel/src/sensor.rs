@@ -507,6 +507,9 @@ impl Live {
             for link in changes.links {
                 out.add(&Insight::Link(link))?;
             }
+            for (id, into) in changes.merged_links {
+                out.add(&Insight::LinkMerged { id, into })?;
+            }
         }
         for finding in findings {
             out.add(&Insight::Finding(finding))?;

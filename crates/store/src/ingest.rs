@@ -79,6 +79,7 @@ async fn take(turn: &mut Turn, name: &str, epoch: i64, insight: Insight) -> Resu
         Insight::Asset(asset) => take_asset(turn, name, epoch, asset).await,
         Insight::AssetMerged { id, into } => merge(turn, &id, &into).await,
         Insight::Link(link) => link::take(turn, name, epoch, link).await,
+        Insight::LinkMerged { id, into } => link::merge(turn, epoch, &id, &into).await,
         Insight::Finding(finding) => finding::take(turn, name, epoch, finding).await,
         Insight::Beat { at, packets, bytes, learning, health } => {
             let health = &health;

@@ -1,10 +1,10 @@
 //! Links as rows, and the graph the map draws.
 //!
 //! Not here: how links are recognised. Invariant: a link whose ends were merged away names the
-//! assets they became.
+//! assets they became, and one that was merged itself is in no list.
 
 use crate::{
-    Change, ChangedRow, LINKS, ListRequest, MAP_NODES_MAX, Page, Result, Store,
+    Change, ChangedRow, Error, LINKS, ListRequest, MAP_NODES_MAX, Page, Result, Store,
     asset::{push_filter, signed, unsigned},
     filter::Filter,
     fold::fold_counts,
@@ -74,55 +74,134 @@ fn record(row: &SqliteRow) -> Result<LinkRecord> {
     })
 }
 
-/// Takes a link of a sensor's run that began at `epoch`.
-pub(crate) async fn take(turn: &mut Turn, sensor: &str, epoch: i64, link: Link) -> Result<()> {
-    let known = sqlx::query(
-        "SELECT epoch, earlier_packets, earlier_bytes, earlier_operations, packets, bytes, \
-         operations, first_seen, last_seen, poll_interval_ms FROM links WHERE id = $1",
-    )
-    .bind(&link.id.0)
-    .fetch_optional(&mut turn.db)
-    .await?;
-    let mut earlier = Earlier::default();
-    let mut link = link;
-    if let Some(row) = known {
-        let same_run = row.try_get::<i64, _>("epoch")? == epoch;
-        let names = if same_run {
-            ("earlier_packets", "earlier_bytes", "earlier_operations")
-        } else {
-            ("packets", "bytes", "operations")
+/// What is kept of a link.
+struct Known {
+    epoch: i64,
+    /// Of runs before that.
+    earlier: Counts,
+    all: Counts,
+    first_seen: Time,
+    last_seen: Time,
+    poll_interval_ms: Option<u64>,
+}
+
+#[derive(Default)]
+struct Counts {
+    packets: u64,
+    bytes: u64,
+    operations: BTreeMap<String, u64>,
+}
+
+impl Known {
+    async fn load(turn: &mut Turn, id: &LinkId) -> Result<Option<Known>> {
+        let row = sqlx::query(
+            "SELECT epoch, earlier_packets, earlier_bytes, earlier_operations, packets, bytes, \
+             operations, first_seen, last_seen, poll_interval_ms FROM links \
+             WHERE id = $1 AND merged_into IS NULL",
+        )
+        .bind(&id.0)
+        .fetch_optional(&mut turn.db)
+        .await?;
+        let Some(row) = row else { return Ok(None) };
+        let counts = |[packets, bytes, operations]: [&str; 3]| -> Result<Counts> {
+            Ok(Counts {
+                packets: unsigned(row.try_get(packets)?),
+                bytes: unsigned(row.try_get(bytes)?),
+                operations: serde_json::from_str(row.try_get(operations)?)?,
+            })
         };
-        earlier = Earlier {
-            packets: unsigned(row.try_get(names.0)?),
-            bytes: unsigned(row.try_get(names.1)?),
-            operations: serde_json::from_str(row.try_get(names.2)?)?,
-        };
-        link.first_seen = link.first_seen.min(Time(row.try_get("first_seen")?));
-        link.last_seen = link.last_seen.max(Time(row.try_get("last_seen")?));
-        let poll: Option<i64> = row.try_get("poll_interval_ms")?;
-        link.poll_interval_ms = link.poll_interval_ms.or(poll.map(unsigned));
+        Ok(Some(Known {
+            epoch: row.try_get("epoch")?,
+            earlier: counts(["earlier_packets", "earlier_bytes", "earlier_operations"])?,
+            all: counts(["packets", "bytes", "operations"])?,
+            first_seen: Time(row.try_get("first_seen")?),
+            last_seen: Time(row.try_get("last_seen")?),
+            poll_interval_ms: row.try_get::<Option<i64>, _>("poll_interval_ms")?.map(unsigned),
+        }))
     }
-    link.packets = link.packets.saturating_add(earlier.packets);
-    link.bytes = link.bytes.saturating_add(earlier.bytes);
-    link.operations = fold_counts(&earlier.operations, link.operations);
+
+    /// What runs before `epoch` saw.
+    fn before(self, epoch: i64) -> Counts {
+        if self.epoch == epoch { self.earlier } else { self.all }
+    }
+}
+
+impl Counts {
+    fn add(&mut self, more: &Counts) {
+        self.packets = self.packets.saturating_add(more.packets);
+        self.bytes = self.bytes.saturating_add(more.bytes);
+        let own = std::mem::take(&mut self.operations);
+        self.operations = fold_counts(&more.operations, own);
+    }
+}
+
+/// Takes a link of a sensor's run that began at `epoch`.
+pub(crate) async fn take(turn: &mut Turn, sensor: &str, epoch: i64, mut link: Link) -> Result<()> {
+    let mut earlier = Counts::default();
+    if let Some(known) = Known::load(turn, &link.id).await? {
+        link.first_seen = link.first_seen.min(known.first_seen);
+        link.last_seen = link.last_seen.max(known.last_seen);
+        link.poll_interval_ms = link.poll_interval_ms.or(known.poll_interval_ms);
+        earlier = known.before(epoch);
+    }
+    let operations = std::mem::take(&mut link.operations);
+    let mut all = Counts { packets: link.packets, bytes: link.bytes, operations };
+    all.add(&earlier);
+    (link.packets, link.bytes, link.operations) = (all.packets, all.bytes, all.operations);
     link.protocol = clean(&link.protocol);
     link.client = AssetId(current_id(turn, &link.client.0).await?);
     link.server = AssetId(current_id(turn, &link.server.0).await?);
     put(turn, sensor, epoch, &earlier, &link).await
 }
 
-#[derive(Default)]
-struct Earlier {
-    packets: u64,
-    bytes: u64,
-    operations: BTreeMap<String, u64>,
+/// A link proved to be part of `into`, whose row tells what this run saw of both; what earlier
+/// runs saw goes over to it.
+pub(crate) async fn merge(turn: &mut Turn, epoch: i64, id: &LinkId, into: &LinkId) -> Result<()> {
+    if id == into {
+        return Err(Error::refused("into", "a link cannot merge into itself"));
+    }
+    // A sensor tells all that holds when it begins anew: this one went before.
+    let Some(gone) = Known::load(turn, id).await? else { return Ok(()) };
+    let Some(mut heir) = Known::load(turn, into).await? else { return Ok(()) };
+    let (first_seen, last_seen) = (gone.first_seen, gone.last_seen);
+    let more = gone.before(epoch);
+    heir.earlier.add(&more);
+    heir.all.add(&more);
+    let revision = turn.revision();
+    sqlx::query(
+        "UPDATE links SET merged_into = $1, revision = $2 WHERE id = $3 OR merged_into = $3",
+    )
+    .bind(&into.0)
+    .bind(revision)
+    .bind(&id.0)
+    .execute(&mut turn.db)
+    .await?;
+    turn.changed(revision, ChangedRow::LinkMerged { id: id.clone(), into: into.clone() });
+    sqlx::query(
+        "UPDATE links SET earlier_packets = $1, earlier_bytes = $2, earlier_operations = $3, \
+         packets = $4, bytes = $5, operations = $6, first_seen = $7, last_seen = $8, \
+         revision = $9 WHERE id = $10",
+    )
+    .bind(signed(heir.earlier.packets))
+    .bind(signed(heir.earlier.bytes))
+    .bind(serde_json::to_string(&heir.earlier.operations)?)
+    .bind(signed(heir.all.packets))
+    .bind(signed(heir.all.bytes))
+    .bind(serde_json::to_string(&heir.all.operations)?)
+    .bind(heir.first_seen.min(first_seen).nanos())
+    .bind(heir.last_seen.max(last_seen).nanos())
+    .bind(turn.revision())
+    .bind(&into.0)
+    .execute(&mut turn.db)
+    .await?;
+    tell(turn, &into.0).await
 }
 
 async fn put(
     turn: &mut Turn,
     sensor: &str,
     epoch: i64,
-    earlier: &Earlier,
+    earlier: &Counts,
     link: &Link,
 ) -> Result<()> {
     let revision = turn.revision();
@@ -134,7 +213,7 @@ async fn put(
          sensor = $2, epoch = $3, earlier_packets = $4, earlier_bytes = $5, \
          earlier_operations = $6, client = $7, server = $8, protocol = $9, transport = $10, \
          port = $11, first_seen = $12, last_seen = $13, packets = $14, bytes = $15, \
-         operations = $16, poll_interval_ms = $17, revision = $18",
+         operations = $16, poll_interval_ms = $17, revision = $18, merged_into = NULL",
     )
     .bind(&link.id.0)
     .bind(sensor)
@@ -179,10 +258,12 @@ pub(crate) async fn current_id(turn: &mut Turn, id: &str) -> Result<String> {
 
 /// Links that name `id` name `into` from here on.
 pub(crate) async fn rename_ends(turn: &mut Turn, id: &str, into: &str) -> Result<()> {
-    let rows = sqlx::query("SELECT id FROM links WHERE client = $1 OR server = $1")
-        .bind(id)
-        .fetch_all(&mut turn.db)
-        .await?;
+    let rows = sqlx::query(
+        "SELECT id FROM links WHERE (client = $1 OR server = $1) AND merged_into IS NULL",
+    )
+    .bind(id)
+    .fetch_all(&mut turn.db)
+    .await?;
     for row in rows {
         let link: String = row.try_get("id")?;
         let revision = turn.revision();
@@ -202,10 +283,18 @@ pub(crate) async fn rename_ends(turn: &mut Turn, id: &str, into: &str) -> Result
 }
 
 pub(crate) async fn changed_since(store: &Store, since: i64, limit: i64) -> Result<Vec<Change>> {
-    let sql = format!("{SELECT}{FROM} WHERE links.revision > $1 ORDER BY links.revision LIMIT $2");
+    let sql = format!(
+        "{SELECT}, links.merged_into{FROM} WHERE links.revision > $1 \
+         ORDER BY links.revision LIMIT $2"
+    );
     changes(store, sql, since, limit, |row| {
-        let link = record(row)?;
-        Ok(Change { revision: link.revision, row: ChangedRow::Link(link) })
+        let record = record(row)?;
+        let revision = record.revision;
+        let row = match row.try_get::<Option<String>, _>("merged_into")? {
+            Some(into) => ChangedRow::LinkMerged { id: record.link.id, into: LinkId(into) },
+            None => ChangedRow::Link(record),
+        };
+        Ok(Change { revision, row })
     })
     .await
 }
@@ -216,7 +305,8 @@ impl Store {
         let sort = request.sort.as_deref().unwrap_or("-bytes");
         let order = Order::parse(sort, LINKS, "links.", "links.id")?;
         let mut query = QueryBuilder::<Sqlite>::new(format!(
-            "{SELECT}, {} AS page_key, links.id AS page_id FROM (SELECT * FROM links WHERE 1 = 1",
+            "{SELECT}, {} AS page_key, links.id AS page_id FROM (SELECT * FROM links \
+             WHERE merged_into IS NULL",
             order.key_sql()
         ));
         // Inside, the columns a filter names are the links' own.
@@ -236,8 +326,8 @@ impl Store {
     /// Links of an asset, most bytes first; says whether there are more.
     pub async fn asset_links(&self, id: &str) -> Result<(Vec<LinkRecord>, bool)> {
         let sql = format!(
-            "{SELECT}{FROM} WHERE links.client = $1 OR links.server = $1 \
-             ORDER BY links.bytes DESC, links.id LIMIT $2"
+            "{SELECT}{FROM} WHERE (links.client = $1 OR links.server = $1) \
+             AND links.merged_into IS NULL ORDER BY links.bytes DESC, links.id LIMIT $2"
         );
         let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
             .bind(id)
@@ -261,7 +351,7 @@ impl Store {
             page.items.iter().map(|asset| asset.id.0.as_str()).collect();
         let rows = sqlx::query(
             "SELECT client, server, protocol, packets, bytes, operations, first_seen, last_seen \
-             FROM links",
+             FROM links WHERE merged_into IS NULL",
         )
         .fetch_all(self.readers())
         .await?;

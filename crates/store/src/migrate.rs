@@ -13,6 +13,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (3, include_str!("../migrations/0003_recovery.sql")),
     (4, include_str!("../migrations/0004_copies.sql")),
     (5, include_str!("../migrations/0005_uplink.sql")),
+    (6, include_str!("../migrations/0006_merged_links.sql")),
 ];
 
 /// The newest schema this program knows.

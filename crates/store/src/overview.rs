@@ -64,6 +64,7 @@ pub struct ProtocolShare {
 const TRAFFIC_STEP_S: i64 = 10;
 const TRAFFIC_SPAN_S: i64 = 3_600;
 const LIVE: &str = "FROM assets WHERE merged_into IS NULL";
+const LINKS_LIVE: &str = "links WHERE merged_into IS NULL";
 const OPEN: &str = "FROM findings WHERE muted = 0 AND \
     status IN ('open', 'acknowledged', 'in-progress')";
 
@@ -96,7 +97,7 @@ impl Store {
         Ok(Overview {
             assets: self.number(format!("SELECT COUNT(*) {LIVE}")).await?,
             assets_new_24h: self.number(new).await?,
-            links: self.number("SELECT COUNT(*) FROM links".to_owned()).await?,
+            links: self.number(format!("SELECT COUNT(*) FROM {LINKS_LIVE}")).await?,
             findings_open: self.number(format!("SELECT COUNT(*) {OPEN}")).await?,
             by_class: self.counts(by("class")).await?,
             by_purdue,
@@ -148,15 +149,14 @@ impl Store {
     }
 
     async fn talkers(&self) -> Result<Vec<Talker>> {
-        let rows = sqlx::query(
+        let sql = format!(
             "SELECT a.id, a.name, SUM(l.packets) AS packets, SUM(l.bytes) AS bytes FROM \
-             (SELECT client AS asset, packets, bytes FROM links UNION ALL \
-             SELECT server AS asset, packets, bytes FROM links WHERE server <> client) AS l \
+             (SELECT client AS asset, packets, bytes FROM {LINKS_LIVE} UNION ALL \
+             SELECT server AS asset, packets, bytes FROM {LINKS_LIVE} AND server <> client) AS l \
              JOIN assets a ON a.id = l.asset GROUP BY a.id, a.name \
-             ORDER BY bytes DESC, a.id LIMIT 10",
-        )
-        .fetch_all(self.readers())
-        .await?;
+             ORDER BY bytes DESC, a.id LIMIT 10"
+        );
+        let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_all(self.readers()).await?;
         rows.iter()
             .map(|row| {
                 Ok(Talker {
@@ -170,12 +170,11 @@ impl Store {
     }
 
     async fn protocols(&self) -> Result<Vec<ProtocolShare>> {
-        let rows = sqlx::query(
+        let sql = format!(
             "SELECT protocol, COUNT(*) AS links, SUM(packets) AS packets, SUM(bytes) AS bytes \
-             FROM links GROUP BY protocol ORDER BY bytes DESC, protocol LIMIT 20",
-        )
-        .fetch_all(self.readers())
-        .await?;
+             FROM {LINKS_LIVE} GROUP BY protocol ORDER BY bytes DESC, protocol LIMIT 20"
+        );
+        let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_all(self.readers()).await?;
         rows.iter()
             .map(|row| {
                 Ok(ProtocolShare {

@@ -7,7 +7,7 @@ use crate::{
     AssetRecord, BACKLOG_ROWS_MAX, Capture, FindingRecord, LinkRecord, Result, Run, SensorRecord,
     Store, WATCH_CHANGES_MAX, asset, capture, finding, link, run, sensor,
 };
-use model::{AssetId, Time};
+use model::{AssetId, LinkId, Time};
 use sqlx::{Row, sqlite::SqliteRow};
 use std::sync::Arc;
 use tokio::sync::broadcast;
@@ -27,6 +27,10 @@ pub enum ChangedRow {
         into: AssetId,
     },
     Link(LinkRecord),
+    LinkMerged {
+        id: LinkId,
+        into: LinkId,
+    },
     Finding(FindingRecord),
     Sensor(SensorRecord),
     Capture(Capture),

@@ -1,6 +1,6 @@
 //! The site's rows as sensors and operators change them.
 
-use model::{AssetId, Insight, Time};
+use model::{AssetId, Insight, LinkId, Time};
 use serde_json::json;
 use store::{
     AssetPatch, AuditBegin, AuditEnd, Backlog, ChainState, ChangedRow, Error, FindingPatch,
@@ -225,6 +225,42 @@ async fn merged_asset_lives_on_in_links_findings_and_the_operators_word() {
             .any(|c| matches!(&c.row, ChangedRow::AssetMerged { into, .. } if into.0 == "ast_c"))
     );
     assert!(changes.windows(2).all(|pair| pair[0].revision < pair[1].revision));
+}
+
+#[tokio::test]
+async fn merged_link_stands_in_no_list_and_what_earlier_runs_saw_is_not_lost() {
+    let (_dir, store) = site().await;
+    let merged =
+        || Insight::LinkMerged { id: LinkId("lnk_1".into()), into: LinkId("lnk_2".into()) };
+    let packets = async || {
+        let links = store.links(&ListRequest::first(10)).await.expect("a page").items;
+        links.into_iter().map(|l| (l.link.id.0, l.link.packets)).collect::<Vec<_>>()
+    };
+    store.take("s", Time(1), vec![link("lnk_1", "ast_b", "ast_a", 100)]).await.expect("taken");
+    // In the next run its end proves to be another; the row it is part of tells of both.
+    let rows =
+        vec![link("lnk_1", "ast_b", "ast_a", 5), link("lnk_2", "ast_b", "ast_c", 12), merged()];
+    let since = store.revision().await.expect("a revision");
+    store.take("s", Time(2), rows).await.expect("taken");
+    assert_eq!(packets().await, [("lnk_2".to_owned(), 112)]);
+    assert!(store.asset_links("ast_a").await.expect("links").0.is_empty());
+    assert_eq!(store.overview().await.expect("numbers").links, 1);
+    assert_eq!(store.graph(None).await.expect("a graph").1.len(), 0, "no asset of them is known");
+    let Backlog::Changes(changes) = store.backlog(since).await.expect("a backlog") else {
+        panic!("not too old")
+    };
+    let gone =
+        |c: &store::Change| matches!(&c.row, ChangedRow::LinkMerged { id, .. } if id.0 == "lnk_1");
+    assert!(changes.iter().any(gone), "{changes:?}");
+    // Told once more, as after a cut, it adds nothing.
+    store
+        .take("s", Time(2), vec![merged(), link("lnk_2", "ast_b", "ast_c", 13)])
+        .await
+        .expect("ok");
+    assert_eq!(packets().await, [("lnk_2".to_owned(), 113)]);
+    // Split again it is a link with what it was told with.
+    store.take("s", Time(2), vec![link("lnk_1", "ast_b", "ast_a", 6)]).await.expect("taken");
+    assert_eq!(packets().await.len(), 2);
 }
 
 #[tokio::test]

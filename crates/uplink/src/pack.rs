@@ -23,6 +23,7 @@ pub(crate) const CHANGED: u8 = 1;
 pub(crate) const MERGED: u8 = 2;
 pub(crate) const BEAT: u8 = 3;
 pub(crate) const GAP: u8 = 4;
+pub(crate) const LINK_MERGED: u8 = 5;
 
 /// Both ends look back so far, in powers of two octets.
 pub(crate) const WINDOW_LOG: u32 = 18;
@@ -35,10 +36,11 @@ const LEVEL: i32 = 12;
 
 pub struct Packer {
     teller: Teller,
-    /// As told last, by number; none where an asset was merged away.
+    /// As told last, by number; none where one was merged away.
     rows: Vec<Option<Box<[u8]>>>,
     numbers: HashMap<Box<str>, u32>,
-    merged: BTreeMap<String, String>,
+    /// What was told of those, by id.
+    merged: BTreeMap<String, Insight>,
     beat: Beat,
     stream: Encoder<'static, Vec<u8>>,
     batch: Vec<u8>,
@@ -71,7 +73,10 @@ impl Packer {
             Insight::Finding(finding) => {
                 self.add_row(&finding.id.0, serde_json::to_value(insight)?)?;
             }
-            Insight::AssetMerged { id, into } => self.add_merge(&id.0, &into.0),
+            Insight::AssetMerged { id, into } => self.add_merge(MERGED, (&id.0, &into.0), insight),
+            Insight::LinkMerged { id, into } => {
+                self.add_merge(LINK_MERGED, (&id.0, &into.0), insight);
+            }
             Insight::Beat { at, packets, bytes, learning, health } => {
                 self.batch.push(BEAT);
                 let counts = (*packets, *bytes, *learning);
@@ -114,8 +119,8 @@ impl Packer {
         Ok(())
     }
 
-    fn add_merge(&mut self, id: &str, into: &str) {
-        self.batch.push(MERGED);
+    fn add_merge(&mut self, kind: u8, (id, into): (&str, &str), insight: &Insight) {
+        self.batch.push(kind);
         self.teller.put_string(&mut self.batch, id);
         self.teller.put_string(&mut self.batch, into);
         if let Some(number) = self.numbers.remove(id)
@@ -124,7 +129,7 @@ impl Packer {
             *row = None;
         }
         if self.merged.len() < ROWS_MAX {
-            self.merged.insert(id.to_owned(), into.to_owned());
+            self.merged.insert(id.to_owned(), insight.clone());
         }
     }
 
@@ -165,9 +170,8 @@ impl Packer {
             self.insights += 1;
             self.take_full(&mut batches)?;
         }
-        for (id, into) in told.merged {
-            self.add_merge(&id, &into);
-            self.insights += 1;
+        for insight in told.merged.values() {
+            self.add(insight)?;
             self.take_full(&mut batches)?;
         }
         let last = self.take()?;

@@ -8,10 +8,10 @@ use crate::{
     diff,
     limits::{ROWS_MAX, UNPACKED_OCTETS_MAX},
     octets::{Cursor, Malformed},
-    pack::{BEAT, CHANGED, GAP, MERGED, NEW, PLAIN, STREAM, WINDOW_LOG},
+    pack::{BEAT, CHANGED, GAP, LINK_MERGED, MERGED, NEW, PLAIN, STREAM, WINDOW_LOG},
     value::Hearer,
 };
-use model::{AssetId, Insight};
+use model::{AssetId, Insight, LinkId};
 use serde_json::Value;
 use std::{
     collections::HashMap,
@@ -99,19 +99,29 @@ impl Unpacker {
                 meaning(now)
             }
             MERGED => {
-                let id = AssetId(self.hearer.take_string(cursor)?);
-                let into = AssetId(self.hearer.take_string(cursor)?);
-                if let Some(number) = self.numbers.remove(id.0.as_str())
-                    && let Some(row) = self.rows.get_mut(number as usize)
-                {
-                    *row = None;
-                }
-                Ok(Insight::AssetMerged { id, into })
+                let (id, into) = self.merged(cursor)?;
+                Ok(Insight::AssetMerged { id: AssetId(id), into: AssetId(into) })
+            }
+            LINK_MERGED => {
+                let (id, into) = self.merged(cursor)?;
+                Ok(Insight::LinkMerged { id: LinkId(id), into: LinkId(into) })
             }
             BEAT => self.beat.take(&mut self.hearer, cursor),
             GAP => meaning(self.hearer.take(cursor, 0)?),
             _ => Err(Malformed::new("an unknown kind of news")),
         }
+    }
+
+    /// A row that is no more, and the one it is part of.
+    fn merged(&mut self, cursor: &mut Cursor<'_>) -> Result<(String, String), Malformed> {
+        let id = self.hearer.take_string(cursor)?;
+        let into = self.hearer.take_string(cursor)?;
+        if let Some(number) = self.numbers.remove(id.as_str())
+            && let Some(row) = self.rows.get_mut(number as usize)
+        {
+            *row = None;
+        }
+        Ok((id, into))
     }
 }
 
@@ -190,6 +200,32 @@ mod tests {
         assert_eq!(heard, [asset(1, 9, 60), asset(3, 1, 0), merged(2, 1)]);
         packer.add(&asset(3, 5, 9)).expect("memory");
         assert_eq!(hear(&mut unpacker, &mut packer).1, [asset(3, 5, 9)]);
+    }
+
+    #[test]
+    fn a_link_that_was_merged_is_told_as_one_and_may_come_back() {
+        let link = |id: &str, packets: u64| -> Insight {
+            let row = serde_json::json!({
+                "kind": "link", "id": id, "client": "ast_1", "server": "ast_2",
+                "protocol": "modbus", "transport": "tcp", "port": 502,
+                "first_seen": "2026-01-01T00:00:00Z", "last_seen": "2026-01-01T00:00:00Z",
+                "packets": packets, "bytes": 1, "operations": {}, "poll_interval_ms": null,
+            });
+            serde_json::from_value(row).expect("a link")
+        };
+        let merged =
+            Insight::LinkMerged { id: LinkId("lnk_1".into()), into: LinkId("lnk_2".into()) };
+        let (mut packer, mut unpacker) =
+            (Packer::new().expect("memory"), Unpacker::new().expect("memory"));
+        let said = [link("lnk_1", 1), link("lnk_2", 3), merged.clone(), link("lnk_2", 4)];
+        said.iter().for_each(|insight| packer.add(insight).expect("memory"));
+        assert_eq!(hear(&mut unpacker, &mut packer).1, said);
+        let again = packer.begin_anew().expect("memory");
+        let mut anew = Unpacker::new().expect("memory");
+        let heard: Vec<_> = again.iter().flat_map(|b| anew.unpack(b).expect("whole")).collect();
+        assert_eq!(heard, [link("lnk_2", 4), merged]);
+        packer.add(&link("lnk_1", 2)).expect("memory");
+        assert_eq!(hear(&mut anew, &mut packer).1, [link("lnk_1", 2)]);
     }
 
     #[test]

@@ -93,7 +93,7 @@ impl Told {
         let (kind, id) = (text("kind"), text("id"));
         *self.kinds.entry(kind.clone()).or_default() += 1;
         match &*kind {
-            "asset-merged" => drop(self.rows.remove(&id)),
+            "asset-merged" | "link-merged" => drop(self.rows.remove(&id)),
             "asset" | "link" | "finding" => drop(self.rows.insert(id, insight)),
             _ => {}
         }

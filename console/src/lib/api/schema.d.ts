@@ -2740,6 +2740,14 @@ export interface components {
             row: components["schemas"]["Link"];
         } | {
             /** @enum {string} */
+            kind: "link-merged";
+            /** @description Merged into another link; what it held stands in that one's row. */
+            row: {
+                id: string;
+                into: string;
+            };
+        } | {
+            /** @enum {string} */
             kind: "finding";
             row: components["schemas"]["FindingRow"];
         } | {

@@ -75,6 +75,11 @@ export class LiveGraph {
     return changes;
   }
 
+  /** As if it was arranged for the first time, with no one to point at. */
+  whole(): Changes {
+    return { ...none(), moved: true };
+  }
+
   get pending(): boolean {
     return this.changes.assets.size + this.changes.pairs.size + this.changes.spoke.length > 0;
   }

@@ -2,6 +2,7 @@
 // Not here: the canvas. Invariant: a change of the plant is never lost between the list and the
 // stream: rows that come while the graph is read wait for it.
 
+import { readAgain } from '../live/again';
 import { live } from '../live/live.svelte';
 import type { WatchEvent } from '../api/types';
 import { api } from '../session.svelte';
@@ -11,6 +12,9 @@ import type { Filter } from './filter';
 import { LiveGraph, pairOf, type Changes } from './live';
 import type { MapEdge, MapNode } from './model';
 import type { Scene } from './scene';
+
+/** A merged link takes what it held out of one line into another: the lines are read again. */
+const AGAIN_MS = 3_000;
 
 /** So often at most is a map of so many assets made anew while rows change. */
 const rebuildMs = (assets: number): number => 1_000 + assets * 1.5;
@@ -46,14 +50,17 @@ export class MapState {
       (events) => this.take(events),
       () => void this.load(),
     );
+    const stop = readAgain(['link-merged'], AGAIN_MS, () => this.load(true));
     void this.load();
     return () => {
+      stop();
       this.unsubscribe?.();
       clearTimeout(this.due);
     };
   }
 
-  async load(): Promise<void> {
+  /** `again`: the picture stays, and what is new is put into it. */
+  async load(again = false): Promise<void> {
     this.graph = null;
     this.waiting = [];
     try {
@@ -66,7 +73,7 @@ export class MapState {
       this.waiting = [];
       this.graph.taken();
       this.failure = null;
-      this.rebuild(null);
+      this.rebuild(again ? this.graph.whole() : null);
     } catch (error) {
       this.failure = error;
     }

@@ -466,6 +466,9 @@ impl From<s::ChangedRow> for dto::WatchEvent {
                 dto::WatchEvent::AssetMerged { id: id.0, into: into.0 }
             }
             s::ChangedRow::Link(link) => dto::WatchEvent::Link(link.into()),
+            s::ChangedRow::LinkMerged { id, into } => {
+                dto::WatchEvent::LinkMerged { id: id.0, into: into.0 }
+            }
             s::ChangedRow::Finding(finding) => dto::WatchEvent::Finding(finding.into()),
             s::ChangedRow::Sensor(sensor) => dto::WatchEvent::Sensor(sensor.into()),
             s::ChangedRow::Capture(capture) => dto::WatchEvent::Capture(capture.into()),

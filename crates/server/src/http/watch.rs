@@ -30,8 +30,8 @@ pub(crate) struct WatchQuery {
     kinds: Option<String>,
 }
 
-const KINDS: [&str; 8] =
-    ["asset", "asset-merged", "link", "finding", "sensor", "capture", "run", "beat"];
+const KINDS: [&str; 9] =
+    ["asset", "asset-merged", "link", "link-merged", "finding", "sensor", "capture", "run", "beat"];
 /// How often a stream asks whether its caller may still listen.
 const RECHECK: Duration = Duration::from_secs(30);
 const HEARTBEAT: Duration = Duration::from_secs(15);
@@ -187,6 +187,7 @@ fn kind(row: &ChangedRow) -> &'static str {
         ChangedRow::Asset(_) => "asset",
         ChangedRow::AssetMerged { .. } => "asset-merged",
         ChangedRow::Link(_) => "link",
+        ChangedRow::LinkMerged { .. } => "link-merged",
         ChangedRow::Finding(_) => "finding",
         ChangedRow::Sensor(_) => "sensor",
         ChangedRow::Capture(_) => "capture",

@@ -76,6 +76,11 @@ pub enum WatchEvent {
         into: String,
     },
     Link(super::Link),
+    /// Merged into another link; what it held stands in that one's row.
+    LinkMerged {
+        id: String,
+        into: String,
+    },
     Finding(FindingRow),
     Sensor(Sensor),
     Capture(super::Capture),
