@@ -1,7 +1,7 @@
 //! Open findings: identical facts join one, with a count, its bursts and bounded evidence.
 //!
-//! Not here: what is worth a finding. Invariant: what a finding says of assets is worked out when
-//! it is asked for, so a name learned later is a name shown.
+//! Not here: what is worth a finding. Invariant: a finding speaks of assets by what they are known
+//! as when it is asked for, and is told anew when that changes; its evidence is what was said then.
 
 use crate::{
     About, evidence,
@@ -13,7 +13,7 @@ use crate::{
 };
 use foldhash::quality::FixedState;
 use inventory::Inventory;
-use model::{Address, Evidence, Finding, FindingId, Observation, Outcome, Severity, Time};
+use model::{Address, AssetId, Evidence, Finding, FindingId, Observation, Outcome, Severity, Time};
 use std::{
     collections::{BTreeMap, BTreeSet, btree_map::Entry},
     hash::{BuildHasher, Hash},
@@ -77,6 +77,14 @@ struct Told {
     count: u64,
 }
 
+/// What a finding says of assets: its texts, and which they are.
+#[derive(PartialEq, Eq, Hash)]
+struct Words {
+    title: String,
+    explanation: String,
+    assets: Vec<AssetId>,
+}
+
 #[derive(Debug)]
 pub struct Open {
     about: &'static About,
@@ -86,6 +94,8 @@ pub struct Open {
     bursts: Vec<Burst>,
     count: u64,
     told: Option<Told>,
+    /// Stands for the words it was told in.
+    told_words: u64,
     /// Answers that said so.
     done: u64,
     refused: u64,
@@ -176,22 +186,38 @@ impl Findings {
         Some(open)
     }
 
-    /// Findings that are new or changed since the last call, in the order of their ids.
+    /// Findings that are new or changed since the last call, in the order of their ids. Names of
+    /// assets are looked at before the inventory's own changes are drained.
     pub fn drain(&mut self, inventory: &Inventory) -> Vec<Finding> {
         self.newest = None;
-        let changed = std::mem::take(&mut self.changed);
+        let mut changed = std::mem::take(&mut self.changed);
+        changed.extend(self.renamed(inventory));
         let told = changed.iter().filter_map(|id| {
             let open = self.open.get_mut(id)?;
-            open.told = Some(open.now());
-            Some(open.render(*id, inventory))
+            Some(open.tell(*id, inventory))
         });
         told.collect()
     }
 
-    /// Those that are new or worse than was told, are proved in another way, or were seen ten
-    /// times as often. The others are told by the next [`Self::drain`].
+    /// Those that were told and speak of assets that are known as something else since.
+    fn renamed(&self, inventory: &Inventory) -> Vec<u64> {
+        if !inventory.has_news() {
+            return Vec::new();
+        }
+        let renamed = self.open.iter().filter(|(_, open)| {
+            let of_one = || open.draft.addresses.iter().any(|a| inventory.has_news_of(a));
+            open.told.is_some() && of_one() && hash(open.words(inventory)) != open.told_words
+        });
+        renamed.map(|(id, _)| *id).collect()
+    }
+
+    /// Those that are new or worse than was told, are proved in another way, speak of an asset that
+    /// got another name, or were seen ten times as often. The others are told by the next
+    /// [`Self::drain`].
     pub fn drain_news(&mut self, inventory: &Inventory) -> Vec<Finding> {
         self.newest = None;
+        let renamed = self.renamed(inventory);
+        self.changed.extend(&renamed);
         let mut news = Vec::new();
         let all = &mut self.open;
         self.changed.retain(|id| {
@@ -201,11 +227,10 @@ impl Findings {
                 let seldom = told.count.saturating_mul(10) > now.count;
                 seldom && Told { count: now.count, ..told } == now
             };
-            if open.told.is_some_and(same) {
+            if open.told.is_some_and(same) && renamed.binary_search(id).is_err() {
                 return true;
             }
-            open.told = Some(now);
-            news.push(open.render(*id, inventory));
+            news.push(open.tell(*id, inventory));
             false
         });
         news
@@ -214,7 +239,7 @@ impl Findings {
     /// Every finding: worst first, then by time, detector and id.
     pub fn all(&self, inventory: &Inventory) -> Vec<Finding> {
         let mut all: Vec<_> =
-            self.open.iter().map(|(id, open)| open.render(*id, inventory)).collect();
+            self.open.iter().map(|(id, open)| open.row(*id, open.words(inventory))).collect();
         all.sort_by(|a, b| {
             let key = |f: &Finding| (std::cmp::Reverse(f.severity), f.first_seen);
             key(a).cmp(&key(b)).then_with(|| a.detector.cmp(&b.detector)).then(a.id.cmp(&b.id))
@@ -242,7 +267,11 @@ impl Findings {
 }
 
 fn id_of(about: &About, key: impl Hash) -> u64 {
-    FixedState::with_seed(0x6669_6e64_696e_6773).hash_one((about.id, key))
+    hash((about.id, key))
+}
+
+fn hash(of: impl Hash) -> u64 {
+    FixedState::with_seed(0x6669_6e64_696e_6773).hash_one(of)
 }
 
 impl Open {
@@ -255,6 +284,7 @@ impl Open {
             bursts: Vec::new(),
             count: 0,
             told: None,
+            told_words: 0,
             done: 0,
             refused: 0,
         }
@@ -367,20 +397,44 @@ impl Open {
         }
     }
 
-    fn render(&self, id: u64, inventory: &Inventory) -> Finding {
-        let names: Vec<String> =
-            self.draft.addresses.iter().map(|a| evidence::name(a, inventory)).collect();
+    /// The row as it is told, and kept in mind.
+    fn tell(&mut self, id: u64, inventory: &Inventory) -> Finding {
+        self.told = Some(self.now());
+        let words = self.words(inventory);
+        self.told_words = hash(&words);
+        self.row(id, words)
+    }
+
+    fn words(&self, inventory: &Inventory) -> Words {
+        let addresses = &self.draft.addresses;
+        let names: Vec<String> = addresses.iter().map(|a| evidence::name(a, inventory)).collect();
+        let (refused, answers) = self.outcome();
+        let mut words = Words {
+            title: evidence::fill(&self.draft.title, &names) + refused,
+            explanation: evidence::fill(&self.draft.explanation, &names) + &answers,
+            assets: Vec::new(),
+        };
+        // In the order they are named in: who did it comes first.
+        for key in addresses.iter().filter_map(|address| inventory.asset_of(address)) {
+            let id = inventory.id(key);
+            if inventory.is_shown(key) && !words.assets.contains(&id) {
+                words.assets.push(id);
+            }
+        }
+        words
+    }
+
+    fn row(&self, id: u64, words: Words) -> Finding {
         let first = self.bursts.iter().map(|b| b.first).min().unwrap_or_default();
         let last = self.bursts.iter().map(|b| b.last).max().unwrap_or_default();
         let mut proofs =
             self.messages.iter().take(1).cloned().chain(self.proofs.values().map(Proof::evidence));
         let counted = || count_of(Burst { first, last, count: self.count });
-        let (refused, answers) = self.outcome();
         let mut finding = Finding::new(
             FindingId(format!("fnd_{id:016x}")),
             self.about.id,
             (self.about.engine, self.draft.severity),
-            evidence::fill(&self.draft.title, &names) + refused,
+            words.title,
             first,
             proofs.next().unwrap_or_else(counted),
         );
@@ -401,15 +455,8 @@ impl Open {
         };
         finding.techniques = techniques.iter().map(|t| (*t).to_owned()).collect();
         finding.addresses = self.draft.addresses.clone();
-        // In the order they are named in: who did it comes first.
-        for address in &self.draft.addresses {
-            let Some(key) = inventory.asset_of(address) else { continue };
-            let id = inventory.id(key);
-            if inventory.is_shown(key) && !finding.assets.contains(&id) {
-                finding.assets.push(id);
-            }
-        }
-        finding.explanation = evidence::fill(&self.draft.explanation, &names) + &answers;
+        finding.assets = words.assets;
+        finding.explanation = words.explanation;
         finding.runbook = self.about.runbook.to_owned();
         finding
     }

@@ -2,7 +2,10 @@
 
 use crate::{Baseline, Detection, Findings, Phase, REGISTRY, limits, testing::*};
 use inventory::Inventory;
-use model::{Detail, Evidence, Finding, OperationClass, Outcome, Severity};
+use model::{
+    Attribute, Detail, Evidence, Finding, Identity, Observation, OperationClass, Outcome, Severity,
+    Subject,
+};
 use std::collections::BTreeSet;
 
 #[test]
@@ -124,6 +127,39 @@ fn a_finding_says_when_all_it_asked_for_was_refused() {
     let finding = &detection.findings(&inventory)[0];
     assert!(!finding.title.contains("refused"), "{}", finding.title);
     assert!(finding.explanation.contains("1 are refusals, 1 are not"), "{}", finding.explanation);
+}
+
+/// Host 10 says something of itself.
+fn told_of_itself(millis: i64, path: &'static str, value: &str) -> Observation {
+    let attributes = vec![Attribute { path, value: value.into(), confidence: 90 }];
+    let subject = Subject::Sender;
+    let identity = Identity { subject, message: "test", attributes };
+    seen(millis, port(host(10), 50_000), port(host(20), 502), Detail::Identity(identity))
+}
+
+#[test]
+fn a_finding_is_told_anew_when_an_asset_it_names_is_known_as_something_else() {
+    let mut detection = Detection::new(Phase::Unlearnt);
+    let mut inventory = Inventory::new();
+    let see = |inventory: &mut Inventory, detection: &mut Detection, o: Observation| {
+        inventory.apply(&o);
+        detection.see(&o, inventory);
+    };
+    see(&mut inventory, &mut detection, asks(0, OperationClass::Stop));
+    let first = detection.drain(&inventory).remove(0);
+    assert!(first.title.contains("192.168.1.10 "), "{}", first.title);
+    inventory.drain_changes();
+    // Its evidence is what was said then; what nobody names costs nothing.
+    see(&mut inventory, &mut detection, told_of_itself(5, "firmware", "V2"));
+    assert!(detection.drain_news(&inventory).is_empty());
+    see(&mut inventory, &mut detection, told_of_itself(9, "name", "panel7"));
+    let again = detection.drain_news(&inventory);
+    let [again] = &again[..] else { panic!("{again:#?}") };
+    assert!(again.title.contains("panel7 (192.168.1.10)"), "{}", again.title);
+    assert_eq!((&again.id, again.count), (&first.id, first.count));
+    assert_eq!(again.evidence(), first.evidence());
+    assert!(detection.drain(&inventory).is_empty(), "told once");
+    assert_eq!(detection.findings(&inventory)[0].title, again.title);
 }
 
 #[test]
