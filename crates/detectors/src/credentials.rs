@@ -1,6 +1,6 @@
 //! Passwords that can be read on the wire, and those the maker set.
 
-use crate::{About, Detector, Draft, Findings, Kind, Phase, Site, Watch};
+use crate::{About, Detector, Draft, Findings, Kind, Phase, Site, Watch, evidence};
 use model::{Address, Authentication, Detail, Observation, Severity};
 
 pub static CREDENTIALS: Detector = Detector {
@@ -47,22 +47,31 @@ impl Watch for Credentials {
             return;
         }
         let key = (client, server, sign_in.method, sign_in.default_password);
-        let raised = out.raise(&CREDENTIALS.about, key, o, || {
-            let (what, why) = if sign_in.default_password {
-                ("the maker's password", "The password is one that makers ship; it is public.")
-            } else {
-                ("a readable password", "The password crossed the network unencrypted.")
-            };
+        let (what, why) = if sign_in.default_password {
+            ("the maker's password", "The password is one that makers ship; it is public.")
+        } else {
+            ("a readable password", "The password crossed the network unencrypted.")
+        };
+        let explanation = || {
             let user = sign_in.user.as_deref().map(|u| format!(" as {u}")).unwrap_or_default();
-            let title = format!("{{0}} signs in to {{1}} with {what} ({})", sign_in.method);
             let outcome = match sign_in.accepted {
                 Some(true) => " The server accepted it.",
                 _ => "",
             };
-            Draft::about(vec![client, server], severity, title)
-                .because(format!("{{0}} signs in to {{1}}{user}. {why}{outcome}"))
+            format!("{{0}} signs in to {{1}}{user}. {why}{outcome}")
+        };
+        let raised = out.raise(&CREDENTIALS.about, key, o, || {
+            let title = format!("{{0}} signs in to {{1}} with {what} ({})", sign_in.method);
+            Draft::about(vec![client, server], severity, title).because(explanation())
         });
-        debug_assert!(raised.is_none_or(|open| open.count() > 0));
+        // An attempt first, and then one that is let in.
+        if let Some(open) = raised
+            && severity > open.severity()
+        {
+            open.at_least(severity);
+            open.explained(explanation());
+            open.proof("worse", evidence::message(o));
+        }
     }
 }
 

@@ -336,6 +336,15 @@ impl Open {
         self.draft.title = title;
     }
 
+    /// Explains it anew, when more has come to it.
+    pub fn explained(&mut self, explanation: String) {
+        self.draft.explanation = explanation;
+    }
+
+    pub fn severity(&self) -> Severity {
+        self.draft.severity
+    }
+
     /// Raises the severity; never lowers it.
     pub fn at_least(&mut self, severity: Severity) {
         self.draft.severity = self.draft.severity.max(severity);

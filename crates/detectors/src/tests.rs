@@ -163,6 +163,20 @@ fn a_finding_is_told_anew_when_an_asset_it_names_is_known_as_something_else() {
 }
 
 #[test]
+fn a_sign_in_gets_worse_with_what_follows_and_that_is_news() {
+    let mut detection = Detection::new(Phase::Unlearnt);
+    let inventory = Inventory::new();
+    let mut told = Vec::new();
+    // An attempt with the maker's password, then one that is let in.
+    for o in [sign_in(0, None, true), sign_in(9, Some(true), true), sign_in(20, None, true)] {
+        detection.see(&o, &inventory);
+        let news = detection.drain_news(&inventory).into_iter();
+        told.extend(news.map(|f| (f.severity, f.explanation.contains("accepted"))));
+    }
+    assert_eq!(told, [(Severity::Medium, false), (Severity::High, true)]);
+}
+
+#[test]
 fn a_finding_that_only_goes_on_is_told_when_it_was_seen_ten_times_as_often() {
     let mut detection = Detection::new(Phase::Unlearnt);
     let inventory = Inventory::new();

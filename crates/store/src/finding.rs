@@ -159,7 +159,9 @@ pub(crate) async fn take(
     .await?;
     let mut earlier_count = 0;
     let mut opened = true;
+    let mut worse = false;
     let mut event = format!("raised with severity {}", word(finding.severity));
+    let mut concerned: BTreeSet<AssetId> = finding.assets.iter().cloned().collect();
     if let Some(row) = known {
         let same_run = row.try_get::<i64, _>("epoch")? == epoch;
         let column = if same_run { "earlier_count" } else { "count" };
@@ -170,26 +172,44 @@ pub(crate) async fn take(
         let closed: Option<i64> = row.try_get("closed_at")?;
         opened = status == Some(FindingStatus::Resolved)
             && closed.is_some_and(|closed| finding.last_seen.nanos() > closed);
-        event = "seen again after it was resolved".to_owned();
+        worse = finding.severity > before.severity;
+        event = match opened {
+            true => "seen again after it was resolved".to_owned(),
+            false => format!("is {} now", word(finding.severity)),
+        };
+        let before = assets_of(turn, &finding.id.0).await?.into_iter().map(AssetId).collect();
+        for gone in &before - &concerned {
+            leave(turn, &finding.id.0, &gone.0).await?;
+        }
+        // Those it is about no more count one less, new ones one more.
+        concerned = match worse || opened {
+            true => &concerned | &before,
+            false => &concerned ^ &before,
+        };
     }
     put(turn, sensor, epoch, earlier_count, &finding, opened).await?;
     if opened {
         mute::settle(turn, &finding.id.0).await?;
-        let first = finding.assets.first().map(|id| id.0.clone());
-        let entry = Event {
-            at: finding.last_seen,
-            kind: "finding".to_owned(),
-            asset: first,
-            finding: Some(finding.id.0.clone()),
-            actor: None,
-            says: format!("{}: {event}", clean(&finding.title)),
-        };
-        record_event(turn, entry).await?;
-        for id in &finding.assets {
-            asset::recount(turn, &id.0).await?;
-        }
+    }
+    if opened || worse {
+        note(turn, &finding, &event).await?;
+    }
+    for id in &concerned {
+        asset::recount(turn, &id.0).await?;
     }
     tell(turn, &finding.id.0).await
+}
+
+async fn note(turn: &mut Turn, finding: &Finding, event: &str) -> Result<()> {
+    let entry = Event {
+        at: finding.last_seen,
+        kind: "finding".to_owned(),
+        asset: finding.assets.first().map(|id| id.0.clone()),
+        finding: Some(finding.id.0.clone()),
+        actor: None,
+        says: format!("{}: {event}", clean(&finding.title)),
+    };
+    record_event(turn, entry).await
 }
 
 async fn put(
@@ -257,6 +277,16 @@ pub(crate) async fn tell(turn: &mut Turn, id: &str) -> Result<()> {
     Ok(())
 }
 
+/// The finding is about that asset no more.
+async fn leave(turn: &mut Turn, finding: &str, asset: &str) -> Result<()> {
+    sqlx::query("DELETE FROM finding_assets WHERE asset = $1 AND finding = $2")
+        .bind(asset)
+        .bind(finding)
+        .execute(&mut turn.db)
+        .await?;
+    Ok(())
+}
+
 /// Findings of `id` are findings of `into` from here on.
 pub(crate) async fn rename_assets(turn: &mut Turn, id: &str, into: &str) -> Result<()> {
     let rows = sqlx::query(
@@ -273,11 +303,7 @@ pub(crate) async fn rename_assets(turn: &mut Turn, id: &str, into: &str) -> Resu
         assets.push(into.to_owned());
         assets.sort();
         assets.dedup();
-        sqlx::query("DELETE FROM finding_assets WHERE asset = $1 AND finding = $2")
-            .bind(id)
-            .bind(&finding)
-            .execute(&mut turn.db)
-            .await?;
+        leave(turn, &finding, id).await?;
         sqlx::query(
             "INSERT INTO finding_assets (asset, finding) VALUES ($1, $2) ON CONFLICT DO NOTHING",
         )

@@ -1,6 +1,6 @@
 //! The site's rows as sensors and operators change them.
 
-use model::{AssetId, Insight, LinkId, Time};
+use model::{AssetId, Insight, LinkId, Severity, Time};
 use serde_json::json;
 use store::{
     AssetPatch, AuditBegin, AuditEnd, Backlog, ChainState, ChangedRow, Error, FindingPatch,
@@ -225,6 +225,34 @@ async fn merged_asset_lives_on_in_links_findings_and_the_operators_word() {
             .any(|c| matches!(&c.row, ChangedRow::AssetMerged { into, .. } if into.0 == "ast_c"))
     );
     assert!(changes.windows(2).all(|pair| pair[0].revision < pair[1].revision));
+}
+
+#[tokio::test]
+async fn finding_that_gets_worse_or_speaks_of_others_is_told_and_counted() {
+    let (_dir, store) = site().await;
+    let told = |severity: &str, asset: &str| {
+        let row = finding("fnd_1", &[asset], 1, "2026-01-01T00:01:00Z");
+        let mut row = serde_json::to_value(row).expect("JSON");
+        row["severity"] = severity.into();
+        row["title"] = format!("{asset} was signed in to").into();
+        vec![insight(row)]
+    };
+    let asset_of = async |id: &str| {
+        let record = store.asset(id).await.expect("there").record;
+        (record.findings, record.severity)
+    };
+    let rows = vec![asset("ast_a", "10.0.0.1", 1), asset("ast_b", "10.0.0.2", 1)];
+    store.take("s", Time(1), rows).await.expect("taken");
+    store.take("s", Time(1), told("medium", "ast_a")).await.expect("taken");
+    assert_eq!(asset_of("ast_a").await, (1, Some(Severity::Medium)));
+    store.take("s", Time(1), told("high", "ast_a")).await.expect("taken");
+    assert_eq!(asset_of("ast_a").await, (1, Some(Severity::High)));
+    let events = store.asset_events("ast_a").await.expect("events");
+    assert!(events.iter().any(|e| e.says.ends_with("is high now")), "{events:?}");
+    store.take("s", Time(1), told("high", "ast_b")).await.expect("taken");
+    assert_eq!((asset_of("ast_a").await.0, asset_of("ast_b").await.0), (0, 1));
+    let found = store.finding("fnd_1").await.expect("there").record;
+    assert_eq!((&*found.title, found.count), ("ast_b was signed in to", 1));
 }
 
 #[tokio::test]
