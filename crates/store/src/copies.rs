@@ -1,13 +1,12 @@
 //! Copies of the vault elsewhere: the rows, and what the runs of each came to.
 //!
-//! Not here: what a copy's settings mean. Invariant: a copy's generation counts its changes, a
-//! change on an old one is refused, and a change does not make it forget how it stands.
+//! Not here: what a copy's settings mean; how named rows are changed (`named`). Invariant: a change
+//! does not make a copy forget how it stands.
 
 use crate::{
     COPIES_MAX, Error, Result, Run, RunState, Store,
-    plan::checked,
-    text::new_id,
-    writer::{Turn, now},
+    named::{Table, spec_cells},
+    writer::Turn,
 };
 use model::Time;
 use sqlx::{Row, sqlite::SqliteRow};
@@ -31,6 +30,15 @@ pub struct VaultCopy {
     /// When the first backup ended that no whole copy has.
     pub waiting_since: Option<Time>,
 }
+
+static COPIES: Table = Table {
+    table: "copies",
+    kind: "copy",
+    prefix: "cpy",
+    rows_max: COPIES_MAX,
+    full: "copies of a vault are at most",
+    counts: &["failures"],
+};
 
 const SELECT: &str = "SELECT c.*, (SELECT MIN(r.finished_at) FROM runs r WHERE r.kind = 'backup' \
     AND r.snapshot IS NOT NULL AND r.finished_at > COALESCE(c.copied_from, 0)) AS waiting_since \
@@ -73,21 +81,7 @@ impl Store {
     }
 
     pub async fn create_copy(&self, name: &str, spec: serde_json::Value) -> Result<String> {
-        let name = checked(name)?;
-        self.write(move |turn| {
-            Box::pin(async move {
-                let sql = "SELECT COUNT(*) FROM copies";
-                let row = sqlx::query(sql).fetch_one(&mut turn.db).await?;
-                if row.try_get::<i64, _>(0)? >= COPIES_MAX {
-                    let reason = format!("a vault has at most {COPIES_MAX} copies");
-                    return Err(Error::refused("name", reason));
-                }
-                let id = new_id("cpy", now());
-                put(turn, &id, &name, &spec, 1).await?;
-                Ok(id)
-            })
-        })
-        .await
+        COPIES.create(self, name, spec_cells(&spec)).await
     }
 
     pub async fn replace_copy(
@@ -97,28 +91,12 @@ impl Store {
         name: &str,
         spec: serde_json::Value,
     ) -> Result<()> {
-        let (id, name) = (id.to_owned(), checked(name)?);
-        self.write(move |turn| {
-            Box::pin(async move {
-                is_at(turn, &id, generation).await?;
-                put(turn, &id, &name, &spec, generation + 1).await
-            })
-        })
-        .await
+        COPIES.replace(self, (id, generation), name, spec_cells(&spec)).await
     }
 
     /// Ends the copying; what was copied stays where it is.
     pub async fn delete_copy(&self, id: &str, generation: i64) -> Result<()> {
-        let id = id.to_owned();
-        self.write(move |turn| {
-            Box::pin(async move {
-                is_at(turn, &id, generation).await?;
-                let sql = "DELETE FROM copies WHERE id = $1";
-                sqlx::query(sql).bind(&id).execute(&mut turn.db).await?;
-                Ok(())
-            })
-        })
-        .await
+        COPIES.delete(self, (id, generation), &[]).await
     }
 }
 
@@ -140,46 +118,6 @@ pub(crate) async fn copied(turn: &mut Turn, run: &Run, whole: bool) -> Result<()
     .bind(&run.detail)
     .bind(i64::from(whole))
     .bind(run.started_at.map(Time::nanos))
-    .execute(&mut turn.db)
-    .await?;
-    Ok(())
-}
-
-async fn is_at(turn: &mut Turn, id: &str, generation: i64) -> Result<()> {
-    let row = sqlx::query("SELECT generation FROM copies WHERE id = $1")
-        .bind(id)
-        .fetch_optional(&mut turn.db)
-        .await?
-        .ok_or_else(|| Error::missing("copy", id))?;
-    let current = row.try_get("generation")?;
-    if current == generation { Ok(()) } else { Err(Error::Mismatch { current }) }
-}
-
-async fn put(
-    turn: &mut Turn,
-    id: &str,
-    name: &str,
-    spec: &serde_json::Value,
-    generation: i64,
-) -> Result<()> {
-    let taken = sqlx::query("SELECT id FROM copies WHERE name = $1 AND id <> $2")
-        .bind(name)
-        .bind(id)
-        .fetch_optional(&mut turn.db)
-        .await?;
-    if taken.is_some() {
-        return Err(Error::Exists { kind: "copy", id: name.to_owned() });
-    }
-    sqlx::query(
-        "INSERT INTO copies (id, name, spec, generation, updated_at, failures) VALUES ($1, $2, \
-         $3, $4, $5, 0) ON CONFLICT (id) DO UPDATE SET name = $2, spec = $3, generation = $4, \
-         updated_at = $5",
-    )
-    .bind(id)
-    .bind(name)
-    .bind(spec.to_string())
-    .bind(generation)
-    .bind(now().nanos())
     .execute(&mut turn.db)
     .await?;
     Ok(())

@@ -20,6 +20,7 @@ mod limits;
 mod link;
 mod migrate;
 mod mute;
+mod named;
 mod open;
 mod overview;
 mod page;

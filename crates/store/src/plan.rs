@@ -1,12 +1,11 @@
 //! Protection plans: the rows; what a plan says is its owner's JSON.
 //!
-//! Not here: what a plan means. Invariant: a plan's generation counts its changes, and a change on
-//! an old one is refused.
+//! Not here: what a plan means; how named rows are changed (`named`). Invariant: what is known of
+//! a plan's targets goes with the plan.
 
 use crate::{
     Error, PLANS_MAX, Result, Store,
-    text::{clean, new_id},
-    writer::{Turn, now},
+    named::{Table, spec_cells},
 };
 use model::Time;
 use sqlx::{Row, sqlite::SqliteRow};
@@ -19,6 +18,15 @@ pub struct Plan {
     pub generation: i64,
     pub updated_at: Time,
 }
+
+static PLANS: Table = Table {
+    table: "plans",
+    kind: "plan",
+    prefix: "pln",
+    rows_max: PLANS_MAX,
+    full: "plans of a site are at most",
+    counts: &[],
+};
 
 const SELECT: &str = "SELECT id, name, spec, generation, updated_at FROM plans";
 
@@ -48,20 +56,7 @@ impl Store {
     }
 
     pub async fn create_plan(&self, name: &str, spec: serde_json::Value) -> Result<String> {
-        let name = checked(name)?;
-        self.write(move |turn| {
-            Box::pin(async move {
-                let row = sqlx::query("SELECT COUNT(*) FROM plans").fetch_one(&mut turn.db).await?;
-                if row.try_get::<i64, _>(0)? >= PLANS_MAX {
-                    let reason = format!("a site has at most {PLANS_MAX} plans");
-                    return Err(Error::refused("name", reason));
-                }
-                let id = new_id("pln", now());
-                put(turn, &id, &name, &spec, 1).await?;
-                Ok(id)
-            })
-        })
-        .await
+        PLANS.create(self, name, spec_cells(&spec)).await
     }
 
     pub async fn replace_plan(
@@ -71,31 +66,12 @@ impl Store {
         name: &str,
         spec: serde_json::Value,
     ) -> Result<()> {
-        let (id, name) = (id.to_owned(), checked(name)?);
-        self.write(move |turn| {
-            Box::pin(async move {
-                is_at(turn, &id, generation).await?;
-                put(turn, &id, &name, &spec, generation + 1).await
-            })
-        })
-        .await
+        PLANS.replace(self, (id, generation), name, spec_cells(&spec)).await
     }
 
     /// Deletes a plan and what is known of its targets; runs and backups stay.
     pub async fn delete_plan(&self, id: &str, generation: i64) -> Result<()> {
-        let id = id.to_owned();
-        self.write(move |turn| {
-            Box::pin(async move {
-                is_at(turn, &id, generation).await?;
-                for sql in
-                    ["DELETE FROM plans WHERE id = $1", "DELETE FROM protections WHERE plan = $1"]
-                {
-                    sqlx::query(sql).bind(&id).execute(&mut turn.db).await?;
-                }
-                Ok(())
-            })
-        })
-        .await
+        PLANS.delete(self, (id, generation), &[("protections", "plan")]).await
     }
 
     /// A setting of the control plane that is kept with its state.
@@ -124,51 +100,4 @@ impl Store {
         })
         .await
     }
-}
-
-pub(crate) fn checked(name: &str) -> Result<String> {
-    let name = clean(name.trim());
-    if name.is_empty() || name.chars().count() > 64 {
-        return Err(Error::refused("name", "it has 1 to 64 characters"));
-    }
-    Ok(name)
-}
-
-async fn is_at(turn: &mut Turn, id: &str, generation: i64) -> Result<()> {
-    let row = sqlx::query("SELECT generation FROM plans WHERE id = $1")
-        .bind(id)
-        .fetch_optional(&mut turn.db)
-        .await?
-        .ok_or_else(|| Error::missing("plan", id))?;
-    let current = row.try_get("generation")?;
-    if current == generation { Ok(()) } else { Err(Error::Mismatch { current }) }
-}
-
-async fn put(
-    turn: &mut Turn,
-    id: &str,
-    name: &str,
-    spec: &serde_json::Value,
-    generation: i64,
-) -> Result<()> {
-    let taken = sqlx::query("SELECT id FROM plans WHERE name = $1 AND id <> $2")
-        .bind(name)
-        .bind(id)
-        .fetch_optional(&mut turn.db)
-        .await?;
-    if taken.is_some() {
-        return Err(Error::Exists { kind: "plan", id: name.to_owned() });
-    }
-    sqlx::query(
-        "INSERT INTO plans (id, name, spec, generation, updated_at) VALUES ($1, $2, $3, $4, $5) \
-         ON CONFLICT (id) DO UPDATE SET name = $2, spec = $3, generation = $4, updated_at = $5",
-    )
-    .bind(id)
-    .bind(name)
-    .bind(spec.to_string())
-    .bind(generation)
-    .bind(now().nanos())
-    .execute(&mut turn.db)
-    .await?;
-    Ok(())
 }

@@ -1,13 +1,11 @@
 //! Recovery plans: the rows; what one says is its owner's TOML.
 //!
-//! Not here: what a plan means, and drills; those are runs. Invariant: a plan's generation counts
-//! its changes, and a change on an old one is refused.
+//! Not here: what a plan means; how named rows are changed (`named`); drills, which are runs.
+//! Invariant: what a plan comes to may be looked at anew without a change of the plan.
 
 use crate::{
     Error, PLANS_MAX, Result, Store,
-    plan::checked,
-    text::new_id,
-    writer::{Turn, now},
+    named::{Cell, Cells, Table},
 };
 use model::Time;
 use sqlx::{Row, sqlite::SqliteRow};
@@ -33,6 +31,15 @@ pub struct NewRecoveryPlan {
     pub outline: serde_json::Value,
     pub every_days: u32,
 }
+
+static RECOVERY_PLANS: Table = Table {
+    table: "recovery_plans",
+    kind: "recovery plan",
+    prefix: "rpl",
+    rows_max: PLANS_MAX,
+    full: "recovery plans of a site are at most",
+    counts: &[],
+};
 
 const SELECT: &str =
     "SELECT id, name, text, outline, every_days, generation, updated_at FROM recovery_plans";
@@ -65,21 +72,7 @@ impl Store {
     }
 
     pub async fn create_recovery_plan(&self, new: NewRecoveryPlan) -> Result<String> {
-        let new = NewRecoveryPlan { name: checked(&new.name)?, ..new };
-        self.write(move |turn| {
-            Box::pin(async move {
-                let sql = "SELECT COUNT(*) FROM recovery_plans";
-                let row = sqlx::query(sql).fetch_one(&mut turn.db).await?;
-                if row.try_get::<i64, _>(0)? >= PLANS_MAX {
-                    let reason = format!("a site has at most {PLANS_MAX} recovery plans");
-                    return Err(Error::refused("name", reason));
-                }
-                let id = new_id("rpl", now());
-                put(turn, &id, &new, 1).await?;
-                Ok(id)
-            })
-        })
-        .await
+        RECOVERY_PLANS.create(self, &new.name, cells(&new)).await
     }
 
     pub async fn replace_recovery_plan(
@@ -88,29 +81,12 @@ impl Store {
         generation: i64,
         new: NewRecoveryPlan,
     ) -> Result<()> {
-        let new = NewRecoveryPlan { name: checked(&new.name)?, ..new };
-        let id = id.to_owned();
-        self.write(move |turn| {
-            Box::pin(async move {
-                is_at(turn, &id, generation).await?;
-                put(turn, &id, &new, generation + 1).await
-            })
-        })
-        .await
+        RECOVERY_PLANS.replace(self, (id, generation), &new.name, cells(&new)).await
     }
 
     /// Deletes a plan; its drills stay.
     pub async fn delete_recovery_plan(&self, id: &str, generation: i64) -> Result<()> {
-        let id = id.to_owned();
-        self.write(move |turn| {
-            Box::pin(async move {
-                is_at(turn, &id, generation).await?;
-                let sql = "DELETE FROM recovery_plans WHERE id = $1";
-                sqlx::query(sql).bind(&id).execute(&mut turn.db).await?;
-                Ok(())
-            })
-        })
-        .await
+        RECOVERY_PLANS.delete(self, (id, generation), &[]).await
     }
 
     /// What a plan comes to now; no change of the plan.
@@ -130,38 +106,10 @@ impl Store {
     }
 }
 
-async fn is_at(turn: &mut Turn, id: &str, generation: i64) -> Result<()> {
-    let row = sqlx::query("SELECT generation FROM recovery_plans WHERE id = $1")
-        .bind(id)
-        .fetch_optional(&mut turn.db)
-        .await?
-        .ok_or_else(|| Error::missing("recovery plan", id))?;
-    let current = row.try_get("generation")?;
-    if current == generation { Ok(()) } else { Err(Error::Mismatch { current }) }
-}
-
-async fn put(turn: &mut Turn, id: &str, new: &NewRecoveryPlan, generation: i64) -> Result<()> {
-    let taken = sqlx::query("SELECT id FROM recovery_plans WHERE name = $1 AND id <> $2")
-        .bind(&new.name)
-        .bind(id)
-        .fetch_optional(&mut turn.db)
-        .await?;
-    if taken.is_some() {
-        return Err(Error::Exists { kind: "recovery plan", id: new.name.clone() });
-    }
-    sqlx::query(
-        "INSERT INTO recovery_plans (id, name, text, outline, every_days, generation, updated_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (id) DO UPDATE SET name = $2, text = $3, \
-         outline = $4, every_days = $5, generation = $6, updated_at = $7",
-    )
-    .bind(id)
-    .bind(&new.name)
-    .bind(&new.text)
-    .bind(new.outline.to_string())
-    .bind(i64::from(new.every_days))
-    .bind(generation)
-    .bind(now().nanos())
-    .execute(&mut turn.db)
-    .await?;
-    Ok(())
+fn cells(new: &NewRecoveryPlan) -> Cells {
+    vec![
+        ("text", Cell::Text(new.text.clone())),
+        ("outline", Cell::Text(new.outline.to_string())),
+        ("every_days", Cell::Number(i64::from(new.every_days))),
+    ]
 }
