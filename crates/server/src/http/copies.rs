@@ -6,10 +6,11 @@
 use super::{
     caller::Caller,
     dto::*,
-    extract::{IfMatch, Sent, etag},
+    extract::{IfMatch, Sent},
     fault::{Answer, Fault},
     guard::Notes,
     openapi::{Csrf, Failures, Idempotency, Precondition},
+    planned::{self, Planned},
 };
 use crate::{
     app::{Shared, now},
@@ -23,6 +24,7 @@ use axum::{
 };
 use serde_json::json;
 use store::{NewRun, VaultCopy};
+use tokio::sync::Notify;
 
 /// How a stored copy stands; `None` when its settings cannot be read.
 fn row(app: &Shared, copy: &VaultCopy) -> Option<CopyRow> {
@@ -52,8 +54,46 @@ pub(crate) async fn rows(app: &Shared) -> Answer<Vec<CopyRow>> {
     Ok(copies.iter().filter_map(|copy| row(app, copy)).collect())
 }
 
-async fn one(app: &Shared, id: &str) -> Answer<CopyRow> {
-    row(app, &app.store.copy(id).await?).ok_or_else(|| Fault::internal("a stored copy is none"))
+impl Planned for CopyRow {
+    type Asked = CopyRequest;
+
+    fn noted(asked: &CopyRequest) -> serde_json::Value {
+        json!(asked.spec)
+    }
+
+    fn bell(app: &Shared) -> &Notify {
+        &app.protect.wake_copies
+    }
+
+    fn generation(&self) -> i64 {
+        self.generation
+    }
+
+    async fn one(app: &Shared, id: &str) -> Answer<Self> {
+        row(app, &app.store.copy(id).await?).ok_or_else(|| Fault::internal("a stored copy is none"))
+    }
+
+    async fn before(app: &Shared, id: &str) -> Answer<serde_json::Value> {
+        Ok(app.store.copy(id).await?.spec)
+    }
+
+    async fn make(app: &Shared, asked: CopyRequest) -> Answer<String> {
+        let spec = checked(&asked)?;
+        let id = app.store.create_copy(&asked.spec.name, spec).await?;
+        keep(app, &id, &asked)?;
+        Ok(id)
+    }
+
+    async fn change(app: &Shared, id: &str, generation: i64, asked: CopyRequest) -> Answer<()> {
+        let spec = checked(&asked)?;
+        app.store.replace_copy(id, generation, &asked.spec.name, spec).await?;
+        keep(app, id, &asked)
+    }
+
+    async fn delete(app: &Shared, id: &str, generation: i64) -> Answer<()> {
+        app.store.delete_copy(id, generation).await?;
+        copying::forget(&app.settings.data, id).map_err(Fault::internal)
+    }
 }
 
 fn checked(asked: &CopyRequest) -> Answer<serde_json::Value> {
@@ -105,8 +145,7 @@ pub(crate) async fn show(
     State(app): State<Shared>,
     Path(id): Path<String>,
 ) -> Answer<impl IntoResponse> {
-    let copy = one(&app, &id).await?;
-    Ok((etag(copy.generation), Json(copy)))
+    planned::shown::<CopyRow>(&app, &id).await
 }
 
 /// Have the vault copied to a store or another site from now on.
@@ -122,13 +161,7 @@ pub(crate) async fn create(
     notes: Notes,
     Sent(asked): Sent<CopyRequest>,
 ) -> Answer<impl IntoResponse> {
-    let spec = checked(&asked)?;
-    let id = app.store.create_copy(&asked.spec.name, spec).await?;
-    keep(&app, &id, &asked)?;
-    let copy = one(&app, &id).await?;
-    notes.after(json!(copy.spec));
-    app.protect.wake_copies.notify_one();
-    Ok((StatusCode::CREATED, etag(copy.generation), Json(copy)))
+    planned::made::<CopyRow>(&app, &notes, asked).await
 }
 
 /// Change a copy; what is absent of secret and authority stays.
@@ -146,14 +179,7 @@ pub(crate) async fn replace(
     Path(id): Path<String>,
     Sent(asked): Sent<CopyRequest>,
 ) -> Answer<impl IntoResponse> {
-    let spec = checked(&asked)?;
-    notes.before(app.store.copy(&id).await?.spec);
-    app.store.replace_copy(&id, generation, &asked.spec.name, spec).await?;
-    keep(&app, &id, &asked)?;
-    let copy = one(&app, &id).await?;
-    notes.after(json!(copy.spec));
-    app.protect.wake_copies.notify_one();
-    Ok((etag(copy.generation), Json(copy)))
+    planned::replaced::<CopyRow>(&app, &notes, (&id, generation), asked).await
 }
 
 /// Copy no more; what was copied stays where it is.
@@ -169,10 +195,7 @@ pub(crate) async fn remove(
     IfMatch(generation): IfMatch,
     Path(id): Path<String>,
 ) -> Answer<StatusCode> {
-    notes.before(app.store.copy(&id).await?.spec);
-    app.store.delete_copy(&id, generation).await?;
-    copying::forget(&app.settings.data, &id).map_err(Fault::internal)?;
-    Ok(StatusCode::NO_CONTENT)
+    planned::deleted::<CopyRow>(&app, &notes, &id, generation).await
 }
 
 /// Copy at once.

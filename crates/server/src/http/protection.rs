@@ -197,7 +197,11 @@ fn plan_row(
 }
 
 impl Planned for Plan {
-    type Spec = PlanSpec;
+    type Asked = PlanSpec;
+
+    fn noted(asked: &PlanSpec) -> serde_json::Value {
+        json!(asked)
+    }
 
     fn generation(&self) -> i64 {
         self.generation

@@ -113,7 +113,11 @@ async fn row(app: &Shared, plan: store::RecoveryPlan) -> Answer<RecoveryPlan> {
 }
 
 impl Planned for RecoveryPlan {
-    type Spec = RecoveryPlanSpec;
+    type Asked = RecoveryPlanSpec;
+
+    fn noted(asked: &RecoveryPlanSpec) -> serde_json::Value {
+        json!(asked)
+    }
 
     fn generation(&self) -> i64 {
         self.generation
