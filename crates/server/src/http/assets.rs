@@ -8,7 +8,7 @@ use super::{
     extract::{Asked, IfMatch, Sent, etag},
     fault::{Answer, Fault},
     guard::Notes,
-    list,
+    list::{self, Listed},
     openapi::{Csrf, Failures, Precondition},
     query::ListQuery,
     rows,
@@ -21,9 +21,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use model::Purdue;
-use serde_json::{Map, json};
-use std::collections::BTreeMap;
-use store::{ASSETS, AssetPatch, Store};
+use serde_json::json;
+use store::{ASSETS, AssetPatch, AssetRecord, Count, Field, ListRequest, Page, Store};
 
 /// Assets, filtered, sorted, paged.
 #[utoipa::path(
@@ -37,17 +36,20 @@ pub(crate) async fn list(
     headers: HeaderMap,
     Asked(query): Asked<ListQuery>,
 ) -> Answer<Response> {
-    let request = list::request(&query, ASSETS)?;
-    let page = app.store.assets(&request).await?;
-    let mut extra = Map::new();
-    extra.insert("revision".to_owned(), app.store.revision().await?.into());
-    let mut counted = BTreeMap::new();
-    for field in query.facets() {
-        counted.insert(field.to_owned(), app.store.asset_facet(field, &request).await?);
+    list::listed::<AssetRow>(&app, &headers, &query).await
+}
+
+impl Listed for AssetRow {
+    type Stored = AssetRecord;
+    const FIELDS: &'static [Field] = ASSETS;
+
+    async fn page(store: &Store, request: &ListRequest) -> store::Result<Page<AssetRecord>> {
+        store.assets(request).await
     }
-    list::put_facets(&mut extra, counted);
-    let items: Vec<AssetRow> = page.items.into_iter().map(Into::into).collect();
-    list::answer(&headers, &query, &items, page.next_cursor.as_deref(), extra)
+
+    async fn facet(store: &Store, field: &str, request: &ListRequest) -> store::Result<Vec<Count>> {
+        store.asset_facet(field, request).await
+    }
 }
 
 /// One asset with facts, modules, links, open findings and timeline.

@@ -8,7 +8,7 @@ use super::{
     extract::{Asked, IfMatch, Sent, etag},
     fault::Answer,
     guard::Notes,
-    list,
+    list::{self, Listed},
     openapi::{Csrf, Failures, Precondition},
     query::ListQuery,
 };
@@ -19,9 +19,8 @@ use axum::{
     http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
 };
-use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
-use store::{FINDINGS, FindingPatch};
+use serde_json::{Value, json};
+use store::{Count, FINDINGS, Field, FindingPatch, FindingRecord, ListRequest, Page, Store};
 
 /// Findings, filtered, sorted, paged.
 #[utoipa::path(
@@ -35,17 +34,20 @@ pub(crate) async fn list(
     headers: HeaderMap,
     Asked(query): Asked<ListQuery>,
 ) -> Answer<Response> {
-    let request = list::request(&query, FINDINGS)?;
-    let page = app.store.findings(&request).await?;
-    let mut extra = Map::new();
-    extra.insert("revision".to_owned(), app.store.revision().await?.into());
-    let mut counted = BTreeMap::new();
-    for field in query.facets() {
-        counted.insert(field.to_owned(), app.store.finding_facet(field, &request).await?);
+    list::listed::<FindingRow>(&app, &headers, &query).await
+}
+
+impl Listed for FindingRow {
+    type Stored = FindingRecord;
+    const FIELDS: &'static [Field] = FINDINGS;
+
+    async fn page(store: &Store, request: &ListRequest) -> store::Result<Page<FindingRecord>> {
+        store.findings(request).await
     }
-    list::put_facets(&mut extra, counted);
-    let items: Vec<FindingRow> = page.items.into_iter().map(Into::into).collect();
-    list::answer(&headers, &query, &items, page.next_cursor.as_deref(), extra)
+
+    async fn facet(store: &Store, field: &str, request: &ListRequest) -> store::Result<Vec<Count>> {
+        store.finding_facet(field, request).await
+    }
 }
 
 async fn detail(app: &Shared, id: &str) -> Answer<FindingDetail> {

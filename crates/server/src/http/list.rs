@@ -7,7 +7,7 @@ use super::{
     fault::{Answer, Fault},
     query::{ListQuery, PAGE_ROWS, PAGE_ROWS_MAX},
 };
-use crate::app::now;
+use crate::app::{Shared, now};
 use axum::{
     http::{HeaderMap, header},
     response::{IntoResponse, Response},
@@ -15,7 +15,7 @@ use axum::{
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
-use store::{Field, Filter, ListRequest};
+use store::{Count, Field, Filter, ListRequest, Page, Store};
 
 /// Checks what was asked against the fields of the rows.
 pub(crate) fn request(query: &ListQuery, fields: &'static [Field]) -> Answer<ListRequest> {
@@ -80,11 +80,35 @@ pub(crate) fn answer<T: Serialize>(
     Ok(response)
 }
 
+/// A kind of row that is listed with its revision and, where asked for, counted by its fields.
+pub(super) trait Listed: Serialize + From<Self::Stored> {
+    type Stored;
+    const FIELDS: &'static [Field];
+
+    async fn page(store: &Store, request: &ListRequest) -> store::Result<Page<Self::Stored>>;
+    async fn facet(store: &Store, field: &str, request: &ListRequest) -> store::Result<Vec<Count>>;
+}
+
+pub(super) async fn listed<R: Listed>(
+    app: &Shared,
+    headers: &HeaderMap,
+    query: &ListQuery,
+) -> Answer<Response> {
+    let request = request(query, R::FIELDS)?;
+    let page = R::page(&app.store, &request).await?;
+    let mut extra = Map::new();
+    extra.insert("revision".to_owned(), app.store.revision().await?.into());
+    let mut counted = BTreeMap::new();
+    for field in query.facets() {
+        counted.insert(field.to_owned(), R::facet(&app.store, field, &request).await?);
+    }
+    put_facets(&mut extra, counted);
+    let items: Vec<R> = page.items.into_iter().map(Into::into).collect();
+    answer(headers, query, &items, page.next_cursor.as_deref(), extra)
+}
+
 /// The counted values of each field beside the rows; nothing where none were asked for.
-pub(crate) fn put_facets(
-    extra: &mut Map<String, Value>,
-    counted: BTreeMap<String, Vec<store::Count>>,
-) {
+fn put_facets(extra: &mut Map<String, Value>, counted: BTreeMap<String, Vec<Count>>) {
     if counted.is_empty() {
         return;
     }
