@@ -83,6 +83,8 @@ export async function scenes(api) {
     add(`protection-${section}`, `/protection/${section}`);
   add('plan-new', '/protection/plans', { act: button('New plan') });
   add('recovery-new', '/protection/recovery', { act: button('New recovery plan') });
+  add('keeping-rules', '/protection/keeping', { act: button('Change') });
+  add('copy-new', '/protection/keeping', { act: button('New copy') });
   if (taken[0]) {
     const path = `/protection/snapshots/${taken[0].id}`;
     add('snapshot', path);
