@@ -13,6 +13,7 @@ mod backup;
 mod config;
 #[cfg(unix)]
 mod confine;
+mod fence;
 #[cfg(feature = "control-plane")]
 mod finding;
 mod lab;

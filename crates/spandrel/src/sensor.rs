@@ -19,9 +19,7 @@ use crate::{
 use ::sensor::{Fold, Packet, WorkerSettings};
 use anyhow::{Context as _, Result, bail};
 use capture::{Interface, Seen};
-use landlock::{
-    ABI, Access, AccessFs, AccessNet, Ruleset, RulesetAttr, RulesetCreatedAttr, path_beneath_rules,
-};
+use landlock::{ABI, Access, AccessFs, AccessNet};
 use memory::Memory;
 use model::{Health, INSIGHT_VERSION, Insight, Time};
 use pace::{Due, Pace};
@@ -157,25 +155,18 @@ pub fn run(options: &Options) -> Result<ExitCode> {
 /// knows Landlock every file and TCP port but these folders, and where it has seccomp all calls
 /// that send.
 pub fn confine(folders: &[&std::path::Path]) -> Result<()> {
-    rustix::thread::set_no_new_privs(true).context("cannot give up gaining rights")?;
     let none = CapabilitySet::empty();
     let sets = CapabilitySets { effective: none, permitted: none, inheritable: none };
     rustix::thread::set_capabilities(None, sets).context("cannot give up capabilities")?;
-    // Older kernels know less of it or nothing: then as much as they do.
     let own = AccessFs::ReadDir
         | AccessFs::ReadFile
         | AccessFs::WriteFile
         | AccessFs::Truncate
         | AccessFs::MakeReg
         | AccessFs::RemoveFile;
-    let rules = path_beneath_rules(folders, own);
-    Ruleset::default()
-        .handle_access(AccessFs::from_all(ABI::V5))
-        .and_then(|rules| rules.handle_access(AccessNet::from_all(ABI::V5)))
-        .and_then(Ruleset::create)
-        .and_then(|made| made.add_rules(rules))
-        .and_then(landlock::RulesetCreated::restrict_self)
-        .context("cannot give up access to files")?;
+    let all = (AccessFs::from_all(ABI::V5), AccessNet::from_all(ABI::V5));
+    let folders = folders.iter().map(|folder| (folder.to_path_buf(), own));
+    crate::fence::around(all, folders).context("cannot give up access to files")?;
     silence::keep()
 }
 

@@ -10,10 +10,7 @@ use super::{
 };
 use anyhow::{Context as _, Result};
 use connectors::vault_http::{AnyCertificate, serve};
-use landlock::{
-    ABI, Access, AccessFs, AccessNet, RestrictionStatus, Ruleset, RulesetAttr, RulesetCreatedAttr,
-    RulesetStatus, path_beneath_rules,
-};
+use landlock::{ABI, Access, AccessFs, AccessNet, RulesetStatus};
 use rustix::thread::{CapabilitySet, CapabilitySets};
 use server::Certificates;
 use std::{
@@ -124,31 +121,25 @@ async fn guard(
 /// Gives up every right but the one that seals objects, every file outside the served directory
 /// and the one of the clients, and the making of connections.
 fn confine(options: &Options, seal: Seal) -> Result<()> {
-    rustix::thread::set_no_new_privs(true).context("cannot give up gaining rights")?;
     let kept = if seal.is_on() { CapabilitySet::LINUX_IMMUTABLE } else { CapabilitySet::empty() };
     let sets =
         CapabilitySets { effective: kept, permitted: kept, inheritable: CapabilitySet::empty() };
     rustix::thread::set_capabilities(None, sets).context("cannot give up capabilities")?;
     let status = landlocked(options).context("cannot give up access to files")?;
-    if status.ruleset != RulesetStatus::FullyEnforced {
+    if status != RulesetStatus::FullyEnforced {
         complain("this kernel has no or an older Landlock: the server is held by its user alone");
     }
     Ok(())
 }
 
-fn landlocked(options: &Options) -> Result<RestrictionStatus> {
-    let abi = ABI::V4;
+fn landlocked(options: &Options) -> Result<RulesetStatus> {
+    let all = AccessFs::from_all(ABI::V4);
     // The file of clients may be replaced by another of that name, so its folder is readable.
     let clients = match options.clients.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    let status = Ruleset::default()
-        .handle_access(AccessFs::from_all(abi))?
-        .handle_access(AccessNet::from_all(abi))?
-        .create()?
-        .add_rules(path_beneath_rules([&options.dir], AccessFs::from_all(abi)))?
-        .add_rules(path_beneath_rules([clients], AccessFs::from_read(abi)))?
-        .restrict_self()?;
-    Ok(status)
+    let read = (clients.to_owned(), AccessFs::from_read(ABI::V4));
+    let places = [(options.dir.clone(), all), read];
+    crate::fence::around((all, AccessNet::from_all(ABI::V4)), places)
 }

@@ -12,10 +12,7 @@ use super::{
 };
 use anyhow::{Context as _, Result, bail};
 use connectors::{checks::SqliteIntegrity, formats::SqliteSchema, sources};
-use landlock::{
-    ABI, Access, AccessFs, PathBeneath, PathFd, Ruleset, RulesetAttr, RulesetCreatedAttr,
-    RulesetStatus,
-};
+use landlock::{ABI, Access, AccessFs, BitFlags, RulesetStatus};
 use serde_json::{Value, json};
 use server::work::{Job, Order, OwnRules, Rules, Said, Word};
 use std::{
@@ -89,7 +86,6 @@ fn hear_the_server() -> Receiver<Said> {
 /// Gives up gaining rights, and writing anywhere but where the order needs it. False where the
 /// kernel has no Landlock.
 fn confine(order: &Order) -> Result<bool> {
-    rustix::thread::set_no_new_privs(true).context("cannot give up gaining rights")?;
     let mut places = vec![order.vault.clone()];
     // Devices and the like: files there are written to, none is made.
     let mut files = vec![PathBuf::from("/dev/null")];
@@ -130,22 +126,13 @@ fn confine(order: &Order) -> Result<bool> {
         _ => {}
     }
     places.push(std::env::temp_dir());
-    let (all, read) = (AccessFs::from_all(ABI::V3), AccessFs::from_read(ABI::V3));
-    let restrict = || {
-        let mut rules = Ruleset::default()
-            .handle_access(all)?
-            .create()?
-            .add_rule(PathBeneath::new(PathFd::new("/")?, read))?;
-        let rooms = places.iter().map(|place| (place, all));
-        let files = files.iter().map(|place| (place, AccessFs::from_file(ABI::V3)));
-        for (place, allowed) in rooms.chain(files).filter(|(place, _)| place.exists()) {
-            rules = rules.add_rule(PathBeneath::new(PathFd::new(place)?, allowed))?;
-        }
-        let status = rules.restrict_self()?;
-        Ok::<_, anyhow::Error>(status.ruleset != RulesetStatus::NotEnforced)
-    };
-    // Older kernels know less of it or nothing: then as much as they do.
-    restrict().context("cannot give up writing elsewhere")
+    let (all, file) = (AccessFs::from_all(ABI::V3), AccessFs::from_file(ABI::V3));
+    let everything = [(PathBuf::from("/"), AccessFs::from_read(ABI::V3))].into_iter();
+    let rooms = places.into_iter().map(|place| (place, all));
+    let files = files.into_iter().map(|place| (place, file));
+    let status = crate::fence::around((all, BitFlags::EMPTY), everything.chain(rooms).chain(files))
+        .context("cannot give up writing elsewhere")?;
+    Ok(status != RulesetStatus::NotEnforced)
 }
 
 fn make_directory(path: &Path) -> Result<()> {

@@ -13,9 +13,7 @@ use super::{
 };
 use crate::vault::postgres::AS_ANOTHER;
 use anyhow::{Context as _, Result, bail};
-use landlock::{
-    ABI, AccessFs, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetStatus, path_beneath_rules,
-};
+use landlock::{ABI, AccessFs, BitFlags, RulesetStatus};
 use serde::{Deserialize, Serialize};
 use std::{
     fs,
@@ -345,15 +343,10 @@ pub fn another(root: &Path) -> Result<std::process::ExitCode> {
 /// From here on this process and those it starts write below `root` and to devices alone. False
 /// where the kernel has no Landlock.
 fn confine_writes(root: &Path) -> Result<bool> {
-    rustix::thread::set_no_new_privs(true).context("cannot give up gaining rights")?;
     let writing = AccessFs::from_write(ABI::V5);
     let to_devices = AccessFs::WriteFile | AccessFs::Truncate | AccessFs::IoctlDev;
-    let status = Ruleset::default()
-        .handle_access(writing)
-        .and_then(Ruleset::create)
-        .and_then(|rules| rules.add_rules(path_beneath_rules([root], writing)))
-        .and_then(|rules| rules.add_rules(path_beneath_rules(["/dev"], to_devices)))
-        .and_then(landlock::RulesetCreated::restrict_self)
+    let places = [(root.to_owned(), writing), (PathBuf::from("/dev"), to_devices)];
+    let status = crate::fence::around((writing, BitFlags::EMPTY), places)
         .context("cannot confine the drill's writing")?;
-    Ok(status.ruleset != RulesetStatus::NotEnforced)
+    Ok(status != RulesetStatus::NotEnforced)
 }
