@@ -230,8 +230,10 @@ fn create(
         return Err(malformed());
     }
     server.verify(*policy, &[&own[..], &ours].concat(), signature)?;
-    let best = choose(&offered, wish).map_err(io::Error::other)?;
-    if best.strength() > choice.strength() {
+    // A server that names fewer now hides nothing that was not offered before.
+    if let Ok(best) = choose(&offered, wish)
+        && best.strength() > choice.strength()
+    {
         let text = format!(
             "the server offers {} and was made to look as if it did not: somebody stands in \
              between",
