@@ -52,8 +52,8 @@ pub fn write(
     let head = serde_json::to_vec(&Head { file: &file, packets, bytes, first_ts, last_ts })?;
     out.write_all(head.strip_suffix(b"}").unwrap_or(&head))?;
     if settings.threads > 1 && fold.inventory.addresses_known() < APART_ADDRESSES_MAX {
-        for octets in shared(settings.threads, jobs(messages, fold))? {
-            out.write_all(&octets)?;
+        for made in shared(settings.threads, jobs(messages, fold))? {
+            made.0.iter().try_for_each(|piece| out.write_all(piece))?;
         }
     } else {
         field(out, "messages", &rows(messages))?;
@@ -71,9 +71,44 @@ pub fn write(
 }
 
 /// Parts in which assets are written.
-const ASSET_PARTS: usize = 8;
+const ASSET_PARTS: usize = 16;
 
-type Make<'a> = Box<dyn FnOnce() -> io::Result<Vec<u8>> + Send + 'a>;
+/// Octets in pieces: a vector that grows to as many is copied to new memory again and again.
+#[derive(Default)]
+struct Pieces(Vec<Vec<u8>>);
+
+impl Pieces {
+    const PIECE_OCTETS: usize = 256 << 10;
+}
+
+impl Write for Pieces {
+    #[inline]
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        self.write_all(octets).map(|()| octets.len())
+    }
+
+    /// A piece is full when the next octets have no room in it.
+    #[inline]
+    fn write_all(&mut self, octets: &[u8]) -> io::Result<()> {
+        match self.0.last_mut() {
+            Some(last) if last.capacity() - last.len() >= octets.len() => {
+                last.extend_from_slice(octets);
+            }
+            _ => {
+                let mut next = Vec::with_capacity(Pieces::PIECE_OCTETS.max(octets.len()));
+                next.extend_from_slice(octets);
+                self.0.push(next);
+            }
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+type Make<'a> = Box<dyn FnOnce() -> io::Result<Pieces> + Send + 'a>;
 
 /// Makes a part of the line, which stands at that place.
 struct Job<'a>(usize, Make<'a>);
@@ -97,10 +132,10 @@ fn jobs(messages: Vec<Messages>, fold: &Fold) -> Vec<Job<'_>> {
 }
 
 /// Does all of it, each by whichever thread is free; gives what was made by place.
-fn shared(threads: usize, jobs: Vec<Job<'_>>) -> io::Result<Vec<Vec<u8>>> {
+fn shared(threads: usize, jobs: Vec<Job<'_>>) -> io::Result<Vec<Pieces>> {
     let left = Mutex::new(VecDeque::from(jobs));
     let next = || left.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
-    let work = || -> io::Result<Vec<(usize, Vec<u8>)>> {
+    let work = || -> io::Result<Vec<(usize, Pieces)>> {
         let mut made = Vec::new();
         while let Some(Job(place, make)) = next() {
             made.push((place, make()?));
@@ -126,28 +161,28 @@ fn asset_part(
     fold: &Fold,
     assets: &OnceLock<Vec<UnmadeAsset>>,
     number: usize,
-) -> io::Result<Vec<u8>> {
+) -> io::Result<Pieces> {
     let assets = assets.get_or_init(|| fold.inventory.unmade_assets());
     let bound = |number: usize| assets.len() * number / ASSET_PARTS;
-    let mut octets = Vec::new();
+    let mut octets = Pieces::default();
     if number == 0 {
-        octets.extend_from_slice(b",\"assets\":[");
+        octets.write_all(b",\"assets\":[")?;
     }
     let own = assets.get(bound(number)..bound(number + 1)).unwrap_or_default();
     for (asset, at) in own.iter().zip(bound(number)..) {
         if at > 0 {
-            octets.push(b',');
+            octets.write_all(b",")?;
         }
         serde_json::to_writer(&mut octets, &fold.inventory.made(asset))?;
     }
     if number + 1 == ASSET_PARTS {
-        octets.push(b']');
+        octets.write_all(b"]")?;
     }
     Ok(octets)
 }
 
-fn field_of(name: &str, rows: &impl Serialize) -> io::Result<Vec<u8>> {
-    let mut octets = Vec::new();
+fn field_of(name: &str, rows: &impl Serialize) -> io::Result<Pieces> {
+    let mut octets = Pieces::default();
     field(&mut octets, name, rows)?;
     Ok(octets)
 }
