@@ -182,6 +182,11 @@ impl Worker {
         std::mem::take(&mut self.events)
     }
 
+    /// How many events there are since the last call.
+    pub fn events_waiting(&self) -> usize {
+        self.events.len()
+    }
+
     /// As [`Self::take_events`], with room for those to come: what was in `events` is forgotten.
     pub fn swap_events(&mut self, events: &mut Vec<Stamped>) {
         events.clear();

@@ -25,11 +25,6 @@ use std::{
 /// Rounds under way at most: a capture may hold one conversation alone for a long while, and the
 /// others need to find work behind it.
 const ROUNDS: usize = 32;
-/// Rounds under way, beside one for each thread, with which hardly anybody waits for the next:
-/// while there are so many and work on them, no more are read, so that packets are not far from
-/// the processors when their turn comes. With few, a long part of one conversation in the caller's
-/// hands leaves the others without work.
-const ROUNDS_AHEAD: usize = 12;
 
 /// The board, and the bell that rings when something on it changes.
 struct Yard {
@@ -40,7 +35,6 @@ struct Yard {
 pub struct Crew {
     yard: Arc<Yard>,
     helpers: Vec<JoinHandle<()>>,
-    threads: usize,
     /// Frame at which all was reported last.
     reported: u64,
     /// Being filled.
@@ -66,7 +60,6 @@ impl Crew {
         let mut crew = Crew {
             yard,
             helpers: Vec::new(),
-            threads,
             reported: 0,
             round: Round::default(),
             spare: Vec::new(),
@@ -98,14 +91,12 @@ impl Crew {
         Ok(())
     }
 
-    /// Folds what is whole, as long as it is near; works until few rounds are under way or others
-    /// have all that can be done of them, and in any case until there may be another.
+    /// Folds what is whole, as long as it is near; works as long as that leaves the others enough,
+    /// and in any case until there may be another round.
     fn catch_up(&mut self, fold: &mut impl FnMut(&mut [Vec<Stamped>])) -> Result<()> {
         loop {
-            let (under_way, whole) = self.yard.board().under_way();
-            let waits = under_way >= ROUNDS;
-            let few = !whole && under_way < ROUNDS_AHEAD + self.threads;
-            if few || matches!(self.step(fold, waits)?, Step::Idle) {
+            let many = self.yard.board().under_way() >= ROUNDS;
+            if matches!(self.step(fold, many)?, Step::Idle) {
                 return Ok(());
             }
         }
@@ -144,7 +135,7 @@ impl Crew {
             self.send();
         }
         let mut health = Health::default();
-        while self.yard.board().under_way().0 > 0 {
+        while self.yard.board().under_way() > 0 {
             if let Step::Folded(said) = self.step(fold, true)? {
                 said.into_iter().for_each(|part| add_health(&mut health, part));
             }
@@ -165,9 +156,10 @@ impl Crew {
         }
     }
 
-    /// Folds the oldest round if it is whole, else works on a part, else waits for a change where
-    /// that is wanted.
-    fn step(&mut self, fold: &mut impl FnMut(&mut [Vec<Stamped>]), waits: bool) -> Result<Step> {
+    /// Folds the oldest round if it is whole, else works on a part. No more is to be read where
+    /// there are `many`: then it works on any part and waits for a change where there is none.
+    /// Else it works only on one that leaves the others enough.
+    fn step(&mut self, fold: &mut impl FnMut(&mut [Vec<Stamped>]), many: bool) -> Result<Step> {
         let mut board = self.yard.board();
         if let Some((round, mut done)) = board.take_whole() {
             drop(board);
@@ -176,7 +168,7 @@ impl Crew {
             self.yard.board().give_back(done.events, &done.makers);
             return Ok(Step::Folded(done.health));
         }
-        if let Some(task) = board.pick(0) {
+        if let Some(task) = if many { board.pick(0) } else { board.pick_of_plenty(0) } {
             drop(board);
             self.yard.work(task);
             return Ok(Step::Worked);
@@ -186,7 +178,7 @@ impl Crew {
             self.dismiss();
             bail!("a worker thread ended before its packets did");
         }
-        if !waits {
+        if !many {
             return Ok(Step::Idle);
         }
         drop(self.yard.wait(board));

@@ -8,8 +8,35 @@ use model::Health;
 use sensor::{Stamped, Worker, limits::SHARDS};
 use std::{collections::VecDeque, sync::Arc};
 
+/// Events after which a worker goes on in another list. Lists that each grew to the length of a
+/// part would all grow to that of the longest, in memory that nobody had touched before.
+const LIST_EVENTS: usize = 128;
 /// Room of a list above which it is not kept to be filled again.
 const KEPT_EVENTS_MAX: usize = 1_024;
+
+/// Lists that a thread made and that were read, to be filled again: it frees what is in them,
+/// which is faster than where they were read. The one used last comes first.
+#[derive(Default)]
+struct Lists(Vec<Vec<Stamped>>);
+
+impl Lists {
+    fn take(&mut self) -> Vec<Stamped> {
+        self.0.pop().unwrap_or_else(|| Vec::with_capacity(LIST_EVENTS + LIST_EVENTS / 8))
+    }
+
+    fn keep(&mut self, list: Vec<Stamped>) {
+        if (1..=KEPT_EVENTS_MAX).contains(&list.capacity()) {
+            self.0.push(list);
+        }
+    }
+}
+
+/// Packets that others should find beside a part: while there are so many, no more are read, so
+/// that they are not far from the processors when their turn comes. With few, a long part of one
+/// conversation in the caller's hands leaves the others without work.
+const PLENTY_PACKETS: usize = 6_000;
+/// Rounds within which a thread prefers shards that it had last.
+const NEAR_ROUNDS: u64 = 4;
 
 pub(super) struct Board {
     lanes: Vec<Lane>,
@@ -17,9 +44,8 @@ pub(super) struct Board {
     rounds: VecDeque<UnderWay>,
     /// Number of the oldest.
     first: u64,
-    /// For each thread lists it made, to be filled again: it frees what is in them, which is
-    /// faster than where they were read. The one used last comes first, so that few are large.
-    spare: Vec<Vec<Vec<Stamped>>>,
+    /// Of each thread, while it has no task.
+    spare: Vec<Lists>,
     /// Threads that wait for a change.
     waiting: usize,
     closed: bool,
@@ -34,6 +60,8 @@ struct Lane {
     next: u64,
     /// Thread that had it last: what it knows is still near that one's processor.
     last: usize,
+    /// Work on the board that nobody has taken, in packets.
+    waiting: usize,
 }
 
 struct UnderWay {
@@ -50,41 +78,56 @@ pub(super) struct Task {
     thread: usize,
     worker: Box<Worker>,
     round: Option<Arc<Round>>,
-    events: Vec<Stamped>,
+    spare: Lists,
+    /// What the packets said, in order.
+    events: Vec<Vec<Stamped>>,
     health: Option<Health>,
 }
 
 impl Task {
     pub(super) fn run(&mut self) {
         if let Some(round) = self.round.take() {
-            self.worker.swap_events(&mut self.events);
-            self.health = round.read(self.shard, &mut self.worker);
-            self.worker.swap_events(&mut self.events);
+            let (spare, events) = (&mut self.spare, &mut self.events);
+            let mut list = spare.take();
+            self.worker.swap_events(&mut list);
+            spare.keep(list);
+            self.health = round.read(self.shard, &mut self.worker, |worker| {
+                if worker.events_waiting() >= LIST_EVENTS {
+                    let mut list = spare.take();
+                    worker.swap_events(&mut list);
+                    events.push(list);
+                }
+            });
+            let last = self.worker.take_events();
+            if last.is_empty() { spare.keep(last) } else { events.push(last) }
         }
     }
 }
 
 impl Board {
     pub(super) fn new(workers: impl Iterator<Item = Worker>, threads: usize) -> Board {
-        let lane = |worker| Lane { worker: Some(Box::new(worker)), next: 0, last: 0 };
+        let lane = |worker| Lane { worker: Some(Box::new(worker)), next: 0, last: 0, waiting: 0 };
         Board {
             lanes: workers.map(lane).collect(),
             rounds: VecDeque::new(),
             first: 0,
-            spare: (0..threads).map(|_| Vec::new()).collect(),
+            spare: (0..threads).map(|_| Lists::default()).collect(),
             waiting: 0,
             closed: false,
             broken: false,
         }
     }
 
-    /// How many rounds are under way, and whether the oldest is whole.
-    pub(super) fn under_way(&self) -> (usize, bool) {
-        (self.rounds.len(), self.rounds.front().is_some_and(|oldest| oldest.left == 0))
+    /// How many rounds are under way.
+    pub(super) fn under_way(&self) -> usize {
+        self.rounds.len()
     }
 
     pub(super) fn put_up(&mut self, round: Round) {
         let done = Done::default();
+        for (shard, lane) in self.lanes.iter_mut().enumerate() {
+            lane.waiting += round.work_for(shard);
+        }
         let left = (0..SHARDS).filter(|shard| round.concerns(*shard)).count();
         self.rounds.push_back(UnderWay { round: Arc::new(round), done, left });
     }
@@ -100,10 +143,33 @@ impl Board {
         Some((round, done))
     }
 
-    /// The oldest part that can be done now, of several one whose shard the thread had last.
+    /// The oldest part that can be done now; of several about as old one whose shard the thread
+    /// had last.
     pub(super) fn pick(&mut self, thread: usize) -> Option<Task> {
-        let (first, rounds) = (self.first, &mut self.rounds);
-        let mut best: Option<(u64, bool, usize)> = None;
+        let (number, shard) = self.oldest(thread)?;
+        self.give(thread, number, shard)
+    }
+
+    /// The same, where others find plenty beside it.
+    pub(super) fn pick_of_plenty(&mut self, thread: usize) -> Option<Task> {
+        let (number, shard) = self.oldest(thread)?;
+        let part = self.under_way_at(number)?.round.work_for(shard);
+        // One shard keeps one thread busy, however much there is of it.
+        let enough = PLENTY_PACKETS.max(part);
+        let beside = self.lanes.iter().enumerate().filter(|(other, _)| *other != shard);
+        let plenty: usize = beside.map(|(_, lane)| lane.waiting.min(enough)).sum();
+        let others = self.spare.len() - 1;
+        if plenty < enough * others { None } else { self.give(thread, number, shard) }
+    }
+
+    fn under_way_at(&mut self, number: u64) -> Option<&mut UnderWay> {
+        self.rounds.get_mut((number - self.first) as usize)
+    }
+
+    /// Number of the round and shard of the part that is next for the thread.
+    fn oldest(&mut self, thread: usize) -> Option<(u64, usize)> {
+        let (first, rounds) = (self.first, &self.rounds);
+        let mut best = None;
         for (shard, lane) in self.lanes.iter_mut().enumerate() {
             if lane.worker.is_none() {
                 continue;
@@ -115,34 +181,40 @@ impl Board {
                 .count();
             lane.next += passed as u64;
             if lane.next - first < rounds.len() as u64 {
-                let this = (lane.next, lane.last != thread, shard);
-                best = Some(best.map_or(this, |best| best.min(this)));
+                let age = (lane.next - first) / NEAR_ROUNDS;
+                let this = (age, lane.last != thread, lane.next, shard);
+                best = Some(best.map_or(this, |best| this.min(best)));
             }
         }
-        let (number, _, shard) = best?;
-        let under_way = &mut rounds[(number - first) as usize];
+        best.map(|(.., number, shard)| (number, shard))
+    }
+
+    fn give(&mut self, thread: usize, number: u64, shard: usize) -> Option<Task> {
+        let round = Arc::clone(&self.under_way_at(number)?.round);
+        let lane = &mut self.lanes[shard];
+        let worker = lane.worker.take()?;
+        lane.waiting -= round.work_for(shard);
         Some(Task {
             shard,
             number,
             thread,
-            worker: self.lanes[shard].worker.take()?,
-            round: Some(Arc::clone(&under_way.round)),
-            events: self.spare[thread].pop().unwrap_or_default(),
+            worker,
+            round: Some(round),
+            spare: std::mem::take(&mut self.spare[thread]),
+            events: Vec::new(),
             health: None,
         })
     }
 
     /// Takes back a part that is done. True when somebody who waits may have something to do.
     pub(super) fn put_back(&mut self, task: Task) -> bool {
-        let Task { shard, number, thread, worker, events, health, .. } = task;
+        let Task { shard, number, thread, worker, mut spare, events, health, .. } = task;
         let at = (number - self.first) as usize;
         let under_way = &mut self.rounds[at];
-        if events.is_empty() {
-            self.spare[thread].push(events);
-        } else {
-            under_way.done.events.push(events);
-            under_way.done.makers.push(thread);
-        }
+        spare.0.append(&mut self.spare[thread].0);
+        self.spare[thread] = spare;
+        under_way.done.makers.extend(events.iter().map(|_| thread));
+        under_way.done.events.extend(events);
         under_way.done.health.extend(health);
         under_way.left -= 1;
         let whole = at == 0 && under_way.left == 0;
@@ -156,9 +228,7 @@ impl Board {
     /// Lists that were read, and who made them.
     pub(super) fn give_back(&mut self, lists: Vec<Vec<Stamped>>, makers: &[usize]) {
         for (list, maker) in lists.into_iter().zip(makers) {
-            if list.capacity() <= KEPT_EVENTS_MAX {
-                self.spare[*maker].push(list);
-            }
+            self.spare[*maker].keep(list);
         }
     }
 

@@ -17,8 +17,7 @@ pub(super) struct Round {
     /// All packets in order, as many as there may be: lists of each shard's own would all grow
     /// to the longest there ever was.
     slots: Vec<Slot>,
-    /// For each shard places of its first and its last packet.
-    parts: [Option<(u16, u16)>; SHARDS],
+    parts: [Part; SHARDS],
     /// What to do after these packets.
     pub(super) then: Then,
 }
@@ -31,6 +30,15 @@ pub(super) enum Then {
     GiveUp(u64, Time),
     /// Report a slice of the counters, stamped with this frame.
     Report(u64, u64),
+}
+
+/// What a round has for a shard.
+#[derive(Clone, Copy, Default)]
+struct Part {
+    packets: u16,
+    /// Places of the first and the last.
+    first: u16,
+    last: u16,
 }
 
 /// A packet that lies in a block of the round.
@@ -54,15 +62,19 @@ const ROUND_OCTETS: usize = 512 << 10;
 /// Blocks after which it does: a slow pipe gives one for a few packets.
 const ROUND_BLOCKS: usize = 8;
 
+/// Packets that take about as long as a slice of a report.
+const REPORT_PACKETS: usize = 512;
+
 /// A block, and where in it a packet begins.
 pub type Lies<'a> = (&'a Block, usize);
 
 /// What came of a round.
 #[derive(Default)]
 pub(super) struct Done {
-    /// For each shard that said something what its packets said.
+    /// What the packets said: of each shard that said something one list or more, one after the
+    /// other.
     pub(super) events: Vec<Vec<Stamped>>,
-    /// The threads that did.
+    /// The threads that made the lists.
     pub(super) makers: Vec<usize>,
     /// State of the workers after a report.
     pub(super) health: Vec<Health>,
@@ -79,14 +91,14 @@ impl Round {
         }
         let small = |number: usize| u32::try_from(number).expect("blocks are small");
         let place = u16::try_from(self.slots.len()).expect("a round is small");
-        let begin = match self.parts[shard] {
-            Some((begin, last)) => {
-                self.slots[usize::from(last)].next = place;
-                begin
-            }
-            None => place,
-        };
-        self.parts[shard] = Some((begin, place));
+        let part = &mut self.parts[shard];
+        if part.packets == 0 {
+            part.first = place;
+        } else {
+            self.slots[usize::from(part.last)].next = place;
+        }
+        part.packets += 1;
+        part.last = place;
         self.slots.push(Slot {
             at: packet.at,
             wire_len: packet.wire_len,
@@ -109,12 +121,25 @@ impl Round {
 
     /// Is there anything to do for the shard?
     pub(super) fn concerns(&self, shard: usize) -> bool {
-        self.parts[shard].is_some() || self.then != Then::GoOn
+        self.parts[shard].packets > 0 || self.then != Then::GoOn
     }
 
-    /// Lets the worker of the shard read its packets; gives its state after a whole report.
-    pub(super) fn read(&self, shard: usize, worker: &mut Worker) -> Option<Health> {
-        let mut next = self.parts[shard].map(|(begin, _)| begin);
+    /// How much there is to do for the shard, in packets.
+    pub(super) fn work_for(&self, shard: usize) -> usize {
+        let report = if self.then == Then::GoOn { 0 } else { REPORT_PACKETS };
+        usize::from(self.parts[shard].packets) + report
+    }
+
+    /// Lets the worker of the shard read its packets, and `after` each look at what it said; gives
+    /// its state after a whole report.
+    pub(super) fn read(
+        &self,
+        shard: usize,
+        worker: &mut Worker,
+        mut after: impl FnMut(&mut Worker),
+    ) -> Option<Health> {
+        let part = self.parts[shard];
+        let mut next = (part.packets > 0).then_some(part.first);
         while let Some((at, slot)) =
             next.and_then(|at| Some((at, self.slots.get(usize::from(at))?)))
         {
@@ -125,6 +150,7 @@ impl Round {
             let (at, wire_len, link) = (slot.at, slot.wire_len, slot.link);
             let (frame, data) = (self.first + u64::from(slot.frame), data.unwrap_or_default());
             worker.push_to(shard, &Packet { at, frame, wire_len, link, data });
+            after(worker);
         }
         match self.then {
             Then::GoOn => None,
