@@ -64,8 +64,9 @@ fn a_panel_never_waits_for_more_than_one_question_of_a_backup() {
     assert_eq!((report.errors, report.state), (vec![], State::Complete));
     let served = services(&fs::read_to_string(log).unwrap());
     let of = |unit: u8| served.iter().filter(move |service| service.0 == unit);
-    // 40 questions of 125 registers and the identification.
-    assert_eq!((of(BACKUP).count(), of(PANEL).count()), (41, sent.len()));
+    // The first questions ask for less; and there is the identification.
+    assert!((41..=80).contains(&of(BACKUP).count()), "{}", of(BACKUP).count());
+    assert_eq!(of(PANEL).count(), sent.len());
     let mut judged = 0;
     for (sent, (_, start, _)) in sent.iter().zip(of(PANEL)) {
         let waited: Vec<_> = served.iter().filter(|(_, _, to)| to > sent).collect();
@@ -98,7 +99,7 @@ fn a_backup_pauses_when_the_controller_slows_down_and_goes_on_when_it_is_well() 
     let report = place.backup(&[&source], 1);
     assert_eq!((report.errors, report.state), (vec![], State::Complete));
     let served = services(&fs::read_to_string(log).unwrap());
-    assert_eq!(served.len(), 41);
+    assert!(served.len() >= 41, "{}", served.len());
     let rest_after = |n: usize| (served[n + 1].1 - served[n].2) / 1_000_000;
     // Ten times slower for two answers: as long as the first took, then four times that, and
     // twice as long again before it is believed to be well.

@@ -1,7 +1,7 @@
 """A Modbus controller (pymodbus) that serves one request after the other and takes a fixed time
-for each, as one does that answers once a cycle.
+for each, as one does that answers once a cycle, and a time for each value if told so.
 
-usage: plc.py SERVICE_MS [LOG [SLOW_FROM SLOW_TO FACTOR]]
+usage: plc.py SERVICE_MS [LOG [SLOW_FROM SLOW_TO FACTOR [VALUE_US]]]
 LOG gets a line a request: unit, start and end of its service in nanoseconds. Requests SLOW_FROM
 to SLOW_TO (counted from 0) take FACTOR times as long.
 """
@@ -15,6 +15,7 @@ from pymodbus.server import ModbusTcpServer
 SERVICE = float(sys.argv[1]) / 1000
 LOG = open(sys.argv[2], "w") if len(sys.argv) > 2 else None
 FIRST, LAST, FACTOR = [int(word) for word in sys.argv[3:6]] or [0, -1, 1]
+VALUE = float(sys.argv[6]) / 1e6 if len(sys.argv) > 6 else 0
 served = 0
 
 
@@ -23,7 +24,9 @@ def serve(sending, pdu):
     if not sending:
         start = time.time_ns()
         # On purpose not asyncio.sleep: nobody else is served meanwhile.
-        time.sleep(SERVICE * (FACTOR if FIRST <= served <= LAST else 1))
+        # An answer has the values, and what asked for them their number.
+        values = len(getattr(pdu, "registers", [])) or getattr(pdu, "count", 0)
+        time.sleep((SERVICE + VALUE * values) * (FACTOR if FIRST <= served <= LAST else 1))
         served += 1
         if LOG:
             LOG.write(f"{pdu.dev_id} {start} {time.time_ns()}\n")
@@ -32,7 +35,7 @@ def serve(sending, pdu):
 
 
 async def main():
-    block = ModbusSequentialDataBlock(1, [7 * n % 1000 for n in range(20000)])
+    block = ModbusSequentialDataBlock(1, [7 * n % 1000 for n in range(65000)])
     device = ModbusDeviceContext(hr=block, ir=block, co=block, di=block)
     context = ModbusServerContext(devices=device, single=True)
     server = ModbusTcpServer(context, address=("127.0.0.1", 0), trace_pdu=serve)

@@ -20,6 +20,9 @@ const READ_PROPERTY: u8 = 12;
 const READ_PROPERTY_MULTIPLE: u8 = 14;
 const WHO_IS: u8 = 8;
 
+/// Questions for elements of an array.
+const ELEMENTS: &str = "elements";
+
 /// A property of an object, or one element of it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Property {
@@ -103,6 +106,12 @@ impl Client {
         Err(malformed().into())
     }
 
+    /// How many elements of an array to ask for at once, of `most`: no more than the device
+    /// answers as fast as a few.
+    pub fn elements_at_once(&mut self, most: u16) -> u32 {
+        u32::from(self.pace.size(ELEMENTS, most))
+    }
+
     /// Properties of objects; 8 as the property is all of them.
     pub fn read_several(&mut self, wanted: &[Property]) -> Result<Vec<Reply>, NoAnswer> {
         let body = self.ask(&Question::Several(wanted))?;
@@ -117,8 +126,8 @@ impl Client {
         let frame = datagram(&apdu, true);
         let Self { socket, number, pace } = self;
         let number = *number;
-        let sort = if service == READ_PROPERTY { "one" } else { "several" };
-        let answer = pace.ask(sort, || {
+        let sort = question.sort();
+        let answer = pace.ask_for(sort, || {
             exchange(socket, &frame, &mut |apdu| {
                 Ok(match apdu {
                     [0x30, n, s, body @ ..] if (*n, *s) == (number, service) => {
@@ -138,6 +147,17 @@ impl Client {
 }
 
 impl Question<'_> {
+    /// Questions that take a device a like time, and for how much they ask.
+    fn sort(&self) -> (&'static str, u32) {
+        match self {
+            Self::One(_) => ("one", 1),
+            Self::Several(wanted) if wanted.iter().all(|one| one.index.is_some()) => {
+                (ELEMENTS, u32::try_from(wanted.len()).unwrap_or(u32::MAX))
+            }
+            Self::Several(_) => ("several", 1),
+        }
+    }
+
     fn parts(&self) -> (u8, Vec<u8>) {
         let mut out = Vec::new();
         match self {

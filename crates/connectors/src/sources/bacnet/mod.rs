@@ -25,7 +25,7 @@ const PROPERTY_LIST: u32 = 371;
 const ANY_INSTANCE: u32 = 4_194_303;
 
 /// Elements of an array in one question.
-const ELEMENTS: u32 = 20;
+const ELEMENTS: u16 = 20;
 
 /// Properties of objects whose device knows no property list (before protocol revision 14).
 const COMMON: [u32; 34] = [
@@ -162,7 +162,7 @@ fn array(client: &mut Client, object: ObjectId, property: u32) -> Result<Vec<Val
     let mut found = Vec::new();
     let mut first = 1;
     while first <= count {
-        let last = count.min(first + ELEMENTS - 1);
+        let last = count.min(first + client.elements_at_once(ELEMENTS) - 1);
         let wanted: Vec<_> = (first..=last).map(|index| at(Some(index))).collect();
         match client.read_several(&wanted) {
             Ok(replies) if replies.len() == wanted.len() => {

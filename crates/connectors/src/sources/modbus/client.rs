@@ -49,7 +49,7 @@ impl Table {
     }
 
     /// Most values one response can carry (V1.1b3, 6.1 to 6.4).
-    pub fn values_max(self) -> u16 {
+    fn values_max(self) -> u16 {
         if self.is_bits() { 2_000 } else { 125 }
     }
 }
@@ -115,7 +115,9 @@ impl Client {
 
     /// `count` values from `first` on.
     pub fn values(&mut self, table: Table, first: u16, count: u16) -> Result<Vec<u16>, NoAnswer> {
-        let pdu = self.ask(&Question::Values { table, first, count })?;
+        // An identification has nothing to do with the process image and may take longer.
+        let sort = (table.name(), u32::from(count));
+        let pdu = self.ask(sort, &Question::Values { table, first, count })?;
         let (&[bytes], data) = pdu.split_first_chunk::<1>().ok_or(NoAnswer::Malformed)?;
         if data.len() != usize::from(bytes) {
             return Err(NoAnswer::Malformed);
@@ -135,7 +137,7 @@ impl Client {
         let (mut found, mut from) = (Vec::new(), 0);
         // A device has at most 256 objects; one that keeps saying "more follows" is stopped.
         for _ in 0..256 {
-            let pdu = self.ask(&Question::Identification { from })?;
+            let pdu = self.ask(("identification", 1), &Question::Identification { from })?;
             // MEI type, read code, conformity, more follows, next object, number of objects.
             let (head, mut rest) = pdu.split_first_chunk::<6>().ok_or(NoAnswer::Malformed)?;
             for _ in 0..head[5] {
@@ -154,8 +156,13 @@ impl Client {
         Err(NoAnswer::Malformed)
     }
 
+    /// How many values to ask for at once: no more than the device answers as fast as a few.
+    pub fn values_at_once(&mut self, table: Table) -> u16 {
+        self.pace.size(table.name(), table.values_max())
+    }
+
     /// The answer's bytes after the function code.
-    fn ask(&mut self, question: &Question) -> Result<Vec<u8>, NoAnswer> {
+    fn ask(&mut self, sort: (&'static str, u32), question: &Question) -> Result<Vec<u8>, NoAnswer> {
         self.transaction = self.transaction.wrapping_add(1);
         let pdu = question.pdu();
         let length = u16::try_from(pdu.len() + 1).expect("requests are short");
@@ -164,10 +171,8 @@ impl Client {
         request.extend_from_slice(&length.to_be_bytes());
         request.push(self.unit);
         request.extend_from_slice(&pdu);
-        // An identification has nothing to do with the process image and may take longer.
-        let sort = if pdu[0] == IDENTIFICATION { "identification" } else { "values" };
         let Self { stream, unit, transaction, pace } = self;
-        let answer = pace.ask(sort, || {
+        let answer = pace.ask_for(sort, || {
             stream.write_all(&request)?;
             answer(stream, *unit, *transaction)
         })?;

@@ -114,7 +114,7 @@ fn read(
     // Neighbours are one hole: the reason is the first one's.
     let mut holes: Vec<(u16, u16, NoAnswer)> = Vec::new();
     while let Some((first, last)) = waiting.pop() {
-        let most = table.values_max();
+        let most = client.values_at_once(table);
         let end = last.min(first.saturating_add(most - 1));
         if end < last {
             waiting.push((end + 1, last));

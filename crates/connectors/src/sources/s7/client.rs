@@ -77,8 +77,9 @@ impl Question<'_> {
             (7, parameters, data.to_vec())
         };
         match *self {
-            // Two jobs at most in flight, PDU of 480 bytes.
-            Self::Setup => (1, vec![0xf0, 0, 0, 1, 0, 1, 0x01, 0xe0], Vec::new()),
+            // One job in flight, PDU of 240 bytes, the least of any CPU: a part of an upload
+            // is as short as can be, so that nobody who asks meanwhile waits for long.
+            Self::Setup => (1, vec![0xf0, 0, 0, 1, 0, 1, 0, 240], Vec::new()),
             Self::StatusList { id, index } => {
                 let ([a, b], [c, d]) = (id.to_be_bytes(), index.to_be_bytes());
                 user(GROUP_CPU, READ_STATUS_LIST, 0, &[0xff, 9, 0, 4, a, b, c, d])
