@@ -101,5 +101,11 @@ pub const CIP_TAGS_MAX: usize = 200_000;
 /// Octets of one tag's value, and of the definition of one type.
 pub const CIP_VALUE_BYTES_MAX: u32 = 2 * 1_048_576;
 
+/// How often a store is asked that fails or is too busy.
+pub const STORE_TRIES: usize = 6;
+
+/// How long it is left in peace before it is asked again; twice as long each time.
+pub const STORE_PAUSE_FIRST: Duration = Duration::from_millis(100);
+
 /// Octets of one read from a disk by NBD; every server takes a mebibyte.
 pub const NBD_READ_BYTES: usize = 1_048_576;

@@ -8,11 +8,13 @@ use common::{
 use connectors::{buckets, vault_http::Access};
 use model::Time;
 use std::{
+    collections::HashSet,
     fs,
     io::{Read, Write},
-    net::{SocketAddr, TcpStream},
+    net::{SocketAddr, TcpListener, TcpStream},
     process::Command,
     sync::Arc,
+    thread,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 use testkit::link::{Link, Weather};
@@ -332,6 +334,8 @@ fn a_link_that_is_cut_costs_a_part_or_two_and_not_the_object() {
     let name = packs[0].strip_prefix(place.vault()).unwrap().to_str().unwrap();
     let lock = bucket(server.port, "plant/press").lock(name, None).unwrap();
     assert!(lock.until.unwrap().time > in_days(30), "{lock:?}");
+    // Several packs, read by several readers at once.
+    restores(&place, server.port, "plant/press");
 }
 
 /// The server checks each signature by itself, and the rights that the manual gives.
@@ -364,4 +368,43 @@ fn the_rights_in_the_manual_are_enough_and_every_request_is_signed_right() {
     let wrong = format!("{:?}", wrong.unwrap_err());
     assert!(wrong.contains("SignatureDoesNotMatch"), "{wrong}");
     assert!(targets(&place.vault())[0].error.is_some());
+}
+
+/// Hands requests on to a store, and answers each thing that is asked for by an error first.
+fn stumbling(port: u16) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        let mut seen = HashSet::new();
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let (mut head, mut byte) = (Vec::new(), [0]);
+            while !head.ends_with(b"\r\n\r\n") && stream.read_exact(&mut byte).is_ok() {
+                head.push(byte[0]);
+            }
+            let text = String::from_utf8(head).unwrap();
+            let Some((asked, headers)) = text.split_once("\r\n") else { continue };
+            if seen.insert(asked.to_owned()) {
+                let error = b"HTTP/1.1 500 no\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+                stream.write_all(error).unwrap();
+                continue;
+            }
+            let request = format!("{asked}\r\nconnection: close\r\n{headers}");
+            thread::spawn(move || {
+                let mut store = TcpStream::connect(("127.0.0.1", port)).unwrap();
+                store.write_all(request.as_bytes()).unwrap();
+                // Who has read what it wanted hangs up.
+                drop(std::io::copy(&mut store, &mut stream));
+            });
+        }
+    });
+    address.port()
+}
+
+#[test]
+fn a_store_that_fails_now_and_then_is_asked_again_and_nothing_is_missing() {
+    let Some(server) = s3() else { return };
+    let place = backed_up();
+    deposit(&place, &*bucket(server.port, "plant/press"));
+    restores(&place, stumbling(server.port), "plant/press");
 }

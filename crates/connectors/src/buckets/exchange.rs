@@ -25,7 +25,7 @@ pub const MESSAGE_BYTES_MAX: u64 = 65_536;
 pub const PART_BYTES: u64 = 8 << 20;
 
 /// What is asked besides method and path.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Ask<'a> {
     pub query: Vec<(&'a str, &'a str)>,
     pub headers: Vec<(&'static str, String)>,

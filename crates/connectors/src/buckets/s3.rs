@@ -11,7 +11,10 @@ use super::{
     sign::{self, Keys, Request, encoded, query},
     xml,
 };
-use crate::{limits::LISTING_BYTES_MAX, md5};
+use crate::{
+    limits::{LISTING_BYTES_MAX, STORE_PAUSE_FIRST, STORE_TRIES},
+    md5,
+};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use model::Time;
 use std::{collections::BTreeMap, io};
@@ -83,8 +86,23 @@ impl S3 {
         Signed { place, method, path, query, authorization }.send(&self.agent, headers, body)
     }
 
-    /// A request without a body.
+    /// A request without a body. One that only reads is repeated, after a pause, when the store
+    /// fails or is too busy: a restore asks hundreds of times, and must not end with one of them.
     fn ask(&self, method: &str, key: Option<&str>, ask: Ask) -> io::Result<Answer> {
+        let mut pause = STORE_PAUSE_FIRST;
+        let reads = matches!(method, "GET" | "HEAD");
+        for _ in 1..STORE_TRIES {
+            let payload = Sha256::of(b"");
+            let answer = self.send(method, key, ask.clone(), &payload, SendBody::none())?;
+            let status = answer.status();
+            let passing = status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS;
+            if !(reads && passing) {
+                return Ok(answer);
+            }
+            tracing::debug!(status = status.as_u16(), key, "the store is asked again");
+            std::thread::sleep(pause);
+            pause *= 2;
+        }
         self.send(method, key, ask, &Sha256::of(b""), SendBody::none())
     }
 
