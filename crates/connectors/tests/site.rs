@@ -15,7 +15,9 @@ use testkit::link::{Link, Weather};
 use vault::{
     Policy, Vault,
     log::VerifyingKey,
-    site::{Calendar, Noted, Progress, Role, SITE, Window, promote, seed},
+    site::{
+        Calendar, Fence, Noted, Progress, Role, SITE, Takeover, Window, promote, seed, unfence,
+    },
     verify::{Demands, Directory, verify},
 };
 
@@ -291,4 +293,43 @@ fn tree_of_copy(root: &std::path::Path) -> std::collections::BTreeMap<std::path:
     let mut all = tree(root);
     all.retain(|path, seen| !path.starts_with(SITE) && !seen.starts_with("directory"));
     all
+}
+
+#[test]
+fn a_site_learns_from_either_side_that_another_took_over_and_goes_on_no_more() {
+    // A writes its vault where its server has it; B copies it.
+    let place = backed_up();
+    let (a, b) = (place.vault(), place.at("b"));
+    let server = Server::begin(a.clone(), None);
+    let of_a = remote(server.address, "", &server.client("site-b", Role::Mirror, "."));
+    assert_eq!(mirror(&of_a, &b).unwrap().state, Progress::Complete);
+    assert_eq!(of_a.takeover(&of_b_log(&b)).unwrap(), None);
+    promote(&Vault::open(&b).unwrap(), "anna", NOON).unwrap();
+    let took = Takeover::said(&b).expect("it took over");
+    assert_eq!((&took.site[..], &took.by[..], took.at), ("site-b", "anna", NOON));
+    // B reaches A: said by the client that mirrors, and by no other.
+    let edge = remote(server.address, "", &server.client("edge", Role::Edge, "."));
+    assert!(edge.say_takeover(&took).is_err());
+    assert_eq!(Fence::of(&a), None);
+    of_a.say_takeover(&took).unwrap();
+    let fence = Fence::of(&a).expect("it is fenced");
+    assert_eq!((&fence.takeover, &fence.from[..]), (&took, "site-b"));
+    let refused = place.unlocked().backup("press-4", &mut [], NOON).err().unwrap().to_string();
+    assert!(refused.contains("site-b was promoted at 2026-"), "{refused}");
+    // It is not so: a person lifts it, and the journal keeps both.
+    assert!(unfence(&a, "an exercise", "bert", NOON).unwrap());
+    place.backup_files(&place.at("plant"), 3);
+    let said = notes(&a);
+    let kept =
+        said.iter().filter(|noted| matches!(noted, Noted::Fenced { .. } | Noted::Unfenced { .. }));
+    assert_eq!(kept.count(), 2, "{said:?}");
+    // A reaches B: whoever asks B how it stands hears it too.
+    let far = Server::begin(b.clone(), None);
+    let of_b = remote(far.address, "", &far.client("site-a", Role::Edge, "."));
+    assert_eq!(of_b.takeover(&took.log).unwrap(), Some(took.clone()));
+    assert_eq!(of_b.takeover("another log").unwrap(), None);
+}
+
+fn of_b_log(copy: &std::path::Path) -> String {
+    Vault::open(copy).unwrap().log_key().name.clone()
 }

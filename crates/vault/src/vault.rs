@@ -329,6 +329,9 @@ pub(crate) struct Working {
 impl Working {
     pub fn begin(vault: &Vault) -> Result<Self> {
         vault.must_be_written_here()?;
+        if let Some(fence) = crate::site::Fence::of(&vault.directory) {
+            return Err(fence.refusal());
+        }
         Ok(Self { _held: Held::take(&vault.directory.join(".lock"))? })
     }
 }

@@ -17,7 +17,7 @@ use ureq::{
     tls::{Certificate, ClientCert, PemItem, RootCerts, TlsConfig, parse_pem},
 };
 use vault::{
-    site::{Fetched, Grown, Held, Name, Origin, Sent, Target},
+    site::{Fetched, Grown, Held, Name, Origin, Sent, Takeover, Target},
     verify::Files,
 };
 
@@ -141,6 +141,24 @@ impl Remote {
         }
         let request = request.header("content-length", size.to_string());
         request.send(ureq::SendBody::from_reader(body)).map_err(ureq::Error::into_io)
+    }
+
+    /// Says that this site has taken over; the other one is fenced from then on.
+    pub fn say_takeover(&self, takeover: &Takeover) -> io::Result<()> {
+        let text = serde_json::to_vec(takeover)?;
+        let response = self.send("takeover", false, text.len() as u64, &mut &text[..])?;
+        if response.status().is_success() { Ok(()) } else { Err(failed(response)) }
+    }
+
+    /// Whether the server's own vault of this log has taken over.
+    pub fn takeover(&self, log: &str) -> io::Result<Option<Takeover>> {
+        let status = self.status()?;
+        let vaults = status["vaults"].as_array().cloned().unwrap_or_default();
+        let mut of_log = vaults.into_iter().filter(|vault| vault["log"] == log);
+        let read = |vault: serde_json::Value| -> Option<Takeover> {
+            serde_json::from_value(vault["takeover"].clone()).ok()
+        };
+        Ok(of_log.find_map(read))
     }
 
     /// What the server tells of itself.

@@ -23,7 +23,7 @@ use tokio::task::JoinHandle;
 use vault::{
     Sha256,
     limits::SMALL_BYTES_MAX,
-    site::{Answer, Asked, Client, House, Name, Refusal, Verb, What},
+    site::{Answer, Asked, Client, House, Name, Refusal, Verb, What, takeover::TAKEOVER_BYTES_MAX},
 };
 
 /// How often what is due is looked after.
@@ -265,6 +265,10 @@ async fn take(
             let bytes = transfer::small(request, SMALL_BYTES_MAX).await?;
             let note = String::from_utf8(bytes).map_err(|_| Refusal::Wrong("it is no note"))?;
             blocking(move || house.acknowledge(&vault, &client, &note)).await?;
+        }
+        What::Takeover => {
+            let bytes = transfer::small(request, TAKEOVER_BYTES_MAX).await?;
+            blocking(move || house.take_over(&vault, &client, &bytes)).await?;
         }
         _ => return transfer::receive(house, &shared.uploads, client, verb, asked, request).await,
     }

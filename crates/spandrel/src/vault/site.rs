@@ -1,5 +1,5 @@
-//! `spandrel vault push|mirror|export|import|client|journal|promote|failback|hand-over|status`:
-//! vaults at several places.
+//! `spandrel vault push|mirror|export|import|client|journal|promote|failback|unfence|hand-over|
+//! status`: vaults at several places.
 //!
 //! Not here: the server (`serve`). Invariant: copying asks for no key; only what writes an entry
 //! of its own does (`promote`, `hand-over`).
@@ -16,8 +16,9 @@ use std::{
 use vault::{
     Sha256, Vault,
     site::{
-        Calendar, Clients, Clock, Failback, FailedBack, Mirror, Mirrored, Origin, Pace, Progress,
-        Push, Pushed, Role, SITE, Seal, Window, hand_over, journal, promote, seed, view,
+        Calendar, Clients, Clock, Failback, FailedBack, Fence, Mirror, Mirrored, Origin, Pace,
+        Progress, Push, Pushed, Role, SITE, Seal, Takeover, Window, hand_over, journal, promote,
+        seed, unfence, view,
     },
     verify::Directory,
 };
@@ -137,6 +138,17 @@ pub enum Options {
         /// `json`: one object on standard output
         #[arg(long, value_parser = ["json"])]
         format: Option<String>,
+    },
+    /// Lift the fence of a site of which another one said that it has taken over, because that is
+    /// not so; at the one that said it, take it back
+    Unfence {
+        dir: PathBuf,
+        /// Why; the site's journal keeps it
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+        /// Who does it
+        #[arg(long, value_name = "NAME", env = "USER", default_value = "operator")]
+        by: String,
     },
     /// Give a vault to another site on purpose: the last entry here, then it is a copy
     HandOver {
@@ -308,14 +320,9 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         Options::Failback { from, dir, site, link, by, format } => {
             return failback(from, dir, site, link, by, format);
         }
+        Options::Unfence { dir, reason, by } => lift(dir, reason, by)?,
         Options::HandOver { dir, to, key, by } => give(dir, to, key, by)?,
-        Options::View { dir, to, entries, format } => {
-            let done = view(&Vault::open(dir)?, *entries, to)?;
-            answer(&done, format, |_| Ok(()))?;
-            complain(&format!("{} objects, {} bytes", done.objects, done.bytes));
-            done.missing.iter().for_each(|path| complain(&format!("not there: {path}: lost")));
-            return Ok(exit(done.missing.is_empty()));
-        }
+        Options::View { dir, to, entries, format } => return lay_out(dir, to, *entries, format),
         Options::Targets { dir, format } => {
             let standing = vault::site::bucket::targets(Vault::open(dir)?.directory());
             answer(&standing, format, |standing| bucket::show(standing))?;
@@ -348,7 +355,14 @@ pub fn push(vault: &Vault, url: &str, link: &LinkOptions) -> Result<Pushed> {
     };
     let pace = link.pace(Calendar::default());
     let push = Push { target: &remote, pace: &pace, tries_max: link.tries };
-    Ok(push.run(vault)?)
+    let pushed = push.run(vault);
+    // Whoever took over takes nothing from here any more; that must not look like a bad link.
+    if let Ok(Some(took)) = remote.takeover(&vault.log_key().name) {
+        let text = took.in_words();
+        Fence::raise(vault, took, url, now()?)?;
+        bail!(text);
+    }
+    Ok(pushed?)
 }
 
 /// Whether all of it arrived.
@@ -395,6 +409,9 @@ fn mirror(
             (None, Some(remote)) => remote,
             (None, None) => &directory,
         };
+        if let (Some(remote), Some(took)) = (&remote, Takeover::said(dir)) {
+            say_takeover(remote, &took);
+        }
         let done = copy(origin, dir, site, &pace, link.tries);
         stored.iter().for_each(bucket::tell_covered);
         let fine = match &done {
@@ -409,6 +426,29 @@ fn mirror(
         };
         let Some(minutes) = every else { return Ok(exit(fine)) };
         Machine.sleep(Duration::from_secs(minutes.max(1) * 60));
+    }
+}
+
+fn lay_out(dir: &Path, to: &Path, entries: u64, format: &Option<String>) -> Result<ExitCode> {
+    let done = view(&Vault::open(dir)?, entries, to)?;
+    answer(&done, format, |_| Ok(()))?;
+    complain(&format!("{} objects, {} bytes", done.objects, done.bytes));
+    done.missing.iter().for_each(|path| complain(&format!("not there: {path}: lost")));
+    Ok(exit(done.missing.is_empty()))
+}
+
+fn lift(dir: &Path, reason: &str, by: &str) -> Result<()> {
+    let lifted = unfence(dir, reason, by, now()?)?;
+    let said = ["there is no fence", "the fence is lifted; the site's journal says so"];
+    complain(said[usize::from(lifted)]);
+    Ok(())
+}
+
+/// This site took over from the one it copies from, which must hear of it.
+fn say_takeover(remote: &Remote, took: &Takeover) {
+    match remote.say_takeover(took) {
+        Ok(()) => complain(&format!("the other site knows: {}", took.in_words())),
+        Err(error) => complain(&format!("the other site was not told that it is fenced: {error}")),
     }
 }
 

@@ -341,6 +341,7 @@ fn overview(vault: &Unlocked, directory: &Path) -> Result<Value> {
         "weaker": weaker.collect::<Vec<_>>(),
         "withdrawn": vault.vault().withdrawn(now()?)?,
         "targets": vault::site::bucket::targets(directory),
+        "fenced": vault::site::Fence::of(directory),
         "snapshots": vault.list()?,
     }))
 }

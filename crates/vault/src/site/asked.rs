@@ -47,6 +47,8 @@ pub enum What {
     Extension(Sha256),
     /// Another site says how far it has come.
     Acknowledge,
+    /// Another site says that it has taken over.
+    Takeover,
     /// The repository as a whole, which restic makes and deletes.
     Whole,
     Status,
@@ -61,8 +63,18 @@ pub struct Asked {
 }
 
 /// Words that stand first in a path and name no vault.
-const RESERVED: [&str; 9] =
-    ["acknowledge", "config", "data", "index", "keys", "locks", "log", "repository", "snapshots"];
+const RESERVED: [&str; 10] = [
+    "acknowledge",
+    "config",
+    "data",
+    "index",
+    "keys",
+    "locks",
+    "log",
+    "repository",
+    "snapshots",
+    "takeover",
+];
 
 impl Asked {
     /// Takes the path of a request apart.
@@ -103,7 +115,7 @@ impl Asked {
             }
             (Verb::Head, What::Extension(_)) => role.may_push(),
             (Verb::Post | Verb::Put, What::File(_) | What::Extension(_)) => role.may_push(),
-            (Verb::Post, What::Acknowledge) => role.may_acknowledge(),
+            (Verb::Post, What::Acknowledge | What::Takeover) => role.may_acknowledge(),
             (Verb::Post, What::Whole) => {
                 return Err(Refusal::Forbidden("a vault begins with a push, not with init"));
             }
@@ -126,6 +138,7 @@ impl Asked {
             What::File(Name::Object(kind, _)) | What::List(kind) => kind.folder(),
             What::Locks | What::Lock(_) => "locks",
             What::Acknowledge => "acknowledgement",
+            What::Takeover => "takeover",
             What::Whole => "repository",
             What::Status => "status",
             What::Journal(_) => "journal",
@@ -141,6 +154,7 @@ impl What {
         match path {
             "" => return Some(Self::Whole),
             "acknowledge" => return Some(Self::Acknowledge),
+            "takeover" => return Some(Self::Takeover),
             "status" => return Some(Self::Status),
             "locks/" => return Some(Self::Locks),
             _ => {}
@@ -223,6 +237,7 @@ mod tests {
             lock.clone(),
             What::Extension(hash),
             What::Acknowledge,
+            What::Takeover,
             What::Whole,
             What::Status,
             What::Journal("key.pub".into()),

@@ -5,7 +5,9 @@
 //! Invariant: at every moment a whole vault is at the place, and nothing that the returned site
 //! had is written over or removed.
 
-use super::{Journal, Mirror, Mirrored, Noted, Origin, Progress, REPLICA, SITE, Seal, pace::Pace};
+use super::{
+    Journal, Mirror, Mirrored, Noted, Origin, Progress, REPLICA, SITE, Seal, pace::Pace, takeover,
+};
 use crate::{
     durable,
     error::{Error, IoContext, Result},
@@ -140,5 +142,6 @@ pub fn hand_over(vault: &crate::Unlocked, to: &str, by: &str, now: Time) -> Resu
     let entry = vault.log_hand_over(to, by, now)?;
     let marker = vault.vault().directory().join(REPLICA);
     durable::write(&marker, &[b"handed over\n"], 0o644).doing("write", marker)?;
+    takeover::forget(vault.vault().directory())?;
     Ok(entry)
 }

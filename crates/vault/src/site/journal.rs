@@ -72,6 +72,10 @@ pub enum Noted {
     Reclaimed { log: String, objects: u64, bytes: u64, list: Sha256 },
     /// The copy became a vault of its own.
     Promoted { log: String, size: u64, by: String },
+    /// Another site said that it has taken over; no backup is taken here from then on.
+    Fenced { log: String, site: String, at: Time, by: String, from: String },
+    /// A person lifted that.
+    Unfenced { log: String, reason: String, by: String },
     /// The vault of this site was kept aside; so many entries are in both, so many only there.
     SetAside { log: String, common: u64, own: u64, by: String },
 }

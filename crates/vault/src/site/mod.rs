@@ -26,6 +26,7 @@ pub mod role;
 mod seal;
 pub mod seed;
 mod standing;
+pub mod takeover;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -45,6 +46,7 @@ pub use push::{Grown, Held, Push, Pushed, Sent, Target};
 pub use refusal::{Answer, Refusal};
 pub use role::{Client, Clients, Role};
 pub use seal::Seal;
+pub use takeover::{Fence, Takeover, unfence};
 pub use view::{View, view};
 
 /// Where a site keeps its own things in a directory it guards: journal, key, unfinished objects.

@@ -5,7 +5,7 @@
 //! the key of the log its first own entry says who did it, and the journal says so in any case.
 //! From then on the other side's entries are no continuation.
 
-use super::{Journal, Noted, REPLICA, SITE};
+use super::{Journal, Noted, REPLICA, SITE, Takeover, takeover};
 use crate::{
     durable,
     error::{Error, IoContext, Result},
@@ -32,6 +32,9 @@ pub fn promote(vault: &Vault, by: &str, now: Time) -> Result<u64> {
     for folder in data.chain(others).map(|name| repository.join(name)) {
         fs::create_dir_all(&folder).doing("create", folder)?;
     }
+    // What was heard before is over; that this site took over is said from here on.
+    takeover::forget(vault.directory())?;
+    Takeover::note(vault, None, by, now)?;
     fs::remove_file(&marker).doing("remove", &marker)?;
     durable::sync_directory(vault.directory()).doing("write", vault.directory())?;
     Ok(size)

@@ -4,14 +4,14 @@
 //! it is of a checkpoint that this site's own log has had.
 
 use super::{
-    Answer, Client, House, LogCopy, Name, Noted, Refusal,
+    Answer, Client, Fence, House, LogCopy, Name, Noted, Refusal, Takeover,
     house::{description_key, disk},
     role::{SELF, is_plain},
 };
 use crate::{
     durable,
     log::Checkpoint,
-    vault::{DESCRIPTION, LOG},
+    vault::{DESCRIPTION, LOG, Vault},
 };
 use std::{collections::BTreeMap, fs, os::unix::fs::DirBuilderExt, path::PathBuf};
 
@@ -37,6 +37,19 @@ impl House {
         let (size, root) = (theirs.size, theirs.root);
         let (vault, client) = (vault.to_owned(), client.name.clone());
         self.note(Noted::Acknowledged { vault, client, size, root });
+        Ok(())
+    }
+
+    /// Another site says that it has taken over: the vault is fenced.
+    pub fn take_over(&self, vault: &str, client: &Client, bytes: &[u8]) -> Answer<()> {
+        let said = Takeover::parse(bytes).ok_or(Refusal::Wrong("it is no takeover"))?;
+        let here = Vault::open(&self.vault(vault))?;
+        if said.log != here.log_key().name {
+            return Err(Refusal::Wrong("it is said of another vault"));
+        }
+        if Fence::raise(&here, said, &client.name, self.clock.now())? {
+            tracing::error!(vault, from = client.name, "another site has taken over: fenced");
+        }
         Ok(())
     }
 
@@ -86,6 +99,8 @@ impl House {
             "entries": note.as_deref().and_then(size),
             "bytes": self.used(vault).ok(),
             "acknowledged": held,
+            "takeover": Takeover::said(&directory),
+            "fenced": Fence::of(&directory),
         }))
     }
 }

@@ -1,7 +1,8 @@
 //! A recovery in earnest: fencing first, then the plan, on this machine as it is.
 //!
 //! Invariant: two sites never run the same plant: when the failed one still answers, nothing is
-//! begun unless two people whom the vault knows have signed for it.
+//! begun unless two people whom the vault knows have signed for it. The same holds here when
+//! another site said that it has taken over; and where a copy's plan is run, it says so itself.
 
 use super::{
     Recovery,
@@ -12,7 +13,10 @@ use super::{
 };
 use anyhow::{Context as _, Result, bail};
 use std::{fs, path::Path, process::ExitCode, time::Duration};
-use vault::recovery::{Fenced, Mode};
+use vault::{
+    recovery::{Fenced, Mode},
+    site::{Fence, Takeover},
+};
 
 pub fn run(mut recovery: Recovery, to: &Path, overriding: Option<&str>) -> Result<ExitCode> {
     let used = fs::read_dir(to).is_ok_and(|mut entries| entries.next().is_some());
@@ -37,6 +41,13 @@ pub fn run(mut recovery: Recovery, to: &Path, overriding: Option<&str>) -> Resul
         approvals: Vec::new(),
     };
     report.fencing = fence(&mut runner, overriding)?;
+    let copy = runner.vault.vault();
+    if copy.is_replica() {
+        // Whoever mirrors from the lost site, or is asked by it, tells it from here on.
+        let by = std::env::var("USER").unwrap_or_else(|_| "operator".to_owned());
+        let took = Takeover::note(copy, Some(&runner.plan.name), &by, crate::vault::now()?)?;
+        crate::complain(&format!("noted for the other site: {}", took.in_words()));
+    }
     let steps = &mut report.steps;
     runner.follow(|heard| {
         tell(&heard);
@@ -52,25 +63,35 @@ pub fn run(mut recovery: Recovery, to: &Path, overriding: Option<&str>) -> Resul
 }
 
 fn fence(runner: &mut Runner<'_>, overriding: Option<&str>) -> Result<Option<Fenced>> {
-    let Some(fencing) = &runner.plan.fencing else { return Ok(None) };
-    let probe = fencing.probe.clone();
-    let within = Duration::from_secs(fencing.timeout_secs);
-    let answered = health::reach(&probe, within).is_ok();
+    let heard = Fence::of(runner.vault.vault().directory());
+    let fencing = runner.plan.fencing.as_ref();
+    let probe = match (&heard, fencing) {
+        (Some(heard), _) => heard.takeover.site.clone(),
+        (None, Some(fencing)) => fencing.probe.clone(),
+        (None, None) => return Ok(None),
+    };
+    let reached = |probe: &str, secs| health::reach(probe, Duration::from_secs(secs)).is_ok();
+    let answers = fencing.is_some_and(|fencing| reached(&fencing.probe, fencing.timeout_secs));
+    let answered = heard.is_some() || answers;
     let mut fenced = Fenced { probe, answered, overridden_by: Vec::new(), reason: None };
     if !answered {
         return Ok(Some(fenced));
     }
     let Some(reason) = overriding else {
+        let why = match &heard {
+            Some(heard) => heard.takeover.in_words(),
+            None => format!("{} still answers: the failed site is alive", fenced.probe),
+        };
         bail!(
-            "{} still answers: the failed site is alive. Switch it off, or give \
-             --override-fencing REASON with the keys of two people (--as)",
-            fenced.probe
+            "{why}. Switch the other one off, or give --override-fencing REASON with the keys of \
+             two people (--as)"
         );
     };
     let given = runner.sign(&format!("fencing overridden: {reason}"))?;
     if given.len() < 2 {
         bail!(
-            "{} still answers, and {} of the two people who must sign are here; give --as twice",
+            "the other site runs ({}), and {} of the two people who must sign are here; give --as \
+             twice",
             fenced.probe,
             given.len()
         );
