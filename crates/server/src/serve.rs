@@ -6,7 +6,7 @@
 use crate::{
     app::{App, Sensors, now},
     http, parsing,
-    protect::reconcile,
+    protect::{lanes, reconcile},
     secret::{random, sha256},
     settings::Settings,
     tls::{Certificates, TlsError},
@@ -86,7 +86,7 @@ impl Server {
             }
         });
         let sweeping = tokio::spawn(sweep(store, absolute, stops.clone()));
-        let protecting = tokio::spawn(reconcile::run(app.clone(), stops.clone()));
+        let protecting = tokio::spawn(lanes::run(app.clone(), stops.clone()));
         let listening = tokio::spawn(reconcile::listen(app, stops.clone()));
         let renewing = tokio::spawn(renew(certificates, tls, stops));
         let tasks = vec![serving, sweeping, protecting, listening, renewing];

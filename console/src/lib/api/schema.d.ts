@@ -2626,6 +2626,7 @@ export interface components {
              * @description Entries of the log.
              */
             entries: number;
+            fenced: components["schemas"]["VaultFence"] | null;
             /** Format: int64 */
             held: number;
             key_file: string;
@@ -2664,6 +2665,17 @@ export interface components {
             withdrawn: components["schemas"]["WithdrawnSnapshot"][];
             /** @description Who has cosigned the log as it is. */
             witnesses: string[];
+        };
+        /** @description What another site said of itself; it runs the plant since. */
+        VaultFence: {
+            /** Format: date-time */
+            at: string;
+            by: string;
+            /** Format: date-time */
+            heard_at: string;
+            /** @description The recovery plan that was run there in earnest; null when its copy became the vault. */
+            plan: string | null;
+            site: string;
         };
         /** @description A copy of the vault in a store that locks objects. */
         VaultTarget: {

@@ -120,6 +120,7 @@ pub(crate) async fn vault_row(
         weaker: view.weaker.iter().map(|w| super::vault::weaker_row(w, settings)).collect(),
         withdrawn: view.withdrawn.iter().map(super::vault::withdrawn_row).collect(),
         targets: view.targets.iter().map(super::vault::target_row).collect(),
+        fenced: view.fenced.as_ref().map(super::vault::fence_row),
         read_at: view.read_at,
     })
 }

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     app::now,
-    protect::{copying, reconcile},
+    protect::{copying, lanes},
 };
 use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -42,7 +42,7 @@ async fn a_copy_is_made_by_itself_and_its_secret_is_never_given_back() {
     let file = copying::secret_file(&site.app.settings.data, id);
     let mode = std::fs::metadata(&file).expect("written").permissions().mode();
     assert_eq!((mode & 0o777, made["has_secret"].as_bool()), (0o600, Some(true)));
-    let work = tokio::spawn(reconcile::run(site.app.clone(), site.stop.subscribe()));
+    let work = tokio::spawn(lanes::run(site.app.clone(), site.stop.subscribe()));
     let path = format!("/copies/{id}");
     let row = until(&site, &admin, &path, "whole").await;
     assert!(row["copied_at"].is_string() && row["next_at"].is_string(), "{row}");
@@ -68,7 +68,7 @@ async fn a_copy_that_fails_says_why_and_is_a_finding_when_it_is_late() {
     let (site, admin) = site().await;
     post(&site, &admin, "/vault", json!({})).await;
     let (_, made) = post(&site, &admin, "/copies", copy("Far", "s3:https://broken/b")).await;
-    let work = tokio::spawn(reconcile::run(site.app.clone(), site.stop.subscribe()));
+    let work = tokio::spawn(lanes::run(site.app.clone(), site.stop.subscribe()));
     let path = format!("/copies/{}", made["id"].as_str().expect("an id"));
     let row = until(&site, &admin, &path, "failing").await;
     assert_eq!(row["reason"], "no route to the store");
@@ -90,7 +90,7 @@ async fn what_somebody_did_at_the_store_is_a_finding_though_it_was_set_right() {
     let (site, admin) = site().await;
     post(&site, &admin, "/vault", json!({})).await;
     let (_, made) = post(&site, &admin, "/copies", copy("Met", "s3:https://touched/b")).await;
-    let work = tokio::spawn(reconcile::run(site.app.clone(), site.stop.subscribe()));
+    let work = tokio::spawn(lanes::run(site.app.clone(), site.stop.subscribe()));
     let path = format!("/copies/{}", made["id"].as_str().expect("an id"));
     let row = until(&site, &admin, &path, "attention").await;
     assert!(row["copied_at"].is_string(), "all is there: {row}");

@@ -3,7 +3,7 @@
 //! The worker is a script that says what a real one says; the real one has tests of its own.
 
 use super::tests::{As, Site, read};
-use crate::protect::reconcile;
+use crate::protect::lanes;
 use axum::{
     body::Body,
     http::{Method, StatusCode, header},
@@ -17,7 +17,7 @@ const WITHDRAWN: &str = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb
 
 const WORKER: &str = include_str!("tests_worker.sh");
 
-fn plan(name: &str, source: &str) -> Value {
+pub(super) fn plan(name: &str, source: &str) -> Value {
     json!({"name": name, "subject": name, "sources": [source], "every_minutes": 60,
            "rpo_minutes": 120})
 }
@@ -64,7 +64,7 @@ async fn one_click_makes_vault_and_plan_and_the_plan_is_carried_out() {
     assert_eq!((status, vault["entries"].as_u64()), (StatusCode::CREATED, Some(2)));
     assert_eq!(post(&site, &admin, "/vault", json!({})).await.0, StatusCode::CONFLICT);
     let mut changes = site.store.watch();
-    let work = tokio::spawn(reconcile::run(site.app.clone(), site.stop.subscribe()));
+    let work = tokio::spawn(lanes::run(site.app.clone(), site.stop.subscribe()));
     let run = loop {
         let runs = get(&site, &admin, "/runs?kind=backup").await;
         if runs["items"][0]["state"] == "complete" {
@@ -100,7 +100,7 @@ async fn what_fails_is_told_with_its_reason_and_tried_again_later() {
     let (status, made) = post(&site, &admin, "/plans", plan("Broken", "files:/broken")).await;
     assert_eq!(status, StatusCode::CREATED);
     let mut changes = site.store.watch();
-    let work = tokio::spawn(reconcile::run(site.app.clone(), site.stop.subscribe()));
+    let work = tokio::spawn(lanes::run(site.app.clone(), site.stop.subscribe()));
     loop {
         let row = get(&site, &admin, "/coverage").await["items"][0].clone();
         if row["state"] == "failing" {
@@ -177,6 +177,38 @@ async fn a_restore_never_writes_over_anything() {
 }
 
 #[tokio::test]
+async fn a_site_of_which_another_took_over_says_so_until_it_is_not_so() {
+    let (site, admin) = site().await;
+    let vault = post(&site, &admin, "/vault", json!({})).await.1;
+    let directory = std::path::PathBuf::from(vault["directory"].as_str().expect("a path"));
+    std::fs::create_dir_all(&directory).expect("made");
+    let said = json!({"site": "site-b", "log": "spandrel.vault/1", "by": "anna", "plan": null,
+                      "at": "2026-03-10T12:00:00Z", "heard_at": "2026-03-10T13:00:00Z",
+                      "from": "mirror-b"});
+    let mut changes = site.store.watch();
+    let work = tokio::spawn(lanes::run(site.app.clone(), site.stop.subscribe()));
+    assert_eq!(get(&site, &admin, "/findings").await["items"], json!([]));
+    std::fs::write(directory.join(".fenced"), said.to_string()).expect("written");
+    site.app.protect.wake.notify_one();
+    let found = loop {
+        let found = get(&site, &admin, "/findings").await["items"].clone();
+        if found[0].is_object() {
+            break found;
+        }
+        changes.recv().await.expect("a change");
+    };
+    assert_eq!(
+        (&found[0]["detector"], &found[0]["severity"]),
+        (&json!("site-fenced"), &json!("critical"))
+    );
+    let title = found[0]["title"].as_str().expect("text");
+    assert!(title.starts_with("site-b was promoted at 2026-03-10T12:00:00"), "{title}");
+    assert!(title.ends_with("this site is fenced"), "{title}");
+    site.stop.send(true).expect("somebody listens");
+    work.await.expect("ends");
+}
+
+#[tokio::test]
 async fn what_waits_what_was_deleted_and_how_copies_stand_is_told_and_a_snapshot_taken_back() {
     let (site, admin) = site().await;
     post(&site, &admin, "/vault", json!({})).await;
@@ -189,6 +221,8 @@ async fn what_waits_what_was_deleted_and_how_copies_stand_is_told_and_a_snapshot
     assert_eq!(target["locked_until"], "2026-03-01T00:00:00.000000Z");
     let weaker = &vault["weaker"][0];
     assert_eq!((&weaker["by"], &weaker["rules"]["keep_daily"]), (&json!("anna"), &json!(14)));
+    let fenced = &vault["fenced"];
+    assert_eq!((&fenced["site"], &fenced["plan"]), (&json!("site-b"), &json!("line 4")));
     assert_eq!(vault["withdrawn"][0]["id"], WITHDRAWN);
     let absent = format!("/snapshots/{SNAPSHOT}:undelete");
     let answer = site.call(&admin, Method::POST, &absent, None).await;
@@ -197,7 +231,7 @@ async fn what_waits_what_was_deleted_and_how_copies_stand_is_told_and_a_snapshot
     let answer = site.call(&admin, Method::POST, &path, None).await;
     assert_eq!(answer.status(), StatusCode::ACCEPTED);
     let mut changes = site.store.watch();
-    let work = tokio::spawn(reconcile::run(site.app.clone(), site.stop.subscribe()));
+    let work = tokio::spawn(lanes::run(site.app.clone(), site.stop.subscribe()));
     loop {
         let runs = get(&site, &admin, "/runs?kind=undelete").await;
         if runs["items"][0]["state"] == "complete" {

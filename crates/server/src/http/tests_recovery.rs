@@ -4,9 +4,9 @@
 
 use super::{
     tests::{As, Site},
-    tests_protection::{get, post, site},
+    tests_protection::{get, plan, post, site},
 };
-use crate::protect::reconcile;
+use crate::protect::lanes;
 use axum::http::{Method, StatusCode, header};
 use serde_json::{Value, json};
 
@@ -66,7 +66,7 @@ async fn a_drill_is_followed_live_waits_for_a_person_and_leaves_a_report() {
     let confirm = format!("/runs/{run}:confirm");
     let early = post(&site, &admin, &confirm, json!({"step": "a / look"})).await;
     assert_eq!((early.0, &early.1["code"]), (StatusCode::CONFLICT, &json!("not-waiting")));
-    let work = tokio::spawn(reconcile::run(site.app.clone(), site.stop.subscribe()));
+    let work = tokio::spawn(lanes::run(site.app.clone(), site.stop.subscribe()));
     let waiting = |row: &Value| row["drill"]["waiting"].is_object();
     let row = when(&site, &admin, &run, waiting).await;
     assert_eq!(row["drill"]["waiting"]["step"], "a / look");
@@ -82,6 +82,45 @@ async fn a_drill_is_followed_live_waits_for_a_person_and_leaves_a_report() {
     let policy = page.headers()[header::CONTENT_SECURITY_POLICY].to_str().expect("text");
     assert!(policy.contains("sandbox") && policy.contains("default-src 'none'"), "{policy}");
     assert_eq!(page.headers()[header::CONTENT_TYPE], "text/html; charset=utf-8");
+    site.stop.send(true).expect("somebody listens");
+    work.await.expect("ends");
+}
+
+#[tokio::test]
+async fn a_backup_on_schedule_waits_for_no_drill_and_no_proof() {
+    let (site, admin) = site().await;
+    let id = made(&site, &admin).await;
+    let drill = format!("/recovery-plans/{id}:drill");
+    let drill = post(&site, &admin, &drill, json!({"attended": true})).await.1;
+    let drill = drill["id"].as_str().expect("an id").to_owned();
+    let mut changes = site.store.watch();
+    let work = tokio::spawn(lanes::run(site.app.clone(), site.stop.subscribe()));
+    // It waits for a person, as a long one would go on.
+    when(&site, &admin, &drill, |row| row["drill"]["waiting"].is_object()).await;
+    let made = post(&site, &admin, "/plans", plan("Press", "files:/x")).await;
+    assert_eq!(made.0, StatusCode::CREATED, "{}", made.1);
+    let backup = loop {
+        let runs = get(&site, &admin, "/runs?kind=backup").await;
+        if runs["items"][0]["state"] == "complete" {
+            break runs["items"][0].clone();
+        }
+        changes.recv().await.expect("a change");
+    };
+    assert_eq!(backup["cause"], "schedule");
+    // A proof waits for the drill: both read all of a snapshot.
+    let path = format!("/snapshots/{}:verify", backup["snapshot"].as_str().expect("an id"));
+    let proof = post(&site, &admin, &path, json!({"level": 2})).await.1;
+    let proof = proof["id"].as_str().expect("an id").to_owned();
+    let row = get(&site, &admin, &format!("/runs/{drill}")).await;
+    assert_eq!(row["state"], "running", "{row}");
+    let step = json!({"step": "a / look"});
+    let confirmed = post(&site, &admin, &format!("/runs/{drill}:confirm"), step).await;
+    assert_eq!(confirmed.0, StatusCode::ACCEPTED);
+    let drilled = when(&site, &admin, &drill, |row| row["state"] == "complete").await;
+    let proven = when(&site, &admin, &proof, |row| row["state"] == "complete").await;
+    let time = |row: &Value, name: &str| row[name].as_str().expect("a time").to_owned();
+    assert!(time(&proven, "started_at") >= time(&drilled, "finished_at"), "{proven} {drilled}");
+    assert!(time(&backup, "finished_at") < time(&drilled, "finished_at"));
     site.stop.send(true).expect("somebody listens");
     work.await.expect("ends");
 }

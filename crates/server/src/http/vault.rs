@@ -14,7 +14,9 @@ use super::{
 use crate::{
     app::{Shared, now},
     protect::{
-        VaultSettings, VaultView, reconcile,
+        VaultSettings, VaultView,
+        fence::Fence,
+        reconcile,
         view::{self, Request},
         work::{Job, Order, Rules},
         worker::{self, Failure},
@@ -94,6 +96,11 @@ pub(crate) fn weaker_row(weaker: &view::WeakerRules, settings: &VaultSettings) -
         by: weaker.by.clone(),
         from: weaker.from,
     }
+}
+
+pub(crate) fn fence_row(fence: &Fence) -> VaultFence {
+    let Fence { site, at, by, plan, heard_at } = fence.clone();
+    VaultFence { site, at, by, plan, heard_at }
 }
 
 pub(crate) fn withdrawn_row(row: &view::Withdrawn) -> WithdrawnSnapshot {

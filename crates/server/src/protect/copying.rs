@@ -6,7 +6,8 @@
 //! it, or by its own clock, whichever comes first; a copy that is late is a finding.
 
 use super::{
-    Protect,
+    Protect, SOURCE,
+    lanes::Lane,
     reconcile::{LOOK_EVERY, carry_out},
     work::Job,
 };
@@ -30,8 +31,6 @@ const SAID_AGAIN_S: i64 = 3_600;
 /// The longest wait before a copy that failed is tried again.
 const RETRY_MAX_S: i64 = 3_600;
 const YEAR_MINUTES: u32 = 366 * 24 * 60;
-/// What findings of the control plane's own come from, where others name a sensor.
-const SOURCE: &str = "control-plane";
 
 /// A member and what is wrong with it.
 type Wrong = (&'static str, String);
@@ -161,7 +160,9 @@ async fn one(app: &Shared, stops: &mut watch::Receiver<bool>) -> store::Result<b
     let open = app.store.open_runs().await?;
     queue(app, &open, now()).await?;
     let waiting = app.store.open_runs().await?;
-    let Some(run) = waiting.into_iter().find(|run| run.kind == "copy") else { return Ok(false) };
+    let Some(run) = waiting.into_iter().find(|run| Lane::of(run) == Lane::Copying) else {
+        return Ok(false);
+    };
     carry_out(app, &vault, run, stops).await?;
     Ok(true)
 }
@@ -244,13 +245,18 @@ fn finding(
     at: Time,
     value: String,
 ) -> Finding {
-    let fact = [detector.as_bytes(), b"\n", copy.id.as_bytes()].concat();
-    let hash = ring::digest::digest(&ring::digest::SHA256, &fact);
-    let id: String = hash.as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
     let path = format!("copies/{}", copy.name);
     let evidence = Evidence::Fact { at, path, value, source: "control plane".to_owned() };
     let kind = (Engine::Operational, severity);
-    Finding::new(FindingId(format!("fnd_{id}")), detector, kind, title, at, evidence)
+    Finding::new(finding_id(detector, &copy.id), detector, kind, title, at, evidence)
+}
+
+/// The same for the same thing each time.
+pub(super) fn finding_id(detector: &str, of: &str) -> FindingId {
+    let fact = [detector.as_bytes(), b"\n", of.as_bytes()].concat();
+    let hash = ring::digest::digest(&ring::digest::SHA256, &fact);
+    let id: String = hash.as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    FindingId(format!("fnd_{id}"))
 }
 
 /// Where the secret of a copy lies: one line, NAME:SECRET.

@@ -1,12 +1,15 @@
 //! Protection: plans are carried out, and what they came to is told.
 //!
-//! Read `work` for what a worker is told, `spec` for plans, `due` for what comes next, `reconcile`
-//! for who does it. Backups are made by a child process, never here. Invariant: one run at a time,
-//! and beside it one copy; a run's end is on disk before the next begins.
+//! Read `work` for what a worker is told, `spec` for plans, `due` for what comes next, `lanes` for
+//! what goes beside what, `reconcile` for who does it. Backups are made by a child process, never
+//! here. Invariant: one run at a time in each lane, and a run's end is on disk before the next of
+//! its lane begins.
 
 pub(crate) mod copying;
 pub(crate) mod coverage;
 pub(crate) mod due;
+pub(crate) mod fence;
+pub(crate) mod lanes;
 pub(crate) mod quiet;
 pub(crate) mod reconcile;
 pub(crate) mod spec;
@@ -41,6 +44,8 @@ pub(crate) struct Protect {
     program: PathBuf,
     /// Something to do may have come.
     pub(crate) wake: Notify,
+    /// Something to do is queued.
+    lanes: lanes::Wakes,
     pub(crate) running: Mutex<Vec<Running>>,
     /// A copy may be due.
     pub(crate) wake_copies: Notify,
@@ -50,12 +55,17 @@ pub(crate) struct Protect {
     view: tokio::sync::Mutex<Option<Arc<VaultView>>>,
     /// Copies that are late, and when that was said last.
     said_late: Mutex<BTreeMap<String, Time>>,
+    /// When it was said last that this site is fenced.
+    said_fenced: Mutex<Option<Time>>,
 }
 
 /// What the vault said is asked for again after a minute.
 const VIEW_KEPT_NANOS: i64 = 60 * 1_000_000_000;
 /// A kit holds plant data in clear: it is there for a day.
 const KIT_KEPT: Duration = Duration::from_secs(86_400);
+
+/// What findings of the control plane's own come from, where others name a sensor.
+const SOURCE: &str = "control-plane";
 
 /// Name of the setting that says where the vault is.
 const VAULT: &str = "vault";
@@ -66,11 +76,13 @@ impl Protect {
             data: settings.data.clone(),
             program: settings.program.clone(),
             wake: Notify::new(),
+            lanes: lanes::Wakes::default(),
             running: Mutex::new(Vec::new()),
             wake_copies: Notify::new(),
             questions: Semaphore::new(VAULT_QUESTIONS_MAX),
             view: tokio::sync::Mutex::new(None),
             said_late: Mutex::new(BTreeMap::new()),
+            said_fenced: Mutex::new(None),
         }
     }
 

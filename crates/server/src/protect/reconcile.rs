@@ -1,8 +1,8 @@
-//! Who carries plans out: looks what is due, queues it, and has one run done after the other.
+//! Who carries plans out: looks what is due and queues it, and has a run done by a worker.
 //!
-//! Takes no input; the next activation is the retry. Not here: what is due ([`super::due`]), the
-//! work, copies ([`super::copying`]). Invariant: one worker writes to the vault at a time, and what
-//! was queued is on disk.
+//! Takes no input; the next activation is the retry. Not here: what is due ([`super::due`]), what
+//! goes beside what ([`super::lanes`]), copies ([`super::copying`]). Invariant: one worker changes
+//! the repository at a time, and what was queued is on disk.
 
 use super::{
     Protect, Running, VaultSettings, copying,
@@ -24,7 +24,7 @@ use serde_json::{Value, json};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex},
-    time::{Duration, Instant},
+    time::Duration,
 };
 use store::{
     AssetRecord, ChangedRow, ListRequest, NewRun, Protection, RecoveryPlan, Run, RunEnd, RunState,
@@ -41,7 +41,6 @@ use tokio::sync::{
 pub(super) const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// How often it is told how far a run is.
 const TELL_EVERY: Duration = Duration::from_millis(500);
-const CLEAN_EVERY: Duration = Duration::from_secs(3_600);
 const DAY_S: i64 = 86_400;
 
 /// Findings that say that what an asset runs was changed.
@@ -89,50 +88,8 @@ pub(crate) fn backup_job(
     }
 }
 
-/// Looks and works until the server stops. A copy over a slow link takes hours and must not keep
-/// backups waiting: copies have a queue of their own.
-pub(crate) async fn run(app: Shared, stops: watch::Receiver<bool>) {
-    if let Err(error) = app.store.fail_interrupted_runs().await {
-        tracing::error!(%error, "runs that were under way could not be noted as failed");
-    }
-    tokio::join!(copying::run(&app, stops.clone()), work_on(&app, stops));
-}
-
-async fn work_on(app: &Shared, mut stops: watch::Receiver<bool>) {
-    let mut cleaned: Option<Instant> = None;
-    while !*stops.borrow() {
-        if cleaned.is_none_or(|at| at.elapsed() > CLEAN_EVERY) {
-            app.protect.clean_up().await;
-            cleaned = Some(Instant::now());
-        }
-        match one(app, &mut stops).await {
-            Ok(true) => continue,
-            Ok(false) => {}
-            Err(error) => tracing::warn!(%error, "protection could not look; it does so again"),
-        }
-        tokio::select! {
-            _ = stops.changed() => return,
-            () = app.protect.wake.notified() => {}
-            () = tokio::time::sleep(LOOK_EVERY) => {}
-        }
-    }
-}
-
-/// Queues what is due and has the oldest run done; false when there is none.
-async fn one(app: &Shared, stops: &mut watch::Receiver<bool>) -> store::Result<bool> {
-    let Some(vault) = app.protect.vault(&app.store).await? else { return Ok(false) };
-    queue(app).await?;
-    let mut waiting = app.store.open_runs().await?;
-    waiting.retain(|run| run.kind != "copy");
-    // What a person or a change asked for goes before the clock's own.
-    waiting.sort_by_key(|run| !matches!(run.cause.as_str(), "person" | "change"));
-    let Some(run) = waiting.into_iter().next() else { return Ok(false) };
-    carry_out(app, &vault, run, stops).await?;
-    Ok(true)
-}
-
 /// Puts everything that is due into the queue.
-async fn queue(app: &Shared) -> store::Result<()> {
+pub(super) async fn queue(app: &Shared) -> store::Result<()> {
     let store = &app.store;
     let open = store.open_runs().await?;
     if open.len() >= RUNS_QUEUED_MAX {

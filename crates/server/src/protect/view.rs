@@ -3,7 +3,10 @@
 //! Not here: asking it. Invariant: these are the worker's words; nothing is made up where it did
 //! not say something.
 
-use super::work::{Job, Order, Rules};
+use super::{
+    fence::Fence,
+    work::{Job, Order, Rules},
+};
 use model::Time;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -48,6 +51,9 @@ pub(crate) struct VaultView {
     pub(crate) withdrawn: Vec<Withdrawn>,
     #[serde(default)]
     pub(crate) targets: Vec<Target>,
+    /// Another site said that it has taken over.
+    #[serde(default)]
+    pub(crate) fenced: Option<Fence>,
     pub(crate) snapshots: Vec<Snapshot>,
 }
 

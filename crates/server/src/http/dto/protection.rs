@@ -459,8 +459,23 @@ pub struct Vault {
     pub withdrawn: Vec<WithdrawnSnapshot>,
     /// Copies in stores that lock objects.
     pub targets: Vec<VaultTarget>,
+    /// Another site has taken over: no backup goes into this vault.
+    pub fenced: Option<VaultFence>,
     #[schema(value_type = String, format = DateTime)]
     pub read_at: Time,
+}
+
+/// What another site said of itself; it runs the plant since.
+#[derive(Serialize, ToSchema, Debug)]
+pub struct VaultFence {
+    pub site: String,
+    #[schema(value_type = String, format = DateTime)]
+    pub at: Time,
+    pub by: String,
+    /// The recovery plan that was run there in earnest; null when its copy became the vault.
+    pub plan: Option<String>,
+    #[schema(value_type = String, format = DateTime)]
+    pub heard_at: Time,
 }
 
 /// Protection in numbers.
