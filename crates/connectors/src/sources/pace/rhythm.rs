@@ -126,14 +126,17 @@ impl Rhythm {
             (true, false) => (self.misses, self.unchecked) = (self.misses + 1, 0),
         }
         self.beat = self.learn();
-        took - waited.filter(|_| aimed).unwrap_or(0)
+        let foretold = self.length * 3 / 5;
+        took - waited.filter(|_| aimed).unwrap_or(0).min(foretold)
     }
 
     /// How long a question waited for somebody else's to be served, if it did.
     fn waited(&self, seen: &Seen) -> Option<i64> {
         let floor = self.floor(seen.sort)?;
         let waited = seen.took - floor;
-        (waited > (floor / 5).max(WAIT_MIN)).then_some(waited)
+        // What takes far longer is a slow device, not somebody else's question.
+        let range = (floor / 5).max(WAIT_MIN) + 1..=floor.saturating_mul(4);
+        range.contains(&waited).then_some(waited)
     }
 
     fn learn(&mut self) -> Option<Beat> {

@@ -9,8 +9,10 @@ use std::collections::BTreeMap;
 
 /// The first questions ask for this part of the most.
 const FIRST_PART: u32 = 16;
-/// Answers by which a size is judged.
+/// Answers after which a size may be found fast enough, and after which it is found too slow:
+/// many of them may have waited for somebody else.
 const TRIED: u32 = 3;
+const TRIED_MAX: u32 = 24;
 /// What is no difference, in microseconds.
 const NOISE: i64 = 200;
 
@@ -46,8 +48,10 @@ impl Size {
         }
         let least = self.tried.get(&self.first).map_or(shortest, |(_, least)| *least);
         if size > self.first && shortest > least + least / 8 + NOISE {
-            self.too_much = Some(size);
-            self.now = (size / 2).max(self.first);
+            if count >= TRIED_MAX {
+                self.too_much = Some(size);
+                self.now = (size / 2).max(self.first);
+            }
         } else if size < self.most && self.too_much.is_none_or(|too_much| size * 2 < too_much) {
             self.now = size * 2;
         }
