@@ -76,27 +76,10 @@ impl Console {
 }
 
 fn plan(port: u16, canary: &str) -> String {
-    format!(
-        r#"
-name = "historian at site B"
-rto_target_secs = 600
-rpo_target_secs = 600
-[canary]
-key = "{canary}"
-found_in = ["postgres:historian/postgres"]
-[[group]]
-name = "historian"
-[[group.step]]
-restore = {{ asset = "historian", path = "/@postgres-wal/127.0.0.1:{port}", to = "historian" }}
-[[group.step]]
-postgres = {{ data = "historian", user = "eva", settings = {{ shared_buffers = "16MB" }} }}
-[[group.step]]
-[group.step.wait_for]
-postgres = "historian/postgres"
-query = "SELECT sum(v) FROM sample"
-equals = "500500"
-"#
-    )
+    include_str!("plans/historian.toml")
+        .replace("@PORT@", &port.to_string())
+        .replace("@CANARY@", canary)
+        .replace("@SUM@", "500500")
 }
 
 #[test]

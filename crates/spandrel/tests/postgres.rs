@@ -74,27 +74,10 @@ fn what_a_historian_lost_is_measured_in_the_database_that_was_started_again() {
     place.good(&[&canary[..], &["--count", "1"]].concat());
     place.good(&backup);
     place.good(&["vault", "verify", "vault"]);
-    let plan = format!(
-        r#"
-name = "historian at site B"
-rto_target_secs = 600
-rpo_target_secs = 600
-[canary]
-key = "{key}"
-found_in = ["postgres:historian/postgres"]
-[[group]]
-name = "historian"
-[[group.step]]
-restore = {{ asset = "historian", path = "/@postgres-wal/127.0.0.1:{port}", to = "historian" }}
-[[group.step]]
-postgres = {{ data = "historian", user = "eva", settings = {{ shared_buffers = "16MB" }} }}
-[[group.step]]
-[group.step.wait_for]
-postgres = "historian/postgres"
-query = "SELECT sum(v) FROM sample"
-equals = "502503"
-"#
-    );
+    let plan = include_str!("plans/historian.toml")
+        .replace("@PORT@", &port.to_string())
+        .replace("@CANARY@", &key)
+        .replace("@SUM@", "502503");
     fs::write(place.at("plan.toml"), plan).unwrap();
     fs::create_dir(place.at("work")).unwrap();
     let drill = ["vault", "recover", "drill", "plan.toml", "--vault", "vault", "--work", "work"];
