@@ -5,11 +5,13 @@
 
 mod bench;
 mod confusion;
+mod fixtures;
 mod fuzz;
 mod new_protocol;
 mod options;
 mod robust;
 mod tidy;
+mod training;
 
 use std::process::ExitCode;
 
@@ -35,6 +37,8 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   fuzz          the targets of fuzz/ by seeded mutation of the protocols' fixtures
                 [--minutes M] [--target NAME] [--seed N] [--captures DIR]
                 [--target NAME --input FILE] runs one, [--write-targets yes] lists them
+  training --into DIR
+                captures of our own for scripts/release to train the binary on
   new-protocol NAME
                 folder, skeleton, fixture and registry line of a protocol";
 
@@ -46,6 +50,7 @@ fn main() -> ExitCode {
         Some("robust") => robust::run(&arguments[1..]),
         Some("confusion") => confusion::run(&arguments[1..]),
         Some("fuzz") => fuzz::run(&arguments[1..]),
+        Some("training") => training::run(&arguments[1..]),
         Some("new-protocol") => new_protocol::run(&arguments[1..]),
         _ => {
             eprintln!("{USAGE}");
