@@ -12,7 +12,7 @@ pub mod targets;
 
 use crate::options::Options;
 use anyhow::{Context, Result, bail};
-use mutate::Seeded;
+pub use mutate::Seeded;
 use std::{
     collections::HashSet,
     fs,

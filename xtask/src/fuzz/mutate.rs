@@ -21,7 +21,7 @@ impl Seeded {
         (self.next() >> 16) as usize % bound.max(1)
     }
 
-    fn octet(&mut self) -> u8 {
+    pub fn octet(&mut self) -> u8 {
         (self.next() >> 32) as u8
     }
 }

@@ -4,7 +4,10 @@
 //! a kind are the same.
 
 use super::{Film, Size};
-use crate::fixtures::{ACK, RST, SYN, Talk, mac};
+use crate::{
+    fixtures::{ACK, RST, SYN, Talk, mac},
+    fuzz::Seeded,
+};
 use anyhow::Result;
 use protocols::Carrier;
 use std::io::Write;
@@ -39,15 +42,9 @@ pub(super) fn shoot<W: Write>(size: &Size, film: &mut Film<W>) -> Result<()> {
 
 /// Octets that depend on the number alone.
 fn noise(number: u32) -> Vec<u8> {
-    let mut state = u64::from(number).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut next = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state >> 32) as u8
-    };
-    let length = 8 + usize::from(next()) / 2;
-    (0..length).map(|_| next()).collect()
+    let mut random = Seeded::new(u64::from(number));
+    let length = 8 + random.below(128);
+    (0..length).map(|_| random.octet()).collect()
 }
 
 /// RFC 826.
