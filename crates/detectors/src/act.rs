@@ -11,7 +11,7 @@ use crate::{
 };
 use inventory::is_industrial;
 use model::{
-    Address, Detail, Direction, Observation, Operation, OperationClass, Outcome, Severity,
+    Address, Detail, Direction, Observation, Operation, OperationClass, Outcome, Severity, Subject,
 };
 
 /// How a class of operations is told.
@@ -175,6 +175,15 @@ fn is_fetched(protocol: &str, operation: &Operation) -> bool {
     protocol == "s7comm"
         && operation.class == OperationClass::ProgramDownload
         && matches!(operation.function, 0x1b | 0x1c)
+}
+
+/// The device that what it says is about: itself, whom it speaks to, or another.
+pub(crate) fn whose(o: &Observation, subject: Subject) -> Option<Address> {
+    match subject {
+        Subject::Receiver | Subject::ReceiverModule { .. } => o.to.address(),
+        Subject::Address(address) => Some(address),
+        Subject::Sender | Subject::SenderModule { .. } => o.from.address(),
+    }
 }
 
 /// Buses whose master starts and stops its devices all the time, by the protocol itself.

@@ -2,9 +2,8 @@
 
 use crate::{
     About, Detector, Draft, Findings, Kind, Site, Watch,
-    act::{Act, Acts, is_managed},
+    act::{Act, Acts, is_managed, whose},
     baseline::{Memory, memory},
-    device_trouble::whose,
     limits::WATCHED_MAX,
 };
 use model::{Address, Detail, Observation, OperationClass as Class, Severity};

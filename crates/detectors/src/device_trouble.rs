@@ -3,10 +3,8 @@
 //! Not here: what others did to them. Invariant: nothing is concluded; the device's own word is
 //! the finding, and one that says "all is well again" raises none.
 
-use crate::{About, Detector, Draft, Findings, Kind, Site, Watch};
-use model::{
-    Address, Detail, Observation, OperationClass, Outcome, Severity, StateChange, Subject,
-};
+use crate::{About, Detector, Draft, Findings, Kind, Site, Watch, act::whose};
+use model::{Detail, Observation, OperationClass, Outcome, Severity, StateChange};
 
 pub static DEVICE_TROUBLE: Detector = Detector {
     about: About {
@@ -220,15 +218,6 @@ fn failed(o: &Observation, name: &str, unit: Option<u32>, out: &mut Findings) {
             .techniques(&["T0814"])
     });
     debug_assert!(raised.is_none_or(|open| open.count() > 0));
-}
-
-/// The device a state is of.
-pub(crate) fn whose(o: &Observation, subject: Subject) -> Option<Address> {
-    match subject {
-        Subject::Receiver | Subject::ReceiverModule { .. } => o.to.address(),
-        Subject::Address(address) => Some(address),
-        Subject::Sender | Subject::SenderModule { .. } => o.from.address(),
-    }
 }
 
 #[cfg(test)]

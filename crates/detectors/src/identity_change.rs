@@ -6,8 +6,8 @@
 
 use crate::{
     About, Detector, Draft, Findings, Kind, Site, Watch,
+    act::whose,
     baseline::{Memory, memory},
-    device_trouble::whose,
     limits::WATCHED_MAX,
     window::apart_secs,
 };

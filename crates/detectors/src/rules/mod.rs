@@ -38,7 +38,7 @@ pub static SITE_RULE: Detector = Detector {
                   If the rule is wrong, make it narrower in its file.",
         sees: &[Kind::Operation, Kind::Exchange],
     },
-    watch: || Box::new(SiteRules { rates: memory() }),
+    watch: || Box::new(SiteRules { concerned: memory(), rates: memory() }),
     #[cfg(test)]
     cases: tests::cases,
 };
@@ -152,19 +152,29 @@ fn like(pattern: &str, text: &str) -> bool {
 }
 
 impl Rule {
-    fn wants(&self, protocol: &str, class: OperationClass) -> bool {
-        !self.connection
-            && (self.protocols.is_empty() || self.protocols.iter().any(|p| p == protocol))
-            && (self.classes.is_empty() || self.classes.contains(&class))
+    fn has(&self, protocol: &str) -> bool {
+        self.protocols.is_empty() || self.protocols.iter().any(|p| p == protocol)
     }
 
-    fn fits(&self, o: &Observation, operation: &Operation) -> bool {
+    fn is_of(&self, protocol: &str, class: OperationClass) -> bool {
+        self.has(protocol) && (self.classes.is_empty() || self.classes.contains(&class))
+    }
+
+    /// Is it about what these say to each other?
+    fn concerns(&self, talk: &Talk) -> bool {
+        let right = match talk.class {
+            Some(class) => !self.connection && self.is_of(talk.protocol, class),
+            None => self.connection && self.has(talk.protocol),
+        };
+        right && self.from.fit(talk.client) && self.to.fit(talk.server)
+    }
+
+    fn fits(&self, operation: &Operation) -> bool {
         let named = |function: &Function| match function {
             Function::Number(number) => *number == operation.function,
             Function::Name(name) => operation.function_name.eq_ignore_ascii_case(name),
         };
-        self.wants(o.protocol, operation.class)
-            && (self.functions.is_empty() || self.functions.iter().any(named))
+        (self.functions.is_empty() || self.functions.iter().any(named))
             && (self.unit.is_none() || self.unit == operation.unit)
             && self.touches(&operation.object)
     }
@@ -193,35 +203,66 @@ impl Rule {
 }
 
 struct SiteRules {
+    /// Of those that talk, with their places: a site may have a thousand rules, of which a few
+    /// are about any two of its devices.
+    concerned: Memory<Talk, Vec<(usize, &'static Rule)>>,
     /// Rule and pair -> how often of late.
     rates: Memory<(usize, Address, Address), Rate>,
 }
 
+/// Who asks whom for what class of things; without a class, their whole conversations.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Talk {
+    protocol: &'static str,
+    class: Option<OperationClass>,
+    client: Address,
+    server: Address,
+}
+
+impl Talk {
+    fn of(o: &Observation) -> Option<Talk> {
+        let (from, to) = (o.from.address()?, o.to.address()?);
+        let (class, client, server) = match &o.detail {
+            Detail::Operation(operation) if operation.direction == Direction::Response => {
+                (Some(operation.class), to, from)
+            }
+            Detail::Operation(operation) => (Some(operation.class), from, to),
+            Detail::Exchange(_) => (None, from, to),
+            _ => return None,
+        };
+        Some(Talk { protocol: o.protocol, class, client, server })
+    }
+}
+
 impl Watch for SiteRules {
     fn wants(&self, protocol: &str, class: OperationClass) -> bool {
-        all().iter().any(|rule| rule.wants(protocol, class))
+        all().iter().any(|rule| !rule.connection && rule.is_of(protocol, class))
     }
 
     fn see(&mut self, o: &Observation, _: &Site<'_>, out: &mut Findings) {
-        let (Some(from), Some(to)) = (o.from.address(), o.to.address()) else { return };
-        for (place, rule) in all().iter().enumerate() {
+        if all().is_empty() {
+            return;
+        }
+        let Some(talk) = Talk::of(o) else { return };
+        if self.concerned.len() >= WATCHED_MAX {
+            self.concerned.clear();
+        }
+        let concerned = self.concerned.entry(talk).or_insert_with(|| {
+            all().iter().enumerate().filter(|(_, rule)| rule.concerns(&talk)).collect()
+        });
+        for rule in concerned {
             match &o.detail {
-                Detail::Operation(operation) if rule.fits(o, operation) => {
+                Detail::Operation(operation) if rule.1.fits(operation) => {
                     if operation.direction == Direction::Response {
-                        answered(rule, place, (to, from), operation, out);
-                    } else if rule.from.fit(from) && rule.to.fit(to) {
-                        self.broken((place, rule), o, (from, to), out);
+                        answered(*rule, &talk, operation, out);
+                    } else {
+                        broken(*rule, &talk, o, &mut self.rates, out);
                     }
                 }
-                Detail::Exchange(_) if rule.connection => {
-                    let protocol = |p: &String| *p == o.protocol;
+                Detail::Exchange(_) => {
                     let port = o.to.port.unwrap_or_default();
-                    if rule.from.fit(from)
-                        && rule.to.fit(to)
-                        && (rule.protocols.is_empty() || rule.protocols.iter().any(protocol))
-                        && (rule.ports.is_empty() || rule.ports.contains(&port))
-                    {
-                        self.broken((place, rule), o, (from, to), out);
+                    if rule.1.ports.is_empty() || rule.1.ports.contains(&port) {
+                        broken(*rule, &talk, o, &mut self.rates, out);
                     }
                 }
                 _ => {}
@@ -231,55 +272,47 @@ impl Watch for SiteRules {
 }
 
 /// An answer belongs to the finding of its request.
-fn answered(
-    rule: &Rule,
-    place: usize,
-    (client, server): (Address, Address),
-    operation: &Operation,
-    out: &mut Findings,
-) {
-    if operation.outcome == Outcome::Open || !rule.from.fit(client) || !rule.to.fit(server) {
+fn answered((place, rule): (usize, &Rule), talk: &Talk, operation: &Operation, out: &mut Findings) {
+    if operation.outcome == Outcome::Open {
         return;
     }
-    if let Some(open) = out.known(rule.about, (place, client, server)) {
+    if let Some(open) = out.known(rule.about, (place, talk.client, talk.server)) {
         open.ended(operation.outcome);
     }
 }
 
-impl SiteRules {
-    fn broken(
-        &mut self,
-        (place, rule): (usize, &Rule),
-        o: &Observation,
-        (from, to): (Address, Address),
-        out: &mut Findings,
-    ) {
-        if !rule.is_now(o) {
+fn broken(
+    (place, rule): (usize, &Rule),
+    talk: &Talk,
+    o: &Observation,
+    rates: &mut Memory<(usize, Address, Address), Rate>,
+    out: &mut Findings,
+) {
+    if !rule.is_now(o) {
+        return;
+    }
+    let key = (place, talk.client, talk.server);
+    let mut often = None;
+    if let Some((least, secs)) = rule.rate {
+        if !rates.contains_key(&key) && rates.len() >= WATCHED_MAX {
             return;
         }
-        let key = (place, from, to);
-        if let Some((least, secs)) = rule.rate {
-            if !self.rates.contains_key(&key) && self.rates.len() >= WATCHED_MAX {
-                return;
-            }
-            let rate = self.rates.entry(key).or_default();
-            let count = rate.count(o.at, secs);
-            if count < least {
-                return;
-            }
-            let first = rate.first;
-            let raised = out.raise(rule.about, key, o, || rule.draft((from, to)));
-            if let Some(open) = raised {
-                let says = "within the rule's span, at the latest";
-                open.proof_count("rate", (first, o.at), (count.into(), says));
-            }
+        let rate = rates.entry(key).or_default();
+        let count = rate.count(o.at, secs);
+        if count < least {
             return;
         }
-        let raised = out.raise(rule.about, key, o, || rule.draft((from, to)));
-        if let Some(open) = raised.filter(|open| open.is_new()) {
-            let says = format!("the rule \"{}\" of this site", rule.about.id);
-            open.proof("rule", Evidence::Learned { says, members: rule.words() });
-        }
+        often = Some((rate.first, count));
+    }
+    let raised = out.raise(rule.about, key, o, || rule.draft((talk.client, talk.server)));
+    let Some(open) = raised else { return };
+    if open.is_new() {
+        let says = format!("the rule \"{}\" of this site", rule.about.id);
+        open.proof("rule", Evidence::Learned { says, members: rule.words() });
+    }
+    if let Some((first, count)) = often {
+        let says = "within the rule's span, at the latest";
+        open.proof_count("rate", (first, o.at), (count.into(), says));
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{End, Rule, Span, like, parse, when};
 use crate::testing::{Case, asked, exchange, host, operation, port, refused};
-use model::{Address, Object, Observation, Operation, OperationClass as Class};
+use model::{Address, Evidence, Object, Observation, Operation, OperationClass as Class};
 
 /// What the watch goes by in tests.
 const RULES: &str = r#"
@@ -76,6 +76,20 @@ fn a_finding_has_the_words_of_its_rule_and_says_when_it_was_refused() {
     assert_eq!(finding.title, "192.168.1.10 writes the recipe of 192.168.1.20 (refused)");
     assert!(finding.explanation.starts_with("Only the recipe server"), "{finding:#?}");
     assert!(finding.techniques == ["T0855"] && finding.runbook.lines().count() >= 3);
+}
+
+#[test]
+fn a_rule_about_how_often_shows_itself_and_the_count() {
+    let stop = |at| asked(at, operation(Class::Stop, 41));
+    let found = Case::fires("", vec![stop(0), stop(9_000), stop(20_000)]).run();
+    let finding = found.iter().find(|f| f.detector == "rule-many-stops").expect("it is raised");
+    let of_rule = |e: &Evidence| match e {
+        Evidence::Learned { members, .. } => members.iter().any(|word| word == "function 41"),
+        _ => false,
+    };
+    let counted = |e: &Evidence| matches!(e, Evidence::Count { count: 3, .. });
+    let evidence = finding.evidence();
+    assert!(evidence.iter().any(of_rule) && evidence.iter().any(counted), "{finding:#?}");
 }
 
 #[test]
