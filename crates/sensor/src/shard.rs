@@ -536,6 +536,12 @@ fn report(
         };
         events.push(Stamped { frame, place, event: Event::Observed(observation) });
     }
+    tell_repeats(flow, (frame, place), events);
+}
+
+/// What was asked again since it was last told.
+fn tell_repeats(flow: &mut Flow, (frame, place): (u64, Place), events: &mut Vec<Stamped>) {
+    let (client, server) = (flow.client, flow.server);
     for repeat in flow.seen.drain() {
         let response = repeat.operation.direction == model::Direction::Response;
         let (from, to) = if response { (server, client) } else { (client, server) };

@@ -1,7 +1,8 @@
 //! What is worth saying again: equal polls pass once and are counted from then on.
 //!
 //! Changes, refusals, states, violations, log-ons and session events always pass. Invariant:
-//! what is held back is counted, with its last time and its period.
+//! what is held back is counted, with its last time and its period, and told before the first
+//! change that comes after it: what a change means depends on what was asked until then.
 
 use crate::limits::{IDENTITIES_PER_FLOW_MAX, OPERATIONS_PER_FLOW_MAX};
 use foldhash::fast::FixedState;
@@ -27,6 +28,18 @@ struct Said {
     identities: Vec<u64>,
     /// Where the operation seen last stands.
     cursor: u32,
+    /// Something was changed here.
+    changed: bool,
+}
+
+/// What becomes of an observation.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Sifted {
+    /// It was said already, and is counted.
+    Held,
+    Passes,
+    /// It passes, and what was held back before it is to be told first.
+    Turns,
 }
 
 /// An operation that came again.
@@ -92,19 +105,28 @@ impl Seen {
         self.0.as_ref().map_or(0, |said| said.operations.len())
     }
 
-    /// Does this observation pass? `room` is how many more operations all conversations may
+    /// What becomes of this observation. `room` is how many more operations all conversations may
     /// remember; without room all pass.
     pub(crate) fn passes(
         &mut self,
         detail: &Detail,
         (protocol, at): (&'static str, Time),
         room: &mut usize,
-    ) -> bool {
-        match detail {
+    ) -> Sifted {
+        let passes = match detail {
+            Detail::Operation(operation) if operation.class.changes() => {
+                let quiet = self.0.as_mut().filter(|said| !said.changed);
+                return match quiet {
+                    Some(said) => {
+                        said.changed = true;
+                        Sifted::Turns
+                    }
+                    None => Sifted::Passes,
+                };
+            }
             Detail::Operation(operation) => {
-                let always = operation.class.changes()
-                    || matches!(operation.outcome, Outcome::Refused { .. });
-                always || self.said().first_time(operation, (protocol, at), room)
+                matches!(operation.outcome, Outcome::Refused { .. })
+                    || self.said().first_time(operation, (protocol, at), room)
             }
             Detail::Identity(identity) => {
                 let mut hasher = FixedState::with_seed(7).build_hasher();
@@ -115,16 +137,15 @@ impl Seen {
                 }
                 let hash = hasher.finish();
                 let identities = &mut self.said().identities;
-                if identities.contains(&hash) {
-                    return false;
-                }
-                if identities.len() < IDENTITIES_PER_FLOW_MAX {
+                let new = !identities.contains(&hash);
+                if new && identities.len() < IDENTITIES_PER_FLOW_MAX {
                     identities.push(hash);
                 }
-                true
+                new
             }
             _ => true,
-        }
+        };
+        if passes { Sifted::Passes } else { Sifted::Held }
     }
 
     #[inline]
@@ -213,7 +234,8 @@ impl Said {
 impl Repeat {
     fn again(&mut self, at: Time) {
         let interval = at.since(self.last).max(0) / 1_000_000;
-        if self.operation.direction != Direction::Response {
+        // Twice in one message is no poll.
+        if self.operation.direction != Direction::Response && interval > 0 {
             let slot = usize::from(self.next_interval) % INTERVALS;
             self.intervals[slot] = u32::try_from(interval).unwrap_or(u32::MAX);
             self.next_interval = self.next_interval.wrapping_add(1) % INTERVALS as u8;
@@ -226,7 +248,7 @@ impl Repeat {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{Sifted::*, *};
     use model::OperationClass;
 
     fn operation(class: OperationClass, first: u32) -> Detail {
@@ -247,7 +269,9 @@ mod tests {
         let poll = operation(OperationClass::Read, 40);
         let mut passed = 0;
         for i in 0..10 {
-            passed += usize::from(seen.passes(&poll, ("modbus", Time::from_secs(i * 2)), &mut 9));
+            passed += usize::from(
+                seen.passes(&poll, ("modbus", Time::from_secs(i * 2)), &mut 9) == Passes,
+            );
         }
         assert_eq!(passed, 1);
         let repeat = seen.drain().next().expect("counted");
@@ -258,7 +282,17 @@ mod tests {
     fn writes_always_pass() {
         let mut seen = Seen::default();
         let write = operation(OperationClass::Write, 40);
-        assert!((0..5).all(|i| seen.passes(&write, ("modbus", Time(i)), &mut 9)));
+        assert!((0..5).all(|i| seen.passes(&write, ("modbus", Time(i)), &mut 9) == Passes));
+    }
+
+    #[test]
+    fn the_first_change_after_polls_turns_and_later_ones_do_not() {
+        let mut seen = Seen::default();
+        let (poll, write) =
+            (operation(OperationClass::Read, 40), operation(OperationClass::Write, 4));
+        let mut say = |detail, at| seen.passes(detail, ("modbus", Time::from_secs(at)), &mut 9);
+        let said = [say(&poll, 1), say(&poll, 2), say(&write, 3), say(&poll, 4), say(&write, 5)];
+        assert_eq!(said, [Passes, Held, Turns, Held, Passes]);
     }
 
     #[test]
@@ -271,7 +305,7 @@ mod tests {
             }
         }
         assert_eq!((seen.operations(), room), (2, 0));
-        assert!(seen.passes(&polls[3], ("modbus", Time(0)), &mut room));
-        assert!(!seen.passes(&polls[0], ("modbus", Time(0)), &mut room));
+        assert_eq!(seen.passes(&polls[3], ("modbus", Time(0)), &mut room), Passes);
+        assert_eq!(seen.passes(&polls[0], ("modbus", Time(0)), &mut room), Held);
     }
 }

@@ -3,7 +3,7 @@
 //! Invariant: octets reach a dissector once and in order, and a hole is announced before what
 //! stands behind it.
 
-use super::{Context, Shard, observed, session};
+use super::{Context, Shard, observed, session, tell_repeats};
 use crate::{
     event::{Event, Place, Stamped},
     flow::{Flow, FlowKey, Identity, Kind},
@@ -12,6 +12,7 @@ use crate::{
         COMPLETED_OCTETS_MAX, COMPLETED_OCTETS_MIN, GIVE_UPS_MAX, PROBE_OCTETS_MAX,
         PROBE_TRIES_MAX, PROBE_TRIES_WITHOUT_BEGINNING_MAX,
     },
+    sieve::Sifted,
     stream::{Arrival, Ready},
 };
 use model::{Detail, Direction, Excerpt, Observation, OperationClass, SessionEvent, Time};
@@ -503,8 +504,12 @@ impl Shard {
         for seen in &mut self.out.observed {
             if let Some(flow) = &mut flow {
                 let said = (seen.protocol, context.at);
-                if !flow.seen.passes(&seen.detail, said, &mut self.operations_room) {
-                    continue;
+                match flow.seen.passes(&seen.detail, said, &mut self.operations_room) {
+                    Sifted::Held => continue,
+                    Sifted::Passes => {}
+                    Sifted::Turns => {
+                        tell_repeats(flow, (context.frame, self.place), &mut self.events);
+                    }
                 }
             }
             let wanted = self.settings.excerpts && is_evidence(&seen.detail);
