@@ -2,8 +2,10 @@
 //!
 //! Invariant: the worst comes first within each table, and what was left out is said.
 
-use comfy_table::{ContentArrangement, Table, presets::UTF8_FULL_CONDENSED};
-use model::{Asset, AssetId, CaptureReport, Evidence, Finding, Health, Link, Severity, SignInRow};
+use comfy_table::{CellAlignment, ContentArrangement, Table, presets::UTF8_FULL_CONDENSED};
+use model::{
+    Asset, AssetId, CaptureReport, Evidence, Finding, Health, Link, Severity, SignInRow, Time,
+};
 use std::{
     collections::{BTreeMap, HashMap},
     io::{Result, Write},
@@ -34,7 +36,7 @@ fn summary(out: &mut impl Write, report: &CaptureReport) -> Result<()> {
     let mut parts = vec![counted(packets, "packet"), size(report.bytes)];
     if let (Some(first), Some(last)) = (report.first_ts, report.last_ts) {
         let seconds = last.since(first) as f64 / 1e9;
-        parts.push(format!("{} in {}", first, length(seconds)));
+        parts.push(format!("{} UTC in {}", second(first), length(seconds)));
     }
     parts.push(counted(report.assets.len(), "asset"));
     parts.push(counted(report.links.len(), "link"));
@@ -57,17 +59,50 @@ fn length(seconds: f64) -> String {
 fn size(octets: u64) -> String {
     match octets {
         0..10_000 => format!("{octets} bytes"),
-        10_000..10_000_000 => format!("{:.1} kB", octets as f64 / 1e3),
+        10_000..1_000_000 => format!("{:.1} kB", octets as f64 / 1e3),
         _ => format!("{:.1} MB", octets as f64 / 1e6),
     }
 }
 
+/// Date and time of day as people write them.
+fn second(at: Time) -> String {
+    let text = at.to_string().replace('T', " ");
+    text.split('.').next().unwrap_or_default().to_owned()
+}
+
+/// Columns whose heading begins with `>` hold numbers.
 fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_style(UTF8_FULL_CONDENSED);
     table.set_content_arrangement(ContentArrangement::Dynamic);
-    table.set_header(header.to_vec());
+    table.set_header(header.iter().map(|title| title.trim_start_matches('>')));
+    for (column, title) in table.column_iter_mut().zip(header) {
+        if title.starts_with('>') {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
     table
+}
+
+/// Writes a line; on a terminal it breaks between words, and what follows stands below its text.
+fn paragraph(out: &mut impl Write, begins: &str, text: &str, width: Option<u16>) -> Result<()> {
+    let indent = begins.chars().count();
+    let width = width.map_or(usize::MAX, usize::from).max(indent + 40);
+    write!(out, "{begins}")?;
+    let mut at = indent;
+    for (number, word) in text.split(' ').enumerate() {
+        let length = word.chars().count();
+        if number > 0 && at + 1 + length > width {
+            write!(out, "\n{:indent$}", "")?;
+            at = indent;
+        } else if number > 0 {
+            write!(out, " ")?;
+            at += 1;
+        }
+        write!(out, "{word}")?;
+        at += length;
+    }
+    writeln!(out)
 }
 
 fn print(out: &mut impl Write, title: &str, table: &Table, all: usize) -> Result<()> {
@@ -88,7 +123,7 @@ fn findings(
 ) -> Result<()> {
     let mut rows: Vec<&Finding> = findings.iter().collect();
     rows.sort_by_key(|f| std::cmp::Reverse(f.severity));
-    let mut shown = table(&["severity", "finding", "assets", "first seen", "count"]);
+    let mut shown = table(&["severity", "finding", "assets", "first seen (UTC)", ">count"]);
     for finding in rows.iter().take(ROWS_MAX) {
         let of = |id: &AssetId| names.get(id).cloned().unwrap_or_else(|| id.to_string());
         let assets: Vec<String> = finding.assets.iter().map(of).collect();
@@ -96,21 +131,22 @@ fn findings(
             word(&finding.severity),
             finding.title.clone(),
             assets.join(", "),
-            finding.first_seen.to_string(),
+            second(finding.first_seen),
             finding.count.to_string(),
         ]);
     }
     print(out, "Findings", &shown, rows.len())?;
     let urgent = rows.iter().filter(|f| f.severity >= Severity::Medium);
-    urgent.take(EXPLAINED_MAX).try_for_each(|finding| explain(out, finding))
+    let width = shown.width();
+    urgent.take(EXPLAINED_MAX).try_for_each(|finding| explain(out, finding, width))
 }
 
 /// What a finding rests on and what to do about it.
-fn explain(out: &mut impl Write, finding: &Finding) -> Result<()> {
+fn explain(out: &mut impl Write, finding: &Finding, width: Option<u16>) -> Result<()> {
     writeln!(out, "\n{}: {}", word(&finding.severity), finding.title)?;
-    writeln!(out, "  {}", finding.explanation)?;
+    paragraph(out, "  ", &finding.explanation, width)?;
     for evidence in finding.evidence().iter().take(EVIDENCE_MAX) {
-        writeln!(out, "  - {}", proof(evidence))?;
+        paragraph(out, "  - ", &proof(evidence), width)?;
     }
     let left = finding.evidence().len().saturating_sub(EVIDENCE_MAX);
     if left > 0 {
@@ -118,7 +154,7 @@ fn explain(out: &mut impl Write, finding: &Finding) -> Result<()> {
     }
     writeln!(out, "  ATT&CK: {}", finding.techniques.join(" "))?;
     for (number, step) in finding.runbook.lines().enumerate() {
-        writeln!(out, "  {}. {step}", number + 1)?;
+        paragraph(out, &format!("  {}. ", number + 1), step, width)?;
     }
     Ok(())
 }
@@ -171,7 +207,7 @@ fn assets(out: &mut impl Write, assets: &[Asset]) -> Result<()> {
 fn links(out: &mut impl Write, links: &[Link], names: &HashMap<&AssetId, String>) -> Result<()> {
     let mut rows: Vec<&Link> = links.iter().collect();
     rows.sort_by_key(|l| std::cmp::Reverse(l.packets));
-    let mut shown = table(&["client", "server", "speaks", "does", "every", "packets"]);
+    let mut shown = table(&["client", "server", "speaks", "does", ">every", ">packets"]);
     for link in rows.iter().take(ROWS_MAX) {
         let of = |id: &AssetId| names.get(id).cloned().unwrap_or_else(|| id.to_string());
         let port = link.port.map(|p| format!(" {}/{p}", link.transport)).unwrap_or_default();
@@ -197,7 +233,7 @@ fn sign_ins(
 ) -> Result<()> {
     let mut rows: Vec<&SignInRow> = rows.iter().collect();
     rows.sort_by_key(|r| (r.accepted != Some(false), std::cmp::Reverse(r.count)));
-    let mut shown = table(&["client", "server", "how", "as", "answer", "count"]);
+    let mut shown = table(&["client", "server", "how", "as", "answer", ">count"]);
     for row in rows.iter().take(ROWS_MAX) {
         let of = |id: &AssetId| names.get(id).cloned().unwrap_or_else(|| id.to_string());
         let readable = if row.clear_text { ", readable" } else { "" };
@@ -219,7 +255,7 @@ fn sign_ins(
 }
 
 fn messages(out: &mut impl Write, report: &CaptureReport) -> Result<()> {
-    let mut shown = table(&["messages", "distinct", "count"]);
+    let mut shown = table(&["messages", ">distinct", ">count"]);
     for (group, rows) in &report.messages {
         let count: u64 = rows.iter().map(|row| row.count).sum();
         shown.add_row([(*group).to_owned(), rows.len().to_string(), count.to_string()]);
@@ -264,5 +300,25 @@ fn word(value: &impl serde::Serialize) -> String {
         Ok(serde_json::Value::String(word)) => word,
         Ok(other) => other.to_string(),
         Err(_) => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(width: Option<u16>, expect: &str) {
+        let mut out = Vec::new();
+        let text = "one two three four five six seven eight nine ten eleven";
+        paragraph(&mut out, "  1. ", text, width).expect("memory takes all");
+        assert_eq!(String::from_utf8(out).expect("text"), expect);
+    }
+
+    #[test]
+    fn paragraphs_break_on_a_terminal_only() {
+        check(None, "  1. one two three four five six seven eight nine ten eleven\n");
+        let broken = "  1. one two three four five six seven eight\n     nine ten eleven\n";
+        check(Some(48), broken);
     }
 }
