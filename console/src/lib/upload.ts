@@ -11,13 +11,17 @@ export interface Upload {
 
 export function uploadCapture(
   file: File,
+  /** The sensor whose rules and protocols it is read with, '' for none; null leaves it to the site. */
+  readAs: string | null,
   csrf: string | null,
   onprogress: (share: number) => void,
   make: () => XMLHttpRequest = () => new XMLHttpRequest(),
 ): Upload {
   const request = make();
   const done = new Promise<Capture>((resolve, reject) => {
-    request.open('POST', `/api/v1/captures?file=${encodeURIComponent(file.name)}`);
+    const query = new URLSearchParams({ file: file.name });
+    if (readAs !== null) query.set('read_as', readAs);
+    request.open('POST', `/api/v1/captures?${query}`);
     request.setRequestHeader('content-type', 'application/octet-stream');
     request.setRequestHeader('accept', 'application/json');
     if (csrf) request.setRequestHeader('x-csrf-token', csrf);

@@ -21,5 +21,5 @@ pub use http::{AssetDetail, AssetRow, FindingDetail, FindingRow, asset_detail, c
 pub use intake::{IntakeError, Remote, intake};
 pub use protect::work;
 pub use serve::{Server, StartError};
-pub use settings::Settings;
+pub use settings::{Reading, Settings};
 pub use tls::{Certificates, TlsError, self_made_identity};

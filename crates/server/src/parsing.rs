@@ -8,6 +8,7 @@ use crate::{
     app::Shared,
     limits::REPORT_BYTES_MAX,
     secret::{hex, random},
+    settings::Reading,
 };
 use model::{Asset, Finding, Health, Insight, Link, Severity, Time};
 use serde::Deserialize;
@@ -135,13 +136,13 @@ pub(crate) async fn clean_up(data: &Path) {
 pub(crate) async fn parse(
     app: Shared,
     id: String,
-    received: Received,
+    (received, reading): (Received, Option<Reading>),
     _place: OwnedSemaphorePermit,
 ) {
     let turn = app.parsing.acquire().await;
     let mut stopping = app.stopping.clone();
     let outcome = tokio::select! {
-        outcome = report(&app, &id, &received.path.0) => outcome,
+        outcome = report(&app, &id, &received.path.0, reading.as_ref()) => outcome,
         _ = stopping.changed() => {
             Err("the server stopped while it was parsed; upload it again".to_owned())
         }
@@ -155,8 +156,13 @@ pub(crate) async fn parse(
     }
 }
 
-async fn report(app: &Shared, id: &str, capture: &Path) -> Result<CaptureSummary, String> {
-    let json = run(app, capture).await?;
+async fn report(
+    app: &Shared,
+    id: &str,
+    capture: &Path,
+    reading: Option<&Reading>,
+) -> Result<CaptureSummary, String> {
+    let json = run(app, capture, reading).await?;
     let report: Report = serde_json::from_slice(&json)
         .map_err(|error| format!("the parser's answer cannot be read: {error}"))?;
     let path = report_path(&app.settings.data, id);
@@ -173,10 +179,17 @@ async fn save(path: &Path, bytes: &[u8]) -> io::Result<()> {
 }
 
 /// Runs the child; gives what it wrote, or its last line of complaint.
-async fn run(app: &Shared, capture: &Path) -> Result<Vec<u8>, String> {
+async fn run(app: &Shared, capture: &Path, reading: Option<&Reading>) -> Result<Vec<u8>, String> {
     let settings = &app.settings;
-    let mut child = Command::new(&settings.program)
-        .args(["confine", "--", "pcap", "--format", "json"])
+    let mut command = Command::new(&settings.program);
+    command.args(["confine", "--", "pcap", "--format", "json"]);
+    let (protocols, rules) = reading.map_or((&None, &None), |r| (&r.protocols, &r.rules));
+    for (option, file) in [("--protocols", protocols), ("--rules", rules)] {
+        if let Some(file) = file {
+            command.arg(option).arg(file);
+        }
+    }
+    let mut child = command
         .arg(capture)
         .env_clear()
         .stdin(Stdio::null())

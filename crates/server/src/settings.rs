@@ -20,13 +20,31 @@ pub struct Settings {
     pub program: PathBuf,
     /// Longest time to parse a capture.
     pub parse_timeout: Duration,
+    /// Of sensors that have files of their own.
+    pub readings: Vec<Reading>,
     /// Protection plans that suit this server, as the API takes them.
     pub suggested_plans: Vec<serde_json::Value>,
     /// Recovery plans that suit this server: name and TOML.
     pub suggested_recovery: Vec<(String, String)>,
 }
 
+/// What a sensor reads traffic with besides what comes with the program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reading {
+    pub sensor: String,
+    pub protocols: Option<PathBuf>,
+    pub rules: Option<PathBuf>,
+}
+
 impl Settings {
+    /// How a capture is read when nobody says: as the site's sensors read, where all that have
+    /// files of their own have the same.
+    pub(crate) fn usual_reading(&self) -> Option<&Reading> {
+        let first = self.readings.first()?;
+        let files = |reading: &Reading| (reading.protocols.clone(), reading.rules.clone());
+        self.readings.iter().all(|other| files(other) == files(first)).then_some(first)
+    }
+
     /// Defaults for a data directory; `program` is `spandrel` itself.
     pub fn new(data: PathBuf, program: PathBuf) -> Self {
         Settings {
@@ -38,8 +56,30 @@ impl Settings {
             upload_bytes_max: 1 << 30,
             program,
             parse_timeout: Duration::from_secs(600),
+            readings: Vec::new(),
             suggested_plans: Vec::new(),
             suggested_recovery: Vec::new(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_capture_is_read_as_the_site_reads_where_it_reads_in_one_way() {
+        let mut settings = Settings::new("data".into(), "spandrel".into());
+        let reading = |sensor: &str, rules: &str| Reading {
+            sensor: sensor.to_owned(),
+            protocols: None,
+            rules: Some(rules.into()),
+        };
+        assert_eq!(settings.usual_reading(), None);
+        settings.readings = vec![reading("line 1", "a.toml"), reading("line 2", "a.toml")];
+        let usual = settings.usual_reading().map(|usual| usual.sensor.as_str());
+        assert_eq!(usual, Some("line 1"));
+        settings.readings.push(reading("line 3", "b.toml"));
+        assert_eq!(settings.usual_reading(), None, "two sets: somebody has to say which");
     }
 }

@@ -171,12 +171,24 @@ fn server_settings(file: &File, data: PathBuf, program: PathBuf) -> server::Sett
         session_absolute: minutes(file.server.session_hours.saturating_mul(60)),
         upload_bytes_max: u64::from(file.server.upload_mib_max) << 20,
         parse_timeout: minutes(file.server.parse_minutes_max),
+        readings: readings(file),
         #[cfg(feature = "vault")]
         suggested_plans: protect::suggested(file, &data),
         #[cfg(feature = "vault")]
         suggested_recovery: protect::suggested_recovery(file, &data),
         ..server::Settings::new(data, program)
     }
+}
+
+/// Of the sensors that have protocols or rules of their own.
+fn readings(file: &File) -> Vec<server::Reading> {
+    let own = file.sensor.iter().filter(|s| s.protocols.is_some() || s.rules.is_some());
+    own.map(|sensor| server::Reading {
+        sensor: sensor.name.clone(),
+        protocols: sensor.protocols.clone(),
+        rules: sensor.rules.clone(),
+    })
+    .collect()
 }
 
 fn plans(file: &File, data: &Path, learned: &Path) -> Result<Vec<Plan>> {

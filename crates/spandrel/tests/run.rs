@@ -26,13 +26,40 @@ fn fails(output: &Output, parts: &[&str]) {
     }
 }
 
-/// A classic capture with one ARP request: 10.0.0.1 asks for 10.0.0.2.
-fn capture() -> Vec<u8> {
+/// A classic capture of one frame.
+fn capture_of(frame: &[u8]) -> Vec<u8> {
     let mut file = Vec::new();
     // magic, version 2.4, zone, accuracy, snap length 65535, link type 1 (Ethernet)
     for word in [0xa1b2_c3d4_u32, 0x0004_0002, 0, 0, 65_535, 1] {
         file.extend(word.to_le_bytes());
     }
+    let length = u32::try_from(frame.len()).expect("short");
+    for word in [1_700_000_000_u32, 0, length, length] {
+        file.extend(word.to_le_bytes());
+    }
+    file.extend(frame);
+    file
+}
+
+/// 10.0.0.1 sends 10.0.0.2 four octets to UDP port 7000.
+fn datagram() -> Vec<u8> {
+    capture_of(
+        &[
+            &[0x00, 0x1b, 0x1b, 0x00, 0x00, 0x02][..],         // to
+            &[0x00, 0x1b, 0x1b, 0x00, 0x00, 0x01],             // from
+            &[0x08, 0x00],                                     // IPv4
+            &[0x45, 0, 0, 32, 0, 1, 0, 0, 64, 17, 0x66, 0xca], // 32 octets, UDP, sum
+            &[10, 0, 0, 1, 10, 0, 0, 2],
+            &[0x13, 0x88, 0x1b, 0x58, 0, 12, 0, 0], // 5000 to 7000, 12 octets, no sum
+            b"tick",
+            &[0; 14], // padding to 60
+        ]
+        .concat(),
+    )
+}
+
+/// A capture with one ARP request: 10.0.0.1 asks for 10.0.0.2.
+fn capture() -> Vec<u8> {
     let frame = [
         &[0xff; 6][..],                        // to everybody
         &[0x00, 0x1b, 0x1b, 0x00, 0x00, 0x01], // from
@@ -43,12 +70,20 @@ fn capture() -> Vec<u8> {
         &[0; 18], // padding to 60
     ]
     .concat();
-    let length = u32::try_from(frame.len()).expect("short");
-    for word in [1_700_000_000_u32, 0, length, length] {
-        file.extend(word.to_le_bytes());
+    capture_of(&frame)
+}
+
+/// Uploads it and waits for how the parsing ended.
+fn upload(server: &Server, who: &[(&str, &str)], query: &str, capture: &[u8]) -> Value {
+    let taken = server.call("POST", &format!("/captures?{query}"), who, capture);
+    assert_eq!(taken.0, 202, "{}", taken.2);
+    let id = taken.json()["id"].as_str().expect("an id").to_owned();
+    loop {
+        let now = server.call("GET", &format!("/captures/{id}"), who, b"").json();
+        if now["state"] != "parsing" {
+            break now;
+        }
     }
-    file.extend(frame);
-    file
 }
 
 #[test]
@@ -58,17 +93,9 @@ fn first_sign_in_upload_import_list_and_stop() {
     assert_eq!(server.call("GET", "/assets", &[], b"").0, 401);
     let (cookie, csrf) = server.first_sign_in();
     let who = [("cookie", cookie.as_str()), ("x-csrf-token", csrf.as_str())];
-    let taken = server.call("POST", "/captures?file=line2.pcap", &who, &capture());
-    assert_eq!(taken.0, 202, "{}", taken.2);
-    let id = taken.json()["id"].as_str().expect("an id").to_owned();
-    let report = loop {
-        let now = server.call("GET", &format!("/captures/{id}"), &who, b"").json();
-        match now["state"].as_str() {
-            Some("parsing") => {}
-            Some("done") => break now,
-            _ => panic!("not parsed: {now}"),
-        }
-    };
+    let report = upload(&server, &who, "file=line2.pcap", &capture());
+    assert_eq!(report["state"], "done", "{report}");
+    let id = report["id"].as_str().expect("an id");
     assert_eq!(
         (report["packets"].as_u64(), report["file"].as_str()),
         (Some(1), Some("line2.pcap"))
@@ -77,14 +104,7 @@ fn first_sign_in_upload_import_list_and_stop() {
     assert!(seen >= 1, "{report}");
     let imported = server.call("POST", &format!("/captures/{id}:import"), &who, b"");
     assert_eq!(imported.json()["assets"].as_u64(), Some(seen as u64));
-    let garbage = server.call("POST", "/captures?file=x", &who, b"this is no capture");
-    let id = garbage.json()["id"].as_str().expect("an id").to_owned();
-    let failed = loop {
-        let now = server.call("GET", &format!("/captures/{id}"), &who, b"").json();
-        if now["state"] != "parsing" {
-            break now;
-        }
-    };
+    let failed = upload(&server, &who, "file=x", b"this is no capture");
     assert_eq!(failed["state"], "failed");
     assert!(failed["detail"].as_str().is_some_and(|why| !why.is_empty()), "{failed}");
     let place = dir.path().to_str().expect("text");
@@ -119,6 +139,57 @@ fn first_sign_in_upload_import_list_and_stop() {
     let server = Server::start(dir.path(), &[]);
     assert_eq!(server.token, None, "an admin has a password: no link any more");
     assert_eq!(server.call("GET", "/assets", &who[..1], b"").0, 200, "sessions survive a restart");
+    assert_eq!(server.stop(), Some(0));
+}
+
+#[test]
+fn captures_are_read_with_the_rules_of_the_site_or_of_the_sensor_that_is_named() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let place = |name: &str| dir.path().join(name);
+    let rule = |name: &str| {
+        let says = "why = \"it must not\"\nconnection = true\nport = [7000]\n";
+        format!("[[rule]]\nname = \"{name}\"\n{says}")
+    };
+    std::fs::write(place("cell.toml"), rule("cell")).expect("written");
+    std::fs::write(place("hall.toml"), rule("hall")).expect("written");
+    let sensor = |name: &str, rules: &str| {
+        let rules = place(rules).display().to_string();
+        format!("[[sensor]]\nname = {name:?}\ninterface = \"nowhere0\"\nrules = {rules:?}\n")
+    };
+    let settings = place("spandrel.toml").display().to_string();
+    let start = |sensors: String| {
+        std::fs::write(&settings, sensors).expect("written");
+        Server::start(&place("data"), &["--config", &settings])
+    };
+    // `read_as`, and detectors of its findings.
+    let told = |capture: &Value| {
+        assert_eq!(capture["state"], "done", "{capture}");
+        let findings = capture["report"]["findings"].as_array().expect("a list");
+        let ids = findings.iter().filter_map(|f| f["detector"].as_str().map(str::to_owned));
+        (capture["read_as"].as_str().map(str::to_owned), ids.collect::<Vec<_>>())
+    };
+    let as_read = |name: &str, rule: &str| (Some(name.to_owned()), vec![rule.to_owned()]);
+
+    let server = start(sensor("line 1", "cell.toml") + &sensor("line 2", "cell.toml"));
+    let (cookie, csrf) = server.first_sign_in();
+    let who = [("cookie", cookie.as_str()), ("x-csrf-token", csrf.as_str())];
+    let usual = upload(&server, &who, "file=x", &datagram());
+    assert_eq!(told(&usual), as_read("line 1", "rule-cell"), "the one set of the site");
+    let bare = upload(&server, &who, "file=x&read_as=", &datagram());
+    assert_eq!(told(&bare), (None, vec![]));
+    let unknown = server.call("POST", "/captures?read_as=line%203", &who, &datagram());
+    assert_eq!((unknown.0, &unknown.json()["errors"][0]["path"]), (422, &"read_as".into()));
+    assert_eq!(server.stop(), Some(0));
+
+    let server = start(sensor("line 1", "cell.toml") + &sensor("line 2", "hall.toml"));
+    let open = upload(&server, &who, "file=x", &datagram());
+    assert_eq!(told(&open), (None, vec![]), "two sets: nobody said which");
+    let named = upload(&server, &who, "file=x&read_as=line%202", &datagram());
+    assert_eq!(told(&named), as_read("line 2", "rule-hall"));
+    std::fs::write(place("hall.toml"), "[[rule]]\nname = \"hall\"\n").expect("written");
+    let failed = upload(&server, &who, "file=x&read_as=line%202", &datagram());
+    let detail = failed["detail"].as_str().unwrap_or_default();
+    assert!(detail.contains("hall.toml is wrong") && detail.contains("why"), "{failed}");
     assert_eq!(server.stop(), Some(0));
 }
 

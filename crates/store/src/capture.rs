@@ -27,7 +27,19 @@ pub struct Capture {
     pub finished_at: Option<Time>,
     pub summary: Option<CaptureSummary>,
     pub imported_at: Option<Time>,
+    /// The sensor with whose rules and protocols it is read.
+    pub read_as: Option<String>,
     pub revision: i64,
+}
+
+/// A capture that was received.
+#[derive(Clone, Debug)]
+pub struct NewCapture {
+    pub file: String,
+    pub size_bytes: u64,
+    pub sha256: String,
+    pub uploaded_by: String,
+    pub read_as: Option<String>,
 }
 
 /// A report in numbers; rests on disk as JSON.
@@ -44,7 +56,7 @@ pub struct CaptureSummary {
 }
 
 const SELECT: &str = "SELECT id, file, size_bytes, sha256, state, detail, uploaded_by, \
-    uploaded_at, finished_at, summary, imported_at, revision FROM captures";
+    uploaded_at, finished_at, summary, imported_at, read_as, revision FROM captures";
 
 fn record(row: &SqliteRow) -> Result<Capture> {
     let summary: Option<String> = row.try_get("summary")?;
@@ -60,6 +72,7 @@ fn record(row: &SqliteRow) -> Result<Capture> {
         finished_at: row.try_get::<Option<i64>, _>("finished_at")?.map(Time),
         summary: summary.map(|json| serde_json::from_str(&json)).transpose()?,
         imported_at: row.try_get::<Option<i64>, _>("imported_at")?.map(Time),
+        read_as: row.try_get("read_as")?,
         revision: row.try_get("revision")?,
     })
 }
@@ -102,28 +115,23 @@ impl Store {
         record(&row.ok_or_else(|| Error::missing("capture", id))?)
     }
 
-    /// A capture that was received and is about to be parsed; gives its id.
-    pub async fn create_capture(
-        &self,
-        file: &str,
-        size_bytes: u64,
-        sha256: &str,
-        user: &str,
-    ) -> Result<String> {
-        let (file, sha256, user) = (clean(file), sha256.to_owned(), user.to_owned());
+    /// Notes a capture that is about to be parsed; gives its id.
+    pub async fn create_capture(&self, new: NewCapture) -> Result<String> {
         self.write(move |turn| {
             Box::pin(async move {
                 let id = new_id("cap", now());
                 sqlx::query(
                     "INSERT INTO captures (id, file, size_bytes, sha256, state, uploaded_by, \
-                     uploaded_at, revision) VALUES ($1, $2, $3, $4, 'parsing', $5, $6, 0)",
+                     uploaded_at, read_as, revision) \
+                     VALUES ($1, $2, $3, $4, 'parsing', $5, $6, $7, 0)",
                 )
                 .bind(&id)
-                .bind(file)
-                .bind(signed(size_bytes))
-                .bind(sha256)
-                .bind(user)
+                .bind(clean(&new.file))
+                .bind(signed(new.size_bytes))
+                .bind(new.sha256)
+                .bind(new.uploaded_by)
                 .bind(now().nanos())
+                .bind(new.read_as)
                 .execute(&mut turn.db)
                 .await?;
                 tell(turn, &id).await?;

@@ -14,6 +14,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (4, include_str!("../migrations/0004_copies.sql")),
     (5, include_str!("../migrations/0005_uplink.sql")),
     (6, include_str!("../migrations/0006_merged_links.sql")),
+    (7, include_str!("../migrations/0007_read_as.sql")),
 ];
 
 /// The newest schema this program knows.

@@ -1328,6 +1328,8 @@ export interface components {
             links: number | null;
             /** Format: int64 */
             packets: number | null;
+            /** @description The sensor with whose rules and declared protocols it is read; null: with those of none. */
+            read_as: string | null;
             severity: components["schemas"]["Severity"] | null;
             /** @description Of the file, hexadecimal. */
             sha256: string;
@@ -1343,6 +1345,7 @@ export interface components {
         };
         CaptureList: {
             items: components["schemas"]["Capture"][];
+            readings: components["schemas"]["Reading"][];
         };
         CaptureReport: {
             assets: components["schemas"]["ReportAsset"][];
@@ -2192,6 +2195,14 @@ export interface components {
             from: string;
             /** @description `HH:MM`; before `from` it is on the next day. */
             until: string;
+        };
+        /** @description A sensor with rules or protocols of its own, to read a capture with. */
+        Reading: {
+            protocols: boolean;
+            rules: boolean;
+            sensor: string;
+            /** @description A capture is read as this sensor reads when nobody says. */
+            usual: boolean;
         };
         ReasonRequest: {
             reason: string;
@@ -3103,6 +3114,8 @@ export interface operations {
             query?: {
                 /** @description Its name, for raw bytes */
                 file?: string;
+                /** @description The sensor with whose rules and declared protocols it is read; empty: with those of none. Left out: as the site's sensors read, where all that have such files have the same */
+                read_as?: string;
             };
             header?: {
                 /** @description Sent again with the same key, the first answer comes back. */

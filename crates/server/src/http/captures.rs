@@ -14,6 +14,7 @@ use super::{
 use crate::{
     app::Shared,
     parsing::{self, Report},
+    settings,
 };
 use axum::{
     Json,
@@ -36,13 +37,39 @@ use tokio::io::AsyncWriteExt;
 )]
 pub(crate) async fn list(State(app): State<Shared>) -> Answer<Json<CaptureList>> {
     let items = app.store.captures().await?.into_iter().map(Into::into).collect();
-    Ok(Json(CaptureList { items }))
+    let usual = app.settings.usual_reading();
+    let shown = |reading: &settings::Reading| Reading {
+        sensor: reading.sensor.clone(),
+        protocols: reading.protocols.is_some(),
+        rules: reading.rules.is_some(),
+        usual: usual.is_some_and(|usual| usual.sensor == reading.sensor),
+    };
+    let readings = app.settings.readings.iter().map(shown).collect();
+    Ok(Json(CaptureList { items, readings }))
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct UploadQuery {
     file: Option<String>,
+    read_as: Option<String>,
+}
+
+/// How the upload is to be read: as the named sensor reads, as the site does where nobody is
+/// named, and with what comes with the program where the name is empty.
+fn reading(app: &Shared, named: Option<&str>) -> Answer<Option<settings::Reading>> {
+    let readings = &app.settings.readings;
+    match named {
+        None => Ok(app.settings.usual_reading().cloned()),
+        Some("") => Ok(None),
+        Some(name) => match readings.iter().find(|reading| reading.sensor == name) {
+            Some(reading) => Ok(Some(reading.clone())),
+            None => {
+                let detail = format!("no sensor {name:?} has rules or protocols of its own");
+                Err(Fault::member("read_as", "unknown", detail))
+            }
+        },
+    }
 }
 
 /// Upload a capture: the raw bytes, or a form with one file.
@@ -50,6 +77,9 @@ pub(crate) struct UploadQuery {
     post, path = "/api/v1/captures", tag = "captures", operation_id = "captures_upload",
     params(
         ("file" = Option<String>, Query, description = "Its name, for raw bytes"),
+        ("read_as" = Option<String>, Query, description = "The sensor with whose rules and \
+            declared protocols it is read; empty: with those of none. Left out: as the site's \
+            sensors read, where all that have such files have the same"),
         Csrf,
         Idempotency,
     ),
@@ -64,6 +94,7 @@ pub(crate) async fn upload(
     Asked(query): Asked<UploadQuery>,
     request: Request,
 ) -> Answer<impl IntoResponse> {
+    let reading = reading(&app, query.read_as.as_deref())?;
     let place = std::sync::Arc::clone(&app.captures_waiting).try_acquire_owned();
     let place = place
         .map_err(|_| Fault::wait(30, "too many captures wait to be parsed; try again later"))?;
@@ -80,11 +111,23 @@ pub(crate) async fn upload(
         return Err(Fault::member("file", "empty", "the upload has no bytes"));
     }
     let name = name.rsplit(['/', '\\']).next().unwrap_or("capture").to_owned();
-    let (size, sha256) = (received.size_bytes, received.sha256.clone());
-    let id = app.store.create_capture(&name, size, &sha256, &caller.user).await?;
+    let new = store::NewCapture {
+        file: name,
+        size_bytes: received.size_bytes,
+        sha256: received.sha256.clone(),
+        uploaded_by: caller.user,
+        read_as: reading.as_ref().map(|reading| reading.sensor.clone()),
+    };
+    let id = app.store.create_capture(new).await?;
     let capture = Capture::from(app.store.capture(&id).await?);
-    notes.after(json!({"id": id, "file": name, "size_bytes": size, "sha256": sha256}));
-    tokio::spawn(parsing::parse(app, id, received, place));
+    notes.after(json!({
+        "id": id,
+        "file": capture.file,
+        "size_bytes": capture.size_bytes,
+        "sha256": capture.sha256,
+        "read_as": capture.read_as,
+    }));
+    tokio::spawn(parsing::parse(app, id, (received, reading), place));
     let location = [(header::LOCATION, format!("/api/v1/captures/{}", capture.id))];
     Ok((StatusCode::ACCEPTED, location, Json(capture)))
 }

@@ -346,6 +346,7 @@ impl From<s::Capture> for dto::Capture {
             findings: count(|s| s.findings),
             severity: sum.as_ref().and_then(|s| s.severity),
             imported_at: c.imported_at,
+            read_as: c.read_as,
         }
     }
 }

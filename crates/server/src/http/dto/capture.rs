@@ -40,11 +40,24 @@ pub struct Capture {
     pub severity: Option<model::Severity>,
     #[schema(value_type = Option<String>, format = DateTime)]
     pub imported_at: Option<Time>,
+    /// The sensor with whose rules and declared protocols it is read; null: with those of none.
+    pub read_as: Option<String>,
 }
 
 #[derive(Serialize, ToSchema, Debug)]
 pub struct CaptureList {
     pub items: Vec<Capture>,
+    pub readings: Vec<Reading>,
+}
+
+/// A sensor with rules or protocols of its own, to read a capture with.
+#[derive(Serialize, ToSchema, Debug)]
+pub struct Reading {
+    pub sensor: String,
+    pub protocols: bool,
+    pub rules: bool,
+    /// A capture is read as this sensor reads when nobody says.
+    pub usual: bool,
 }
 
 #[derive(Serialize, ToSchema, Debug)]
