@@ -449,7 +449,8 @@ step('a recovery plan is drilled, waits for a person, and its report prints', as
   assert.ok(printed.subarray(0, 5).toString() === '%PDF-' && printed.length > 10_000);
   await report.close();
   await page.goto(`${server.url}/protection/recovery`);
-  await page.locator('[data-plan="Lab historian"] .chip.ok').first().waitFor();
+  const plans = page.getByRole('table', { name: 'Recovery plans' });
+  await plans.getByRole('row', { name: /Lab historian/ }).locator('.chip.ok').first().waitFor();
 });
 
 step('several findings are closed at once', async ({ page, server }) => {
