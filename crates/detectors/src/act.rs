@@ -13,6 +13,7 @@ use inventory::is_industrial;
 use model::{
     Address, Detail, Direction, Observation, Operation, OperationClass, Outcome, Severity, Subject,
 };
+use std::hash::Hash;
 
 /// How a class of operations is told.
 pub(crate) struct Act {
@@ -31,27 +32,42 @@ pub(crate) struct Act {
 pub(crate) struct Acts {
     about: &'static About,
     acts: &'static [Act],
-    /// Client and class -> devices it was done to.
-    targets: Memory<(Address, OperationClass), Few<Address>>,
+    /// By client and class.
+    targets: Targets<(Address, OperationClass)>,
 }
-
-/// Devices one client does the same to, each with a finding of its own; more share one.
-const TARGETS_APART: usize = 3;
 
 impl Acts {
     pub(crate) fn new(about: &'static About, acts: &'static [Act]) -> Self {
-        Acts { about, acts, targets: memory() }
+        Acts { about, acts, targets: Targets::default() }
     }
 
     /// The finding an act joins: the pair's, or the client's where it does it to many.
     fn key(&mut self, class: OperationClass, client: Address, server: Address) -> Key {
-        if self.targets.len() >= WATCHED_MAX {
-            self.targets.clear();
+        (class, client, self.targets.apart((client, class), server))
+    }
+}
+
+/// Devices to which somebody does the same: the first few have a finding each, more share one.
+pub(crate) struct Targets<K>(Memory<K, Few<Address>>);
+
+impl<K> Default for Targets<K> {
+    fn default() -> Self {
+        Targets(memory())
+    }
+}
+
+impl<K: Eq + Hash> Targets<K> {
+    /// With a finding of their own.
+    const APART: usize = 3;
+
+    /// The device, where it has a finding of its own.
+    pub(crate) fn apart(&mut self, who: K, device: Address) -> Option<Address> {
+        if self.0.len() >= WATCHED_MAX {
+            self.0.clear();
         }
-        let targets = self.targets.entry((client, class)).or_insert_with(few);
-        let room = targets.len() < TARGETS_APART;
-        let apart = targets.contains(&server) || room && targets.insert(server);
-        (class, client, apart.then_some(server))
+        let targets = self.0.entry(who).or_insert_with(few);
+        let room = targets.len() < Self::APART;
+        (targets.contains(&device) || room && targets.insert(device)).then_some(device)
     }
 }
 

@@ -10,6 +10,7 @@ mod when;
 
 use crate::{
     About, Detector, Draft, Findings, Kind, Site, Watch,
+    act::Targets,
     baseline::{Memory, memory},
     limits::WATCHED_MAX,
     window::Rate,
@@ -38,7 +39,10 @@ pub static SITE_RULE: Detector = Detector {
                   If the rule is wrong, make it narrower in its file.",
         sees: &[Kind::Operation, Kind::Exchange],
     },
-    watch: || Box::new(SiteRules { concerned: memory(), rates: memory() }),
+    watch: || {
+        let (concerned, rates, targets) = (memory(), memory(), Targets::default());
+        Box::new(SiteRules { concerned, broken: Broken { rates, targets } })
+    },
     #[cfg(test)]
     cases: tests::cases,
 };
@@ -206,8 +210,15 @@ struct SiteRules {
     /// Of those that talk, with their places: a site may have a thousand rules, of which a few
     /// are about any two of its devices.
     concerned: Memory<Talk, Vec<(usize, &'static Rule)>>,
+    broken: Broken,
+}
+
+/// By whom, and how often.
+struct Broken {
     /// Rule and pair -> how often of late.
     rates: Memory<(usize, Address, Address), Rate>,
+    /// By rule and client: one that scans breaks a rule with hundreds.
+    targets: Targets<(usize, Address)>,
 }
 
 /// Who asks whom for what class of things; without a class, their whole conversations.
@@ -254,15 +265,15 @@ impl Watch for SiteRules {
             match &o.detail {
                 Detail::Operation(operation) if rule.1.fits(operation) => {
                     if operation.direction == Direction::Response {
-                        answered(*rule, &talk, operation, out);
+                        self.broken.answered(*rule, &talk, operation, out);
                     } else {
-                        broken(*rule, &talk, o, &mut self.rates, out);
+                        self.broken.again(*rule, &talk, o, out);
                     }
                 }
                 Detail::Exchange(_) => {
                     let port = o.to.port.unwrap_or_default();
                     if rule.1.ports.is_empty() || rule.1.ports.contains(&port) {
-                        broken(*rule, &talk, o, &mut self.rates, out);
+                        self.broken.again(*rule, &talk, o, out);
                     }
                 }
                 _ => {}
@@ -271,54 +282,73 @@ impl Watch for SiteRules {
     }
 }
 
-/// An answer belongs to the finding of its request.
-fn answered((place, rule): (usize, &Rule), talk: &Talk, operation: &Operation, out: &mut Findings) {
-    if operation.outcome == Outcome::Open {
-        return;
+impl Broken {
+    /// The finding it joins: the pair's, or the client's where it breaks the rule with many.
+    fn key(&mut self, place: usize, talk: &Talk) -> (usize, Address, Option<Address>) {
+        (place, talk.client, self.targets.apart((place, talk.client), talk.server))
     }
-    if let Some(open) = out.known(rule.about, (place, talk.client, talk.server)) {
-        open.ended(operation.outcome);
-    }
-}
 
-fn broken(
-    (place, rule): (usize, &Rule),
-    talk: &Talk,
-    o: &Observation,
-    rates: &mut Memory<(usize, Address, Address), Rate>,
-    out: &mut Findings,
-) {
-    if !rule.is_now(o) {
-        return;
-    }
-    let key = (place, talk.client, talk.server);
-    let mut often = None;
-    if let Some((least, secs)) = rule.rate {
-        if !rates.contains_key(&key) && rates.len() >= WATCHED_MAX {
+    /// An answer belongs to the finding of its request.
+    fn answered(
+        &mut self,
+        (place, rule): (usize, &Rule),
+        talk: &Talk,
+        operation: &Operation,
+        out: &mut Findings,
+    ) {
+        if operation.outcome == Outcome::Open {
             return;
         }
-        let rate = rates.entry(key).or_default();
-        let count = rate.count(o.at, secs);
-        if count < least {
+        if let Some(open) = out.known(rule.about, self.key(place, talk)) {
+            open.ended(operation.outcome);
+        }
+    }
+
+    fn again(
+        &mut self,
+        (place, rule): (usize, &Rule),
+        talk: &Talk,
+        o: &Observation,
+        out: &mut Findings,
+    ) {
+        if !rule.is_now(o) {
             return;
         }
-        often = Some((rate.first, count));
-    }
-    let raised = out.raise(rule.about, key, o, || rule.draft((talk.client, talk.server)));
-    let Some(open) = raised else { return };
-    if open.is_new() {
-        let says = format!("the rule \"{}\" of this site", rule.about.id);
-        open.proof("rule", Evidence::Learned { says, members: rule.words() });
-    }
-    if let Some((first, count)) = often {
-        let says = "within the rule's span, at the latest";
-        open.proof_count("rate", (first, o.at), (count.into(), says));
+        let mut often = None;
+        if let Some((least, secs)) = rule.rate {
+            let pair = (place, talk.client, talk.server);
+            if !self.rates.contains_key(&pair) && self.rates.len() >= WATCHED_MAX {
+                return;
+            }
+            let rate = self.rates.entry(pair).or_default();
+            let count = rate.count(o.at, secs);
+            if count < least {
+                return;
+            }
+            often = Some((rate.first, count));
+        }
+        let key = self.key(place, talk);
+        let raised = out.raise(rule.about, key, o, || rule.draft(talk, key.2.is_none()));
+        let Some(open) = raised else { return };
+        open.names(talk.server);
+        if open.is_new() {
+            let says = format!("the rule \"{}\" of this site", rule.about.id);
+            open.proof("rule", Evidence::Learned { says, members: rule.words() });
+        }
+        if let Some((first, count)) = often {
+            let says = "within the rule's span, at the latest";
+            open.proof_count("rate", (first, o.at), (count.into(), says));
+        }
     }
 }
 
 impl Rule {
-    fn draft(&self, (from, to): (Address, Address)) -> Draft {
-        Draft::about(vec![from, to], self.severity, self.title.clone())
+    fn draft(&self, talk: &Talk, with_many: bool) -> Draft {
+        let title = match with_many {
+            true => self.title.replace("{1}", "many devices"),
+            false => self.title.clone(),
+        };
+        Draft::about(vec![talk.client, talk.server], self.severity, title)
             .because(self.about.why.to_owned())
     }
 

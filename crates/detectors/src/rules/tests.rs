@@ -79,6 +79,16 @@ fn a_finding_has_the_words_of_its_rule_and_says_when_it_was_refused() {
 }
 
 #[test]
+fn who_breaks_a_rule_with_many_has_a_finding_for_a_few_and_one_for_the_rest() {
+    let to = |last| exchange(0, port(host(30), 50_000), port(host(last), 80), "http");
+    let found = Case::fires("", (40..90).map(to).collect()).run();
+    let found: Vec<_> = found.iter().filter(|f| f.detector == "rule-office-in-the-cell").collect();
+    let of_many =
+        found.iter().find(|f| f.title.contains("many devices")).expect("one for the rest");
+    assert_eq!((found.len(), of_many.count), (4, 47), "{found:#?}");
+}
+
+#[test]
 fn a_rule_about_how_often_shows_itself_and_the_count() {
     let stop = |at| asked(at, operation(Class::Stop, 41));
     let found = Case::fires("", vec![stop(0), stop(9_000), stop(20_000)]).run();
