@@ -168,7 +168,15 @@ fn explain(text: &str, error: &toml::de::Error) -> String {
     let message = error.message().replace('\n', " ");
     // serde says: unknown field `x`, expected one of `a`, `b`
     let Some(rest) = message.strip_prefix("unknown field ") else {
-        return format!(":{line}: {message}");
+        let written = text.lines().nth(line - 1).and_then(|written| written.split_once('='));
+        return match written {
+            Some((key, value)) if message == "invalid socket address syntax" => {
+                let (key, value) = (key.trim(), value.trim());
+                format!(":{line}: {key} is an address with a port as \"0.0.0.0:8443\", not {value}")
+            }
+            Some((key, _)) => format!(":{line}: {}: {message}", key.trim()),
+            None => format!(":{line}: {message}"),
+        };
     };
     let mut words = rest.split('`').skip(1).step_by(2);
     let unknown = words.next().unwrap_or_default();
@@ -224,8 +232,13 @@ mod tests {
 
     #[test]
     fn wrong_values_say_what_is_wrong() {
-        assert!(
-            parse("[server]\nlisten = \"nowhere\"\n").expect_err("no address").starts_with(":2:")
+        complains(
+            "[server]\nlisten = \"nowhere\"\n",
+            ":2: listen is an address with a port as \"0.0.0.0:8443\", not \"nowhere\"",
+        );
+        complains(
+            "[lab]\nseed = \"one\"\n",
+            ":2: seed: invalid type: string \"one\", expected u64",
         );
         complains(
             "[server]\nsession_hours = 0\n",

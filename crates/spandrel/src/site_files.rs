@@ -4,6 +4,8 @@
 //! with a line that says where.
 
 use anyhow::{Context, Result, ensure};
+use detectors::rules::Rule;
+use protocols::declared::Description;
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -22,15 +24,32 @@ pub struct SiteFiles {
 impl SiteFiles {
     /// Takes them for the rest of the process.
     pub fn apply(&self) -> Result<()> {
-        if let Some(file) = &self.protocols {
-            let read = protocols::declared::parse(&text(file)?).with_context(|| wrong(file))?;
-            ensure!(protocols::declared::add(read), "protocols were described already");
+        let (protocols, rules) = self.read()?;
+        if let Some(protocols) = protocols {
+            ensure!(protocols::declared::add(protocols), "protocols were described already");
         }
-        if let Some(file) = &self.rules {
-            let read = detectors::rules::parse(&text(file)?).with_context(|| wrong(file))?;
-            ensure!(detectors::rules::set(read), "rules were set already");
+        if let Some(rules) = rules {
+            ensure!(detectors::rules::set(rules), "rules were set already");
         }
         Ok(())
+    }
+
+    /// Says what is wrong with them.
+    #[cfg(feature = "control-plane")]
+    pub fn check(&self) -> Result<()> {
+        self.read().map(drop)
+    }
+
+    fn read(&self) -> Result<(Option<Vec<Description>>, Option<Vec<Rule>>)> {
+        let protocols = self
+            .protocols
+            .as_deref()
+            .map(|file| protocols::declared::parse(&text(file)?).with_context(|| wrong(file)));
+        let rules = self
+            .rules
+            .as_deref()
+            .map(|file| detectors::rules::parse(&text(file)?).with_context(|| wrong(file)));
+        Ok((protocols.transpose()?, rules.transpose()?))
     }
 }
 
