@@ -24,7 +24,7 @@ pub struct SiteFiles {
 impl SiteFiles {
     /// Takes them for the rest of the process.
     pub fn apply(&self) -> Result<()> {
-        let (protocols, rules) = self.read()?;
+        let Read { protocols, rules } = self.read()?;
         if let Some(protocols) = protocols {
             ensure!(protocols::declared::add(protocols), "protocols were described already");
         }
@@ -40,7 +40,7 @@ impl SiteFiles {
         self.read().map(drop)
     }
 
-    fn read(&self) -> Result<(Option<Vec<Description>>, Option<Vec<Rule>>)> {
+    fn read(&self) -> Result<Read> {
         let protocols = self
             .protocols
             .as_deref()
@@ -49,8 +49,14 @@ impl SiteFiles {
             .rules
             .as_deref()
             .map(|file| detectors::rules::parse(&text(file)?).with_context(|| wrong(file)));
-        Ok((protocols.transpose()?, rules.transpose()?))
+        Ok(Read { protocols: protocols.transpose()?, rules: rules.transpose()? })
     }
+}
+
+/// What stands in them; without a file there is nothing.
+struct Read {
+    protocols: Option<Vec<Description>>,
+    rules: Option<Vec<Rule>>,
 }
 
 fn text(file: &Path) -> Result<String> {

@@ -12,14 +12,14 @@ use crate::{
     About, Detector, Draft, Findings, Kind, Site, Watch,
     act::Targets,
     baseline::{Memory, memory},
-    limits::WATCHED_MAX,
+    limits::{MEMBERS_SHOWN_MAX, WATCHED_MAX},
     window::Rate,
 };
 use model::{
     Address, Detail, Direction, Evidence, Object, Observation, Operation, OperationClass, Outcome,
     Severity,
 };
-use std::{net::IpAddr, sync::OnceLock};
+use std::{fmt, net::IpAddr, sync::OnceLock};
 use when::Span;
 
 pub use read::{Invalid, parse};
@@ -112,6 +112,15 @@ impl Ends {
     fn fit(&self, address: Address) -> bool {
         let within = |list: &[End]| list.iter().any(|end| end.has(address));
         (self.these.is_empty() || within(&self.these)) && !within(&self.but)
+    }
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            End::Net(net, prefix) => write!(f, "{net}/{prefix}"),
+            End::One(address) => write!(f, "{address}"),
+        }
     }
 }
 
@@ -332,8 +341,8 @@ impl Broken {
         let Some(open) = raised else { return };
         open.names(talk.server);
         if open.is_new() {
-            let says = format!("the rule \"{}\" of this site", rule.about.id);
-            open.proof("rule", Evidence::Learned { says, members: rule.words() });
+            let (path, source) = ("rule".to_owned(), rule.about.id.to_owned());
+            open.proof("rule", Evidence::Fact { at: o.at, path, value: rule.words(), source });
         }
         if let Some((first, count)) = often {
             let says = "within the rule's span, at the latest";
@@ -352,8 +361,8 @@ impl Rule {
             .because(self.about.why.to_owned())
     }
 
-    /// What of it matters, for a person who sees the finding and not the file.
-    fn words(&self) -> Vec<String> {
+    /// What it is about, for a person who sees the finding and not the file.
+    fn words(&self) -> String {
         let mut words = self.protocols.clone();
         words.extend(self.classes.iter().map(|class| class.word().to_owned()));
         words.extend(self.functions.iter().map(|function| match function {
@@ -364,6 +373,19 @@ impl Rule {
         words.extend(self.range.map(|(low, high)| format!("{low} to {high}")));
         words.extend(self.object.clone());
         words.extend(self.ports.iter().map(|port| format!("port {port}")));
-        words
+        let ends = [("from", &self.from), ("to", &self.to)];
+        for (word, ends) in ends {
+            words.extend(ends.these.iter().map(|end| format!("{word} {end}")));
+            words.extend(ends.but.iter().map(|end| format!("not {word} {end}")));
+        }
+        if words.is_empty() {
+            return "everything".to_owned();
+        }
+        let left = words.len().saturating_sub(MEMBERS_SHOWN_MAX);
+        words.truncate(MEMBERS_SHOWN_MAX);
+        if left > 0 {
+            words.push(format!("and {left} more"));
+        }
+        words.join(", ")
     }
 }

@@ -94,7 +94,9 @@ fn a_rule_about_how_often_shows_itself_and_the_count() {
     let found = Case::fires("", vec![stop(0), stop(9_000), stop(20_000)]).run();
     let finding = found.iter().find(|f| f.detector == "rule-many-stops").expect("it is raised");
     let of_rule = |e: &Evidence| match e {
-        Evidence::Learned { members, .. } => members.iter().any(|word| word == "function 41"),
+        Evidence::Fact { value, source, .. } => {
+            (value.as_str(), source.as_str()) == ("stop, function 41", "rule-many-stops")
+        }
         _ => false,
     };
     let counted = |e: &Evidence| matches!(e, Evidence::Count { count: 3, .. });

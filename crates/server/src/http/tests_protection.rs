@@ -202,7 +202,7 @@ async fn a_site_of_which_another_took_over_says_so_until_it_is_not_so() {
         (&json!("site-fenced"), &json!("critical"))
     );
     let title = found[0]["title"].as_str().expect("text");
-    assert!(title.starts_with("site-b was promoted at 2026-03-10T12:00:00"), "{title}");
+    assert!(title.starts_with("site-b was promoted at 2026-03-10 12:00:00 UTC"), "{title}");
     assert!(title.ends_with("this site is fenced"), "{title}");
     site.stop.send(true).expect("somebody listens");
     work.await.expect("ends");

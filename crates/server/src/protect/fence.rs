@@ -34,6 +34,9 @@ impl Fence {
 
     pub(crate) fn in_words(&self) -> String {
         let Self { site, at, by, plan, .. } = self;
+        // Who reads it at night wants no microseconds.
+        let at = at.to_string().replace('T', " ");
+        let at = format!("{} UTC", at.split('.').next().unwrap_or_default());
         match plan {
             Some(plan) => {
                 format!("{site} ran the recovery plan \"{plan}\" in earnest at {at} (by {by})")

@@ -2,7 +2,9 @@
 //!
 //! Invariant: the worst comes first within each table, and what was left out is said.
 
-use comfy_table::{CellAlignment, ContentArrangement, Table, presets::UTF8_FULL_CONDENSED};
+use comfy_table::{
+    CellAlignment, ColumnConstraint, ContentArrangement, Table, presets::UTF8_FULL_CONDENSED,
+};
 use model::{
     Asset, AssetId, CaptureReport, Evidence, Finding, Health, Link, Severity, SignInRow, Time,
 };
@@ -200,6 +202,16 @@ fn assets(out: &mut impl Write, assets: &[Asset]) -> Result<()> {
             dash(&asset.firmware),
             asset.protocols.join(" "),
         ]);
+    }
+    let said = [
+        (4, rows.iter().any(|a| a.vendor.is_some())),
+        (5, rows.iter().any(|a| a.model.is_some())),
+        (6, rows.iter().any(|a| a.firmware.is_some())),
+    ];
+    for (place, _) in said.iter().filter(|(_, said)| !said) {
+        if let Some(column) = shown.column_mut(*place) {
+            column.set_constraint(ColumnConstraint::Hidden);
+        }
     }
     print(out, "Assets", &shown, rows.len())
 }
