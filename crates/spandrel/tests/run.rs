@@ -50,7 +50,7 @@ fn datagram() -> Vec<u8> {
             &[0x08, 0x00],                                     // IPv4
             &[0x45, 0, 0, 32, 0, 1, 0, 0, 64, 17, 0x66, 0xca], // 32 octets, UDP, sum
             &[10, 0, 0, 1, 10, 0, 0, 2],
-            &[0x13, 0x88, 0x1b, 0x58, 0, 12, 0, 0], // 5000 to 7000, 12 octets, no sum
+            &[0xc3, 0x50, 0x1b, 0x58, 0, 12, 0, 0], // 50000 to 7000, 12 octets, no sum
             b"tick",
             &[0; 14], // padding to 60
         ]
