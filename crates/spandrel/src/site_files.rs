@@ -3,10 +3,11 @@
 //! Invariant: they are read before the first packet, and what is wrong in them ends the program
 //! with a line that says where.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use detectors::rules::Rule;
 use protocols::declared::Description;
 use std::{
+    fmt::Display,
     fs,
     path::{Path, PathBuf},
 };
@@ -44,11 +45,11 @@ impl SiteFiles {
         let protocols = self
             .protocols
             .as_deref()
-            .map(|file| protocols::declared::parse(&text(file)?).with_context(|| wrong(file)));
+            .map(|file| protocols::declared::parse(&text(file)?).map_err(|why| wrong(file, &why)));
         let rules = self
             .rules
             .as_deref()
-            .map(|file| detectors::rules::parse(&text(file)?).with_context(|| wrong(file)));
+            .map(|file| detectors::rules::parse(&text(file)?).map_err(|why| wrong(file, &why)));
         Ok(Read { protocols: protocols.transpose()?, rules: rules.transpose()? })
     }
 }
@@ -63,6 +64,11 @@ fn text(file: &Path) -> Result<String> {
     fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))
 }
 
-fn wrong(file: &Path) -> String {
-    format!("{} is wrong", file.display())
+/// One line: of a mistake in TOML where it is and what it is, without the picture between.
+fn wrong(file: &Path, why: &dyn Display) -> anyhow::Error {
+    let why = why.to_string();
+    let mut lines = why.lines().map(str::trim).filter(|line| !line.is_empty());
+    let first = lines.next().unwrap_or_default();
+    let last = lines.next_back().map(|last| format!(": {last}")).unwrap_or_default();
+    anyhow!("{} is wrong: {first}{last}", file.display())
 }
