@@ -194,6 +194,30 @@ fn captures_are_read_with_the_rules_of_the_site_or_of_the_sensor_that_is_named()
 }
 
 #[test]
+fn a_server_stops_though_what_a_command_left_behind_holds_its_pipes() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let held = dir.path().join("held");
+    let began = dir.path().join("began");
+    // It leaves its group, holds the error side until the server is gone, and notes when it waited
+    // for that in vain.
+    let left =
+        format!("timeout 60 tail --pid=$PPID -f /dev/null >/dev/null || touch {}", held.display());
+    let command = format!("setsid sh -c '{left}' & touch {}; exec sleep 600", began.display());
+    let left_behind = command.replace("$PPID", "'$PPID'");
+    let settings = dir.path().join("spandrel.toml");
+    let text =
+        format!("[[sensor]]\nname = \"station\"\ncommand = [\"sh\", \"-c\", {left_behind:?}]\n");
+    std::fs::write(&settings, text).expect("written");
+    let data = dir.path().join("data");
+    let server = Server::start(&data, &["--config", settings.to_str().expect("text")]);
+    while !began.exists() {
+        std::thread::yield_now();
+    }
+    assert_eq!(server.stop(), Some(0));
+    assert!(!held.exists(), "it waited for what a command left behind");
+}
+
+#[test]
 fn port_that_is_taken_is_one_clear_line() {
     let dir = tempfile::tempdir().expect("a directory");
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port");

@@ -7,7 +7,7 @@
 
 use crate::{sensor::memory, site_files::SiteFiles};
 use model::Time;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use server::{Remote, Sensors, intake};
 use std::{
     collections::BTreeMap,
@@ -218,9 +218,9 @@ async fn run_once(
     };
     children.running.lock().expect("no panic holds it").remove(&plan.name);
     let status = end_child(&mut sensor).await;
-    let said = said.await.ok().flatten();
+    let said = heard(said).await;
     let said_by_lab = match said_by_lab {
-        Some(task) => task.await.ok().flatten(),
+        Some(task) => heard(task).await,
         None => None,
     };
     let lab_failed = lab_status.is_some_and(|status| status.code().is_some_and(|code| code != 0));
@@ -319,14 +319,23 @@ fn pid_of(child: &Child) -> Option<Pid> {
     child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?))
 }
 
-/// Asks, waits, insists.
+/// What was said last by a child that has ended. Something that it started, such as ssh's
+/// connection for later, may hold its error side open for ever: that is not waited for.
+async fn heard(task: JoinHandle<Option<String>>) -> Option<String> {
+    let listening = task.abort_handle();
+    let said = tokio::time::timeout(GRACE, task).await;
+    listening.abort();
+    said.ok()?.ok()?
+}
+
+/// Asks it and what it started, waits, insists.
 async fn end_child(child: &mut Child) -> Option<ExitStatus> {
     // A child whose output has ended is about to end by itself; its own status says more.
     if let Ok(Ok(status)) = tokio::time::timeout(Duration::from_millis(200), child.wait()).await {
         return Some(status);
     }
     if let Some(pid) = pid_of(child)
-        && let Err(error) = kill_process(pid, Signal::TERM)
+        && let Err(error) = kill_process_group(pid, Signal::TERM)
     {
         tracing::debug!(%error, "a child was gone before it was asked to end");
     }
