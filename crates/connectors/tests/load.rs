@@ -57,7 +57,7 @@ fn a_panel_never_waits_for_more_than_one_question_of_a_backup() {
     let stop = Arc::new(AtomicBool::new(false));
     let (port, stopped) = (peer.port, stop.clone());
     let polling = thread::spawn(move || panel(port, &stopped));
-    let source = format!("modbus:127.0.0.1:{port}?unit={BACKUP}&holding=0-999&pause_ms=0");
+    let source = format!("modbus:127.0.0.1:{port}?unit={BACKUP}&holding=0-399&pause_ms=0");
     let report = place.backup(&[&source], 1);
     stop.store(true, Ordering::Relaxed);
     let sent = polling.join().unwrap();
@@ -65,7 +65,7 @@ fn a_panel_never_waits_for_more_than_one_question_of_a_backup() {
     let served = services(&fs::read_to_string(log).unwrap());
     let of = |unit: u8| served.iter().filter(move |service| service.0 == unit);
     // 125 registers at most, 8 at least; and the identification.
-    assert!((9..=126).contains(&of(BACKUP).count()), "{}", of(BACKUP).count());
+    assert!((5..=51).contains(&of(BACKUP).count()), "{}", of(BACKUP).count());
     assert_eq!(of(PANEL).count(), sent.len());
     let mut judged = 0;
     for (sent, (_, start, _)) in sent.iter().zip(of(PANEL)) {
@@ -81,12 +81,16 @@ fn a_panel_never_waits_for_more_than_one_question_of_a_backup() {
         judged += 1;
     }
     assert!(judged > 0, "this machine is too busy to judge anything");
-    // And the backup leaves it at least half of the time.
+    // And the backup leaves it at least half of the time, though a third while it listens for
+    // others.
     let backup: Vec<_> = of(BACKUP).collect();
+    let (mut work, mut rest) = (0, 0);
     for pair in backup.windows(2) {
         let (service, pause) = (pair[0].2 - pair[0].1, pair[1].1 - pair[0].2);
-        assert!(pause >= service, "{pause} ns of rest after {service} ns of work");
+        assert!(pause * 2 >= service, "{pause} ns of rest after {service} ns of work");
+        (work, rest) = (work + service, rest + pause);
     }
+    assert!(rest >= work, "{rest} ns of rest for {work} ns of work");
 }
 
 #[test]

@@ -2,7 +2,8 @@
 //!
 //! Invariant: nothing is guessed; a name a kind does not know is an error with the ones it does.
 
-use std::collections::BTreeMap;
+use super::pace::Pause;
+use std::{collections::BTreeMap, time::Duration};
 
 #[derive(Debug, PartialEq, Eq)]
 pub struct NetworkPlace {
@@ -42,6 +43,14 @@ impl NetworkPlace {
     pub fn number<T: std::str::FromStr>(&self, name: &str, default: T) -> Result<T, String> {
         let Some(text) = self.options.get(name) else { return Ok(default) };
         text.parse().map_err(|_| format!("{name}={text} is no number that fits"))
+    }
+
+    /// The option `pause_ms`.
+    pub fn pause(&self) -> Result<Pause, String> {
+        if !self.options.contains_key("pause_ms") {
+            return Ok(Pause::default());
+        }
+        Ok(Pause::of(Duration::from_millis(self.number("pause_ms", 0)?)))
     }
 
     pub fn address(&self) -> String {

@@ -21,11 +21,12 @@ served = 0
 
 def serve(sending, pdu):
     global served
-    if not sending:
+    # It is served when its answer is about to be sent, which then goes out before anybody else is
+    # served: at its receipt, the answer would wait for the next request's service as well.
+    if sending:
         start = time.time_ns()
         # On purpose not asyncio.sleep: nobody else is served meanwhile.
-        # An answer has the values, and what asked for them their number.
-        values = len(getattr(pdu, "registers", [])) or getattr(pdu, "count", 0)
+        values = len(getattr(pdu, "registers", []))
         time.sleep((SERVICE + VALUE * values) * (FACTOR if FIRST <= served <= LAST else 1))
         served += 1
         if LOG:

@@ -6,13 +6,12 @@
 
 use super::super::{
     link::{Fields, connect, malformed},
-    pace::Pace,
+    pace::{Pace, Pause},
 };
 use crate::limits::ADS_BYTES_MAX;
 use std::{
     io::{self, Read, Write},
     net::TcpStream,
-    time::Duration,
 };
 
 #[derive(Clone, Copy)]
@@ -97,7 +96,7 @@ impl Client {
         address: &str,
         target: Address,
         own: Option<[u8; 6]>,
-        pause: Duration,
+        pause: Pause,
     ) -> io::Result<Self> {
         let stream = connect(address)?;
         // By custom the NetId is the address with 1.1 behind it.

@@ -8,13 +8,12 @@
 mod client;
 mod symbol;
 
-use super::{Context, Kind, Unusable, link::quoted, place::NetworkPlace};
+use super::{Context, Kind, Unusable, link::quoted, pace::Pause, place::NetworkPlace};
 use crate::limits::ADS_VALUE_BYTES_MAX;
 use client::{Address, Client, NoAnswer};
 use std::{
     fmt::Write as _,
     path::{Path, PathBuf},
-    time::Duration,
 };
 use symbol::{symbols, types, value_text};
 use vault::{Offer, Source};
@@ -55,7 +54,7 @@ impl Kind for Ads {
                 Some("no") => false,
                 Some(other) => return Err(format!("values={other} is neither yes nor no")),
             };
-            let pause = Duration::from_millis(place.number("pause_ms", 20)?);
+            let pause = place.pause()?;
             Ok(Runtime { place, target, own, pause, values })
         };
         match open() {
@@ -75,7 +74,7 @@ struct Runtime {
     place: NetworkPlace,
     target: Address,
     own: Option<[u8; 6]>,
-    pause: Duration,
+    pause: Pause,
     values: bool,
 }
 

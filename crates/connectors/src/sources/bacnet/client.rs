@@ -5,15 +5,15 @@
 //! address.
 
 use super::{
-    super::{link, link::malformed, pace::Pace},
+    super::{
+        link,
+        link::malformed,
+        pace::{Pace, Pause},
+    },
     value::{ObjectId, Tag, Tags, Value},
 };
 use crate::limits::{DATAGRAM_TIMEOUT, DATAGRAM_TRIES};
-use std::{
-    io,
-    net::UdpSocket,
-    time::{Duration, Instant},
-};
+use std::{io, net::UdpSocket, time::Instant};
 
 /// Service choices (clause 21).
 const READ_PROPERTY: u8 = 12;
@@ -72,7 +72,7 @@ pub struct Client {
 }
 
 impl Client {
-    pub fn open(address: &str, pause: Duration) -> io::Result<Self> {
+    pub fn open(address: &str, pause: Pause) -> io::Result<Self> {
         let peer = link::resolve(address)?;
         let own = if peer.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
         let socket = UdpSocket::bind(own)?;

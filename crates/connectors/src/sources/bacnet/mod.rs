@@ -7,10 +7,10 @@
 mod client;
 mod value;
 
-use super::{Context, Kind, Unusable, link::quoted, place::NetworkPlace};
+use super::{Context, Kind, Unusable, link::quoted, pace::Pause, place::NetworkPlace};
 use crate::limits::BACNET_OBJECTS_MAX;
 use client::{Client, NoAnswer, Property, error_text};
-use std::{collections::BTreeMap, fmt::Write as _, io, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, fmt::Write as _, io, path::PathBuf};
 use value::{ObjectId, Value, list, property_name};
 use vault::{Offer, Source};
 
@@ -49,7 +49,7 @@ impl Kind for Bacnet {
     fn open(&self, text: &str, _context: &Context) -> Result<Box<dyn Source>, Unusable> {
         let open = || {
             let place = NetworkPlace::parse(text, 47_808, &["device", "pause_ms"])?;
-            let pause = Duration::from_millis(place.number("pause_ms", 20)?);
+            let pause = place.pause()?;
             let instance = place.number("device", ANY_INSTANCE)?;
             if instance > ANY_INSTANCE {
                 return Err(format!("device={instance} is beyond 4194302"));
@@ -65,7 +65,7 @@ impl Kind for Bacnet {
 
 struct Device {
     place: NetworkPlace,
-    pause: Duration,
+    pause: Pause,
     instance: u32,
 }
 
@@ -271,7 +271,8 @@ mod tests {
 
     #[test]
     fn a_list_that_is_too_long_is_read_by_its_elements() {
-        let mut client = Client::open(&small_device(45), Duration::ZERO).unwrap();
+        let mut client =
+            Client::open(&small_device(45), Pause::of(std::time::Duration::ZERO)).unwrap();
         let found = objects(&mut client, ObjectId { kind: DEVICE, instance: 1 }).unwrap();
         assert_eq!(found.len(), 45);
         assert_eq!(found[44], ObjectId { kind: 2, instance: 45 });

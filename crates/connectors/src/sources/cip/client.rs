@@ -6,13 +6,12 @@
 
 use super::super::{
     link::{Fields, connect, malformed},
-    pace::Pace,
+    pace::{Pace, Pause},
 };
 use crate::limits::ENCAPSULATION_BYTES_MAX;
 use std::{
     io::{self, Read, Write},
     net::TcpStream,
-    time::Duration,
 };
 
 /// Encapsulation commands.
@@ -140,7 +139,7 @@ pub struct Client {
 
 impl Client {
     /// Connects; also gives the identity that the device lists before any session.
-    pub fn open(address: &str, slot: Option<u8>, pause: Duration) -> io::Result<(Self, Vec<u8>)> {
+    pub fn open(address: &str, slot: Option<u8>, pause: Pause) -> io::Result<(Self, Vec<u8>)> {
         let mut stream = connect(address)?;
         let (_, listed) = ask(&mut stream, LIST_IDENTITY, 0, &[])?;
         let item = items(&listed).and_then(|items| find(items, IDENTITY_ITEM));

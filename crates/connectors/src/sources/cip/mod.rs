@@ -10,6 +10,7 @@ mod tags;
 use super::{
     Context, Kind, Unusable,
     link::{malformed, quoted},
+    pace::Pause,
     place::NetworkPlace,
 };
 use client::{Client, NoAnswer, Question};
@@ -17,7 +18,6 @@ use std::{
     fmt::Write as _,
     io,
     path::{Path, PathBuf},
-    time::Duration,
 };
 use vault::{Offer, Source};
 
@@ -49,7 +49,7 @@ impl Kind for Cip {
                 Some(other) => Err(format!("{name}={other} is neither yes nor no")),
             };
             let (tags, values) = (is("tags", false)?, is("values", true)?);
-            let pause = Duration::from_millis(place.number("pause_ms", 20)?);
+            let pause = place.pause()?;
             Ok(Device { place, slot, tags, values, pause })
         };
         match open() {
@@ -64,7 +64,7 @@ struct Device {
     slot: Option<u8>,
     tags: bool,
     values: bool,
-    pause: Duration,
+    pause: Pause,
 }
 
 impl Source for Device {

@@ -4,11 +4,13 @@
 //! Invariant: [`Question`] has no variant that writes, and only it becomes a request; function
 //! codes 1 to 4 and 43/14 are all that can leave.
 
-use super::super::{link, pace::Pace};
+use super::super::{
+    link,
+    pace::{Pace, Pause},
+};
 use std::{
     io::{self, Read, Write},
     net::TcpStream,
-    time::Duration,
 };
 
 /// Function code 43, MEI type 14: read device identification (V1.1b3, 6.21).
@@ -108,7 +110,7 @@ pub struct Client {
 impl Client {
     /// Connects; between two questions the client waits for `pause`, and longer when the device
     /// is slow.
-    pub fn connect(address: &str, unit: u8, pause: Duration) -> io::Result<Self> {
+    pub fn connect(address: &str, unit: u8, pause: Pause) -> io::Result<Self> {
         let stream = link::connect(address)?;
         Ok(Self { stream, unit, transaction: 0, pace: Pace::new(pause) })
     }

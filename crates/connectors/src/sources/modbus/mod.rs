@@ -5,9 +5,9 @@
 
 mod client;
 
-use super::{Context, Kind, Unusable, place::NetworkPlace, place::ranges};
+use super::{Context, Kind, Unusable, pace::Pause, place::NetworkPlace, place::ranges};
 use client::{Client, NoAnswer, TABLES, Table};
-use std::{fmt::Write as _, path::PathBuf, time::Duration};
+use std::{fmt::Write as _, path::PathBuf};
 use vault::{Offer, Source};
 
 const OPTIONS: [&str; 6] = ["unit", "coil", "discrete", "holding", "input", "pause_ms"];
@@ -33,7 +33,7 @@ impl Kind for Modbus {
             let place = NetworkPlace::parse(text, 502, &OPTIONS)?;
             // 255 is the device itself when there is no gateway (Messaging Guide, 4.4.2.1).
             let unit = place.number("unit", 255)?;
-            let pause_ms = place.number("pause_ms", 20)?;
+            let pause = place.pause()?;
             let mut wanted = Vec::new();
             for table in TABLES {
                 if let Some(text) = place.options.get(table.name()) {
@@ -43,7 +43,7 @@ impl Kind for Modbus {
             if wanted.is_empty() {
                 return Err("no range of a table to read".to_owned());
             }
-            Ok(Device { place, unit, pause: Duration::from_millis(pause_ms), wanted })
+            Ok(Device { place, unit, pause, wanted })
         };
         match open() {
             Ok(device) => Ok(Box::new(device)),
@@ -55,7 +55,7 @@ impl Kind for Modbus {
 struct Device {
     place: NetworkPlace,
     unit: u8,
-    pause: Duration,
+    pause: Pause,
     wanted: Vec<(Table, (u16, u16))>,
 }
 

@@ -7,7 +7,12 @@
 //! next sequence number.
 
 use super::{
-    super::{link::Fields, link::connect, link::malformed, pace::Pace},
+    super::{
+        link::Fields,
+        link::connect,
+        link::malformed,
+        pace::{Pace, Pause},
+    },
     request::{LIFETIME, Request},
     security::{Keys, Mode, NONCE_BYTES, Policy, Protection},
     status::refused,
@@ -62,7 +67,7 @@ impl Channel {
         address: &str,
         url: &str,
         protection: Option<Protection>,
-        pause: Duration,
+        pause: Pause,
     ) -> io::Result<Self> {
         let mut stream = connect(address)?;
         let mut hello = Vec::new();
@@ -78,7 +83,7 @@ impl Channel {
         fields.u32()?;
         let chunk = fields.u32()?.clamp(CHUNK_BYTES_LEAST, CHUNK_BYTES) as usize;
         let (id, token, sequence, heard, keys) = (0, 0, 0, None, None);
-        let (renewal, pace) = (Instant::now() + LIFETIME, Pace::new(pause));
+        let (renewal, pace) = (Instant::now() + LIFETIME, Pace::deaf(pause));
         let mut channel =
             Self { stream, chunk, id, token, sequence, heard, renewal, protection, keys, pace };
         channel.issue(false)?;
@@ -130,7 +135,7 @@ impl Channel {
         };
         let (number, frames) = self.frames(request, session)?;
         let kind = answer_kind(request);
-        let mut pace = std::mem::replace(&mut self.pace, Pace::new(Duration::ZERO));
+        let mut pace = std::mem::replace(&mut self.pace, Pace::deaf(Pause::default()));
         let message = pace.ask(sort, || {
             self.stream.write_all(&frames)?;
             self.message(kind, number)

@@ -5,7 +5,7 @@
 //! the server proved that it has the key of the certificate that is trusted.
 
 use super::{
-    super::{link::Fields, link::malformed, login::Login},
+    super::{link::Fields, link::malformed, login::Login, pace::Pause},
     channel::{Channel, nonce},
     endpoint::{Choice, Endpoint, Who, Wish, choose, endpoints},
     request::{Own, Request, User},
@@ -18,7 +18,7 @@ use model::Time;
 use std::{
     fmt, io,
     path::Path,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{SystemTime, UNIX_EPOCH},
 };
 
 /// Who logs in.
@@ -48,7 +48,7 @@ pub struct Way<'a> {
     pub credentials: &'a Credentials,
     /// Where our certificate and those of servers are kept.
     pub kept: &'a Path,
-    pub pause: Duration,
+    pub pause: Pause,
 }
 
 /// How it was talked to, for the snapshot.

@@ -15,7 +15,7 @@ mod security;
 mod status;
 mod types;
 
-use super::{Context, Kind, Unusable, link::quoted, login, place::NetworkPlace};
+use super::{Context, Kind, Unusable, link::quoted, login, pace::Pause, place::NetworkPlace};
 use crate::limits::OPCUA_NODES_MAX;
 use client::{Browsed, Client, Credentials, Reference, Way};
 use nodeset::Node;
@@ -26,7 +26,6 @@ use std::{
     fmt::Write as _,
     io,
     path::{Path, PathBuf},
-    time::Duration,
 };
 use types::{DataValue, Id, Item, NodeId};
 use vault::{Offer, Source};
@@ -86,7 +85,7 @@ const OPTIONS: [&str; 10] = [
 
 struct Server {
     place: NetworkPlace,
-    pause: Duration,
+    pause: Pause,
     values: bool,
     policy: Option<Policy>,
     mode: Option<Mode>,
@@ -98,7 +97,7 @@ struct Server {
 impl Server {
     fn parse(text: &str, context: &Context) -> Result<Self, String> {
         let place = NetworkPlace::parse(text, 4_840, &OPTIONS)?;
-        let pause = Duration::from_millis(place.number("pause_ms", 20)?);
+        let pause = place.pause()?;
         let option = |name: &str| place.options.get(name).map(String::as_str);
         let values = yes_or_no("values", option("values"), true)?;
         let take_expired = yes_or_no("expired", option("expired"), false)?;

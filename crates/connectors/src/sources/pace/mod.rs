@@ -5,14 +5,19 @@
 //! answers us waits until it is done. So our questions cost no more than the smallest would
 //! ([`size`]), are put where nobody else asks, as far as others have a rhythm ([`rhythm`]), and
 //! become fewer when answers take longer than usual. Here is the clock. Invariant: the wait before
-//! a question is at least the configured one and the time of the last answer, so a backup never
-//! takes more than half of a device's time.
+//! a question is at least the configured one and the time of the last answer, so that a backup
+//! never takes more than half of a device's time; but for the moments in which it listens for
+//! others, when that is up to two thirds unless a pause is configured.
 
+mod beat;
+mod floors;
+mod following;
+mod listening;
 mod rhythm;
 mod size;
 
 use crate::limits::{PAUSE_MAX, PAUSES_MAX, SLOW_MIN};
-use rhythm::Rhythm;
+use rhythm::{Put, Rhythm, When};
 use size::Size;
 use std::{
     collections::BTreeMap,
@@ -31,9 +36,28 @@ const SLOW_ANSWERS: usize = 3;
 const STRAINED_TENTHS: u32 = 13;
 const SLOW_TENTHS: u32 = 16;
 
-/// As long as it is not known when others ask, so many times an answer's time lie between two
-/// questions.
-const UNCERTAIN_TIMES: u32 = 3;
+/// Time between two questions where nobody says how much.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// Time between two questions: at least, and at least while listening for others.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Pause {
+    least: Duration,
+    listening: Duration,
+}
+
+impl Default for Pause {
+    fn default() -> Self {
+        Self { least: PAUSE, listening: Duration::ZERO }
+    }
+}
+
+impl Pause {
+    /// As somebody wants it.
+    pub fn of(pause: Duration) -> Self {
+        Self { least: pause, listening: pause }
+    }
+}
 
 /// A question: its sort, and for how much it asks.
 pub type Sort = (&'static str, u32);
@@ -41,7 +65,10 @@ pub type Sort = (&'static str, u32);
 pub struct Pace {
     began: Instant,
     least: Duration,
+    /// The same while listening for others.
+    listening: Duration,
     wait: Duration,
+    state: State,
     /// How long the last answer took.
     took: Duration,
     /// Where the next wait stands between its least and its most, in parts of 2^32.
@@ -55,12 +82,13 @@ pub struct Pace {
 }
 
 impl Pace {
-    /// Waits for `least` between two questions of a device that is at ease.
-    pub fn new(least: Duration) -> Self {
+    pub fn new(Pause { least, listening }: Pause) -> Self {
         Self {
             began: Instant::now(),
             least,
+            listening,
             wait: least,
+            state: State::AtEase,
             took: Duration::ZERO,
             beat: 0,
             paused: Duration::ZERO,
@@ -70,9 +98,17 @@ impl Pace {
         }
     }
 
+    /// The same, of a device whose questions differ too much in what they take to tell from it who
+    /// else asks.
+    pub fn deaf(pause: Pause) -> Self {
+        Self { rhythm: Rhythm::deaf(), ..Self::new(pause) }
+    }
+
     /// Of `most` values that a question of this sort may ask for, how many it should.
     pub fn size(&mut self, sort: &'static str, most: u16) -> u16 {
-        let size = self.sizes.entry(sort).or_default().of(u32::from(most));
+        let size = self.sizes.entry(sort).or_default();
+        let now = size.of(u32::from(most));
+        let size = if self.rhythm.is_settled() { now } else { now.min(size.first()) };
         u16::try_from(size).unwrap_or(most)
     }
 
@@ -95,41 +131,50 @@ impl Pace {
             let text = "the device stays slow; gave up, as it may be needed elsewhere";
             return Err(io::Error::new(io::ErrorKind::TimedOut, text).into());
         }
-        let (moment, aimed) = self.next_moment(self.began.elapsed(), sort);
+        let (moment, put) = self.next_moment(self.began.elapsed(), sort);
         thread::sleep(moment.saturating_sub(self.began.elapsed()));
         let asked = self.began.elapsed();
         let answer = question();
-        self.answered(sort, asked, self.began.elapsed().saturating_sub(asked), aimed);
+        self.answered(sort, asked, self.began.elapsed().saturating_sub(asked), put);
         answer
     }
 
-    /// When the next question may be asked, and whether it is put right behind somebody else's.
-    fn next_moment(&mut self, now: Duration, sort: Sort) -> (Duration, bool) {
-        let due = now + self.next_wait();
-        let (moment, aimed) = self.rhythm.moment(micros(due), sort.0);
-        (Duration::from_micros(moment.unsigned_abs()).max(due), aimed)
+    /// When the next question may be asked, and how that puts it.
+    fn next_moment(&mut self, now: Duration, sort: Sort) -> (Duration, Put) {
+        let usual = self.wait.max(self.took);
+        let wait = match (self.rhythm.when(), self.state) {
+            // An answer that waited for somebody else takes twice its time; this one took longer.
+            (When::Close(gap), State::AtEase) if micros(self.took) <= gap.saturating_mul(3) => {
+                self.listening.max(Duration::from_micros(gap.unsigned_abs()))
+            }
+            (When::Rhythm, State::AtEase) => usual,
+            (When::Seldom(times), _) => self.more_or_less(usual.max(self.took * times)),
+            _ => self.more_or_less(usual),
+        };
+        let due = now + wait;
+        let (moment, put) = self.rhythm.moment(micros(due), sort);
+        (Duration::from_micros(moment.unsigned_abs()).max(due), put)
     }
 
     /// Between one and three times the wait, never in step with another client, which would then
     /// wait for us each time. Steps of the golden ratio lie evenly whatever rhythm the other has. A
     /// wait that varies less than that rhythm would be drawn into step by the device itself, which
     /// serves the two one after the other.
-    fn next_wait(&mut self) -> Duration {
-        let listening =
-            if self.rhythm.is_uncertain() { UNCERTAIN_TIMES * self.took } else { self.took };
-        let wait = self.wait.max(listening);
+    fn more_or_less(&mut self, wait: Duration) -> Duration {
         self.beat = self.beat.wrapping_add(0x9e37_79b9);
         let more = wait.mul_f64(2.0 * f64::from(self.beat) / f64::from(u32::MAX));
         (wait + more).min(self.least.max(PAUSE_MAX))
     }
 
     /// Takes into account how long an answer took.
-    fn answered(&mut self, sort: Sort, asked: Duration, took: Duration, aimed: bool) {
+    fn answered(&mut self, sort: Sort, asked: Duration, took: Duration, put: Put) {
         self.took = took;
-        let alone = self.rhythm.answered(sort.0, micros(asked), micros(took), aimed);
+        let alone = self.rhythm.answered(sort, micros(asked), micros(took), put);
+        let Some(alone) = alone else { return };
         let alone = Duration::from_micros(alone.unsigned_abs());
         let least = self.least.max(took.min(PAUSE_MAX));
         let state = self.usual.entry(sort.0).or_default().state_with(alone);
+        self.state = state;
         if let Some(size) = self.sizes.get_mut(sort.0) {
             match state {
                 State::AtEase => size.answered(sort.1, micros(alone)),

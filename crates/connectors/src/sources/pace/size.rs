@@ -38,6 +38,11 @@ impl Size {
         self.now.min(most)
     }
 
+    /// The least that is asked for.
+    pub fn first(&self) -> u32 {
+        self.first
+    }
+
     /// Takes in the time of an answer of a size.
     pub fn answered(&mut self, size: u32, took: i64) {
         let (count, shortest) = self.tried.entry(size).or_insert((0, took));

@@ -5,12 +5,14 @@
 //! [`Question`] is all that can leave, and has nothing that writes, starts, stops, deletes or
 //! downloads.
 
-use super::super::{link, pace::Pace};
+use super::super::{
+    link,
+    pace::{Pace, Pause},
+};
 use crate::limits::{BLOCK_BYTES_MAX, FRAGMENTS_MAX, TPKT_BYTES_MAX};
 use std::{
     io::{self, Read, Write},
     net::TcpStream,
-    time::Duration,
 };
 
 enum Question<'a> {
@@ -114,7 +116,7 @@ struct Answer {
 }
 
 impl Client {
-    pub fn connect(address: &str, rack: u8, slot: u8, pause: Duration) -> Result<Self, NoAnswer> {
+    pub fn connect(address: &str, rack: u8, slot: u8, pause: Pause) -> Result<Self, NoAnswer> {
         let mut stream = link::connect(address)?;
         // X.224 connection request: TPDU size 1,024, calling TSAP 1.0, called TSAP 3 (other
         // connections, as a panel uses) with rack and slot.

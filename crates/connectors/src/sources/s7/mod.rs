@@ -6,9 +6,9 @@
 
 mod client;
 
-use super::{Context, Kind, Unusable, place::NetworkPlace};
+use super::{Context, Kind, Unusable, pace::Pause, place::NetworkPlace};
 use client::{BLOCK_KINDS, Client, NoAnswer};
-use std::{fmt::Write as _, path::PathBuf, time::Duration};
+use std::{fmt::Write as _, path::PathBuf};
 use vault::{Offer, Source};
 
 const OPTIONS: [&str; 3] = ["rack", "slot", "pause_ms"];
@@ -35,7 +35,7 @@ impl Kind for S7 {
         let open = || {
             let place = NetworkPlace::parse(text, 102, &OPTIONS)?;
             let (rack, slot) = (place.number("rack", 0)?, place.number("slot", 2)?);
-            let pause = Duration::from_millis(place.number("pause_ms", 20)?);
+            let pause = place.pause()?;
             if rack > 7 || slot > 31 {
                 return Err("racks are 0 to 7, slots 0 to 31".to_owned());
             }
@@ -52,7 +52,7 @@ struct Controller {
     place: NetworkPlace,
     rack: u8,
     slot: u8,
-    pause: Duration,
+    pause: Pause,
 }
 
 impl Source for Controller {
