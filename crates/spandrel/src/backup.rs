@@ -168,6 +168,9 @@ fn tell(report: &Report, quiet: bool) {
         let place = if fault.path.is_empty() { &fault.source } else { &fault.path };
         complain(&format!("not backed up: {place}: {}", fault.error));
     }
+    for warning in &report.warnings {
+        complain(&format!("warning: {}: {}", warning.source, warning.error));
+    }
     if report.objects_missing > 0 {
         let n = report.objects_missing;
         complain(&format!("{n} older repository files are missing; run `spandrel vault verify`"));

@@ -38,6 +38,9 @@ pub struct Report {
     pub bytes_read: u64,
     pub bytes_stored: u64,
     pub errors: Vec<Fault>,
+    /// What a person should know of how it was read, though nothing is missing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<Fault>,
     /// Repository files the log knows and that are gone: older snapshots have lost content.
     pub objects_missing: u64,
     /// Why new objects are not immutable in a vault whose objects should be.
@@ -88,15 +91,15 @@ impl Unlocked {
             if let Some(answering) = answering {
                 scope.spawn(|| answering.run(&self.engine));
             }
-            let Offer { entries, faults, .. } = gather(sources, offer);
+            let Offer { entries, faults, warnings, .. } = gather(sources, offer);
             if entries.is_empty() {
-                return Ok((None, faults));
+                return Ok((None, faults, warnings));
             }
             let sources = names.clone();
             let job = Job { asset: asset.to_owned(), sources, time: now, entries, onlooker };
-            Ok::<_, Error>((Some(self.engine.archive(job)?), faults))
+            Ok::<_, Error>((Some(self.engine.archive(job)?), faults, warnings))
         });
-        let (archived, mut faults) = gathered?;
+        let (archived, mut faults, warnings) = gathered?;
         let Some(mut archived) = archived else {
             return Ok(Report::nothing(faults, reconciled.missing));
         };
@@ -108,7 +111,8 @@ impl Unlocked {
         let new = self.difference(&reconciled.objects)?;
         let objects = self.record(&new)?;
         let not_immutable = self.seal(&new);
-        self.log_snapshot(asset, (names, keep), snapshot, &archived, objects, now)?;
+        let said = Said { sources: names, keep, warnings: &warnings };
+        self.log_snapshot(asset, said, snapshot, &archived, objects, now)?;
         Ok(Report {
             snapshot: Some(snapshot),
             state: state_of(&archived),
@@ -117,6 +121,7 @@ impl Unlocked {
             bytes_read: archived.bytes_read,
             bytes_stored: archived.bytes_stored,
             errors: archived.faults,
+            warnings,
             objects_missing: reconciled.missing,
             not_immutable,
         })
@@ -146,14 +151,15 @@ impl Unlocked {
     fn log_snapshot(
         &self,
         asset: &str,
-        (sources, keep): (Vec<String>, Option<Keep>),
+        Said { sources, keep, warnings }: Said<'_>,
         snapshot: SnapshotId,
         archived: &Archived,
         objects: ObjectChange,
         now: Time,
     ) -> Result<()> {
-        let faults = archived.faults.iter().take(FAULTS_LOGGED_MAX).map(shortened);
-        let faults = fitting(faults);
+        let few = |all| <[Fault]>::iter(all).take(FAULTS_LOGGED_MAX).map(shortened);
+        let mut faults = fitting(few(&archived.faults).chain(few(warnings)));
+        let warnings = faults.split_off(faults.len().min(few(&archived.faults).count()));
         let sources = logged_sources(&sources);
         self.append(now, |ledger| {
             Ok(Event::Snapshot(Stored {
@@ -169,6 +175,7 @@ impl Unlocked {
                 entries_stored: archived.stored,
                 faults,
                 faults_total: archived.faults.len() as u64,
+                warnings,
                 keep,
                 objects,
             }))
@@ -215,6 +222,7 @@ impl Unlocked {
                     entries_stored: described.files.unwrap_or_default(),
                     faults: Vec::new(),
                     faults_total: 0,
+                    warnings: Vec::new(),
                     keep: None,
                     objects: change,
                 }))
@@ -266,6 +274,13 @@ fn gather(sources: &mut [Box<dyn Source>], mut offer: Offer) -> Offer {
     offer
 }
 
+/// What is logged of a snapshot besides what came of it.
+struct Said<'a> {
+    sources: Vec<String>,
+    keep: Option<Keep>,
+    warnings: &'a [Fault],
+}
+
 /// A source and its place among all.
 type Asked<'a> = (usize, &'a mut Box<dyn Source>);
 
@@ -285,6 +300,7 @@ impl Report {
             bytes_read: 0,
             bytes_stored: 0,
             errors,
+            warnings: Vec::new(),
             objects_missing,
             not_immutable: None,
         }

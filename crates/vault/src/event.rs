@@ -214,6 +214,9 @@ pub struct Stored {
     /// The first faults; `faults_total` counts all.
     pub faults: Vec<Fault>,
     pub faults_total: u64,
+    /// What a person should know of how it was read: the first of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<Fault>,
     /// Rules of its own, besides the vault's: it stays as long as either wants it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keep: Option<Keep>,
@@ -323,6 +326,7 @@ mod tests {
             entries_stored: 1,
             faults: vec![Fault::new("files:/srv/plc", "/srv/plc/a", "permission denied")],
             faults_total: 1,
+            warnings: Vec::new(),
             keep: None,
             objects,
         });

@@ -11,6 +11,7 @@ use crate::{
     limits::EXPIRY_STEP_MAX_SECS,
     log::VerifyingKey,
     recovery::Occasion,
+    source::Fault,
     undelete::Withdrawn,
     weaken::Weaker,
 };
@@ -58,6 +59,8 @@ pub struct Record {
     pub state: State,
     pub files: u64,
     pub bytes: u64,
+    /// What a person should know of how it was read.
+    pub warnings: Vec<Fault>,
     pub retain_until: Option<Time>,
     /// Rules of its own, besides the vault's.
     pub keep: Option<Keep>,
@@ -260,6 +263,7 @@ impl Ledger {
             state: stored.state,
             files: stored.files,
             bytes: stored.bytes,
+            warnings: stored.warnings,
             retain_until: if long { most } else { stored.retain_until },
             keep: stored.keep,
             holds: BTreeMap::new(),
@@ -429,6 +433,7 @@ impl Record {
             state,
             files: 0,
             bytes: 0,
+            warnings: Vec::new(),
             retain_until: None,
             keep: None,
             holds: BTreeMap::new(),

@@ -9,6 +9,7 @@ use crate::{
     error::Result,
     event::{SnapshotId, State},
     ledger::{Hold, Record},
+    source::Fault,
     vault::Unlocked,
 };
 use model::Time;
@@ -24,6 +25,9 @@ pub struct Row {
     pub state: State,
     pub files: u64,
     pub bytes: u64,
+    /// What a person should know of how it was read.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<Fault>,
     pub retain_until: Option<Time>,
     pub holds: Vec<Hold>,
     pub verified_at: Option<Time>,
@@ -47,6 +51,7 @@ impl Unlocked {
                     state: state_by_tag(&described.tags),
                     files: described.files.unwrap_or_default(),
                     bytes: described.bytes.unwrap_or_default(),
+                    warnings: Vec::new(),
                     retain_until: None,
                     holds: Vec::new(),
                     verified_at: None,
@@ -71,6 +76,7 @@ fn row(record: &Record, paths: Vec<String>) -> Row {
         state: record.state,
         files: record.files,
         bytes: record.bytes,
+        warnings: record.warnings.clone(),
         retain_until: record.retain_until,
         holds: record.holds.values().cloned().collect(),
         verified_at: record.verified_at,

@@ -202,6 +202,7 @@ mod tests {
             entries_stored: 0,
             faults: Vec::new(),
             faults_total: 0,
+            warnings: Vec::new(),
             keep: None,
             objects,
         };

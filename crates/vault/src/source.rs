@@ -36,6 +36,7 @@ pub trait Source: Send {
 pub struct Offer {
     pub(crate) entries: Vec<Entry>,
     pub(crate) faults: Vec<Fault>,
+    pub(crate) warnings: Vec<Fault>,
     source: String,
     left_out: Vec<PathBuf>,
     entries_max: usize,
@@ -45,8 +46,16 @@ pub struct Offer {
 
 impl Offer {
     pub(crate) fn new(left_out: Vec<PathBuf>, entries_max: usize, now: Time) -> Self {
-        let (entries, faults, source) = (Vec::new(), Vec::new(), String::new());
-        Self { entries, faults, source, left_out, entries_max, now, earlier: Earlier::nothing() }
+        Self {
+            entries: Vec::new(),
+            faults: Vec::new(),
+            warnings: Vec::new(),
+            source: String::new(),
+            left_out,
+            entries_max,
+            now,
+            earlier: Earlier::nothing(),
+        }
     }
 
     pub(crate) fn after(mut self, earlier: Earlier) -> Self {
@@ -74,6 +83,7 @@ impl Offer {
             self.entry(path, what);
         }
         self.faults.extend(apart.faults);
+        self.warnings.extend(apart.warnings);
     }
 
     /// What follows is of the source with this name.
@@ -114,6 +124,11 @@ impl Offer {
 
     pub fn fault(&mut self, path: &Path, why: impl Into<String>) {
         self.faults.push(Fault::new(&self.source, path, why));
+    }
+
+    /// What a person should know of how it was read, though nothing is missing.
+    pub fn warn(&mut self, path: &Path, what: impl Into<String>) {
+        self.warnings.push(Fault::new(&self.source, path, what));
     }
 }
 

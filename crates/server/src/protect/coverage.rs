@@ -163,7 +163,10 @@ fn judge(
     };
     let why = known.last_detail.clone().unwrap_or_else(|| "the last backup failed".to_owned());
     if fresh(known.complete_at) {
-        return ("protected", String::new());
+        // Whole, but for example read in clear.
+        let warned =
+            known.last_detail.clone().filter(|_| known.last_state == Some(RunState::Complete));
+        return ("protected", warned.unwrap_or_default());
     }
     if fresh(known.partial_at) {
         return ("partial", why);
@@ -219,6 +222,9 @@ mod tests {
         assert_eq!(state(None).0, "waiting");
         let done = Protection { complete_at: at(9_000), ..base.clone() };
         assert_eq!(state(Some(done.clone())).0, "protected");
+        let (last_state, last_detail) = (Some(RunState::Complete), Some("read in clear".into()));
+        let warned = Protection { last_state, last_detail, ..done.clone() };
+        assert_eq!(state(Some(warned)), ("protected".into(), "read in clear".into()));
         let old = Protection { complete_at: at(1_000), ..done.clone() };
         assert_eq!(state(Some(old.clone())).0, "late");
         let half = Protection { partial_at: at(9_000), ..old };

@@ -416,7 +416,8 @@ fn ended(run: &Run, outcome: Result<Value, Failure>) -> RunEnd {
     let number = |name: &str| answer[name].as_u64().unwrap_or(0);
     let errors = answer["errors"].as_array().cloned().unwrap_or_default();
     let faults = errors.len() as u64;
-    let first = errors.first().map(|fault| {
+    let warnings = answer["warnings"].as_array().cloned().unwrap_or_default();
+    let first = errors.first().or(warnings.first()).map(|fault| {
         let text = |name: &str| fault[name].as_str().unwrap_or_default();
         let place = [text("path"), text("source"), text("what")];
         let place = place.into_iter().find(|text| !text.is_empty()).unwrap_or_default();
@@ -532,6 +533,11 @@ mod tests {
                 assert_eq!(end.detail.as_deref(), Some("/x/a: permission denied"));
             }
         }
+        let warning = json!([{"source": "opcua:x", "path": "/x", "error": "read in clear"}]);
+        let answer = json!({"snapshot": "ab", "state": "complete", "warnings": warning});
+        let end = ended(&run("backup"), Ok(answer));
+        let told = (end.state.map(RunState::word), end.faults, end.detail.as_deref());
+        assert_eq!(told, (Some("complete"), 0, Some("/x: read in clear")));
         let stopped = Failure { why: "it was stopped".into(), ended: true };
         assert_eq!(ended(&run("backup"), Err(stopped)).state, Some(RunState::Cancelled));
     }

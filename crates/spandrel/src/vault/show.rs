@@ -27,6 +27,9 @@ pub fn list(rows: &[Row]) -> Result<()> {
         print_line(&format!(
             "{id}  {time}  {state}  {asset}  {files} files  {bytes} bytes{marks}"
         ))?;
+        for warning in &row.warnings {
+            print_line(&format!("  warning: {}: {}", warning.source, warning.error))?;
+        }
     }
     Ok(())
 }

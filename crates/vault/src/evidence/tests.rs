@@ -55,6 +55,7 @@ impl Setting {
             entries_stored: 1,
             faults: Vec::new(),
             faults_total: 0,
+            warnings: Vec::new(),
             keep: None,
             objects,
         };

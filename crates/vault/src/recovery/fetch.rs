@@ -80,6 +80,7 @@ mod tests {
             sources: Vec::new(),
             state,
             files: 1,
+            warnings: Vec::new(),
             bytes: 1,
             retain_until: None,
             holds: Vec::new(),

@@ -182,6 +182,7 @@ fn stored(snapshot: SnapshotId, objects: ObjectChange, locked: bool) -> Event {
         entries_stored: 1,
         faults: Vec::new(),
         faults_total: 0,
+        warnings: Vec::new(),
         keep: None,
         objects,
     })

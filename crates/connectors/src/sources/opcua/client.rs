@@ -56,6 +56,8 @@ pub struct Talked {
     pub policy: Policy,
     pub mode: Mode,
     pub offered: Vec<String>,
+    /// The best protected way in that was offered and not taken, with the server's certificate.
+    pub better: Option<(String, Certificate)>,
     /// The server's certificate and why it was taken, where one was looked at.
     pub server: Option<(Certificate, How)>,
 }
@@ -132,10 +134,12 @@ impl Client {
             let opened = Channel::open(way.address, &url, Some(protection), way.pause);
             channel = opened.map_err(|error| not_trusted(error, shown.as_deref()))?;
         }
+        let better = better(&offered, &choice, &wish);
         let created = create(&mut channel, &url, (&choice, &wish));
         let created = created.map_err(|error| not_trusted(error, shown.as_deref()))?;
         let offered = offered.iter().map(Endpoint::name).collect();
-        let talked = Talked { policy: choice.policy, mode: choice.mode, offered, server };
+        let (policy, mode) = (choice.policy, choice.mode);
+        let talked = Talked { policy, mode, offered, better, server };
         let mut client = Self { channel, session: created.session, talked };
         client.activate(&choice, &created.nonce, way.credentials)?;
         Ok(client)
@@ -191,6 +195,14 @@ impl Client {
         }
         wanted.iter().map(|_| DataValue::decode(&mut fields, 0)).collect()
     }
+}
+
+/// What a source in clear would have been given, had it said by what it knows the server.
+fn better(offered: &[Endpoint], choice: &Choice, wish: &Wish) -> Option<(String, Certificate)> {
+    let wish = Wish { policy: None, mode: None, who: wish.who, knows_server: true };
+    let best = choose(offered, &wish).ok().filter(|best| best.mode > choice.mode)?;
+    let certificate = Certificate::parse(&best.endpoint.certificate).ok()?;
+    Some((best.endpoint.name(), certificate))
 }
 
 /// Has a session made, and on a protected channel the server prove that it has its key and that
@@ -306,6 +318,30 @@ fn not_trusted(error: io::Error, shown: Option<&Path>) -> io::Error {
 fn now() -> Time {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Time::from_secs(i64::try_from(since.as_secs()).unwrap_or_default())
+}
+
+impl Talked {
+    /// What a person should know when everybody on the way could read along and change what came.
+    /// Nothing where the channel is protected, or where somebody said that it need not be.
+    pub fn warning(&self, was_said: bool) -> Option<String> {
+        if self.mode != Mode::None || was_said {
+            return None;
+        }
+        let Some((name, certificate)) = &self.better else {
+            return Some(format!(
+                "read in clear, open to whoever is on the way; the server offers no better way \
+                 ({}): protect the way there or switch on a security policy at the server; where \
+                 clear is right, add policy=None",
+                self.offered.join(", ")
+            ));
+        };
+        Some(format!(
+            "read in clear, open to whoever is on the way, though the server offers {name}: add \
+             pin={} (its certificate's fingerprint: compare it at the server) or trust=first, and \
+             have the server trust our certificate",
+            certificate.fingerprint()
+        ))
+    }
 }
 
 impl fmt::Display for Talked {

@@ -191,7 +191,11 @@ impl Source for Server {
 impl Server {
     fn read(&self, folder: &Path, offer: &mut Offer) -> io::Result<()> {
         let mut client = self.client()?;
-        offer.bytes(folder.join("security.csv"), client.talked.to_string().into_bytes());
+        let security = folder.join("security.csv");
+        if let Some(warning) = client.talked.warning(self.policy == Some(Policy::None)) {
+            offer.warn(&security, warning);
+        }
+        offer.bytes(security, client.talked.to_string().into_bytes());
         offer.bytes(folder.join("identity.csv"), identity(&mut client)?.into_bytes());
         let namespaces = namespaces(&mut client)?;
         let document = folder.join("nodeset.xml");
