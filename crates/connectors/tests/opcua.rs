@@ -5,7 +5,8 @@ mod common;
 
 use common::{
     NOON, Place, STRICT,
-    peers::{Peer, Sent, tap},
+    forked::Server,
+    peers::{Sent, tap},
     restored_text,
 };
 use connectors::sources;
@@ -19,12 +20,18 @@ const PASSWORD: &str = "kö secret";
 const QUICK: &str = "pause_ms=0&values=no";
 
 /// A server with its certificates in the place; `told` are further members of its JSON.
-fn server(place: &Place, told: &str) -> Option<Peer> {
+fn server(place: &Place, told: &str) -> Option<Server> {
     let folder = place.at("certificates");
     fs::create_dir_all(&folder).unwrap();
     let comma = if told.is_empty() { "" } else { "," };
-    let told = format!("{{\"folder\":\"{}\"{comma}{told}}}", folder.display());
-    Peer::start("opcua_secure", "asyncua", &[&told])
+    Server::start(&format!("\"folder\":\"{}\"{comma}{told}", folder.display()))
+}
+
+/// The same, and our own certificate and key are made already, as somebody may put them there.
+fn server_and_own(place: &Place, told: &str) -> Option<Server> {
+    let own = place.vault().join(".kept/opcua/own.pem");
+    let comma = if told.is_empty() { "" } else { "," };
+    server(place, &format!("\"own\":\"{}\"{comma}{told}", own.display()))
 }
 
 /// The fingerprint of the server's certificate.
@@ -97,11 +104,19 @@ fn every_policy_and_mode_reads_the_same_address_space() {
     assert!(was_sent(&sent, "Point7"));
     assert!(text(&place, &clear, port, "security.csv").contains("policy,None\nmode,None\n"));
     let pin = pin(&place);
+    // It says so, and what the server has that is better.
+    let offers = "the server offers Aes256_Sha256_RsaPss SignAndEncrypt: add pin=";
+    let warned = &clear.warnings[..];
+    assert!(warned.len() == 1 && warned[0].error.contains("read in clear"), "{warned:?}");
+    assert!(warned[0].error.contains(&format!("{offers}{pin} ")), "{warned:?}");
+    assert_eq!(place.unlocked().list().unwrap()[0].warnings, warned, "it is kept whole");
+    assert_eq!(backup(&place, port, "&policy=None").warnings, [], "that is what was said");
     for policy in POLICIES {
         for mode in ["Sign", "SignAndEncrypt"] {
             sent.lock().unwrap().clear();
             let report = backup(&place, port, &format!("&pin={pin}&policy={policy}&mode={mode}"));
             complete(&report);
+            assert_eq!(report.warnings, []);
             assert!(text(&place, &report, port, "nodeset.xml") == nodes, "{policy} {mode}");
             let told = text(&place, &report, port, "security.csv");
             assert!(told.contains(&format!("policy,{policy}\nmode,{mode}\n")), "{told}");
@@ -118,7 +133,7 @@ fn every_policy_and_mode_reads_the_same_address_space() {
 #[test]
 fn a_key_that_takes_two_octets_of_padding_is_spoken_to() {
     let place = Place::with_vault(STRICT);
-    let Some(peer) = server(&place, "\"bits\":4096") else { return };
+    let Some(peer) = server_and_own(&place, "\"bits\":4096") else { return };
     for policy in &POLICIES[1..] {
         let options = format!("&pin={}&policy={policy}", pin(&place));
         complete(&backup(&place, peer.port, &options));
@@ -128,7 +143,7 @@ fn a_key_that_takes_two_octets_of_padding_is_spoken_to() {
 #[test]
 fn a_password_is_read_by_the_server_alone() {
     let place = Place::with_vault(STRICT);
-    let Some(peer) = server(&place, "\"users\":[\"name\"]") else { return };
+    let Some(peer) = server_and_own(&place, "\"users\":[\"name\"]") else { return };
     let (port, sent) = tap(peer.port);
     let pin = pin(&place);
     let signed = POLICIES.map(|policy| format!("policy={policy}&mode=Sign"));
@@ -150,7 +165,7 @@ fn a_password_is_read_by_the_server_alone() {
 fn a_password_goes_in_clear_only_when_that_is_said() {
     let place = Place::with_vault(STRICT);
     let told = "\"users\":[\"name\"],\"endpoints\":[\"NoSecurity\"]";
-    let Some(peer) = server(&place, told) else { return };
+    let Some(peer) = server_and_own(&place, told) else { return };
     let (port, sent) = tap(peer.port);
     fails(&backup(&place, port, "&user=eva"), &["others can read", "add policy=None"]);
     assert!(!was_sent(&sent, PASSWORD));
@@ -161,7 +176,7 @@ fn a_password_goes_in_clear_only_when_that_is_said() {
 #[test]
 fn a_user_with_a_certificate_is_let_in_and_a_stranger_is_not() {
     let place = Place::with_vault(STRICT);
-    let Some(peer) = server(&place, "\"users\":[\"certificate\"]") else { return };
+    let Some(peer) = server_and_own(&place, "\"users\":[\"certificate\"]") else { return };
     let pin = pin(&place);
     let files = |name: &str| {
         let at = |end: &str| place.at(&format!("certificates/{name}.{end}")).display().to_string();
@@ -181,7 +196,7 @@ fn a_user_with_a_certificate_is_let_in_and_a_stranger_is_not() {
 #[test]
 fn a_server_is_known_by_its_certificate() {
     let place = Place::with_vault(STRICT);
-    let Some(peer) = server(&place, "") else { return };
+    let Some(peer) = server_and_own(&place, "") else { return };
     let (port, before) = (peer.port, pin(&place));
     let other = Sha256::of(b"another");
     let changed = ["shows another certificate", &before.to_string(), &other.to_string()];
@@ -200,7 +215,7 @@ fn a_server_is_known_by_its_certificate() {
     // Another one in its place is not taken, whatever was said about the first.
     drop(peer);
     fs::remove_dir_all(place.at("certificates")).unwrap();
-    let Some(peer) = server(&place, &format!("\"port\":{port}")) else { return };
+    let Some(peer) = server_and_own(&place, &format!("\"port\":{port}")) else { return };
     let (kept, after) =
         (place.vault().join(format!(".kept/opcua/127.0.0.1:{port}.der")), pin(&place));
     let words = [&after.to_string(), &before.to_string(), "take ", &kept.display().to_string()[..]];
@@ -214,7 +229,7 @@ fn a_server_is_known_by_its_certificate() {
 #[test]
 fn an_expired_certificate_is_refused_unless_that_is_said() {
     let place = Place::with_vault(STRICT);
-    let Some(peer) = server(&place, "\"expired\":true") else { return };
+    let Some(peer) = server_and_own(&place, "\"expired\":true") else { return };
     for trust in [format!("&pin={}", pin(&place)), "&trust=first".to_owned()] {
         fails(&backup(&place, peer.port, &trust), &["is valid from", "expired=yes"]);
         complete(&backup(&place, peer.port, &format!("{trust}&expired=yes")));
@@ -244,10 +259,10 @@ fn a_long_walk_renews_its_channel_cuts_its_messages_and_only_reads() {
     // A token of a fifth of a second, a clock that jumps, chunks of the least size, long names.
     let told = format!(
         "\"services\":\"{}\",\"lifetime_ms\":200,\"clock_jumps\":true,\"chunk\":8192,\
-         \"points\":150,\"long\":150",
+         \"points\":150,\"long\":150,\"types\":true",
         services.display()
     );
-    let Some(peer) = server(&place, &told) else { return };
+    let Some(peer) = server_and_own(&place, &told) else { return };
     for mode in ["SignAndEncrypt", "Sign"] {
         drop(fs::remove_file(&services));
         let (port, sent) = tap(peer.port);

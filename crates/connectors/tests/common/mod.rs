@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "every test file uses its own part")]
 
+pub mod forked;
 pub mod identity;
 pub mod peers;
 pub mod postgres;

@@ -24,27 +24,32 @@ impl Drop for Peer {
 
 impl Peer {
     /// Starts `NAME.py`; `None`, loudly, when the Python environment has no such module.
-    #[expect(clippy::print_stderr, reason = "a skipped test must be seen")]
     pub fn start(name: &str, module: &str, arguments: &[&str]) -> Option<Self> {
-        let python = python();
-        let probe = Command::new(&python).args(["-c", &format!("import {module}")]).output();
-        if !probe.is_ok_and(|output| output.status.success()) {
-            let python = python.display();
-            eprintln!("SKIPPED {name}: {python} has no {module}; scripts/setup test installs it");
-            return None;
-        }
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers").join(name);
-        let mut child = Command::new(&python)
-            .arg(script.with_extension("py"))
-            .args(arguments)
-            .env("PYTHONDONTWRITEBYTECODE", "1")
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+        let mut script = script(name, module)?;
+        let mut child = script.args(arguments).stdout(Stdio::piped()).spawn().unwrap();
         let port = port_of(&mut child);
         Some(Self { child, port })
     }
+}
+
+/// `tests/peers/NAME.py`, to be run; `None`, loudly, when the Python environment has no such
+/// module.
+#[expect(clippy::print_stderr, reason = "a skipped test must be seen")]
+pub fn script(name: &str, module: &str) -> Option<Command> {
+    let python = python();
+    // To look for it takes no time; to load it may take seconds.
+    let find = format!("import importlib.util as u; u.find_spec('{module}') or exit(1)");
+    let probe = Command::new(&python).args(["-c", &find]).output();
+    if !probe.is_ok_and(|output| output.status.success()) {
+        let python = python.display();
+        eprintln!("SKIPPED {name}: {python} has no {module}; scripts/setup test installs it");
+        return None;
+    }
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers").join(name);
+    let mut command = Command::new(&python);
+    command.arg(script.with_extension("py")).env("PYTHONDONTWRITEBYTECODE", "1");
+    command.stderr(Stdio::null());
+    Some(command)
 }
 
 fn port_of(child: &mut Child) -> u16 {
