@@ -16,7 +16,8 @@ use vault::{
     Policy, Vault,
     log::VerifyingKey,
     site::{
-        Calendar, Fence, Noted, Progress, Role, SITE, Takeover, Window, promote, seed, unfence,
+        Calendar, Fence, Journal, Noted, Origin as _, Progress, Role, SITE, Takeover, Window,
+        promote, seed, unfence,
     },
     verify::{Demands, Directory, verify},
 };
@@ -311,6 +312,17 @@ fn a_site_learns_from_either_side_that_another_took_over_and_goes_on_no_more() {
     let edge = remote(server.address, "", &server.client("edge", Role::Edge, "."));
     assert!(edge.say_takeover(&took).is_err());
     assert_eq!(Fence::of(&a), None);
+    // Nor by who has that client's token and not the other site's key, vouch as he may.
+    let stolen = place.at("stolen");
+    copy_tree(&b, &stolen);
+    fs::remove_dir_all(stolen.join(SITE)).unwrap();
+    let forged = Takeover::note(&Vault::open(&stolen).unwrap(), None, "mallory", NOON).unwrap();
+    let note = fs::read_to_string(stolen.join("log/checkpoint")).unwrap();
+    let stranger = Journal::open(&stolen.join(SITE), "site", NOON).unwrap();
+    of_a.acknowledge(&stranger.cosign(&note, NOON).unwrap()).unwrap();
+    assert!(of_a.say_takeover(&forged).is_err());
+    assert!(of_a.say_takeover(&Takeover { by: "mallory".to_owned(), ..took.clone() }).is_err());
+    assert_eq!(Fence::of(&a), None);
     of_a.say_takeover(&took).unwrap();
     let fence = Fence::of(&a).expect("it is fenced");
     assert_eq!((&fence.takeover, &fence.from[..]), (&took, "site-b"));
@@ -318,6 +330,8 @@ fn a_site_learns_from_either_side_that_another_took_over_and_goes_on_no_more() {
     assert!(refused.contains("site-b was promoted at 2026-"), "{refused}");
     // It is not so: a person lifts it, and the journal keeps both.
     assert!(unfence(&a, "an exercise", "bert", NOON).unwrap());
+    // What was lifted is not heard again.
+    of_a.say_takeover(&took).unwrap();
     place.backup_files(&place.at("plant"), 3);
     let said = notes(&a);
     let kept =

@@ -29,6 +29,12 @@ impl House {
         }
         let folder = self.acknowledgements(vault);
         fs::DirBuilder::new().recursive(true).mode(0o755).create(&folder)?;
+        // Who vouched for the first copy is the other site from then on; its name alone is not.
+        let paired = self.paired(vault);
+        if !paired.join(&client.name).exists() {
+            fs::DirBuilder::new().recursive(true).mode(0o755).create(&paired)?;
+            durable::write(&paired.join(&client.name), &[note.as_bytes()], 0o644)?;
+        }
         let path = folder.join(&client.name);
         if fs::read_to_string(&path).is_ok_and(|held| held == note) {
             return Ok(());
@@ -47,6 +53,12 @@ impl House {
         if said.log != here.log_key().name {
             return Err(Refusal::Wrong("it is said of another vault"));
         }
+        let vouched = fs::read_to_string(self.paired(vault).join(&client.name));
+        if !vouched.is_ok_and(|note| said.is_of_witness(&note)) {
+            return Err(Refusal::Wrong(
+                "it is not signed by the site that vouched for its first copy of this vault",
+            ));
+        }
         if Fence::raise(&here, said, &client.name, self.clock.now())? {
             tracing::error!(vault, from = client.name, "another site has taken over: fenced");
         }
@@ -55,6 +67,11 @@ impl House {
 
     fn acknowledgements(&self, vault: &str) -> PathBuf {
         self.site.join("acknowledged").join(if vault == SELF { "self" } else { vault })
+    }
+
+    /// The first checkpoint that each client vouched for.
+    fn paired(&self, vault: &str) -> PathBuf {
+        self.site.join("paired").join(if vault == SELF { "self" } else { vault })
     }
 
     /// What the site is and how it stands, for a client.

@@ -2,14 +2,18 @@
 //!
 //! Site B says it whenever it asks site A for anything, and to whoever asks B how it stands, so A
 //! hears of it as soon as one of them reaches the other. From then on A is fenced: two sites must
-//! not run one plant, nor write two histories of one vault. Not here: the way there (HTTP). A fence
-//! deletes nothing and is lifted by a person at A, since who may copy a vault may say this of it.
-//! Invariant: a vault that is fenced takes no backup.
+//! not run one plant, nor write two histories of one vault. B signs what it says with the key by
+//! which it vouches for A's log as a witness. Whose key that is A knows from the first copy that
+//! was acknowledged, so who has no more than a token of B's fences nobody. Not here: the way there
+//! (HTTP). A fence deletes nothing and is lifted by a person at A. Invariant: a vault that is
+//! fenced takes no backup, and what was lifted once is not heard again.
 
 use super::{Journal, Noted, REPLICA, SITE};
 use crate::{
     durable,
     error::{Error, IoContext, Result},
+    key::is_signed,
+    log::{Checkpoint, VerifyingKey},
     vault::Vault,
 };
 use model::Time;
@@ -26,8 +30,10 @@ pub const TAKEOVER_BYTES_MAX: usize = 8_192;
 const SAID: &str = "takeover.json";
 /// What the site that was lost has heard.
 const HEARD: &str = ".fenced";
+/// Up to when what was heard is over, in the site's own directory.
+const LIFTED: &str = "lifted.json";
 
-/// A site took over.
+/// A site took over. Formats at rest and on the way: a field is added, never changed.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Takeover {
     /// Name of the site that did.
@@ -39,6 +45,11 @@ pub struct Takeover {
     /// The recovery plan that was run in earnest; none when the copy became the vault.
     #[serde(default)]
     pub plan: Option<String>,
+    /// The site's public key and its signature over the rest.
+    #[serde(default)]
+    pub key: String,
+    #[serde(default)]
+    pub signature: String,
 }
 
 impl Takeover {
@@ -46,13 +57,16 @@ impl Takeover {
     pub fn note(vault: &Vault, plan: Option<&str>, by: &str, now: Time) -> Result<Self> {
         let site = vault.directory().join(SITE);
         let journal = Journal::open(&site, "site", now)?;
-        let takeover = Self {
+        let mut takeover = Self {
             site: journal.public().name,
             log: vault.log_key().name.clone(),
             at: now,
             by: by.to_owned(),
             plan: plan.map(str::to_owned),
+            key: journal.public().to_string(),
+            signature: String::new(),
         };
+        takeover.signature = journal.sign(&takeover.message());
         write(&site.join(SAID), &takeover)?;
         Ok(takeover)
     }
@@ -69,6 +83,21 @@ impl Takeover {
         let fits = |text: &String| text.len() <= 256 && !text.chars().any(char::is_control);
         let is_text = texts.into_iter().flatten().all(fits);
         is_text.then_some(takeover)
+    }
+
+    /// What is signed. No text in it has a line break.
+    fn message(&self) -> String {
+        let Self { site, log, at, by, plan, .. } = self;
+        let plan = plan.as_deref().map_or(String::new(), |plan| format!("plan {plan}\n"));
+        format!("spandrel takeover 1\n{site}\n{log}\n{at}\n{by}\n{plan}")
+    }
+
+    /// Whether the site said it that vouched for this checkpoint.
+    pub fn is_of_witness(&self, note: &str) -> bool {
+        let Some(key) = VerifyingKey::parse(&self.key) else { return false };
+        key.name == self.site
+            && is_signed(&key, &self.message(), &self.signature)
+            && Checkpoint::cosigned_by(note, &key).is_some()
     }
 
     /// In words, for whoever is fenced.
@@ -107,7 +136,9 @@ impl Fence {
         let directory = vault.directory();
         let held = Self::of(directory);
         let is_known = held.is_some_and(|held| held.takeover == takeover);
-        if is_known || directory.join(REPLICA).exists() {
+        let lifted: Option<Time> = read(&directory.join(SITE).join(LIFTED));
+        let is_over = lifted.is_some_and(|lifted| takeover.at <= lifted);
+        if is_known || is_over || directory.join(REPLICA).exists() {
             return Ok(false);
         }
         let (site, by, at) = (takeover.site.clone(), takeover.by.clone(), takeover.at);
@@ -132,6 +163,7 @@ impl Fence {
 /// anything.
 pub fn unfence(directory: &Path, reason: &str, by: &str, now: Time) -> Result<bool> {
     let vault = Vault::open(directory)?;
+    note_lifted(directory)?;
     let mut any = false;
     for path in places(directory) {
         match fs::remove_file(&path) {
@@ -150,6 +182,7 @@ pub fn unfence(directory: &Path, reason: &str, by: &str, now: Time) -> Result<bo
 
 /// Silently: the vault changed hands in order.
 pub(super) fn forget(directory: &Path) -> Result<()> {
+    note_lifted(directory)?;
     for path in places(directory) {
         match fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -159,6 +192,14 @@ pub(super) fn forget(directory: &Path) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// What was heard is not to be heard again.
+fn note_lifted(directory: &Path) -> Result<()> {
+    let Some(fence) = Fence::of(directory) else { return Ok(()) };
+    let path = directory.join(SITE).join(LIFTED);
+    let before: Option<Time> = read(&path);
+    write(&path, &before.map_or(fence.takeover.at, |before| before.max(fence.takeover.at)))
 }
 
 fn places(directory: &Path) -> [PathBuf; 2] {
@@ -194,7 +235,8 @@ mod tests {
 
     fn takeover(vault: &Vault) -> Takeover {
         let (log, at) = (vault.log_key().name.clone(), Time::from_secs(2_000));
-        Takeover { site: "site-b".into(), log, at, by: "anna".into(), plan: None }
+        let (key, signature) = (String::new(), String::new());
+        Takeover { site: "site-b".into(), log, at, by: "anna".into(), plan: None, key, signature }
     }
 
     #[test]
@@ -210,9 +252,33 @@ mod tests {
         assert!(refused.contains("this site is fenced"), "{refused}");
         assert!(unfence(&directory, "a mistake", "bert", now).unwrap());
         assert!(crate::vault::Working::begin(&vault).is_ok());
+        assert!(!Fence::raise(&vault, takeover(&vault), "mirror-b", now).unwrap(), "lifted");
+        assert!(crate::vault::Working::begin(&vault).is_ok());
         let noted = super::super::journal::entries(&directory.join(SITE)).unwrap();
         let kinds: Vec<_> = noted.into_iter().skip(1).map(|entry| entry.noted).collect();
         assert!(matches!(kinds[..], [Noted::Fenced { .. }, Noted::Unfenced { .. }]), "{kinds:?}");
+    }
+
+    #[test]
+    fn only_the_site_that_vouched_for_a_checkpoint_takes_over() {
+        let root = tempfile::tempdir().unwrap();
+        let vault = vault(root.path());
+        let (now, directory) = (Time::from_secs(3_000), vault.directory());
+        let note = fs::read_to_string(directory.join("log/checkpoint")).unwrap();
+        let site = |name: &str| Journal::open(&root.path().join(name), "site-b", now).unwrap();
+        let (site_b, stranger) = (site("b"), site("stranger"));
+        let vouched = site_b.cosign(&note, now).unwrap();
+        let signed = |by: &Journal, key: &Journal| {
+            let said = Takeover { key: key.public().to_string(), ..takeover(&vault) };
+            Takeover { signature: by.sign(&said.message()), ..said }
+        };
+        assert!(signed(&site_b, &site_b).is_of_witness(&vouched));
+        assert!(!signed(&site_b, &site_b).is_of_witness(&note), "it never vouched for it");
+        assert!(!signed(&stranger, &stranger).is_of_witness(&vouched));
+        assert!(!signed(&stranger, &site_b).is_of_witness(&vouched));
+        let later = Takeover { at: now, ..signed(&site_b, &site_b) };
+        assert!(!later.is_of_witness(&vouched), "it was not said of this moment");
+        assert!(!takeover(&vault).is_of_witness(&vouched));
     }
 
     #[test]
