@@ -62,7 +62,7 @@ pub fn says(o: &Observation) -> String {
             format!("signs in{user} with {}{outcome}", a.method)
         }
         Detail::Exchange(e) => {
-            format!("{} packets there, {} back", e.packets_up, e.packets_down)
+            format!("packets there: {}, back: {}", e.packets_up, e.packets_down)
         }
     }
 }
