@@ -14,7 +14,7 @@ use super::{
     pace::Clock,
     push::{Extension, Grown},
     refusal::Answer,
-    role::SELF,
+    role::{SELF, folder_of},
 };
 use crate::{
     digest::Sha256,
@@ -208,7 +208,7 @@ impl House {
     }
 
     pub fn locks(&self, vault: &str) -> Locks {
-        Locks::of(&self.site, if vault == SELF { "self" } else { vault })
+        Locks::of(&self.site, folder_of(vault))
     }
 
     pub fn take_lock(

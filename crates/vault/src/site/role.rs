@@ -18,6 +18,11 @@ use std::{fmt, fs, path::Path};
 /// The vault that is the served directory itself.
 pub const SELF: &str = ".";
 
+/// What a folder is called that is kept for a vault beside the vaults.
+pub(super) fn folder_of(vault: &str) -> &str {
+    if vault == SELF { "self" } else { vault }
+}
+
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Role {
     /// Pushes backups; reads no content back.

@@ -6,7 +6,7 @@
 use super::{
     Answer, Client, Fence, House, LogCopy, Name, Noted, Refusal, Takeover,
     house::{description_key, disk},
-    role::{SELF, is_plain},
+    role::{SELF, folder_of, is_plain},
 };
 use crate::{
     durable,
@@ -66,12 +66,12 @@ impl House {
     }
 
     fn acknowledgements(&self, vault: &str) -> PathBuf {
-        self.site.join("acknowledged").join(if vault == SELF { "self" } else { vault })
+        self.site.join("acknowledged").join(folder_of(vault))
     }
 
     /// The first checkpoint that each client vouched for.
     fn paired(&self, vault: &str) -> PathBuf {
-        self.site.join("paired").join(if vault == SELF { "self" } else { vault })
+        self.site.join("paired").join(folder_of(vault))
     }
 
     /// What the site is and how it stands, for a client.
