@@ -106,10 +106,14 @@ fn onlookers(options: &Options) -> Result<Vec<Onlooker>> {
     if let Some(address) = options.s7 {
         match program::Program::serve(address) {
             Ok((program, bound)) => {
-                if address.port() == 0 {
-                    complain(&format!("S7 on {bound}"));
-                }
-                found.push(Box::new(move |world| program.look(world)));
+                let mut told = address.port() != 0;
+                found.push(Box::new(move |world| {
+                    program.look(world);
+                    // Told when there is a program to ask for.
+                    if !std::mem::replace(&mut told, true) {
+                        complain(&format!("S7 on {bound}"));
+                    }
+                }));
             }
             Err(error) => complain(&format!("no program is served: {error:#}")),
         }

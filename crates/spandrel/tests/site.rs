@@ -64,6 +64,22 @@ impl Drop for Running {
     }
 }
 
+/// A simulated plant that runs until dropped, and where its controller answers.
+fn plant() -> (Running, String) {
+    let mut plant = Command::new(SPANDREL)
+        .args(["lab", "--live", "--seed", "2", "--s7", "127.0.0.1:0", "--out", "-"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut says = BufReader::new(plant.stderr.take().unwrap()).lines().map_while(Result::ok);
+    let address = says.find_map(|line| Some(line.strip_prefix("spandrel: S7 on ")?.to_owned()));
+    // What it says later is read, so that it never waits for a reader.
+    std::thread::spawn(move || says.count());
+    (Running(plant), address.unwrap())
+}
+
 fn noise(seed: u64, length: usize) -> Vec<u8> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let step = || {
@@ -310,9 +326,9 @@ fn an_immutable_object_is_kept_from_root_itself() {
     assert_eq!(place.json(&["vault", "verify", "@b"], 0)["problems"], serde_json::json!([]));
 }
 
-/// The commands of the chapter, as they stand there.
-fn chapter() -> Vec<String> {
-    let text = MANUAL.split("\n## A second site\n").nth(1).expect("the manual has the chapter");
+/// The commands of a chapter of the manual, as they stand there.
+fn chapter(title: &str) -> Vec<String> {
+    let text = MANUAL.split(&format!("\n## {title}\n")).nth(1).expect("the manual has the chapter");
     let text = text.split("\n## ").next().unwrap();
     let blocks = text.split("```sh\n").skip(1).map(|block| block.split("```").next().unwrap());
     let script: String = blocks.collect();
@@ -320,23 +336,29 @@ fn chapter() -> Vec<String> {
     script.lines().filter(|line| !line.trim().is_empty()).map(str::to_owned).collect()
 }
 
-#[test]
-fn the_manual_s_chapter_works_word_for_word() {
-    if !has("restic", "version", "the manual's chapter") {
-        return;
+/// Where the chapters of the manual are lived through.
+struct Chapters {
+    place: Place,
+    /// The controller of a simulated plant, as `HOST:PORT`.
+    controller: String,
+    /// Where the vault server listens, as `https://HOST:PORT`; empty until it does.
+    server: String,
+}
+
+impl Chapters {
+    fn new() -> Self {
+        let place = Place::with_plant();
+        for folder in ["etc", "srv/plc", "bin", "mnt"] {
+            fs::create_dir_all(place.at(folder)).unwrap();
+        }
+        std::os::unix::fs::symlink(SPANDREL, place.at("bin/spandrel")).unwrap();
+        fs::write(place.at("srv/plc/line.cfg"), "speed=36000\n").unwrap();
+        Self { place, controller: String::new(), server: String::new() }
     }
-    let place = Place::with_plant();
-    for folder in ["etc", "srv/plc", "bin", "mnt"] {
-        fs::create_dir_all(place.at(folder)).unwrap();
-    }
-    std::os::unix::fs::symlink(SPANDREL, place.at("bin/spandrel")).unwrap();
-    fs::write(place.at("srv/plc/line.cfg"), "speed=36000\n").unwrap();
-    let mut server = None;
-    let mut address = String::new();
-    let lines = chapter();
-    assert!(lines.len() > 10, "{lines:?}");
-    for line in &lines {
-        let root = place.root().display().to_string();
+
+    /// The line of the manual, with every place and address made one of this test.
+    fn here(&self, line: &str) -> String {
+        let root = self.place.root().display();
         let here = line
             .replace("/srv/", &format!("{root}/srv/"))
             .replace("/etc/spandrel/", &format!("{root}/etc/"))
@@ -344,23 +366,90 @@ fn the_manual_s_chapter_works_word_for_word() {
             .replace("--listen 0.0.0.0:8445", "--listen 127.0.0.1:0 --no-immutable")
             .replace("vault mirror", "vault mirror --no-immutable")
             .replace("vault import", "vault import --no-immutable")
-            .replace("https://vault.site-a:8445", &address)
-            .replace("@vault.site-a:8445", &format!("@{}", address.replace("https://", "")));
-        let path = format!("{root}/bin:{}", std::env::var("PATH").unwrap_or_default());
+            .replace("s7:192.168.0.1", &format!("s7:{}?pause_ms=1", self.controller))
+            .replace("https://vault.site-a:8445", &self.server)
+            .replace("@vault.site-a:8445", &self.server.replace("https://", "@"));
+        let foreign =
+            |part: &str| part.parse::<std::net::Ipv4Addr>().is_ok_and(|ip| !ip.is_loopback());
+        let mut parts = here.split(|c: char| !c.is_ascii_digit() && c != '.');
+        assert!(!parts.any(foreign), "it would ask an address that is not ours: {here}");
+        here
+    }
+
+    fn shell(&self, script: &str) -> Command {
+        let path = format!(
+            "{}:{}",
+            self.place.at("bin").display(),
+            std::env::var("PATH").unwrap_or_default()
+        );
         let mut command = Command::new("sh");
-        command.args(["-e", "-c"]).env("PATH", path).current_dir(place.root());
-        if line.starts_with("spandrel vault serve") {
-            let serving = command.arg(format!("exec {here}"));
-            let mut child = serving.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-            BufReader::new(child.stdout.take().unwrap()).read_line(&mut address).unwrap();
-            address = address.trim().to_owned();
-            assert!(address.starts_with("https://"), "{line}");
-            server = Some(Running(child));
-            continue;
-        }
-        command.arg(&here);
-        let output = command.output().unwrap();
+        command.args(["-e", "-c", script]).env("PATH", path).current_dir(self.place.root());
+        command
+    }
+
+    /// Carries out what is no server.
+    #[track_caller]
+    fn live_through(&self, line: &str) {
+        let output = self.shell(&self.here(line)).output().unwrap();
         assert!(output.status.success(), "{line}: {output:?}");
     }
+
+    fn serve(&mut self, line: &str) -> Running {
+        let mut serving = self.shell(&format!("exec {}", self.here(line)));
+        let mut child = serving.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut address = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut address).unwrap();
+        address.trim().clone_into(&mut self.server);
+        assert!(self.server.starts_with("https://"), "{line}");
+        Running(child)
+    }
+}
+
+#[test]
+fn the_manual_s_chapter_works_word_for_word() {
+    if !has("restic", "version", "the manual's chapter") {
+        return;
+    }
+    let mut chapters = Chapters::new();
+    let lines = chapter("A second site");
+    assert!(lines.len() > 10, "{lines:?}");
+    let mut server = None;
+    for line in &lines {
+        if line.starts_with("spandrel vault serve") {
+            server = Some(chapters.serve(line));
+        } else {
+            chapters.live_through(line);
+        }
+    }
     server.expect("the chapter starts a server").terminate();
+}
+
+#[test]
+fn the_courier_s_chapter_works_word_for_word() {
+    let mut chapters = Chapters::new();
+    let (plant, controller) = plant();
+    chapters.controller = controller;
+    let lines = chapter("A courier");
+    let (enrol, then) = lines.split_first().unwrap();
+    chapters.live_through(enrol);
+    let server = chapters.serve(
+        "spandrel vault serve /srv/site-a --clients /etc/spandrel/clients --listen 0.0.0.0:8445",
+    );
+    let certificate = chapters.place.at("srv/site-a/.site/tls/ca.pem");
+    fs::copy(certificate, chapters.place.at("ca.pem")).unwrap();
+    for line in then {
+        chapters.live_through(line);
+    }
+    server.terminate();
+    drop(plant);
+    for copy in ["srv/site-a/laptop-1", "srv/site-b/laptop-1"] {
+        let copy = format!("@{copy}");
+        let out = format!("{copy}-out");
+        let restore =
+            ["vault", "restore", &copy, "latest", "--to", &out, "--key-file", "@laptop.key"];
+        let report = chapters.place.json(&restore, 0);
+        let device = chapters.place.at(&out[1..]).join("@s7").join(&chapters.controller);
+        let block = fs::read(device.join("rack-0-slot-2/blocks/OB1.mc7")).unwrap();
+        assert_eq!(&block[..2], b"pp", "{report}");
+    }
 }
