@@ -701,6 +701,18 @@ step('signing out is signing out', async ({ page, server }) => {
   await page.locator('tbody tr.line').first().waitFor();
 });
 
+/** What the server says of its runs, for whoever reads why a step failed. */
+async function runsOf(page) {
+  try {
+    const text = await page.evaluate(async () => (await fetch('/api/v1/runs')).text());
+    const line = (run) =>
+      [run.queued_at, run.started_at, run.finished_at, run.kind, run.name, run.state, run.detail].join(' ');
+    return JSON.parse(text).items.map(line).join('\n');
+  } catch (error) {
+    return `its runs could not be asked for: ${error}`;
+  }
+}
+
 async function main() {
   const capture = makeCapture('download.pcapng', 'program-download', 3);
   const bytes = readFileSync(capture).length;
@@ -728,6 +740,7 @@ async function main() {
     await page.screenshot({ path: picture }).catch(() => undefined);
     console.error(`at ${page.url()}; picture ${picture}\n${page.faults.join('\n')}`);
     console.error(server.lastWords());
+    console.error(await runsOf(page));
     throw error;
   } finally {
     await browser.close();
