@@ -63,32 +63,57 @@ impl Stamped {
     }
 }
 
+/// Events of one worker that were not given yet, and what the first is ordered by: the events lie
+/// where another thread left them, and are better looked at once.
+struct Waiting<'a> {
+    frame: u64,
+    place: Place,
+    events: &'a mut [Stamped],
+}
+
+impl<'a> Waiting<'a> {
+    fn new(events: &'a mut [Stamped]) -> Option<Self> {
+        let Stamped { frame, place, .. } = *events.first()?;
+        Some(Waiting { frame, place, events })
+    }
+
+    fn is_before(&self, other: &Waiting<'_>) -> bool {
+        match (self.frame, self.place).cmp(&(other.frame, other.place)) {
+            Ordering::Equal => match (self.events.first(), other.events.first()) {
+                (Some(this), Some(other)) => this.order(other) == Ordering::Less,
+                _ => false,
+            },
+            order => order == Ordering::Less,
+        }
+    }
+}
+
 /// Gives the events of several workers, each in order, to `take` in one order.
 pub(crate) fn in_order(lists: &mut [Vec<Stamped>], mut take: impl FnMut(&mut Stamped)) {
-    let mut lists: Vec<&mut [Stamped]> =
-        lists.iter_mut().map(Vec::as_mut_slice).filter(|list| !list.is_empty()).collect();
+    let mut lists: Vec<Waiting<'_>> =
+        lists.iter_mut().filter_map(|list| Waiting::new(list)).collect();
     while let Some((first, second)) = two_least(&lists) {
         let end = match second {
             // Seldom many: conversations of all shards are mixed on the wire.
             Some(second) => {
-                let bound = &lists[second][0];
+                let bound = &lists[second].events[0];
                 let before = |event: &&Stamped| event.order(bound) == Ordering::Less;
-                lists[first].iter().take_while(before).count().max(1)
+                lists[first].events.iter().take_while(before).count().max(1)
             }
-            None => lists[first].len(),
+            None => lists[first].events.len(),
         };
-        let (now, later) = std::mem::take(&mut lists[first]).split_at_mut(end);
+        let (now, later) = std::mem::take(&mut lists[first].events).split_at_mut(end);
         now.iter_mut().for_each(&mut take);
-        match later {
-            [] => drop(lists.swap_remove(first)),
-            later => lists[first] = later,
+        match Waiting::new(later) {
+            Some(later) => lists[first] = later,
+            None => drop(lists.swap_remove(first)),
         }
     }
 }
 
 /// Places of the lists with the least and the second least first event.
-fn two_least(lists: &[&mut [Stamped]]) -> Option<(usize, Option<usize>)> {
-    let less = |a: usize, b: usize| lists[a][0].order(&lists[b][0]) == Ordering::Less;
+fn two_least(lists: &[Waiting<'_>]) -> Option<(usize, Option<usize>)> {
+    let less = |a: usize, b: usize| lists[a].is_before(&lists[b]);
     let (mut first, mut second) = (None, None);
     for at in 0..lists.len() {
         match (first, second) {

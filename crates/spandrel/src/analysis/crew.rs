@@ -83,6 +83,10 @@ impl Crew {
         lies: Lies<'_>,
         fold: &mut impl FnMut(&mut [Vec<Stamped>]),
     ) -> Result<()> {
+        if !self.round.goes_on(packet) {
+            self.send();
+            self.catch_up(fold)?;
+        }
         self.round.take(packet, shard_of(packet.link, packet.data), lies);
         if self.round.is_full() {
             self.send();

@@ -11,7 +11,9 @@ use wire::{LinkType, file::Block};
 #[derive(Default)]
 pub(super) struct Round {
     blocks: Vec<Block>,
-    /// Number of the first packet.
+    /// Link types of the packets.
+    links: Vec<LinkType>,
+    /// Number of the first packet; the others have those that follow.
     first: u64,
     octets: usize,
     /// All packets in order, as many as there may be: lists of each shard's own would all grow
@@ -41,19 +43,20 @@ struct Part {
     last: u16,
 }
 
-/// A packet that lies in a block of the round.
+/// A packet that lies in a block of the round. Small: one thread writes it, another reads it.
+#[derive(Clone, Copy)]
 struct Slot {
     at: Time,
     wire_len: u32,
     start: u32,
     length: u32,
-    /// Behind the round's first.
-    frame: u16,
-    block: u16,
     /// Place of the shard's next packet, its own if there is none.
     next: u16,
-    link: LinkType,
+    block: u8,
+    link: u8,
 }
+
+const _: () = assert!(size_of::<Slot>() == 24);
 
 /// Packets in a round.
 const ROUND_PACKETS: usize = 2_048;
@@ -61,6 +64,8 @@ const ROUND_PACKETS: usize = 2_048;
 const ROUND_OCTETS: usize = 512 << 10;
 /// Blocks after which it does: a slow pipe gives one for a few packets.
 const ROUND_BLOCKS: usize = 8;
+/// Link types after which it does.
+const ROUND_LINKS: usize = 64;
 
 /// Packets that take about as long as a slice of a report.
 const REPORT_PACKETS: usize = 512;
@@ -81,7 +86,12 @@ pub(super) struct Done {
 }
 
 impl Round {
-    /// Takes a packet that lies in the block from `start` on.
+    /// Does the packet have the number after the last, or the first of all?
+    pub(super) fn goes_on(&self, packet: &Packet<'_>) -> bool {
+        self.slots.is_empty() || packet.frame == self.first + self.slots.len() as u64
+    }
+
+    /// Takes a packet that lies in the block from `start` on, and goes on where the last ended.
     pub(super) fn take(&mut self, packet: &Packet<'_>, shard: usize, (block, start): Lies<'_>) {
         if !self.blocks.last().is_some_and(|last| Arc::ptr_eq(last, block)) {
             self.blocks.push(Arc::clone(block));
@@ -89,7 +99,13 @@ impl Round {
         if self.slots.is_empty() {
             self.first = packet.frame;
         }
+        let link = self.links.iter().rposition(|known| *known == packet.link);
+        let link = link.unwrap_or_else(|| {
+            self.links.push(packet.link);
+            self.links.len() - 1
+        });
         let small = |number: usize| u32::try_from(number).expect("blocks are small");
+        let few = |number: usize| u8::try_from(number).expect("a round is small");
         let place = u16::try_from(self.slots.len()).expect("a round is small");
         let part = &mut self.parts[shard];
         if part.packets == 0 {
@@ -104,10 +120,9 @@ impl Round {
             wire_len: packet.wire_len,
             start: small(start),
             length: small(packet.data.len()),
-            frame: u16::try_from(packet.frame - self.first).expect("a round is small"),
-            block: u16::try_from(self.blocks.len() - 1).expect("a round is small"),
             next: place,
-            link: packet.link,
+            block: few(self.blocks.len() - 1),
+            link: few(link),
         });
         self.octets += packet.data.len();
     }
@@ -117,6 +132,7 @@ impl Round {
         self.slots.len() >= ROUND_PACKETS
             || self.octets >= ROUND_OCTETS
             || self.blocks.len() >= ROUND_BLOCKS
+            || self.links.len() >= ROUND_LINKS
     }
 
     /// Is there anything to do for the shard?
@@ -139,17 +155,14 @@ impl Round {
         mut after: impl FnMut(&mut Worker),
     ) -> Option<Health> {
         let part = self.parts[shard];
-        let mut next = (part.packets > 0).then_some(part.first);
-        while let Some((at, slot)) =
-            next.and_then(|at| Some((at, self.slots.get(usize::from(at))?)))
-        {
-            next = (slot.next != at).then_some(slot.next);
-            let start = slot.start as usize;
-            let block = self.blocks.get(usize::from(slot.block));
-            let data = block.and_then(|block| block.get(start..start + slot.length as usize));
-            let (at, wire_len, link) = (slot.at, slot.wire_len, slot.link);
-            let (frame, data) = (self.first + u64::from(slot.frame), data.unwrap_or_default());
-            worker.push_to(shard, &Packet { at, frame, wire_len, link, data });
+        let mut next = (part.packets > 0).then(|| self.packet(part.first)).flatten();
+        while let Some((packet, after_it)) = next {
+            // Another thread's processor has the next one: it is on its way while this is read.
+            next = after_it.and_then(|place| self.packet(place));
+            if let Some((Packet { data, .. }, _)) = &next {
+                std::hint::black_box(data.get(12));
+            }
+            worker.push_to(shard, &packet);
             after(worker);
         }
         match self.then {
@@ -165,9 +178,27 @@ impl Round {
         }
     }
 
+    /// A packet, and the place of the shard's next.
+    #[inline]
+    fn packet(&self, place: u16) -> Option<(Packet<'_>, Option<u16>)> {
+        let slot = self.slots.get(usize::from(place))?;
+        let start = slot.start as usize;
+        let block = self.blocks.get(usize::from(slot.block));
+        let data = block.and_then(|block| block.get(start..start + slot.length as usize));
+        let packet = Packet {
+            at: slot.at,
+            frame: self.first + u64::from(place),
+            wire_len: slot.wire_len,
+            link: *self.links.get(usize::from(slot.link))?,
+            data: data.unwrap_or_default(),
+        };
+        Some((packet, (slot.next != place).then_some(slot.next)))
+    }
+
     /// Forgets everything, keeps the memory.
     pub(super) fn clear(&mut self) {
         self.blocks.clear();
+        self.links.clear();
         self.octets = 0;
         self.slots.clear();
         self.parts = Default::default();
