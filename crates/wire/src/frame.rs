@@ -90,7 +90,7 @@ pub struct Fragment {
     pub more: bool,
 }
 
-/// An ARP message over Ethernet and IPv4 (RFC 826).
+/// An ARP message (RFC 826); addresses of other kinds than Ethernet's and IPv4's are all zeros.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Arp {
     pub opcode: u16,

@@ -9,6 +9,7 @@
 mod ip;
 pub mod limits;
 mod tunnel;
+mod wrapped;
 
 pub mod file;
 pub mod frame;

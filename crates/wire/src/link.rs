@@ -9,7 +9,7 @@ use crate::{
     ip,
     limits::NESTING_MAX,
     reader::{Reader, Short},
-    tunnel,
+    tunnel, wrapped,
 };
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -68,6 +68,7 @@ impl LinkType {
 pub(crate) const ETHERTYPE_IPV4: u16 = 0x0800;
 pub(crate) const ETHERTYPE_IPV6: u16 = 0x86dd;
 pub(crate) const ETHERTYPE_ARP: u16 = 0x0806;
+const ETHERTYPE_RARP: u16 = 0x8035;
 pub(crate) const ETHERTYPE_BRIDGE: u16 = 0x6558;
 /// `ETH_P_CAN`: a CAN frame in the form of SocketCAN.
 pub const ETHERTYPE_CAN: u16 = 0x000c;
@@ -89,6 +90,9 @@ pub fn decode(link: LinkType, data: &[u8]) -> Frame<'_> {
         LinkType::LinuxCooked2 => decoder.cooked2(&mut at),
         LinkType::Ppp => decoder.ppp(&mut at),
         LinkType::Other(CISCO_HDLC) => decoder.cisco_hdlc(&mut at),
+        LinkType::Other(number) if wrapped::is_known(number) => {
+            wrapped::open(&mut decoder, number, &mut at)
+        }
         LinkType::Other(number) => {
             Ok(foreign(number, data).unwrap_or(Layer::Unknown(link.unknown())))
         }
@@ -178,11 +182,16 @@ impl Decoder {
     pub(crate) fn ethernet<'a>(&mut self, at: &mut Reader<'a>) -> Decoded<'a> {
         let destination = at.array::<6>()?;
         let source = at.array::<6>()?;
-        // Inside a tunnel the inner addresses are those of the hosts.
-        self.outer_source_mac = self.outer_source_mac.or(self.source_mac);
-        (self.source_mac, self.destination_mac) = (Some(source), Some(destination));
+        self.addresses(source, destination);
         let kind = at.be16()?;
         self.ethertype(kind, at)
+    }
+
+    /// Inside a tunnel the inner addresses are those of the hosts.
+    #[inline]
+    pub(crate) fn addresses(&mut self, source: [u8; 6], destination: [u8; 6]) {
+        self.outer_source_mac = self.outer_source_mac.or(self.source_mac);
+        (self.source_mac, self.destination_mac) = (Some(source), Some(destination));
     }
 
     /// IEEE 802.3, 3.2.6: up to 1500 it is a length, from 1536 an EtherType.
@@ -193,7 +202,7 @@ impl Decoder {
         match kind {
             ETHERTYPE_IPV4 => ip::v4(self, at),
             ETHERTYPE_IPV6 => ip::v6(self, at),
-            ETHERTYPE_ARP => self.arp(at),
+            ETHERTYPE_ARP | ETHERTYPE_RARP => self.arp(at),
             0x8100 | 0x88a8 | 0x9100 | 0x9200 => {
                 self.vlans.push(at.be16()? & 0x0fff);
                 let inner = at.be16()?;
@@ -213,13 +222,7 @@ impl Decoder {
             }
             0x8847 | 0x8848 => self.mpls(at),
             0x88e5 => self.macsec(at),
-            // PPPoE session (RFC 2516, 4): version, code, session, length.
-            0x8864 => {
-                at.skip(4)?;
-                let length = usize::from(at.be16()?);
-                let length = length.min(at.remaining());
-                self.ppp(&mut at.sub(length)?)
-            }
+            0x8864 => self.pppoe(at),
             ETHERTYPE_BRIDGE => self.ethernet(at),
             0..=1500 => {
                 let length = usize::from(kind).min(at.remaining());
@@ -229,7 +232,7 @@ impl Decoder {
         }
     }
 
-    fn llc<'a>(&mut self, at: &mut Reader<'a>) -> Decoded<'a> {
+    pub(crate) fn llc<'a>(&mut self, at: &mut Reader<'a>) -> Decoded<'a> {
         // Novell's raw 802.3 puts IPX right behind the length.
         if at.rest().starts_with(&[0xff, 0xff]) {
             return Ok(Layer::Ethernet { ethertype: 0x8137, payload: at.rest() });
@@ -269,7 +272,7 @@ impl Decoder {
     }
 
     /// Address and control octets, then an EtherType.
-    fn cisco_hdlc<'a>(&mut self, at: &mut Reader<'a>) -> Decoded<'a> {
+    pub(crate) fn cisco_hdlc<'a>(&mut self, at: &mut Reader<'a>) -> Decoded<'a> {
         at.skip(2)?;
         let kind = at.be16()?;
         self.ethertype(kind, at)
@@ -295,18 +298,22 @@ impl Decoder {
         Ok(self.fail("mpls-stack-without-bottom"))
     }
 
-    /// RFC 826 for Ethernet (or IEEE 802) and IPv4; anything else is named, not decoded.
+    /// RFC 826, and RFC 903 which has the same form. Addresses are told where they are those of
+    /// Ethernet (or IEEE 802) and of IPv4; of other links the message is told without them.
     fn arp<'a>(&mut self, at: &mut Reader<'a>) -> Decoded<'a> {
         let (hardware, protocol) = (at.be16()?, at.be16()?);
-        let lengths = (at.u8()?, at.u8()?);
-        if !matches!(hardware, 1 | 6) || protocol != ETHERTYPE_IPV4 || lengths != (6, 4) {
-            return Ok(Layer::Unknown("arp-not-for-ipv4-over-ethernet"));
-        }
+        let lengths = [usize::from(at.u8()?), usize::from(at.u8()?)];
         let opcode = at.be16()?;
-        let sender_mac = at.array::<6>()?;
-        let sender_ip = IpAddr::V4(Ipv4Addr::from(at.array::<4>()?));
-        let target_mac = at.array::<6>()?;
-        let target_ip = IpAddr::V4(Ipv4Addr::from(at.array::<4>()?));
+        let ethernet = matches!(hardware, 1 | 6) && lengths[0] == 6;
+        let ipv4 = protocol == ETHERTYPE_IPV4 && lengths[1] == 4;
+        let mut pair = || {
+            let (hardware, protocol) = (at.bytes(lengths[0])?, at.bytes(lengths[1])?);
+            let mac = hardware.first_chunk::<6>().filter(|_| ethernet).copied();
+            let ip = protocol.first_chunk::<4>().filter(|_| ipv4).copied();
+            let ip = IpAddr::V4(Ipv4Addr::from(ip.unwrap_or_default()));
+            Ok((mac.unwrap_or_default(), ip))
+        };
+        let ((sender_mac, sender_ip), (target_mac, target_ip)) = (pair()?, pair()?);
         Ok(Layer::Arp(Arp { opcode, sender_mac, sender_ip, target_mac, target_ip }))
     }
 
@@ -379,6 +386,13 @@ impl Decoder {
             (_, 0x0003) => self.ethernet(at),
             (_, protocol) => self.ethertype(protocol, at),
         }
+    }
+
+    /// PPPoE session (RFC 2516, 4): version, code, session, length.
+    pub(crate) fn pppoe<'a>(&mut self, at: &mut Reader<'a>) -> Decoded<'a> {
+        at.skip(4)?;
+        let length = usize::from(at.be16()?).min(at.remaining());
+        self.ppp(&mut at.sub(length)?)
     }
 
     /// RFC 1661 and 1662: optional address and control octets, then a protocol of one or two.

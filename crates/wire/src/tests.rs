@@ -149,6 +149,28 @@ fn tags_nested_without_end_stop() {
 }
 
 #[test]
+fn address_resolution_of_any_link_is_told_and_addresses_where_they_are_ethernets() {
+    let arp = |hardware: u8, octets: u8| {
+        let mut bytes = vec![0xff; 12];
+        bytes.extend([8, 6, 0, hardware, 8, 0, octets, 4, 0, 2]);
+        for last in [1, 2] {
+            bytes.extend((0..octets).map(|octet| octet * 2));
+            bytes.extend([10, 0, 0, last]);
+        }
+        bytes
+    };
+    for (hardware, octets, mac) in [(1, 6, [0, 2, 4, 6, 8, 10]), (32, 20, [0; 6])] {
+        let bytes = arp(hardware, octets);
+        let Layer::Arp(arp) = decode(LinkType::Ethernet, &bytes).layer else { panic!("ARP") };
+        assert_eq!((arp.opcode, arp.sender_mac), (2, mac));
+        assert_eq!(arp.target_ip.to_string(), "10.0.0.2");
+    }
+    let whole = arp(32, 20);
+    let short = decode(LinkType::Ethernet, &whole[..60]);
+    assert_eq!(short.malformed, Some("headers-cut-short"));
+}
+
+#[test]
 fn frames_of_a_can_bus_come_under_their_linux_number() {
     let data = [0, 0, 7, 0x33, 1, 0, 0, 0, 0];
     match decode(LinkType::from_number(227), &data).layer {
