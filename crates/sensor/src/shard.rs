@@ -46,6 +46,9 @@ pub(crate) struct Shard {
     operations_room: usize,
 }
 
+/// Number of TCP in an IP header.
+const TCP: u8 = 6;
+
 /// What health is made of.
 #[derive(Default)]
 struct Counters {
@@ -117,14 +120,14 @@ impl Shard {
             Layer::Ip(ip) => self.ip(packet, frame, ip, macs),
             Layer::Arp(arp) => self.arp(packet, frame, arp),
             Layer::Ethernet { ethertype, payload } => {
-                self.link_layer(packet, macs, vlan, (Kind::Ethertype(*ethertype), payload));
+                self.link_layer(packet, frame, Kind::Ethertype(*ethertype), payload);
             }
             Layer::Llc { dsap, oui, pid, payload, .. } => {
                 let kind = match (oui, pid) {
                     (Some(oui), Some(pid)) => Kind::Snap(*oui, *pid),
                     _ => Kind::Llc(*dsap),
                 };
-                self.link_layer(packet, macs, vlan, (kind, payload));
+                self.link_layer(packet, frame, kind, payload);
             }
             Layer::Unknown(name) => {
                 self.sent(packet, macs.0, None, vlan);
@@ -158,6 +161,9 @@ impl Shard {
             (None, None) => macs,
         };
         let end = |mac, ip| Endpoint { mac, ip: Some(ip), port: None, vlan };
+        // A length beyond a frame that is whole is a lie: nobody takes its octets for received.
+        let cut = (packet.wire_len as usize).saturating_sub(packet.data.len());
+        let missing = if ip.protocol == TCP { ip.missing.min(cut) } else { ip.missing };
         let mut context = Context {
             at: packet.at,
             frame: packet.frame,
@@ -166,7 +172,7 @@ impl Shard {
             outer: frame.outer,
             macs,
             wire_len: packet.wire_len,
-            missing: ip.missing,
+            missing,
             from_is_low: false,
             counted: false,
         };
@@ -254,13 +260,9 @@ impl Shard {
         }
     }
 
-    fn link_layer(
-        &mut self,
-        packet: &Packet<'_>,
-        (source, destination): (Option<Mac>, Option<Mac>),
-        vlan: Option<u16>,
-        (kind, payload): (Kind, &[u8]),
-    ) {
+    fn link_layer(&mut self, packet: &Packet<'_>, frame: &Frame<'_>, kind: Kind, payload: &[u8]) {
+        let (source, destination) = (frame.source_mac.map(Mac), frame.destination_mac.map(Mac));
+        let vlan = frame.vlans.innermost();
         let known = self.carried == Some(kind);
         if !known && !self.directory.is_carried(kind.carrier()) {
             self.sent(packet, source, None, vlan);
@@ -274,7 +276,7 @@ impl Shard {
             frame: packet.frame,
             from: end(source),
             to: end(destination),
-            outer: None,
+            outer: frame.outer,
             macs: (source, destination),
             wire_len: packet.wire_len,
             missing: (packet.wire_len as usize).saturating_sub(packet.data.len()),

@@ -8,7 +8,7 @@ use crate::limits::{
     HELD_OCTETS_PER_FLOW_MAX, HELD_SEGMENTS_PER_FLOW_MAX, LOST_AFTER_NANOS, LOST_AFTER_SEGMENTS,
     LOST_BY_ALL_AFTER_NANOS, SEQUENCE_JUMP_MAX,
 };
-use std::cmp::Ordering;
+use std::{cmp::Ordering, net::IpAddr};
 
 #[derive(Default)]
 pub(crate) struct Stream {
@@ -33,7 +33,17 @@ struct Early {
 struct Held {
     sequence: u32,
     bytes: Vec<u8>,
-    at_nanos: i64,
+    frame: Origin,
+}
+
+/// What the packet of a segment said besides its octets.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub(crate) struct Origin {
+    pub(crate) at_nanos: i64,
+    /// Octets that stood behind these and that the capture cut off.
+    pub(crate) missing: usize,
+    /// Ends of the tunnel it came through.
+    pub(crate) outer: Option<(IpAddr, IpAddr)>,
 }
 
 /// What a segment did.
@@ -51,7 +61,7 @@ pub(crate) enum Arrival {
 
 /// Octets that can be given out now.
 pub(crate) enum Ready {
-    Bytes(Vec<u8>),
+    Bytes(Vec<u8>, Origin),
     /// This many octets are lost.
     Gap(u32),
 }
@@ -91,7 +101,7 @@ impl Stream {
 
     /// Takes note of a segment with data. In order: the caller feeds the octets, then calls
     /// [`Self::advance`].
-    pub(crate) fn arrive(&mut self, sequence: u32, bytes: &[u8], at_nanos: i64) -> Arrival {
+    pub(crate) fn arrive(&mut self, sequence: u32, bytes: &[u8], frame: Origin) -> Arrival {
         let Some(next) = self.next else {
             self.next = Some(sequence);
             return Arrival::InOrder(0);
@@ -109,10 +119,10 @@ impl Stream {
         if ahead as u32 > SEQUENCE_JUMP_MAX {
             return Arrival::Elsewhere;
         }
-        self.hold(sequence, bytes, at_nanos)
+        self.hold(sequence, bytes, frame)
     }
 
-    fn hold(&mut self, sequence: u32, bytes: &[u8], at_nanos: i64) -> Arrival {
+    fn hold(&mut self, sequence: u32, bytes: &[u8], frame: Origin) -> Arrival {
         let held = self.early.as_ref().map_or(&[][..], |early| early.held.as_slice());
         let at = held.partition_point(|h| distance(h.sequence, sequence) < 0);
         let end = sequence.wrapping_add(bytes.len() as u32);
@@ -126,7 +136,7 @@ impl Stream {
         }
         let early = self.early.get_or_insert_default();
         early.octets = early.octets.saturating_add(bytes.len());
-        early.held.insert(at, Held { sequence, bytes: bytes.to_vec(), at_nanos });
+        early.held.insert(at, Held { sequence, bytes: bytes.to_vec(), frame });
         Arrival::Early
     }
 
@@ -163,13 +173,13 @@ impl Stream {
             let old = (ahead.unsigned_abs() as usize).min(held.bytes.len());
             let mut bytes = held.bytes;
             bytes.drain(..old);
-            return Some(Ready::Bytes(bytes));
+            return Some(Ready::Bytes(bytes, held.frame));
         }
         let full = early.held.len() > HELD_SEGMENTS_PER_FLOW_MAX
             || early.octets > HELD_OCTETS_PER_FLOW_MAX;
         let missed_by_all = self.acknowledged.is_some_and(|a| distance(a, next) <= 0);
         let wait = if missed_by_all { LOST_BY_ALL_AFTER_NANOS } else { LOST_AFTER_NANOS };
-        let old = at_nanos.saturating_sub(first.at_nanos) > wait;
+        let old = at_nanos.saturating_sub(first.frame.at_nanos) > wait;
         let acknowledged = self.acknowledged.is_some_and(|a| distance(a, first.sequence) >= 0)
             && self.patience >= LOST_AFTER_SEGMENTS;
         if !(full || old || acknowledged || last) {
@@ -189,7 +199,7 @@ mod tests {
         let (mut bytes, mut lost) = (Vec::new(), 0);
         while let Some(ready) = stream.ready(0, last) {
             match ready {
-                Ready::Bytes(more) => {
+                Ready::Bytes(more, _) => {
                     stream.advance(more.len());
                     bytes.extend(more);
                 }
@@ -209,10 +219,10 @@ mod tests {
     fn early_segments_wait_and_come_in_order_across_the_wrap() {
         let mut stream = begun();
         let first = u32::MAX;
-        assert_eq!(stream.arrive(first.wrapping_add(2), b"cd", 0), Arrival::Early);
-        assert_eq!(stream.arrive(first.wrapping_add(4), b"e", 0), Arrival::Early);
+        assert_eq!(stream.arrive(first.wrapping_add(2), b"cd", Origin::default()), Arrival::Early);
+        assert_eq!(stream.arrive(first.wrapping_add(4), b"e", Origin::default()), Arrival::Early);
         assert!(collect(&mut stream, false).0.is_empty());
-        assert_eq!(stream.arrive(first, b"ab", 0), Arrival::InOrder(0));
+        assert_eq!(stream.arrive(first, b"ab", Origin::default()), Arrival::InOrder(0));
         stream.advance(2);
         assert_eq!(collect(&mut stream, false), (b"cde".to_vec(), 0));
     }
@@ -220,22 +230,22 @@ mod tests {
     #[test]
     fn a_retransmission_is_repeated_and_an_overlap_gives_only_its_end() {
         let mut stream = begun();
-        assert_eq!(stream.arrive(u32::MAX, b"abc", 0), Arrival::InOrder(0));
+        assert_eq!(stream.arrive(u32::MAX, b"abc", Origin::default()), Arrival::InOrder(0));
         stream.advance(3);
-        assert_eq!(stream.arrive(u32::MAX, b"abc", 0), Arrival::Repeated);
-        assert_eq!(stream.arrive(u32::MAX, b"abcd", 0), Arrival::InOrder(3));
+        assert_eq!(stream.arrive(u32::MAX, b"abc", Origin::default()), Arrival::Repeated);
+        assert_eq!(stream.arrive(u32::MAX, b"abcd", Origin::default()), Arrival::InOrder(3));
     }
 
     #[test]
     fn a_hole_is_lost_when_acknowledged_and_when_nothing_more_comes() {
         let mut stream = begun();
-        stream.arrive(u32::MAX.wrapping_add(5), b"xyz", 0);
+        stream.arrive(u32::MAX.wrapping_add(5), b"xyz", Origin::default());
         assert_eq!(collect(&mut stream, false).1, 0);
         for _ in 0..LOST_AFTER_SEGMENTS {
             stream.acknowledge(u32::MAX.wrapping_add(8));
         }
         assert_eq!(collect(&mut stream, false), (b"xyz".to_vec(), 5));
-        stream.arrive(u32::MAX.wrapping_add(20), b"q", 0);
+        stream.arrive(u32::MAX.wrapping_add(20), b"q", Origin::default());
         assert_eq!(collect(&mut stream, true), (b"q".to_vec(), 12));
     }
 
@@ -247,7 +257,7 @@ mod tests {
             if let Some(number) = acknowledged {
                 stream.acknowledge(number);
             }
-            stream.arrive(u32::MAX.wrapping_add(5), b"xyz", 0);
+            stream.arrive(u32::MAX.wrapping_add(5), b"xyz", Origin::default());
             assert!(stream.ready(late - 1, false).is_none());
             assert_eq!(stream.ready(late, false).is_some(), given_up, "{acknowledged:?}");
             assert!(given_up || stream.ready(LOST_BY_ALL_AFTER_NANOS + 1, false).is_some());
@@ -255,12 +265,24 @@ mod tests {
     }
 
     #[test]
+    fn an_early_segment_keeps_what_its_packet_said() {
+        let mut stream = begun();
+        let outer = Some((IpAddr::from([192, 0, 2, 1]), IpAddr::from([192, 0, 2, 2])));
+        let frame = Origin { at_nanos: 7, missing: 90, outer };
+        assert_eq!(stream.arrive(u32::MAX.wrapping_add(2), b"cd", frame), Arrival::Early);
+        assert_eq!(stream.arrive(u32::MAX, b"ab", Origin::default()), Arrival::InOrder(0));
+        stream.advance(2);
+        let Some(Ready::Bytes(bytes, said)) = stream.ready(9, false) else { panic!("ready") };
+        assert_eq!((&bytes[..], said), (&b"cd"[..], frame));
+    }
+
+    #[test]
     fn a_flood_of_early_segments_is_bounded() {
         let mut stream = begun();
         for i in 0..10_000u32 {
-            stream.arrive(u32::MAX.wrapping_add(10 + i * 10), &[0; 5], 0);
+            stream.arrive(u32::MAX.wrapping_add(10 + i * 10), &[0; 5], Origin::default());
             while let Some(ready) = stream.ready(0, false) {
-                if let Ready::Bytes(bytes) = ready {
+                if let Ready::Bytes(bytes, _) = ready {
                     stream.advance(bytes.len());
                 }
             }

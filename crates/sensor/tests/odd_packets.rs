@@ -111,3 +111,27 @@ fn what_the_capture_cut_breaks_no_rule() {
     assert_eq!(read(&[whole(frame.clone())]).0.len(), 1);
     assert!(read(&[(frame, 200)]).0.is_empty());
 }
+
+/// Modbus: a read of one register, and the beginning of a write of sixteen.
+const READ: [u8; 12] = [0, 1, 0, 0, 0, 6, 1, 3, 0, 0, 0, 1];
+const WRITE: [u8; 13] = [0, 2, 0, 0, 0, 39, 1, 16, 0, 0, 0, 16, 32];
+
+#[test]
+fn an_early_segment_that_the_capture_cut_is_passed_over_as_long_as_it_was() {
+    let write = modbus(false, 25, &[&WRITE[..], &[7; 32]].concat());
+    let frames = [
+        whole(modbus(false, 1, &READ)),
+        (write[..80].to_vec(), write.len() as u32),
+        whole(modbus(false, 13, &READ)),
+        whole(modbus(false, 70, &READ)),
+    ];
+    assert_eq!(read_group("modbus", &frames), (vec![], 4));
+}
+
+#[test]
+fn a_length_beyond_a_whole_frame_passes_nothing_over() {
+    let mut lie = modbus(false, 1, &READ);
+    lie[16] = 0x80;
+    let frames = [whole(lie), whole(modbus(false, 13, &READ))];
+    assert_eq!(read_group("modbus", &frames).1, 2);
+}

@@ -13,7 +13,7 @@ use crate::{
         PROBE_TRIES_MAX, PROBE_TRIES_WITHOUT_BEGINNING_MAX,
     },
     sieve::Sifted,
-    stream::{Arrival, Ready},
+    stream::{Arrival, Origin, Ready},
 };
 use model::{Detail, Direction, Excerpt, Observation, OperationClass, SessionEvent, Time};
 use protocols::{Gap, Observed, Progress, Segment, Side};
@@ -121,9 +121,9 @@ impl Shard {
         }
         let flow = self.flows.get(at);
         if flow.halves.iter().any(|half| half.stream.is_holding()) {
-            let side = context.side(flow);
-            self.drain(at, context, side, false);
-            self.drain(at, context, side.other(), false);
+            let back = context.sent_by(flow, context.side(flow).other());
+            self.drain(at, context, false);
+            self.drain(at, &back, false);
         }
         if tcp.fin() || tcp.rst() {
             let side = context.side(self.flows.get(at));
@@ -134,14 +134,13 @@ impl Shard {
 
     fn arrive(&mut self, at: u32, context: &Context, side: Side, sequence: u32, bytes: &[u8]) {
         let half = self.flows.get(at).half(side);
-        match half.stream.arrive(sequence, bytes, context.at.nanos()) {
+        let (at_nanos, missing, outer) = (context.at.nanos(), context.missing, context.outer);
+        match half.stream.arrive(sequence, bytes, Origin { at_nanos, missing, outer }) {
             Arrival::InOrder(old) => {
                 let fresh = bytes.get(old..).unwrap_or_default();
                 half.stream.advance(fresh.len());
                 self.octets(at, context, side, fresh);
-                if context.missing > 0 {
-                    self.cut_off(at, context, side);
-                }
+                self.cut_off(at, context);
             }
             Arrival::Repeated | Arrival::Early => {}
             Arrival::Elsewhere => {
@@ -151,15 +150,21 @@ impl Shard {
                 half.stream.begin(sequence.wrapping_sub(1));
                 half.stream.advance(bytes.len());
                 self.octets(at, context, side, bytes);
+                self.cut_off(at, context);
             }
         }
     }
 
-    /// The capture cut the end of this segment: how much there was is known, what it said is not.
-    fn cut_off(&mut self, at: u32, context: &Context, side: Side) {
-        self.complete(at, context, side);
-        self.flows.get(at).half(side).stream.advance(context.missing);
-        self.lose(at, side, Some(context.missing as u64));
+    /// Where the capture cut the end of this segment, how much there was is known, what it said
+    /// is not.
+    fn cut_off(&mut self, at: u32, context: &Context) {
+        if context.missing > 0 {
+            // Its octets may have told that the ends were taken the wrong way round.
+            let side = context.side(self.flows.get(at));
+            self.complete(at, context, side);
+            self.flows.get(at).half(side).stream.advance(context.missing);
+            self.lose(at, side, Some(context.missing as u64));
+        }
     }
 
     /// Counts a message whose beginning is there and whose length is known, with zeros for what
@@ -186,21 +191,25 @@ impl Shard {
         self.collect(context, Some(at), &[]);
     }
 
-    /// Gives out early octets whose turn has come, and holes given up.
-    fn drain(&mut self, at: u32, context: &Context, side: Side, last: bool) {
-        let nanos = context.at.nanos();
-        while let Some(ready) = self.flows.get(at).half(side).stream.ready(nanos, last) {
-            match ready {
-                Ready::Bytes(bytes) => {
-                    self.flows.get(at).half(side).stream.advance(bytes.len());
-                    let sender = context.sent_by(self.flows.get(at), side);
+    /// Gives out early octets of the sender whose turn has come, and holes given up.
+    fn drain(&mut self, at: u32, sender: &Context, last: bool) {
+        let nanos = sender.at.nanos();
+        loop {
+            let flow = self.flows.get(at);
+            let side = sender.side(flow);
+            match flow.half(side).stream.ready(nanos, last) {
+                Some(Ready::Bytes(bytes, Origin { missing, outer, .. })) => {
+                    flow.half(side).stream.advance(bytes.len());
+                    let sender = Context { missing, outer, ..*sender };
                     self.octets(at, &sender, side, &bytes);
+                    self.cut_off(at, &sender);
                 }
-                Ready::Gap(octets) => {
+                Some(Ready::Gap(octets)) => {
                     self.counters.segments_lost += 1;
                     self.counters.bytes_lost += u64::from(octets);
                     self.lose(at, side, Some(u64::from(octets)));
                 }
+                None => return,
             }
         }
     }
@@ -266,10 +275,9 @@ impl Shard {
                 from_is_low: flow.client_is_low,
                 counted: true,
             };
-            for side in [Side::Client, Side::Server] {
-                let sender = context.sent_by(self.flows.get(index), side);
-                self.drain(index, &sender, side, true);
-            }
+            let back = context.sent_by(flow, Side::Server);
+            self.drain(index, &context, true);
+            self.drain(index, &back, true);
             self.end(index);
         }
     }
