@@ -30,6 +30,10 @@ static ABOUT: About = About {
 const OPENING_OCTETS: usize = 8;
 const FRAME_OCTETS: usize = 7;
 const FRAME_END: u8 = 0xce;
+/// Kind of a frame that carries a method.
+const METHOD: u8 = 1;
+/// Connection, channel, exchange, queue, basic, confirm, transaction (1.4).
+const CLASSES: [u16; 7] = [10, 20, 40, 50, 60, 85, 90];
 /// Octets of one frame: brokers negotiate 128 KiB unless told otherwise.
 const FRAME_OCTETS_MAX: usize = 1 << 20;
 
@@ -42,12 +46,16 @@ impl Protocol for Amqp {
         if b"AMQP".starts_with(head.get(..4).unwrap_or(head)) {
             return if head.len() >= OPENING_OCTETS { Probe::MatchClient } else { Probe::NeedMore };
         }
-        // In the middle of a connection: a whole frame with its end octet.
-        match frame(head) {
-            Some(Ok((_, octets))) if hint.port && head.get(octets.saturating_sub(1)).is_some() => {
-                Probe::Match
-            }
-            _ => Probe::NoMatch,
+        // In the middle of a connection: a whole frame with its end octet, and away from the port
+        // one whose method is of a class there is.
+        let Some(Ok((kind, octets))) = frame(head) else { return Probe::NoMatch };
+        let whole = head.get(octets.saturating_sub(1)).is_some();
+        let class = head.get(FRAME_OCTETS..).and_then(|body| body.first_chunk());
+        let known = class.is_some_and(|class| CLASSES.contains(&u16::from_be_bytes(*class)));
+        if whole && (hint.port || (kind == METHOD && known)) {
+            Probe::Match
+        } else {
+            Probe::NoMatch
         }
     }
 
@@ -112,7 +120,7 @@ impl Dissector for Conversation {
         };
         out.begin("amqp", 0..octets);
         out.count(&AMQP_GROUP, [Scalar::Number(u64::from(kind))]);
-        if kind == 1 {
+        if kind == METHOD {
             let body = frame.get(FRAME_OCTETS..octets.saturating_sub(1)).unwrap_or_default();
             if self.method(body, out).is_err() {
                 let says = "a method shorter than its arguments";

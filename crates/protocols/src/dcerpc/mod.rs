@@ -71,6 +71,11 @@ impl Protocol for DceRpc {
     }
 }
 
+/// Are these octets the beginning of a call, of its answer, or of what comes before calls?
+pub(crate) fn is_call(bytes: &[u8]) -> bool {
+    matches!(Header::parse(bytes), Some(Ok(_)))
+}
+
 /// C706, 12.1: requests, pings and cancels come from clients.
 pub(crate) fn datagram_side(kind: u8) -> Probe {
     match kind {

@@ -1,10 +1,11 @@
 //! HTTP/1 (RFC 9110, 9112) and the simple request of HTTP/0.9 (RFC 1945): requests, answers,
-//! software, log-ons. Bodies are skipped, not read.
+//! software, log-ons. Bodies are skipped, not read; a message is counted where its body ends.
 //!
 //! Not here: HTTP/2, and what a web page says. Invariant: an Authorization header is compared
 //! with vendors' defaults on the spot and never kept.
 
 pub mod head;
+mod owed;
 
 use crate::{
     About, Carrier, Dissector, Ends, Gap, Group, Hint, Malformed, Output, Probe, Progress,
@@ -12,6 +13,7 @@ use crate::{
 };
 use head::{Body, HEAD_OCTETS_MAX, Head, Start};
 use model::{Authentication, OperationClass, Scalar, Subject};
+use owed::Owed;
 use std::collections::VecDeque;
 
 pub static HTTP_REQUEST: Group =
@@ -89,6 +91,8 @@ struct Reader {
     tls: Upgraded,
     /// A simple request was made, which is answered by a body without a head.
     simple: bool,
+    /// Counted when their ends come, of the client and of the server.
+    owed: [Option<Owed>; 2],
     /// The next octets of a body are its first, of the client and of the server.
     body_begins: (bool, bool),
     /// The answer under way says that it is a picture, a sound, a film or a page.
@@ -103,6 +107,8 @@ enum Half {
     Head,
     Skip(u64),
     Chunk,
+    /// Octets left of a chunk.
+    Inside(u64),
     Trailer,
     Rest,
 }
@@ -143,10 +149,19 @@ impl Dissector for Reader {
                 self.body(body, segment.from, out);
                 let left = left.saturating_sub(taken as u64);
                 self.set(segment.from, if left == 0 { Half::Head } else { Half::Skip(left) });
+                if left == 0 {
+                    self.pay(segment.from, out);
+                }
                 Progress::Consumed(taken)
             }
             Half::Chunk => self.chunk(&segment),
-            Half::Trailer => self.trailer(&segment),
+            Half::Inside(left) => {
+                let taken = usize::try_from(left).unwrap_or(usize::MAX).min(all);
+                let left = left.saturating_sub(taken as u64);
+                self.set(segment.from, if left == 0 { Half::Chunk } else { Half::Inside(left) });
+                Progress::Consumed(taken)
+            }
+            Half::Trailer => self.trailer(&segment, out),
             Half::Head => self.head(&segment, out),
         }
     }
@@ -197,8 +212,26 @@ impl Reader {
         }
     }
 
+    /// Counts the message whose end came, or was lost.
+    fn pay(&mut self, side: Side, out: &mut Output) {
+        if let Some(owed) = self.owed.get_mut(side as usize).and_then(Option::take) {
+            owed.count(out);
+        }
+    }
+
+    /// Counts a message without body at once; so too one whose end was cut off.
+    fn owe(&mut self, head: &Head<'_>, body: Body, segment: &Segment<'_>, out: &mut Output) {
+        let owed = Owed::of(head);
+        let ends_later = matches!(body, Body::Length(1..) | Body::Chunked);
+        match self.owed.get_mut(segment.from as usize) {
+            Some(slot) if ends_later && segment.missing == 0 => *slot = Some(owed),
+            _ => owed.count(out),
+        }
+    }
+
     fn head(&mut self, segment: &Segment<'_>, out: &mut Output) -> Progress {
         let bytes = segment.bytes;
+        self.pay(segment.from, out);
         if self.simple && !b"HTTP/".iter().zip(bytes).all(|(a, b)| a == b) {
             self.set(segment.from, Half::Rest);
             return Progress::Consumed(bytes.len());
@@ -246,6 +279,7 @@ impl Reader {
             }
             Start::Response { status } => self.response(&head, status, out),
         };
+        self.owe(&head, body, segment, out);
         let next = match body {
             Body::None | Body::Length(0) => Half::Head,
             Body::Length(octets) => Half::Skip(octets),
@@ -258,7 +292,6 @@ impl Reader {
     }
 
     fn request(&mut self, head: &Head<'_>, method: &[u8], target: &[u8], out: &mut Output) -> Body {
-        count_request(head, method, out);
         let agent = head.text("user-agent");
         out.attribute(Subject::Sender, "HTTP request", ("user_agent", &agent), 70);
         let (class, name) = class_of(method);
@@ -297,7 +330,6 @@ impl Reader {
     }
 
     fn response(&mut self, head: &Head<'_>, status: u16, out: &mut Output) -> Body {
-        out.count(&HTTP_STATUS, [Scalar::Number(u64::from(status))]);
         let server = head.text("server");
         out.identity(Subject::Sender, "HTTP response", [("http_server", server)]);
         let content = head.text("content-type").to_ascii_lowercase();
@@ -363,19 +395,25 @@ impl Reader {
         if needed <= HEAD_OCTETS_MAX {
             return Progress::NeedMore { consumed: 0, needed };
         }
-        self.set(segment.from, Half::Rest);
+        self.set(segment.from, Half::Inside(size.saturating_sub(rest as u64)));
         Progress::Consumed(segment.bytes.len())
     }
 
-    fn trailer(&mut self, segment: &Segment<'_>) -> Progress {
+    fn trailer(&mut self, segment: &Segment<'_>, out: &mut Output) -> Progress {
         let Some((line, taken)) = text::line(segment.bytes) else {
             return wait_for_line(segment.bytes);
         };
         if line.is_empty() {
             self.set(segment.from, Half::Head);
+            self.pay(segment.from, out);
         }
         Progress::Consumed(taken)
     }
+}
+
+/// Counts a message that is whole.
+pub(crate) fn count(head: &Head<'_>, out: &mut Output) {
+    Owed::of(head).count(out);
 }
 
 fn wait_for_line(bytes: &[u8]) -> Progress {
@@ -383,13 +421,6 @@ fn wait_for_line(bytes: &[u8]) -> Progress {
         return Progress::GiveUp(Malformed::new("http-line-too-long"));
     }
     Progress::NeedMore { consumed: 0, needed: bytes.len().saturating_add(1) }
-}
-
-pub(crate) fn count_request(head: &Head<'_>, method: &[u8], out: &mut Output) {
-    out.count(&HTTP_REQUEST, [Scalar::Text(text::lossy(method).into())]);
-    if let Some(host) = head.header("host").filter(|h| !h.is_empty()) {
-        out.count(&HTTP_HOST, [Scalar::Text(text::lossy(host).into())]);
-    }
 }
 
 /// A header or cookie whose value begins as functions of a shell do.
@@ -518,11 +549,4 @@ fn base64(text: &[u8]) -> Vec<u8> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::base64;
-
-    #[test]
-    fn base64_of_admin_admin() {
-        assert_eq!(base64(b"YWRtaW46YWRtaW4="), b"admin:admin");
-    }
-}
+mod tests;

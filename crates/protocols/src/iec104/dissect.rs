@@ -1,12 +1,14 @@
 //! Reads an IEC 104 conversation: counts, operations, values, violations.
 
 use super::{
-    APCI_GROUP, IEC104_GROUP,
+    APCI_GROUP, IEC104, IEC104_GROUP,
     types::{self, Type},
     values,
     wire::{self, APCI_OCTETS, Asdu, Control, Object, START, objects},
 };
-use crate::{Dissector, Gap, Malformed, Output, Progress, Segment, Side, output::Op};
+use crate::{
+    Dissector, Gap, Hint, Malformed, Output, Probe, Progress, Protocol, Segment, Side, output::Op,
+};
 use model::{OperationClass, Quality, Scalar, Subject};
 
 /// Objects of one ASDU that are told as operations of their own; a command has one.
@@ -31,7 +33,12 @@ impl Dissector for Conversation {
                 let says = "an APDU that does not begin with 0x68";
                 out.violation("iec104-start-missing", says, "IEC 60870-5-104, 5");
             }
-            return Progress::GiveUp(Malformed::new("iec104-start-missing"));
+            // The receiver looks for the next start octet, and so may find an APDU behind what
+            // was put before it.
+            return match next_apdu(&segment) {
+                Some(surplus) => Progress::Consumed(surplus),
+                None => Progress::GiveUp(Malformed::new("iec104-start-missing")),
+            };
         }
         let Some(&length) = bytes.get(1) else {
             return Progress::NeedMore { consumed: 0, needed: APCI_OCTETS };
@@ -136,6 +143,17 @@ impl Conversation {
     }
 }
 
+/// Where the next APDU may begin: a start octet is not enough, which is a letter as well.
+fn next_apdu(segment: &Segment<'_>) -> Option<usize> {
+    let hint = Hint { carrier: segment.carrier, port: true, from: segment.from };
+    let starts = segment.bytes.iter().enumerate().filter(|(_, octet)| **octet == START);
+    let mut places = starts.map(|(at, _)| at);
+    places.find(|at| {
+        let head = segment.bytes.get(*at..).unwrap_or_default();
+        IEC104.probe(head, hint) != Probe::NoMatch
+    })
+}
+
 fn surplus(body: &[u8], out: &mut Output) {
     if !body.is_empty() {
         let says = "octets behind an APDU that has no data";
@@ -231,5 +249,31 @@ fn monitored(asdu: &Asdu<'_>, kind: &Type, found: &[Object<'_>], out: &mut Outpu
             let quality = if asdu.test { quality.max(Quality::Uncertain) } else { quality };
             out.value(point, value, (None, quality));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Carrier;
+    use model::{Endpoint, Time};
+
+    #[test]
+    fn an_apdu_behind_octets_that_are_none_is_found() {
+        let bytes = [0xff, 0x68, 1, 0x68, 4, 0x43, 0, 0, 0];
+        let segment = |from: usize| Segment {
+            bytes: &bytes[from..],
+            from: Side::Client,
+            at: Time(0),
+            carrier: Carrier::Tcp,
+            sender: Endpoint::default(),
+            receiver: Endpoint::default(),
+            after_gap: false,
+            missing: 0,
+        };
+        let (mut reader, mut out) = (Conversation::default(), Output::default());
+        assert_eq!(reader.feed(segment(0), &mut out), Progress::Consumed(3));
+        assert_eq!(reader.feed(segment(3), &mut out), Progress::Consumed(6));
+        assert_eq!(out.messages.iter_mut().count(), 1);
     }
 }

@@ -22,7 +22,8 @@ static ABOUT: About = About {
     title: "RADIUS",
     specs: &["RFC 2865", "RFC 2866", "RFC 3579 (EAP)", "RFC 5216 (EAP-TLS)", "RFC 5176"],
     carriers: &[Carrier::Udp],
-    ports: &[1_812, 1_813, 1_645, 1_646, 3_799],
+    // 1700 is where some access servers listen for what RFC 5176 sends to 3799.
+    ports: &[1_812, 1_813, 1_645, 1_646, 3_799, 1_700],
     groups: &[&RADIUS_GROUP, &tls::TLS_HANDSHAKE, &tls::TLS_SNI, &tls::TLS_JA3],
     depth: "requests with user and access server, accepted and rejected log-ons, TLS in EAP",
 };

@@ -145,6 +145,10 @@ impl State {
         (bytes, offset): (&[u8], u64),
         out: &mut Output,
     ) {
+        if self.find(id).is_none() && dcerpc::is_call(bytes) {
+            // Of one direction alone the answer that names the pipe is never seen.
+            self.open(id, Arc::from(""), true, out);
+        }
         let Some(open) = self.find(id) else { return };
         if let Some(pipe) = &mut open.pipe {
             out.begin_protocol("dcerpc");

@@ -5,7 +5,7 @@ use super::{
     state::{Asked, State, Tree, What},
     wire::{Header1, Header2},
 };
-use crate::Output;
+use crate::{Output, Side};
 use proptest::prelude::*;
 use std::sync::Arc;
 
@@ -42,4 +42,15 @@ fn a_client_that_opens_without_end_hits_the_limits() {
     }
     assert_eq!(out.limits, ["smb-trees", "smb-opens", "smb-requests-awaited"]);
     assert!(state.find(0).is_none() && state.find(1).is_some());
+}
+
+#[test]
+fn calls_written_to_what_was_never_seen_opened_are_read() {
+    // A request of operation 89 in context 0 (C706, 12.6.4.9) without data.
+    let call = [5, 0, 0, 3, 0x10, 0, 0, 0, 24, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 89, 0];
+    for (bytes, counted) in [(&call[..], true), (&[7; 24], false)] {
+        let (mut state, mut out) = (State::default(), Output::default());
+        state.transfer(9, (Side::Client, 9), (bytes, 0), &mut out);
+        assert_eq!(out.messages.iter_mut().any(|m| m.group.name == "dcerpc"), counted);
+    }
 }

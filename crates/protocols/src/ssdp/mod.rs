@@ -2,13 +2,13 @@
 //!
 //! Invariant: only a whole head in one datagram is read.
 
-use crate::http::{self, HTTP_STATUS, head};
+use crate::http::{self, head};
 use crate::{
     About, Carrier, Dissector, Gap, Hint, Output, Probe, Progress, Protocol, Segment, output::Op,
     text,
 };
 use head::Start;
-use model::{OperationClass, Scalar, Subject};
+use model::{OperationClass, Subject};
 
 pub struct Ssdp;
 pub static SSDP: Ssdp = Ssdp;
@@ -66,9 +66,9 @@ impl Dissector for Reader {
 
 fn message(head: &head::Head<'_>, out: &mut Output) {
     let class = OperationClass::Browse;
+    http::count(head, out);
     match head.start {
         Start::Request { method, .. } => {
-            http::count_request(head, method, out);
             let search = method == b"M-SEARCH";
             let name = if search { "search" } else { "notify" };
             let about = if search { head.text("st") } else { head.text("nt") };
@@ -82,7 +82,6 @@ fn message(head: &head::Head<'_>, out: &mut Output) {
             }
         }
         Start::Response { status } => {
-            out.count(&HTTP_STATUS, [Scalar::Number(u64::from(status))]);
             out.operation(Op::response(class, u32::from(status), "search").done());
             announced(head, head.text("st"), out);
         }

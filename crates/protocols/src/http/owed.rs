@@ -1,0 +1,44 @@
+//! Messages whose head was read and whose end is awaited: they are counted where they end.
+//!
+//! Not here: what they mean, which is told at once. Invariant: a message is counted once, and
+//! not at all when nothing more comes of it.
+
+use super::{
+    HTTP_HOST, HTTP_REQUEST, HTTP_STATUS,
+    head::{Head, Start},
+};
+use crate::{Output, text};
+use model::Scalar;
+
+#[derive(Debug)]
+pub(super) enum Owed {
+    Request { method: Box<str>, host: Option<Box<str>> },
+    Response { status: u16 },
+}
+
+impl Owed {
+    pub(super) fn of(head: &Head<'_>) -> Owed {
+        match head.start {
+            Start::Request { method, .. } => {
+                let host = head.header("host").filter(|h| !h.is_empty());
+                let host = host.map(|h| text::lossy(h).into());
+                Owed::Request { method: text::lossy(method).into(), host }
+            }
+            Start::Response { status } => Owed::Response { status },
+        }
+    }
+
+    pub(super) fn count(self, out: &mut Output) {
+        match self {
+            Owed::Request { method, host } => {
+                out.count(&HTTP_REQUEST, [Scalar::Text(method)]);
+                if let Some(host) = host {
+                    out.count(&HTTP_HOST, [Scalar::Text(host)]);
+                }
+            }
+            Owed::Response { status } => {
+                out.count(&HTTP_STATUS, [Scalar::Number(u64::from(status))]);
+            }
+        }
+    }
+}
