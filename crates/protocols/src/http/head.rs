@@ -49,6 +49,30 @@ pub fn parse(bytes: &[u8]) -> Option<Head<'_>> {
     }
 }
 
+/// Reads a head as far as the capture has it. A header that is not whole is none.
+pub fn parse_cut(bytes: &[u8]) -> Option<Head<'_>> {
+    let octets = bytes.len();
+    let Some((line, first)) = text::line(bytes) else {
+        let (method, rest) = text::word(bytes);
+        let target = rest.first().filter(|_| is_method(method)).is_some_and(|b| *b == b'/');
+        let request = target.then_some(Start::Request { method, target: rest });
+        let response = || bytes.starts_with(b"HTTP/1.").then(|| start(bytes)).flatten();
+        let start = request.or_else(response)?;
+        return Some(Head { start, headers: &[], octets });
+    };
+    let headers = bytes.get(first..)?;
+    let end = headers.iter().rposition(|b| *b == b'\n').map_or(0, |at| at.saturating_add(1));
+    Some(Head { start: start(line)?, headers: headers.get(..end)?, octets })
+}
+
+/// May a message begin here?
+pub fn begins(bytes: &[u8]) -> bool {
+    match text::line(bytes) {
+        Some((line, _)) => start(line).is_some(),
+        None => parse_cut(bytes).is_some(),
+    }
+}
+
 /// RFC 9112, 3 and 4. `ICY` is what old streaming servers and some cameras say.
 pub fn start(line: &[u8]) -> Option<Start<'_>> {
     if line.starts_with(b"HTTP/1.") || line.starts_with(b"ICY ") {
@@ -131,6 +155,17 @@ mod tests {
         assert_eq!(head.body(false), Body::Length(5));
         assert_eq!(&bytes[head.octets..], b"hello");
         assert_eq!(parse(&bytes[..head.octets - 1]), None);
+    }
+
+    #[test]
+    fn a_head_that_the_capture_cut_is_read_as_far_as_it_goes() {
+        let bytes = b"POST /api HTTP/1.1\r\nHost: plc\r\nContent-Len";
+        assert_eq!(parse_cut(bytes).and_then(|head| head.header("host")), Some(&b"plc"[..]));
+        let first = |bytes| parse_cut(bytes).map(|head: Head<'_>| head.start);
+        let request = Start::Request { method: b"GET", target: b"/a" };
+        assert_eq!(first(b"GET /a"), Some(request));
+        assert_eq!(first(b"HTTP/1.1 200 O"), Some(Start::Response { status: 200 }));
+        assert!(first(b"HTTP/1.1 20").is_none() && first(b"\x16\x03\x01 /").is_none());
     }
 
     #[test]

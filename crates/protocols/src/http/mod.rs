@@ -63,7 +63,10 @@ impl Protocol for Http {
         let (word, rest) = text::word(head);
         let printable = head.iter().all(|b| (0x20..0x7f).contains(b) || *b == b'\r');
         let begins = !rest.is_empty() && head::is_method(word) && rest.first() == Some(&b'/');
-        if printable && (begins || b"HTTP/1.".starts_with(head)) && !head.is_empty() {
+        if printable && begins && hint.port {
+            // A long line, or one that the capture cut.
+            Probe::MatchClient
+        } else if printable && (begins || b"HTTP/1.".starts_with(head)) && !head.is_empty() {
             Probe::NeedMore
         } else {
             Probe::NoMatch
@@ -111,6 +114,8 @@ enum Half {
     Inside(u64),
     Trailer,
     Rest,
+    /// Behind a hole in something whose end is not known: until a message begins.
+    Lost,
 }
 
 struct Asked {
@@ -136,10 +141,7 @@ impl Dissector for Reader {
         if self.tunnel {
             return self.tls.feed(segment, out);
         }
-        let half = match segment.from {
-            Side::Client => self.client,
-            Side::Server => self.server,
-        };
+        let half = self.half(segment.from);
         let all = segment.bytes.len();
         match half {
             Half::Rest => Progress::Consumed(all),
@@ -162,14 +164,25 @@ impl Dissector for Reader {
                 Progress::Consumed(taken)
             }
             Half::Trailer => self.trailer(&segment, out),
-            Half::Head => self.head(&segment, out),
+            Half::Lost if !head::begins(segment.bytes) => Progress::Consumed(all),
+            Half::Head | Half::Lost => self.head(&segment, out),
         }
     }
 
     fn gap(&mut self, gap: Gap) {
-        // Where the next head begins cannot be known inside a lost body; the next bytes that look
-        // like a head are one.
-        self.set(gap.from, Half::Head);
+        // A hole within a body leaves its end where it was. Else where the next head begins
+        // cannot be known; the next bytes that look like a head are one.
+        let left = |left: u64| gap.bytes.and_then(|lost| left.checked_sub(lost));
+        let next = match self.half(gap.from) {
+            Half::Skip(octets) => {
+                left(octets).map(|n| if n == 0 { Half::Head } else { Half::Skip(n) })
+            }
+            Half::Inside(octets) => {
+                left(octets).map(|n| if n == 0 { Half::Chunk } else { Half::Inside(n) })
+            }
+            _ => None,
+        };
+        self.set(gap.from, next.unwrap_or(Half::Lost));
         if let Some(websocket) = &mut self.websocket {
             websocket.gap(gap);
         }
@@ -202,6 +215,13 @@ impl Reader {
         match side {
             Side::Client => &mut self.body_begins.0,
             Side::Server => &mut self.body_begins.1,
+        }
+    }
+
+    fn half(&self, side: Side) -> Half {
+        match side {
+            Side::Client => self.client,
+            Side::Server => self.server,
         }
     }
 
@@ -246,14 +266,12 @@ impl Reader {
                     self.simple_request(target, out);
                     return Progress::Consumed(taken);
                 }
-                if segment.after_gap {
-                    self.set(segment.from, Half::Rest);
-                    return Progress::Consumed(bytes.len());
-                }
                 return Progress::GiveUp(Malformed::new("http-start-line-not-http"));
             }
         }
-        let Some(head) = head::parse(bytes) else {
+        let whole = head::parse(bytes);
+        let cut = || head::parse_cut(bytes).filter(|_| segment.missing > 0);
+        let Some(head) = whole.or_else(cut) else {
             if bytes.len() > HEAD_OCTETS_MAX {
                 out.limit("http-head-too-long");
                 return Progress::GiveUp(Malformed::new("http-head-too-long"));

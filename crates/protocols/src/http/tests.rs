@@ -1,7 +1,7 @@
 //! Where messages end, and what is counted of them.
 
 use super::{HEAD_OCTETS_MAX, HTTP, base64};
-use crate::{Carrier, Dissector, Gap, Output, Progress, Protocol, Segment, Side};
+use crate::{Carrier, Dissector, Gap, Hint, Output, Probe, Progress, Protocol, Segment, Side};
 use model::{Endpoint, Time};
 
 #[test]
@@ -65,4 +65,29 @@ fn a_long_chunk_hides_nothing_behind_it() {
     assert!(feed(&mut *reader, Side::Server, &[b'x'; HEAD_OCTETS_MAX], 0).is_empty());
     let end = b"\r\n0\r\n\r\nHTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n";
     assert_eq!(feed(&mut *reader, Side::Server, end, 0), ["http_status", "http_status"]);
+}
+
+#[test]
+fn a_hole_within_a_body_leaves_its_end_where_it_was() {
+    let mut reader = HTTP.open();
+    let long = b"HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n";
+    assert!(feed(&mut *reader, Side::Server, long, 0).is_empty());
+    reader.gap(Gap { from: Side::Server, bytes: Some(880) });
+    let rest = [&[b'x'; 20][..], b"HTTP/1.1 204 No Content\r\n\r\n"].concat();
+    assert_eq!(feed(&mut *reader, Side::Server, &rest, 0), ["http_status", "http_status"]);
+    // Of an end that is not known, the next message begins where one can.
+    reader.gap(Gap { from: Side::Server, bytes: Some(5) });
+    assert!(feed(&mut *reader, Side::Server, b"a body of any length", 0).is_empty());
+    let next = b"HTTP/1.1 204 No Content\r\n\r\n";
+    assert_eq!(feed(&mut *reader, Side::Server, next, 0), ["http_status"]);
+}
+
+#[test]
+fn a_request_that_the_capture_cut_is_known_by_its_port_and_counted() {
+    let line = b"GET /a/very/long/path/of/a/page/that";
+    let hint = Hint { carrier: Carrier::Tcp, port: true, from: Side::Client };
+    assert_eq!(HTTP.probe(line, hint), Probe::MatchClient);
+    assert_eq!(HTTP.probe(line, Hint { port: false, ..hint }), Probe::NeedMore);
+    let mut reader = HTTP.open();
+    assert_eq!(feed(&mut *reader, Side::Client, line, 400), ["http_request"]);
 }

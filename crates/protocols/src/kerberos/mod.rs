@@ -107,8 +107,11 @@ impl Dissector for Conversation {
         let bytes = segment.bytes;
         if segment.carrier != Carrier::Tcp {
             out.begin("kerberos", 0..bytes.len());
-            if segment.missing == 0 {
-                self.read(bytes, out);
+            match (segment.missing, bytes.first()) {
+                (0, _) => self.read(bytes, out),
+                // The application tag is the type (RFC 4120, 5.10).
+                (_, Some(tag @ 0x6a..=0x7e)) => count(*tag & 0x1f, out),
+                _ => {}
             }
             return Progress::Consumed(bytes.len());
         }

@@ -122,7 +122,9 @@ impl Conversation {
         let certificate = d.octets()?;
         d.octets()?;
         let policy = descriptions::policy(&uri);
-        self.secured = policy != "None" && !policy.is_empty();
+        // Zeros stand where the capture cut it.
+        let whole = !uri.contains('\0');
+        self.secured = whole && policy != "None" && !policy.is_empty();
         if self.secured {
             let number = services::OPEN_CHANNEL;
             let op = match from {
