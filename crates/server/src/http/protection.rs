@@ -328,8 +328,11 @@ pub(crate) async fn run_plan(
         if wanted.is_some_and(|wanted| wanted != target.id) {
             continue;
         }
+        // One under way may have read already what was changed since.
         let same = |run: &&store::Run| {
-            run.plan.as_deref() == Some(&id) && run.target.as_deref() == Some(&target.id)
+            (run.kind.as_str(), run.state) == ("backup", RunState::Queued)
+                && run.plan.as_deref() == Some(&id)
+                && run.target.as_deref() == Some(&target.id)
         };
         if let Some(run) = open.iter().find(same) {
             items.push(run.clone().into());

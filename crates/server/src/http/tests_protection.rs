@@ -3,13 +3,14 @@
 //! The worker is a script that says what a real one says; the real one has tests of its own.
 
 use super::tests::{As, Site, read};
-use crate::protect::lanes;
+use crate::protect::{lanes, reconcile};
 use axum::{
     body::Body,
     http::{Method, StatusCode, header},
 };
 use serde_json::{Value, json};
 use std::os::unix::fs::PermissionsExt;
+use store::{NewRun, RunEnd, RunState};
 
 const SNAPSHOT: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 
@@ -91,6 +92,60 @@ async fn one_click_makes_vault_and_plan_and_the_plan_is_carried_out() {
     }
     site.stop.send(true).expect("somebody listens");
     work.await.expect("ends");
+}
+
+#[tokio::test]
+async fn a_backup_asked_for_is_made_whatever_else_is_under_way() {
+    let (site, admin) = site().await;
+    post(&site, &admin, "/vault", json!({})).await;
+    let (_, made) = post(&site, &admin, "/plans", plan("Shares", "files:/srv")).await;
+    let id = made["id"].as_str().expect("an id");
+    let ask = async || {
+        let (status, runs) = post(&site, &admin, &format!("/plans/{id}:run"), json!({})).await;
+        assert_eq!(status, StatusCode::ACCEPTED, "{runs}");
+        assert_eq!(runs["items"][0]["kind"], "backup");
+        runs["items"][0].clone()
+    };
+    let first = ask().await;
+    let word = |name: &str| first[name].as_str().expect("a word").to_owned();
+    assert_eq!(ask().await["id"], first["id"], "one that waits will do");
+    site.store.start_run(&word("id")).await.expect("it waited");
+    let second = ask().await;
+    assert_ne!(second["id"], first["id"], "it may have read what changed since");
+    for run in [&first, &second] {
+        let end = RunEnd { state: Some(RunState::Complete), ..RunEnd::default() };
+        site.store.finish_run(run["id"].as_str().expect("an id"), end).await.expect("it is there");
+    }
+    let proof = NewRun {
+        kind: "verify",
+        plan: Some(id.to_owned()),
+        target: Some(word("target")),
+        cause: "schedule",
+        ..NewRun::default()
+    };
+    site.store.create_run(proof).await.expect("a run");
+    ask().await;
+}
+
+#[tokio::test]
+async fn a_backup_that_is_due_waits_for_no_proof_of_the_one_before() {
+    let (site, admin) = site().await;
+    post(&site, &admin, "/vault", json!({})).await;
+    let (_, made) = post(&site, &admin, "/plans", plan("Shares", "files:/srv")).await;
+    let targets = get(&site, &admin, "/coverage").await["items"].clone();
+    let target = targets.as_array().expect("rows").iter().find(|row| row["name"] == "Shares");
+    let target = target.expect("it is planned")["target"].as_str().expect("an id");
+    let proof = NewRun {
+        kind: "verify",
+        plan: Some(made["id"].as_str().expect("an id").to_owned()),
+        target: Some(target.to_owned()),
+        cause: "schedule",
+        ..NewRun::default()
+    };
+    site.store.create_run(proof).await.expect("a run");
+    reconcile::queue(&site.app).await.expect("the store works");
+    let runs = get(&site, &admin, "/runs?kind=backup").await;
+    assert_eq!(runs["items"][0]["state"], "queued", "{runs}");
 }
 
 #[tokio::test]

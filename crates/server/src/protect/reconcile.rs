@@ -89,19 +89,21 @@ pub(crate) fn backup_job(
 }
 
 /// Puts everything that is due into the queue.
-pub(super) async fn queue(app: &Shared) -> store::Result<()> {
+pub(crate) async fn queue(app: &Shared) -> store::Result<()> {
     let store = &app.store;
     let open = store.open_runs().await?;
     if open.len() >= RUNS_QUEUED_MAX {
         return Ok(());
     }
-    let busy: BTreeSet<(Option<&str>, Option<&str>)> =
-        open.iter().map(|run| (run.plan.as_deref(), run.target.as_deref())).collect();
-    let proving: BTreeSet<&str> = open
-        .iter()
-        .filter(|run| run.kind == "verify")
-        .filter_map(|run| run.snapshot.as_deref())
-        .collect();
+    // A backup waits for one of its own, not for a proof, which may take hours; nor is a second
+    // proof queued behind one that waits.
+    let open_of = |run: &Run| (run.kind.clone(), run.plan.clone(), run.target.clone());
+    let busy: BTreeSet<_> = open.iter().map(open_of).collect();
+    let is_busy = |kind: &str, plan: &Planned, target: &Target| {
+        busy.contains(&(kind.to_owned(), Some(plan.id.clone()), Some(target.id.clone())))
+    };
+    let proofs = open.iter().filter(|run| run.kind == "verify");
+    let proving: BTreeSet<&str> = proofs.filter_map(|run| run.snapshot.as_deref()).collect();
     let by_filter = store.plans().await?.iter().any(|plan| !plan.spec["filter"].is_null());
     let assets = if by_filter { assets(store).await? } else { Vec::new() };
     let plans = planned(store, &assets).await?;
@@ -115,7 +117,7 @@ pub(super) async fn queue(app: &Shared) -> store::Result<()> {
         let quiet = is_quiet(&plan.spec.quiet, now, &zone);
         for target in plan.targets.iter() {
             let Ok(sources) = &target.sources else { continue };
-            if room == 0 || busy.contains(&(Some(plan.id.as_str()), Some(target.id.as_str()))) {
+            if room == 0 || is_busy("backup", plan, target) {
                 continue;
             }
             let state = known.get(&(plan.id.as_str(), target.id.as_str())).copied();
@@ -139,6 +141,7 @@ pub(super) async fn queue(app: &Shared) -> store::Result<()> {
                 }
                 room -= 1;
             } else if let Some(known) = state
+                && !is_busy("verify", plan, target)
                 && let Some(run) = proof(app, (plan, target), known, &proving, now).await?
             {
                 store.create_run(run).await?;
