@@ -4,15 +4,28 @@
 
 use model::Mac;
 
+// `NAMES` one behind the other and `ENDS` of each; blocks of addresses in order, each with the
+// place of its owner's name, in `BLOCKS_24`, `BLOCKS_28` and `BLOCKS_36`.
+include!(concat!(env!("OUT_DIR"), "/registry.rs"));
+
 /// The organisation a universally administered address was assigned to.
 pub fn vendor_of(mac: Mac) -> Option<&'static str> {
     if mac.is_local() || !mac.is_host() {
         return None;
     }
     let [a, b, c, d, e, f] = mac.0;
-    let text = format!("{a:02X}{b:02X}{c:02X}{d:02X}{e:02X}{f:02X}");
-    let name = oui_data::lookup(&text)?.organization().trim_end_matches([',', ' ']);
-    (!name.is_empty() && name != "Private").then_some(name)
+    let address = u64::from_be_bytes([0, 0, a, b, c, d, e, f]);
+    let owner = |blocks: &[(u64, u32)], bits: u32| {
+        let block = address >> (48 - bits);
+        let at = blocks.binary_search_by_key(&block, |(block, _)| *block).ok()?;
+        Some(blocks.get(at)?.1)
+    };
+    // Smaller blocks are parts of larger ones, which the registry keeps for itself.
+    let place = owner(&BLOCKS_36, 36).or_else(|| owner(&BLOCKS_28, 28));
+    let place = place.or_else(|| owner(&BLOCKS_24, 24))? as usize;
+    let start = place.checked_sub(1).map_or(Some(0), |before| ENDS.get(before).copied())?;
+    let name = NAMES.get(start as usize..*ENDS.get(place)? as usize)?;
+    (!name.is_empty()).then_some(name)
 }
 
 /// Virtual machines' network cards, by the blocks their makers use for them.
@@ -49,5 +62,37 @@ mod tests {
         let vendor = vendor_of(Mac([0x00, 0x1b, 0x1b, 1, 2, 3])).expect("registered");
         assert!(vendor.starts_with("Siemens AG"), "{vendor}");
         assert_eq!(vendor_of(Mac([0x02, 0x1b, 0x1b, 1, 2, 3])), None);
+    }
+
+    #[test]
+    fn small_blocks_have_owners_of_their_own() {
+        let mut known = 0;
+        for block in 0..16u8 {
+            // 8c-1f-64 is divided into blocks of 4,096 addresses.
+            let owner = vendor_of(Mac([0x8c, 0x1f, 0x64, 0xaf, block << 4, 0]));
+            known += usize::from(owner.is_some_and(|owner| !owner.contains("IEEE")));
+        }
+        assert!(known > 8, "{known}");
+    }
+
+    #[test]
+    fn every_block_names_whom_the_package_names() {
+        for (block, record) in oui_data::OUI_ENTRIES.entries() {
+            let first = u64::from_str_radix(&format!("{block:0<12}"), 16).expect("digits");
+            let [_, _, mac @ ..] = first.to_be_bytes();
+            let expected: Vec<&str> = record.organization().split_whitespace().collect();
+            let expected = expected.join(" ");
+            let expected = expected.trim_end_matches([',', ' ']);
+            let hidden = expected.is_empty() || expected == "Private";
+            // A larger block's first address may be a smaller block's.
+            let smaller = [7, 9].into_iter().filter(|digits| *digits > block.len());
+            let divided = smaller.into_iter().any(|digits| {
+                let part = &format!("{block:0<12}")[..digits];
+                oui_data::OUI_ENTRIES.contains_key(part)
+            });
+            if !Mac(mac).is_local() && Mac(mac).is_host() && !divided {
+                assert_eq!(vendor_of(Mac(mac)), (!hidden).then_some(expected), "{block}");
+            }
+        }
     }
 }
