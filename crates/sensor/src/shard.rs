@@ -163,7 +163,8 @@ impl Shard {
         let end = |mac, ip| Endpoint { mac, ip: Some(ip), port: None, vlan };
         // A length beyond a frame that is whole is a lie: nobody takes its octets for received.
         let cut = (packet.wire_len as usize).saturating_sub(packet.data.len());
-        let missing = if ip.protocol == TCP { ip.missing.min(cut) } else { ip.missing };
+        let whole = ip.protocol == TCP && !frame.in_pieces;
+        let missing = if whole { ip.missing.min(cut) } else { ip.missing };
         let mut context = Context {
             at: packet.at,
             frame: packet.frame,

@@ -16,6 +16,8 @@ pub struct Frame<'a> {
     pub layer: Layer<'a>,
     /// Outermost source and destination IP when a tunnel was opened.
     pub outer: Option<(IpAddr, IpAddr)>,
+    /// This is the first piece of a tunnel's packet: what is missing stands in others.
+    pub in_pieces: bool,
     /// Why decoding stopped early, where it did: a stable kebab-case reason.
     pub malformed: Option<&'static str>,
 }

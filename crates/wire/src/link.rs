@@ -133,6 +133,7 @@ pub(crate) struct Decoder {
     vlans: Vlans,
     pub(crate) outer: Option<(IpAddr, IpAddr)>,
     malformed: Option<&'static str>,
+    in_pieces: bool,
     nesting: usize,
 }
 
@@ -147,6 +148,7 @@ impl Decoder {
             vlans: Vlans::default(),
             outer: None,
             malformed: None,
+            in_pieces: false,
             nesting: 0,
         }
     }
@@ -164,6 +166,7 @@ impl Decoder {
             vlans: self.vlans,
             layer,
             outer: self.outer,
+            in_pieces: self.in_pieces,
             malformed,
         }
     }
@@ -416,7 +419,17 @@ impl Decoder {
     }
 
     /// Opens what an IP packet carries when that is a tunnel, else gives the packet itself.
-    pub(crate) fn carried<'a>(&mut self, ip: Ip<'a>) -> Decoded<'a> {
+    pub(crate) fn carried<'a>(&mut self, mut ip: Ip<'a>) -> Decoded<'a> {
+        if let Some(fragment) = ip.fragment.filter(|_| tunnel::is_tunnel(ip.protocol)) {
+            // Around a full frame a tunnel's packet often has two pieces. They are not put
+            // together: the first has the headers, which say whose conversation this is, and
+            // nearly all of the frame; of the rest is known how long it is.
+            (ip.fragment, ip.missing) = (None, ip.missing.max(1));
+            if fragment.offset > 0 {
+                return Ok(Layer::Ip(ip));
+            }
+            self.in_pieces = true;
+        }
         if ip.fragment.is_some() || !tunnel::is_likely(&ip) {
             return Ok(Layer::Ip(ip));
         }

@@ -63,6 +63,22 @@ fn udp_around(port: u16, header: &[u8], inner: &[u8]) -> Vec<u8> {
 }
 
 #[test]
+fn the_first_piece_of_a_tunnels_packet_is_opened_and_the_second_is_not() {
+    let mut bytes = gre_around(&TAGGED[18..60]);
+    bytes.truncate(64);
+    (bytes[3], bytes[6]) = (64, 0x20);
+    let frame = decode(LinkType::RawIp, &bytes);
+    let Layer::Ip(ip) = frame.layer else { panic!("IP") };
+    assert_eq!(
+        (ip.source.to_string().as_str(), ip.missing, frame.in_pieces),
+        ("10.0.0.1", 2, true)
+    );
+    (bytes[6], bytes[7]) = (0, 1);
+    let Layer::Ip(ip) = decode(LinkType::RawIp, &bytes).layer else { panic!("IP") };
+    assert_eq!((ip.protocol, ip.fragment), (47, None));
+}
+
+#[test]
 fn geneve_and_l2tp_are_opened_and_their_control_messages_are_not() {
     let packet = &TAGGED[18..60];
     // Geneve with four octets of options around a frame; L2TP with length and sequence, and

@@ -18,13 +18,18 @@ const PORTS: [u16; 7] = [4789, 8472, 6081, 1701, 2152, 3544, 5072];
 #[inline]
 pub(crate) fn is_likely(ip: &Ip<'_>) -> bool {
     match ip.protocol {
-        4 | 41 | 47 | 97 => true,
+        protocol if is_tunnel(protocol) => true,
         17 => ip.payload.first_chunk::<4>().is_some_and(|&[a, b, c, d]| {
             let ports = [u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d])];
             ports.iter().any(|port| PORTS.contains(port))
         }),
         _ => false,
     }
+}
+
+/// Is the IP protocol that of a tunnel?
+pub(crate) const fn is_tunnel(protocol: u8) -> bool {
+    matches!(protocol, 4 | 41 | 47 | 97)
 }
 
 /// `None` when the packet carries no tunnel.
