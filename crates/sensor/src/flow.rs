@@ -3,7 +3,7 @@
 //! Invariant: the table is bounded; the conversation idle longest makes room and is handed back
 //! so that what it still holds is not lost in silence.
 
-use crate::{sieve::Seen, stream::Stream, tally::Cursor};
+use crate::{limits::SKIPPED_OCTETS_MAX, sieve::Seen, stream::Stream, tally::Cursor};
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 use model::{Endpoint, Mac, Time};
@@ -156,6 +156,8 @@ pub(crate) struct Half {
     pub(crate) pending: Vec<u8>,
     /// Octets the message being read needs in all.
     pub(crate) needed: u32,
+    /// Octets still to come of a message that a hole was in.
+    pub(crate) skip: u32,
     pub(crate) after_gap: bool,
     /// Segments in which no protocol was found.
     pub(crate) tries: u8,
@@ -171,6 +173,25 @@ pub(crate) struct Half {
     pub(crate) foreign: Option<Box<Foreign>>,
     pub(crate) first: Time,
     pub(crate) last: Time,
+}
+
+impl Half {
+    /// Octets of the message being read that stand behind a hole of `lost`: where the next one
+    /// begins need not be guessed.
+    pub(crate) fn behind(&self, lost: u64) -> u32 {
+        let had = self.pending.len() as u64;
+        let left = if had > 0 { u64::from(self.needed) } else { u64::from(self.skip) };
+        let left = left.saturating_sub(had.saturating_add(lost));
+        u32::try_from(left).ok().filter(|left| *left <= SKIPPED_OCTETS_MAX).unwrap_or_default()
+    }
+
+    /// How many of the next `count` octets belong to a message that a hole was in.
+    #[inline]
+    pub(crate) fn skipped(&mut self, count: usize) -> usize {
+        let skipped = (self.skip as usize).min(count);
+        self.skip -= skipped as u32;
+        skipped
+    }
 }
 
 #[derive(Clone, Copy, Default)]
@@ -434,6 +455,19 @@ mod tests {
         let (back, high) = FlowKey::new(&b, &a, Kind::Tcp);
         assert_eq!(there, back);
         assert_ne!(low, high);
+    }
+
+    #[test]
+    fn a_hole_within_a_message_leaves_its_end_where_it_was() {
+        let mut half = Half { pending: vec![0; 10], needed: 100, ..Half::default() };
+        assert_eq!((half.behind(30), half.behind(90), half.behind(u64::MAX)), (60, 0, 0));
+        half.skip = half.behind(30);
+        half.pending.clear();
+        assert_eq!(half.skipped(25), 25);
+        half.skip = half.behind(5);
+        assert_eq!((half.skipped(50), half.skipped(50)), (30, 0));
+        half = Half { pending: vec![0; 10], needed: u32::MAX, ..Half::default() };
+        assert_eq!(half.behind(1), 0);
     }
 
     #[test]

@@ -56,6 +56,9 @@ pub const LOST_BY_ALL_AFTER_NANOS: i64 = 10_000_000_000;
 pub const COMPLETED_OCTETS_MIN: usize = 16;
 /// Longest message that is counted though the capture cut it.
 pub const COMPLETED_OCTETS_MAX: usize = 64 * 1024;
+/// Octets that are passed over behind a hole because the message it is in is that long; of a
+/// longer one the length may be no length.
+pub const SKIPPED_OCTETS_MAX: u32 = 64 * 1024;
 /// Segments in a row that are no message, after which a conversation is not read any more.
 pub const GIVE_UPS_MAX: u8 = 32;
 /// Different values remembered of a number that a row of counted messages shows figures of.

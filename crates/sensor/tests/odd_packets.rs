@@ -135,3 +135,38 @@ fn a_length_beyond_a_whole_frame_passes_nothing_over() {
     let frames = [whole(lie), whole(modbus(false, 13, &READ))];
     assert_eq!(read_group("modbus", &frames).1, 2);
 }
+
+#[test]
+fn a_tunnels_packet_in_pieces_is_read_as_far_as_its_first_goes() {
+    let inside = |message: &[u8], sequence| {
+        let packet = modbus(false, sequence, message).split_off(14);
+        [&[0, 0, 8, 0][..], &packet].concat()
+    };
+    let write = inside(&[&WRITE[..], &[7; 32]].concat(), 1);
+    let (first, second) = write.split_at(64);
+    let frames = [
+        whole(ip(HOST, OTHER, 47, 0x2000, first)),
+        whole(ip(HOST, OTHER, 47, 8, second)),
+        whole(ip(HOST, OTHER, 47, 0, &inside(&READ, 46))),
+    ];
+    assert_eq!(read_group("modbus", &frames), (vec![], 2));
+}
+
+#[test]
+fn a_message_with_a_hole_in_it_ends_where_it_said() {
+    // A write whose registers look like requests; the segment in its middle never comes.
+    let write = [&WRITE[..], &READ, &[7; 20]].concat();
+    let lost = [&READ[..], &[0; 8]].concat();
+    let mut frames = vec![
+        whole(modbus(false, 1, &READ)),
+        whole(modbus(false, 13, &write[..20])),
+        whole(modbus(false, 38, &lost)),
+    ];
+    frames.extend((0..2).map(|i| whole(modbus(false, 58 + i * 12, &READ))));
+    for number in 1..=4 {
+        let mut answer = modbus(true, number, &[]);
+        answer[42..46].copy_from_slice(&82u32.to_be_bytes());
+        frames.push(whole(answer));
+    }
+    assert_eq!(read_group("modbus", &frames).1, 3);
+}

@@ -143,7 +143,7 @@ impl Dissector for Reader {
             CHANGE_CIPHER => self.half(segment.from).encrypted = true,
             HANDSHAKE if !self.half(segment.from).encrypted => {
                 self.half(segment.from).handshake.extend_from_slice(body);
-                self.messages(segment.from, out);
+                self.messages(segment.from, segment.missing > 0, out);
             }
             ALERT if !self.half(segment.from).encrypted => alert(body, out),
             HEARTBEAT if !self.half(segment.from).encrypted => heartbeat(body, out),
@@ -190,7 +190,7 @@ impl Handshake {
     pub(crate) fn octets(&mut self, side: Side, bytes: &[u8], out: &mut Output) {
         if !self.reader.half(side).encrypted {
             self.reader.half(side).handshake.extend_from_slice(bytes);
-            self.reader.messages(side, out);
+            self.reader.messages(side, false, out);
         }
     }
 }
@@ -203,11 +203,15 @@ impl Reader {
         }
     }
 
-    fn messages(&mut self, side: Side, out: &mut Output) {
+    /// Zeros stand where the capture `cut` a record; they are no messages.
+    fn messages(&mut self, side: Side, cut: bool, out: &mut Output) {
         let mut bytes = std::mem::take(&mut self.half(side).handshake);
         let mut at = 0usize;
         while let Some((kind, body, taken)) = bytes.get(at..).and_then(message) {
             at = at.saturating_add(taken);
+            if cut && kind == 0 {
+                continue;
+            }
             out.count(&TLS_HANDSHAKE, [Scalar::Number(u64::from(kind))]);
             self.message(side, kind, body, out);
             if self.half(side).encrypted {

@@ -173,22 +173,23 @@ impl Shard {
         let flow = self.flows.get(at);
         let kind = flow.kind();
         let half = flow.half(side);
-        let mut message = std::mem::take(&mut half.pending);
-        let needed = half.needed as usize;
-        let begun = message.len() >= COMPLETED_OCTETS_MIN;
-        if !begun || !(message.len()..=COMPLETED_OCTETS_MAX).contains(&needed) {
+        let (begun, needed) = (half.pending.len(), half.needed as usize);
+        if begun < COMPLETED_OCTETS_MIN || !(begun..=COMPLETED_OCTETS_MAX).contains(&needed) {
             return;
         }
+        let mut message = std::mem::take(&mut half.pending);
         message.resize(needed, 0);
         let Identity::Known { dissector, .. } = &mut flow.identity else { return };
         self.out.clear();
         let segment = segment(context, side, kind, &message, false);
-        if !matches!(dissector.feed(segment, &mut self.out), Progress::Consumed(_)) {
-            return self.out.clear();
+        if matches!(dissector.feed(segment, &mut self.out), Progress::Consumed(_)) {
+            // Zeros where a number was may be a command nobody gave.
+            self.out.observed.clear();
+            self.collect(context, Some(at), &[]);
         }
-        // Zeros where a number was may be a command nobody gave.
-        self.out.observed.clear();
-        self.collect(context, Some(at), &[]);
+        self.out.clear();
+        message.truncate(begun);
+        self.flows.get(at).half(side).pending = message;
     }
 
     /// Gives out early octets of the sender whose turn has come, and holes given up.
@@ -217,6 +218,7 @@ impl Shard {
     fn lose(&mut self, at: u32, side: Side, bytes: Option<u64>) {
         let flow = self.flows.get(at);
         let half = flow.half(side);
+        half.skip = half.behind(bytes.unwrap_or(u64::MAX));
         half.pending.clear();
         half.needed = 0;
         half.after_gap = true;
@@ -333,10 +335,11 @@ impl Shard {
 
     /// Octets of one direction, in order.
     fn octets(&mut self, at: u32, context: &Context, side: Side, bytes: &[u8]) {
+        let flow = self.flows.get(at);
+        let bytes = bytes.get(flow.half(side).skipped(bytes.len())..).unwrap_or_default();
         if bytes.is_empty() {
             return;
         }
-        let flow = self.flows.get(at);
         match &flow.identity {
             Identity::Known { .. } => self.read(at, context, side, bytes),
             Identity::Searching { tries } => {
