@@ -15,6 +15,9 @@ pub enum Insight {
         sensor: String,
         interface: String,
         started_at: Time,
+        /// It reads a capture of some other time or place, not a wire.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        replay: bool,
     },
     Asset(Asset),
     /// An asset that was merged into another; rows that name it now mean `into`.

@@ -392,6 +392,7 @@ impl Live {
             sensor: self.name.clone(),
             interface: self.interface.clone(),
             started_at: now,
+            replay: self.replay,
         };
         match &options.spool {
             Some(folder) => Telling::spooled(folder, options.spool_mib << 20, &hello, now),

@@ -184,6 +184,7 @@ async fn what_a_full_spool_dropped_is_named_and_the_rows_are_right() {
         sensor: "far".to_owned(),
         interface: "eth1".to_owned(),
         started_at: Time::from_secs(1_700_000_000),
+        replay: false,
     };
     let at = |second: i64| Time::from_secs(1_700_000_000 + second);
     let mut spool = uplink::Spool::open(&spool_folder, hello, 20_000).expect("opens");

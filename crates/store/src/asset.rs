@@ -4,8 +4,8 @@
 //! columns, and the observation stays beside it.
 
 use crate::{
-    ASSETS, Change, ChangedRow, Error, LABELS_MAX, Lifecycle, ListRequest, Page, Result, Store,
-    TIMELINE_EVENTS_MAX, Zone,
+    ASSETS, Change, ChangedRow, Error, LABELS_MAX, Lifecycle, ListRequest, Origin, Page, Result,
+    Store, TIMELINE_EVENTS_MAX, Zone,
     overview::Count,
     page::Order,
     text::{clean, from_word, join, severity_from_rank, split, word},
@@ -23,6 +23,8 @@ use std::collections::BTreeMap;
 pub struct AssetRecord {
     pub id: AssetId,
     pub sensor: String,
+    /// The nearest place it was heard at.
+    pub origin: Origin,
     pub generation: i64,
     pub revision: i64,
     pub name: String,
@@ -98,7 +100,7 @@ pub struct Event {
     pub says: String,
 }
 
-const COLUMNS: &str = "id, sensor, generation, revision, name, names, class, role, purdue, \
+const COLUMNS: &str = "id, sensor, origin, generation, revision, name, names, class, role, purdue, \
     vendor, model, firmware, serial, os, ips, macs, vlans, protocols, zone, criticality, \
     lifecycle, labels, first_seen, last_seen, packets, findings, severity";
 
@@ -111,6 +113,7 @@ fn record(row: &SqliteRow) -> Result<AssetRecord> {
     Ok(AssetRecord {
         id: AssetId(row.try_get("id")?),
         sensor: row.try_get("sensor")?,
+        origin: origin(row)?,
         generation: row.try_get("generation")?,
         revision: row.try_get("revision")?,
         name: row.try_get("name")?,
@@ -139,6 +142,11 @@ fn record(row: &SqliteRow) -> Result<AssetRecord> {
     })
 }
 
+/// Of what nobody knows where it was heard, nothing is asked.
+fn origin(row: &SqliteRow) -> Result<Origin> {
+    Ok(Origin::from_word(row.try_get("origin")?).unwrap_or(Origin::Capture))
+}
+
 /// Counts are stored as BIGINT; none is negative.
 pub(crate) fn unsigned(count: i64) -> u64 {
     count.try_into().unwrap_or(0)
@@ -151,6 +159,7 @@ pub(crate) fn signed(count: u64) -> i64 {
 /// Everything an asset's row is made of.
 pub(crate) struct Stored {
     pub(crate) sensor: String,
+    pub(crate) origin: Origin,
     pub(crate) epoch: i64,
     pub(crate) earlier: Option<Asset>,
     pub(crate) observed: Asset,
@@ -172,6 +181,7 @@ impl Stored {
         let record = AssetRecord {
             id: seen.id.clone(),
             sensor: self.sensor.clone(),
+            origin: self.origin,
             generation: self.generation,
             revision,
             name: clean(&said.name.clone().unwrap_or_else(|| seen.display())),
@@ -207,6 +217,7 @@ impl AssetFull {
     pub fn of_report(observed: Asset, sensor: &str) -> AssetFull {
         let stored = Stored {
             sensor: sensor.to_owned(),
+            origin: Origin::Capture,
             epoch: 0,
             earlier: None,
             observed,
@@ -232,7 +243,7 @@ pub(crate) async fn merged_into(turn: &mut Turn, id: &str) -> Result<Option<Stri
 
 pub(crate) async fn load(turn: &mut Turn, id: &str) -> Result<Option<Stored>> {
     let row = sqlx::query(
-        "SELECT sensor, epoch, earlier, observed, declared, generation, findings, severity \
+        "SELECT sensor, origin, epoch, earlier, observed, declared, generation, findings, severity \
          FROM assets WHERE id = $1",
     )
     .bind(id)
@@ -242,6 +253,7 @@ pub(crate) async fn load(turn: &mut Turn, id: &str) -> Result<Option<Stored>> {
     let earlier: Option<String> = row.try_get("earlier")?;
     Ok(Some(Stored {
         sensor: row.try_get("sensor")?,
+        origin: origin(&row)?,
         epoch: row.try_get("epoch")?,
         earlier: earlier.map(|json| serde_json::from_str(&json)).transpose()?,
         observed: serde_json::from_str(row.try_get("observed")?)?,
@@ -262,15 +274,16 @@ pub(crate) async fn save(turn: &mut Turn, stored: &Stored) -> Result<AssetRecord
         "INSERT INTO assets (id, sensor, epoch, earlier, observed, observed_zone, declared, \
          merged_into, generation, revision, name, names, class, role, purdue, vendor, model, \
          firmware, serial, os, ips, macs, vlans, protocols, zone, criticality, lifecycle, labels, \
-         first_seen, last_seen, packets, findings, severity) VALUES ($1, $2, $3, $4, $5, $6, $7, \
-         NULL, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, \
-         $25, $26, $27, $28, $29, $30, $31, $32) ON CONFLICT (id) DO UPDATE SET sensor = $2, \
-         epoch = $3, earlier = $4, observed = $5, observed_zone = $6, declared = $7, \
+         first_seen, last_seen, packets, findings, severity, origin) VALUES ($1, $2, $3, $4, $5, \
+         $6, $7, NULL, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, \
+         $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33) ON CONFLICT (id) DO \
+         UPDATE SET sensor = $2, epoch = $3, earlier = $4, observed = $5, \
+         observed_zone = $6, declared = $7, \
          merged_into = NULL, generation = $8, revision = $9, name = $10, names = $11, class = $12, \
          role = $13, purdue = $14, vendor = $15, model = $16, firmware = $17, serial = $18, \
          os = $19, ips = $20, macs = $21, vlans = $22, protocols = $23, zone = $24, \
          criticality = $25, lifecycle = $26, labels = $27, first_seen = $28, last_seen = $29, \
-         packets = $30, findings = $31, severity = $32",
+         packets = $30, findings = $31, severity = $32, origin = $33",
     )
     .bind(&record.id.0)
     .bind(&stored.sensor)
@@ -304,6 +317,7 @@ pub(crate) async fn save(turn: &mut Turn, stored: &Stored) -> Result<AssetRecord
     .bind(signed(record.packets))
     .bind(i64::from(record.findings))
     .bind(record.severity.map(crate::text::severity_rank))
+    .bind(record.origin.word())
     .execute(&mut turn.db)
     .await?;
     turn.changed(revision, ChangedRow::Asset(record.clone()));

@@ -31,6 +31,7 @@ impl AssetRecord {
             ("lifecycle", self.lifecycle.to_string()),
             ("labels", join(labels)),
             ("sensor", self.sensor.clone()),
+            ("origin", self.origin.to_string()),
         ];
         let optional = [
             ("vendor", &self.vendor),

@@ -73,8 +73,9 @@ impl Store {
 
 async fn take(turn: &mut Turn, name: &str, epoch: i64, insight: Insight) -> Result<()> {
     match insight {
-        Insight::Hello { interface, started_at, .. } => {
-            sensor::hello(turn, name, &interface, started_at).await
+        Insight::Hello { interface, started_at, replay, .. } => {
+            let hello = sensor::Hello { interface: &interface, started_at, replay };
+            sensor::hello(turn, name, hello).await
         }
         Insight::Asset(asset) => take_asset(turn, name, epoch, asset).await,
         Insight::AssetMerged { id, into } => merge(turn, &id, &into).await,
@@ -100,11 +101,13 @@ async fn take(turn: &mut Turn, name: &str, epoch: i64, insight: Insight) -> Resu
 
 async fn take_asset(turn: &mut Turn, sensor: &str, epoch: i64, asset: Asset) -> Result<()> {
     let id = asset.id.0.clone();
+    let origin = sensor::origin_of(turn, sensor).await?;
     let Some(mut stored) = asset::load(turn, &id).await? else {
         let observed = fold_asset(None, asset);
         let at = observed.first_seen;
         let stored = Stored {
             sensor: sensor.to_owned(),
+            origin,
             epoch,
             earlier: None,
             observed,
@@ -123,6 +126,7 @@ async fn take_asset(turn: &mut Turn, sensor: &str, epoch: i64, asset: Asset) -> 
         stored.earlier = Some(stored.observed.clone());
         stored.epoch = epoch;
     }
+    stored.origin = stored.origin.max(origin);
     let observed = fold_asset(stored.earlier.as_ref(), asset);
     let before = std::mem::replace(&mut stored.observed, observed);
     asset::save(turn, &stored).await?;
@@ -210,6 +214,7 @@ async fn merge(turn: &mut Turn, id: &AssetId, into: &AssetId) -> Result<()> {
             heir.declared = gone.declared.clone();
             heir.generation += 1;
         }
+        heir.origin = heir.origin.max(gone.origin);
         asset::save(turn, &heir).await?;
         let name = clean(&gone.observed.display());
         let at = heir.observed.last_seen;

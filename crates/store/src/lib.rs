@@ -59,5 +59,5 @@ pub use retention::Swept;
 pub use run::{NewRun, Protection, Run, RunEnd, RunsWanted};
 pub use sensor::{Heard, SensorRecord, SensorStatus};
 pub use watch::{Backlog, Change, ChangedRow};
-pub use words::{CaptureState, FindingStatus, Lifecycle, Role, RunState, SensorState};
+pub use words::{CaptureState, FindingStatus, Lifecycle, Origin, Role, RunState, SensorState};
 pub use zone::{Zone, ZoneSpec, site_zone};

@@ -15,6 +15,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (5, include_str!("../migrations/0005_uplink.sql")),
     (6, include_str!("../migrations/0006_merged_links.sql")),
     (7, include_str!("../migrations/0007_read_as.sql")),
+    (8, include_str!("../migrations/0008_origin.sql")),
 ];
 
 /// The newest schema this program knows.

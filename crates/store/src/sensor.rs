@@ -3,7 +3,7 @@
 //! Not here: starting them. Invariant: a sensor that is not running shows no rate.
 
 use crate::{
-    Change, ChangedRow, Error, Result, SensorState, Store,
+    Change, ChangedRow, Error, Origin, Result, SensorState, Store,
     asset::{signed, unsigned},
     text::clean,
     writer::{Turn, now},
@@ -36,6 +36,8 @@ pub struct SensorRecord {
 pub struct SensorStatus {
     pub id: String,
     pub interface: String,
+    /// Whether it hears the simulated plant; that it reads a capture it says itself.
+    pub origin: Origin,
     pub state: SensorState,
     pub detail: Option<String>,
     pub restarts: u32,
@@ -91,20 +93,41 @@ async fn tell(turn: &mut Turn, id: &str) -> Result<()> {
     Ok(())
 }
 
-/// A sensor said hello: its run begins. Where the supervisor named the interface, its word stays.
-pub(crate) async fn hello(turn: &mut Turn, id: &str, interface: &str, at: Time) -> Result<()> {
+/// What a sensor says first.
+pub(crate) struct Hello<'a> {
+    pub(crate) interface: &'a str,
+    pub(crate) started_at: Time,
+    pub(crate) replay: bool,
+}
+
+/// A sensor said hello: its run begins. Where the supervisor named the interface, its word stays,
+/// and that what it hears is simulated as well.
+pub(crate) async fn hello(turn: &mut Turn, id: &str, hello: Hello<'_>) -> Result<()> {
+    let origin = if hello.replay { Origin::Capture } else { Origin::Network };
     sqlx::query(
         "INSERT INTO sensors (id, interface, state, started_at, packets_per_s, bytes_per_s, \
-         packets, bytes, restarts, learning, revision) VALUES ($1, $2, 'running', $3, 0, 0, 0, 0, \
-         0, 0, 0) ON CONFLICT (id) DO UPDATE SET state = 'running', detail = NULL, \
-         started_at = $3, packets = 0, bytes = 0, drops = NULL, health = NULL",
+         packets, bytes, restarts, learning, revision, origin) VALUES ($1, $2, 'running', $3, 0, \
+         0, 0, 0, 0, 0, 0, $4) ON CONFLICT (id) DO UPDATE SET state = 'running', detail = NULL, \
+         started_at = $3, packets = 0, bytes = 0, drops = NULL, health = NULL, \
+         origin = CASE WHEN sensors.origin = 'lab' THEN 'lab' ELSE $4 END",
     )
     .bind(id)
-    .bind(clean(interface))
-    .bind(at.nanos())
+    .bind(clean(hello.interface))
+    .bind(hello.started_at.nanos())
+    .bind(origin.word())
     .execute(&mut turn.db)
     .await?;
     tell(turn, id).await
+}
+
+/// Where what `name` tells was heard; the rows of an imported capture are told under its id.
+pub(crate) async fn origin_of(turn: &mut Turn, name: &str) -> Result<Origin> {
+    let row = sqlx::query("SELECT origin FROM sensors WHERE id = $1")
+        .bind(name)
+        .fetch_optional(&mut turn.db)
+        .await?;
+    let Some(row) = row else { return Ok(Origin::Capture) };
+    Ok(Origin::from_word(row.try_get("origin")?).unwrap_or(Origin::Capture))
 }
 
 /// Says what there is to know of a sensor, until it begins anew.
@@ -256,10 +279,11 @@ impl Store {
                 let idle = status.state != SensorState::Running;
                 sqlx::query(
                     "INSERT INTO sensors (id, interface, state, detail, packets_per_s, \
-                     bytes_per_s, packets, bytes, restarts, learning, learning_until, revision) \
-                     VALUES ($1, $2, $3, $4, 0, 0, 0, 0, $5, 0, $6, 0) ON CONFLICT (id) DO UPDATE \
-                     SET interface = $2, state = $3, detail = $4, restarts = $5, \
-                     learning_until = $6, \
+                     bytes_per_s, packets, bytes, restarts, learning, learning_until, revision, \
+                     origin) VALUES ($1, $2, $3, $4, 0, 0, 0, 0, $5, 0, $6, 0, $8) \
+                     ON CONFLICT (id) DO UPDATE SET interface = $2, state = $3, detail = $4, \
+                     restarts = $5, learning_until = $6, origin = CASE WHEN $8 = 'lab' OR \
+                     sensors.origin = 'lab' THEN $8 ELSE sensors.origin END, \
                      packets_per_s = CASE WHEN $7 = 1 THEN 0 ELSE sensors.packets_per_s END, \
                      bytes_per_s = CASE WHEN $7 = 1 THEN 0 ELSE sensors.bytes_per_s END",
                 )
@@ -270,6 +294,7 @@ impl Store {
                 .bind(i64::from(status.restarts))
                 .bind(status.learning_until.map(Time::nanos))
                 .bind(i64::from(idle))
+                .bind(status.origin.word())
                 .execute(&mut turn.db)
                 .await?;
                 tell(turn, &status.id).await

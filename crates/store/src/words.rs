@@ -58,6 +58,16 @@ words!(
     }
 );
 words!(
+    /// Where something was heard; each is nearer to this site than the one before it.
+    Origin {
+        /// In the simulated plant: its addresses lead nowhere, or to somebody else.
+        Lab = "lab",
+        /// In a capture, of which nobody knows whether it is of this site.
+        Capture = "capture",
+        Network = "network",
+    }
+);
+words!(
     /// What a sensor's process is doing.
     SensorState {
         Starting = "starting", Running = "running",
@@ -104,6 +114,7 @@ mod tests {
         check(Role::ALL, Role::word);
         check(FindingStatus::ALL, FindingStatus::word);
         check(Lifecycle::ALL, Lifecycle::word);
+        check(Origin::ALL, Origin::word);
         check(SensorState::ALL, SensorState::word);
         check(RunState::ALL, RunState::word);
         check(CaptureState::ALL, CaptureState::word);

@@ -4,7 +4,8 @@ use model::{AssetId, Insight, LinkId, Severity, Time};
 use serde_json::json;
 use store::{
     AssetPatch, AuditBegin, AuditEnd, Backlog, ChainState, ChangedRow, Error, FindingPatch,
-    FindingStatus, ListRequest, Role, Settings, Store, UserPatch, ZoneSpec,
+    FindingStatus, ListRequest, Origin, Role, SensorState, SensorStatus, Settings, Store,
+    UserPatch, ZoneSpec,
 };
 use tempfile::TempDir;
 
@@ -72,6 +73,41 @@ async fn sensor_restart_adds_to_counts_instead_of_replacing_them() {
     let found = store.finding("fnd_1").await.expect("there");
     assert_eq!(found.record.count, 16);
     assert_eq!(found.observed.evidence().len(), 1);
+}
+
+#[tokio::test]
+async fn the_nearest_place_an_asset_was_heard_at_is_kept() {
+    let (_dir, store) = site().await;
+    let sensor = |id: &str, origin| SensorStatus {
+        id: id.to_owned(),
+        interface: "somewhere".to_owned(),
+        origin,
+        state: SensorState::Starting,
+        detail: None,
+        restarts: 0,
+        learning_until: None,
+    };
+    store.set_sensor(sensor("lab", Origin::Lab)).await.expect("saved");
+    store.set_sensor(sensor("line 2", Origin::Network)).await.expect("saved");
+    store.set_sensor(sensor("far", Origin::Network)).await.expect("saved");
+    let hello = |replay: bool| {
+        insight(json!({"kind": "hello", "version": 2, "sensor": "x", "interface": "eth0",
+                       "started_at": "2026-01-01T00:00:00Z", "replay": replay}))
+    };
+    let origin = async |id: &str| store.asset(id).await.expect("there").record.origin;
+    let a = || asset("ast_a", "10.0.0.1", 1);
+    store.take("lab", Time(1), vec![hello(false), a()]).await.expect("taken");
+    assert_eq!(origin("ast_a").await, Origin::Lab, "its hello does not make it a network");
+    store.take("far", Time(3), vec![hello(true), a()]).await.expect("taken");
+    assert_eq!(origin("ast_a").await, Origin::Capture);
+    store.take("lab", Time(4), vec![a()]).await.expect("taken");
+    assert_eq!(origin("ast_a").await, Origin::Capture);
+    store.take("line 2", Time(5), vec![hello(false), a()]).await.expect("taken");
+    assert_eq!(origin("ast_a").await, Origin::Network);
+    store.take("lab", Time(6), vec![asset("ast_b", "10.0.0.2", 1)]).await.expect("taken");
+    let merged = json!({"kind": "asset-merged", "id": "ast_a", "into": "ast_b"});
+    store.take("lab", Time(6), vec![insight(merged)]).await.expect("taken");
+    assert_eq!(origin("ast_b").await, Origin::Network, "what is part of it was heard there");
 }
 
 #[tokio::test]

@@ -247,6 +247,7 @@ mod tests {
             sensor: "s".to_owned(),
             interface: "eth1".to_owned(),
             started_at: Time(run),
+            replay: false,
         }
     }
 

@@ -1224,6 +1224,11 @@ export interface components {
             name: string;
             /** @description Names seen, best first. */
             names: string[];
+            /**
+             * @description Where it was heard. Nothing is asked of what only the simulated plant has, nor of what only
+             *     a capture has before somebody approved the asset.
+             */
+            origin: components["schemas"]["Origin"];
             os: string | null;
             /**
              * Format: int64
@@ -2004,6 +2009,12 @@ export interface components {
             /** @description Zone its addresses fall in. */
             zone: string | null;
         };
+        /**
+         * @description Where an asset was heard: in the simulated plant, in a capture that was replayed or imported,
+         *     or by a sensor that listens to a network.
+         * @enum {string}
+         */
+        Origin: "lab" | "capture" | "network";
         Overview: {
             /** Format: int64 */
             assets: number;

@@ -178,8 +178,9 @@ fn plan_row(
         known.complete_at.is_some_and(|at| at.plus_secs(rpo) >= now)
     };
     let states: Vec<_> = targets.iter().map(|target| of(&target.id)).collect();
+    let readable = targets.iter().zip(&states).filter(|(target, _)| target.sources.is_ok());
     let next =
-        states.iter().filter_map(|known| match due::backup(&spec, *known, None, now, quiet) {
+        readable.filter_map(|(_, known)| match due::backup(&spec, *known, None, now, quiet) {
             Due::At(at) => Some(at),
             Due::Now { .. } => Some(now),
             Due::Quiet | Due::Off => None,
@@ -220,12 +221,12 @@ impl Planned for Plan {
     }
 
     async fn make(app: &Shared, spec: PlanSpec) -> Answer<String> {
-        let (name, spec) = checked(spec)?;
+        let (name, spec) = askable(app, spec).await?;
         Ok(app.store.create_plan(&name, spec).await?)
     }
 
     async fn change(app: &Shared, id: &str, generation: i64, spec: PlanSpec) -> Answer<()> {
-        let (name, spec) = checked(spec)?;
+        let (name, spec) = askable(app, spec).await?;
         Ok(app.store.replace_plan(id, generation, &name, spec).await?)
     }
 
@@ -251,6 +252,16 @@ pub(crate) async fn plan(
 pub(crate) fn checked(spec: PlanSpec) -> Answer<(String, serde_json::Value)> {
     spec::check(&spec).map_err(|(member, why)| Fault::member(member, "invalid", why))?;
     Ok((spec.name.clone(), json!(spec)))
+}
+
+/// The same, of a plan whose sources may be asked as the site is today.
+async fn askable(app: &Shared, spec: PlanSpec) -> Answer<(String, serde_json::Value)> {
+    let plan = checked(spec.clone())?;
+    let assets = reconcile::assets(&app.store).await?;
+    match spec::refused(&spec, &assets) {
+        Some(why) => Err(Fault::member("sources", "refused", why)),
+        None => Ok(plan),
+    }
 }
 
 /// Make a plan.
@@ -324,6 +335,7 @@ pub(crate) async fn run_plan(
     let open = app.store.open_runs().await?;
     let mut items = Vec::new();
     let wanted = asked.target.as_deref();
+    let mut refused = None;
     for target in spec::targets(&spec, &assets) {
         if wanted.is_some_and(|wanted| wanted != target.id) {
             continue;
@@ -338,7 +350,13 @@ pub(crate) async fn run_plan(
             items.push(run.clone().into());
             continue;
         }
-        let Ok(sources) = &target.sources else { continue };
+        let sources = match &target.sources {
+            Ok(sources) => sources,
+            Err(why) => {
+                refused.get_or_insert_with(|| why.to_string());
+                continue;
+            }
+        };
         let job = reconcile::backup_job(&app.protect, &spec, &target.name, sources);
         let new = NewRun {
             kind: "backup",
@@ -354,7 +372,8 @@ pub(crate) async fn run_plan(
         items.push(app.store.run(&run).await?.into());
     }
     if items.is_empty() {
-        let why = "the plan comes to nothing that could be backed up; look at its coverage";
+        let none = "no asset fits the plan at present; look at its filter";
+        let why = refused.unwrap_or_else(|| none.to_owned());
         return Err(Fault::conflict("no-targets", why));
     }
     app.protect.wake.notify_one();

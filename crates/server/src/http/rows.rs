@@ -34,6 +34,7 @@ impl From<s::AssetRecord> for dto::AssetRow {
             findings: a.findings,
             severity: a.severity,
             sensor: a.sensor,
+            origin: a.origin,
             generation: a.generation,
             revision: a.revision,
         }

@@ -207,6 +207,103 @@ async fn plans_are_checked_and_guarded_by_their_etag() {
     assert_eq!(put("\"1\"").await.status(), StatusCode::PRECONDITION_FAILED);
 }
 
+/// What a sensor says of a controller, `origin` being where it hears.
+async fn heard(site: &Site, sensor: &str, origin: store::Origin, id: &str, ip: &str) {
+    let status = store::SensorStatus {
+        id: sensor.to_owned(),
+        interface: sensor.to_owned(),
+        origin,
+        state: store::SensorState::Running,
+        detail: None,
+        restarts: 0,
+        learning_until: None,
+    };
+    site.store.set_sensor(status).await.expect("saved");
+    let asset = json!({
+        "kind": "asset", "id": id, "macs": [], "ips": [ip], "vlans": [], "names": [id],
+        "vendor": null, "model": null, "firmware": null, "serial": null, "class": "plc",
+        "role": "controller", "role_reason": null, "purdue": 1.0, "purdue_reason": null,
+        "os": null, "protocols": ["s7comm"], "first_seen": "2026-01-01T00:00:00Z",
+        "last_seen": "2026-01-01T00:01:00Z", "packets": 1, "facts": [], "modules": [],
+    });
+    let asset = serde_json::from_value(asset).expect("an insight");
+    site.store.take(sensor, model::Time(1), vec![asset]).await.expect("taken");
+}
+
+#[tokio::test]
+async fn nothing_is_asked_of_an_address_that_only_the_simulation_has() {
+    let (site, admin) = site().await;
+    post(&site, &admin, "/vault", json!({})).await;
+    heard(&site, "lab", store::Origin::Lab, "mixing", "10.20.10.11").await;
+    let row = async |name: &str| {
+        let rows = get(&site, &admin, "/coverage").await;
+        let rows = rows["items"].as_array().expect("rows").clone();
+        rows.into_iter().find(|row| row["name"] == name).expect("it is covered")
+    };
+    let lab = row("mixing").await;
+    assert_eq!(lab["suggested"], json!([]));
+    assert!(lab["reason"].as_str().is_some_and(|why| why.contains("simulated plant")), "{lab}");
+    let by_filter = |source: &str| {
+        json!({"name": "By hand", "filter": "class eq \"plc\"", "sources": [source],
+               "every_minutes": 60, "rpo_minutes": 120})
+    };
+    for body in [
+        by_filter("s7:{ip}"),
+        by_filter("s7:10.20.10.11?rack=0&slot=2"),
+        plan("By hand", "ftp://anna@10.20.10.11/jobs"),
+    ] {
+        let (status, problem) = post(&site, &admin, "/plans", body).await;
+        assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{problem}");
+        let why = problem["errors"][0]["detail"].as_str().expect("text");
+        assert!(why.starts_with("mixing (10.20.10.11) exists in the simulated plant"), "{why}");
+    }
+    let own = by_filter("modbus:127.0.0.1:15020?unit=1&holding=0-9");
+    assert_eq!(post(&site, &admin, "/plans", own).await.0, StatusCode::CREATED);
+    // A plan that is there already asks nothing of what turns up in the simulation later.
+    heard(&site, "line 2", store::Origin::Network, "press", "10.0.0.7").await;
+    let mut all = by_filter("s7:{ip}");
+    all["name"] = json!("All");
+    let (status, made) = post(&site, &admin, "/plans", all).await;
+    assert_eq!(status, StatusCode::CREATED, "{made}");
+    let run = format!("/plans/{}:run", made["id"].as_str().expect("an id"));
+    let (status, runs) = post(&site, &admin, &run, json!({})).await;
+    assert_eq!((status, runs["items"].as_array().map(Vec::len)), (StatusCode::ACCEPTED, Some(1)));
+    assert_eq!(runs["items"][0]["name"], "press");
+    heard(&site, "lab", store::Origin::Lab, "tank", "10.20.10.12").await;
+    let mut tank = by_filter("s7:{ip}");
+    (tank["name"], tank["filter"]) = (json!("Tank"), json!("name in (\"tank\", \"press\")"));
+    let plan = post(&site, &admin, "/plans", tank).await.1;
+    let path = format!("/plans/{}", plan["id"].as_str().expect("an id"));
+    assert!(get(&site, &admin, &path).await["next_at"].is_string(), "of the press");
+    let gone = json!([{"kind": "asset-merged", "id": "press", "into": "pump"}]);
+    let gone: Vec<model::Insight> = serde_json::from_value(gone).expect("insights");
+    site.store.take("line 2", model::Time(1), gone).await.expect("taken");
+    assert_eq!(get(&site, &admin, &path).await["next_at"], Value::Null, "of the tank: never");
+    let (status, problem) = post(&site, &admin, &run, json!({"target": "mixing"})).await;
+    assert_eq!(status, StatusCode::CONFLICT);
+    assert!(problem["detail"].as_str().is_some_and(|why| why.contains("simulated")), "{problem}");
+}
+
+#[tokio::test]
+async fn what_a_capture_alone_has_is_asked_when_somebody_approved_it() {
+    let (site, admin) = site().await;
+    heard(&site, "old", store::Origin::Capture, "press", "10.0.0.7").await;
+    let body = json!({"name": "Presses", "filter": "class eq \"plc\"", "sources": ["s7:{ip}"],
+                      "every_minutes": 60, "rpo_minutes": 120});
+    let (status, problem) = post(&site, &admin, "/plans", body.clone()).await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
+    let why = problem["errors"][0]["detail"].as_str().expect("text");
+    assert!(why.contains("approve the asset"), "{why}");
+    assert_eq!(get(&site, &admin, "/coverage").await["items"][0]["suggested"], json!([]));
+    let approved = store::AssetPatch {
+        lifecycle: Some(store::Lifecycle::Approved),
+        ..store::AssetPatch::default()
+    };
+    site.store.patch_asset("press", 1, approved, "ada").await.expect("patched");
+    assert_eq!(get(&site, &admin, "/coverage").await["items"][0]["suggested"], json!(["s7:{ip}"]));
+    assert_eq!(post(&site, &admin, "/plans", body).await.0, StatusCode::CREATED);
+}
+
 #[tokio::test]
 async fn a_restore_never_writes_over_anything() {
     let (site, admin) = site().await;

@@ -3,11 +3,14 @@
 //! Pure: from assets, plans and what their runs came to. Invariant: an asset has exactly one
 //! state, and each state other than protected has a reason and something to do.
 
-use super::spec::{self, Target};
+use super::{
+    reach,
+    spec::{self, Target},
+};
 use crate::http::dto::{CoverageRow, PlanSpec};
 use model::{AssetClass, Time};
 use std::collections::BTreeMap;
-use store::{AssetRecord, Protection, RunState};
+use store::{AssetRecord, Origin, Protection, RunState};
 
 /// A plan with what it comes to.
 pub(crate) struct Planned {
@@ -109,7 +112,11 @@ fn blank(target: &str, name: &str) -> CoverageRow {
 
 fn unplanned(asset: &AssetRecord) -> CoverageRow {
     let suggested: Vec<String> = spec::suggested(asset).into_iter().map(str::to_owned).collect();
-    let reason = if suggested.is_empty() {
+    let reason = if let Some(why) = reach::unreachable(asset) {
+        let approve =
+            if asset.origin == Origin::Capture { "; approve it if it is yours" } else { "" };
+        format!("it {why}: nothing is asked of it{approve}")
+    } else if suggested.is_empty() {
         let spoken = match asset.protocols.as_slice() {
             [] => "nothing".to_owned(),
             some => some.iter().take(4).cloned().collect::<Vec<_>>().join(", "),
@@ -151,7 +158,7 @@ fn judge(
     now: Time,
 ) -> (&'static str, String) {
     if let Err(why) = &target.sources {
-        return ("failing", why.clone());
+        return ("failing", why.to_string());
     }
     let Some(known) = known.filter(|known| known.last_at.is_some()) else {
         let off = "its plan is switched off and no backup was ever made";

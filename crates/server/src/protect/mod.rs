@@ -1,6 +1,7 @@
 //! Protection: plans are carried out, and what they came to is told.
 //!
-//! Read `work` for what a worker is told, `spec` for plans, `due` for what comes next, `lanes` for
+//! Read `work` for what a worker is told, `spec` for plans, `reach` for what may be asked,
+//! `due` for what comes next, `lanes` for
 //! what goes beside what, `reconcile` for who does it. Backups are made by a child process, never
 //! here. Invariant: one run at a time in each lane, and a run's end is on disk before the next of
 //! its lane begins.
@@ -11,6 +12,7 @@ pub(crate) mod due;
 pub(crate) mod fence;
 pub(crate) mod lanes;
 pub(crate) mod quiet;
+pub(crate) mod reach;
 pub(crate) mod reconcile;
 pub(crate) mod spec;
 pub(crate) mod view;

@@ -9,6 +9,7 @@ use super::{
     coverage::Planned,
     due::{self, Due},
     quiet::is_quiet,
+    reach,
     spec::{self, Target},
     work::{Drilled, Job, Word},
     worker::{self, Failure},
@@ -60,6 +61,16 @@ pub(crate) async fn assets(store: &Store) -> store::Result<Vec<AssetRecord>> {
     }
 }
 
+/// Whether what plans come to depends on what the site has: by a filter, or by whose an address is.
+async fn needs_assets(store: &Store) -> store::Result<bool> {
+    let numeric = |spec: &serde_json::Value| {
+        let sources = spec["sources"].as_array().into_iter().flatten();
+        sources.filter_map(|source| source.as_str()).any(reach::is_numeric)
+    };
+    let plans = store.plans().await?;
+    Ok(plans.iter().any(|plan| !plan.spec["filter"].is_null() || numeric(&plan.spec)))
+}
+
 /// Every plan with its targets.
 pub(crate) async fn planned(store: &Store, assets: &[AssetRecord]) -> store::Result<Vec<Planned>> {
     let plans = store.plans().await?.into_iter().filter_map(|plan| {
@@ -104,8 +115,7 @@ pub(crate) async fn queue(app: &Shared) -> store::Result<()> {
     };
     let proofs = open.iter().filter(|run| run.kind == "verify");
     let proving: BTreeSet<&str> = proofs.filter_map(|run| run.snapshot.as_deref()).collect();
-    let by_filter = store.plans().await?.iter().any(|plan| !plan.spec["filter"].is_null());
-    let assets = if by_filter { assets(store).await? } else { Vec::new() };
+    let assets = if needs_assets(store).await? { assets(store).await? } else { Vec::new() };
     let plans = planned(store, &assets).await?;
     let known = store.protections().await?;
     let known: BTreeMap<_, _> =

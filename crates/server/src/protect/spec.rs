@@ -7,7 +7,10 @@ use crate::{
     app::now,
     http::dto::PlanSpec,
     limits::{COMMAND_BYTES_MAX, PLAN_SOURCES_MAX, PLAN_TARGETS_MAX},
-    protect::quiet,
+    protect::{
+        quiet,
+        reach::{self, Reach},
+    },
 };
 use model::AssetClass;
 use store::{ASSETS, AssetRecord, Filter};
@@ -18,8 +21,24 @@ pub(crate) struct Target {
     /// The asset's id, or the plan's subject.
     pub(crate) id: String,
     pub(crate) name: String,
-    /// Its sources, or why it has none.
-    pub(crate) sources: Result<Vec<String>, String>,
+    pub(crate) sources: Result<Vec<String>, Unread>,
+}
+
+/// Why a target has no sources.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Unread {
+    NoAddress,
+    /// Nothing is asked there, and why.
+    Refused(String),
+}
+
+impl std::fmt::Display for Unread {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Unread::NoAddress => f.write_str("it has no IP address to read from"),
+            Unread::Refused(why) => f.write_str(why),
+        }
+    }
 }
 
 /// A member and what is wrong with it.
@@ -110,9 +129,10 @@ fn commands(spec: &PlanSpec) -> Result<(), Wrong> {
 
 /// What the plan protects, of these assets.
 pub(crate) fn targets(spec: &PlanSpec, assets: &[AssetRecord]) -> Vec<Target> {
+    let reach = Reach::new(assets);
     if let Some(subject) = &spec.subject {
         let subject = subject.trim().to_owned();
-        let sources = Ok(spec.sources.clone());
+        let sources = asked(spec.sources.clone(), &reach);
         return vec![Target { id: subject.clone(), name: subject, sources }];
     }
     let Some(filter) = spec.filter.as_deref() else { return Vec::new() };
@@ -123,18 +143,37 @@ pub(crate) fn targets(spec: &PlanSpec, assets: &[AssetRecord]) -> Vec<Target> {
         .map(|asset| Target {
             id: asset.id.0.clone(),
             name: asset.name.clone(),
-            sources: filled(&spec.sources, asset),
+            sources: filled(&spec.sources, asset).and_then(|sources| asked(sources, &reach)),
         })
         .collect()
 }
 
-fn filled(sources: &[String], asset: &AssetRecord) -> Result<Vec<String>, String> {
+/// Why a plan is not taken: nothing of what it comes to may be asked.
+pub(crate) fn refused(spec: &PlanSpec, assets: &[AssetRecord]) -> Option<String> {
+    let targets = targets(spec, assets);
+    let mut whys = targets.into_iter().map(|target| match target.sources {
+        Err(Unread::Refused(why)) => Some(why),
+        Err(Unread::NoAddress) | Ok(_) => None,
+    });
+    let first = whys.next()??;
+    whys.all(|why| why.is_some()).then_some(first)
+}
+
+/// The same sources, if all of them may be asked.
+fn asked(sources: Vec<String>, reach: &Reach<'_>) -> Result<Vec<String>, Unread> {
+    match sources.iter().find_map(|source| reach.refuses(source)) {
+        Some(why) => Err(Unread::Refused(why)),
+        None => Ok(sources),
+    }
+}
+
+fn filled(sources: &[String], asset: &AssetRecord) -> Result<Vec<String>, Unread> {
     let ip = asset.ips.iter().find(|ip| ip.contains('.')).or(asset.ips.first());
     let needs_ip = sources.iter().any(|source| source.contains("{ip}"));
     let ip = match ip {
         Some(ip) if ip.contains(':') => format!("[{ip}]"),
         Some(ip) => ip.clone(),
-        None if needs_ip => return Err("it has no IP address to read from".to_owned()),
+        None if needs_ip => return Err(Unread::NoAddress),
         None => String::new(),
     };
     // A device may call itself anything; in a path a name must stay one name.
@@ -147,6 +186,9 @@ fn filled(sources: &[String], asset: &AssetRecord) -> Result<Vec<String>, String
 /// Sources this product has for an asset, by what it is and was seen to speak. What it speaks it
 /// may speak as a client only, so a workstation is no controller for it.
 pub(crate) fn suggested(asset: &AssetRecord) -> Vec<&'static str> {
+    if reach::unreachable(asset).is_some() {
+        return Vec::new();
+    }
     const DEVICE: [(&[&str], &str); 7] = [
         (&["s7comm", "s7"], "s7:{ip}"),
         (&["modbus", "umas"], "modbus:{ip}?unit=1&holding=0-99"),

@@ -16,7 +16,7 @@ use std::{
     sync::{Arc, Mutex},
     time::{Duration, Instant, SystemTime},
 };
-use store::{SensorState, SensorStatus, Store};
+use store::{Origin, SensorState, SensorStatus, Store};
 use tokio::{
     io::{AsyncBufReadExt, AsyncRead, BufReader},
     process::{Child, Command},
@@ -54,6 +54,13 @@ pub enum Source {
 }
 
 impl Source {
+    fn origin(&self) -> Origin {
+        match self {
+            Source::Lab { .. } => Origin::Lab,
+            Source::Interface(_) | Source::Remote(_) => Origin::Network,
+        }
+    }
+
     fn shown(&self) -> String {
         match self {
             Source::Interface(name) => name.clone(),
@@ -121,6 +128,7 @@ impl Children {
         let status = SensorStatus {
             id: plan.name.clone(),
             interface: plan.source.shown(),
+            origin: plan.source.origin(),
             state,
             detail,
             restarts,

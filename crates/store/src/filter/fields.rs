@@ -65,6 +65,7 @@ pub const ASSETS: &[Field] = &[
     same("findings", Kind::Whole),
     same("severity", Kind::Severity),
     same("sensor", Kind::Text),
+    same("origin", Kind::Text),
     field("text", "name,names,vendor,model,ips,macs,serial,os", Kind::Search),
 ];
 

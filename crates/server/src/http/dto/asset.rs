@@ -3,7 +3,7 @@
 //! Not here: links and findings, which the detail holds as their own rows. Invariant: what was
 //! observed and what the operator said are both shown; the row holds the one that wins.
 
-use super::{AssetClass, AssetRole, Count, FindingRow, Lifecycle, Link, Severity};
+use super::{AssetClass, AssetRole, Count, FindingRow, Lifecycle, Link, Origin, Severity};
 use model::Time;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -52,6 +52,10 @@ pub struct AssetRow {
     pub severity: Option<model::Severity>,
     /// The sensor that saw it first.
     pub sensor: String,
+    /// Where it was heard. Nothing is asked of what only the simulated plant has, nor of what only
+    /// a capture has before somebody approved the asset.
+    #[schema(value_type = Origin)]
+    pub origin: store::Origin,
     /// Its ETag; counts the operator's changes.
     pub generation: i64,
     /// Moves with every change, also of what is observed.

@@ -71,6 +71,11 @@ words!(
     }
 );
 words!(
+    /// Where an asset was heard: in the simulated plant, in a capture that was replayed or
+    /// imported, or by a sensor that listens to a network.
+    Origin { Lab = "lab", Capture = "capture", Network = "network" }
+);
+words!(
     /// What a user or an API token may do. Each role may do all that the one before it may.
     UserRole { Viewer = "viewer", Analyst = "analyst", Admin = "admin" }
 );
@@ -109,6 +114,7 @@ mod tests {
         for (schema, wire) in [
             (FindingStatus::WORDS, words(store::FindingStatus::ALL, store::FindingStatus::word)),
             (Lifecycle::WORDS, words(store::Lifecycle::ALL, store::Lifecycle::word)),
+            (Origin::WORDS, words(store::Origin::ALL, store::Origin::word)),
             (UserRole::WORDS, words(store::Role::ALL, store::Role::word)),
             (SensorState::WORDS, words(store::SensorState::ALL, store::SensorState::word)),
             (CaptureState::WORDS, words(store::CaptureState::ALL, store::CaptureState::word)),
