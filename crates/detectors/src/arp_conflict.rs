@@ -181,8 +181,8 @@ fn two_fight(o: &Observation, ip: IpAddr, (mac, other): (Mac, Mac), out: &mut Fi
 fn two_faced(o: &Observation, mac: Mac, unasked: IpAddr, ips: &[IpAddr], out: &mut Findings) {
     let raised = out.raise(&ARP_CONFLICT.about, ("two-faced", mac), o, || {
         let mut addresses = vec![Address::Mac(mac), Address::Ip(unasked)];
-        addresses.extend(ips.iter().map(|ip| Address::Ip(*ip)));
-        addresses.dedup();
+        let others = ips.iter().filter(|ip| **ip != unasked);
+        addresses.extend(others.map(|ip| Address::Ip(*ip)));
         let all: Vec<_> = ips.iter().map(ToString::to_string).collect();
         let title = format!("ARP spoofing: {mac} claims the address {unasked} unasked");
         Draft::about(addresses, Severity::Medium, title).because(format!(

@@ -1,7 +1,9 @@
 //! Devices that answered and no longer do.
 //!
-//! Seen by connections that are tried again and again in vain. Not here: hosts that never answered
-//! (`scan`). Invariant: one lost connection is no finding; tries must go on for a while.
+//! Seen by connections that are tried again and again in vain, and by datagrams from ever new
+//! ports. Not here: hosts that never answered (`scan`); datagrams from one port to one port, of
+//! which the sensor says the first answer and no more. Invariant: one lost connection is no
+//! finding; tries must go on for a while.
 
 use crate::{
     About, Detector, Draft, Findings, Kind, Site, Watch,
@@ -39,11 +41,15 @@ const TRIES_MIN: u32 = 5;
 const SPAN_SECS: i64 = 30;
 /// Tries that are further apart are not one attempt to come back.
 const GAP_SECS: i64 = 300;
+/// The first port that no service has for itself.
+const DYNAMIC_PORTS: PortNumber = 49_152;
 
 struct DeviceSilent {
-    /// Client, server, port -> how it went.
-    channels: Memory<(Address, Address, PortNumber), Channel>,
+    channels: Memory<Key, Channel>,
 }
+
+/// Client, server, its port, and whether by datagrams.
+type Key = (Address, Address, PortNumber, bool);
 
 #[derive(Default)]
 struct Channel {
@@ -57,20 +63,28 @@ struct Channel {
 impl Watch for DeviceSilent {
     fn see(&mut self, o: &Observation, site: &Site<'_>, out: &mut Findings) {
         match &o.detail {
-            Detail::Session(SessionEvent::Attempted { syn: true }) => self.tried(o, site, out),
-            Detail::Session(SessionEvent::Answered) if o.protocol == "tcp" => self.answered(o),
+            Detail::Session(SessionEvent::Attempted { syn: true }) => {
+                self.tried(o, false, site, out);
+            }
+            Detail::Session(SessionEvent::Attempted { syn: false }) if o.protocol == "udp" => {
+                self.tried(o, true, site, out);
+            }
+            Detail::Session(SessionEvent::Answered) if ["tcp", "udp"].contains(&o.protocol) => {
+                self.answered(o);
+            }
             _ => {}
         }
     }
 }
 
 impl DeviceSilent {
-    fn tried(&mut self, o: &Observation, site: &Site<'_>, out: &mut Findings) {
+    fn tried(&mut self, o: &Observation, datagram: bool, site: &Site<'_>, out: &mut Findings) {
         let (Some(client), Some(server)) = (o.from.address(), o.to.address()) else { return };
         let port = o.to.port.unwrap_or_default();
-        let key = (client, server, port);
-        // Who never answered is not remembered, so that a scan does not fill the table.
-        let pair = site.baseline.pair(client, server);
+        let key = (client, server, port, datagram);
+        // Who never answered is not remembered, so that a scan does not fill the table. That two
+        // talk says nothing of datagrams: many are never answered, and are not meant to be.
+        let pair = site.baseline.pair(client, server).filter(|_| !datagram);
         let room = pair.is_some() && self.channels.len() < WATCHED_MAX;
         let channel = match self.channels.get_mut(&key) {
             Some(channel) => channel,
@@ -92,19 +106,28 @@ impl DeviceSilent {
         if outside(client) || outside(server) {
             return;
         }
-        let severity = if pair.is_some() { Severity::Medium } else { Severity::Low };
-        let raised = out.raise(&DEVICE_SILENT.about, key, o, || {
+        let known = site.baseline.pair(client, server).is_some();
+        let severity = if known { Severity::Medium } else { Severity::Low };
+        let transport = if datagram { "UDP" } else { "TCP" };
+        let draft = || {
             Draft::about(vec![server, client], severity, "{0} no longer answers {1}").because(
                 format!(
-                    "It answered on port {port} until {} and not since, though it was tried \
-                     at least {tries} times in {} s.",
-                    answered,
+                    "It answered on {transport} port {port} until {answered} and not since, \
+                     though it was tried at least {tries} times in {} s.",
                     apart_secs(o.at, first)
                 ),
             )
-        });
+        };
+        let about = &DEVICE_SILENT.about;
+        let raised = match datagram {
+            true => out.raise(about, key, o, draft),
+            false => out.raise(about, (client, server, port), o, draft),
+        };
         if let Some(open) = raised {
-            let says = "connections tried in vain";
+            let says = match datagram {
+                true => "requests from new ports, none answered",
+                false => "connections tried in vain",
+            };
             open.proof_count("tries", (first, o.at), (u64::from(tries) - 1, says));
         }
     }
@@ -112,7 +135,12 @@ impl DeviceSilent {
     /// `o` is the server's answer.
     fn answered(&mut self, o: &Observation) {
         let (Some(client), Some(server)) = (o.to.address(), o.from.address()) else { return };
-        let key = (client, server, o.from.port.unwrap_or_default());
+        let (port, datagram) = (o.from.port.unwrap_or_default(), o.protocol == "udp");
+        // What two ends agreed on for once (RFC 6335, 6) is over when it is over.
+        if datagram && port >= DYNAMIC_PORTS {
+            return;
+        }
+        let key = (client, server, port, datagram);
         if !self.channels.contains_key(&key) && self.channels.len() >= WATCHED_MAX {
             return;
         }
@@ -133,6 +161,13 @@ fn cases() -> Vec<crate::testing::Case> {
         let answered = SessionEvent::Answered;
         session(second * 1_000, port(host(20), 502), port(host(10), client_port), answered)
     };
+    let by_udp = |o: Observation| match o.detail {
+        Detail::Session(SessionEvent::Attempted { .. }) => {
+            let detail = Detail::Session(SessionEvent::Attempted { syn: false });
+            Observation { protocol: "udp", detail, ..o }
+        }
+        _ => Observation { protocol: "udp", ..o },
+    };
     let again = |from: i64| (0..9).map(move |i| tries(from + i * 10, 50_100 + i as u16));
     vec![
         Case::fires(
@@ -143,7 +178,28 @@ fn cases() -> Vec<crate::testing::Case> {
             "a poll that began before",
             [asks(0, Read)].into_iter().chain(again(60)).collect(),
         ),
+        Case::fires(
+            "a datagram was answered, those from later ports are not",
+            [tries(0, 50_000), answers(0, 50_000)]
+                .into_iter()
+                .chain(again(60))
+                .map(by_udp)
+                .collect(),
+        ),
         Case::silent("never there", again(0).collect()),
+        Case::silent(
+            "datagrams that nobody ever answers, between two that talk",
+            [asks(0, Read)].into_iter().chain(again(60).map(by_udp)).collect(),
+        ),
+        Case::silent(
+            "datagrams from ever new ports, each answered",
+            (0..9)
+                .flat_map(|i| {
+                    [tries(i * 10, 50_000 + i as u16), answers(i * 10, 50_000 + i as u16)]
+                })
+                .map(by_udp)
+                .collect(),
+        ),
         Case::silent(
             "a new connection each time",
             (0..9)

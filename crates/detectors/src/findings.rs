@@ -463,7 +463,12 @@ impl Open {
             some => some,
         };
         finding.techniques = techniques.iter().map(|t| (*t).to_owned()).collect();
-        finding.addresses = self.draft.addresses.clone();
+        for address in &self.draft.addresses {
+            // Texts may count on a place for each of their two ends, though both are the same.
+            if !finding.addresses.contains(address) {
+                finding.addresses.push(*address);
+            }
+        }
         finding.assets = words.assets;
         finding.explanation = words.explanation;
         finding.runbook = self.about.runbook.to_owned();

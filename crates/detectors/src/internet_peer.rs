@@ -3,10 +3,13 @@
 use crate::{
     About, Detector, Draft, Findings, Kind, Phase, Site, Watch,
     baseline::{Memory, memory},
+    conversation::{Conversations, Key, Whole, key_of},
     limits::WATCHED_MAX,
+    window::apart_secs,
 };
 use inventory::{is_external, is_industrial};
-use model::{Address, Detail, Exchange, Observation, Purdue, Severity};
+use model::{Address, Detail, Exchange, Observation, Purdue, Severity, Time};
+use std::collections::BTreeMap;
 
 pub static INTERNET_PEER: Detector = Detector {
     about: About {
@@ -23,14 +26,24 @@ pub static INTERNET_PEER: Detector = Detector {
                   If not, block the address at the firewall and examine the host.",
         sees: &[Kind::Exchange],
     },
-    watch: || Box::new(InternetPeer { hosts: memory() }),
+    watch: || {
+        let (conversations, unnamed) = (Conversations::default(), BTreeMap::new());
+        Box::new(InternetPeer { hosts: memory(), conversations, unnamed })
+    },
     #[cfg(test)]
     cases,
 };
 
+/// So long it is waited for what a conversation is in: whether that is an industrial protocol
+/// decides how bad it is.
+const NAMED_WITHIN_SECS: i64 = 30;
+
 struct InternetPeer {
     /// Inside host -> how often it was seen with the outside, and what it is.
     hosts: Memory<Address, (u32, Place)>,
+    conversations: Conversations<Severity>,
+    /// Young ones of which the protocol is not known yet, as told last.
+    unnamed: BTreeMap<Key, (Observation, (Address, bool))>,
 }
 
 /// Where the inside host stands.
@@ -60,17 +73,56 @@ impl Watch for InternetPeer {
         if site.phase == Phase::Learning || (known && outward) {
             return;
         }
-        if !outward && exchange.packets_down == 0 {
-            // Nobody answered: the scan detector's.
-            return;
+        self.conversations.add(o, exchange);
+        if !self.waits(o, exchange, (inside, outward)) {
+            self.judge(o, (inside, outward), site, out);
         }
-        let place = self.place(inside, site);
-        let other = if outward { server } else { client };
-        contact(o, exchange, (inside, other, outward), place, out);
+    }
+
+    fn tick(&mut self, now: Time, site: &Site<'_>, out: &mut Findings) {
+        let old = |key: &Key| apart_secs(now, key.0) >= NAMED_WITHIN_SECS;
+        while self.unnamed.first_key_value().is_some_and(|(key, _)| old(key)) {
+            let Some((_, (o, ends))) = self.unnamed.pop_first() else { return };
+            self.judge(&o, ends, site, out);
+        }
     }
 }
 
 impl InternetPeer {
+    /// Is it too young to be judged without the name of its protocol?
+    fn waits(&mut self, o: &Observation, exchange: &Exchange, ends: (Address, bool)) -> bool {
+        let key = key_of(o, exchange);
+        let young = apart_secs(o.at, exchange.first) < NAMED_WITHIN_SECS;
+        let known = self.unnamed.contains_key(&key);
+        let room = known || self.unnamed.len() < WATCHED_MAX;
+        let waits = o.protocol == exchange.transport && young && room;
+        if waits {
+            self.unnamed.insert(key, (o.clone(), ends));
+        } else if known {
+            self.unnamed.remove(&key);
+        }
+        waits
+    }
+
+    /// `inside` is the site's end, `outward` whether it began.
+    fn judge(
+        &mut self,
+        o: &Observation,
+        (inside, outward): (Address, bool),
+        site: &Site<'_>,
+        out: &mut Findings,
+    ) {
+        let Detail::Exchange(exchange) = &o.detail else { return };
+        let place = self.place(inside, site);
+        let whole = self.conversations.whole(key_of(o, exchange));
+        let Some(other) = (if outward { &o.to } else { &o.from }).address() else { return };
+        if !outward && whole.packets_down == 0 {
+            // Nobody answered: the scan detector's.
+            return;
+        }
+        contact((o, exchange, whole), (inside, other, outward), place, out);
+    }
+
     /// Looked up anew now and then: what a host is shows with time.
     fn place(&mut self, inside: Address, site: &Site<'_>) -> Place {
         if !self.hosts.contains_key(&inside) && self.hosts.len() >= WATCHED_MAX {
@@ -95,8 +147,7 @@ fn place_of(inside: Address, site: &Site<'_>) -> Place {
 }
 
 fn contact(
-    o: &Observation,
-    exchange: &Exchange,
+    (o, exchange, whole): (&Observation, &Exchange, &mut Whole<Severity>),
     (inside, other, outward): (Address, Address, bool),
     place: Place,
     out: &mut Findings,
@@ -112,9 +163,8 @@ fn contact(
         (Place::Office, false) => Severity::Low,
         (Place::Office, true) => return,
     };
-    let at = exchange.first;
-    let seen = Observation { at, ..o.clone() };
-    let raised = out.raise(&INTERNET_PEER.about, (inside, outward, severity), &seen, || {
+    let key = (inside, outward, severity);
+    let draft = || {
         let (title, says) = if outward {
             let title = format!("{{0}} talks to the Internet: {{1}} ({})", o.protocol);
             (title, "It opened conversations with addresses outside the site.")
@@ -128,7 +178,12 @@ fn contact(
             Place::Office => "Its place in the plant is not known.",
         };
         Draft::about(vec![inside, other], severity, title).because(format!("{says} {level}"))
-    });
+    };
+    let about = &INTERNET_PEER.about;
+    let raised = match whole.is_news(severity) {
+        true => out.raise(about, key, &Observation { at: exchange.first, ..o.clone() }, draft),
+        false => out.known(about, key),
+    };
     if let Some(open) = raised {
         open.names(other);
         open.spans(exchange.first, exchange.last);
@@ -142,6 +197,13 @@ fn cases() -> Vec<crate::testing::Case> {
     // Host 10 reads from and writes to host 20: a panel and its controller.
     let plant = || vec![asks(0, Read), asks(1, Write)];
     let away = |at| exchange(at, port(host(10), 50_000), port(outside(1), 443), "tls");
+    let unnamed = |at, down| {
+        let mut o = exchange(at, port(host(10), 50_000), port(outside(1), 4_444), "tcp");
+        if let Detail::Exchange(exchange) = &mut o.detail {
+            exchange.packets_down = down;
+        }
+        o
+    };
     let inward = exchange(9, port(outside(1), 50_000), port(host(20), 502), "modbus");
     let with = |more: model::Observation| {
         let mut all = plant();
@@ -153,7 +215,27 @@ fn cases() -> Vec<crate::testing::Case> {
     vec![
         Case::fires("a panel calls out", with(away(9))),
         Case::fires("a controller is reached", with(inward)),
+        Case::fires("a panel calls out in nothing known", with(unnamed(9, 1))),
         Case::silent("an office computer", vec![away(9)]),
         Case::silent("as it always did", vec![away(9_000)]).after(usual),
     ]
+}
+
+/// However often a conversation is told, and whatever it was taken for at first.
+#[test]
+fn a_conversation_that_is_told_in_parts_is_one_by_the_name_it_got() {
+    use crate::testing::{Case, asks, exchange, host, outside, port};
+    use model::OperationClass::Write;
+    let told =
+        |protocol| exchange(9_000, port(host(10), 50_000), port(outside(1), 10_001), protocol);
+    let whole = Case::fires("", vec![asks(0, Write), told("atg")]).run();
+    let parts = vec![asks(0, Write), told("tcp"), told("tcp"), told("atg"), told("atg")];
+    let parts = Case::fires("", parts).run();
+    let rows = |found: Vec<model::Finding>| -> Vec<_> {
+        let of_here = found.into_iter().filter(|f| f.detector == "internet-peer");
+        of_here.map(|f| (f.id, f.severity, f.title, f.count)).collect()
+    };
+    let (whole, parts) = (rows(whole), rows(parts));
+    assert_eq!(whole, parts);
+    assert!(matches!(whole.as_slice(), [(_, Severity::High, _, 1)]), "{whole:?}");
 }

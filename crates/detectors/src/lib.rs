@@ -15,6 +15,7 @@ pub mod seam;
 
 // shared between detectors
 mod act;
+mod conversation;
 mod named;
 mod window;
 

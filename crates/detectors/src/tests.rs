@@ -45,6 +45,8 @@ fn every_detector_has_a_case_that_fires_and_one_that_must_not() {
                 assert!(!finding.title.contains("{0}"), "{}", finding.title);
                 assert!(finding.first_seen <= finding.last_seen, "{}", finding.title);
                 assert!(!finding.addresses.is_empty(), "{}", finding.title);
+                let once: std::collections::BTreeSet<_> = finding.addresses.iter().collect();
+                assert_eq!(once.len(), finding.addresses.len(), "{:?}", finding.addresses);
                 assert!(!finding.explanation.is_empty(), "{}", finding.title);
             }
         }

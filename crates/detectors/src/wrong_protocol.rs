@@ -1,8 +1,14 @@
 //! Another protocol than the port is for, and controllers in conversations of no known kind.
 
-use crate::{About, Detector, Draft, Findings, Kind, Phase, Site, Watch, baseline::link_key};
+use crate::{
+    About, Detector, Draft, Findings, Kind, Phase, Site, Watch,
+    baseline::link_key,
+    conversation::{Conversations, Whole},
+    findings::Open,
+};
 use inventory::{is_external, is_industrial};
 use model::{Address, AssetClass, Detail, Exchange, Observation, Severity};
+use std::hash::Hash;
 
 pub static WRONG_PROTOCOL: Detector = Detector {
     about: About {
@@ -18,7 +24,7 @@ pub static WRONG_PROTOCOL: Detector = Detector {
                   If not, isolate both ends: it may be a remote shell.",
         sees: &[Kind::Exchange],
     },
-    watch: || Box::new(WrongProtocol),
+    watch: || Box::new(WrongProtocol { conversations: Conversations::default() }),
     #[cfg(test)]
     cases,
 };
@@ -41,32 +47,43 @@ const COMMON: &[u16] = &[
     8_000, 8_080, 8_443, 8_883, 9_100,
 ];
 
-struct WrongProtocol;
+struct WrongProtocol {
+    /// Those that nothing here excuses.
+    conversations: Conversations<&'static str>,
+}
 
 impl Watch for WrongProtocol {
     fn see(&mut self, o: &Observation, site: &Site<'_>, out: &mut Findings) {
         let Detail::Exchange(exchange) = &o.detail else { return };
         let Some(port) = o.to.port.filter(|_| exchange.transport == "tcp") else { return };
         let known = link_key(o).is_some_and(|key| site.baseline.knows_link(&key));
-        if exchange.packets_down < 2 || (known && site.phase != Phase::Unlearnt) {
+        if known && site.phase != Phase::Unlearnt {
+            return;
+        }
+        let whole = self.conversations.add(o, exchange);
+        if whole.packets_down < 2 {
             return;
         }
         let expected = PORTS.iter().find(|(number, _)| *number == port);
         match expected {
             Some((_, names)) if o.protocol != "tcp" && !names.contains(&o.protocol) => {
-                wrong(o, exchange, port, out);
+                wrong(o, exchange, (port, whole), out);
             }
             Some(_) => {}
-            None => odd(o, exchange, port, site, out),
+            None => odd(o, exchange, (port, whole), site, out),
         }
     }
 }
 
-fn wrong(o: &Observation, exchange: &Exchange, port: u16, out: &mut Findings) {
+fn wrong(
+    o: &Observation,
+    exchange: &Exchange,
+    (port, whole): (u16, &mut Whole<&'static str>),
+    out: &mut Findings,
+) {
     let severity = if matches!(port, 22 | 53 | 443) { Severity::Low } else { Severity::Medium };
-    let seen = Observation { at: exchange.first, ..o.clone() };
     let key = (o.from.address(), o.to.address(), port, o.protocol);
-    let raised = out.raise(&WRONG_PROTOCOL.about, key, &seen, || {
+    let raised = joined(key, (o, exchange, whole.is_news(o.protocol)), out, || {
         let title = format!("{{0}} speaks {} to {{1}} on port {port}", o.protocol);
         Draft::between(o, severity, title).because(format!(
             "Port {port} is for another protocol; an unexpected protocol there may be a tunnel \
@@ -78,8 +95,28 @@ fn wrong(o: &Observation, exchange: &Exchange, port: u16, out: &mut Findings) {
     }
 }
 
+/// The finding of a conversation, which counts there once.
+fn joined<'a>(
+    key: impl Hash,
+    (o, exchange, is_news): (&Observation, &Exchange, bool),
+    out: &'a mut Findings,
+    draft: impl FnOnce() -> Draft,
+) -> Option<&'a mut Open> {
+    if !is_news {
+        return out.known(&WRONG_PROTOCOL.about, key);
+    }
+    let seen = Observation { at: exchange.first, ..o.clone() };
+    out.raise(&WRONG_PROTOCOL.about, key, &seen, draft)
+}
+
 /// Two controllers that talk in nothing industrial, on a port of nothing known.
-fn odd(o: &Observation, exchange: &Exchange, port: u16, site: &Site<'_>, out: &mut Findings) {
+fn odd(
+    o: &Observation,
+    exchange: &Exchange,
+    (port, whole): (u16, &mut Whole<&'static str>),
+    site: &Site<'_>,
+    out: &mut Findings,
+) {
     if is_industrial(o.protocol) || port < ASSIGNED_BELOW || COMMON.contains(&port) {
         return;
     }
@@ -97,8 +134,8 @@ fn odd(o: &Observation, exchange: &Exchange, port: u16, site: &Site<'_>, out: &m
     if !controls(client) || !controls(server) {
         return;
     }
-    let seen = Observation { at: exchange.first, ..o.clone() };
-    let raised = out.raise(&WRONG_PROTOCOL.about, ("odd", client, server, port), &seen, || {
+    let key = ("odd", client, server, port);
+    let raised = joined(key, (o, exchange, whole.is_news("odd")), out, || {
         let title = format!("Controllers {{0}} and {{1}} talk on the unusual port {port}");
         Draft::between(o, Severity::Medium, title).because(format!(
             "Both are controllers, and their conversation ({}) is in no industrial protocol: it \
@@ -117,8 +154,16 @@ fn cases() -> Vec<crate::testing::Case> {
     let talk = |number: u16, protocol| {
         vec![exchange(0, port(host(10), 50_000), port(host(20), number), protocol)]
     };
+    let parts = |number: u16, protocol| {
+        let mut told = talk(number, protocol);
+        if let Detail::Exchange(exchange) = &mut told[0].detail {
+            exchange.packets_down = 1;
+        }
+        vec![told[0].clone(), told[0].clone()]
+    };
     vec![
         Case::fires("TLS on the port of Modbus", talk(502, "tls")),
+        Case::fires("an answer told in parts", parts(502, "tls")),
         Case::silent("Modbus", talk(502, "modbus")),
         Case::silent("an office program", talk(4_444, "tls")),
     ]

@@ -264,7 +264,7 @@ impl Watch for SiteRules {
             return;
         }
         let Some(talk) = Talk::of(o) else { return };
-        if self.concerned.len() >= WATCHED_MAX {
+        if self.concerned.len() >= WATCHED_MAX && !self.concerned.contains_key(&talk) {
             self.concerned.clear();
         }
         let concerned = self.concerned.entry(talk).or_insert_with(|| {

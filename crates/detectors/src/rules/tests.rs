@@ -1,7 +1,12 @@
 //! Rules as people write them, right and wrong.
 
-use super::{End, Rule, Span, like, parse, when};
-use crate::testing::{Case, asked, exchange, host, operation, port, refused};
+use super::{Broken, End, Rule, SiteRules, Span, Talk, like, memory, parse, when};
+use crate::{
+    Baseline, Findings, Phase, Site, Watch,
+    act::Targets,
+    limits::WATCHED_MAX,
+    testing::{Case, asked, exchange, host, operation, port, refused},
+};
 use model::{Address, Evidence, Object, Observation, Operation, OperationClass as Class};
 
 /// What the watch goes by in tests.
@@ -171,4 +176,29 @@ fn what_is_wrong_with_a_rule_is_said() {
     assert!(parse("utc_offset = \"CET\"\nrule = []").is_err());
     let twice = "[[rule]]\nname = \"x\"\nwhy = \"y\"\n".repeat(2);
     assert!(parse(&twice).is_err_and(|why| why.to_string().contains("twice")));
+}
+
+#[test]
+fn a_pair_that_is_known_costs_a_full_memory_nothing() {
+    let mut watch = SiteRules {
+        concerned: memory(),
+        broken: Broken { rates: memory(), targets: Targets::default() },
+    };
+    let known = writes(0, 100, 1);
+    let talk = Talk::of(&known).expect("a request");
+    watch.concerned.insert(talk, Vec::new());
+    for number in 1..u32::try_from(WATCHED_MAX).expect("fits") {
+        let server = Address::Ip(std::net::Ipv4Addr::from(number).into());
+        watch.concerned.insert(Talk { server, ..talk }, Vec::new());
+    }
+    let (inventory, baseline) = (inventory::Inventory::new(), Baseline::default());
+    let (phase, industrial) = (Phase::Learnt, true);
+    let site = Site { inventory: &inventory, baseline: &baseline, phase, industrial };
+    let mut out = Findings::default();
+    let mut see = |o: &Observation| {
+        watch.see(o, &site, &mut out);
+        watch.concerned.len()
+    };
+    assert_eq!(see(&known), WATCHED_MAX, "the known are still known");
+    assert_eq!(see(&by(99, known)), 1, "a new one finds no room");
 }

@@ -1,0 +1,60 @@
+//! Conversations as wholes, though their counters are told in parts.
+//!
+//! A live sensor tells of a long conversation every second, a report on a capture once. Not here:
+//! what is worth a finding. Invariant: a watch that asks here comes to the same, however often it
+//! was told; beyond the limit each part counts as a whole.
+
+use crate::{
+    baseline::{Memory, memory},
+    limits::WATCHED_MAX,
+};
+use model::{Address, Exchange, Observation, PortNumber, Time};
+
+/// Which conversation: its ends and its first packet.
+pub(crate) type Key =
+    (Time, Option<Address>, Option<PortNumber>, Option<Address>, Option<PortNumber>);
+
+pub(crate) fn key_of(o: &Observation, exchange: &Exchange) -> Key {
+    (exchange.first, o.from.address(), o.from.port, o.to.address(), o.to.port)
+}
+
+/// Conversations that a watch looks at, and takes for facts of kinds `T`.
+pub(crate) struct Conversations<T>(Memory<Key, Whole<T>>);
+
+/// What was told of one so far.
+pub(crate) struct Whole<T> {
+    pub(crate) packets_down: u64,
+    /// What it was taken for last.
+    counted: Option<T>,
+}
+
+impl<T> Default for Conversations<T> {
+    fn default() -> Self {
+        Conversations(memory())
+    }
+}
+
+impl<T: PartialEq> Whole<T> {
+    /// Is it a fact of this kind that was not counted yet? Asked once, it is counted.
+    pub(crate) fn is_news(&mut self, kind: T) -> bool {
+        let known = self.counted.as_ref() == Some(&kind);
+        self.counted = Some(kind);
+        !known
+    }
+}
+
+impl<T> Conversations<T> {
+    /// Adds a part.
+    pub(crate) fn add(&mut self, o: &Observation, exchange: &Exchange) -> &mut Whole<T> {
+        let whole = self.whole(key_of(o, exchange));
+        whole.packets_down = whole.packets_down.saturating_add(exchange.packets_down);
+        whole
+    }
+
+    pub(crate) fn whole(&mut self, key: Key) -> &mut Whole<T> {
+        if self.0.len() >= WATCHED_MAX && !self.0.contains_key(&key) {
+            self.0.clear();
+        }
+        self.0.entry(key).or_insert(Whole { packets_down: 0, counted: None })
+    }
+}
