@@ -39,8 +39,13 @@ pub struct Options {
     #[arg(long, value_name = "DIR", env = "SPANDREL_DATA")]
     data: Option<PathBuf>,
     /// Address and port of console and API
-    #[arg(long, value_name = "ADDRESS:PORT")]
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = address)]
     listen: Option<SocketAddr>,
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    let wanted = "write an address with a port, as 127.0.0.1:8443 or 0.0.0.0:8443 for all";
+    text.parse().map_err(|_| wanted.to_owned())
 }
 
 pub fn run(options: &Options) -> Result<ExitCode> {

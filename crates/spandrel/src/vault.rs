@@ -69,7 +69,7 @@ pub enum Options {
         dir: PathBuf,
         /// Snapshot id, its beginning, or `latest`
         id: String,
-        /// Directory to restore into
+        /// Directory to restore into; a file that is there already is written over
         #[arg(long, value_name = "TARGET")]
         to: PathBuf,
         #[command(flatten)]

@@ -218,6 +218,32 @@ fn a_server_stops_though_what_a_command_left_behind_holds_its_pipes() {
 }
 
 #[test]
+fn a_server_that_stopped_leaves_nothing_of_a_command_however_deaf() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let began = dir.path().join("began");
+    // Both do not hear SIGTERM: the command, and what it started.
+    let deaf = "trap \"\" TERM; while :; do sleep 1; done";
+    let command = format!(
+        "trap \"\" TERM; sh -c '{deaf}' & echo $! > {0}.new; mv {0}.new {0}; {deaf}",
+        began.display()
+    );
+    let settings = dir.path().join("spandrel.toml");
+    let text = format!("[[sensor]]\nname = \"station\"\ncommand = [\"sh\", \"-c\", {command:?}]\n");
+    std::fs::write(&settings, text).expect("written");
+    let data = dir.path().join("data");
+    let server = Server::start(&data, &["--config", settings.to_str().expect("text")]);
+    while !began.exists() {
+        std::thread::yield_now();
+    }
+    let left: u32 = std::fs::read_to_string(&began).expect("there").trim().parse().expect("a pid");
+    assert_eq!(server.stop(), Some(0));
+    // A killed process may still be shown until its new parent has asked for it, as a zombie.
+    let stat = std::fs::read_to_string(format!("/proc/{left}/stat")).unwrap_or_default();
+    let state = stat.rsplit(')').next().unwrap_or_default().trim().chars().next();
+    assert!(matches!(state, None | Some('Z' | 'X')), "{stat}");
+}
+
+#[test]
 fn port_that_is_taken_is_one_clear_line() {
     let dir = tempfile::tempdir().expect("a directory");
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port");

@@ -1,5 +1,7 @@
 //! The worker of the vault as a server drives it: orders in, words out, killed and stopped.
 
+#![cfg(feature = "vault")]
+
 use serde_json::{Value, json};
 use std::{
     fs,

@@ -80,10 +80,11 @@ impl Vault {
         if used {
             return Err(Error::Exists(directory.into()));
         }
+        // Before the directory: what fails here can be tried again as it is.
+        let key = VaultKey::read_or_create(key_file)?;
         let repository = directory.join(REPOSITORY);
         let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&repository);
         made.doing("create", &repository)?;
-        let key = VaultKey::read_or_create(key_file)?;
         let id: String = random()?[..8].iter().map(|byte| format!("{byte:02x}")).collect();
         let name = format!("spandrel.vault/{id}");
         let signer = read_or_create_signer(&signing_file(key_file), &name)?;

@@ -1,9 +1,10 @@
 //! What a capture holds, on a page for a person.
 //!
-//! Invariant: the worst comes first within each table, and what was left out is said.
+//! Invariant: the worst comes first within each table, and what was left out is said; nothing that
+//! the network says moves the cursor.
 
 use comfy_table::{
-    CellAlignment, ColumnConstraint, ContentArrangement, Table, presets::UTF8_FULL_CONDENSED,
+    CellAlignment, ColumnConstraint, ContentArrangement, Table, Width, presets::UTF8_FULL_CONDENSED,
 };
 use model::{
     Asset, AssetId, CaptureReport, Evidence, Finding, Health, Link, Severity, SignInRow, Time,
@@ -20,19 +21,80 @@ const EXPLAINED_MAX: usize = 20;
 /// Pieces of evidence shown of one finding.
 const EVIDENCE_MAX: usize = 4;
 
+/// Below this width tables have fewer columns, with more in each.
+const WIDE: u16 = 110;
+/// A MAC address is not broken.
+const MAC_WIDTH: u16 = 17;
+
 pub fn write(out: &mut impl Write, report: &CaptureReport) -> Result<()> {
-    summary(out, report)?;
-    let names: HashMap<&AssetId, String> =
-        report.assets.iter().map(|a| (&a.id, a.display())).collect();
-    findings(out, &report.findings, &names)?;
-    assets(out, &report.assets)?;
-    links(out, &report.links, &names)?;
-    sign_ins(out, &report.sign_ins, &names)?;
-    messages(out, report)?;
-    health(out, &report.health)
+    let mut page = Page { text: Vec::new(), width: Table::new().width() };
+    page.compose(report)?;
+    out.write_all(page.plain().as_bytes())
 }
 
-fn summary(out: &mut impl Write, report: &CaptureReport) -> Result<()> {
+/// The page as it grows.
+struct Page {
+    text: Vec<u8>,
+    /// Of the terminal; without one lines are as long as they are.
+    width: Option<u16>,
+}
+
+impl Write for Page {
+    fn write(&mut self, bytes: &[u8]) -> Result<usize> {
+        self.text.write(bytes)
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        Ok(())
+    }
+}
+
+impl Page {
+    fn compose(&mut self, report: &CaptureReport) -> Result<()> {
+        summary(self, report)?;
+        let names: HashMap<&AssetId, String> =
+            report.assets.iter().map(|a| (&a.id, a.display())).collect();
+        findings(self, &report.findings, &names)?;
+        assets(self, &report.assets)?;
+        links(self, &report.links, &names)?;
+        sign_ins(self, &report.sign_ins, &names)?;
+        messages(self, report)?;
+        health(self, &report.health)
+    }
+
+    fn is_narrow(&self) -> bool {
+        self.width.is_some_and(|width| width < WIDE)
+    }
+
+    /// Columns whose heading begins with `>` hold numbers.
+    fn table(&self, header: &[&str]) -> Table {
+        let mut table = Table::new();
+        table.load_style(UTF8_FULL_CONDENSED);
+        table.set_content_arrangement(ContentArrangement::Dynamic);
+        if let Some(width) = self.width {
+            table.set_width(width);
+        }
+        table.set_header(header.iter().map(|title| title.trim_start_matches('>')));
+        for (column, title) in table.column_iter_mut().zip(header) {
+            let heading = u16::try_from(title.trim_start_matches('>').len() + 2).unwrap_or(2);
+            let least = if *title == "address" { MAC_WIDTH + 2 } else { heading };
+            column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(least)));
+            if title.starts_with('>') {
+                column.set_cell_alignment(CellAlignment::Right);
+            }
+        }
+        table
+    }
+
+    /// Names come from the network.
+    fn plain(&self) -> String {
+        let is_plain = |c: char| !c.is_control() || c == '\n';
+        let text = String::from_utf8_lossy(&self.text);
+        text.chars().map(|c| if is_plain(c) { c } else { '\u{fffd}' }).collect()
+    }
+}
+
+fn summary(out: &mut Page, report: &CaptureReport) -> Result<()> {
     writeln!(out, "{}", report.file)?;
     let packets = usize::try_from(report.packets).unwrap_or(usize::MAX);
     let mut parts = vec![counted(packets, "packet"), size(report.bytes)];
@@ -72,24 +134,10 @@ fn second(at: Time) -> String {
     text.split('.').next().unwrap_or_default().to_owned()
 }
 
-/// Columns whose heading begins with `>` hold numbers.
-fn table(header: &[&str]) -> Table {
-    let mut table = Table::new();
-    table.load_style(UTF8_FULL_CONDENSED);
-    table.set_content_arrangement(ContentArrangement::Dynamic);
-    table.set_header(header.iter().map(|title| title.trim_start_matches('>')));
-    for (column, title) in table.column_iter_mut().zip(header) {
-        if title.starts_with('>') {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
-    table
-}
-
 /// Writes a line; on a terminal it breaks between words, and what follows stands below its text.
-fn paragraph(out: &mut impl Write, begins: &str, text: &str, width: Option<u16>) -> Result<()> {
+fn paragraph(out: &mut Page, begins: &str, text: &str) -> Result<()> {
     let indent = begins.chars().count();
-    let width = width.map_or(usize::MAX, usize::from).max(indent + 40);
+    let width = out.width.map_or(usize::MAX, usize::from).max(indent + 40);
     write!(out, "{begins}")?;
     let mut at = indent;
     for (number, word) in text.split(' ').enumerate() {
@@ -107,7 +155,7 @@ fn paragraph(out: &mut impl Write, begins: &str, text: &str, width: Option<u16>)
     writeln!(out)
 }
 
-fn print(out: &mut impl Write, title: &str, table: &Table, all: usize) -> Result<()> {
+fn print(out: &mut Page, title: &str, table: &Table, all: usize) -> Result<()> {
     if all == 0 {
         return Ok(());
     }
@@ -118,14 +166,10 @@ fn print(out: &mut impl Write, title: &str, table: &Table, all: usize) -> Result
     Ok(())
 }
 
-fn findings(
-    out: &mut impl Write,
-    findings: &[Finding],
-    names: &HashMap<&AssetId, String>,
-) -> Result<()> {
+fn findings(out: &mut Page, findings: &[Finding], names: &HashMap<&AssetId, String>) -> Result<()> {
     let mut rows: Vec<&Finding> = findings.iter().collect();
     rows.sort_by_key(|f| std::cmp::Reverse(f.severity));
-    let mut shown = table(&["severity", "finding", "assets", "first seen (UTC)", ">count"]);
+    let mut shown = out.table(&["severity", "finding", "assets", "first seen (UTC)", ">count"]);
     for finding in rows.iter().take(ROWS_MAX) {
         let of = |id: &AssetId| names.get(id).cloned().unwrap_or_else(|| id.to_string());
         let assets: Vec<String> = finding.assets.iter().map(of).collect();
@@ -137,18 +181,24 @@ fn findings(
             finding.count.to_string(),
         ]);
     }
+    if out.is_narrow()
+        && let Some(assets) = shown.column_mut(2)
+    {
+        // The title names those that matter most.
+        assets.set_constraint(ColumnConstraint::Hidden);
+    }
     print(out, "Findings", &shown, rows.len())?;
     let urgent = rows.iter().filter(|f| f.severity >= Severity::Medium);
-    let width = shown.width();
-    urgent.take(EXPLAINED_MAX).try_for_each(|finding| explain(out, finding, width))
+    urgent.take(EXPLAINED_MAX).try_for_each(|finding| explain(out, finding))
 }
 
 /// What a finding rests on and what to do about it.
-fn explain(out: &mut impl Write, finding: &Finding, width: Option<u16>) -> Result<()> {
-    writeln!(out, "\n{}: {}", word(&finding.severity), finding.title)?;
-    paragraph(out, "  ", &finding.explanation, width)?;
+fn explain(out: &mut Page, finding: &Finding) -> Result<()> {
+    writeln!(out)?;
+    paragraph(out, "", &format!("{}: {}", word(&finding.severity), finding.title))?;
+    paragraph(out, "  ", &finding.explanation)?;
     for evidence in finding.evidence().iter().take(EVIDENCE_MAX) {
-        paragraph(out, "  - ", &proof(evidence), width)?;
+        paragraph(out, "  - ", &proof(evidence))?;
     }
     let left = finding.evidence().len().saturating_sub(EVIDENCE_MAX);
     if left > 0 {
@@ -156,7 +206,7 @@ fn explain(out: &mut impl Write, finding: &Finding, width: Option<u16>) -> Resul
     }
     writeln!(out, "  ATT&CK: {}", finding.techniques.join(" "))?;
     for (number, step) in finding.runbook.lines().enumerate() {
-        paragraph(out, &format!("  {}. ", number + 1), step, width)?;
+        paragraph(out, &format!("  {}. ", number + 1), step)?;
     }
     Ok(())
 }
@@ -178,25 +228,22 @@ fn proof(evidence: &Evidence) -> String {
     }
 }
 
-fn assets(out: &mut impl Write, assets: &[Asset]) -> Result<()> {
+fn assets(out: &mut Page, assets: &[Asset]) -> Result<()> {
     let mut rows: Vec<&Asset> = assets.iter().collect();
     let level = |a: &Asset| a.purdue.map_or(9.0, model::Purdue::level);
     rows.sort_by(|a, b| level(a).total_cmp(&level(b)).then_with(|| a.ips.cmp(&b.ips)));
+    if out.is_narrow() {
+        return narrow_assets(out, &rows);
+    }
     let header = ["asset", "address", "class", "level", "vendor", "model", "firmware", "speaks"];
-    let mut shown = table(&header);
+    let mut shown = out.table(&header);
     for asset in rows.iter().take(ROWS_MAX) {
-        let addresses: Vec<String> = asset
-            .ips
-            .iter()
-            .map(ToString::to_string)
-            .chain(asset.macs.iter().map(ToString::to_string))
-            .collect();
         let dash = |text: &Option<String>| text.clone().unwrap_or_default();
         shown.add_row([
             asset.display(),
-            addresses.join("\n"),
+            addresses(asset),
             word(&asset.class),
-            asset.purdue.map(|p| p.level().to_string()).unwrap_or_default(),
+            level_of(asset),
             dash(&asset.vendor),
             dash(&asset.model),
             dash(&asset.firmware),
@@ -216,16 +263,48 @@ fn assets(out: &mut impl Write, assets: &[Asset]) -> Result<()> {
     print(out, "Assets", &shown, rows.len())
 }
 
-fn links(out: &mut impl Write, links: &[Link], names: &HashMap<&AssetId, String>) -> Result<()> {
+/// The same in fewer columns.
+fn narrow_assets(out: &mut Page, rows: &[&Asset]) -> Result<()> {
+    let mut shown = out.table(&["asset", "address", "class, level", "speaks"]);
+    for asset in rows.iter().take(ROWS_MAX) {
+        let made = [&asset.vendor, &asset.model].into_iter().flatten().cloned();
+        let mut lines = vec![asset.display(), made.collect::<Vec<_>>().join(" ")];
+        lines.extend(asset.firmware.as_ref().map(|version| format!("firmware {version}")));
+        lines.retain(|line| !line.is_empty());
+        let level = level_of(asset);
+        let level = if level.is_empty() { level } else { format!("level {level}") };
+        shown.add_row([
+            lines.join("\n"),
+            addresses(asset),
+            format!("{}\n{level}", word(&asset.class)).trim_end().to_owned(),
+            asset.protocols.join(" "),
+        ]);
+    }
+    print(out, "Assets", &shown, rows.len())
+}
+
+fn addresses(asset: &Asset) -> String {
+    let ips = asset.ips.iter().map(ToString::to_string);
+    ips.chain(asset.macs.iter().map(ToString::to_string)).collect::<Vec<_>>().join("\n")
+}
+
+fn level_of(asset: &Asset) -> String {
+    asset.purdue.map(|purdue| purdue.level().to_string()).unwrap_or_default()
+}
+
+fn links(out: &mut Page, links: &[Link], names: &HashMap<&AssetId, String>) -> Result<()> {
     let mut rows: Vec<&Link> = links.iter().collect();
     rows.sort_by_key(|l| std::cmp::Reverse(l.packets));
-    let mut shown = table(&["client", "server", "speaks", "does", ">every", ">packets"]);
+    let mut shown = out.table(&["client", "server", "speaks", "does", ">every", ">packets"]);
     for link in rows.iter().take(ROWS_MAX) {
         let of = |id: &AssetId| names.get(id).cloned().unwrap_or_else(|| id.to_string());
         let port = link.port.map(|p| format!(" {}/{p}", link.transport)).unwrap_or_default();
-        let does: Vec<String> =
+        let mut does: Vec<String> =
             link.operations.iter().map(|(class, n)| format!("{class} {n}")).collect();
         let every = link.poll_interval_ms.map(|ms| format!("{ms} ms")).unwrap_or_default();
+        if out.is_narrow() && !every.is_empty() {
+            does.push(format!("every {every}"));
+        }
         shown.add_row([
             of(&link.client),
             of(&link.server),
@@ -235,17 +314,18 @@ fn links(out: &mut impl Write, links: &[Link], names: &HashMap<&AssetId, String>
             link.packets.to_string(),
         ]);
     }
+    if out.is_narrow()
+        && let Some(every) = shown.column_mut(4)
+    {
+        every.set_constraint(ColumnConstraint::Hidden);
+    }
     print(out, "Links", &shown, rows.len())
 }
 
-fn sign_ins(
-    out: &mut impl Write,
-    rows: &[SignInRow],
-    names: &HashMap<&AssetId, String>,
-) -> Result<()> {
+fn sign_ins(out: &mut Page, rows: &[SignInRow], names: &HashMap<&AssetId, String>) -> Result<()> {
     let mut rows: Vec<&SignInRow> = rows.iter().collect();
     rows.sort_by_key(|r| (r.accepted != Some(false), std::cmp::Reverse(r.count)));
-    let mut shown = table(&["client", "server", "how", "as", "answer", ">count"]);
+    let mut shown = out.table(&["client", "server", "how", "as", "answer", ">count"]);
     for row in rows.iter().take(ROWS_MAX) {
         let of = |id: &AssetId| names.get(id).cloned().unwrap_or_else(|| id.to_string());
         let readable = if row.clear_text { ", readable" } else { "" };
@@ -266,8 +346,8 @@ fn sign_ins(
     print(out, "Sign-ins", &shown, rows.len())
 }
 
-fn messages(out: &mut impl Write, report: &CaptureReport) -> Result<()> {
-    let mut shown = table(&["messages", ">distinct", ">count"]);
+fn messages(out: &mut Page, report: &CaptureReport) -> Result<()> {
+    let mut shown = out.table(&["messages", ">distinct", ">count"]);
     for (group, rows) in &report.messages {
         let count: u64 = rows.iter().map(|row| row.count).sum();
         shown.add_row([(*group).to_owned(), rows.len().to_string(), count.to_string()]);
@@ -280,7 +360,7 @@ fn messages(out: &mut impl Write, report: &CaptureReport) -> Result<()> {
     Ok(())
 }
 
-fn health(out: &mut impl Write, health: &Health) -> Result<()> {
+fn health(out: &mut Page, health: &Health) -> Result<()> {
     let mut lines = Vec::new();
     let mut count = |what: &str, counts: &BTreeMap<String, u64>| {
         let all: Vec<String> = counts.iter().map(|(name, n)| format!("{name} {n}")).collect();
@@ -321,10 +401,39 @@ mod tests {
 
     #[track_caller]
     fn check(width: Option<u16>, expect: &str) {
-        let mut out = Vec::new();
+        let mut page = Page { text: Vec::new(), width };
         let text = "one two three four five six seven eight nine ten eleven";
-        paragraph(&mut out, "  1. ", text, width).expect("memory takes all");
-        assert_eq!(String::from_utf8(out).expect("text"), expect);
+        paragraph(&mut page, "  1. ", text).expect("memory takes all");
+        assert_eq!(page.plain(), expect);
+    }
+
+    fn controller() -> Asset {
+        let asset = serde_json::json!({
+            "id": "ast_1", "macs": ["28:63:36:aa:10:10"], "ips": ["10.120.110.210"], "vlans": [],
+            "names": ["mixing\u{1b}[2J-controller-of-line-4.plant.example"],
+            "vendor": "Rockwell Automation/Allen-Bradley", "model": "1756-L83E/B",
+            "firmware": "33.011", "serial": null, "class": "building-controller",
+            "role": "controller", "role_reason": null, "purdue": 1.0, "purdue_reason": null,
+            "os": null, "protocols": ["arp", "cip", "enip", "s7comm-plus", "profinet-io"],
+            "first_seen": "2026-01-01T00:00:00Z", "last_seen": "2026-01-01T00:01:00Z",
+            "packets": 1, "facts": [], "modules": [],
+        });
+        serde_json::from_value(asset).expect("an asset")
+    }
+
+    #[test]
+    fn tables_fit_a_terminal_and_break_no_address() {
+        for width in [80, 100, 120, 200] {
+            let mut page = Page { text: Vec::new(), width: Some(width) };
+            assets(&mut page, &[controller()]).expect("memory takes all");
+            let text = page.plain();
+            let longest = text.lines().map(|line| line.chars().count()).max();
+            assert!(longest <= Some(width.into()), "{width}:\n{text}");
+            for whole in ["28:63:36:aa:10:10", "10.120.110.210", "Allen-Bradley", "33.011"] {
+                assert!(text.contains(whole), "{width}: {whole}\n{text}");
+            }
+            assert!(!text.contains('\u{1b}'), "{text}");
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@
 
 use crate::{sensor::memory, site_files::SiteFiles};
 use model::Time;
-use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group, test_kill_process_group};
 use server::{Remote, Sensors, intake};
 use std::{
     collections::BTreeMap,
@@ -76,6 +76,8 @@ const PAUSE_MAX: Duration = Duration::from_secs(60);
 const GOOD_RUN: Duration = Duration::from_secs(60);
 /// A child that was asked to end has so long to do it.
 const GRACE: Duration = Duration::from_secs(2);
+/// How often it is looked whether what a child started is gone.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// A line of a child's complaints that is kept.
 const COMPLAINT_CHARS_MAX: usize = 400;
 
@@ -342,20 +344,30 @@ async fn end_child(child: &mut Child) -> Option<ExitStatus> {
     if let Ok(Ok(status)) = tokio::time::timeout(Duration::from_millis(200), child.wait()).await {
         return Some(status);
     }
-    if let Some(pid) = pid_of(child)
-        && let Err(error) = kill_process_group(pid, Signal::TERM)
+    let group = pid_of(child);
+    if let Some(group) = group
+        && let Err(error) = kill_process_group(group, Signal::TERM)
     {
         tracing::debug!(%error, "a child was gone before it was asked to end");
     }
-    match tokio::time::timeout(GRACE, child.wait()).await {
-        Ok(status) => status.ok(),
-        Err(_) => {
-            if let Err(error) = child.kill().await {
-                tracing::warn!(%error, "a child could not be ended");
-            }
-            None
+    let ended = tokio::time::timeout(GRACE, async {
+        let status = child.wait().await.ok();
+        // What it started may outlive it for a moment.
+        while group.is_some_and(|group| test_kill_process_group(group).is_ok()) {
+            tokio::time::sleep(LOOK_AGAIN).await;
         }
+        status
+    });
+    if let Ok(status) = ended.await {
+        return status;
     }
+    if let Some(group) = group
+        && let Err(error) = kill_process_group(group, Signal::KILL)
+    {
+        tracing::debug!(%error, "a child's group was gone before it was ended");
+    }
+    // It may have ended in time, with something that it started being left.
+    child.wait().await.ok()
 }
 
 /// Passes a child's complaints on to the log and keeps the one that says why: the last, unless it

@@ -1,47 +1,85 @@
 //! Vault answers for a person.
 
 use super::print_line;
+use crate::complain;
 use anyhow::Result;
+use model::Time;
 use vault::{
-    Row, State, WithdrawnRow,
+    Row, SnapshotId, State, WithdrawnRow,
     diff::{Change, Row as Difference},
     retention::{Plan, Protection},
     verify::{Problem, Verdict},
 };
 
+/// A line for each, and below it what there is to know beside.
 pub fn list(rows: &[Row]) -> Result<()> {
+    if rows.is_empty() {
+        complain("no snapshot yet; `spandrel backup` makes one");
+        return Ok(());
+    }
+    print_line(&line(["ID", "TAKEN (UTC)", "STATE", "FILES", "SIZE", "ASSET"]))?;
     for row in rows {
         let state = if row.state == State::Complete { "complete" } else { "partial" };
-        let mut marks = String::new();
-        if let Some(until) = row.retain_until {
-            marks += &format!("  locked until {until}");
+        let (files, bytes) = (row.files.to_string(), size(row.bytes));
+        print_line(&line([&short(&row.id), &second(row.time), state, &files, &bytes, &row.asset]))?;
+        let mut marks = Vec::new();
+        marks.extend(row.retain_until.map(|until| format!("locked until {}", minute(until))));
+        marks.extend(row.holds.iter().map(|hold| format!("held: {}", hold.reason)));
+        marks.extend((!row.logged).then(|| "not in the log yet".to_owned()));
+        if !marks.is_empty() {
+            print_line(&format!("              {}", marks.join(", ")))?;
         }
-        for hold in &row.holds {
-            marks += &format!("  held: {}", hold.reason);
-        }
-        if !row.logged {
-            marks += "  not in the log yet";
-        }
-        let id = &row.id.to_string()[..12];
-        let (time, asset, files, bytes) = (row.time, &row.asset, row.files, row.bytes);
-        print_line(&format!(
-            "{id}  {time}  {state}  {asset}  {files} files  {bytes} bytes{marks}"
-        ))?;
         for warning in &row.warnings {
-            print_line(&format!("  warning: {}: {}", warning.source, warning.error))?;
+            print_line(&format!("              warning: {}: {}", warning.source, warning.error))?;
         }
     }
     Ok(())
 }
 
+/// Columns that fit 80 characters, the longest last.
+fn line(cells: [&str; 6]) -> String {
+    let [id, time, state, files, bytes, asset] = cells;
+    let line = format!("{id:<12}  {time:<19}  {state:<8}  {files:>7}  {bytes:>9}  {asset}");
+    line.trim_end().to_owned()
+}
+
+fn short(id: &SnapshotId) -> String {
+    id.to_string().chars().take(12).collect()
+}
+
+/// Date and time of day as people write them.
+fn second(at: Time) -> String {
+    let text = at.to_string().replace('T', " ");
+    text.split('.').next().unwrap_or_default().to_owned()
+}
+
+fn minute(at: Time) -> String {
+    let mut text = second(at);
+    text.truncate(16);
+    format!("{text} UTC")
+}
+
+fn size(bytes: u64) -> String {
+    let units = ["B", "KiB", "MiB", "GiB", "TiB"];
+    let (mut whole, mut unit) = (bytes as f64, 0);
+    while whole >= 1_024.0 && unit + 1 < units.len() {
+        (whole, unit) = (whole / 1_024.0, unit + 1);
+    }
+    if unit == 0 { format!("{bytes} B") } else { format!("{whole:.1} {}", units[unit]) }
+}
+
 pub fn withdrawn(rows: &[WithdrawnRow]) -> Result<()> {
+    if rows.is_empty() {
+        complain("no deleted snapshot can be taken back");
+        return Ok(());
+    }
+    print_line(&line(["ID", "TAKEN (UTC)", "", "FILES", "SIZE", "ASSET"]))?;
     for row in rows {
-        let id = &row.id.to_string()[..12];
         let WithdrawnRow { time, asset, files, bytes, until, .. } = row;
-        let mark = if row.here { "" } else { "  its file is not here" };
-        print_line(&format!(
-            "{id}  {time}  {asset}  {files} files  {bytes} bytes  until {until}{mark}"
-        ))?;
+        let (files, bytes) = (files.to_string(), size(*bytes));
+        print_line(&line([&short(&row.id), &second(*time), "", &files, &bytes, asset]))?;
+        let mark = if row.here { "" } else { ", its file is not here" };
+        print_line(&format!("              can be taken back until {}{mark}", minute(*until)))?;
     }
     Ok(())
 }
@@ -62,20 +100,16 @@ pub fn diff(rows: &[Difference]) -> Result<()> {
         let risk = risk.map_or(String::new(), |risk| format!("  ! {risk}"));
         print_line(&format!("{word} {path} [{kind}]{unit}{values}{risk}"))?;
     }
-    print_line(&format!("{} differences", rows.len()))
+    print_line(&counted(rows.len() as u64, "difference"))
 }
 
 /// `word` is what is done with those that do not stay.
 pub fn plan(plan: &Plan, word: &str) -> Result<()> {
     for kept in &plan.keep {
         let reasons: Vec<String> = kept.reasons.iter().map(reason).collect();
-        let id = &kept.snapshot.to_string()[..12];
-        print_line(&format!(
-            "keep    {id}  {}  {}  {}",
-            kept.time,
-            kept.asset,
-            reasons.join(", ")
-        ))?;
+        let (id, time) = (short(&kept.snapshot), second(kept.time));
+        print_line(&format!("keep    {id}  {time} UTC  {}", kept.asset))?;
+        print_line(&format!("        {}", reasons.join(", ")))?;
     }
     for removed in &plan.remove {
         print_line(&format!("{word}  {}", removed.snapshot()))?;
@@ -86,7 +120,7 @@ pub fn plan(plan: &Plan, word: &str) -> Result<()> {
 fn reason(protection: &Protection) -> String {
     match protection {
         Protection::Held { reason } => format!("held: {reason}"),
-        Protection::Locked { until } => format!("locked until {until}"),
+        Protection::Locked { until } => format!("locked until {}", minute(*until)),
         Protection::Last => "one of the newest".to_owned(),
         Protection::Newest { of } => format!("newest of its {of}"),
         Protection::OnlyComplete => "newest complete one".to_owned(),
@@ -99,10 +133,16 @@ pub fn verdict(verdict: &Verdict) -> Result<()> {
     }
     let word = if verdict.ok { "all holds" } else { "does NOT hold" };
     let Verdict { entries, snapshots, objects, bytes, log, .. } = verdict;
+    let log = if log.is_empty() { "no log" } else { &format!("log {log}") };
+    let (snapshots, objects) = (counted(*snapshots, "snapshot"), counted(*objects, "object"));
     print_line(&format!(
-        "{word}: log {log}, {entries} entries, {snapshots} snapshots, {objects} objects, \
-         {bytes} bytes"
+        "{word}: {log}, {entries} entries, {snapshots}, {objects}, {}",
+        size(*bytes)
     ))
+}
+
+fn counted(count: u64, one: &str) -> String {
+    format!("{count} {one}{}", if count == 1 { "" } else { "s" })
 }
 
 pub fn problem(problem: &Problem) -> String {

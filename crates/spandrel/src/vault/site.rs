@@ -328,7 +328,8 @@ pub fn run(options: &Options) -> Result<ExitCode> {
             answer(&standing, format, |standing| bucket::show(standing))?;
         }
         Options::Status { url, access } => {
-            let remote = Remote::at(url, &access.read()?)?.context("no http(s) address")?;
+            let remote = Remote::at(url, &access.read()?)?
+                .with_context(|| format!("{url} is no vault server: give its https address"))?;
             print_line(&serde_json::to_string(&remote.status()?)?)?;
         }
     }
