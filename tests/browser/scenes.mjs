@@ -4,7 +4,7 @@
 // Invariant: what makes a view empty, late or failed is an answer of the API changed on its way to
 // the page; the page itself is the one people get.
 
-const EMPTY = '{"items":[],"next_cursor":null,"suggestions":[]}';
+const EMPTY = '{"items":[],"next_cursor":null,"suggestions":[],"readings":[]}';
 
 /** Answers to what a path fits, once the page asks for it. */
 const answers = (pattern, answer) => async (page) => {
@@ -30,6 +30,38 @@ const broken = answers(/\/api\/v1\/(?!me$|watch)/, (route) =>
   }),
 );
 const late = answers(/\/api\/v1\/(?!me$|watch)/, () => undefined);
+
+/** The same answer with members of it changed. */
+const changed = (pattern, change) =>
+  answers(pattern, async (route) => {
+    const answer = await route.fetch();
+    await route.fulfill({ response: answer, json: change(await answer.json()) });
+  });
+const unprotected = changed(/\/api\/v1\/protection(\?|$)/, (site) => ({
+  ...site,
+  vault: null,
+  targets: 0,
+  proven: 0,
+}));
+const learns = changed(/\/api\/v1\/sensors(\?|$)/, (list) => ({
+  ...list,
+  items: list.items.map((sensor) => ({
+    ...sensor,
+    learning: true,
+    learning_until: new Date(Date.now() + 9 * 86_400_000).toISOString(),
+  })),
+}));
+const silent = changed(/\/api\/v1\/sensors(\?|$)/, (list) => ({
+  ...list,
+  items: list.items.map((sensor) => ({
+    ...sensor,
+    state: 'failed',
+    detail: 'no right to capture on eth1: run as root or give the program CAP_NET_RAW',
+    packets_per_s: 0,
+    bytes_per_s: 0,
+    restarts: 14,
+  })),
+}));
 
 const button = (name, exact = true) => (page) =>
   page.getByRole('button', { name, exact }).first().click();
@@ -68,6 +100,7 @@ export async function scenes(api) {
   }
   if (hostile) add('asset-hostile', `/assets/${hostile.id}`);
   add('map-list', '/map', { act: button('List') });
+  add('map-filters', '/map', { act: button('Filters') });
   add('assets-columns', '/assets', { act: button('Columns') });
   add('assets-none', '/assets?q=vendor+eq+%22nobody%22');
   for (const finding of detectors) add(`finding-${finding.detector}`, `/findings/${finding.id}`);
@@ -82,6 +115,8 @@ export async function scenes(api) {
   for (const section of ['plans', 'snapshots', 'recovery', 'runs', 'keeping'])
     add(`protection-${section}`, `/protection/${section}`);
   add('plan-new', '/protection/plans', { act: button('New plan') });
+  add('plan-edit', '/protection/plans', { act: button(/^Edit /, false) });
+  add('vault-none', '/protection', { before: unprotected });
   add('recovery-new', '/protection/recovery', { act: button('New recovery plan') });
   add('keeping-rules', '/protection/keeping', { act: button('Change') });
   add('copy-new', '/protection/keeping', { act: button('New copy') });
@@ -100,8 +135,13 @@ export async function scenes(api) {
   }
   for (const section of ['sensors', 'zones', 'mutes', 'users', 'tokens', 'audit', 'about'])
     add(`settings-${section}`, `/settings/${section}`);
+  add('sensors-learn', '/settings/sensors', { before: learns });
+  add('sensors-end', '/settings/sensors', { before: learns, act: button('End learning now') });
+  add('sensors-failed', '/settings/sensors', { before: silent });
+  add('overview-failed', '/', { before: silent });
   add('zone-new', '/settings/zones', { act: button('New zone') });
   add('user-new', '/settings/users', { act: button('New user') });
+  add('user-edit', '/settings/users', { act: button(/^Edit /, false) });
   add('token-new', '/settings/tokens', { act: button('New token') });
   add('audit-details', '/settings/audit', { act: button(/Details of number/, false) });
   add('palette', '/', { act: (page) => page.keyboard.press('Control+k') });

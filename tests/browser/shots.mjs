@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import { launch, openPage } from './browser.mjs';
 import { frame, scenes, show } from './scenes.mjs';
 import { startServer } from './server.mjs';
-import { furnish, speaker } from './stage.mjs';
+import { furnish, play, speaker } from './stage.mjs';
 
-const WIDTHS = { wide: [1440, 900], middle: [1024, 768], phone: [390, 844] };
+const WIDTHS = { wide: [1440, 900], middle: [820, 1180], phone: [390, 844] };
 const folder = process.argv[2];
 const only = process.argv.slice(3);
 if (!folder) throw new Error('usage: shots DIR [NAME...]');
@@ -33,7 +33,9 @@ async function signIn(page) {
     await page.waitForFunction(() => /Assets\s*[2-9]\d/.test(document.body.innerText), null, {
       timeout: 60_000,
     });
-    return furnish(page, url, process.env.SPANDREL);
+    const api = await furnish(page, url, process.env.SPANDREL);
+    await play(page, api, process.env.SPANDREL);
+    return api;
   }
   await page.goto(`${url}/sign-in`);
   await page.fill('input[name=user]', 'admin');

@@ -112,3 +112,13 @@ export async function furnish(page, url, program) {
   if (finding) await api.post(`findings/${finding.id}:mute`, { reason: 'engineering week' });
   return api;
 }
+
+/** Lets a capture of all scenarios join the site, so that there is a finding of every kind. */
+export async function play(page, api, program) {
+  const file = join(mkdtempSync(join(tmpdir(), 'spandrel-play-')), 'everything.pcapng');
+  const args = ['lab', '--out', file, '--minutes', '10', '--quiet', '60', '--scenario', 'all'];
+  execFileSync(program, args, { stdio: 'ignore' });
+  const { id } = await api.upload('Everything that happens in the lab.pcapng', readFileSync(file));
+  await until(page, () => api.get(`captures/${id}`), ({ state }) => state === 'done');
+  await api.post(`captures/${id}:import`);
+}

@@ -1,4 +1,5 @@
-// What a sensor could not do, in words; an empty list means that nothing was lost.
+// Sensors in words: who saw something, and what one could not do; an empty list means that nothing
+// was lost.
 import type { Sensor } from './api/types';
 import { bytes, counted, whole } from './format';
 
@@ -23,3 +24,7 @@ export function lossOf(sensor: Sensor): string[] {
   if (health.damaged) said.push(health.damaged);
   return said;
 }
+
+/** Who saw something: a sensor by its name, or a capture that joined the site. */
+export const seenBy = (sensor: string): string =>
+  sensor.startsWith('cap_') ? 'an imported capture' : sensor;
