@@ -2010,8 +2010,8 @@ export interface components {
             zone: string | null;
         };
         /**
-         * @description Where an asset was heard: in the simulated plant, in a capture that was replayed or imported,
-         *     or by a sensor that listens to a network.
+         * @description Where an asset was heard: in the simulated plant, in a capture that was replayed or
+         *     imported, or by a sensor that listens to a network.
          * @enum {string}
          */
         Origin: "lab" | "capture" | "network";
