@@ -35,8 +35,10 @@ const COLUMNS: [(&str, &str); 9] = [
     ("MODEL", "model"),
     ("ADDRESS", "ips"),
     ("FINDINGS", "findings"),
-    ("LAST SEEN", "last_seen"),
+    ("LAST SEEN (UTC)", "last_seen"),
 ];
+/// The dearest first, for a narrow terminal.
+const DEAR: [&str; 8] = ["id", "name", "class", "ips", "findings", "purdue", "last_seen", "vendor"];
 
 pub fn run(options: &Options) -> Result<ExitCode> {
     match options {
@@ -45,7 +47,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
             let page = place.read(|store| async move { store.assets(&request).await })?;
             let rows = page.items.into_iter().map(AssetRow::from);
             let rows: Vec<_> = rows.map(serde_json::to_value).collect::<Result<_, _>>()?;
-            place.print(&rows, &COLUMNS)?;
+            place.print(&rows, &COLUMNS, &DEAR)?;
         }
         Options::Show { id, place } => {
             let asset =

@@ -33,8 +33,10 @@ const COLUMNS: [(&str, &str); 7] = [
     ("STATUS", "status"),
     ("OWNER", "owner"),
     ("COUNT", "count"),
-    ("LAST SEEN", "last_seen"),
+    ("LAST SEEN (UTC)", "last_seen"),
 ];
+/// The dearest first, for a narrow terminal.
+const DEAR: [&str; 6] = ["id", "severity", "title", "last_seen", "status", "count"];
 
 pub fn run(options: &Options) -> Result<ExitCode> {
     match options {
@@ -43,7 +45,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
             let page = place.read(|store| async move { store.findings(&request).await })?;
             let rows = page.items.into_iter().map(FindingRow::from);
             let rows: Vec<_> = rows.map(serde_json::to_value).collect::<Result<_, _>>()?;
-            place.print(&rows, &COLUMNS)?;
+            place.print(&rows, &COLUMNS, &DEAR)?;
         }
         Options::Show { id, place } => {
             let finding = place.read(|store| async move { store.finding(id).await })?;

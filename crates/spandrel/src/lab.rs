@@ -36,7 +36,7 @@ pub struct Options {
     /// The same seed gives the same bytes
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Scenarios to play one after the other, or `all`
+    /// Scenarios to play one after the other, with commas between, or `all`; see docs/lab.md
     #[arg(long, value_delimiter = ',', value_name = "NAME")]
     scenario: Vec<String>,
     /// First moment of the capture, RFC 3339 [default: a Tuesday morning; live: now]
@@ -66,6 +66,7 @@ pub struct Options {
 pub fn run(options: &Options) -> Result<ExitCode> {
     let plant = plan(options)?;
     let to_pipe = options.out.as_os_str() == "-";
+    let asked: Vec<&str> = plant.scenarios.iter().map(|s| s.story.name).collect();
     let mut onlookers = onlookers(options)?;
     let look = |_, world: &World| onlookers.iter_mut().for_each(|onlooker| onlooker(world));
     let labels = if to_pipe {
@@ -81,6 +82,14 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         write_labels(path, &labels)?;
     }
     if !to_pipe {
+        let played: Vec<&str> = labels.scenarios.iter().map(|s| s.name.as_ref()).collect();
+        let missed: Vec<&str> = asked.into_iter().filter(|name| !played.contains(name)).collect();
+        if !missed.is_empty() {
+            let missed = missed.join(", ");
+            complain(&format!(
+                "it ended before {missed} began: take more --minutes or a shorter --quiet"
+            ));
+        }
         complain(&format!(
             "{} packets, {} scenarios in {}",
             labels.packets,

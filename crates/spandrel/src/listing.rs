@@ -3,9 +3,11 @@
 //! Reads the database beside a running server, read-only. Not here: which columns. Invariant:
 //! standard output is the rows alone, sorted by the list's own order.
 
-use crate::run::default_data;
+use crate::{complain, run::default_data};
 use anyhow::{Context as _, Result, bail};
-use comfy_table::{ContentArrangement, Table, presets::UTF8_FULL_CONDENSED};
+use comfy_table::{
+    ColumnConstraint, ContentArrangement, Table, Width, presets::UTF8_FULL_CONDENSED,
+};
 use model::Time;
 use serde_json::Value;
 use std::{
@@ -80,8 +82,9 @@ impl Place {
         })
     }
 
-    /// Prints rows. `columns` are a table's heads and the members under them.
-    pub fn print(&self, rows: &[Value], columns: &[(&str, &str)]) -> Result<()> {
+    /// Prints rows. `columns` are a table's heads and the members under them; `dear` says which
+    /// of them a narrow terminal shows rather than others, the dearest first.
+    pub fn print(&self, rows: &[Value], columns: &[(&str, &str)], dear: &[&str]) -> Result<()> {
         let mut out = std::io::stdout().lock();
         match self.form() {
             Form::Json => {
@@ -89,7 +92,15 @@ impl Place {
                 writeln!(out)?;
             }
             Form::Csv => out.write_all(server::csv(rows, None).as_bytes())?,
-            Form::Table => writeln!(out, "{}", table(rows, columns))?,
+            Form::Table if rows.is_empty() => complain("no row fits"),
+            Form::Table => {
+                let (table, left_out) = table(rows, columns, dear, Table::new().width());
+                writeln!(out, "{table}")?;
+                if !left_out.is_empty() {
+                    let left_out = left_out.join(", ").to_lowercase();
+                    complain(&format!("left out for the width: {left_out}; --format csv has all"));
+                }
+            }
         }
         Ok(())
     }
@@ -120,15 +131,72 @@ impl Place {
     }
 }
 
-fn table(rows: &[Value], columns: &[(&str, &str)]) -> Table {
+/// Names and titles are broken into lines, no narrower than this; all else stands in one.
+const BROKEN: [&str; 2] = ["name", "title"];
+const BROKEN_WIDTH: usize = 16;
+/// What has many values shows the first ones.
+const CELL_WIDTH: usize = 40;
+
+/// The table, and the heads there was no room for.
+fn table<'a>(
+    rows: &[Value],
+    columns: &[(&'a str, &str)],
+    dear: &[&str],
+    width: Option<u16>,
+) -> (Table, Vec<&'a str>) {
+    let cells: Vec<Vec<String>> = rows
+        .iter()
+        .map(|row| columns.iter().map(|(_, member)| cell(member, &row[*member])).collect())
+        .collect();
+    let least: Vec<usize> = (0..columns.len())
+        .map(|place| {
+            let (head, member) = columns[place];
+            let longest = cells.iter().map(|row| row[place].chars().count()).max().unwrap_or(0);
+            let bound = if BROKEN.contains(&member) { BROKEN_WIDTH } else { CELL_WIDTH };
+            longest.min(bound).max(head.chars().count())
+        })
+        .collect();
+    let mut kept: Vec<usize> = (0..columns.len()).collect();
+    if let Some(width) = width {
+        let rank = |place: &usize| dear.iter().position(|member| *member == columns[*place].1);
+        // A line left and right of each, and a space.
+        let needs = |kept: &[usize]| kept.iter().map(|p| least[*p] + 3).sum::<usize>() + 1;
+        while kept.len() > 1 && needs(&kept) > usize::from(width) {
+            let last = kept.iter().max_by_key(|place| rank(place).unwrap_or(usize::MAX));
+            let Some(last) = last.copied() else { break };
+            kept.retain(|place| *place != last);
+        }
+    }
     let mut table = Table::new();
     table.load_style(UTF8_FULL_CONDENSED);
     table.set_content_arrangement(ContentArrangement::Dynamic);
-    table.set_header(columns.iter().map(|(head, _)| *head));
-    for row in rows {
-        table.add_row(columns.iter().map(|(_, member)| shown(&row[*member])));
+    if let Some(width) = width {
+        table.set_width(width);
     }
-    table
+    table.set_header(kept.iter().map(|place| columns[*place].0));
+    for row in &cells {
+        table.add_row(kept.iter().map(|place| row[*place].clone()));
+    }
+    for (column, place) in table.column_iter_mut().zip(&kept) {
+        let least = Width::Fixed(u16::try_from(least[*place] + 2).unwrap_or(u16::MAX));
+        column.set_constraint(ColumnConstraint::LowerBoundary(least));
+    }
+    let gone = (0..columns.len()).filter(|place| !kept.contains(place));
+    (table, gone.map(|place| columns[place].0).collect())
+}
+
+/// A value in a table: times to the second, as people write them.
+fn cell(member: &str, value: &Value) -> String {
+    match value {
+        Value::String(text) if member.ends_with("_seen") => {
+            text.split('.').next().unwrap_or_default().replace('T', " ")
+        }
+        Value::Number(number) => number.to_string().trim_end_matches(".0").to_owned(),
+        Value::Array(values) if values.len() > 1 => {
+            format!("{} +{}", shown(&values[0]), values.len() - 1)
+        }
+        other => shown(other),
+    }
 }
 
 /// A value for a person. Names come from the network: control characters would move the cursor.
@@ -163,7 +231,41 @@ mod tests {
     #[test]
     fn hostile_names_cannot_move_the_cursor() {
         let row = serde_json::json!({"name": "a\u{1b}[2Jb", "ips": ["10.0.0.1", "10.0.0.2"]});
-        let text = table(&[row], &[("NAME", "name"), ("ADDRESS", "ips")]).to_string();
-        assert!(!text.contains('\u{1b}') && text.contains("10.0.0.1, 10.0.0.2"), "{text}");
+        let (table, _) = table(&[row], &[("NAME", "name"), ("ADDRESS", "ips")], &[], None);
+        let text = table.to_string();
+        assert!(!text.contains('\u{1b}') && text.contains("10.0.0.1 +1"), "{text}");
+    }
+
+    #[test]
+    fn a_narrow_terminal_shows_what_is_dearest_whole() {
+        let row = serde_json::json!({
+            "id": "ast_94644a5e2e5207b7", "name": "filler-of-line-2.northbrook.example",
+            "class": "io-adapter", "purdue": 1.0, "vendor": "Rockwell Automation",
+            "ips": ["10.120.120.220"], "last_seen": "2026-11-26T17:15:36.091916Z",
+        });
+        let columns = [
+            ("ID", "id"),
+            ("NAME", "name"),
+            ("CLASS", "class"),
+            ("LEVEL", "purdue"),
+            ("VENDOR", "vendor"),
+            ("ADDRESS", "ips"),
+            ("LAST SEEN (UTC)", "last_seen"),
+        ];
+        let dear = ["id", "name", "ips", "class", "purdue", "last_seen"];
+        let drawn = |width| {
+            let (table, gone) = table(std::slice::from_ref(&row), &columns, &dear, Some(width));
+            let text = table.to_string();
+            let longest = text.lines().map(|line| line.chars().count()).max();
+            assert!(longest <= Some(width.into()), "{width}:\n{text}");
+            (text, gone)
+        };
+        let (text, gone) = drawn(80);
+        for whole in ["ast_94644a5e2e5207b7", "10.120.120.220", "io-adapter"] {
+            assert!(text.contains(whole), "{whole}:\n{text}");
+        }
+        assert_eq!(gone, ["LEVEL", "VENDOR", "LAST SEEN (UTC)"]);
+        let (text, gone) = drawn(140);
+        assert!(gone.is_empty() && text.contains("2026-11-26 17:15:36"), "{text}");
     }
 }
