@@ -453,6 +453,30 @@ step('a recovery plan is drilled, waits for a person, and its report prints', as
   await plans.getByRole('row', { name: /Lab historian/ }).locator('.chip.ok').first().waitFor();
 });
 
+step('a finding that says the same thing twice has a page', async ({ page, server }) => {
+  const twice = (list) => [...list, ...list];
+  const detail = /\/api\/v1\/findings\/fnd_\w+$/;
+  await page.route(detail, async (route) => {
+    const answer = await route.fetch();
+    const finding = await answer.json();
+    const { assets, addresses, techniques, runbook } = finding;
+    const json = {
+      ...finding,
+      assets: twice(assets),
+      addresses: twice(addresses),
+      techniques: twice(techniques),
+      runbook: `${runbook}\n${runbook}`,
+    };
+    await route.fulfill({ response: answer, json });
+  });
+  const [{ id }] = (await (await page.request.get(`${server.url}/api/v1/findings?limit=1`)).json())
+    .items;
+  await page.goto(`${server.url}/findings/${id}`);
+  await page.getByRole('heading', { name: 'Evidence' }).waitFor();
+  await page.getByRole('heading', { name: 'MITRE ATT&CK' }).waitFor();
+  await page.unroute(detail);
+});
+
 step('several findings are closed at once', async ({ page, server }) => {
   await page.goto(`${server.url}/findings`);
   await page.locator('tbody tr.line').first().waitFor();
@@ -562,6 +586,7 @@ const ALIKE = new RegExp(
     'empty-(?!overview|findings)',
     'broken-(?!assets)',
     '(assets-none|asset-hostile|palette|menu-theme|zone-new|settings-mutes)$',
+    '(plan-edit|user-edit|sensors-learn|overview-failed)$',
   ].join('|')})`,
 );
 

@@ -75,7 +75,7 @@ async function protect(page, api, plant) {
   writeFileSync(join(plant, 'limits.json'), '{"pressure":{"high":9}}');
   await api.post(`plans/${id}:run`, { target: null });
   await settled();
-  const none = { ...plan, name: 'Nothing fits', filter: 'class eq "robot"', sources: ['s7:{ip}'] };
+  const none = { ...plan, name: 'Nothing fits', filter: 'vendor eq "nobody"', sources: ['s7:{ip}'] };
   delete none.subject;
   await api.post('plans', none);
   const [newest] = (await api.get('snapshots')).items;

@@ -9,6 +9,7 @@ import {
   fileName,
   level,
   local,
+  percent,
   period,
   short,
   utc,
@@ -20,6 +21,16 @@ import {
 const NOW = Date.parse('2026-03-01T12:00:00Z');
 
 describe('numbers', () => {
+  test.each([
+    [0, 0, '0 %'],
+    [0, 9, '0 %'],
+    [5, 2050, '< 1 %'],
+    [6, 51, '12 %'],
+    [1999, 2000, '> 99 %'],
+    [99, 100, '99 %'],
+    [2000, 2000, '100 %'],
+  ])('percent(%d, %d) is %s', (part, total, text) => expect(percent(part, total)).toBe(text));
+
   test.each([
     [0, '0'],
     [1234567, '1,234,567'],

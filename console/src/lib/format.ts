@@ -69,6 +69,15 @@ export function duration(seconds: number): string {
   return `${Math.floor(s / 86_400)} d`;
 }
 
+/** A share of a whole: never all where a part is missing, never nothing where there is some. */
+export function percent(part: number, total: number): string {
+  if (total === 0 || part === 0) return '0 %';
+  if (part >= total) return '100 %';
+  const share = (part / total) * 100;
+  if (share < 1) return '< 1 %';
+  return share > 99 ? '> 99 %' : `${Math.round(share)} %`;
+}
+
 /** `3 min ago`; beyond a week the date. Times ahead of our clock are `now` or `in 2 h`. */
 export function ago(iso: string, now: number, zone?: string): string {
   const at = Date.parse(iso);
