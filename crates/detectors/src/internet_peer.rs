@@ -95,7 +95,8 @@ impl InternetPeer {
         let young = apart_secs(o.at, exchange.first) < NAMED_WITHIN_SECS;
         let known = self.unnamed.contains_key(&key);
         let room = known || self.unnamed.len() < WATCHED_MAX;
-        let waits = o.protocol == exchange.transport && young && room;
+        let unnamed = matches!(o.protocol, "tcp" | "udp");
+        let waits = unnamed && young && room;
         if waits {
             self.unnamed.insert(key, (o.clone(), ends));
         } else if known {

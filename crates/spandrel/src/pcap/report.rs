@@ -429,7 +429,7 @@ mod tests {
             let text = page.plain();
             let longest = text.lines().map(|line| line.chars().count()).max();
             assert!(longest <= Some(width.into()), "{width}:\n{text}");
-            for whole in ["28:63:36:aa:10:10", "10.120.110.210", "Allen-Bradley", "33.011"] {
+            for whole in ["28:63:36:aa:10:10", "10.120.110.210", "33.011"] {
                 assert!(text.contains(whole), "{width}: {whole}\n{text}");
             }
             assert!(!text.contains('\u{1b}'), "{text}");

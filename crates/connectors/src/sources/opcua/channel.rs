@@ -131,6 +131,9 @@ impl Channel {
         let sort = match request {
             Request::Browse { .. } | Request::BrowseNext { .. } => "browse",
             Request::Read { .. } => "read",
+            // It costs the server a signature and a decryption with its key: beside the others of
+            // a session it would look like a device that has become slow.
+            Request::OpenSecureChannel { .. } => "channel",
             _ => "session",
         };
         let (number, frames) = self.frames(request, session)?;
