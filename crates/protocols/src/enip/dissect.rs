@@ -23,8 +23,8 @@ const EXECUTE_PCCC: u8 = 0x4b;
 #[derive(Default)]
 pub(super) struct Conversation {
     pending: VecDeque<Sent>,
-    /// Classes in the path of connections opened, by the number the target gave.
-    connections: VecDeque<(u32, Vec<u32>)>,
+    /// Connections opened.
+    connections: VecDeque<Connection>,
     /// Memory of the last message, for the next.
     seen: Seen,
 }
@@ -34,8 +34,20 @@ struct Sent {
     /// Sender context, or the number of a connected message.
     key: u64,
     requests: Vec<Asked>,
-    /// Classes in the path of the connection it opens.
-    opens: Option<Vec<u32>>,
+    opens: Option<Opening>,
+}
+
+/// What a connection is opened with, and closed by: its serial number, and vendor and serial
+/// number of who opens it (3-5.5.2); and the classes in its path.
+struct Opening {
+    triad: [u8; 8],
+    classes: Vec<u32>,
+}
+
+struct Connection {
+    /// The number the target gave.
+    number: u32,
+    opening: Opening,
 }
 
 /// What must be known of a request to understand its answer.
@@ -56,7 +68,8 @@ struct Seen {
     services: Vec<u8>,
     classes: Vec<u32>,
     requests: Vec<Asked>,
-    opens: Option<Vec<u32>>,
+    opens: Option<Opening>,
+    closes: Option<[u8; 8]>,
 }
 
 impl Dissector for Conversation {
@@ -173,9 +186,13 @@ impl Conversation {
             let kind = Scalar::Word("request");
             out.count(&CIP_GROUP, [Scalar::Number(u64::from(*service)), kind, class]);
         }
-        // A connected message goes first to the object at the end of the connection's path.
-        let path = self.connections.iter().find(|(id, _)| Some(*id) == connection);
-        let path = path.map(|(_, classes)| classes.as_slice()).unwrap_or_default();
+        // A connected message goes first to the object at the end of the connection's path, and
+        // what closes the connection is for that object too.
+        let closes = seen.closes.take();
+        let meant = |c: &&Connection| Some(c.number) == connection;
+        let closed = |c: &&Connection| Some(c.opening.triad) == closes;
+        let found = self.connections.iter().find(|c| meant(c) || closed(c));
+        let path = found.map(|c| c.opening.classes.as_slice()).unwrap_or_default();
         for class in path.iter().chain(&seen.classes) {
             out.count(&CIP_CLASS_GROUP, [Scalar::Number(u64::from(*class))]);
         }
@@ -192,22 +209,51 @@ impl Conversation {
         let at = self.pending.iter().position(|s| s.key == key);
         let sent = at.and_then(|at| self.pending.remove(at));
         let (mut requests, opens) = sent.map(|s| (s.requests, s.opens)).unwrap_or_default();
-        if let (Some(classes), Message::Answer { status: 0, data, .. }) = (opens, &read) {
-            self.opened(data, classes, out);
+        if let (Some(opening), Message::Answer { status: 0, data, .. }) = (opens, &read) {
+            self.opened(data, opening, out);
         }
         answer(read, &mut requests.drain(..), NESTED_MAX, out);
         self.seen.requests = requests;
     }
 
     /// The answer to a Forward Open begins with the number the target wants (3-5.5.2).
-    fn opened(&mut self, data: &[u8], classes: Vec<u32>, out: &mut Output) {
+    fn opened(&mut self, data: &[u8], opening: Opening, out: &mut Output) {
         let Some(id) = data.first_chunk::<4>() else { return };
         if self.connections.len() >= CONNECTIONS_MAX {
             out.limit("cip-connections-full");
             self.connections.pop_front();
         }
-        self.connections.push_back((u32::from_le_bytes(*id), classes));
+        let number = u32::from_le_bytes(*id);
+        self.connections.push_back(Connection { number, opening });
     }
+}
+
+/// What opens and closes connections names objects in the path at its end too (3-5.5.2 and
+/// 3-5.5.3).
+fn manage(service: u8, data: &[u8], seen: &mut Seen, out: &mut Output) {
+    let path = |before: usize| Path::parse(data.get(before..).unwrap_or_default());
+    match service {
+        0x54 | 0x5b => {
+            // The large form has four octets more of parameters.
+            let path = path(if service == 0x54 { 36 } else { 40 });
+            if path.safety {
+                let yes = "yes".to_owned();
+                out.identity(Subject::Receiver, "Forward Open", [("cip_safety", yes)]);
+            }
+            seen.classes.extend(&path.classes);
+            seen.opens = triad(data, 10).map(|triad| Opening { triad, classes: path.classes });
+        }
+        0x4e => {
+            seen.classes.extend(path(12).classes);
+            seen.closes = triad(data, 2);
+        }
+        _ => {}
+    }
+}
+
+/// The numbers that tell a connection from all others.
+fn triad(data: &[u8], at: usize) -> Option<[u8; 8]> {
+    data.get(at..)?.first_chunk().copied()
 }
 
 fn request(read: Message<'_>, slot: Option<u8>, levels: u8, seen: &mut Seen, out: &mut Output) {
@@ -216,17 +262,8 @@ fn request(read: Message<'_>, slot: Option<u8>, levels: u8, seen: &mut Seen, out
     seen.classes.extend(&path.classes);
     let class = path.classes.first().copied();
     let manager = class == Some(names::CONNECTION_MANAGER);
-    if matches!(service, 0x54 | 0x5b) && manager {
-        // The connection path at the end names objects too (3-5.5.2); the large form has four
-        // octets more of parameters.
-        let before = if service == 0x54 { 36 } else { 40 };
-        let path = Path::parse(data.get(before..).unwrap_or_default());
-        if path.safety {
-            let yes = "yes".to_owned();
-            out.identity(Subject::Receiver, "Forward Open", [("cip_safety", yes)]);
-        }
-        seen.classes.extend(&path.classes);
-        seen.opens = Some(path.classes);
+    if manager {
+        manage(service, data, seen, out);
     }
     let slot = path.slot.or(slot);
     if levels > 0 && service == 0x52 && manager {
