@@ -170,3 +170,17 @@ fn a_message_with_a_hole_in_it_ends_where_it_said() {
     }
     assert_eq!(read_group("modbus", &frames).1, 3);
 }
+
+#[test]
+fn what_frames_of_one_access_point_carry_is_looked_for_in_each() {
+    // BACnet's access point: ten frames of something else, then Who-Is (ASHRAE 135, 16.10).
+    let frame = |payload: &[u8]| {
+        let mut frame = vec![0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2, 0, 0, 0, 0, 2, 0, 11];
+        frame.extend([0x82, 0x82, 3]);
+        frame.extend(payload);
+        whole(frame)
+    };
+    let mut frames = vec![frame(&[9; 8]); 10];
+    frames.push(frame(&[1, 0x20, 0xff, 0xff, 0, 0xff, 0x10, 8]));
+    assert_eq!(read_group("bacnet", &frames).1, 1);
+}

@@ -653,8 +653,13 @@ fn search(directory: &Directory, flow: &mut Flow, side: Side, head: &[u8], tries
             let half = flow.half(side);
             half.tries = half.tries.saturating_add(1);
             half.pending.clear();
-            let each_tried = flow.halves.iter().all(|half| half.tries >= most);
-            flow.identity = match if stream { each_tried } else { tries + 1 >= most } {
+            let tried = match flow.kind() {
+                Kind::Tcp => flow.halves.iter().all(|half| half.tries >= most),
+                Kind::Udp => tries + 1 >= most,
+                // What a frame carries is one of few, and two hosts may speak several of them.
+                _ => false,
+            };
+            flow.identity = match tried {
                 true => Identity::Unknown,
                 false => Identity::Searching { tries: tries.saturating_add(1) },
             };
