@@ -241,6 +241,9 @@ impl Reader {
 
     /// Counts a message without body at once; so too one whose end was cut off.
     fn owe(&mut self, head: &Head<'_>, body: Body, segment: &Segment<'_>, out: &mut Output) {
+        if out.uncounted {
+            return;
+        }
         let owed = Owed::of(head);
         let ends_later = matches!(body, Body::Length(1..) | Body::Chunked);
         match self.owed.get_mut(segment.from as usize) {
