@@ -4,6 +4,7 @@
 //! when sessions were last used, which is written back every minute.
 
 use crate::{
+    agents::Agents,
     limits::{CAPTURES_WAITING_MAX, WATCHERS_MAX},
     protect::Protect,
     secret::Passwords,
@@ -41,6 +42,7 @@ pub(crate) struct App {
     pub(crate) sensors: Arc<dyn Sensors>,
     pub(crate) passwords: Passwords,
     pub(crate) protect: Protect,
+    pub(crate) agents: Agents,
     pub(crate) throttle: Throttle,
     /// Session hash -> when it was used last, and when that was written.
     pub(crate) used: Mutex<HashMap<String, (Time, Time)>>,
@@ -67,6 +69,7 @@ impl App {
             sensors,
             passwords: Passwords::new(),
             protect,
+            agents: Agents::default(),
             throttle: Throttle::default(),
             used: Mutex::new(HashMap::new()),
             watchers: Arc::new(Semaphore::new(WATCHERS_MAX)),

@@ -4,6 +4,7 @@
 //! Invariant: nothing here can see `wire`, `protocols`, `sensor` or `capture`; what they found
 //! arrives as `model::Insight`.
 
+mod agents;
 mod app;
 mod http;
 mod intake;
@@ -21,5 +22,5 @@ pub use http::{AssetDetail, AssetRow, FindingDetail, FindingRow, asset_detail, c
 pub use intake::{IntakeError, Remote, intake};
 pub use protect::work;
 pub use serve::{Server, StartError};
-pub use settings::{Reading, Settings};
+pub use settings::{AgentsDoor, Reading, Settings};
 pub use tls::{Certificates, TlsError, self_made_identity};

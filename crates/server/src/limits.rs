@@ -45,5 +45,13 @@ pub const RECOVERY_PLAN_BYTES_MAX: usize = 262_144;
 pub const PLAN_SOURCES_MAX: usize = 20;
 /// Assets of one plan.
 pub const PLAN_TARGETS_MAX: usize = 5_000;
+/// Runs of one call of an agent; the rest comes with the next.
+pub const AGENT_RUNS_MAX: usize = 200;
+/// Folders of an agent that are shown.
+pub const AGENT_ALLOWS_MAX: usize = 100;
+/// Faults of a run of an agent that are kept with it.
+pub const AGENT_FAULTS_MAX: usize = 20;
+/// How long an invitation of an agent may hold: 30 days.
+pub const INVITATION_HOURS_MAX: u32 = 720;
 /// Assets that protection looks at.
 pub const SITE_ASSETS_MAX: usize = 100_000;

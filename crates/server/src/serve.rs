@@ -4,11 +4,12 @@
 //! way to fail is one line that says what to do; after `stop` everything acknowledged is on disk.
 
 use crate::{
+    agents::{door, keeping},
     app::{App, Sensors, now},
     http, parsing,
     protect::{lanes, reconcile},
     secret::{random, sha256},
-    settings::Settings,
+    settings::{AgentsDoor, Settings},
     tls::{Certificates, TlsError},
 };
 use axum_server::{Handle, tls_rustls::RustlsConfig};
@@ -33,6 +34,8 @@ pub enum StartError {
     Listen { address: SocketAddr, reason: String },
     #[error(transparent)]
     Tls(#[from] TlsError),
+    #[error("cannot let agents in: {0}")]
+    Agents(String),
     #[error("cannot prepare the first sign-in: {0}")]
     Store(#[from] store::Error),
 }
@@ -44,7 +47,9 @@ pub struct Server {
     pub authority: PathBuf,
     /// The token of the first sign-in, as long as no admin has a password.
     pub first_token: Option<String>,
-    handle: Handle<SocketAddr>,
+    /// Where agents of hosts call.
+    pub agents: Option<SocketAddr>,
+    handles: Vec<Handle<SocketAddr>>,
     stopping: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
 }
@@ -62,8 +67,7 @@ impl Server {
         store: Store,
         sensors: Arc<dyn Sensors>,
     ) -> Result<Server, StartError> {
-        let listener = listen(settings.listen)?;
-        let address = listener.local_addr().map_err(|e| refused(settings.listen, &e))?;
+        let (listener, address) = listen(settings.listen)?;
         let certificates = Certificates::new(&settings.data, address, &settings.names);
         certificates.ensure()?;
         let tls = RustlsConfig::from_config(certificates.config()?);
@@ -73,7 +77,15 @@ impl Server {
         parsing::clean_up(&settings.data).await;
         let (stopping, stops) = watch::channel(false);
         let absolute = settings.session_absolute;
+        let asked = settings.agents.clone();
         let app = App::new(store.clone(), settings, sensors, stops.clone());
+        keeping::write_clients(&app).await.map_err(StartError::Agents)?;
+        let opened = asked.map(|asked| {
+            let opened = door::open(&app, &certificates, &asked)?;
+            Ok::<_, StartError>((opened, asked))
+        });
+        let opened = opened.transpose()?;
+        let agents = app.agents.address.get().copied();
         let handle = Handle::new();
         let server = axum_server::from_tcp_rustls(listener, tls.clone())
             .map_err(|error| refused(address, &error))?
@@ -88,15 +100,21 @@ impl Server {
         let sweeping = tokio::spawn(sweep(store, absolute, stops.clone()));
         let protecting = tokio::spawn(lanes::run(app.clone(), stops.clone()));
         let listening = tokio::spawn(reconcile::listen(app, stops.clone()));
-        let renewing = tokio::spawn(renew(certificates, tls, stops));
-        let tasks = vec![serving, sweeping, protecting, listening, renewing];
-        Ok(Server { address, authority, first_token, handle, stopping, tasks })
+        let mut tasks = vec![serving, sweeping, protecting, listening];
+        let mut handles = vec![handle];
+        let second = opened.map(|(door, asked)| {
+            handles.push(door.handle);
+            tasks.push(door.task);
+            (door.tls, asked)
+        });
+        tasks.push(tokio::spawn(renew(certificates, tls, second, stops)));
+        Ok(Server { address, authority, first_token, agents, handles, stopping, tasks })
     }
 
     /// Ends streams and requests, then returns. The store stays open: its owner closes it.
     pub async fn stop(self) {
         self.stopping.send_replace(true);
-        self.handle.graceful_shutdown(Some(DRAIN));
+        self.handles.iter().for_each(|handle| handle.graceful_shutdown(Some(DRAIN)));
         for task in self.tasks {
             if let Err(error) = task.await {
                 tracing::error!(%error, "a task of the server ended badly");
@@ -105,10 +123,12 @@ impl Server {
     }
 }
 
-fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
+/// A port, and the address it has.
+pub(crate) fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
     let listener = TcpListener::bind(address).map_err(|error| refused(address, &error))?;
     listener.set_nonblocking(true).map_err(|error| refused(address, &error))?;
-    Ok(listener)
+    let bound = listener.local_addr().map_err(|error| refused(address, &error))?;
+    Ok((listener, bound))
 }
 
 fn refused(address: SocketAddr, error: &io::Error) -> StartError {
@@ -152,7 +172,12 @@ async fn sweep(store: Store, session: Duration, mut stops: watch::Receiver<bool>
 }
 
 /// Looks at the certificate twice a day and serves a new one without a restart.
-async fn renew(certificates: Certificates, tls: RustlsConfig, mut stops: watch::Receiver<bool>) {
+async fn renew(
+    certificates: Certificates,
+    tls: RustlsConfig,
+    agents: Option<(RustlsConfig, AgentsDoor)>,
+    mut stops: watch::Receiver<bool>,
+) {
     loop {
         tokio::select! {
             _ = stops.changed() => return,
@@ -161,6 +186,9 @@ async fn renew(certificates: Certificates, tls: RustlsConfig, mut stops: watch::
         let renewed = certificates.ensure().and_then(|made| {
             if made {
                 tls.reload_from_config(certificates.config()?);
+                if let Some((tls, door)) = &agents {
+                    tls.reload_from_config(door::config(&certificates, door)?);
+                }
             }
             Ok(made)
         });

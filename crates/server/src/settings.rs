@@ -3,7 +3,13 @@
 //! Not here: reading `spandrel.toml`, which the program does. Invariant: the defaults are safe:
 //! loopback only, short sessions.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use rustls::server::danger::ClientCertVerifier;
+use std::{
+    net::SocketAddr,
+    path::PathBuf,
+    sync::{Arc, atomic::AtomicU16},
+    time::Duration,
+};
 
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -26,6 +32,18 @@ pub struct Settings {
     pub suggested_plans: Vec<serde_json::Value>,
     /// Recovery plans that suit this server: name and TOML.
     pub suggested_recovery: Vec<(String, String)>,
+    /// Where agents of hosts call; none: nobody can.
+    pub agents: Option<AgentsDoor>,
+}
+
+/// A port for agents of hosts.
+#[derive(Clone, Debug)]
+pub struct AgentsDoor {
+    pub listen: SocketAddr,
+    /// Takes any certificate, and has its key proved.
+    pub clients: Arc<dyn ClientCertVerifier>,
+    /// Port of the vault server that their backups go to; 0 as long as it does not serve.
+    pub vault_port: Arc<AtomicU16>,
 }
 
 /// What a sensor reads traffic with besides what comes with the program.
@@ -59,6 +77,7 @@ impl Settings {
             readings: Vec::new(),
             suggested_plans: Vec::new(),
             suggested_recovery: Vec::new(),
+            agents: None,
         }
     }
 }

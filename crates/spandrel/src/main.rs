@@ -4,6 +4,8 @@
 //! for people go to standard error; exit 0 done, 1 failed, 2 wrong usage.
 
 mod about;
+#[cfg(all(feature = "control-plane", feature = "vault"))]
+mod agent;
 mod analysis;
 #[cfg(feature = "control-plane")]
 mod asset;
@@ -72,6 +74,10 @@ enum Command {
     #[cfg(feature = "vault")]
     #[command(subcommand)]
     Vault(vault::Options),
+    /// Back up this host, by plans of a control plane elsewhere and what its owner allows
+    #[cfg(all(feature = "control-plane", feature = "vault"))]
+    #[command(subcommand)]
+    Agent(agent::Options),
     /// Run one sensor: packets in, insights out as JSON lines
     Sensor(sensor::Options),
     /// Bring what a sensor tells over a narrow line, or over one that is cut at times
@@ -101,6 +107,8 @@ fn main() -> ExitCode {
         Command::Backup(options) => backup::run(&options),
         #[cfg(feature = "vault")]
         Command::Vault(options) => vault::run(&options),
+        #[cfg(all(feature = "control-plane", feature = "vault"))]
+        Command::Agent(options) => agent::run(&options),
         Command::Sensor(options) => sensor::run(&options),
         Command::Uplink(options) => uplink::run(&options),
         #[cfg(unix)]

@@ -3,6 +3,8 @@
 //! Read `children` for the processes. Not here: the server. Invariant: what the server has
 //! acknowledged is on disk before this process ends; children never outlive it.
 
+#[cfg(feature = "vault")]
+mod agents;
 mod children;
 #[cfg(feature = "vault")]
 mod protect;
@@ -104,7 +106,14 @@ async fn serve(file: File, data: &Path) -> Result<ExitCode> {
     let program = std::env::current_exe().context("cannot find this program's file")?;
     let children = Arc::new(Children::new(store.clone(), program.clone()));
     let learned = data.join("learned");
-    let settings = server_settings(&file, data.clone(), program);
+    let mut settings = server_settings(&file, data.clone(), program);
+    let (ending, ends) = tokio::sync::watch::channel(false);
+    #[cfg(feature = "vault")]
+    let keeping = door(&file, &mut settings);
+    #[cfg(not(feature = "vault"))]
+    if file.agents.is_some() {
+        bail!("this program was built without vaults, which [agents] needs");
+    }
     let server = match Server::start(settings, store.clone(), children.clone()).await {
         Ok(server) => server,
         Err(error) => {
@@ -115,6 +124,10 @@ async fn serve(file: File, data: &Path) -> Result<ExitCode> {
     if file.lab.enabled && server.first_token.is_some() {
         declare_zones(&store).await?;
     }
+    #[cfg(feature = "vault")]
+    let keeping = keeping.map(|serving| tokio::spawn(agents::serve(serving, ends)));
+    #[cfg(not(feature = "vault"))]
+    drop(ends);
     welcome::print(&server, file.lab.enabled)?;
     tracing::info!(address = %server.address, "serving");
     let plans = plans(&file, &data, &learned)?;
@@ -125,6 +138,11 @@ async fn serve(file: File, data: &Path) -> Result<ExitCode> {
     let signal = stop.next().await;
     tracing::info!(signal, "stopping");
     children.stop().await;
+    ending.send_replace(true);
+    #[cfg(feature = "vault")]
+    if let Some(keeping) = keeping {
+        keeping.await.context("the vault server for agents ended badly")?;
+    }
     server.stop().await;
     store.close().await;
     tracing::info!("stopped");
@@ -183,6 +201,25 @@ fn server_settings(file: &File, data: PathBuf, program: PathBuf) -> server::Sett
         suggested_recovery: protect::suggested_recovery(file, &data),
         ..server::Settings::new(data, program)
     }
+}
+
+/// Opens a door for agents where the settings say so; the vault server behind it.
+#[cfg(feature = "vault")]
+fn door(file: &File, settings: &mut server::Settings) -> Option<agents::Serving> {
+    let asked = file.agents.as_ref()?;
+    let port = Arc::new(std::sync::atomic::AtomicU16::new(0));
+    settings.agents = Some(server::AgentsDoor {
+        listen: asked.listen,
+        clients: connectors::vault_http::AnyCertificate::new(),
+        vault_port: Arc::clone(&port),
+    });
+    Some(agents::Serving {
+        program: settings.program.clone(),
+        folder: settings.data.join("agents"),
+        listen: asked.vault_listen,
+        names: settings.names.clone(),
+        port,
+    })
 }
 
 /// Of the sensors that have protocols or rules of their own.

@@ -24,6 +24,15 @@ pub struct File {
     pub storage: Storage,
     pub lab: Lab,
     pub sensor: Vec<Sensor>,
+    pub agents: Option<Agents>,
+}
+
+/// Where agents of hosts call, and where their backups go.
+#[derive(Deserialize, Clone, Debug, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct Agents {
+    pub listen: SocketAddr,
+    pub vault_listen: SocketAddr,
 }
 
 #[derive(Deserialize, Clone, Debug, PartialEq)]

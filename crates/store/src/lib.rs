@@ -5,6 +5,7 @@
 //! Invariant: nothing is acknowledged before it is committed.
 
 mod account;
+mod agent;
 mod asset;
 mod audit;
 mod capture;
@@ -37,6 +38,7 @@ mod writer;
 mod zone;
 
 pub use account::{Once, Session, Token, User, UserPatch};
+pub use agent::{Agent, AgentCall, AgentRun, AgentState};
 pub use asset::{AssetFull, AssetPatch, AssetRecord, Declared, Event};
 pub use audit::{AuditBegin, AuditEnd, AuditRecord, ChainState};
 pub use capture::{Capture, CaptureSummary, NewCapture};

@@ -51,6 +51,10 @@ pub const PLANS_MAX: i64 = 500;
 
 /// Copies of the vault that the control plane makes.
 pub const COPIES_MAX: i64 = 20;
+/// Agents on hosts, revoked ones included: their names and keys stay known.
+pub const AGENTS_MAX: i64 = 10_000;
+/// Runs that one agent may tell of within a day; others are taken and not kept.
+pub const AGENT_RUNS_A_DAY_MAX: i64 = 5_000;
 /// Finished runs kept, the newest.
 pub const RUNS_KEPT_MAX: i64 = 20_000;
 

@@ -16,6 +16,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (6, include_str!("../migrations/0006_merged_links.sql")),
     (7, include_str!("../migrations/0007_read_as.sql")),
     (8, include_str!("../migrations/0008_origin.sql")),
+    (9, include_str!("../migrations/0009_agents.sql")),
 ];
 
 /// The newest schema this program knows.

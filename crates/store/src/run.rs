@@ -42,6 +42,10 @@ pub struct Run {
     pub faults: u64,
     pub detail: Option<String>,
     pub report: Option<serde_json::Value>,
+    /// The agent that makes it; none where a worker of this server does.
+    pub agent: Option<String>,
+    /// Its number there, once it has begun.
+    pub agent_run: Option<u64>,
     pub revision: i64,
 }
 
@@ -57,6 +61,8 @@ pub struct NewRun {
     pub actor: Option<String>,
     pub job: serde_json::Value,
     pub snapshot: Option<String>,
+    /// The agent that is to make it.
+    pub agent: Option<String>,
 }
 
 /// How a run ended.
@@ -112,7 +118,7 @@ pub struct RunsWanted {
 
 const SELECT: &str = "SELECT id, kind, state, plan, target, name, cause, finding, actor, job, \
     queued_at, started_at, finished_at, snapshot, previous, entries, bytes_read, bytes_stored, \
-    faults, detail, report, revision FROM runs";
+    faults, detail, report, agent, agent_run, revision FROM runs";
 
 fn record(row: &SqliteRow) -> Result<Run> {
     let time =
@@ -140,6 +146,8 @@ fn record(row: &SqliteRow) -> Result<Run> {
         faults: unsigned(row.try_get("faults")?),
         detail: row.try_get("detail")?,
         report: report.map(|json| serde_json::from_str(&json)).transpose()?,
+        agent: row.try_get("agent")?,
+        agent_run: row.try_get::<Option<i64>, _>("agent_run")?.map(unsigned),
         revision: row.try_get("revision")?,
     })
 }
@@ -176,7 +184,7 @@ async fn load(turn: &mut Turn, id: &str) -> Result<Run> {
     record(&row.ok_or_else(|| Error::missing("run", id))?)
 }
 
-async fn tell(turn: &mut Turn, id: &str) -> Result<()> {
+pub(crate) async fn tell(turn: &mut Turn, id: &str) -> Result<()> {
     let revision = turn.revision();
     sqlx::query("UPDATE runs SET revision = $1 WHERE id = $2")
         .bind(revision)
@@ -256,9 +264,9 @@ impl Store {
                 let id = new_id("run", now());
                 sqlx::query(
                     "INSERT INTO runs (id, kind, state, plan, target, name, cause, finding, \
-                     actor, job, queued_at, snapshot, entries, bytes_read, bytes_stored, faults, \
-                     revision) VALUES ($1, $2, 'queued', $3, $4, $5, $6, $7, $8, $9, $10, $11, 0, \
-                     0, 0, 0, 0)",
+                     actor, job, queued_at, snapshot, agent, entries, bytes_read, bytes_stored, \
+                     faults, revision) VALUES ($1, $2, 'queued', $3, $4, $5, $6, $7, $8, $9, $10, \
+                     $11, $12, 0, 0, 0, 0, 0)",
                 )
                 .bind(&id)
                 .bind(new.kind)
@@ -271,6 +279,7 @@ impl Store {
                 .bind(new.job.to_string())
                 .bind(now().nanos())
                 .bind(&new.snapshot)
+                .bind(&new.agent)
                 .execute(&mut turn.db)
                 .await?;
                 tell(turn, &id).await?;
@@ -284,16 +293,12 @@ impl Store {
         let id = id.to_owned();
         self.write(move |turn| {
             Box::pin(async move {
-                sqlx::query(
-                    "UPDATE runs SET state = 'running', started_at = $1, previous = (SELECT \
-                     o.snapshot FROM runs o WHERE o.target = runs.target AND o.kind = 'backup' \
-                     AND o.snapshot IS NOT NULL AND o.id <> runs.id ORDER BY o.queued_at DESC, \
-                     o.id DESC LIMIT 1) WHERE id = $2",
-                )
-                .bind(now().nanos())
-                .bind(&id)
-                .execute(&mut turn.db)
-                .await?;
+                sqlx::query("UPDATE runs SET state = 'running', started_at = $1 WHERE id = $2")
+                    .bind(now().nanos())
+                    .bind(&id)
+                    .execute(&mut turn.db)
+                    .await?;
+                note_previous(turn, &id).await?;
                 tell(turn, &id).await
             })
         })
@@ -338,13 +343,13 @@ impl Store {
 
     pub async fn finish_run(&self, id: &str, end: RunEnd) -> Result<()> {
         let id = id.to_owned();
-        self.write(move |turn| Box::pin(async move { finish(turn, &id, &end).await })).await
+        self.write(move |turn| Box::pin(async move { finish(turn, &id, &end, now()).await })).await
     }
 
     /// At start: what was under way is not any more; what waited goes on waiting.
     pub async fn fail_interrupted_runs(&self) -> Result<()> {
         for run in self.open_runs().await? {
-            if run.state == RunState::Running {
+            if run.state == RunState::Running && !run.is_elsewhere() {
                 let detail = "the server stopped while it ran; the vault is whole".to_owned();
                 let state = Some(RunState::Failed);
                 self.finish_run(
@@ -358,7 +363,20 @@ impl Store {
     }
 }
 
-async fn finish(turn: &mut Turn, id: &str, end: &RunEnd) -> Result<()> {
+/// The target's newest snapshot before a run that begins.
+pub(crate) async fn note_previous(turn: &mut Turn, id: &str) -> Result<()> {
+    sqlx::query(
+        "UPDATE runs SET previous = (SELECT o.snapshot FROM runs o WHERE o.target = runs.target \
+         AND o.kind = 'backup' AND o.snapshot IS NOT NULL AND o.id <> runs.id ORDER BY o.queued_at \
+         DESC, o.id DESC LIMIT 1) WHERE id = $1",
+    )
+    .bind(id)
+    .execute(&mut turn.db)
+    .await?;
+    Ok(())
+}
+
+pub(crate) async fn finish(turn: &mut Turn, id: &str, end: &RunEnd, at: Time) -> Result<()> {
     let state = end.state.unwrap_or(RunState::Failed);
     sqlx::query(
         "UPDATE runs SET state = $1, finished_at = $2, snapshot = COALESCE($3, snapshot), entries \
@@ -366,7 +384,7 @@ async fn finish(turn: &mut Turn, id: &str, end: &RunEnd) -> Result<()> {
          COALESCE($9, report) WHERE id = $10",
     )
     .bind(state.word())
-    .bind(now().nanos())
+    .bind(at.nanos())
     .bind(&end.snapshot)
     .bind(signed(end.entries))
     .bind(signed(end.bytes_read))

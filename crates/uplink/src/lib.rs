@@ -2,11 +2,13 @@
 //!
 //! Both ends hold the rows as they were told last, so that a row told again costs what changed of
 //! it. A *run* of a sensor is a row of *segments*, each of which begins with all rows and goes on
-//! with *batches* of changes; one compressed stream goes through a segment. Not here: processes,
-//! clocks, networks. Invariant: after the same batches both ends hold the same rows.
+//! with *batches* of changes; one compressed stream goes through a segment. What an agent on a
+//! host says is in [`host`]. Not here: processes, clocks, networks. Invariant: after the same
+//! batches both ends hold the same rows.
 
 mod beat;
 mod diff;
+pub mod host;
 pub mod limits;
 mod octets;
 mod pack;

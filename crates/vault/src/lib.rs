@@ -14,7 +14,7 @@ mod clean;
 mod custody;
 pub mod diff;
 mod digest;
-mod durable;
+pub mod durable;
 mod earlier;
 pub mod engine;
 pub mod engineering;

@@ -24,7 +24,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
     // read it.
     ("connectors", &["model", "vault"]),
     ("copilot", &["model"]),
-    ("agent", &["model", "policies", "vault", "connectors"]),
+    ("agent", &["model", "uplink", "policies", "vault", "connectors"]),
     (
         "server",
         &[

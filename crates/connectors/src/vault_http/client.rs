@@ -60,7 +60,7 @@ impl Access {
     }
 
     /// A client that trusts whom it is told to.
-    pub(crate) fn agent(&self, redirects_max: u32) -> io::Result<ureq::Agent> {
+    pub fn agent(&self, redirects_max: u32) -> io::Result<ureq::Agent> {
         let roots = match &self.authority {
             None => RootCerts::WebPki,
             Some(pem) => RootCerts::Specific(Arc::new(certificates(pem)?)),

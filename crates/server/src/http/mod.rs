@@ -4,6 +4,7 @@
 //! route is in the OpenAPI document and says who may call it.
 
 mod accounts;
+mod agents;
 mod assets;
 mod caller;
 mod captures;
@@ -11,7 +12,7 @@ mod console;
 mod copies;
 pub(crate) mod dto;
 mod extract;
-mod fault;
+pub(crate) mod fault;
 mod findings;
 mod finish;
 mod guard;
@@ -29,6 +30,8 @@ mod system;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
+mod tests_agents;
+#[cfg(test)]
 mod tests_copies;
 #[cfg(test)]
 mod tests_protection;
@@ -39,6 +42,7 @@ mod watch;
 
 pub use assets::detail as asset_detail;
 pub use dto::{AssetDetail, AssetRow, FindingDetail, FindingRow};
+pub(crate) use finish::finish;
 pub use list::csv;
 pub use openapi::openapi_json;
 pub(crate) use routes::service;

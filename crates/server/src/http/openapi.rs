@@ -104,6 +104,9 @@ impl Modify for Access {
         super::findings::delete_mute,
         super::system::sensors,
         super::system::end_learning,
+        super::agents::list,
+        super::agents::invite,
+        super::agents::revoke,
         super::captures::list,
         super::captures::upload,
         super::captures::show,
@@ -167,7 +170,8 @@ impl Modify for Access {
 struct Document;
 
 /// What callers send: there absent members mean something. In answers none is absent.
-const SENT: [&str; 21] = [
+const SENT: [&str; 22] = [
+    "AgentInvitation",
     "SignIn",
     "Redeem",
     "NewUser",

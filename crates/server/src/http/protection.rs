@@ -221,11 +221,13 @@ impl Planned for Plan {
     }
 
     async fn make(app: &Shared, spec: PlanSpec) -> Answer<String> {
+        super::agents::may_ask(app, &spec).await?;
         let (name, spec) = askable(app, spec).await?;
         Ok(app.store.create_plan(&name, spec).await?)
     }
 
     async fn change(app: &Shared, id: &str, generation: i64, spec: PlanSpec) -> Answer<()> {
+        super::agents::may_ask(app, &spec).await?;
         let (name, spec) = askable(app, spec).await?;
         Ok(app.store.replace_plan(id, generation, &name, spec).await?)
     }
@@ -328,15 +330,20 @@ pub(crate) async fn run_plan(
     Path(id): Path<String>,
     Sent(asked): Sent<RunRequest>,
 ) -> Answer<(StatusCode, Json<RunList>)> {
-    super::vault::settings(&app).await?;
     let plan = app.store.plan(&id).await?;
     let spec: PlanSpec = serde_json::from_value(plan.spec).map_err(Fault::internal)?;
+    if spec.agent.is_none() {
+        super::vault::settings(&app).await?;
+    }
     let assets = reconcile::assets(&app.store).await?;
     let open = app.store.open_runs().await?;
     let mut items = Vec::new();
     let wanted = asked.target.as_deref();
     let mut refused = None;
-    for target in spec::targets(&spec, &assets) {
+    let agents = app.store.agents().await?;
+    let mut targets = spec::targets(&spec, &assets);
+    spec::by_agent(&spec, &mut targets, &agents, now());
+    for target in targets {
         if wanted.is_some_and(|wanted| wanted != target.id) {
             continue;
         }
@@ -357,16 +364,10 @@ pub(crate) async fn run_plan(
                 continue;
             }
         };
-        let job = reconcile::backup_job(&app.protect, &spec, &target.name, sources);
         let new = NewRun {
-            kind: "backup",
-            plan: Some(id.clone()),
-            target: Some(target.id),
-            name: target.name,
             cause: "person",
             actor: Some(caller.user.clone()),
-            job: json!(job),
-            ..NewRun::default()
+            ..reconcile::backup(&app, &id, &spec, (&target, sources))
         };
         let run = app.store.create_run(new).await?;
         items.push(app.store.run(&run).await?.into());
@@ -449,6 +450,8 @@ pub(crate) async fn cancel(
             ..store::RunEnd::default()
         };
         app.store.finish_run(&id, end).await?;
+    } else if let (Some(agent), RunState::Running) = (&run.agent, run.state) {
+        app.agents.cancel(agent, &id);
     } else if !app.protect.end(&id) {
         return Err(Fault::conflict("not-running", "it has ended already"));
     }

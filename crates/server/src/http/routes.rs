@@ -4,7 +4,7 @@
 //! hold this table against the OpenAPI document and against what each role gets.
 
 use super::{
-    accounts, assets, captures, console, copies, fault::Fault, findings, finish::finish,
+    accounts, agents, assets, captures, console, copies, fault::Fault, findings, finish::finish,
     guard::guard, network, openapi, protection, recovery, session, system, vault, watch,
 };
 use crate::{app::Shared, limits::BODY_BYTES_MAX};
@@ -83,6 +83,9 @@ fn lines() -> Vec<Line> {
         (d.clone(), "/mutes/{id}", ANALYST, delete(findings::delete_mute)),
         (g.clone(), "/sensors", VIEWER, get(system::sensors)),
         (c.clone(), "/sensors/{id}:end-learning", ANALYST, post(system::end_learning)),
+        (g.clone(), "/agents", VIEWER, get(agents::list)),
+        (c.clone(), "/agents", ADMIN, post(agents::invite)),
+        (c.clone(), "/agents/{name}:revoke", ADMIN, post(agents::revoke)),
         (g.clone(), "/captures", VIEWER, get(captures::list)),
         (c.clone(), "/captures", ANALYST, post(captures::upload).layer(unbounded)),
         (g.clone(), "/captures/{id}", VIEWER, get(captures::show)),

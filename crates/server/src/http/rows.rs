@@ -374,7 +374,7 @@ impl From<s::Run> for dto::Run {
             count: count.as_u64().unwrap_or(0),
         });
         dto::Run {
-            level: level(&r.job),
+            level: level(&r.job).or(u8::try_from(report["level"].as_u64().unwrap_or(256)).ok()),
             to: r.job["to"].as_str().map(str::to_owned),
             errors: errors.collect(),
             checked: checked.collect(),
@@ -398,6 +398,7 @@ impl From<s::Run> for dto::Run {
             bytes_stored: r.bytes_stored,
             faults: r.faults,
             detail: r.detail,
+            agent: r.agent,
         }
     }
 }

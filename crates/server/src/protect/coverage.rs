@@ -106,6 +106,7 @@ fn blank(target: &str, name: &str) -> CoverageRow {
         proven_level: None,
         recovered_at: None,
         recovered_snapshot: None,
+        agent: None,
         suggested: Vec::new(),
     }
 }
@@ -136,6 +137,7 @@ fn planned(plan: &Planned, target: &Target, known: Option<&Protection>, now: Tim
         plan: Some(plan.id.clone()),
         plan_name: Some(plan.spec.name.clone()),
         rpo_minutes: Some(plan.spec.rpo_minutes),
+        agent: plan.spec.agent.clone(),
         ..blank(&target.id, &target.name)
     };
     if let Some(known) = known {
@@ -163,7 +165,8 @@ fn judge(
     let Some(known) = known.filter(|known| known.last_at.is_some()) else {
         let off = "its plan is switched off and no backup was ever made";
         let soon = "its first backup has not run yet";
-        return if spec.enabled { ("waiting", soon.into()) } else { ("unprotected", off.into()) };
+        let soon = target.note.as_ref().map_or(soon.to_owned(), |note| format!("{soon}; {note}"));
+        return if spec.enabled { ("waiting", soon) } else { ("unprotected", off.into()) };
     };
     let fresh = |at: Option<Time>| {
         at.is_some_and(|at| at.plus_secs(i64::from(spec.rpo_minutes) * 60) >= now)
@@ -183,7 +186,11 @@ fn judge(
         None => ("failing", format!("never succeeded: {}", explained(&why))),
         Some(_) if failed => ("late", format!("the last backup failed: {}", explained(&why))),
         Some(_) if !spec.enabled => ("late", "its plan is switched off".to_owned()),
-        Some(_) => ("late", "the last complete backup is older than the plan allows".to_owned()),
+        Some(_) => {
+            let late = "the last complete backup is older than the plan allows";
+            let note = target.note.as_ref().map_or(String::new(), |note| format!("; {note}"));
+            ("late", format!("{late}{note}"))
+        }
     }
 }
 
@@ -211,8 +218,8 @@ mod tests {
     }
 
     fn state(known: Option<Protection>) -> (String, String) {
-        let target =
-            Target { id: "s".into(), name: "s".into(), sources: Ok(vec!["files:/x".into()]) };
+        let sources = Ok(vec!["files:/x".into()]);
+        let target = Target { id: "s".into(), name: "s".into(), sources, note: None };
         let known: Vec<_> = known
             .map(|k| Protection { plan: "pln".into(), target: "s".into(), ..k })
             .into_iter()

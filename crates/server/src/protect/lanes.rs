@@ -7,10 +7,10 @@
 //! run is in exactly one lane, and a lane does one run at a time.
 
 use super::{
-    copying, fence,
+    VaultSettings, copying, fence,
     reconcile::{LOOK_EVERY, carry_out, queue},
 };
-use crate::app::Shared;
+use crate::{agents::keeping, app::Shared};
 use std::time::{Duration, Instant};
 use store::Run;
 use tokio::sync::{Notify, watch};
@@ -77,6 +77,7 @@ pub(crate) async fn run(app: Shared, stops: watch::Receiver<bool>) {
 async fn look(app: &Shared, mut stops: watch::Receiver<bool>) {
     while !*stops.borrow() {
         let looked = async {
+            keeping::queue(app).await?;
             if let Some(vault) = app.protect.vault(&app.store).await? {
                 fence::look(app, &vault.directory).await?;
                 queue(app).await?;
@@ -124,12 +125,18 @@ async fn work_on(app: &Shared, lane: Lane, mut stops: watch::Receiver<bool>) {
 
 /// Has the oldest run of a lane done; false when there is none.
 async fn one(app: &Shared, lane: Lane, stops: &mut watch::Receiver<bool>) -> store::Result<bool> {
-    let Some(vault) = app.protect.vault(&app.store).await? else { return Ok(false) };
+    let vault = app.protect.vault(&app.store).await?;
+    // The vault of an agent lies elsewhere, and is verified whether there is another or not.
+    let of_agent = |run: &Run| keeping::verified_by(run, &app.settings.data);
     let mut waiting = app.store.open_runs().await?;
-    waiting.retain(|run| Lane::of(run) == lane);
+    waiting.retain(|run| Lane::of(run) == lane && !run.is_elsewhere());
+    waiting.retain(|run| vault.is_some() || of_agent(run).is_some());
     // What a person or a change asked for goes before the clock's own.
     waiting.sort_by_key(|run| !matches!(run.cause.as_str(), "person" | "change"));
     let Some(run) = waiting.into_iter().next() else { return Ok(false) };
+    let Some(vault) = of_agent(&run).map(VaultSettings::keyless).or(vault) else {
+        return Ok(false);
+    };
     carry_out(app, &vault, run, stops).await?;
     Ok(true)
 }

@@ -73,21 +73,20 @@ async fn needs_assets(store: &Store) -> store::Result<bool> {
 
 /// Every plan with its targets.
 pub(crate) async fn planned(store: &Store, assets: &[AssetRecord]) -> store::Result<Vec<Planned>> {
-    let plans = store.plans().await?.into_iter().filter_map(|plan| {
+    let plans = store.plans().await?;
+    let by_agents = plans.iter().any(|plan| plan.spec["agent"].is_string());
+    let agents = if by_agents { store.agents().await? } else { Vec::new() };
+    let plans = plans.into_iter().filter_map(|plan| {
         let spec: PlanSpec = serde_json::from_value(plan.spec).ok()?;
-        let targets = spec::targets(&spec, assets);
+        let mut targets = spec::targets(&spec, assets);
+        spec::by_agent(&spec, &mut targets, &agents, now());
         Some(Planned { id: plan.id, spec, targets })
     });
     Ok(plans.collect())
 }
 
 /// The job of a backup by a plan.
-pub(crate) fn backup_job(
-    protect: &Protect,
-    spec: &PlanSpec,
-    name: &str,
-    sources: &[String],
-) -> Job {
+fn backup_job(protect: &Protect, spec: &PlanSpec, name: &str, sources: &[String]) -> Job {
     let secrets = protect.data.join("vault-logins");
     Job::Backup {
         asset: name.to_owned(),
@@ -96,6 +95,24 @@ pub(crate) fn backup_job(
         kib_per_s: spec.kib_per_s,
         lock_days: spec.lock_days,
         keep: spec.keep.clone(),
+    }
+}
+
+/// A backup of one target of a plan, by this server or by the plan's agent.
+pub(crate) fn backup(
+    app: &Shared,
+    plan: &str,
+    spec: &PlanSpec,
+    (target, sources): (&Target, &[String]),
+) -> NewRun {
+    NewRun {
+        kind: "backup",
+        plan: Some(plan.to_owned()),
+        target: Some(target.id.clone()),
+        name: target.name.clone(),
+        job: json!(backup_job(&app.protect, spec, &target.name, sources)),
+        agent: spec.agent.clone(),
+        ..NewRun::default()
     }
 }
 
@@ -132,20 +149,15 @@ pub(crate) async fn queue(app: &Shared) -> store::Result<()> {
             }
             let state = known.get(&(plan.id.as_str(), target.id.as_str())).copied();
             let change = changes.iter().find(|change| change.target == target.id);
-            if let Due::Now { cause } = due::backup(&plan.spec, state, change, now, quiet) {
-                let job = backup_job(&app.protect, &plan.spec, &target.name, sources);
-                store
-                    .create_run(NewRun {
-                        kind: "backup",
-                        plan: Some(plan.id.clone()),
-                        target: Some(target.id.clone()),
-                        name: target.name.clone(),
-                        cause,
-                        finding: change.map(|change| change.finding.clone()),
-                        job: json!(job),
-                        ..NewRun::default()
-                    })
-                    .await?;
+            let due = due::backup(&plan.spec, state, change, now, quiet);
+            // An agent goes by its own clock, also while it cannot be reached.
+            if plan.spec.agent.is_some() && due != (Due::Now { cause: "change" }) {
+                continue;
+            }
+            if let Due::Now { cause } = due {
+                let finding = change.map(|change| change.finding.clone());
+                let run = backup(app, &plan.id, &plan.spec, (target, sources));
+                store.create_run(NewRun { cause, finding, ..run }).await?;
                 if change.is_some() {
                     store.settle_change(&target.id).await?;
                 }
@@ -524,6 +536,8 @@ mod tests {
             faults: 0,
             detail: None,
             report: None,
+            agent: None,
+            agent_run: None,
             revision: 0,
         }
     }

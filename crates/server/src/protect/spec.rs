@@ -12,8 +12,8 @@ use crate::{
         reach::{self, Reach},
     },
 };
-use model::AssetClass;
-use store::{ASSETS, AssetRecord, Filter};
+use model::{AssetClass, Time};
+use store::{ASSETS, Agent, AgentState, AssetRecord, Filter};
 
 /// One thing a plan protects.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,6 +22,8 @@ pub(crate) struct Target {
     pub(crate) id: String,
     pub(crate) name: String,
     pub(crate) sources: Result<Vec<String>, Unread>,
+    /// What is to be said where it is late.
+    pub(crate) note: Option<String>,
 }
 
 /// Why a target has no sources.
@@ -73,6 +75,7 @@ pub(crate) fn check(spec: &PlanSpec) -> Result<(), Wrong> {
             return wrong("sources", "{ip} and {name} stand for an asset's; this plan has none");
         }
     }
+    agents(spec)?;
     let year = 366 * 24 * 60;
     if !(1..=year).contains(&spec.every_minutes) {
         return wrong("every_minutes", "it is 1 minute to a year");
@@ -110,6 +113,64 @@ pub(crate) fn check(spec: &PlanSpec) -> Result<(), Wrong> {
     Ok(())
 }
 
+/// What an agent can be asked for.
+fn agents(spec: &PlanSpec) -> Result<(), Wrong> {
+    let Some(agent) = &spec.agent else { return Ok(()) };
+    if !crate::agents::is_name(agent) {
+        return Err(("agent", "it is no name of an agent".to_owned()));
+    }
+    for source in &spec.sources {
+        let local = source.split_once(':').filter(|(kind, _)| AGENT_KINDS.contains(kind));
+        if !local.is_some_and(|(_, place)| place.starts_with('/') && !place.contains("/../")) {
+            let why = format!(
+                "{source:?}: an agent reads files:/PATH and sqlite:/PATH of its host, from the root"
+            );
+            return Err(("sources", why));
+        }
+    }
+    if spec.recover_days > 0 {
+        let why = "an agent's key stays on its host, so its backups are not restored here";
+        return Err(("recover_days", why.to_owned()));
+    }
+    Ok(())
+}
+
+/// Kinds of sources that an agent reads on its host.
+pub(crate) const AGENT_KINDS: [&str; 2] = ["files", "sqlite"];
+
+/// An agent that said nothing for so long is named where its plans are late.
+const SILENT_S: i64 = 300;
+
+/// What stands between a plan and its agent.
+pub(crate) fn by_agent(spec: &PlanSpec, targets: &mut [Target], agents: &[Agent], now: Time) {
+    let Some(name) = &spec.agent else { return };
+    let agent = agents.iter().find(|agent| agent.name == *name);
+    let (wrong, note) = match agent.map(|agent| (agent.state, agent.last_call)) {
+        _ if targets.len() > 1 => {
+            let many = targets.len();
+            (Some(format!("an agent reads its own host; the filter fits {many} assets")), None)
+        }
+        None => (Some(format!("there is no agent {name}")), None),
+        Some((AgentState::Revoked, _)) => (Some(format!("agent {name} was revoked")), None),
+        Some((AgentState::Invited, _)) => {
+            (Some(format!("agent {name} was invited and has not come yet")), None)
+        }
+        Some((AgentState::Active, Some(at))) if at.plus_secs(SILENT_S) > now => (None, None),
+        Some((AgentState::Active, Some(at))) => {
+            (None, Some(format!("agent {name} was last heard at {at}")))
+        }
+        Some((AgentState::Active, None)) => {
+            (None, Some(format!("agent {name} was never heard since it was enrolled")))
+        }
+    };
+    for target in targets {
+        target.note.clone_from(&note);
+        if let Some(wrong) = &wrong {
+            target.sources = Err(Unread::Refused(wrong.clone()));
+        }
+    }
+}
+
 /// The commands that try what was recovered.
 fn commands(spec: &PlanSpec) -> Result<(), Wrong> {
     if spec.recover_days > 0 && spec.recover_check.is_none() {
@@ -133,7 +194,7 @@ pub(crate) fn targets(spec: &PlanSpec, assets: &[AssetRecord]) -> Vec<Target> {
     if let Some(subject) = &spec.subject {
         let subject = subject.trim().to_owned();
         let sources = asked(spec.sources.clone(), &reach);
-        return vec![Target { id: subject.clone(), name: subject, sources }];
+        return vec![Target { id: subject.clone(), name: subject, sources, note: None }];
     }
     let Some(filter) = spec.filter.as_deref() else { return Vec::new() };
     let Ok(filter) = Filter::parse(filter, ASSETS, now()) else { return Vec::new() };
@@ -144,6 +205,7 @@ pub(crate) fn targets(spec: &PlanSpec, assets: &[AssetRecord]) -> Vec<Target> {
             id: asset.id.0.clone(),
             name: asset.name.clone(),
             sources: filled(&spec.sources, asset).and_then(|sources| asked(sources, &reach)),
+            note: None,
         })
         .collect()
 }

@@ -15,6 +15,10 @@ pub struct Order {
     pub vault: PathBuf,
     pub key_file: PathBuf,
     pub job: Job,
+    /// Nothing but this may be read, the vault and its key aside, and no connection made; absent:
+    /// everything that the user may read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reads: Option<Vec<PathBuf>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -332,7 +336,7 @@ mod tests {
     #[test]
     fn orders_and_words_keep_their_form() {
         let job = Job::Verify { level: 1, snapshot: Some("ab".into()) };
-        let order = Order { vault: "/v".into(), key_file: "/k".into(), job };
+        let order = Order { vault: "/v".into(), key_file: "/k".into(), job, reads: None };
         let text = serde_json::to_string(&order).expect("plain data");
         let expected =
             r#"{"vault":"/v","key_file":"/k","job":{"kind":"verify","level":1,"snapshot":"ab"}}"#;

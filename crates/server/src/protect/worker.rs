@@ -151,7 +151,8 @@ mod tests {
         let program: PathBuf = dir.path().join("worker");
         std::fs::write(&program, format!("#!/bin/sh\nread order\n{script}\n")).expect("written");
         std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o700)).expect("set");
-        let order = Order { vault: "v".into(), key_file: "k".into(), job: Job::Overview };
+        let order =
+            Order { vault: "v".into(), key_file: "k".into(), job: Job::Overview, reads: None };
         let mut told = Vec::new();
         let never = std::future::pending();
         let hear = |word| {
@@ -187,7 +188,8 @@ mod tests {
                       \\\"why\\\":\\\"heard $line\\\"}\"\n";
         std::fs::write(&program, script).expect("written");
         std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o700)).expect("set");
-        let order = Order { vault: "v".into(), key_file: "k".into(), job: Job::Overview };
+        let order =
+            Order { vault: "v".into(), key_file: "k".into(), job: Job::Overview, reads: None };
         let (tell, says) = unbounded_channel();
         tell.send("done".to_owned()).expect("somebody listens");
         let never = std::future::pending();
@@ -197,7 +199,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_worker_is_ended_when_it_is_asked_to() {
-        let order = Order { vault: "v".into(), key_file: "k".into(), job: Job::Overview };
+        let order =
+            Order { vault: "v".into(), key_file: "k".into(), job: Job::Overview, reads: None };
         let end = std::future::ready(());
         // It reads its order, gives nothing back and would wait for ever.
         let answer = perform(Path::new("/bin/cat"), &order, |_| (), silence(), end).await;

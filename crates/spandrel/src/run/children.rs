@@ -70,8 +70,8 @@ impl Source {
     }
 }
 
-const PAUSE_MIN: Duration = Duration::from_secs(1);
-const PAUSE_MAX: Duration = Duration::from_secs(60);
+pub(super) const PAUSE_MIN: Duration = Duration::from_secs(1);
+pub(super) const PAUSE_MAX: Duration = Duration::from_secs(60);
 /// A run this long was a good one: the next pause is short again.
 const GOOD_RUN: Duration = Duration::from_secs(60);
 /// A child that was asked to end has so long to do it.
@@ -321,7 +321,7 @@ fn spawn_remote(command: &[String]) -> Result<Child, End> {
 
 /// In a group of its own, so that Ctrl-C on the terminal reaches this process first, which ends
 /// its children in order.
-fn with_group(command: &mut Command) -> &mut Command {
+pub(super) fn with_group(command: &mut Command) -> &mut Command {
     command.kill_on_drop(true).process_group(0)
 }
 
@@ -339,7 +339,7 @@ async fn heard(task: JoinHandle<Option<String>>) -> Option<String> {
 }
 
 /// Asks it and what it started, waits, insists.
-async fn end_child(child: &mut Child) -> Option<ExitStatus> {
+pub(super) async fn end_child(child: &mut Child) -> Option<ExitStatus> {
     // A child whose output has ended is about to end by itself; its own status says more.
     if let Ok(Ok(status)) = tokio::time::timeout(Duration::from_millis(200), child.wait()).await {
         return Some(status);

@@ -24,6 +24,10 @@ pub fn print(server: &Server, lab: bool) -> Result<()> {
     lines.push(String::new());
     lines.push("The browser warns until it trusts this authority:".to_owned());
     lines.push(format!("  {}", server.authority.display()));
+    if let Some(agents) = server.agents {
+        lines.push(String::new());
+        lines.push(format!("Agents of hosts call port {}.", agents.port()));
+    }
     if lab {
         lines.push(String::new());
         lines.push("The lab plant is running: assets appear within seconds.".to_owned());

@@ -45,6 +45,9 @@ pub struct Options {
     /// Do not set the immutable flag of the file system on objects
     #[arg(long)]
     no_immutable: bool,
+    /// End when standard input ends, as it does when who started this is gone
+    #[arg(long, hide = true)]
+    attended: bool,
     /// Without TLS, behind a proxy on this machine: loopback addresses only
     #[arg(long)]
     plain: bool,
@@ -102,10 +105,13 @@ async fn guard(
         complain(&format!("clients trust {}", certificates.authority_path().display()));
     }
     print_line(&format!("{scheme}://{}", serving.address))?;
+    let alone = alone(options.attended);
+    tokio::pin!(alone);
     loop {
         tokio::select! {
             _ = end.recv() => break,
             _ = interrupt.recv() => break,
+            () = &mut alone => break,
             () = tokio::time::sleep(RENEW_EVERY) => {}
         }
         match certificates.ensure().and_then(|made| Ok(made.then_some(config()?))) {
@@ -116,6 +122,21 @@ async fn guard(
     }
     serving.stop().await;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Returns when nobody attends any more.
+async fn alone(attended: bool) {
+    if !attended {
+        std::future::pending::<()>().await;
+    }
+    // A thread of its own, so that a read that never returns keeps nothing from ending.
+    let (gone, seen) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || {
+        // That it cannot be read is an end as well.
+        drop(std::io::copy(&mut std::io::stdin(), &mut std::io::sink()));
+        gone.send(()).unwrap_or_default();
+    });
+    drop(seen.await);
 }
 
 /// Gives up every right but the one that seals objects, every file outside the served directory

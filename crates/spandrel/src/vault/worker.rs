@@ -12,7 +12,7 @@ use super::{
 };
 use anyhow::{Context as _, Result, bail};
 use connectors::{checks::SqliteIntegrity, formats::SqliteSchema, sources};
-use landlock::{ABI, Access, AccessFs, BitFlags, RulesetStatus};
+use landlock::{ABI, Access, AccessFs, AccessNet, BitFlags, RulesetStatus};
 use serde_json::{Value, json};
 use server::work::{Job, Order, OwnRules, Rules, Said, Word};
 use std::{
@@ -127,12 +127,42 @@ fn confine(order: &Order) -> Result<bool> {
     }
     places.push(std::env::temp_dir());
     let (all, file) = (AccessFs::from_all(ABI::V3), AccessFs::from_file(ABI::V3));
-    let everything = [(PathBuf::from("/"), AccessFs::from_read(ABI::V3))].into_iter();
+    let net = match order.reads {
+        None => BitFlags::EMPTY,
+        Some(_) => AccessNet::from_all(ABI::V4),
+    };
     let rooms = places.into_iter().map(|place| (place, all));
     let files = files.into_iter().map(|place| (place, file));
-    let status = crate::fence::around((all, BitFlags::EMPTY), everything.chain(rooms).chain(files))
+    let status = crate::fence::around((all, net), readable(order).chain(rooms).chain(files))
         .context("cannot give up writing elsewhere")?;
     Ok(status != RulesetStatus::NotEnforced)
+}
+
+/// What may be read: everything, or what the order says, and the keys.
+fn readable(order: &Order) -> impl Iterator<Item = (PathBuf, BitFlags<AccessFs>)> {
+    let Some(reads) = &order.reads else {
+        return vec![(PathBuf::from("/"), AccessFs::from_read(ABI::V3))].into_iter();
+    };
+    let keys = [order.key_file.clone(), vault::signing_file(&order.key_file)];
+    let places = reads.iter().cloned().chain(keys).map(|place| {
+        let folder = place.is_dir();
+        let rights = AccessFs::from_read(ABI::V3) & !BitFlags::from(AccessFs::Execute);
+        (place, if folder { rights } else { AccessFs::ReadFile.into() })
+    });
+    places.collect::<Vec<_>>().into_iter()
+}
+
+/// A link that was put there since it was looked at leads nowhere.
+fn must_be_within(sources: &[Box<dyn Source>], reads: Option<&Vec<PathBuf>>) -> Result<()> {
+    let Some(reads) = reads else { return Ok(()) };
+    for source in sources {
+        let name = source.name();
+        let place = Path::new(name.split_once(':').map_or("", |(_, place)| place));
+        if !reads.iter().any(|allowed| place.starts_with(allowed)) {
+            bail!("{name} is outside of what may be read");
+        }
+    }
+    Ok(())
 }
 
 fn make_directory(path: &Path) -> Result<()> {
@@ -157,17 +187,20 @@ fn perform(order: &Order, said: Receiver<Said>, confined: bool) -> Result<Value>
     if let Job::Drill { .. } = order.job {
         return drill(vault, order, said, confined);
     }
-    with_key(&vault, &order.vault, &order.job)
+    with_key(&vault, order)
 }
 
-fn with_key(vault: &Unlocked, directory: &Path, job: &Job) -> Result<Value> {
-    match job {
-        Job::Overview => overview(vault, directory),
+fn with_key(vault: &Unlocked, order: &Order) -> Result<Value> {
+    match &order.job {
+        Job::Overview => overview(vault, &order.vault),
         Job::Backup { asset, sources, secrets, kib_per_s, lock_days, keep } => {
             let context =
                 sources::Context { staging: vault.vault().staging(), secrets: secrets.clone() };
             let keep = keep.as_ref().map(kept);
-            backup(vault, asset, (sources, &context), keep, *kib_per_s, *lock_days)
+            let open = |text: &String| sources::open(text, &context);
+            let opened: Vec<_> = sources.iter().map(open).collect::<Result<_, _>>()?;
+            must_be_within(&opened, order.reads.as_ref())?;
+            backup(vault, asset, opened, keep, *kib_per_s, *lock_days)
         }
         Job::Verify { level, snapshot } => {
             let id = snapshot.as_deref().context("say which snapshot to verify")?;
@@ -367,13 +400,11 @@ fn size_of(directory: &Path) -> (u64, u64) {
 fn backup(
     vault: &Unlocked,
     asset: &str,
-    (names, context): (&[String], &sources::Context),
+    mut opened: Vec<Box<dyn Source>>,
     keep: Option<Keep>,
     kib_per_s: Option<u32>,
     lock_days: Option<u32>,
 ) -> Result<Value> {
-    let mut opened: Vec<Box<dyn Source>> =
-        names.iter().map(|text| sources::open(text, context)).collect::<Result<_, _>>()?;
     let teller = Arc::new(Teller::new(kib_per_s));
     let started = now()?;
     let report = vault.backup_watched(asset, &mut opened, keep, started, teller)?;
@@ -582,7 +613,7 @@ mod tests {
         fs::create_dir(place("vault")).expect("made");
         fs::write(place("plant"), "as it was").expect("written");
         let job = Job::Restore { snapshot: String::new(), to: place("target"), only: None };
-        let order = Order { vault: place("vault"), key_file: place("key"), job };
+        let order = Order { vault: place("vault"), key_file: place("key"), job, reads: None };
         let (plant, vault, target) = (place("plant"), place("vault/x"), place("target/x"));
         let outcome = std::thread::spawn(move || {
             confine(&order).expect("confined");
@@ -611,7 +642,7 @@ mod tests {
         let what = server::work::Drilled::Plan { text };
         let job =
             Job::Drill { what, attended: false, work: place("work"), people: place("people") };
-        let order = Order { vault: place("vault"), key_file: place("key"), job };
+        let order = Order { vault: place("vault"), key_file: place("key"), job, reads: None };
         let (plant, work) = (place("plant"), place("work/x"));
         let start = |confined| drill::unshare(confined).arg("true").status();
         let possible = start(false).is_ok_and(|status| status.success());

@@ -19,6 +19,9 @@ pub const PROGRAM: &str = env!("CARGO_BIN_EXE_spandrel");
 pub struct Server {
     child: Child,
     port: u16,
+    /// Where agents of hosts call, where the settings say so.
+    #[allow(dead_code, reason = "most tests have no agents")]
+    pub agents: Option<u16>,
     pub token: Option<String>,
     tls: Arc<rustls::ClientConfig>,
 }
@@ -52,11 +55,14 @@ impl Server {
             .spawn()
             .expect("starts");
         let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
-        let (mut port, mut token) = (None, None);
+        let (mut port, mut token, mut agents) = (None, None, None);
         for line in lines.by_ref().map(|line| line.expect("text")) {
             if let Some((_, rest)) = line.split_once("https://127.0.0.1:") {
                 let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
                 port = Some(digits.parse().expect("a port"));
+            }
+            if let Some((_, rest)) = line.split_once("hosts call port ") {
+                agents = rest.split('.').next().and_then(|digits| digits.parse().ok());
             }
             if let Some((_, rest)) = line.split_once("#token=") {
                 token = rest.split_whitespace().next().map(str::to_owned);
@@ -74,7 +80,8 @@ impl Server {
             .expect("versions")
             .with_root_certificates(roots)
             .with_no_client_auth();
-        Server { child, port: port.expect("an address"), token, tls: Arc::new(tls) }
+        let port = port.expect("an address");
+        Server { child, port, agents, token, tls: Arc::new(tls) }
     }
 
     /// One request over TLS; the certificate must hold against the local authority.

@@ -4,6 +4,7 @@
 //! change of one is a new version of the API. `openapi.json` is generated from them.
 
 mod access;
+mod agent;
 mod asset;
 mod audit;
 mod capture;
@@ -20,6 +21,7 @@ mod vault;
 mod words;
 
 pub use access::*;
+pub use agent::*;
 pub use asset::*;
 pub use audit::*;
 pub use capture::*;

@@ -34,6 +34,9 @@ pub struct PlanSpec {
     /// Name of what is backed up where it is no asset.
     #[serde(default)]
     pub subject: Option<String>,
+    /// The agent on whose host the sources are; absent: they are read from this server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<String>,
     /// `KIND:WHERE`; `{ip}` and `{name}` stand for the asset's.
     pub sources: Vec<String>,
     pub every_minutes: u32,
@@ -147,6 +150,8 @@ pub struct CoverageRow {
     #[schema(value_type = Option<String>, format = DateTime)]
     pub recovered_at: Option<Time>,
     pub recovered_snapshot: Option<String>,
+    /// The agent that backs it up; its snapshots are in a vault of its own.
+    pub agent: Option<String>,
     /// Sources that suit it, for a plan.
     pub suggested: Vec<String>,
 }
@@ -206,6 +211,8 @@ pub struct Run {
     pub bytes_stored: u64,
     pub faults: u64,
     pub detail: Option<String>,
+    /// The agent that makes it on its host; null for this server.
+    pub agent: Option<String>,
     /// Level of a verification.
     pub level: Option<u8>,
     /// Files read by their own format, by its name; of a verification of level 2.

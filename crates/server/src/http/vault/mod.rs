@@ -94,7 +94,8 @@ pub(crate) async fn make(
     };
     let vault = place(asked.directory, "directory", "vault")?;
     let key_file = place(asked.key_file, "key_file", "vault.key")?;
-    let order = Order { vault: vault.clone(), key_file: key_file.clone(), job: Job::Make };
+    let (job, reads) = (Job::Make, None);
+    let order = Order { vault: vault.clone(), key_file: key_file.clone(), job, reads };
     let never = std::future::pending();
     let made =
         worker::perform(&app.settings.program, &order, |_| (), worker::silence(), never).await;

@@ -1,0 +1,96 @@
+//! The host's veto: which of the sources that a plan names may be read.
+//!
+//! Looked at before each run, with links resolved, so that one that was put there since leads
+//! nowhere. Where the kernel has Landlock the process that reads is held to the same folders
+//! besides. Not here: reading. Invariant: a source passes only when what it names, with every link
+//! resolved, is an allowed folder, or below one, or an allowed file.
+
+use std::path::{Component, Path, PathBuf};
+
+/// Kinds that read this host's own files.
+const KINDS: [&str; 2] = ["files", "sqlite"];
+
+/// Folders and files of the owner's list as they are now, with links resolved: what is not there
+/// allows nothing.
+pub fn resolved(allow: &[PathBuf]) -> Vec<PathBuf> {
+    allow.iter().filter_map(|path| path.canonicalize().ok()).collect()
+}
+
+/// The source as it is to be read, or why it is not.
+pub fn source(text: &str, allow: &[PathBuf]) -> Result<String, String> {
+    let (kind, place) = text.split_once(':').ok_or("it is no source")?;
+    if !KINDS.contains(&kind) {
+        return Err(format!("an agent reads files: and sqlite: of its host, not {kind}:"));
+    }
+    let path = Path::new(place);
+    let climbs = path.components().any(|part| part == Component::ParentDir);
+    if !path.is_absolute() || climbs || place.contains('\0') {
+        return Err("it is not a plain path from the root".to_owned());
+    }
+    // Said before it is looked at: what lies outside is nobody's business, not even whether it is
+    // there.
+    let listed = |path: &Path| allow.iter().any(|folder| path.starts_with(folder));
+    let real = path.canonicalize();
+    match real {
+        Ok(real) if listed(&real) => match real.to_str() {
+            Some(real) => Ok(format!("{kind}:{real}")),
+            None => Err("its path is no text".to_owned()),
+        },
+        Err(_) if is_below(path, allow) => Ok(format!("{kind}:{place}")),
+        _ => Err("the host does not allow it to be read".to_owned()),
+    }
+}
+
+/// Whether a path that is not there would be below an allowed folder: its parent that is there is.
+fn is_below(path: &Path, allow: &[PathBuf]) -> bool {
+    let there = path.ancestors().skip(1).find_map(|parent| parent.canonicalize().ok());
+    there.is_some_and(|there| allow.iter().any(|folder| there.starts_with(folder)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{fs, os::unix::fs::symlink};
+
+    #[test]
+    fn only_what_is_below_an_allowed_folder_passes() {
+        let root = tempfile::tempdir().unwrap();
+        let at = |name: &str| root.path().canonicalize().unwrap().join(name);
+        fs::create_dir_all(at("plc/line")).unwrap();
+        fs::create_dir_all(at("plc-secret")).unwrap();
+        fs::write(at("plc/a"), "a").unwrap();
+        fs::write(at("plc-secret/key"), "k").unwrap();
+        symlink(at("plc-secret"), at("plc/out")).unwrap();
+        symlink(at("plc/line"), at("plc/in")).unwrap();
+        symlink(at("plc"), at("door")).unwrap();
+        let allow = resolved(&[at("plc"), at("nothing")]);
+        assert_eq!(allow, [at("plc")]);
+        let ask =
+            |text: &str| source(&text.replace('@', &format!("{}/", at("").display())), &allow);
+        let named = |name: &str| Ok(format!("files:{}", at(name).display()));
+        assert_eq!(ask("files:@plc"), named("plc"));
+        assert_eq!(ask("files:@plc/a"), named("plc/a"));
+        assert_eq!(ask("files:@plc/in"), named("plc/line"), "a link that stays inside");
+        assert_eq!(ask("files:@door/line"), named("plc/line"), "another way in");
+        assert!(ask("files:@plc/not/there").is_ok(), "a fault of the run, not of the plan");
+        for refused in [
+            "files:/",
+            "files:/etc/shadow",
+            "files:@plc-secret",
+            "files:@plc-secret/key",
+            "files:@plc/out",
+            "files:@plc/out/key",
+            "files:@plc/out/not-there",
+            "files:@plc/../plc-secret",
+            "files:@nothing",
+            "files:plc",
+            "files:",
+            "sqlite:/etc/passwd",
+            "s7:192.168.0.1",
+            "http://control-plane/x",
+            "nonsense",
+        ] {
+            assert!(ask(refused).is_err(), "{refused}");
+        }
+    }
+}

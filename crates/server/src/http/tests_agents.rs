@@ -1,0 +1,206 @@
+//! Agents from outside: what each may say and hears, without a network.
+//!
+//! Their certificates stand in the request as the TLS layer leaves them there; that a key is
+//! proved, a test with real processes shows.
+
+use super::{
+    tests::{As, Site},
+    tests_protection::{get, post, site},
+};
+use crate::agents::{door, keeping};
+use axum::{
+    body::Body,
+    extract::connect_info::MockConnectInfo,
+    http::{Request, StatusCode, header},
+};
+use serde_json::{Value, json};
+use std::net::SocketAddr;
+use tower::ServiceExt;
+use uplink::host::Token;
+
+/// A server with a door, an administrator, and agents invited.
+async fn scene() -> (Site, As) {
+    let (site, admin) = site().await;
+    site.app.agents.address.get_or_init(|| SocketAddr::from(([127, 0, 0, 1], 8444)));
+    let data = &site.app.settings.data;
+    let folder = data.join("tls");
+    crate::Certificates::new(data, SocketAddr::from(([127, 0, 0, 1], 8443)), &[])
+        .ensure()
+        .expect("made");
+    assert!(folder.join("ca.pem").exists());
+    (site, admin)
+}
+
+/// Says something as the holder of a certificate.
+async fn say(site: &Site, certificate: Option<&[u8]>, path: &str, words: Value) -> (u16, Value) {
+    let mut request = Request::builder().method("POST").uri(format!("/agent/v1/{path}"));
+    request = request.header(header::CONTENT_TYPE, "application/json");
+    let mut request = request.body(Body::from(words.to_string())).expect("a request");
+    if let Some(der) = certificate {
+        request.extensions_mut().insert(door::Presented(der.to_vec()));
+    }
+    let peer = SocketAddr::from(([10, 0, 0, 9], 50_000));
+    let service = door::service(site.app.clone()).layer(MockConnectInfo(peer));
+    let answer = service.oneshot(request).await.expect("infallible");
+    let status = answer.status().as_u16();
+    let bytes = axum::body::to_bytes(answer.into_body(), usize::MAX).await.expect("a body");
+    (status, serde_json::from_slice(&bytes).unwrap_or_default())
+}
+
+async fn enrol(site: &Site, admin: &As, name: &str, certificate: &[u8]) {
+    let (status, invited) = post(site, admin, "/agents", json!({"name": name})).await;
+    assert_eq!(status, StatusCode::CREATED, "{invited}");
+    let token = Token::parse(invited["token"].as_str().expect("a token")).expect("well formed");
+    let words = json!({"secret": token.secret, "vault_token_sha256": "ab".repeat(32),
+                       "version": "1", "host": "h"});
+    let (status, answer) = say(site, Some(certificate), "enrol", words).await;
+    assert_eq!((status, &answer["name"]), (200, &json!(name)), "{answer}");
+}
+
+fn words(runs: Value) -> Value {
+    json!({"version": "1", "host": "h\u{1b}[31m", "now": crate::app::now(), "allow": ["/srv/plc"],
+           "plans": null, "runs": runs,
+           "spool": {"log_key": "spandrel.vault/aa+1+x", "entries": 5, "bytes": 9, "fault": null}})
+}
+
+fn told(number: u64, plan: &str, state: &str) -> Value {
+    json!({"number": number, "kind": "backup", "plan": plan, "target": "Press", "cause": "schedule",
+           "state": state, "started_at": "2026-01-01T00:00:00Z",
+           "finished_at": "2026-01-01T00:00:09Z", "snapshot": "cd".repeat(32), "entry": 3,
+           "entries": 7, "errors": [{"source": "files:/x", "path": "/x\u{1b}", "error": "no"}]})
+}
+
+async fn plan(site: &Site, admin: &As, name: &str, agent: &str) -> String {
+    let plan = json!({"name": name, "subject": "Press", "agent": agent,
+                      "sources": ["files:/srv/plc"], "every_minutes": 60, "rpo_minutes": 120});
+    let (status, made) = post(site, admin, "/plans", plan).await;
+    assert_eq!(status, StatusCode::CREATED, "{made}");
+    made["id"].as_str().expect("an id").to_owned()
+}
+
+/// What the vault server would have written.
+fn arrive(site: &Site, agent: &str, entries: u64) {
+    let log = keeping::vaults(&site.app.settings.data).join(agent).join("log");
+    std::fs::create_dir_all(&log).expect("made");
+    let note = format!("spandrel.vault/aa\n{entries}\nroot\n\n\u{2014} signature\n");
+    std::fs::write(log.join("checkpoint"), note).expect("written");
+}
+
+/// A new moment for an agent that called just now.
+fn later(site: &Site) {
+    site.app.agents.forget_calls();
+}
+
+#[tokio::test]
+async fn an_agent_hears_its_own_plans_and_its_words_count_for_them_alone() {
+    let (site, admin) = scene().await;
+    enrol(&site, &admin, "press-4", b"first").await;
+    enrol(&site, &admin, "mill-2", b"second").await;
+    let own = plan(&site, &admin, "Own", "press-4").await;
+    let foreign = plan(&site, &admin, "Foreign", "mill-2").await;
+    let (status, reply) = say(&site, Some(b"first"), "call", words(json!([]))).await;
+    assert_eq!(status, 200, "{reply}");
+    let items = reply["plans"]["items"].as_array().expect("plans");
+    assert_eq!((items.len(), &items[0]["plan"]), (1, &json!(own)));
+    // A run of another's plan is taken off its books and counts for nothing.
+    arrive(&site, "press-4", 4);
+    later(&site);
+    let runs = json!([told(1, &own, "complete"), told(2, &foreign, "complete")]);
+    let (_, reply) = say(&site, Some(b"first"), "call", words(runs)).await;
+    let mut accepted: Vec<u64> =
+        serde_json::from_value(reply["accepted"].clone()).expect("numbers");
+    accepted.sort_unstable();
+    assert_eq!(accepted, [1, 2]);
+    let runs = get(&site, &admin, "/runs").await;
+    let runs = runs["items"].as_array().expect("runs");
+    assert_eq!((runs.len(), &runs[0]["plan"]), (1, &json!(own)), "{runs:?}");
+    assert_eq!((&runs[0]["state"], &runs[0]["agent"]), (&json!("complete"), &json!("press-4")));
+    assert_eq!(runs[0]["errors"][0]["path"], "/x\u{fffd}", "no line of a terminal's");
+    // Told again, as after an answer that was lost, it is the same run.
+    later(&site);
+    let again = words(json!([told(1, &own, "failed")]));
+    let (_, reply) = say(&site, Some(b"first"), "call", again).await;
+    assert_eq!(reply["accepted"], json!([1]));
+    let runs = get(&site, &admin, "/runs").await;
+    assert_eq!(runs["items"].as_array().map(Vec::len), Some(1));
+    assert_eq!(runs["items"][0]["state"], "complete", "an end is an end");
+    let row = get(&site, &admin, "/agents").await["items"][1].clone();
+    assert_eq!((&row["name"], &row["host"]), (&json!("press-4"), &json!("h\u{fffd}[31m")));
+    assert_eq!((&row["address"], &row["plans"]), (&json!("10.0.0.9"), &json!(1)));
+}
+
+#[tokio::test]
+async fn a_backup_counts_when_it_is_in_the_vault_whatever_the_host_says() {
+    let (site, admin) = scene().await;
+    enrol(&site, &admin, "press-4", b"first").await;
+    let own = plan(&site, &admin, "Own", "press-4").await;
+    let tell = || say(&site, Some(b"first"), "call", words(json!([told(1, &own, "complete")])));
+    let (_, reply) = tell().await;
+    assert_eq!(reply["accepted"], json!([]), "not a byte of it is here");
+    let runs = get(&site, &admin, "/runs").await;
+    assert_eq!(runs["items"][0]["state"], "running", "{runs}");
+    assert!(runs["items"][0]["detail"].as_str().expect("a word").contains("in the spool"));
+    let coverage = get(&site, &admin, "/coverage").await;
+    assert_eq!(coverage["items"][0]["state"], "waiting", "{coverage}");
+    // Its entry is the fourth: three are not enough, nor are those of another log.
+    for (entries, log, accepted) in
+        [(3, "aa", json!([])), (9, "bb", json!([])), (4, "aa", json!([1]))]
+    {
+        arrive(&site, "press-4", entries);
+        let path = keeping::vaults(&site.app.settings.data).join("press-4/log/checkpoint");
+        let note =
+            std::fs::read_to_string(&path).expect("there").replace("/aa", &format!("/{log}"));
+        std::fs::write(&path, note).expect("written");
+        later(&site);
+        let (_, reply) = tell().await;
+        assert_eq!(reply["accepted"], accepted, "{entries} {log}");
+    }
+    let run = get(&site, &admin, "/runs").await["items"][0].clone();
+    assert_eq!(
+        (&run["state"], &run["finished_at"]),
+        (&json!("complete"), &json!("2026-01-01T00:00:09.000000Z"))
+    );
+}
+
+#[tokio::test]
+async fn strangers_the_revoked_and_the_hasty_are_turned_away() {
+    let (site, admin) = scene().await;
+    let call = || words(json!([]));
+    assert_eq!(say(&site, None, "call", call()).await.0, 401);
+    assert_eq!(say(&site, Some(b"nobody"), "call", call()).await.0, 401);
+    let guess = json!({"secret": "00".repeat(24), "vault_token_sha256": "ab".repeat(32),
+                       "version": "1", "host": "h"});
+    assert_eq!(say(&site, Some(b"nobody"), "enrol", guess.clone()).await.0, 403);
+    assert_eq!(say(&site, None, "enrol", guess).await.0, 400);
+    enrol(&site, &admin, "press-4", b"first").await;
+    assert_eq!(say(&site, Some(b"first"), "call", call()).await.0, 200);
+    assert_eq!(say(&site, Some(b"first"), "call", call()).await.0, 429, "at once again");
+    later(&site);
+    let own = plan(&site, &admin, "Own", "press-4").await;
+    post(&site, &admin, &format!("/plans/{own}:run"), json!({})).await;
+    let (_, reply) = say(&site, Some(b"first"), "call", call()).await;
+    assert_eq!(reply["asks"].as_array().map(Vec::len), Some(1), "{reply}");
+    let (status, _) = post(&site, &admin, "/agents/press-4:revoke", json!({})).await;
+    assert_eq!(status, StatusCode::OK);
+    later(&site);
+    let (status, refusal) = say(&site, Some(b"first"), "call", call()).await;
+    assert_eq!((status, &refusal["code"]), (403, &json!("revoked")), "{refusal}");
+    let runs = get(&site, &admin, "/runs").await;
+    assert_eq!(runs["items"][0]["detail"], "its agent was revoked", "nothing waits for ever");
+    let clients = std::fs::read_to_string(keeping::clients_file(&site.app.settings.data));
+    assert_eq!(clients.expect("written"), "");
+}
+
+#[tokio::test]
+async fn lines_of_others_stay_in_the_vault_server_s_file() {
+    let (site, admin) = scene().await;
+    let file = keeping::clients_file(&site.app.settings.data);
+    std::fs::create_dir_all(file.parent().expect("a folder")).expect("made");
+    let mirror = format!("site-b mirror * {}\n", "cd".repeat(32));
+    std::fs::write(&file, &mirror).expect("written");
+    enrol(&site, &admin, "press-4", b"first").await;
+    let text = std::fs::read_to_string(&file).expect("there");
+    let token = "ab".repeat(32);
+    let own = format!("agent-press-4 edge press-4 {token} {}\n", crate::secret::sha256(b"first"));
+    assert_eq!(text, format!("{mirror}{own}"));
+}
