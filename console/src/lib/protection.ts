@@ -50,6 +50,18 @@ export const COPY_TONE: Record<string, string> = {
   waiting: 'accent',
 };
 
+/** How agents stand. */
+export const AGENT_TONE: Record<string, string> = {
+  active: 'ok',
+  invited: 'accent',
+  silent: 'warn',
+};
+
+/** Where a snapshot can be looked into here; an agent's is in a vault whose key is on its host. */
+export function snapshotPage(row: { snapshot: string | null; agent: string | null }): string | null {
+  return row.snapshot && !row.agent ? `/protection/snapshots/${row.snapshot}` : null;
+}
+
 export const RUN_TONE: Record<Run['state'], string> = {
   queued: '',
   running: 'accent',
@@ -70,7 +82,8 @@ const CAUSES: Record<string, string> = {
 
 export function causeOf(run: Run): string {
   const daily = run.cause === 'schedule' && run.plan === null;
-  const cause = daily ? 'once a day' : (CAUSES[run.cause] ?? run.cause);
+  const by = daily ? 'once a day' : (CAUSES[run.cause] ?? run.cause);
+  const cause = run.agent ? `${by}, on the host of ${run.agent}` : by;
   return run.actor ? `${cause} by ${run.actor}` : cause;
 }
 

@@ -2,6 +2,7 @@
 import type { components } from './schema';
 
 export type Schemas = components['schemas'];
+export type Agent = Schemas['Agent'];
 export type AssetRow = Schemas['AssetRow'];
 export type AssetDetail = Schemas['AssetDetail'];
 export type AssetChange = Schemas['AssetChange'];
