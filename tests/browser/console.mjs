@@ -522,6 +522,7 @@ step('a list of thousands is never a wall', async ({ page, server }) => {
 step('every settings section opens', async ({ page, server }) => {
   for (const [path, word] of [
     ['sensors', 'lab plant'],
+    ['agents', 'No port is open for agents'],
     ['zones', 'Zones'],
     ['mutes', 'engineering week'],
     ['users', 'Last sign-in'],

@@ -133,7 +133,7 @@ export async function scenes(api) {
     if (capture.findings > 0)
       add('capture-finding', `/captures/${capture.id}`, { act: first('main li button') });
   }
-  for (const section of ['sensors', 'zones', 'mutes', 'users', 'tokens', 'audit', 'about'])
+  for (const section of ['sensors', 'agents', 'zones', 'mutes', 'users', 'tokens', 'audit', 'about'])
     add(`settings-${section}`, `/settings/${section}`);
   add('sensors-learn', '/settings/sensors', { before: learns });
   add('sensors-end', '/settings/sensors', { before: learns, act: button('End learning now') });

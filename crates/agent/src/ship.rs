@@ -43,11 +43,22 @@ pub fn send(config: &Config, enrolment: &Enrolment, place: &VaultPlace) -> Resul
     let bytes_per_second = (rate > 0).then(|| rate.saturating_mul(125));
     let pace = Pace { clock: &HostClock, bytes_per_second, calendar: Calendar::default() };
     let push = Push { target: &remote, pace: &pace, tries_max: SEND_TRIES };
-    let pushed = push.run(&vault).map_err(|error| error.to_string())?;
+    let pushed = push.run(&vault).map_err(|error| whole(&error))?;
     if pushed.missing > 0 {
         tracing::warn!(objects = pushed.missing, "lost here, and were never at the server");
     }
     Ok(pushed.entries)
+}
+
+/// An error with what was behind it: a file that was refused, and why.
+fn whole(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
 }
 
 /// The host of an https address: where the vault server is as well.

@@ -34,6 +34,14 @@ struct Scene {
     line: Line,
 }
 
+impl Drop for Scene {
+    fn drop(&mut self) {
+        // Where the vault server may make objects immutable, they would outlive the test.
+        drop(self.server.take());
+        drop(Command::new("chattr").args(["-R", "-f", "-i"]).arg(self.at("data")).output());
+    }
+}
+
 impl Scene {
     fn new() -> Self {
         let root = tempfile::tempdir().unwrap();

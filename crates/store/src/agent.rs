@@ -80,8 +80,9 @@ pub struct AgentRun {
     pub end: RunEnd,
 }
 
-const SELECT: &str = "SELECT name, state, invited_at, secret_until, certificate, \
-    vault_token, enrolled_at, last_call, revoked_at, told, address, skew_ms, lost_runs, lost_from, lost_until FROM agents";
+const SELECT: &str = "SELECT name, state, invited_at, secret_until, certificate, vault_token, \
+    enrolled_at, last_call, revoked_at, told, address, skew_ms, lost_runs, lost_from, lost_until \
+    FROM agents";
 
 fn record(row: &SqliteRow) -> Result<Agent> {
     let time =

@@ -106,11 +106,11 @@ pub(crate) async fn verifications(app: &Shared, agent: &str) -> store::Result<Ve
 /// Queues the daily proof of each agent's vault.
 pub(crate) async fn queue(app: &Shared) -> store::Result<()> {
     for agent in app.store.agents().await? {
-        let there = vaults(&app.settings.data).join(&agent.name).join("vault.json").exists();
+        let there = vaults(&app.settings.data).join(&agent.name).join("log").join("checkpoint");
         let last = verifications(app, &agent.name).await?.into_iter().next();
         let due =
             last.is_none_or(|run| run.finished_at.is_some_and(|at| at.plus_secs(DAY_S) <= now()));
-        if there && due {
+        if there.exists() && due {
             let target = format!("{TARGET}{}", agent.name);
             let name = format!("Vault of {}", agent.name);
             let run: NewRun = verification(0, None, Some(&target), &name);
