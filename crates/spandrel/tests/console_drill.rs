@@ -2,7 +2,7 @@
 //! control plane, a recovery plan is drilled by a call of the API, PostgreSQL starts in it, and
 //! what was lost and how long it took is in the answer and on the page to print.
 
-#![cfg(all(unix, feature = "control-plane"))]
+#![cfg(all(unix, feature = "control-plane", feature = "vault"))]
 
 #[expect(dead_code, reason = "the tests of the connectors use the rest")]
 #[path = "../../connectors/tests/common/postgres.rs"]

@@ -54,12 +54,22 @@ fn own_place(root: &Path) -> Option<String> {
     (root.is_absolute() && folders >= 2).then(|| root.display().to_string())
 }
 
+/// The program is also built without its vault: a test of that is built only with it.
+fn wants_vault(name: &str, text: &str) -> Option<String> {
+    let file = name.strip_prefix("crates/spandrel/tests/")?;
+    let runs = ["\"vault\"", "\"backup\""].iter().any(|command| text.contains(command));
+    let says = text.contains("#![cfg(") && text.contains("feature = \"vault\"");
+    (!file.contains('/') && runs && !says)
+        .then(|| format!("{name}: it runs the vault, so it needs #![cfg(feature = \"vault\")]"))
+}
+
 pub fn check(root: &Path, files: &[PathBuf]) -> Result<Vec<String>> {
     let mut complaints = Vec::new();
     let own_place = own_place(root);
     for path in files {
         let name = shown(root, path);
         let text = fs::read_to_string(path).with_context(|| format!("cannot read {path:?}"))?;
+        complaints.extend(wants_vault(&name, &text));
         let crate_name = name.split('/').nth(1).unwrap_or_default();
         let in_src = name.contains("/src/") && name.starts_with("crates/");
         let mut in_tests = name.ends_with("tests.rs") || name.contains("/tests/");
@@ -107,5 +117,15 @@ mod tests {
         let [complaint] = &complaints[..] else { panic!("{complaints:?}") };
         assert!(complaint.starts_with("names.rs:2: "), "{complaint}");
         assert_eq!(own_place(Path::new("/srv")), None);
+    }
+
+    #[test]
+    fn a_test_of_the_vault_says_that_it_needs_it() {
+        let (place, runs) = ("crates/spandrel/tests/worker.rs", "run(&[\"vault\", \"list\"]);");
+        assert!(wants_vault(place, runs).is_some_and(|why| why.contains("feature")));
+        let says = format!("#![cfg(feature = \"vault\")]\n{runs}");
+        assert_eq!(wants_vault(place, &says), None);
+        assert_eq!(wants_vault("crates/spandrel/tests/served/mod.rs", runs), None);
+        assert_eq!(wants_vault("crates/spandrel/src/backup.rs", runs), None);
     }
 }
