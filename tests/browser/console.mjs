@@ -292,6 +292,19 @@ step('a vault and its first plans are made with one click and carried out', asyn
   await row.getByText('Protected').waitFor({ timeout: 60_000 });
 });
 
+step('a plan that would ask the simulated plant is refused and says why', async ({ page, server }) => {
+  await page.goto(`${server.url}/protection/plans`);
+  await page.getByRole('button', { name: 'New plan' }).click();
+  const dialog = page.getByRole('dialog');
+  await dialog.getByLabel('Name', { exact: true }).fill('Controllers');
+  page.expected.push(/422/);
+  await dialog.getByRole('button', { name: 'Save' }).click();
+  const why = dialog.getByRole('alert').filter({ hasText: 'exists in the simulated plant only' });
+  await why.filter({ hasText: 'use the plans that suit this server' }).waitFor();
+  await page.keyboard.press('Escape');
+  await dialog.waitFor({ state: 'hidden' });
+});
+
 step('a plan of a directory is made and run', async ({ page, server, plant }) => {
   await page.goto(`${server.url}/protection/plans`);
   await page.getByRole('button', { name: 'New plan' }).click();

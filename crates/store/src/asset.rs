@@ -23,7 +23,7 @@ use std::collections::BTreeMap;
 pub struct AssetRecord {
     pub id: AssetId,
     pub sensor: String,
-    /// The nearest place it was heard at.
+    /// Of the places it was heard at the one that says whose it is.
     pub origin: Origin,
     pub generation: i64,
     pub revision: i64,

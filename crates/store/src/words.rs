@@ -58,12 +58,12 @@ words!(
     }
 );
 words!(
-    /// Where something was heard; each is nearer to this site than the one before it.
+    /// Where something was heard; of several the last says whose it is.
     Origin {
-        /// In the simulated plant: its addresses lead nowhere, or to somebody else.
-        Lab = "lab",
         /// In a capture, of which nobody knows whether it is of this site.
         Capture = "capture",
+        /// In the simulated plant: its addresses lead nowhere, or to somebody else.
+        Lab = "lab",
         Network = "network",
     }
 );

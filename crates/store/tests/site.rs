@@ -76,7 +76,7 @@ async fn sensor_restart_adds_to_counts_instead_of_replacing_them() {
 }
 
 #[tokio::test]
-async fn the_nearest_place_an_asset_was_heard_at_is_kept() {
+async fn where_an_asset_was_heard_says_whose_it_is() {
     let (_dir, store) = site().await;
     let sensor = |id: &str, origin| SensorStatus {
         id: id.to_owned(),
@@ -96,12 +96,12 @@ async fn the_nearest_place_an_asset_was_heard_at_is_kept() {
     };
     let origin = async |id: &str| store.asset(id).await.expect("there").record.origin;
     let a = || asset("ast_a", "10.0.0.1", 1);
-    store.take("lab", Time(1), vec![hello(false), a()]).await.expect("taken");
-    assert_eq!(origin("ast_a").await, Origin::Lab, "its hello does not make it a network");
     store.take("far", Time(3), vec![hello(true), a()]).await.expect("taken");
     assert_eq!(origin("ast_a").await, Origin::Capture);
-    store.take("lab", Time(4), vec![a()]).await.expect("taken");
-    assert_eq!(origin("ast_a").await, Origin::Capture);
+    store.take("lab", Time(1), vec![hello(false), a()]).await.expect("taken");
+    assert_eq!(origin("ast_a").await, Origin::Lab, "its hello does not make it a network");
+    store.take("far", Time(4), vec![a()]).await.expect("taken");
+    assert_eq!(origin("ast_a").await, Origin::Lab, "a capture of the lab does not make it real");
     store.take("line 2", Time(5), vec![hello(false), a()]).await.expect("taken");
     assert_eq!(origin("ast_a").await, Origin::Network);
     store.take("lab", Time(6), vec![asset("ast_b", "10.0.0.2", 1)]).await.expect("taken");

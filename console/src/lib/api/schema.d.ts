@@ -2139,11 +2139,11 @@ export interface components {
             zone: string | null;
         };
         /**
-         * @description Where an asset was heard: in the simulated plant, in a capture that was replayed or
-         *     imported, or by a sensor that listens to a network.
+         * @description Where an asset was heard: in a capture that was replayed or imported, in the simulated
+         *     plant, or by a sensor that listens to a network. Of several the last says whose it is.
          * @enum {string}
          */
-        Origin: "lab" | "capture" | "network";
+        Origin: "capture" | "lab" | "network";
         Overview: {
             /** Format: int64 */
             assets: number;

@@ -71,9 +71,9 @@ words!(
     }
 );
 words!(
-    /// Where an asset was heard: in the simulated plant, in a capture that was replayed or
-    /// imported, or by a sensor that listens to a network.
-    Origin { Lab = "lab", Capture = "capture", Network = "network" }
+    /// Where an asset was heard: in a capture that was replayed or imported, in the simulated
+    /// plant, or by a sensor that listens to a network. Of several the last says whose it is.
+    Origin { Capture = "capture", Lab = "lab", Network = "network" }
 );
 words!(
     /// What a user or an API token may do. Each role may do all that the one before it may.
