@@ -217,6 +217,7 @@ fn door(file: &File, settings: &mut server::Settings) -> Option<agents::Serving>
         program: settings.program.clone(),
         folder: settings.data.join("agents"),
         listen: asked.vault_listen,
+        quota_mib: asked.vault_mib_max,
         names: settings.names.clone(),
         port,
     })

@@ -33,6 +33,9 @@ pub struct File {
 pub struct Agents {
     pub listen: SocketAddr,
     pub vault_listen: SocketAddr,
+    /// Room of one agent's vault; 0 leaves it to the disk.
+    #[serde(default)]
+    pub vault_mib_max: u64,
 }
 
 #[derive(Deserialize, Clone, Debug, PartialEq)]

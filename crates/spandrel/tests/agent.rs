@@ -51,7 +51,8 @@ impl Scene {
         fs::write(at("plant/line 2/recipe"), "milk\n").unwrap();
         fs::create_dir(at("secret")).unwrap();
         fs::write(at("secret/key"), "nobody's business").unwrap();
-        let settings = "[agents]\nlisten = \"127.0.0.1:0\"\nvault_listen = \"127.0.0.1:0\"\n";
+        let settings = "[agents]\nlisten = \"127.0.0.1:0\"\nvault_listen = \"127.0.0.1:0\"\n\
+                        vault_mib_max = 64\n";
         fs::write(at("spandrel.toml"), settings).unwrap();
         let (cookie, csrf, server) = (String::new(), String::new(), None);
         let mut scene = Scene { line: Line::new(), root, server, cookie, csrf };

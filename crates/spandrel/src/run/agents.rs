@@ -26,6 +26,8 @@ pub struct Serving {
     /// Folder of the control plane's for agents.
     pub folder: PathBuf,
     pub listen: SocketAddr,
+    /// Room of one agent's vault; 0 leaves it to the disk.
+    pub quota_mib: u64,
     /// Names and addresses the certificate shall also be for.
     pub names: Vec<String>,
     pub port: Arc<AtomicU16>,
@@ -63,6 +65,9 @@ impl Serving {
         command.args(["vault", "serve"]).arg(self.folder.join("vaults"));
         command.arg("--clients").arg(self.folder.join("clients"));
         command.args(["--listen", &self.listen.to_string(), "--attended"]);
+        if self.quota_mib > 0 {
+            command.args(["--quota-mib", &self.quota_mib.to_string()]);
+        }
         for name in &self.names {
             command.args(["--host", name]);
         }
