@@ -287,7 +287,8 @@ fn on_a_full_disk_at_the_second_site_the_copy_waits_and_then_goes_on() {
         mount -o remount,size=40m b
         "$S" vault mirror vault b/copy --no-immutable || exit 14
         "$S" vault verify b/copy || exit 15
-        [ "$("$S" vault list b/copy --key-file key | wc -l)" = 2 ] || exit 16
+        "$S" vault list b/copy --key-file key --format json >list
+        [ "$(grep -o '"id":' list | wc -l)" = 2 ] || exit 16
     "#;
     let output = Command::new("unshare")
         .args(["--user", "--map-root-user", "--mount", "sh", "-c", script])
