@@ -109,10 +109,21 @@ pub fn next(spool: &Path) -> io::Result<Next> {
     }
 }
 
+/// How long a process may take from its beginning until it has a command line.
+const BEGINS_WITHIN: Duration = Duration::from_secs(60);
+
 /// Whether the process that was begun is there and still the one: numbers are used again.
 fn is_running(spool: &Path) -> bool {
     let Ok(number) = fs::read_to_string(process(spool)) else { return false };
-    let Ok(line) = fs::read(format!("/proc/{}/cmdline", number.trim())) else { return false };
+    let about = PathBuf::from("/proc").join(number.trim());
+    let Ok(line) = fs::read(about.join("cmdline")) else { return false };
+    // One that has ended has none, but neither has one that was begun this moment.
+    if line.is_empty() {
+        let stat = fs::read_to_string(about.join("stat")).unwrap_or_default();
+        let state = stat.rsplit(')').next().unwrap_or_default().trim_start();
+        let is_there = !state.is_empty() && !state.starts_with(['Z', 'X']);
+        return is_there && began(spool).is_ok_and(|age| age.is_some_and(|a| a < BEGINS_WITHIN));
+    }
     let wanted = folder(spool);
     let wanted = wanted.as_os_str().as_encoded_bytes();
     line.split(|byte| *byte == 0).any(|word| word == wanted)
