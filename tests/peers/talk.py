@@ -71,6 +71,12 @@ class Log:
     def close(self):
         print(json.dumps(self.log), flush=True)
 
+    def end(self):
+        """Closes the log and ends the process at once: a library's own threads may call an
+        interpreter that is being taken apart, and fall over it after all was said."""
+        self.close()
+        os._exit(0)
+
 
 def needs(*programs):
     """Ends the talk, to be skipped, where a program of the machine is not installed."""
@@ -85,7 +91,7 @@ def background(work, *arguments):
     threading.Thread(target=work, args=arguments, daemon=True).start()
 
 
-def until(ready, seconds=10.0):
+def until(ready, seconds=20.0):
     """Waits until `ready` says something true and returns that."""
     end = time.monotonic() + seconds
     while True:

@@ -62,7 +62,7 @@ def main():
     time.sleep(0.1)
     client.stop()
     server.stop()
-    log.close()
+    log.end()
 
 
 answers = set()

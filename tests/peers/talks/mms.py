@@ -48,7 +48,7 @@ async def main():
     log.did("session", 3)
     await client.disconnect()
     lib.IedServer_stop(server)
-    log.close()
+    log.end()
 
 
 asyncio.run(main())

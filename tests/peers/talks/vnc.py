@@ -34,8 +34,10 @@ with tempfile.TemporaryDirectory() as folder:
     # The file holds the password enciphered with a key that everybody knows, its bits turned about.
     known = bytes(int(f"{octet:08b}"[::-1], 2) for octet in bytes.fromhex("17526b06234e5807"))
     secret.write_bytes(Cipher(TripleDES(known * 3), modes.ECB()).encryptor().update(b"bottle\0\0"))
-    command = ["Xtigervnc", ":91", "-rfbport", "5900", "-interface", SERVER, "-rfbauth", secret, "-geometry", "64x48",
-               "-depth", "24", "-desktop", "boiler panel", "-SecurityTypes", "VncAuth", "-nolisten", "unix", "-ac"]
+    # The server takes a display that is free.
+    command = ["Xtigervnc", "-displayfd", "1", "-rfbport", "5900", "-interface", SERVER, "-rfbauth", secret,
+               "-geometry", "64x48", "-depth", "24", "-desktop", "boiler panel", "-SecurityTypes", "VncAuth",
+               "-nolisten", "unix", "-ac"]
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         until(lambda: listening(5900))
