@@ -99,7 +99,12 @@ impl Crew {
     /// and in any case until there may be another round.
     fn catch_up(&mut self, fold: &mut impl FnMut(&mut [Vec<Stamped>])) -> Result<()> {
         loop {
-            let many = self.yard.board().under_way() >= ROUNDS;
+            let board = self.yard.board();
+            let many = board.under_way() >= ROUNDS;
+            if !many && board.is_hungry() {
+                return Ok(());
+            }
+            drop(board);
             if matches!(self.step(fold, many)?, Step::Idle) {
                 return Ok(());
             }

@@ -35,6 +35,8 @@ impl Lists {
 /// that they are not far from the processors when their turn comes. With few, a long part of one
 /// conversation in the caller's hands leaves the others without work.
 const PLENTY_PACKETS: usize = 6_000;
+/// Packets nobody has taken, below which more are read before anything else.
+const HUNGRY_PACKETS: usize = 2_048;
 /// Rounds within which a thread prefers shards that it had last.
 const NEAR_ROUNDS: u64 = 4;
 
@@ -160,6 +162,12 @@ impl Board {
         let plenty: usize = beside.map(|(_, lane)| lane.waiting.min(enough)).sum();
         let others = self.spare.len() - 1;
         if plenty < enough * others { None } else { self.give(thread, number, shard) }
+    }
+
+    /// Will others soon look for work in vain?
+    pub(super) fn is_hungry(&self) -> bool {
+        let wanted = HUNGRY_PACKETS * (self.spare.len() - 1);
+        self.lanes.iter().map(|lane| lane.waiting.min(wanted)).sum::<usize>() < wanted
     }
 
     fn under_way_at(&mut self, number: u64) -> Option<&mut UnderWay> {
