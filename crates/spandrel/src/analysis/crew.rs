@@ -34,6 +34,8 @@ struct Yard {
 
 pub struct Crew {
     yard: Arc<Yard>,
+    /// With the caller's.
+    threads: usize,
     helpers: Vec<JoinHandle<()>>,
     /// Frame at which all was reported last.
     reported: u64,
@@ -57,22 +59,28 @@ impl Crew {
         let worker = |own| Worker::new(WorkerSettings { shard: (own, SHARDS), ..settings });
         let board = Board::new((0..SHARDS).map(worker), threads);
         let yard = Arc::new(Yard { board: Mutex::new(board), changed: Condvar::new() });
-        let mut crew = Crew {
+        Ok(Crew {
             yard,
+            threads,
             helpers: Vec::new(),
             reported: 0,
             round: Round::default(),
             spare: Vec::new(),
-        };
-        for number in 1..threads {
-            let yard = Arc::clone(&crew.yard);
+        })
+    }
+
+    /// Called when there is work: a thread that begins by waiting is often woken on the processor
+    /// of who wakes it, and shares that for milliseconds.
+    fn call_helpers(&mut self) -> Result<()> {
+        for number in self.helpers.len() + 1..self.threads {
+            let yard = Arc::clone(&self.yard);
             let helper = std::thread::Builder::new()
                 .name(format!("worker {number}"))
                 .spawn(move || help(&yard, number))
                 .context("cannot start a worker thread")?;
-            crew.helpers.push(helper);
+            self.helpers.push(helper);
         }
-        Ok(crew)
+        Ok(())
     }
 
     /// Takes a packet and holds on to the block it lies in; gives events that have come back to
@@ -84,12 +92,12 @@ impl Crew {
         fold: &mut impl FnMut(&mut [Vec<Stamped>]),
     ) -> Result<()> {
         if !self.round.goes_on(packet) {
-            self.send();
+            self.send()?;
             self.catch_up(fold)?;
         }
         self.round.take(packet, shard_of(packet.link, packet.data), lies);
         if self.round.is_full() {
-            self.send();
+            self.send()?;
             self.catch_up(fold)?;
         }
         Ok(())
@@ -129,7 +137,7 @@ impl Crew {
         fold: &mut impl FnMut(&mut [Vec<Stamped>]),
     ) -> Result<Vec<Worker>> {
         self.round.then = Then::GiveUp(frame, at);
-        self.send();
+        self.send()?;
         self.report(frame, fold)?;
         let workers = self.yard.board().take_workers();
         self.dismiss();
@@ -141,7 +149,7 @@ impl Crew {
         for slice in slices(std::mem::replace(&mut self.reported, frame), frame) {
             self.catch_up(fold)?;
             self.round.then = Then::Report(frame, slice);
-            self.send();
+            self.send()?;
         }
         let mut health = Health::default();
         while self.yard.board().under_way() > 0 {
@@ -153,7 +161,7 @@ impl Crew {
     }
 
     /// Puts the round on the board and begins another.
-    fn send(&mut self) {
+    fn send(&mut self) -> Result<()> {
         let next = self.spare.pop().unwrap_or_default();
         let round = std::mem::replace(&mut self.round, next);
         let mut board = self.yard.board();
@@ -163,6 +171,7 @@ impl Crew {
         if rings {
             self.yard.changed.notify_all();
         }
+        self.call_helpers()
     }
 
     /// Folds the oldest round if it is whole, else works on a part. No more is to be read where
