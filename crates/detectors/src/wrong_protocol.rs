@@ -56,17 +56,22 @@ impl Watch for WrongProtocol {
     fn see(&mut self, o: &Observation, site: &Site<'_>, out: &mut Findings) {
         let Detail::Exchange(exchange) = &o.detail else { return };
         let Some(port) = o.to.port.filter(|_| exchange.transport == "tcp") else { return };
-        let known = link_key(o).is_some_and(|key| site.baseline.knows_link(&key));
-        if known && site.phase != Phase::Unlearnt {
+        let expected = PORTS.iter().find(|(number, _)| *number == port);
+        // Neither the port nor the name of a conversation changes: most need not be remembered.
+        let excused = match expected {
+            Some((_, names)) => names.contains(&o.protocol),
+            None => port < ASSIGNED_BELOW || COMMON.contains(&port) || is_industrial(o.protocol),
+        };
+        let knows = || link_key(o).is_some_and(|key| site.baseline.knows_link(&key));
+        if excused || (site.phase != Phase::Unlearnt && knows()) {
             return;
         }
         let whole = self.conversations.add(o, exchange);
         if whole.packets_down < 2 {
             return;
         }
-        let expected = PORTS.iter().find(|(number, _)| *number == port);
         match expected {
-            Some((_, names)) if o.protocol != "tcp" && !names.contains(&o.protocol) => {
+            Some(_) if o.protocol != "tcp" => {
                 wrong(o, exchange, (port, whole), out);
             }
             Some(_) => {}
@@ -117,9 +122,6 @@ fn odd(
     site: &Site<'_>,
     out: &mut Findings,
 ) {
-    if is_industrial(o.protocol) || port < ASSIGNED_BELOW || COMMON.contains(&port) {
-        return;
-    }
     let (Some(client), Some(server)) = (o.from.address(), o.to.address()) else { return };
     let outside = |a: Address| matches!(a, Address::Ip(ip) if is_external(ip));
     if outside(client) || outside(server) || client == server {
