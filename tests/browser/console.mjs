@@ -116,7 +116,7 @@ step('keys go from asset to asset on the map, and the list says the same', async
   await panel.waitFor({ state: 'detached' });
   await page.getByRole('button', { name: 'List' }).click();
   await page.getByRole('button', { name, exact: true }).first().waitFor();
-  await page.getByRole('tab', { name: /Links/ }).click();
+  await page.getByRole('tab', { name: /Connected pairs/ }).click();
   await page.locator('.list tbody tr').first().waitFor();
   await page.goto(`${server.url}/map`);
   // Keys are heard once the frame around the page is there.

@@ -1,6 +1,6 @@
 // Names of the MITRE ATT&CK techniques findings name most, so that they read without a network.
 //
-// Names are those of ATT&CK for ICS v18, © The MITRE Corporation, used under its terms of use.
+// Names are those of ATT&CK v18, ICS and Enterprise, © The MITRE Corporation, used under its terms of use.
 // Not here: descriptions. Invariant: an id that is not here is shown as it is.
 const NAMES: Record<string, string> = {
   T0800: 'Activate Firmware Update Mode',
@@ -56,11 +56,43 @@ const NAMES: Record<string, string> = {
   T0886: 'Remote Services',
   T0888: 'Remote System Information Discovery',
   T0889: 'Modify Program',
+  T0890: 'Exploitation for Privilege Escalation',
   T0891: 'Hardcoded Credentials',
   T0892: 'Change Credential',
+  T1001: 'Data Obfuscation',
+  T1003: 'OS Credential Dumping',
+  T1021: 'Remote Services',
+  T1036: 'Masquerading',
   T1046: 'Network Service Discovery',
+  T1047: 'Windows Management Instrumentation',
+  T1048: 'Exfiltration Over Alternative Protocol',
+  T1053: 'Scheduled Task/Job',
+  T1055: 'Process Injection',
+  T1068: 'Exploitation for Privilege Escalation',
+  T1070: 'Indicator Removal',
+  T1071: 'Application Layer Protocol',
+  T1078: 'Valid Accounts',
+  T1095: 'Non-Application Layer Protocol',
+  T1098: 'Account Manipulation',
+  T1105: 'Ingress Tool Transfer',
   T1110: 'Brute Force',
+  T1112: 'Modify Registry',
+  T1187: 'Forced Authentication',
+  T1190: 'Exploit Public-Facing Application',
+  T1207: 'Rogue Domain Controller',
+  T1210: 'Exploitation of Remote Services',
+  T1498: 'Network Denial of Service',
+  T1499: 'Endpoint Denial of Service',
+  T1543: 'Create or Modify System Process',
+  T1547: 'Boot or Logon Autostart Execution',
+  T1555: 'Credentials from Password Stores',
   T1557: 'Adversary-in-the-Middle',
+  T1558: 'Steal or Forge Kerberos Tickets',
+  T1568: 'Dynamic Resolution',
+  T1569: 'System Services',
+  T1570: 'Lateral Tool Transfer',
+  T1571: 'Non-Standard Port',
+  T1572: 'Protocol Tunneling',
 };
 
 export function techniqueName(id: string): string | null {

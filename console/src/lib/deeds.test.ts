@@ -14,6 +14,29 @@ test.each([
   expect(deed(action)).toBe(said);
 });
 
-test('a thing is named without the root of the API', () => {
-  expect(thing('/api/v1/plans/pln_1:run')).toBe('plans/pln_1:run');
+const said = (resource: string, after: unknown = null) =>
+  thing({ resource: `/api/v1/${resource}`, before: null, after });
+
+test('a thing has the name that its record knows', () => {
+  expect(said('plans', { spec: { name: 'Shares' } }).text).toBe('Shares');
+  expect(said('captures', { file: 'line 4.pcap' }).text).toBe('line 4.pcap');
+  expect(said('assets/ast_02c22b8f967305e6', { name: null }).href).toBe(
+    '/assets/ast_02c22b8f967305e6',
+  );
+});
+
+test('a thing without a name is its kind and a short id, and a link where it has a page', () => {
+  const hash = `4d34e22b${'0'.repeat(56)}`;
+  expect(said(`snapshots/${hash}:hold`)).toEqual({
+    text: 'snapshot 4d34e22b',
+    whole: `snapshots/${hash}:hold`,
+    href: `/protection/snapshots/${hash}`,
+  });
+  expect(said('users/anna').text).toBe('anna');
+  expect(said('session').text).toBe('–');
+  expect(said('plans/pln_01a2195f3d2b44142c7d98936:run').text).toBe('plan d98936');
+});
+
+test('what has no words is shown as the log has it', () => {
+  expect(said('unheard-of/1:shake').text).toBe('unheard-of/1:shake');
 });

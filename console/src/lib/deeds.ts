@@ -67,7 +67,41 @@ export function deed(action: string): string {
   return `${did} ${/^(?:[aeioA]|u(?!ser))/.test(what) ? 'an' : 'a'} ${what}`;
 }
 
-/** What it was done to, without what every address begins with. */
-export function thing(resource: string): string {
-  return resource.replace(/^\/api\/v\d+\//, '');
+/** Groups whose members have pages of their own. */
+const PAGES: Record<string, string> = {
+  assets: '/assets',
+  captures: '/captures',
+  findings: '/findings',
+  snapshots: '/protection/snapshots',
+};
+
+export interface Thing {
+  /** `snapshot 4d34e22b`, or the name that the record knows. */
+  text: string;
+  /** What the log has. */
+  whole: string;
+  href: string | null;
+}
+
+/** What it was done to: by name where the record has one, else by kind and a short id. */
+export function thing(record: { resource: string; before: unknown; after: unknown }): Thing {
+  const whole = record.resource.replace(/^\/api\/v\d+\//, '');
+  const [, group, id] = /^([\w-]+)(?:\/([^/:]+))?(?::[\w-]+)?$/.exec(whole) ?? [];
+  const what = THINGS[group ?? ''];
+  if (!what) return { text: whole, whole, href: null };
+  const name = nameOf(record.after) ?? nameOf(record.before);
+  if (!id) return { text: name ?? '–', whole, href: null };
+  const page = PAGES[group ?? ''];
+  // An id has a prefix and says when it was made; its end tells it apart.
+  const short = /^[a-z]{3}_/.test(id) ? id.slice(-6) : id.length > 20 ? id.slice(0, 8) : id;
+  const text = name ?? (short === id ? id : `${what} ${short}`);
+  return { text, whole, href: page ? `${page}/${id}` : null };
+}
+
+function nameOf(value: unknown): string | null {
+  if (typeof value !== 'object' || value === null) return null;
+  const { name, spec, file } = value as { name?: unknown; spec?: unknown; file?: unknown };
+  if (typeof name === 'string' && name) return name;
+  if (typeof file === 'string' && file) return file;
+  return spec === undefined ? null : nameOf(spec);
 }
