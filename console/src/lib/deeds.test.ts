@@ -37,6 +37,10 @@ test('a thing without a name is its kind and a short id, and a link where it has
   expect(said('plans/pln_01a2195f3d2b44142c7d98936:run').text).toBe('plan d98936');
 });
 
+test('a name of ten thousand characters is cut', () => {
+  expect(said('plans', { name: 'x'.repeat(10_000) }).text.length).toBe(81);
+});
+
 test('what has no words is shown as the log has it', () => {
   expect(said('unheard-of/1:shake').text).toBe('unheard-of/1:shake');
 });

@@ -98,10 +98,13 @@ export function thing(record: { resource: string; before: unknown; after: unknow
   return { text, whole, href: page ? `${page}/${id}` : null };
 }
 
+const NAME_MAX = 80;
+
 function nameOf(value: unknown): string | null {
   if (typeof value !== 'object' || value === null) return null;
   const { name, spec, file } = value as { name?: unknown; spec?: unknown; file?: unknown };
-  if (typeof name === 'string' && name) return name;
-  if (typeof file === 'string' && file) return file;
+  const said = [name, file].find((text) => typeof text === 'string' && text !== '');
+  // What was refused may be as long as somebody liked.
+  if (typeof said === 'string') return said.length > NAME_MAX ? `${said.slice(0, NAME_MAX)}…` : said;
   return spec === undefined ? null : nameOf(spec);
 }

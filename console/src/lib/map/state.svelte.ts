@@ -43,6 +43,9 @@ export class MapState {
   private builtAt = 0;
   private due: ReturnType<typeof setTimeout> | undefined;
   private unsubscribe: (() => void) | null = null;
+  private reading = false;
+  /** Somebody asked while it was being read. */
+  private wanted = false;
 
   start(): () => void {
     this.unsubscribe = live.subscribe(
@@ -55,12 +58,29 @@ export class MapState {
     return () => {
       stop();
       this.unsubscribe?.();
+      this.unsubscribe = null;
       clearTimeout(this.due);
     };
   }
 
-  /** `again`: the picture stays, and what is new is put into it. */
+  /**
+   * `again`: the picture stays, and what is new is put into it. A graph of 50,000 links takes
+   * seconds to read: who asks meanwhile gets what is under way, and then a new one.
+   */
   async load(again = false): Promise<void> {
+    if (this.reading) {
+      this.wanted = true;
+      return;
+    }
+    this.reading = true;
+    await this.read(again);
+    this.reading = false;
+    if (!this.wanted || !this.unsubscribe) return;
+    this.wanted = false;
+    await this.load(this.shown !== null);
+  }
+
+  private async read(again: boolean): Promise<void> {
     this.graph = null;
     this.waiting = [];
     try {
