@@ -1,8 +1,8 @@
 //! Devices that answered and no longer do.
 //!
-//! Seen by connections that are tried again and again in vain, and by datagrams from ever new
-//! ports. Not here: hosts that never answered (`scan`); datagrams from one port to one port, of
-//! which the sensor says the first answer and no more. Invariant: one lost connection is no
+//! Seen by connections that are tried again and again in vain, by datagrams from ever new ports,
+//! and by those from one port, of which the sensor says when a server that used to answer does so
+//! no more. Not here: hosts that never answered (`scan`). Invariant: one lost connection is no
 //! finding; tries must go on for a while.
 
 use crate::{
@@ -125,7 +125,7 @@ impl DeviceSilent {
         };
         if let Some(open) = raised {
             let says = match datagram {
-                true => "requests from new ports, none answered",
+                true => "requests, none answered",
                 false => "connections tried in vain",
             };
             open.proof_count("tries", (first, o.at), (u64::from(tries) - 1, says));

@@ -223,6 +223,44 @@ pub(crate) struct Flow {
     pub(crate) closed: bool,
     /// Segments in a row that were no message.
     pub(crate) give_ups: u8,
+    pub(crate) rhythm: Rhythm,
+}
+
+/// How regularly the server answers datagrams, in a few octets; counts end at 255.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Rhythm {
+    /// Datagrams of the client since the server's last.
+    asks: u8,
+    /// The most of them before an answer.
+    asks_max: u8,
+    answers: u8,
+}
+
+impl Rhythm {
+    /// A server that answered so often answers what it is asked.
+    const ANSWERS_MIN: u8 = 16;
+    /// Who leaves more than these unanswered gives no answers, but sends when it likes.
+    const ASKS_MAX: u8 = 8;
+    const ASKS_MIN: u8 = 7;
+
+    pub(crate) fn asked(&mut self) {
+        self.asks = self.asks.saturating_add(1);
+    }
+
+    pub(crate) fn answered(&mut self) {
+        if self.asks > 0 {
+            self.asks_max = self.asks_max.max(self.asks);
+            self.answers = self.answers.saturating_add(1);
+            self.asks = 0;
+        }
+    }
+
+    /// Is it asked far more often than ever before, in vain?
+    pub(crate) fn is_broken(self) -> bool {
+        self.answers >= Self::ANSWERS_MIN
+            && self.asks_max <= Self::ASKS_MAX
+            && self.asks >= Self::ASKS_MIN.max(self.asks_max.saturating_mul(3))
+    }
 }
 
 impl Flow {
@@ -249,6 +287,7 @@ impl Flow {
             answered: false,
             closed: false,
             give_ups: 0,
+            rhythm: Rhythm::default(),
         }
     }
 

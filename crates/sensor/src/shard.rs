@@ -5,6 +5,7 @@
 
 mod context;
 mod conversation;
+mod datagram;
 mod quoted;
 
 use crate::{

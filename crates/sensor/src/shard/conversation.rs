@@ -53,7 +53,7 @@ impl Shard {
     }
 
     /// Puts a new conversation into the table and counts its first packet.
-    fn insert(&mut self, flow: Flow, context: &Context) -> u32 {
+    pub(super) fn insert(&mut self, flow: Flow, context: &Context) -> u32 {
         let (at, evicted) = self.flows.insert(flow);
         if let Some(evicted) = evicted {
             self.counters.limit("flows");
@@ -282,55 +282,6 @@ impl Shard {
             self.drain(index, &back, true);
             self.end(index);
         }
-    }
-
-    /// A datagram or a frame's payload: one message or several, never a part of one.
-    pub(super) fn datagram(&mut self, context: &mut Context, kind: Kind, payload: &[u8]) {
-        let (key, from_is_low) = FlowKey::new(&context.from, &context.to, kind);
-        context.from_is_low = from_is_low;
-        let context = &*context;
-        let at = match self.flows.find(&key) {
-            Some(at) => {
-                self.count(at, context);
-                at
-            }
-            None => {
-                let client = sender_is_client(&self.directory, context, kind);
-                let at = self.insert(new_flow(context, key, client), context);
-                let attempted = session(SessionEvent::Attempted { syn: false });
-                self.observe(context, kind.transport(), attempted, None);
-                at
-            }
-        };
-        let flow = self.flows.get(at);
-        if !flow.answered && flow.halves.iter().all(|h| h.seen) {
-            flow.answered = true;
-            self.observe(context, kind.transport(), session(SessionEvent::Answered), None);
-        }
-        if payload.is_empty() {
-            return;
-        }
-        let flow = self.flows.get(at);
-        let side = context.side(flow);
-        flow.half(side).spoke = true;
-        if let Identity::Searching { tries } = flow.identity {
-            self.heads.see(flow, side, payload);
-            search(&self.directory, flow, side, payload, tries);
-        }
-        let side = context.side(self.flows.get(at));
-        self.feed_whole(at, context, side, payload);
-    }
-
-    fn feed_whole(&mut self, at: u32, context: &Context, side: Side, payload: &[u8]) {
-        let flow = self.flows.get(at);
-        let Identity::Known { dissector, .. } = &mut flow.identity else { return };
-        self.out.clear();
-        let segment = segment(context, side, flow.key.kind(), payload, false);
-        match dissector.feed(segment, &mut self.out) {
-            Progress::GiveUp(why) => self.counters.unparsed(why.reason),
-            Progress::Consumed(_) | Progress::NeedMore { .. } => {}
-        }
-        self.collect(context, Some(at), payload);
     }
 
     /// Octets of one direction, in order.
@@ -577,13 +528,13 @@ fn is_evidence(detail: &Detail) -> bool {
     !matches!(detail, Detail::Presence | Detail::Exchange(_) | Detail::Value { .. })
 }
 
-fn new_flow(context: &Context, key: FlowKey, sender_is_client: bool) -> Flow {
+pub(super) fn new_flow(context: &Context, key: FlowKey, sender_is_client: bool) -> Flow {
     let ends = (context.from, context.to, sender_is_client);
     Flow::new((key, context.from_is_low), ends, (context.frame, context.at))
 }
 
 /// Which end of a conversation without a handshake serves, by its ports.
-fn sender_is_client(directory: &Directory, context: &Context, kind: Kind) -> bool {
+pub(super) fn sender_is_client(directory: &Directory, context: &Context, kind: Kind) -> bool {
     let (Some(from), Some(to)) = (context.from.port, context.to.port) else { return true };
     let known = |port| directory.is_known_port(kind.carrier(), port);
     match (known(from), known(to)) {
@@ -605,7 +556,7 @@ fn is_own_answer(context: &Context) -> bool {
     travels && (from.ip, from.port) == (to.ip, to.port)
 }
 
-fn segment<'a>(
+pub(super) fn segment<'a>(
     context: &Context,
     from: Side,
     kind: Kind,
@@ -626,7 +577,13 @@ fn segment<'a>(
 
 /// Looks for the protocol of a conversation in the first octets of one direction.
 /// Says whether the octets must be kept for another look.
-fn search(directory: &Directory, flow: &mut Flow, side: Side, head: &[u8], tries: u8) -> bool {
+pub(super) fn search(
+    directory: &Directory,
+    flow: &mut Flow,
+    side: Side,
+    head: &[u8],
+    tries: u8,
+) -> bool {
     // A stream is tried from each side: one may be in the middle of a long message while the
     // other begins one.
     let stream = flow.kind() == Kind::Tcp;

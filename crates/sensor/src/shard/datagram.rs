@@ -1,0 +1,100 @@
+//! A datagram or a frame's payload within its conversation.
+//!
+//! Not here: datagrams that carry a stream of their own, which their dissectors read. Invariant: a
+//! payload is one message or several, never a part of one.
+
+use super::{
+    Context, Shard,
+    conversation::{new_flow, search, segment, sender_is_client},
+    session,
+};
+use crate::flow::{FlowKey, Identity, Kind};
+use model::SessionEvent;
+use protocols::{Progress, Side};
+
+/// A server that is asked in vain for so long is silent.
+const SILENT_NANOS: i64 = 10_000_000_000;
+/// What is asked in vain is told once in so long.
+const ASKS_APART_NANOS: i64 = 5_000_000_000;
+/// Fewer octets keep a way through translators open and ask for nothing (RFC 3948, 2.3; RFC 5626,
+/// 3.5.1).
+const ASK_OCTETS_MIN: usize = 5;
+
+impl Shard {
+    /// A datagram or a frame's payload: one message or several, never a part of one.
+    pub(super) fn datagram(&mut self, context: &mut Context, kind: Kind, payload: &[u8]) {
+        let (key, from_is_low) = FlowKey::new(&context.from, &context.to, kind);
+        context.from_is_low = from_is_low;
+        let context = &*context;
+        let at = match self.flows.find(&key) {
+            Some(at) => {
+                // Less than that keeps a way open, and asks for nothing.
+                if kind == Kind::Udp && payload.len() >= ASK_OCTETS_MIN {
+                    self.rhythm(at, context);
+                }
+                self.count(at, context);
+                at
+            }
+            None => {
+                let client = sender_is_client(&self.directory, context, kind);
+                let at = self.insert(new_flow(context, key, client), context);
+                let attempted = session(SessionEvent::Attempted { syn: false });
+                self.observe(context, kind.transport(), attempted, None);
+                at
+            }
+        };
+        let flow = self.flows.get(at);
+        let answers = context.side(flow) == Side::Server && flow.half(Side::Client).seen;
+        if !flow.answered && answers {
+            flow.answered = true;
+            self.observe(context, kind.transport(), session(SessionEvent::Answered), None);
+        }
+        if payload.is_empty() {
+            return;
+        }
+        let flow = self.flows.get(at);
+        let side = context.side(flow);
+        flow.half(side).spoke = true;
+        if let Identity::Searching { tries } = flow.identity {
+            self.heads.see(flow, side, payload);
+            search(&self.directory, flow, side, payload, tries);
+        }
+        let side = context.side(self.flows.get(at));
+        self.feed_whole(at, context, side, payload);
+    }
+
+    fn feed_whole(&mut self, at: u32, context: &Context, side: Side, payload: &[u8]) {
+        let flow = self.flows.get(at);
+        let Identity::Known { dissector, .. } = &mut flow.identity else { return };
+        self.out.clear();
+        let segment = segment(context, side, flow.key.kind(), payload, false);
+        match dissector.feed(segment, &mut self.out) {
+            Progress::GiveUp(why) => self.counters.unparsed(why.reason),
+            Progress::Consumed(_) | Progress::NeedMore { .. } => {}
+        }
+        self.collect(context, Some(at), payload);
+    }
+
+    /// Tells of a server that was asked and answered again and again from one port to one port, and
+    /// answers no more: when it answered last, then of what is asked in vain.
+    fn rhythm(&mut self, at: u32, context: &Context) {
+        let flow = self.flows.get(at);
+        if context.side(flow) == Side::Server {
+            flow.rhythm.answered();
+            return;
+        }
+        flow.rhythm.asked();
+        let [before, last] = [Side::Client, Side::Server].map(|side| flow.half(side).last);
+        let silent = context.at.since(last) >= SILENT_NANOS;
+        if !flow.rhythm.is_broken() || !silent {
+            return;
+        }
+        if std::mem::take(&mut flow.answered) {
+            let back = Context { at: last, ..context.sent_by(flow, Side::Server) };
+            self.observe(&back, "udp", session(SessionEvent::Answered), None);
+        } else if before.nanos() / ASKS_APART_NANOS == context.at.nanos() / ASKS_APART_NANOS {
+            return;
+        }
+        self.observe(context, "udp", session(SessionEvent::Attempted { syn: false }), None);
+    }
+}
