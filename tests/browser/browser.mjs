@@ -27,7 +27,8 @@ export function launch() {
 /** A page that notes each error in `page.faults`. */
 export async function openPage(context) {
   const page = await context.newPage();
-  page.setDefaultTimeout(20_000);
+  // What takes a second on a quiet machine may take half a minute on a busy one.
+  page.setDefaultTimeout(60_000);
   page.faults = [];
   // Status codes that are part of what is tested, e.g. 401 after signing out.
   page.expected = [];

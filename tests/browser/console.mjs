@@ -15,7 +15,7 @@ import { startServer } from './server.mjs';
 import { speaker } from './stage.mjs';
 
 const PASSWORD = 'correct horse battery';
-const LONGEST_S = 600;
+const LONGEST_S = 1_500;
 const HOSTS = 1_500;
 const program = process.env.SPANDREL;
 const scratch = mkdtempSync(join(tmpdir(), 'spandrel-shots-'));
@@ -287,7 +287,7 @@ step('a vault and its first plans are made with one click and carried out', asyn
   await page.getByText('Nothing is backed up yet').waitFor();
   await page.getByText('Control plane').first().waitFor();
   await page.getByRole('button', { name: 'Make the vault and begin' }).click();
-  await page.getByText(/Keep a copy of .*vault\.key on paper/).waitFor({ timeout: 30_000 });
+  await page.getByText(/Keep a copy of .*vault\.key on paper/).waitFor({ timeout: 60_000 });
   const row = page.locator('tr', { hasText: 'Control plane' });
   await row.getByText('Protected').waitFor({ timeout: 60_000 });
 });
@@ -334,7 +334,7 @@ step('a snapshot shows its files, and what changed since the one before', async 
   await group.getByRole('link', { name: 'what changed' }).click();
   await page.waitForURL(/\/protection\/compare\?/);
   const changed = page.locator(`section[data-path="${join(plant, 'limits.json')}"]`);
-  await changed.getByText('/pressure/high').waitFor({ timeout: 30_000 });
+  await changed.getByText('/pressure/high').waitFor({ timeout: 60_000 });
   await changed.getByRole('button', { name: 'Lines' }).click();
   await changed.locator('.lines .new', { hasText: '"high":9' }).waitFor();
   await page.getByRole('link', { name: 'Restore the older one' }).click();
@@ -391,7 +391,7 @@ step('a hold is put and seen, and one person cannot release it', async ({ page, 
   const dialog = page.getByRole('dialog');
   await dialog.getByLabel('Reason').fill('dispute 7');
   await dialog.getByRole('button', { name: 'Hold', exact: true }).click();
-  await page.getByText('held: dispute 7').waitFor({ timeout: 30_000 });
+  await page.getByText('held: dispute 7').waitFor({ timeout: 60_000 });
   await page.goto(`${server.url}/protection/keeping`);
   await page.getByRole('button', { name: 'Release' }).click();
   await dialog.getByLabel('Reason').fill('settled');
@@ -410,7 +410,7 @@ step('a second administrator approves the release, which waits and is withdrawn'
   await page.getByRole('button', { name: 'Release' }).click();
   await page.getByRole('dialog').getByLabel('Reason').fill('settled');
   await page.getByRole('button', { name: 'Ask for the release' }).click();
-  await page.getByText('Release asked for by admin').waitFor({ timeout: 30_000 });
+  await page.getByText('Release asked for by admin').waitFor({ timeout: 60_000 });
   assert.ok(await page.getByRole('button', { name: 'Approve' }).isDisabled(), 'not by the same');
   const context = await browser.newContext({ ignoreHTTPSErrors: true });
   const other = await openPage(context);
@@ -421,9 +421,9 @@ step('a second administrator approves the release, which waits and is withdrawn'
   await other.fill('input[name=password]', PASSWORD);
   await other.click('button.primary');
   await other.getByRole('button', { name: 'Approve' }).click();
-  await other.getByText('unless withdrawn').waitFor({ timeout: 30_000 });
+  await other.getByText('unless withdrawn').waitFor({ timeout: 60_000 });
   await other.getByRole('button', { name: 'Withdraw' }).click();
-  await other.getByText('Waiting for approval').waitFor({ state: 'detached', timeout: 30_000 });
+  await other.getByText('Waiting for approval').waitFor({ state: 'detached', timeout: 60_000 });
   await other.getByText('dispute 7, admin').waitFor();
   assert.deepEqual(other.faults, []);
   await context.close();
@@ -444,7 +444,7 @@ step('a recovery plan is drilled, waits for a person, and its report prints', as
   await page.keyboard.press('Escape');
   await page.getByRole('button', { name: 'Add Lab historian' }).click();
   await dialog.getByRole('button', { name: 'Save' }).click();
-  await page.getByText('The recovery plan is saved').waitFor({ timeout: 30_000 });
+  await page.getByText('The recovery plan is saved').waitFor({ timeout: 60_000 });
   await page.getByRole('button', { name: 'Drill Lab historian' }).click();
   await page.waitForURL(/\/protection\/drills\/run/);
   await page.getByText('It waits for the shift lead').waitFor({ timeout: 60_000 });
@@ -706,7 +706,7 @@ step('a server that goes and comes back is told and followed', async ({ page, se
   await server.end();
   await page.locator('[data-state=reconnecting]').waitFor();
   await server.start();
-  await page.locator('[data-state=live]').waitFor({ timeout: 40_000 });
+  await page.locator('[data-state=live]').waitFor({ timeout: 60_000 });
 });
 
 step('a session that ends comes back to the same page', async ({ page, server }) => {
