@@ -6,7 +6,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-const START_MS = 30_000;
+const START_MS = 90_000;
 
 /** A server with the simulated plant and an empty data directory of its own. */
 export async function startServer(program) {
