@@ -12,6 +12,7 @@ mod link;
 mod observation;
 mod operation;
 mod report;
+mod text;
 mod time;
 mod value;
 
@@ -27,5 +28,6 @@ pub use observation::{
 };
 pub use operation::{Direction, Object, Operation, OperationClass, Outcome};
 pub use report::{CaptureReport, MessageRow, Scalar, SignInRow, ValueRow};
+pub use text::is_disruptive;
 pub use time::Time;
 pub use value::{Point, PointValue, Quality};

@@ -5,7 +5,7 @@
 
 use crate::{
     Error, Result, Role, SESSIONS_MAX, Store, TOKENS_MAX, USERS_MAX,
-    text::new_id,
+    text::{clean, new_id},
     writer::{Turn, now},
 };
 use model::Time;
@@ -310,7 +310,7 @@ impl Store {
         (hash, prefix): (String, String),
         expires_at: Time,
     ) -> Result<String> {
-        let (user, name) = (user.to_owned(), name.trim().to_owned());
+        let (user, name) = (user.to_owned(), clean(name.trim()));
         if name.is_empty() || name.chars().count() > 100 {
             return Err(Error::refused("name", "it has 1 to 100 characters"));
         }

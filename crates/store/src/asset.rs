@@ -502,6 +502,11 @@ fn check(patch: &AssetPatch) -> Result<()> {
     {
         return Err(Error::refused("name", "it has 1 to 128 characters"));
     }
+    if let Some(Some(name)) = &patch.name
+        && name.contains(model::is_disruptive)
+    {
+        return Err(Error::refused("name", "it has characters that cannot be seen"));
+    }
     if let Some(Some(note)) = &patch.note
         && note.chars().count() > 4_000
     {
@@ -516,7 +521,7 @@ fn check(patch: &AssetPatch) -> Result<()> {
         if key.is_empty() || key.len() > 63 || !key.chars().all(plain) {
             return Err(Error::refused("labels", "a key is 1 to 63 of a-z 0-9 . _ / -"));
         }
-        if value.chars().count() > 256 || value.chars().any(char::is_control) {
+        if value.chars().count() > 256 || value.contains(model::is_disruptive) {
             return Err(Error::refused("labels", "a value has at most 256 plain characters"));
         }
     }

@@ -35,6 +35,12 @@ pub enum OpenError {
         path.display()
     )]
     Newer { path: PathBuf, found: i64, known: i64 },
+    #[error(
+        "database {} was written by an older spandrel (schema {found}, this one reads {known}); \
+         start `spandrel run` on it once, or read it with that version",
+        path.display()
+    )]
+    Older { path: PathBuf, found: i64, known: i64 },
     #[error("no space left for database {}; free some disk space and start again", path.display())]
     Full { path: PathBuf },
     #[error(

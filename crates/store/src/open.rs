@@ -120,6 +120,9 @@ impl Store {
         if found > SCHEMA {
             return Err(OpenError::Newer { path, found, known: SCHEMA });
         }
+        if found < SCHEMA {
+            return Err(OpenError::Older { path, found, known: SCHEMA });
+        }
         let watchers = Watchers::new();
         let inner = Inner { readers, writer: None, watchers, path, _lock: None };
         Ok(Store { inner: Arc::new(inner) })

@@ -6,9 +6,10 @@
 
 use crate::TEXT_CHARS_MAX;
 
-/// Text as a column holds it: control characters replaced, cut to the limit.
+/// Text as a column holds it: what is no text replaced, cut to the limit.
 pub(crate) fn clean(text: &str) -> String {
-    text.chars().take(TEXT_CHARS_MAX).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    let plain = |c| if model::is_disruptive(c) { '\u{fffd}' } else { c };
+    text.chars().take(TEXT_CHARS_MAX).map(plain).collect()
 }
 
 pub(crate) fn join<T: ToString>(elements: impl IntoIterator<Item = T>) -> String {
@@ -77,8 +78,8 @@ mod tests {
 
     #[test]
     fn list_elements_cannot_break_out() {
-        let column = join(["plc\n1", "b\0", ""]);
-        assert_eq!(split(&column), ["plc\u{fffd}1", "b\u{fffd}"]);
+        let column = join(["plc\n1", "b\0", "\u{202e}gnp", ""]);
+        assert_eq!(split(&column), ["plc\u{fffd}1", "b\u{fffd}", "\u{fffd}gnp"]);
         assert_eq!(join(Vec::<String>::new()), "");
         assert_eq!(clean(&"x".repeat(5_000)).chars().count(), TEXT_CHARS_MAX);
     }

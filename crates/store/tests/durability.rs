@@ -94,6 +94,19 @@ async fn newer_schema_is_left_alone() {
 }
 
 #[tokio::test]
+async fn an_older_schema_is_not_read_as_if_it_were_this_one() {
+    let dir = tempfile::tempdir().expect("a directory");
+    opens(dir.path()).await.expect("opens").close().await;
+    let url = format!("sqlite://{}", dir.path().join("spandrel.db").display());
+    let mut db = SqliteConnection::connect(&url).await.expect("connects");
+    let newest = "DELETE FROM migrations WHERE number = (SELECT MAX(number) FROM migrations)";
+    sqlx::query(newest).execute(&mut db).await.expect("deleted");
+    db.close().await.expect("closed");
+    let error = Store::open_read_only(dir.path()).await.err().expect("older");
+    says(&error, &["older spandrel", "start `spandrel run` on it once"]);
+}
+
+#[tokio::test]
 async fn a_directory_that_is_a_file_is_named() {
     let dir = tempfile::tempdir().expect("a directory");
     let path = dir.path().join("file");

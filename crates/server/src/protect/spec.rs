@@ -49,6 +49,11 @@ pub(crate) type Wrong = (&'static str, String);
 /// Checks what was sent.
 pub(crate) fn check(spec: &PlanSpec) -> Result<(), Wrong> {
     let wrong = |member, why: &str| Err((member, why.to_owned()));
+    for (member, text) in [("name", Some(&spec.name)), ("subject", spec.subject.as_ref())] {
+        if text.is_some_and(|text| text.contains(model::is_disruptive)) {
+            return wrong(member, "it has characters that cannot be seen");
+        }
+    }
     match (&spec.filter, &spec.subject) {
         (Some(filter), None) => {
             Filter::parse(filter, ASSETS, now()).map_err(|e| ("filter", e.to_string()))?;
