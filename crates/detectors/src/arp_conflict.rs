@@ -183,12 +183,13 @@ fn two_faced(o: &Observation, mac: Mac, unasked: IpAddr, ips: &[IpAddr], out: &m
         let mut addresses = vec![Address::Mac(mac), Address::Ip(unasked)];
         let others = ips.iter().filter(|ip| **ip != unasked);
         addresses.extend(others.map(|ip| Address::Ip(*ip)));
-        let all: Vec<_> = ips.iter().map(ToString::to_string).collect();
+        let others = ips.iter().filter(|ip| **ip != unasked);
+        let others: Vec<_> = others.map(ToString::to_string).collect();
         let title = format!("ARP spoofing: {mac} claims the address {unasked} unasked");
         Draft::about(addresses, Severity::Medium, title).because(format!(
-            "{mac} answered for {unasked} though nobody had asked, and claims {} as well: it \
-             answers for others.",
-            all.join(", ")
+            "{mac} says it has {unasked} though nobody had asked, and says so of {} as well. One \
+             of them is not its own, unless it has several addresses.",
+            others.join(", ")
         ))
     });
     let Some(open) = raised else { return };

@@ -5,6 +5,7 @@
 //! the hosts are (`inventory`). Invariant: findings follow from the observations alone, in their
 //! order, with the same code for a live interface, a file and a test.
 
+pub mod attack;
 pub mod baseline;
 pub mod detection;
 pub mod evidence;

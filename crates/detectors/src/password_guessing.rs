@@ -104,8 +104,10 @@ impl PasswordGuessing {
                 format!("{{0}} guesses passwords of {{1}} ({method})")
             };
             let addresses = vec![client, server];
-            Draft::about(addresses, Severity::Medium, title)
-                .because(format!("{REFUSED_MIN} or more sign-ins failed within {SPAN_SECS} s."))
+            Draft::about(addresses, Severity::Medium, title).because(format!(
+                "{{1}} refused {{0}} {REFUSED_MIN} or more times within {SPAN_SECS} s: somebody \
+                     guesses passwords, or a service still has an old one."
+            ))
         });
         let Some(open) = raised else { return };
         open.spans(known.rate.first, o.at);

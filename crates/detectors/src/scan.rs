@@ -220,7 +220,8 @@ impl Source {
         let raised = out.raise(&SCAN.about, ("ports", source), example, || {
             let title = "{0} scans the ports of {1}";
             Draft::about(vec![source, *first], Severity::High, title).because(format!(
-                "Attempts at {PORTS_MIN} or more ports of a host failed within {SPAN_SECS} s."
+                "{{0}} tried {PORTS_MIN} or more ports of {{1}} within {SPAN_SECS} s and was \
+                 refused or got no answer: somebody looks for what runs there."
             ))
         });
         let Some(open) = raised else { return };
@@ -244,15 +245,15 @@ impl Source {
             let (title, what) = match port {
                 0 => (
                     "{0} scans for hosts by ARP".to_owned(),
-                    "It asked for this many addresses".to_owned(),
+                    format!("{{0}} asked who has {ARP_MIN} or more addresses"),
                 ),
                 port => (
                     format!("{{0}} scans addresses for port {port}"),
-                    format!("Attempts at port {port} of many hosts failed"),
+                    format!("{{0}} tried port {port} of {HOSTS_MIN} or more hosts in vain"),
                 ),
             };
             Draft::about(vec![source], Severity::Medium, title)
-                .because(format!("{what}, within {SPAN_SECS} s."))
+                .because(format!("{what} within {SPAN_SECS} s: somebody looks for who is there."))
         });
         let Some(open) = raised else { return };
         prove_hosts(open, burst);
@@ -267,7 +268,8 @@ impl Source {
         let raised = out.raise(&SCAN.about, ("controllers", source), example, || {
             Draft::about(vec![source], Severity::High, "{0} scans for controllers").because(
                 format!(
-                    "Attempts at a controllers' port of many hosts failed, within {SPAN_SECS} s."
+                    "{{0}} tried ports at which controllers listen, at {CONTROLLERS_MIN} or more \
+                     hosts within {SPAN_SECS} s and in vain: somebody looks for controllers."
                 ),
             )
         });
@@ -285,7 +287,7 @@ impl Source {
         let Some(example) = self.example.as_deref() else { return };
         let raised = out.raise(&SCAN.about, ("slow", source), example, || {
             Draft::about(vec![source], Severity::Medium, "{0} scans addresses slowly")
-                .because("Its attempts at many hosts failed, over a long time: a scan that hides.")
+                .because("{0} tried many hosts in vain, over a long time: a scan that hides.")
         });
         let Some(open) = raised else { return };
         targets.iter().take(8).for_each(|t| open.names(t.address));
@@ -297,9 +299,13 @@ fn joined<T>(bursts: &[(T, &[Target])]) -> Vec<Target> {
     bursts.iter().flat_map(|(_, burst)| burst.iter().copied()).collect()
 }
 
-/// The first `most` of them, as words.
+/// The first `most` of them, as words, and how many are left.
 fn listed<T: ToString>(items: &[T], most: usize) -> String {
-    items.iter().take(most).map(T::to_string).collect::<Vec<_>>().join(", ")
+    let shown = items.iter().take(most).map(T::to_string).collect::<Vec<_>>().join(", ");
+    match items.len().saturating_sub(most) {
+        0 => shown,
+        left => format!("{shown} and {left} more"),
+    }
 }
 
 fn prove_hosts(open: &mut crate::findings::Open, targets: &[Target]) {
