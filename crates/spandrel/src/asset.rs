@@ -2,11 +2,20 @@
 //!
 //! Invariant: the JSON is the API's.
 
-use crate::listing::{Place, Selection};
-use anyhow::Result;
+use crate::{
+    finding::time,
+    listing::{Place, Selection, shown},
+    page::{Page, counted, size},
+};
+use anyhow::{Result, bail};
+use comfy_table::{ColumnConstraint, Table};
+use serde_json::Value;
 use server::AssetRow;
-use std::process::ExitCode;
-use store::ASSETS;
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
+use store::{ASSETS, Filter, ListRequest};
 
 #[derive(clap::Subcommand)]
 pub enum Options {
@@ -17,10 +26,10 @@ pub enum Options {
         #[command(flatten)]
         place: Place,
     },
-    /// Show one asset with its facts
+    /// Show one asset: what it is, with whom it talks, what was said of it
     Show {
-        /// Id of the asset
-        id: String,
+        /// Id, name or address of the asset
+        asset: String,
         #[command(flatten)]
         place: Place,
     },
@@ -49,11 +58,193 @@ pub fn run(options: &Options) -> Result<ExitCode> {
             let rows: Vec<_> = rows.map(serde_json::to_value).collect::<Result<_, _>>()?;
             place.print(&rows, &COLUMNS, &DEAR)?;
         }
-        Options::Show { id, place } => {
+        Options::Show { asset, place } => {
+            let id = find(asset, place)?;
             let asset =
-                place.read(|store| async move { server::asset_detail(&store, id).await })?;
-            place.print_one(&serde_json::to_value(asset)?)?;
+                place.read(|store| async move { server::asset_detail(&store, &id).await })?;
+            place.print_one(&serde_json::to_value(asset)?, compose)?;
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The id of the asset that somebody means.
+fn find(wanted: &str, place: &Place) -> Result<String> {
+    if wanted.starts_with("ast_") {
+        return Ok(wanted.to_owned());
+    }
+    let quoted = wanted.replace('\\', "\\\\").replace('"', "\\\"");
+    let field = match (wanted.parse::<std::net::IpAddr>(), wanted.parse::<model::Mac>()) {
+        (Ok(_), _) => "ip",
+        (_, Ok(_)) => "mac",
+        _ => "name",
+    };
+    let now = model::Time::from_nanos(0);
+    let filter = Filter::parse(&format!("{field} eq \"{quoted}\""), ASSETS, now)?;
+    let request = ListRequest { filter: Some(filter), sort: None, cursor: None, limit: 10 };
+    let page = place.read(|store| async move { store.assets(&request).await })?;
+    let ids: Vec<String> = page.items.into_iter().map(|row| AssetRow::from(row).id).collect();
+    match ids.as_slice() {
+        [one] => Ok(one.clone()),
+        [] => bail!("no asset has the {field} {wanted}; `spandrel asset list` names them all"),
+        many => bail!("several assets have the {field} {wanted}; say which: {}", many.join(", ")),
+    }
+}
+
+/// Lines of one table on a page.
+const LINES_MAX: usize = 40;
+
+fn compose(out: &mut Page, asset: &Value) -> io::Result<()> {
+    let text = |member: &str| shown(&asset[member]);
+    out.paragraph("", &text("name"))?;
+    let level = asset["purdue"].as_f64().map(|level| format!("level {level}"));
+    let kind = [Some(text("class")), level, asset["zone"].as_str().map(str::to_owned)];
+    let kind: Vec<String> = kind.into_iter().flatten().collect();
+    out.paragraph("  ", &format!("{}; {}", kind.join(", "), text("lifecycle")))?;
+    writeln!(out)?;
+    for (name, member) in [
+        ("vendor", "vendor"),
+        ("model", "model"),
+        ("firmware", "firmware"),
+        ("serial", "serial"),
+        ("system", "os"),
+        ("addresses", "ips"),
+        ("MAC", "macs"),
+        ("VLAN", "vlans"),
+        ("names", "names"),
+        ("speaks", "protocols"),
+    ] {
+        out.pair(name, &text(member))?;
+    }
+    let observed = &asset["observed"];
+    let reason =
+        |member: &str| observed[member].as_str().map(|why| format!(": {}", shown(&why.into())));
+    out.pair("role", &format!("{}{}", text("role"), reason("role_reason").unwrap_or_default()))?;
+    out.pair("level is", &shown(&observed["purdue_reason"]))?;
+    let (first, last) = (time(&asset["first_seen"]), time(&asset["last_seen"]));
+    out.pair("seen", &format!("{first} to {last} UTC, by sensor {}", text("sensor")))?;
+    let packets = asset["packets"].as_u64().unwrap_or_default();
+    out.pair("sent", &counted(packets, "packet"))?;
+    out.pair("note", &shown(&asset["declared"]["note"]))?;
+    out.pair("id", &text("id"))?;
+    tables(out, asset)
+}
+
+fn tables(out: &mut Page, asset: &Value) -> io::Result<()> {
+    let rows = |member: &str| asset[member].as_array().map(Vec::as_slice).unwrap_or_default();
+    let mut shown_findings = out.table(&["severity", "finding", "last seen (UTC)", ">count", "id"]);
+    for row in rows("open_findings").iter().take(LINES_MAX) {
+        let cells = ["severity", "title", "last_seen", "count", "id"];
+        shown_findings.add_row(cells.map(|member| cell(member, &row[member])));
+    }
+    print(out, "Open findings", shown_findings, rows("open_findings"))?;
+    let mut modules = out.table(&[">slot", "vendor", "model", "firmware", "serial"]);
+    for row in rows("modules").iter().take(LINES_MAX) {
+        modules.add_row(
+            ["slot", "vendor", "model", "firmware", "serial"].map(|member| shown(&row[member])),
+        );
+    }
+    print(out, "Modules", modules, rows("modules"))?;
+    let mut links = out.table(&["with", "way", "speaks", "does", ">bytes", "last seen (UTC)"]);
+    for row in rows("links").iter().take(LINES_MAX) {
+        links.add_row(link(row, &asset["id"]));
+    }
+    print(out, "Links", links, rows("links"))?;
+    let mut facts = out.table(&["fact", "value", "said by", ">sure"]);
+    for row in rows("facts").iter().take(LINES_MAX) {
+        let sure = format!("{} %", shown(&row["confidence"]));
+        facts.add_row([shown(&row["path"]), shown(&row["value"]), shown(&row["source"]), sure]);
+    }
+    print(out, "Facts", facts, rows("facts"))?;
+    writeln!(out, "\nTimeline")?;
+    for row in rows("timeline").iter().take(LINES_MAX) {
+        let actor = row["actor"].as_str().map(|actor| format!(" ({})", shown(&actor.into())));
+        let says = format!("{}{}", shown(&row["says"]), actor.unwrap_or_default());
+        out.paragraph(&format!("  {}  ", time(&row["at"])), &says)?;
+    }
+    Ok(())
+}
+
+fn cell(member: &str, value: &Value) -> String {
+    if member.ends_with("_seen") { time(value) } else { shown(value) }
+}
+
+/// With whom, who asks, in which protocol, what, how much, when last.
+fn link(row: &Value, of: &Value) -> [String; 6] {
+    let asks = row["client"] == *of;
+    let with = if asks { &row["server_name"] } else { &row["client_name"] };
+    let port = row["port"].as_u64().map(|port| format!(" {}/{port}", shown(&row["transport"])));
+    let does = row["operations"].as_object().into_iter().flatten();
+    let mut does: Vec<String> = does.map(|(class, n)| format!("{class} {n}")).collect();
+    does.extend(row["poll_interval_ms"].as_u64().map(|ms| format!("every {ms} ms")));
+    [
+        shown(with),
+        if asks { "asks" } else { "is asked" }.to_owned(),
+        format!("{}{}", shown(&row["protocol"]), port.unwrap_or_default()),
+        does.join(", "),
+        size(row["bytes"].as_u64().unwrap_or_default()),
+        time(&row["last_seen"]),
+    ]
+}
+
+/// A table without the columns that say nothing, and how many rows it leaves out.
+fn print(out: &mut Page, title: &str, mut table: Table, rows: &[Value]) -> io::Result<()> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    for place in 0..table.column_count() {
+        let says_nothing =
+            table.column_cells_iter(place).flatten().all(|cell| cell.content().is_empty());
+        if let (true, Some(column)) = (says_nothing, table.column_mut(place)) {
+            column.set_constraint(ColumnConstraint::Hidden);
+        }
+    }
+    writeln!(out, "\n{title}\n{table}")?;
+    if rows.len() > LINES_MAX {
+        writeln!(out, "and {} more; --format json has all", rows.len() - LINES_MAX)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_has_what_is_known_and_no_raw_members() {
+        let at = "2026-11-26T04:05:34.447004Z";
+        let asset = serde_json::json!({
+            "id": "ast_1", "name": "=PLC\u{1b}[2J\u{202e}", "class": "plc", "purdue": 1.0,
+            "zone": null, "lifecycle": "new", "vendor": "Siemens AG", "model": null,
+            "ips": ["10.0.0.1"], "macs": [], "vlans": [10, 20], "names": [],
+            "protocols": ["s7comm"], "role": "controller",
+            "observed": {"role_reason": "it answers programs", "purdue_reason": null},
+            "declared": {"note": null}, "first_seen": at, "last_seen": at, "sensor": "lab",
+            "packets": 1, "open_findings": [], "modules": [], "facts": [{"path": "model",
+                "value": "6ES7", "source": "s7comm SZL", "confidence": 90, "observed_at": at}],
+            "links": [{"client": "ast_2", "client_name": "HMI", "server": "ast_1",
+                "server_name": "PLC", "protocol": "s7comm", "transport": "tcp", "port": 102,
+                "operations": {"read": 3}, "poll_interval_ms": 100, "bytes": 2048,
+                "last_seen": at}],
+            "timeline": [{"at": at, "says": "first seen", "actor": "anna"}],
+        });
+        let mut page = Page::wide(Some(100));
+        compose(&mut page, &asset).expect("memory takes all");
+        let text = page.plain();
+        for said in [
+            "plc, level 1; new",
+            "controller: it answers programs",
+            "10, 20",
+            "1 packet",
+            "s7comm tcp/102",
+            "read 3, every 100 ms",
+            "2.0 KiB",
+            "90 %",
+            "first seen (anna)",
+        ] {
+            assert!(text.contains(said), "{said}:\n{text}");
+        }
+        let raw = ["\u{1b}", "\u{202e}", "04:05:34.4", "null", "Modules"];
+        assert!(!raw.iter().any(|raw| text.contains(raw)), "{text}");
+    }
 }

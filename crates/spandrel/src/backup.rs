@@ -5,6 +5,7 @@
 
 use crate::{
     complain,
+    page::size,
     vault::{
         Key,
         custody::KeepOptions,
@@ -182,8 +183,11 @@ fn tell(report: &Report, quiet: bool) {
         None => complain("nothing was backed up; no snapshot was made"),
         Some(_) if quiet => {}
         Some(snapshot) => complain(&format!(
-            "snapshot {snapshot}: {} of {} entries, {} bytes read, {} bytes stored",
-            report.entries_stored, report.entries_offered, report.bytes_read, report.bytes_stored
+            "snapshot {snapshot}: {} of {} entries, {} read, {} stored",
+            report.entries_stored,
+            report.entries_offered,
+            size(report.bytes_read),
+            size(report.bytes_stored)
         )),
     }
 }

@@ -2,10 +2,18 @@
 //!
 //! Invariant: the JSON is the API's.
 
-use crate::listing::{Place, Selection};
+use crate::{
+    listing::{Place, Selection, shown},
+    page::{Page, counted},
+    story::Story,
+};
 use anyhow::Result;
+use serde_json::Value;
 use server::{FindingDetail, FindingRow};
-use std::process::ExitCode;
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
 use store::FINDINGS;
 
 #[derive(clap::Subcommand)]
@@ -49,8 +57,92 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         }
         Options::Show { id, place } => {
             let finding = place.read(|store| async move { store.finding(id).await })?;
-            place.print_one(&serde_json::to_value(FindingDetail::from(finding))?)?;
+            place.print_one(&serde_json::to_value(FindingDetail::from(finding))?, compose)?;
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Pieces of evidence and lines of history on a page.
+const TOLD_MAX: usize = 12;
+
+/// What happened, since when, what it rests on, what to do, what was done.
+fn compose(out: &mut Page, finding: &Value) -> io::Result<()> {
+    let text = |member: &str| shown(&finding[member]);
+    out.paragraph("", &format!("{}: {}", text("severity"), text("title")))?;
+    let count = finding["count"].as_u64().unwrap_or_default();
+    let times = match count {
+        1 => "once".to_owned(),
+        many => counted(many, "time"),
+    };
+    let (first, last) = (time(&finding["first_seen"]), time(&finding["last_seen"]));
+    let owner = finding["owner"].as_str().map(|owner| format!(", {owner} has it"));
+    out.paragraph("  ", &format!("{}{}", text("status"), owner.unwrap_or_default()))?;
+    out.paragraph("  ", &format!("seen {times} by sensor {}", text("sensor")))?;
+    out.paragraph("  ", &format!("first {first} UTC, last {last} UTC"))?;
+    for asset in finding["assets"].as_array().into_iter().flatten() {
+        out.pair("concerns", &format!("{} ({})", shown(&asset["name"]), shown(&asset["id"])))?;
+    }
+    out.pair("addresses", &text("addresses"))?;
+    out.pair("detector", &text("detector"))?;
+    out.pair("muted", &shown(&finding["mute"]["reason"]))?;
+    out.pair("note", &text("note"))?;
+    writeln!(out)?;
+    let evidence = serde_json::from_value::<Vec<model::Evidence>>(finding["evidence"].clone());
+    let techniques = serde_json::from_value::<Vec<String>>(finding["techniques"].clone());
+    Story {
+        explanation: &text("explanation"),
+        evidence: &evidence.unwrap_or_default(),
+        techniques: &techniques.unwrap_or_default(),
+        runbook: &text("runbook"),
+        told: TOLD_MAX,
+    }
+    .tell(out)?;
+    writeln!(out, "\nHistory")?;
+    for entry in finding["history"].as_array().into_iter().flatten().take(TOLD_MAX) {
+        let actor = entry["actor"].as_str().map(|actor| format!(" ({actor})"));
+        let says = format!("{}{}", shown(&entry["says"]), actor.unwrap_or_default());
+        out.paragraph(&format!("  {}  ", time(&entry["at"])), &says)?;
+    }
+    Ok(())
+}
+
+/// To the second, as people write it.
+pub fn time(value: &Value) -> String {
+    shown(value).split('.').next().unwrap_or_default().trim_end_matches('Z').replace('T', " ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_tells_all_and_no_raw_members() {
+        let finding = serde_json::json!({
+            "severity": "high", "title": "A\u{202e} writes to B", "count": 22, "status": "open",
+            "owner": "anna", "sensor": "lab", "first_seen": "2026-11-26T04:05:34.447004Z",
+            "last_seen": "2026-11-26T04:22:44.574505Z", "detector": "new-writer",
+            "assets": [{"id": "ast_1", "name": "A"}], "addresses": ["10.0.0.1"],
+            "explanation": "A asked B.", "runbook": "Look.\nAsk.", "techniques": ["T0836", "T9"],
+            "evidence": [{"kind": "message", "at": "2026-11-26T04:05:34.447004Z", "frame": 7,
+                "protocol": "modbus", "from": "10.0.0.1", "to": null, "says": "asks: write",
+                "excerpt": "00"}],
+            "history": [{"at": "2026-11-26T04:05:34.447004Z", "actor": null, "says": "raised"}],
+            "note": null, "mute": null,
+        });
+        let mut page = Page::wide(Some(80));
+        compose(&mut page, &finding).expect("memory takes all");
+        let text = page.plain();
+        for said in [
+            "seen 22 times by sensor lab",
+            "packet 7 at 2026-11-26 04:05:34.447, 10.0.0.1 to nobody, modbus: asks: write",
+            "  2. Ask.",
+            "T0836 Modify Parameter, T9",
+            "  2026-11-26 04:05:34  raised",
+        ] {
+            let line = text.replace("\n    ", " ").contains(said) || text.contains(said);
+            assert!(line, "{said}:\n{text}");
+        }
+        assert!(!text.contains(['\u{202e}', '{', '=']), "{text}");
+    }
 }

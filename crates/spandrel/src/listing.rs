@@ -3,7 +3,11 @@
 //! Reads the database beside a running server, read-only. Not here: which columns. Invariant:
 //! standard output is the rows alone, sorted by the list's own order.
 
-use crate::{complain, run::default_data};
+use crate::{
+    complain,
+    page::{Page, plain},
+    run::default_data,
+};
 use anyhow::{Context as _, Result, bail};
 use comfy_table::{
     ColumnConstraint, ContentArrangement, Table, Width, presets::UTF8_FULL_CONDENSED,
@@ -36,7 +40,8 @@ pub enum Form {
 
 #[derive(clap::Args, Clone)]
 pub struct Selection {
-    /// Rows to keep, e.g. 'class eq "plc" and purdue le 1'
+    /// Rows to keep, e.g. 'severity ge "high"' of findings, 'class eq "plc" and purdue le 1' of
+    /// assets; a field that is not there is answered with those that are
     #[arg(long, value_name = "FILTER")]
     filter: Option<String>,
     /// A field to sort by, `-` before it for descending
@@ -105,8 +110,12 @@ impl Place {
         Ok(())
     }
 
-    /// Prints one row: JSON as it is, else each member a line.
-    pub fn print_one(&self, row: &Value) -> Result<()> {
+    /// Prints one row: JSON as it is, else a page for a person.
+    pub fn print_one(
+        &self,
+        row: &Value,
+        compose: impl FnOnce(&mut Page, &Value) -> std::io::Result<()>,
+    ) -> Result<()> {
         let mut out = std::io::stdout().lock();
         match self.form() {
             Form::Json => {
@@ -115,16 +124,9 @@ impl Place {
             }
             Form::Csv => bail!("one row has no CSV form; use --format json"),
             Form::Table => {
-                let mut table = Table::new();
-                table.load_style(UTF8_FULL_CONDENSED);
-                table.set_content_arrangement(ContentArrangement::Dynamic);
-                for (name, value) in row.as_object().into_iter().flatten() {
-                    let text = shown(value);
-                    if !text.is_empty() {
-                        table.add_row([name.replace('_', " "), text]);
-                    }
-                }
-                writeln!(out, "{table}")?;
+                let mut page = Page::new();
+                compose(&mut page, row)?;
+                out.write_all(page.plain().as_bytes())?;
             }
         }
         Ok(())
@@ -200,28 +202,16 @@ fn cell(member: &str, value: &Value) -> String {
 }
 
 /// A value for a person. Names come from the network: control characters would move the cursor.
-fn shown(value: &Value) -> String {
+pub fn shown(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
-        Value::String(text) => clean(text),
+        Value::String(text) => plain(text),
         Value::Array(values) => {
             let parts: Vec<String> = values.iter().map(shown).collect();
-            let many = values.iter().any(Value::is_object);
-            parts.join(if many { "\n" } else { ", " })
-        }
-        Value::Object(members) => {
-            let parts = members.iter().filter(|(_, value)| !value.is_null());
-            let parts: Vec<String> =
-                parts.map(|(name, value)| format!("{}={}", clean(name), shown(value))).collect();
-            parts.join(" ")
+            parts.join(", ")
         }
         other => other.to_string(),
     }
-}
-
-fn clean(text: &str) -> String {
-    let plain = |c: char| !c.is_control() || c == '\n';
-    text.chars().map(|c| if plain(c) { c } else { '\u{fffd}' }).collect()
 }
 
 #[cfg(test)]
@@ -230,10 +220,11 @@ mod tests {
 
     #[test]
     fn hostile_names_cannot_move_the_cursor() {
-        let row = serde_json::json!({"name": "a\u{1b}[2Jb", "ips": ["10.0.0.1", "10.0.0.2"]});
+        let name = "a\u{1b}[2Jb\u{202e}";
+        let row = serde_json::json!({"name": name, "ips": ["10.0.0.1", "10.0.0.2"]});
         let (table, _) = table(&[row], &[("NAME", "name"), ("ADDRESS", "ips")], &[], None);
         let text = table.to_string();
-        assert!(!text.contains('\u{1b}') && text.contains("10.0.0.1 +1"), "{text}");
+        assert!(!text.contains(['\u{1b}', '\u{202e}']) && text.contains("10.0.0.1 +1"), "{text}");
     }
 
     #[test]

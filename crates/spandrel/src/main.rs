@@ -21,6 +21,7 @@ mod finding;
 mod lab;
 #[cfg(feature = "control-plane")]
 mod listing;
+mod page;
 mod pcap;
 #[cfg(feature = "control-plane")]
 mod run;
@@ -28,6 +29,7 @@ mod sensor;
 #[cfg(feature = "control-plane")]
 mod settings;
 mod site_files;
+mod story;
 mod uplink;
 #[cfg(feature = "vault")]
 mod vault;
@@ -130,5 +132,5 @@ fn main() -> ExitCode {
 /// One line for a person, on standard error.
 #[expect(clippy::print_stderr, reason = "the one place that speaks to the terminal's error side")]
 fn complain(line: &str) {
-    eprintln!("spandrel: {line}");
+    eprintln!("spandrel: {}", page::plain(line));
 }

@@ -245,7 +245,7 @@ fn restore(options: &Options) -> Result<ExitCode> {
         complain(&format!("not restored: {}: {}", fault.path, fault.error));
     }
     let noun = if done.files == 1 { "file" } else { "files" };
-    complain(&format!("restored {} {noun}, {} bytes", done.files, done.bytes));
+    complain(&format!("restored {} {noun}, {}", done.files, crate::page::size(done.bytes)));
     Ok(exit(done.errors.is_empty()))
 }
 
@@ -307,10 +307,15 @@ pub fn now() -> Result<Time> {
 }
 
 pub fn print_json(value: &impl serde::Serialize) -> Result<()> {
-    print_line(&serde_json::to_string(value)?)
+    print(&serde_json::to_string(value)?)
 }
 
+/// A line for a person; names of files and assets may be hostile.
 fn print_line(text: &str) -> Result<()> {
+    print(&crate::page::plain(text))
+}
+
+fn print(text: &str) -> Result<()> {
     writeln!(std::io::stdout().lock(), "{text}").context("cannot write to standard output")
 }
 

@@ -3,12 +3,12 @@
 //! Invariant: the worst comes first within each table, and what was left out is said; nothing that
 //! the network says moves the cursor.
 
-use comfy_table::{
-    CellAlignment, ColumnConstraint, ContentArrangement, Table, Width, presets::UTF8_FULL_CONDENSED,
+use crate::{
+    page::{Page, brief, counted, length, second, size},
+    story::Story,
 };
-use model::{
-    Asset, AssetId, CaptureReport, Evidence, Finding, Health, Link, Severity, SignInRow, Time,
-};
+use comfy_table::{ColumnConstraint, Table};
+use model::{Asset, AssetId, CaptureReport, Finding, Health, Link, SignInRow};
 use std::{
     collections::{BTreeMap, HashMap},
     io::{Result, Write},
@@ -18,141 +18,36 @@ use std::{
 const ROWS_MAX: usize = 200;
 /// Findings that are explained below their table.
 const EXPLAINED_MAX: usize = 20;
-/// Pieces of evidence shown of one finding.
-const EVIDENCE_MAX: usize = 4;
-
-/// Below this width tables have fewer columns, with more in each.
-const WIDE: u16 = 110;
-/// A MAC address is not broken.
-const MAC_WIDTH: u16 = 17;
 
 pub fn write(out: &mut impl Write, report: &CaptureReport) -> Result<()> {
-    let mut page = Page { text: Vec::new(), width: Table::new().width() };
-    page.compose(report)?;
+    let mut page = Page::new();
+    compose(&mut page, report)?;
     out.write_all(page.plain().as_bytes())
 }
 
-/// The page as it grows.
-struct Page {
-    text: Vec<u8>,
-    /// Of the terminal; without one lines are as long as they are.
-    width: Option<u16>,
-}
-
-impl Write for Page {
-    fn write(&mut self, bytes: &[u8]) -> Result<usize> {
-        self.text.write(bytes)
-    }
-
-    fn flush(&mut self) -> Result<()> {
-        Ok(())
-    }
-}
-
-impl Page {
-    fn compose(&mut self, report: &CaptureReport) -> Result<()> {
-        summary(self, report)?;
-        let names: HashMap<&AssetId, String> =
-            report.assets.iter().map(|a| (&a.id, a.display())).collect();
-        findings(self, &report.findings, &names)?;
-        assets(self, &report.assets)?;
-        links(self, &report.links, &names)?;
-        sign_ins(self, &report.sign_ins, &names)?;
-        messages(self, report)?;
-        health(self, &report.health)
-    }
-
-    fn is_narrow(&self) -> bool {
-        self.width.is_some_and(|width| width < WIDE)
-    }
-
-    /// Columns whose heading begins with `>` hold numbers.
-    fn table(&self, header: &[&str]) -> Table {
-        let mut table = Table::new();
-        table.load_style(UTF8_FULL_CONDENSED);
-        table.set_content_arrangement(ContentArrangement::Dynamic);
-        if let Some(width) = self.width {
-            table.set_width(width);
-        }
-        table.set_header(header.iter().map(|title| title.trim_start_matches('>')));
-        for (column, title) in table.column_iter_mut().zip(header) {
-            let heading = u16::try_from(title.trim_start_matches('>').len() + 2).unwrap_or(2);
-            let least = if *title == "address" { MAC_WIDTH + 2 } else { heading };
-            column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(least)));
-            if title.starts_with('>') {
-                column.set_cell_alignment(CellAlignment::Right);
-            }
-        }
-        table
-    }
-
-    /// Names come from the network.
-    fn plain(&self) -> String {
-        let is_plain = |c: char| !c.is_control() || c == '\n';
-        let text = String::from_utf8_lossy(&self.text);
-        text.chars().map(|c| if is_plain(c) { c } else { '\u{fffd}' }).collect()
-    }
+fn compose(page: &mut Page, report: &CaptureReport) -> Result<()> {
+    summary(page, report)?;
+    let names: HashMap<&AssetId, String> =
+        report.assets.iter().map(|a| (&a.id, brief(&a.display()))).collect();
+    findings(page, &report.findings, &names)?;
+    assets(page, &report.assets)?;
+    links(page, &report.links, &names)?;
+    sign_ins(page, &report.sign_ins, &names)?;
+    messages(page, report)?;
+    health(page, &report.health)
 }
 
 fn summary(out: &mut Page, report: &CaptureReport) -> Result<()> {
     writeln!(out, "{}", report.file)?;
-    let packets = usize::try_from(report.packets).unwrap_or(usize::MAX);
-    let mut parts = vec![counted(packets, "packet"), size(report.bytes)];
+    let mut parts = vec![counted(report.packets, "packet"), size(report.bytes)];
     if let (Some(first), Some(last)) = (report.first_ts, report.last_ts) {
         let seconds = last.since(first) as f64 / 1e9;
-        parts.push(format!("{} UTC in {}", second(first), length(seconds)));
+        parts.push(format!("{} from {} UTC", length(seconds), second(first)));
     }
-    parts.push(counted(report.assets.len(), "asset"));
-    parts.push(counted(report.links.len(), "link"));
-    parts.push(counted(report.findings.len(), "finding"));
+    parts.push(counted(report.assets.len() as u64, "asset"));
+    parts.push(counted(report.links.len() as u64, "link"));
+    parts.push(counted(report.findings.len() as u64, "finding"));
     writeln!(out, "{}", parts.join(", "))
-}
-
-fn counted(count: usize, one: &str) -> String {
-    format!("{count} {one}{}", if count == 1 { "" } else { "s" })
-}
-
-fn length(seconds: f64) -> String {
-    match seconds {
-        s if s < 120.0 => format!("{s:.1} s"),
-        s if s < 7_200.0 => format!("{:.1} min", s / 60.0),
-        s => format!("{:.1} h", s / 3_600.0),
-    }
-}
-
-fn size(octets: u64) -> String {
-    match octets {
-        0..10_000 => format!("{octets} bytes"),
-        10_000..1_000_000 => format!("{:.1} kB", octets as f64 / 1e3),
-        _ => format!("{:.1} MB", octets as f64 / 1e6),
-    }
-}
-
-/// Date and time of day as people write them.
-fn second(at: Time) -> String {
-    let text = at.to_string().replace('T', " ");
-    text.split('.').next().unwrap_or_default().to_owned()
-}
-
-/// Writes a line; on a terminal it breaks between words, and what follows stands below its text.
-fn paragraph(out: &mut Page, begins: &str, text: &str) -> Result<()> {
-    let indent = begins.chars().count();
-    let width = out.width.map_or(usize::MAX, usize::from).max(indent + 40);
-    write!(out, "{begins}")?;
-    let mut at = indent;
-    for (number, word) in text.split(' ').enumerate() {
-        let length = word.chars().count();
-        if number > 0 && at + 1 + length > width {
-            write!(out, "\n{:indent$}", "")?;
-            at = indent;
-        } else if number > 0 {
-            write!(out, " ")?;
-            at += 1;
-        }
-        write!(out, "{word}")?;
-        at += length;
-    }
-    writeln!(out)
 }
 
 fn print(out: &mut Page, title: &str, table: &Table, all: usize) -> Result<()> {
@@ -188,44 +83,20 @@ fn findings(out: &mut Page, findings: &[Finding], names: &HashMap<&AssetId, Stri
         assets.set_constraint(ColumnConstraint::Hidden);
     }
     print(out, "Findings", &shown, rows.len())?;
-    let urgent = rows.iter().filter(|f| f.severity >= Severity::Medium);
-    urgent.take(EXPLAINED_MAX).try_for_each(|finding| explain(out, finding))
+    rows.iter().take(EXPLAINED_MAX).try_for_each(|finding| explain(out, finding))?;
+    match rows.len().saturating_sub(EXPLAINED_MAX) {
+        0 => Ok(()),
+        left => {
+            writeln!(out, "\nThe other {left} are explained by --format json.")
+        }
+    }
 }
 
 /// What a finding rests on and what to do about it.
 fn explain(out: &mut Page, finding: &Finding) -> Result<()> {
     writeln!(out)?;
-    paragraph(out, "", &format!("{}: {}", word(&finding.severity), finding.title))?;
-    paragraph(out, "  ", &finding.explanation)?;
-    for evidence in finding.evidence().iter().take(EVIDENCE_MAX) {
-        paragraph(out, "  - ", &proof(evidence))?;
-    }
-    let left = finding.evidence().len().saturating_sub(EVIDENCE_MAX);
-    if left > 0 {
-        writeln!(out, "  - and {left} more; --format json has all")?;
-    }
-    writeln!(out, "  ATT&CK: {}", finding.techniques.join(" "))?;
-    for (number, step) in finding.runbook.lines().enumerate() {
-        paragraph(out, &format!("  {}. ", number + 1), step)?;
-    }
-    Ok(())
-}
-
-fn proof(evidence: &Evidence) -> String {
-    match evidence {
-        Evidence::Message { at, frame, protocol, from, to, says, .. } => {
-            let name = |a: &Option<model::Address>| {
-                a.as_ref().map_or_else(|| "nobody".to_owned(), ToString::to_string)
-            };
-            format!("{at}, packet {frame}: {} to {}, {protocol}, {says}", name(from), name(to))
-        }
-        Evidence::Fact { path, value, source, .. } => format!("{path} is {value} ({source})"),
-        Evidence::Learned { says, members } if members.is_empty() => format!("learned: {says}"),
-        Evidence::Learned { says, members } => format!("learned: {says}: {}", members.join(", ")),
-        Evidence::Count { first, last, count, says } => {
-            format!("{count} {says}, {first} to {last}")
-        }
-    }
+    out.paragraph("", &format!("{}: {}", word(&finding.severity), finding.title))?;
+    Story::of(finding).tell(out)
 }
 
 fn assets(out: &mut Page, assets: &[Asset]) -> Result<()> {
@@ -238,9 +109,9 @@ fn assets(out: &mut Page, assets: &[Asset]) -> Result<()> {
     let header = ["asset", "address", "class", "level", "vendor", "model", "firmware", "speaks"];
     let mut shown = out.table(&header);
     for asset in rows.iter().take(ROWS_MAX) {
-        let dash = |text: &Option<String>| text.clone().unwrap_or_default();
+        let dash = |text: &Option<String>| text.as_deref().map(brief).unwrap_or_default();
         shown.add_row([
-            asset.display(),
+            brief(&asset.display()),
             addresses(asset),
             word(&asset.class),
             level_of(asset),
@@ -268,7 +139,7 @@ fn narrow_assets(out: &mut Page, rows: &[&Asset]) -> Result<()> {
     let mut shown = out.table(&["asset", "address", "class, level", "speaks"]);
     for asset in rows.iter().take(ROWS_MAX) {
         let made = [&asset.vendor, &asset.model].into_iter().flatten().cloned();
-        let mut lines = vec![asset.display(), made.collect::<Vec<_>>().join(" ")];
+        let mut lines = vec![brief(&asset.display()), made.collect::<Vec<_>>().join(" ")];
         lines.extend(asset.firmware.as_ref().map(|version| format!("firmware {version}")));
         lines.retain(|line| !line.is_empty());
         let level = level_of(asset);
@@ -298,7 +169,10 @@ fn links(out: &mut Page, links: &[Link], names: &HashMap<&AssetId, String>) -> R
     let mut shown = out.table(&["client", "server", "speaks", "does", ">every", ">packets"]);
     for link in rows.iter().take(ROWS_MAX) {
         let of = |id: &AssetId| names.get(id).cloned().unwrap_or_else(|| id.to_string());
-        let port = link.port.map(|p| format!(" {}/{p}", link.transport)).unwrap_or_default();
+        let port = link.port.map(|port| format!("{}/{port}", link.transport));
+        let said =
+            (link.protocol != link.transport || port.is_none()).then(|| link.protocol.clone());
+        let speaks: Vec<String> = said.into_iter().chain(port).collect();
         let mut does: Vec<String> =
             link.operations.iter().map(|(class, n)| format!("{class} {n}")).collect();
         let every = link.poll_interval_ms.map(|ms| format!("{ms} ms")).unwrap_or_default();
@@ -308,13 +182,14 @@ fn links(out: &mut Page, links: &[Link], names: &HashMap<&AssetId, String>) -> R
         shown.add_row([
             of(&link.client),
             of(&link.server),
-            format!("{}{port}", link.protocol),
+            speaks.join(" "),
             does.join(", "),
             every,
             link.packets.to_string(),
         ]);
     }
-    if out.is_narrow()
+    let polled = rows.iter().any(|link| link.poll_interval_ms.is_some());
+    if (out.is_narrow() || !polled)
         && let Some(every) = shown.column_mut(4)
     {
         every.set_constraint(ColumnConstraint::Hidden);
@@ -399,14 +274,6 @@ fn word(value: &impl serde::Serialize) -> String {
 mod tests {
     use super::*;
 
-    #[track_caller]
-    fn check(width: Option<u16>, expect: &str) {
-        let mut page = Page { text: Vec::new(), width };
-        let text = "one two three four five six seven eight nine ten eleven";
-        paragraph(&mut page, "  1. ", text).expect("memory takes all");
-        assert_eq!(page.plain(), expect);
-    }
-
     fn controller() -> Asset {
         let asset = serde_json::json!({
             "id": "ast_1", "macs": ["28:63:36:aa:10:10"], "ips": ["10.120.110.210"], "vlans": [],
@@ -424,7 +291,7 @@ mod tests {
     #[test]
     fn tables_fit_a_terminal_and_break_no_address() {
         for width in [80, 100, 120, 200] {
-            let mut page = Page { text: Vec::new(), width: Some(width) };
+            let mut page = Page::wide(Some(width));
             assets(&mut page, &[controller()]).expect("memory takes all");
             let text = page.plain();
             let longest = text.lines().map(|line| line.chars().count()).max();
@@ -434,12 +301,5 @@ mod tests {
             }
             assert!(!text.contains('\u{1b}'), "{text}");
         }
-    }
-
-    #[test]
-    fn paragraphs_break_on_a_terminal_only() {
-        check(None, "  1. one two three four five six seven eight nine ten eleven\n");
-        let broken = "  1. one two three four five six seven eight\n     nine ten eleven\n";
-        check(Some(48), broken);
     }
 }

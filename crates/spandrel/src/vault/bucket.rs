@@ -7,6 +7,7 @@ use super::{
     Key, complain, print_line,
     site::{AccessOptions, LinkOptions},
 };
+use crate::page::{counted, second, size};
 use anyhow::{Context as _, Result};
 use connectors::buckets;
 use std::{fmt::Write as _, sync::Arc};
@@ -100,19 +101,25 @@ fn in_words(standing: &Standing) -> String {
     let Standing { address, objects, bytes, entries, snapshots, .. } = standing;
     let mut text = format!("{address}: ");
     match standing.copied_at {
-        Some(at) => write!(text, "whole at {at}"),
+        Some(at) => write!(text, "whole at {} UTC", second(at)),
         None => write!(text, "never whole"),
     }
     .expect("writing to a string");
     write!(
         text,
-        ", {snapshots} snapshots, {entries} log entries, {objects} objects, {bytes} bytes"
+        ", {}, {entries} log {}, {}, {}",
+        counted(*snapshots, "snapshot"),
+        if *entries == 1 { "entry" } else { "entries" },
+        counted(*objects, "object"),
+        size(*bytes)
     )
     .expect("writing to a string");
     match (standing.mode, standing.locked_until) {
-        (Some(Mode::Compliance), Some(until)) => write!(text, ", locked until {until}"),
+        (Some(Mode::Compliance), Some(until)) => {
+            write!(text, ", locked until {} UTC", second(until))
+        }
         (Some(Mode::Governance), Some(until)) => {
-            write!(text, ", locked until {until} unless bypassed")
+            write!(text, ", locked until {} UTC unless bypassed", second(until))
         }
         _ => write!(text, ", NOT LOCKED"),
     }

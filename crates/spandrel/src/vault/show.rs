@@ -1,7 +1,10 @@
 //! Vault answers for a person.
 
 use super::print_line;
-use crate::complain;
+use crate::{
+    complain,
+    page::{counted, second, size},
+};
 use anyhow::Result;
 use model::Time;
 use vault::{
@@ -47,25 +50,15 @@ fn short(id: &SnapshotId) -> String {
     id.to_string().chars().take(12).collect()
 }
 
-/// Date and time of day as people write them.
-fn second(at: Time) -> String {
-    let text = at.to_string().replace('T', " ");
-    text.split('.').next().unwrap_or_default().to_owned()
+/// `1 entry`, `2 entries`.
+fn entries_of(count: u64) -> String {
+    format!("{count} {}", if count == 1 { "entry" } else { "entries" })
 }
 
 fn minute(at: Time) -> String {
     let mut text = second(at);
     text.truncate(16);
     format!("{text} UTC")
-}
-
-fn size(bytes: u64) -> String {
-    let units = ["B", "KiB", "MiB", "GiB", "TiB"];
-    let (mut whole, mut unit) = (bytes as f64, 0);
-    while whole >= 1_024.0 && unit + 1 < units.len() {
-        (whole, unit) = (whole / 1_024.0, unit + 1);
-    }
-    if unit == 0 { format!("{bytes} B") } else { format!("{whole:.1} {}", units[unit]) }
 }
 
 pub fn withdrawn(rows: &[WithdrawnRow]) -> Result<()> {
@@ -136,13 +129,10 @@ pub fn verdict(verdict: &Verdict) -> Result<()> {
     let log = if log.is_empty() { "no log" } else { &format!("log {log}") };
     let (snapshots, objects) = (counted(*snapshots, "snapshot"), counted(*objects, "object"));
     print_line(&format!(
-        "{word}: {log}, {entries} entries, {snapshots}, {objects}, {}",
+        "{word}: {log}, {}, {snapshots}, {objects}, {}",
+        entries_of(*entries),
         size(*bytes)
     ))
-}
-
-fn counted(count: u64, one: &str) -> String {
-    format!("{count} {one}{}", if count == 1 { "" } else { "s" })
 }
 
 pub fn problem(problem: &Problem) -> String {

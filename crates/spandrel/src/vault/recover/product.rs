@@ -9,7 +9,7 @@ use super::{
     drill,
     steps::{Begun, Heard},
 };
-use crate::vault::now;
+use crate::{page::counted, vault::now};
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 use server::work::{Drill, DrillBegun, DrillCanary, DrillSnapshot, DrillStep, DrillWait, Drilled};
@@ -228,10 +228,16 @@ fn conclude(drill: &mut Drill, recovery: &Recovery) {
     (drill.ok, drill.rto_ms, drill.rpo_ms) = (Some(report.ok), report.rto_ms, report.rpo_ms);
     drill.notes.clone_from(&report.notes);
     drill.isolation = report.isolation.as_ref().map(|isolated| {
-        let (interfaces, routes) = (isolated.interfaces.join(" "), isolated.routes);
-        let tried = isolated.unreachable.len();
-        let plant = format!("{tried} addresses of the plant tried and not reached");
-        format!("interfaces {interfaces}, {routes} routes, {plant}")
+        let routes = match isolated.routes {
+            0 => "no route".to_owned(),
+            some => counted(some, "route"),
+        };
+        let plant = match isolated.unreachable.len() {
+            0 => "the plan names no address of the plant to try".to_owned(),
+            1 => "the address of the plant that was tried was not reached".to_owned(),
+            some => format!("the {some} addresses of the plant that were tried were not reached"),
+        };
+        format!("only {}, {routes}; {plant}", isolated.interfaces.join(" "))
     });
     drill.canaries = report
         .canaries

@@ -7,7 +7,7 @@ use super::{
     desk::{Desk, Wait, Word},
     health, kit,
 };
-use crate::vault::postgres;
+use crate::{page, vault::postgres};
 use anyhow::{Context as _, Result, bail};
 use serde::{Deserialize, Serialize};
 use std::{
@@ -206,8 +206,9 @@ impl Runner<'_> {
                 let id = &row.id.to_string()[..12];
                 let noun = if files == 1 { "file" } else { "files" };
                 Ok(Done::ok(format!(
-                    "{files} {noun}, {bytes} bytes of snapshot {id}, {}",
-                    row.time
+                    "{files} {noun}, {} of snapshot {id} of {} UTC",
+                    page::size(bytes),
+                    page::second(row.time)
                 )))
             }
             Action::Kit(wanted) => {
