@@ -1,0 +1,69 @@
+//! The vault on the host, and its way to the vault server.
+//!
+//! Not here: the sending itself ([`crate::ship`]). Invariant: nothing is sent while the vault's
+//! rules are carried out.
+
+use super::{Agent, Event};
+use crate::{limits::CALL_PAUSE_MIN, limits::TEXT_CHARS_MAX, runs, ship::send};
+use std::{path::Path, time::Duration};
+use vault::Vault;
+
+impl Agent<'_> {
+    pub(super) fn look_at_spool(&mut self) {
+        let path = self.config.spool();
+        match Vault::open(&path).and_then(|vault| Ok((vault.log_state()?, vault))) {
+            Ok(((_, entries, _), vault)) => {
+                (self.spool.log_key, self.spool.entries) = (vault.log_key().to_string(), entries);
+            }
+            Err(error) => tracing::error!(%error, "the vault on this host cannot be read"),
+        }
+        self.spool.bytes = size_of(&path);
+    }
+
+    /// Sends what the vault server lacks; else says how long not.
+    pub(super) fn begin_sending(&mut self) -> Option<Duration> {
+        let lacks = self.sent.is_none_or(|sent| sent < self.spool.entries);
+        let tidying = self.under.as_ref().is_some_and(|under| under.run.is_none());
+        let place = self.books.vault().cloned()?;
+        if !lacks || tidying || self.spool.entries < 2 {
+            return None;
+        }
+        if let Some(left) = self.sending.waits() {
+            return left;
+        }
+        let (config, enrolment) = (self.config.clone(), self.enrolment.clone());
+        let events = self.events.clone();
+        self.sending.begin("send", move || {
+            drop(events.send(Event::Sent(send(&config, &enrolment, &place))));
+        });
+        None
+    }
+
+    pub(super) fn was_sent(&mut self, done: std::result::Result<u64, String>) {
+        match done {
+            Ok(entries) => {
+                (self.sent, self.spool.fault) = (Some(entries), None);
+                self.sending.done(Duration::ZERO);
+            }
+            Err(why) => {
+                if self.sending.failures == 0 {
+                    tracing::warn!(why, "backups do not arrive at the vault; they are kept here");
+                }
+                self.spool.fault = Some(runs::text(&why, TEXT_CHARS_MAX));
+                self.sending.failed(Duration::from_secs(u64::from(self.config.call_every_s)));
+            }
+        }
+        self.call_soon(CALL_PAUSE_MIN);
+    }
+}
+
+/// Bytes of the files below a folder.
+fn size_of(folder: &Path) -> u64 {
+    let Ok(entries) = std::fs::read_dir(folder) else { return 0 };
+    let size = |entry: std::fs::DirEntry| match entry.metadata() {
+        Ok(meta) if meta.is_dir() => size_of(&entry.path()),
+        Ok(meta) => meta.len(),
+        Err(_) => 0,
+    };
+    entries.flatten().map(size).sum()
+}
