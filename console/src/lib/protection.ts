@@ -88,6 +88,8 @@ export function causeOf(run: Run): string {
 }
 
 export function kindOf(run: Run): string {
+  // A drill that has not passed has proven no level.
+  if (run.kind === 'verify' && run.drill && !run.level) return 'Recovery drill';
   if (run.kind === 'verify') return `Verify level ${run.level ?? '?'}`;
   if (run.kind === 'forget') return 'Clean up';
   if (run.kind === 'kit') return 'Restore kit';

@@ -12,7 +12,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
 };
-use uplink::host::{Lost, Plan, RunState, RunTold, VaultPlace};
+use uplink::host::{Lost, Plan, RunKind, RunState, RunTold, VaultPlace};
 use vault::durable;
 
 /// Plan and target.
@@ -33,23 +33,41 @@ pub struct Past {
     pub proven_at: Option<Time>,
     pub proven_level: u8,
     pub proof_tried_at: Option<Time>,
+    /// When a restore was last tried and worked, and when it was last tried.
+    pub drilled_at: Option<Time>,
+    pub drill_tried_at: Option<Time>,
 }
 
 impl Default for Past {
     fn default() -> Self {
         let (plan, target) = (String::new(), String::new());
         let (at, state) = (Time::default(), RunState::Cancelled);
-        let (complete, proven_at, proof_tried_at) = (None, None, None);
         Past {
             plan,
             target,
             at,
             state,
             failures: 0,
-            complete,
-            proven_at,
+            complete: None,
+            proven_at: None,
             proven_level: 0,
-            proof_tried_at,
+            proof_tried_at: None,
+            drilled_at: None,
+            drill_tried_at: None,
+        }
+    }
+}
+
+impl Past {
+    fn backed_up(&mut self, run: &RunTold, at: Time) {
+        (self.at, self.state) = (at, run.state);
+        match run.state {
+            RunState::Complete => {
+                self.failures = 0;
+                self.complete.clone_from(&run.snapshot);
+            }
+            RunState::Cancelled => {}
+            _ => self.failures = self.failures.saturating_add(1),
         }
     }
 }
@@ -200,22 +218,19 @@ impl Books {
         let at = run.finished_at.unwrap_or(run.started_at);
         let past = self.past.entry(key).or_default();
         (past.plan, past.target) = (run.plan.clone(), run.target.clone());
-        if run.kind == uplink::host::RunKind::Verify {
-            past.proof_tried_at = Some(at);
-            if run.state == RunState::Complete {
-                past.proven_at = Some(at);
-                past.proven_level = run.level.unwrap_or(0);
+        let whole = run.state == RunState::Complete;
+        match run.kind {
+            RunKind::Backup => past.backed_up(run, at),
+            RunKind::Verify => {
+                past.proof_tried_at = Some(at);
+                if whole {
+                    (past.proven_at, past.proven_level) = (Some(at), run.level.unwrap_or(0));
+                }
             }
-            return;
-        }
-        (past.at, past.state) = (at, run.state);
-        match run.state {
-            RunState::Complete => {
-                past.failures = 0;
-                past.complete.clone_from(&run.snapshot);
+            RunKind::Drill => {
+                past.drill_tried_at = Some(at);
+                past.drilled_at = if whole { Some(at) } else { past.drilled_at };
             }
-            RunState::Cancelled => {}
-            _ => past.failures = past.failures.saturating_add(1),
         }
     }
 
@@ -236,7 +251,6 @@ impl Books {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use uplink::host::RunKind;
 
     fn run(number: u64, state: RunState) -> RunTold {
         let text = format!(

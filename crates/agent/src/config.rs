@@ -84,6 +84,11 @@ impl Config {
         self.place("spool")
     }
 
+    /// What drills restore lies there while they run.
+    pub fn drills(&self) -> PathBuf {
+        self.place("drills")
+    }
+
     pub fn key_file(&self) -> PathBuf {
         self.place("vault.key")
     }

@@ -50,6 +50,21 @@ pub fn proof<'a>(
     (!fresh).then_some(snapshot)
 }
 
+/// The snapshot whose restore is due to be tried. `drilled` and `tried` are how long ago that was.
+pub fn drill<'a>(
+    plan: &Plan,
+    past: &'a Past,
+    drilled: Option<Duration>,
+    tried: Option<Duration>,
+) -> Option<&'a str> {
+    let snapshot = past.complete.as_deref()?;
+    if plan.drill_days == 0 || tried.is_some_and(|tried| tried < DAY) {
+        return None;
+    }
+    let fresh = drilled.is_some_and(|drilled| drilled < DAY * plan.drill_days);
+    (!fresh).then_some(snapshot)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -101,5 +116,19 @@ mod tests {
         assert_eq!(proof(&plan(), &known, Some(DAY * 7), Some(MINUTE)), None, "tried just now");
         known.proven_level = 1;
         assert_eq!(proof(&plan(), &known, Some(DAY), None), Some("ab"));
+    }
+
+    #[test]
+    fn a_drill_is_due_when_the_last_that_worked_is_old_and_none_was_tried_today() {
+        let plan = Plan { drill_days: 30, ..plan() };
+        let mut known = past(RunState::Complete, 0);
+        assert_eq!(drill(&plan, &known, None, None), None, "nothing to restore");
+        known.complete = Some("ab".to_owned());
+        assert_eq!(drill(&plan, &known, None, None), Some("ab"));
+        assert_eq!(drill(&plan, &known, Some(DAY * 29), Some(DAY * 29)), None);
+        assert_eq!(drill(&plan, &known, Some(DAY * 30), Some(DAY * 30)), Some("ab"));
+        assert_eq!(drill(&plan, &known, None, Some(MINUTE)), None, "it failed just now");
+        let never = Plan { drill_days: 0, ..plan };
+        assert_eq!(drill(&never, &known, None, None), None);
     }
 }

@@ -22,13 +22,25 @@ pub enum Job {
         snapshot: String,
         level: u8,
     },
+    /// Restores a snapshot below `work`, compares all of it and removes it again.
+    Drill {
+        snapshot: String,
+        work: PathBuf,
+        /// How long ago it was ordered.
+        ordered_ms: u64,
+    },
     /// Deletes from the vault on the host what its rules let go.
     Forget,
 }
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum Word {
-    Progress { bytes: u64, at: String },
+    Progress {
+        bytes: u64,
+        at: String,
+    },
+    /// How far a drill is.
+    Drill(Value),
     Done(Value),
     Failed(String),
 }

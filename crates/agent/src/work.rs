@@ -1,6 +1,6 @@
 //! The loop: calls, backs up, proves, sends; each beside the others.
 //!
-//! Read `ending` for what becomes of a job, `calling` for what is told and heard, `sending` for
+//! Read `drilling` for drills, `ending` for what becomes of a job, `calling` for what is told and heard, `sending` for
 //! the way to the vault server, `tries` for what is tried again, `quiet` for when nothing begins.
 //! One thread decides and writes the books; calls, sending and the words of the worker come to it
 //! as events. Spans between runs are taken from a clock that only goes on, so setting the host's
@@ -9,6 +9,7 @@
 //! ([`crate::runs`]). Invariant: one job at a time, and it is in the books before it begins.
 
 mod calling;
+mod drilling;
 mod ending;
 mod quiet;
 mod sending;
@@ -16,7 +17,7 @@ mod tries;
 
 use crate::{
     Config, Enrolment, Error, Result,
-    books::{Books, Key},
+    books::{Books, Key, Past},
     due::{self, Due},
     job::{Job, Running, Word, Worker},
     limits::{CUT_PAUSE_MAX, PROGRESS_EVERY},
@@ -35,7 +36,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tries::Tries;
-use uplink::host::{Ask, Fault, Plan, Reply, RunKind, RunState, RunTold, Spool};
+use uplink::host::{Ask, DrillAsk, Fault, Plan, Reply, RunKind, RunState, RunTold, Spool};
 use vault::site::{Calendar, Clock, Window};
 
 /// What comes to the thread that decides.
@@ -91,6 +92,8 @@ struct Agent<'a> {
     /// When the last run of each ended: that instant, and how long ago it was then.
     ended: BTreeMap<Key, (Instant, Duration)>,
     asks: Vec<Ask>,
+    /// With when they were heard.
+    drills: Vec<(DrillAsk, Instant)>,
     jobs: u64,
     under: Option<Under>,
     call: Tries,
@@ -133,6 +136,7 @@ pub fn work(
         events,
         books,
         asks: Vec::new(),
+        drills: Vec::new(),
         jobs: 0,
         under: None,
         call: Tries::default(),
@@ -143,6 +147,8 @@ pub fn work(
         sent: None,
     };
     agent.look_at_spool();
+    // What a drill left that was killed with its agent is plant data in clear.
+    agent.clear_drills();
     agent.run(&heard)
 }
 
@@ -182,6 +188,7 @@ impl Agent<'_> {
     fn stop(&mut self) -> Result<()> {
         if let Some(mut under) = self.under.take() {
             under.running.end();
+            self.clear_drills();
             if let Some(mut run) = under.run {
                 // Not for good: it is tried again when the agent is back.
                 run.state = RunState::Failed;
@@ -202,6 +209,11 @@ impl Agent<'_> {
                 return Ok(None);
             }
         }
+        while let Some((ask, heard)) = (!self.drills.is_empty()).then(|| self.drills.remove(0)) {
+            if self.begin_asked_drill(&ask, heard)? {
+                return Ok(None);
+            }
+        }
         let (plan, wait) = self.next_backup();
         if let Some((plan, cause)) = plan {
             let run = self.new_run(&plan, RunKind::Backup, cause, None);
@@ -209,7 +221,7 @@ impl Agent<'_> {
             // What could not even begin has an end already: look again at once.
             return Ok(self.under.is_none().then_some(Duration::ZERO));
         }
-        if self.begin_proof()? || self.begin_tidying()? {
+        if self.begin_proof()? || self.begin_drill()? || self.begin_tidying()? {
             return Ok(None);
         }
         Ok(Some(wait))
@@ -276,19 +288,25 @@ impl Agent<'_> {
             detail: None,
             errors: Vec::new(),
             level: None,
+            drill: None,
+            report: None,
         }
     }
 
     /// Whether a job began.
     fn begin_asked(&mut self, ask: &Ask) -> Result<bool> {
-        // Heard twice: it has an account already.
-        if self.books.runs().iter().any(|run| run.asked.as_ref() == Some(&ask.run)) {
+        if self.was_heard(&ask.run) {
             return Ok(false);
         }
         let Some(plan) = self.books.plan(&ask.plan, &ask.target).cloned() else { return Ok(false) };
         let run = self.new_run(&plan, RunKind::Backup, "person", Some(ask.run.clone()));
         self.begin_backup(&plan, run)?;
         Ok(self.under.is_some())
+    }
+
+    /// Whether what is asked for has an account already.
+    fn was_heard(&self, asked: &str) -> bool {
+        self.books.runs().iter().any(|run| run.asked.as_deref() == Some(asked))
     }
 
     fn begin_backup(&mut self, plan: &Plan, mut run: RunTold) -> Result<()> {
@@ -310,13 +328,8 @@ impl Agent<'_> {
     }
 
     fn begin_proof(&mut self) -> Result<bool> {
-        let now = HostClock.now();
-        let since = |at: Option<Time>| at.map(|at| ago(at, now).1);
-        let due = self.books.plans().iter().find_map(|plan| {
-            let past = self.books.past(plan)?;
-            let (proven, tried) = (since(past.proven_at), since(past.proof_tried_at));
-            let snapshot = due::proof(plan, past, proven, tried)?;
-            Some((plan.clone(), snapshot.to_owned()))
+        let due = self.first_due(|plan, past, since| {
+            due::proof(plan, past, since(past.proven_at), since(past.proof_tried_at))
         });
         let Some((plan, snapshot)) = due else { return Ok(false) };
         let level = plan.verify_level.clamp(1, 2);
@@ -324,6 +337,23 @@ impl Agent<'_> {
         run.snapshot = Some(snapshot.clone());
         self.begin(&Job::Verify { snapshot, level }, Some(run), Vec::new(), level)?;
         Ok(self.under.is_some())
+    }
+
+    /// The first plan something is due for, and the snapshot it is due of.
+    fn first_due(
+        &self,
+        due: impl for<'p> Fn(
+            &Plan,
+            &'p Past,
+            &dyn Fn(Option<Time>) -> Option<Duration>,
+        ) -> Option<&'p str>,
+    ) -> Option<(Plan, String)> {
+        let now = HostClock.now();
+        let since = |at: Option<Time>| at.map(|at| ago(at, now).1);
+        self.books.plans().iter().find_map(|plan| {
+            let snapshot = due(plan, self.books.past(plan)?, &since)?;
+            Some((plan.clone(), snapshot.to_owned()))
+        })
     }
 
     /// Once a day what the vault's rules let go is deleted here; not while it is being sent.

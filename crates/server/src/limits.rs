@@ -49,6 +49,11 @@ pub const PLAN_TARGETS_MAX: usize = 5_000;
 pub const AGENT_RUNS_MAX: usize = 200;
 /// Folders of an agent that are shown.
 pub const AGENT_ALLOWS_MAX: usize = 100;
+/// Bytes of what an agent tells of one drill, and of its report.
+pub(crate) const AGENT_DRILL_BYTES_MAX: usize = 64 << 10;
+/// What is under way at an agent that was not heard for so long has failed, as far as anybody
+/// knows: three times the longest pause between two of its tries.
+pub(crate) const AGENT_UNHEARD_S: i64 = 900;
 /// Faults of a run of an agent that are kept with it.
 pub const AGENT_FAULTS_MAX: usize = 20;
 /// How long an invitation of an agent may hold: 30 days.

@@ -324,6 +324,90 @@ fn a_host_is_enrolled_backed_up_proven_and_restored() {
     assert_eq!(scene.server.take().unwrap().stop(), Some(0), "the vault server with it");
 }
 
+#[test]
+fn a_drill_restores_on_the_host_compares_everything_and_leaves_nothing() {
+    let scene = Scene::new();
+    let plant = scene.at("plant");
+    let database = rusqlite::Connection::open(plant.join("history.db")).unwrap();
+    database.execute_batch("CREATE TABLE t (x); INSERT INTO t VALUES (42)").unwrap();
+    symlink(scene.at("secret"), plant.join("out")).unwrap();
+    let host = scene.enrolled("press-4", "");
+    let sources = ["files:@plant", "sqlite:@plant/history.db"];
+    let mut plan = scene.plan("Press 4", "press-4", &sources);
+    plan["recover_days"] = json!(30);
+    // A command from here would be a way to run anything on the host.
+    plan["recover_check"] = json!("true");
+    let (status, answer) = scene.call("POST", "/plans", &plan);
+    assert_eq!(
+        (status, &answer["errors"][0]["path"]),
+        (422, &json!("recover_check")),
+        "{answer:#}"
+    );
+    plan["recover_check"] = Value::Null;
+    let plan = scene.post("/plans", &plan);
+    let drill_path = format!("/plans/{}:drill", plan["id"].as_str().unwrap());
+    let (status, answer) = scene.call("POST", &drill_path, &json!({}));
+    assert_eq!((status, &answer["code"]), (409, &json!("cannot")), "not heard yet: {answer:#}");
+    // What a drill left that was killed with its agent.
+    fs::create_dir_all(host.data.join("drills/data/closed")).unwrap();
+    fs::write(host.data.join("drills/data/closed/recipe"), "milk").unwrap();
+    let agent = host.run();
+    let backup = scene.run("kind=backup", "complete");
+    // By the plan's clock, right after the first backup.
+    let run = scene.run("kind=verify&target=Press%204", "complete");
+    assert_eq!((&run["level"], &run["cause"]), (&json!(3), &json!("schedule")), "{run:#}");
+    assert_eq!((&run["snapshot"], &run["faults"]), (&backup["snapshot"], &json!(0)), "{run:#}");
+    let drill = &run["drill"];
+    assert_eq!(drill["ok"], json!(true), "{run:#}");
+    assert!(drill["rto_ms"].is_u64() && drill["rpo_ms"].is_u64(), "{run:#}");
+    assert!(drill["log_entry"].is_u64(), "the vault's log has the report's hash: {run:#}");
+    let steps = drill["steps"].as_array().unwrap();
+    assert!(steps.len() == 2 && steps.iter().all(|step| step["outcome"] == "ok"), "{run:#}");
+    assert!(steps[1]["detail"].as_str().unwrap().contains("1 sqlite"), "{run:#}");
+    let notes = drill["notes"].to_string();
+    assert!(notes.contains("from the spool on the host; the vault here has"), "{notes}");
+    let coverage = scene.get("/coverage");
+    let row = coverage["items"].as_array().unwrap().iter().find(|row| row["target"] == "Press 4");
+    let row = row.unwrap();
+    assert_eq!(row["recovered_snapshot"], backup["snapshot"], "{row:#}");
+    // Asked for, it counts from when somebody asked.
+    let asked = scene.post(&drill_path, &json!({}));
+    let asked = asked["items"][0]["id"].as_str().unwrap().to_owned();
+    let run = scene.until(&format!("/runs/{asked}"), |run| run["state"] == "complete");
+    assert_eq!((&run["cause"], &run["actor"]), (&json!("person"), &json!("admin")), "{run:#}");
+    let server = scene.server.as_ref().unwrap();
+    let cookie = [("cookie", scene.cookie.as_str())];
+    let page = server.call("GET", &format!("/runs/{asked}/report"), &cookie, b"");
+    assert!(page.0 == 200 && page.2.contains("drill of Press 4"), "{} {}", page.0, page.2);
+    assert!(page.2.contains("age of the backup"), "{}", page.2);
+    let left: Vec<_> = fs::read_dir(host.data.join("drills")).into_iter().flatten().collect();
+    assert!(left.is_empty(), "{left:?}");
+    // What is damaged on the host is not proven, and it is said.
+    damage(&host.data.join("spool/repository/data"));
+    let asked = scene.post(&drill_path, &json!({}));
+    let asked = asked["items"][0]["id"].as_str().unwrap().to_owned();
+    let run = scene.until(&format!("/runs/{asked}"), |run| run["state"] == "failed");
+    assert_eq!(run["level"], Value::Null, "{run:#}");
+    assert!(run["faults"].as_u64() > Some(0) || run["detail"].is_string(), "{run:#}");
+    agent.terminate();
+}
+
+/// Flips a byte in the middle of every file below a folder.
+fn damage(folder: &Path) {
+    for entry in fs::read_dir(folder).unwrap().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            damage(&path);
+            continue;
+        }
+        let mut bytes = fs::read(&path).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        fs::remove_file(&path).unwrap();
+        fs::write(&path, bytes).unwrap();
+    }
+}
+
 /// Restores with restic where it is installed.
 #[expect(clippy::print_stderr, reason = "a skipped test must be seen")]
 fn stock_restic(vault: &Path, key: &Path, to: &Path, plant: &Path) {

@@ -80,6 +80,9 @@ pub struct AgentRun {
     pub end: RunEnd,
 }
 
+/// Stands in the report of a run that was taken for failed because its agent was not heard.
+const UNHEARD: &str = "unheard";
+
 const SELECT: &str = "SELECT name, state, invited_at, secret_until, certificate, vault_token, \
     enrolled_at, last_call, revoked_at, told, address, skew_ms, lost_runs, lost_from, lost_until \
     FROM agents";
@@ -259,6 +262,43 @@ impl Store {
         .await
     }
 
+    /// Ends what is under way at agents that were not heard since then: nobody knows how far it
+    /// is. One that comes back and tells of it is believed.
+    pub async fn fail_unheard_runs(&self, since: Time) -> Result<()> {
+        self.write(move |turn| {
+            Box::pin(async move {
+                let rows = sqlx::query(
+                    "SELECT runs.id, runs.report, agents.name, agents.last_call FROM runs JOIN \
+                     agents ON agents.name = runs.agent WHERE runs.state = 'running' AND \
+                     agents.last_call < $1",
+                )
+                .bind(since.nanos())
+                .fetch_all(&mut turn.db)
+                .await?;
+                for row in rows {
+                    let (name, at): (String, i64) =
+                        (row.try_get("name")?, row.try_get("last_call")?);
+                    let at = Time(at);
+                    let detail = format!(
+                        "agent {name} was last heard at {at}, while it ran; when it is heard again \
+                         it tells what came of it"
+                    );
+                    let report: Option<String> = row.try_get("report")?;
+                    let mut report: serde_json::Value = report
+                        .map(|json| serde_json::from_str(&json))
+                        .transpose()?
+                        .unwrap_or_default();
+                    report[UNHEARD] = true.into();
+                    let (state, report) = (Some(RunState::Failed), Some(report));
+                    let end = RunEnd { state, detail: Some(detail), report, ..RunEnd::default() };
+                    run::finish(turn, row.try_get("id")?, &end, now()).await?;
+                }
+                Ok(())
+            })
+        })
+        .await
+    }
+
     /// Notes a call and takes the runs that it told of; gives the numbers of those whose end is
     /// kept.
     pub async fn take_agent_call(
@@ -320,18 +360,26 @@ async fn note(turn: &mut Turn, name: &str, call: &AgentCall) -> Result<()> {
 async fn take(turn: &mut Turn, agent: &str, told: &AgentRun, room: &mut i64) -> Result<bool> {
     let ends = told.end.state.is_some_and(|state| state != RunState::Running);
     let number = i64::try_from(told.number).unwrap_or(i64::MAX);
-    let known = sqlx::query("SELECT id, state FROM runs WHERE agent = $1 AND agent_run = $2")
-        .bind(agent)
-        .bind(number)
-        .fetch_optional(&mut turn.db)
-        .await?;
+    let known = sqlx::query(
+        "SELECT id, state, report ->> $3 AS unheard FROM runs WHERE agent = $1 AND agent_run = $2",
+    )
+    .bind(agent)
+    .bind(number)
+    .bind(UNHEARD)
+    .fetch_optional(&mut turn.db)
+    .await?;
     let id: String = match known {
         Some(row) => {
-            let state: String = row.try_get("state")?;
-            if state != "running" {
+            let (state, unheard): (String, Option<i64>) =
+                (row.try_get("state")?, row.try_get("unheard")?);
+            if state != "running" && unheard.is_none() {
                 return Ok(true);
             }
-            row.try_get("id")?
+            let id: String = row.try_get("id")?;
+            if state != "running" && !ends {
+                resume(turn, &id).await?;
+            }
+            id
         }
         None if *room <= 0 => {
             tracing::warn!(agent, limit = AGENT_RUNS_A_DAY_MAX, "an agent tells too many runs");
@@ -348,19 +396,33 @@ async fn take(turn: &mut Turn, agent: &str, told: &AgentRun, room: &mut i64) -> 
     }
     let read = i64::try_from(told.end.bytes_read).unwrap_or(i64::MAX);
     let detail = told.end.detail.as_deref().map(clean);
+    // How far a drill is; else nothing is known before the end.
+    let report = told.end.report.as_ref().filter(|report| report["drill"].is_object());
     let changed = sqlx::query(
-        "UPDATE runs SET bytes_read = $2, detail = $3 WHERE id = $1 AND (bytes_read <> $2 OR \
-         detail IS NOT $3)",
+        "UPDATE runs SET bytes_read = $2, detail = $3, report = COALESCE($4, report) WHERE id = $1 \
+         AND (bytes_read <> $2 OR detail IS NOT $3 OR report IS NOT COALESCE($4, report))",
     )
     .bind(&id)
     .bind(read)
     .bind(detail)
+    .bind(report.map(serde_json::Value::to_string))
     .execute(&mut turn.db)
     .await?;
     if changed.rows_affected() > 0 {
         run::tell(turn, &id).await?;
     }
     Ok(false)
+}
+
+/// A run that was taken for failed goes on.
+async fn resume(turn: &mut Turn, id: &str) -> Result<()> {
+    sqlx::query(
+        "UPDATE runs SET state = 'running', finished_at = NULL, report = NULL WHERE id = $1",
+    )
+    .bind(id)
+    .execute(&mut turn.db)
+    .await?;
+    run::tell(turn, id).await
 }
 
 /// The row of a run: the one that asked for it, or a new one.

@@ -415,10 +415,12 @@ async fn recovered(turn: &mut Turn, run: &Run, snapshot: &str) -> Result<()> {
     sqlx::query(
         "UPDATE protections SET recovered_at = $1, recovered_snapshot = $2 WHERE EXISTS (SELECT 1 \
          FROM runs r WHERE r.kind = 'backup' AND r.snapshot = $2 AND r.plan = protections.plan AND \
-         r.target = protections.target)",
+         r.target = protections.target AND r.agent IS $3)",
     )
     .bind(run.finished_at.map(Time::nanos))
     .bind(snapshot)
+    // What an agent says counts for its own backups.
+    .bind(&run.agent)
     .execute(&mut turn.db)
     .await?;
     Ok(())
@@ -483,11 +485,12 @@ async fn proven(turn: &mut Turn, run: &Run, level: Option<u8>) -> Result<()> {
     sqlx::query(
         "UPDATE protections SET proven_at = $1, proven_level = $2, proven_snapshot = $3 WHERE \
          EXISTS (SELECT 1 FROM runs r WHERE r.kind = 'backup' AND r.snapshot = $3 AND r.plan = \
-         protections.plan AND r.target = protections.target)",
+         protections.plan AND r.target = protections.target AND r.agent IS $4)",
     )
     .bind(run.finished_at.map(Time::nanos))
     .bind(i64::from(level))
     .bind(snapshot)
+    .bind(&run.agent)
     .execute(&mut turn.db)
     .await?;
     Ok(())

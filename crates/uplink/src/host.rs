@@ -7,6 +7,7 @@
 
 use model::Time;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// Paths of the control plane for agents.
 pub const AUTHORITY_PATH: &str = "/agent/v1/authority";
@@ -79,6 +80,9 @@ pub struct Call {
     pub now: Time,
     /// What the host's owner lets be read.
     pub allow: Vec<String>,
+    /// What it can be asked for besides backups.
+    #[serde(default)]
+    pub can: Vec<Ability>,
     /// Hash of the plans it has; none before it heard of any.
     pub plans: Option<String>,
     pub runs: Vec<RunTold>,
@@ -86,6 +90,15 @@ pub struct Call {
     /// Runs whose account was given up because its books were full.
     #[serde(default)]
     pub lost: Option<Lost>,
+}
+
+/// What an agent can be asked for; a word that is not known is one of a later version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ability {
+    Drill,
+    #[serde(other)]
+    Other,
 }
 
 /// How the vault on the host stands.
@@ -123,6 +136,8 @@ pub enum RunState {
 pub enum RunKind {
     Backup,
     Verify,
+    /// A proof of level 3: restored on the host, and compared.
+    Drill,
 }
 
 /// A run as the agent tells it. Times are by the host's clock.
@@ -163,6 +178,12 @@ pub struct RunTold {
     /// Of a verification: the level that was proven.
     #[serde(default)]
     pub level: Option<u8>,
+    /// How far a drill is and what it came to, as the control plane's own tell it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drill: Option<Value>,
+    /// The report whose hash is in the vault's log, once a drill has ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub report: Option<Value>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -182,6 +203,8 @@ pub struct Reply {
     pub plans: Option<Plans>,
     /// What a person or a change asks for.
     pub asks: Vec<Ask>,
+    #[serde(default)]
+    pub drills: Vec<DrillAsk>,
     /// Runs to end, by the agent's numbers.
     pub cancel: Vec<u64>,
     pub vault: Option<VaultPlace>,
@@ -216,6 +239,9 @@ pub struct Plan {
     pub verify_days: u32,
     #[serde(default)]
     pub verify_level: u8,
+    /// Restore the newest backup and compare it at least so often; 0 is never.
+    #[serde(default)]
+    pub drill_days: u32,
 }
 
 /// Hours in which it does not begin, by the host's clock.
@@ -245,6 +271,16 @@ pub struct Ask {
     pub run: String,
     pub plan: String,
     pub target: String,
+}
+
+/// Restore the newest backup into a folder that goes again, and compare it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DrillAsk {
+    pub run: String,
+    pub plan: String,
+    pub target: String,
+    /// How long ago it was asked for: the time to recover runs from there.
+    pub waited_ms: u64,
 }
 
 #[cfg(test)]

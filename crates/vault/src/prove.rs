@@ -29,6 +29,11 @@ pub trait Check: Sync {
 
     /// What is wrong with the content; `None` when the content says that it is not this format.
     fn check(&self, content: &[u8]) -> Option<std::result::Result<(), String>>;
+
+    /// The same of a restored file where it lies, however large; `None` when it has to be read.
+    fn open(&self, _place: &Path) -> Option<std::result::Result<(), String>> {
+        None
+    }
 }
 
 /// How a proof ended.

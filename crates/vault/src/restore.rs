@@ -14,7 +14,29 @@ use crate::{
 };
 use model::Time;
 use serde::Serialize;
-use std::{fs, path::Path};
+use std::{fs, os::unix::fs::PermissionsExt, path::Path};
+
+/// Removes a folder that things were restored into: a restored directory may be closed even to its
+/// owner. What is not there is removed already.
+pub fn remove_restored(folder: &Path) -> std::io::Result<()> {
+    let mut waiting = vec![folder.to_owned()];
+    while let Some(path) = waiting.pop() {
+        match fs::symlink_metadata(&path) {
+            Ok(meta) if meta.is_dir() => {}
+            Ok(_) => continue,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(error),
+        }
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o700))?;
+        for entry in fs::read_dir(&path)? {
+            waiting.push(entry?.path());
+        }
+    }
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
 
 /// How a restore ended.
 #[derive(Debug, Default, Serialize)]

@@ -11,7 +11,7 @@ use crate::{
     ship::HostClock,
 };
 use std::time::{Duration, Instant};
-use uplink::host::{Call, Plan, Reply, RunKind, RunState, RunTold};
+use uplink::host::{Ability, Call, Plan, Reply, RunKind, RunState, RunTold};
 use vault::site::Clock;
 
 impl Agent<'_> {
@@ -47,6 +47,7 @@ impl Agent<'_> {
             host: self.host.clone(),
             now: HostClock.now(),
             allow: allow.collect(),
+            can: vec![Ability::Drill],
             plans: self.books.plans_hash().cloned(),
             runs: runs.collect(),
             spool: self.spool.clone(),
@@ -82,6 +83,8 @@ impl Agent<'_> {
             self.books.set_plans(plans.hash, items);
         }
         self.asks = reply.asks;
+        let heard = Instant::now();
+        self.drills = reply.drills.into_iter().map(|ask| (ask, heard)).collect();
         if self.books.set_vault(reply.vault) {
             self.sending = Tries { under_way: self.sending.under_way, ..Tries::default() };
         }

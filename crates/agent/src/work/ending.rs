@@ -33,10 +33,21 @@ impl Agent<'_> {
                 }
                 return Ok(());
             }
+            Word::Drill(drill) => {
+                if let Some(run) = &mut under.run {
+                    run.drill = Some(drill);
+                    let run = run.clone();
+                    self.note(run);
+                }
+                return Ok(());
+            }
             Word::Done(answer) => Ok(answer),
             Word::Failed(why) => Err(why),
         };
         let Some(Under { run, refused, level, .. }) = self.under.take() else { return Ok(()) };
+        if run.as_ref().is_some_and(|run| run.kind == RunKind::Drill) {
+            self.clear_drills();
+        }
         self.look_at_spool();
         let Some(mut run) = run else {
             if let Err(why) = answer {
@@ -48,6 +59,7 @@ impl Agent<'_> {
         match (answer, run.kind) {
             (Ok(answer), RunKind::Backup) => self.backed_up(&mut run, &answer, &refused),
             (Ok(answer), RunKind::Verify) => runs::proven(&mut run, &answer, level),
+            (Ok(answer), RunKind::Drill) => runs::drilled(&mut run, &answer),
             (Err(why), _) => {
                 run.state = RunState::Failed;
                 run.detail = Some(runs::text(&why, TEXT_CHARS_MAX));
@@ -99,6 +111,7 @@ impl Agent<'_> {
         }
         let Some(mut under) = self.under.take() else { return Ok(()) };
         under.running.end();
+        self.clear_drills();
         let Some(mut run) = under.run else { return Ok(()) };
         run.state = RunState::Cancelled;
         run.detail = Some("it was stopped at the console".to_owned());

@@ -14,8 +14,8 @@ use crate::{
         dto::PlanSpec,
         fault::{Answer, Fault},
     },
-    limits::{AGENT_ALLOWS_MAX, AGENT_FAULTS_MAX, AGENT_RUNS_MAX},
-    protect::{coverage::Planned, reconcile},
+    limits::{AGENT_ALLOWS_MAX, AGENT_DRILL_BYTES_MAX, AGENT_FAULTS_MAX, AGENT_RUNS_MAX},
+    protect::{coverage::Planned, reconcile, work::Drill},
     secret::sha256,
 };
 use axum::{
@@ -24,13 +24,13 @@ use axum::{
     http::StatusCode,
 };
 use model::Time;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::{
     net::SocketAddr,
     sync::{Arc, atomic::Ordering},
     time::Instant,
 };
-use store::{Agent, AgentCall, AgentRun, AuditBegin, AuditEnd, RunEnd, RunState};
+use store::{Agent, AgentCall, AgentRun, AuditBegin, AuditEnd, Run, RunEnd, RunState};
 use uplink::host;
 
 /// Clocks that differ by less are right.
@@ -109,9 +109,14 @@ pub(super) async fn call(
     // What a call takes on its way is no fault of a clock.
     let skew = if skew.abs() < SKEW_NANOS_MIN { 0 } else { skew };
     let (mut runs, mut accepted) = (Vec::new(), Vec::new());
+    let read_at = match call.runs.iter().any(|told| told.kind == host::RunKind::Drill) {
+        true => keeping::last_whole(&app, &agent.name).await?,
+        false => None,
+    };
+    let heard = Heard { call: &call, arrived: &arrived, skew, read_at };
     for told in call.runs.iter().take(AGENT_RUNS_MAX) {
         match own.iter().find(|plan| plan.id == told.plan) {
-            Some(plan) => runs.push(checked(plan, told, &call, &arrived, skew)),
+            Some(plan) => runs.push(heard.checked(plan, told)),
             // The plan is gone, or was given to another: nobody asks for its runs any more.
             None => accepted.push(told.number),
         }
@@ -132,16 +137,30 @@ pub(super) async fn call(
     let plans = (call.plans.as_ref() != Some(&plans.hash)).then_some(plans);
     let open = app.store.open_runs().await?;
     let open: Vec<_> = open.iter().filter(|run| run.agent.as_ref() == Some(&agent.name)).collect();
-    let waiting = open.iter().filter(|run| run.state == RunState::Queued);
-    let asks = waiting.filter_map(|run| {
-        let (plan, target) = (run.plan.clone()?, run.target.clone()?);
-        Some(host::Ask { run: run.id.clone(), plan, target })
-    });
-    let asks = asks.collect();
+    let (asks, drills) = asked_for(&open);
     let cancel = app.agents.to_end(&agent.name, &open);
     let vault = place(&app, &agent).await?;
     let lost_noted = call.lost.is_some();
-    Ok(Json(host::Reply { accepted, plans, asks, cancel, vault, lost_noted }))
+    Ok(Json(host::Reply { accepted, plans, asks, drills, cancel, vault, lost_noted }))
+}
+
+/// What an agent has not begun yet: backups, and drills.
+fn asked_for(open: &[&Run]) -> (Vec<host::Ask>, Vec<host::DrillAsk>) {
+    let (mut asks, mut drills) = (Vec::new(), Vec::new());
+    for waiting in open.iter().filter(|run| run.state == RunState::Queued) {
+        let (Some(plan), Some(target)) = (waiting.plan.clone(), waiting.target.clone()) else {
+            continue;
+        };
+        let run = waiting.id.clone();
+        if waiting.kind == "backup" {
+            asks.push(host::Ask { run, plan, target });
+        } else {
+            let waited = now().since(waiting.queued_at) / 1_000_000;
+            let waited_ms = u64::try_from(waited).unwrap_or(0);
+            drills.push(host::DrillAsk { run, plan, target, waited_ms });
+        }
+    }
+    (asks, drills)
 }
 
 /// Who calls.
@@ -223,86 +242,153 @@ fn of_target(
         keep,
         verify_days: spec.verify_days,
         verify_level: spec.verify_level,
+        drill_days: spec.recover_days,
     }
 }
 
-/// A run of one of the agent's plans, as far as it can be believed. A backup counts when it is in
-/// the vault here, whatever the host says.
-fn checked(
-    plan: &Planned,
-    told: &host::RunTold,
-    call: &host::Call,
-    arrived: &Arrived,
+/// What a call's words are held against.
+struct Heard<'a> {
+    call: &'a host::Call,
+    arrived: &'a Arrived,
+    /// Nanoseconds by which its clock is behind.
     skew: i64,
-) -> AgentRun {
-    let here = |time: Time| time.plus_nanos(skew).min(now());
-    let target: String = cut(&told.target, 128);
-    let name = plan.targets.iter().find(|other| other.id == target);
-    let name = name.map_or_else(|| target.clone(), |target| target.name.clone());
-    let backup = told.kind == host::RunKind::Backup;
-    let state = state_of(told, call, arrived);
-    let on_the_way = told.state != host::RunState::Running && state == RunState::Running;
-    let detail = if on_the_way {
-        let why = call.spool.fault.as_ref().map_or(String::new(), |why| format!(": {why}"));
-        Some(cut(&format!("in the spool of the host, not in the vault yet{why}"), 400))
-    } else {
-        told.detail.as_ref().map(|detail| cut(detail, 400))
-    };
-    let errors: Vec<_> = told
-        .errors
-        .iter()
-        .take(AGENT_FAULTS_MAX)
-        .map(|fault| {
-            let [source, path, error] =
-                [&fault.source, &fault.path, &fault.error].map(|t| cut(t, 300));
-            json!({"source": source, "path": path, "error": error})
-        })
-        .collect();
-    let level = told.level.filter(|level| (1..=2).contains(level));
-    AgentRun {
-        number: told.number,
-        asked: told.asked.as_ref().map(|asked| cut(asked, 64)),
-        kind: if backup { "backup" } else { "verify" },
-        plan: plan.id.clone(),
-        target,
-        name,
-        cause: match told.cause.as_str() {
-            "retry" => "retry",
-            "person" => "person",
-            _ => "schedule",
-        },
-        started_at: here(told.started_at),
-        finished_at: told.finished_at.map(here),
-        end: RunEnd {
-            state: Some(state),
-            snapshot: told.snapshot.as_ref().filter(|id| is_snapshot(id)).cloned(),
-            entries: told.entries,
-            bytes_read: told.bytes_read,
-            bytes_stored: told.bytes_stored,
-            faults: told.faults,
-            detail,
-            report: Some(json!({"errors": errors, "level": level, "entry": told.entry})),
-            level,
-            recovered: Vec::new(),
-        },
+    /// When all objects of its vault here were read last, and had their hashes.
+    read_at: Option<Time>,
+}
+
+impl Heard<'_> {
+    /// A run of one of the agent's plans, as far as it can be believed. A backup counts when it is
+    /// in the vault here, whatever the host says.
+    fn checked(&self, plan: &Planned, told: &host::RunTold) -> AgentRun {
+        let here = |time: Time| time.plus_nanos(self.skew).min(now());
+        let target: String = cut(&told.target, 128);
+        let name = plan.targets.iter().find(|other| other.id == target);
+        let name = name.map_or_else(|| target.clone(), |target| target.name.clone());
+        let state = self.state_of(told);
+        let on_the_way = told.state != host::RunState::Running && state == RunState::Running;
+        let detail = if on_the_way {
+            let fault = self.call.spool.fault.as_ref();
+            let why = fault.map_or(String::new(), |why| format!(": {why}"));
+            Some(cut(&format!("in the spool of the host, not in the vault yet{why}"), 400))
+        } else {
+            told.detail.as_ref().map(|detail| cut(detail, 400))
+        };
+        let errors: Vec<_> = told
+            .errors
+            .iter()
+            .take(AGENT_FAULTS_MAX)
+            .map(|fault| {
+                let [source, path, error] =
+                    [&fault.source, &fault.path, &fault.error].map(|t| cut(t, 300));
+                json!({"source": source, "path": path, "error": error})
+            })
+            .collect();
+        let (level, drill) = match told.kind {
+            host::RunKind::Drill => (told.level.filter(|level| *level == 3), self.drill(told)),
+            _ => (told.level.filter(|level| (1..=2).contains(level)), None),
+        };
+        let snapshot = told.snapshot.as_ref().filter(|id| is_snapshot(id)).cloned();
+        let worked = drill.is_some() && level.is_some() && state == RunState::Complete;
+        let mut report = json!({"errors": errors, "level": level, "entry": told.entry});
+        if let (Value::Object(members), Some(drill)) = (&mut report, drill) {
+            members.insert("drill".to_owned(), json!(drill));
+            members.extend(told.report.as_ref().filter(|report| is_short(report)).map(|report| {
+                // As a page it is shown once somebody wants it, by what escapes every word.
+                ("told".to_owned(), report.clone())
+            }));
+        }
+        AgentRun {
+            number: told.number,
+            asked: told.asked.as_ref().map(|asked| cut(asked, 64)),
+            kind: if told.kind == host::RunKind::Backup { "backup" } else { "verify" },
+            plan: plan.id.clone(),
+            target,
+            name,
+            cause: match told.cause.as_str() {
+                "retry" => "retry",
+                "person" => "person",
+                _ => "schedule",
+            },
+            started_at: here(told.started_at),
+            finished_at: told.finished_at.map(here),
+            end: RunEnd {
+                state: Some(state),
+                recovered: snapshot.iter().filter(|_| worked).cloned().collect(),
+                snapshot,
+                entries: told.entries,
+                bytes_read: told.bytes_read,
+                bytes_stored: told.bytes_stored,
+                faults: told.faults,
+                detail,
+                report: Some(report),
+                level,
+            },
+        }
+    }
+
+    /// How far a drill is, in words that a page can show, and which copy it proves.
+    fn drill(&self, told: &host::RunTold) -> Option<Drill> {
+        let said = told.drill.as_ref().filter(|said| is_short(said))?;
+        let mut drill: Drill = serde_json::from_value(said.clone()).ok()?;
+        // Nobody takes a step of it here.
+        (drill.attended, drill.waiting) = (false, None);
+        let texts = drill.notes.iter_mut().chain([&mut drill.id, &mut drill.plan]);
+        let planned = drill.planned.iter_mut().flat_map(|step| [&mut step.group, &mut step.title]);
+        let steps = drill
+            .steps
+            .iter_mut()
+            .flat_map(|step| [&mut step.group, &mut step.title, &mut step.detail]);
+        texts.chain(planned).chain(steps).for_each(|text| *text = cut(text, 400));
+        if told.state != host::RunState::Running {
+            drill.notes.push(self.copy_proven(told, &drill));
+        }
+        Some(drill)
+    }
+
+    /// Whether an entry of its log is here, with every object that it names.
+    fn is_here(&self, entry: Option<u64>) -> bool {
+        let log = self.call.spool.log_key.split('+').next();
+        entry.is_some_and(|entry| entry < self.arrived.entries && log == Some(&self.arrived.log))
+    }
+
+    /// The agent can add to its vault here and read nothing of it back, so what it restored came
+    /// from its spool: what that says of the copy here.
+    fn copy_proven(&self, told: &host::RunTold, drill: &Drill) -> String {
+        let taken = drill.snapshots.first().map(|used| used.time.plus_nanos(self.skew));
+        match self.read_at.filter(|at| taken.is_some_and(|taken| *at > taken)) {
+            _ if !self.is_here(told.entry) => {
+                "restored from the spool on the host; it is not in the vault here yet".to_owned()
+            }
+            Some(at) => format!(
+                "restored from the spool on the host; the vault here has the same objects, and \
+                 read at {at} each had the hash it is named by"
+            ),
+            None => "restored from the spool on the host; the vault here has every object of it \
+                     under the same hashes, and has not read them yet"
+                .to_owned(),
+        }
+    }
+
+    /// How far a run is. The end of a backup is one when all of it is in the vault here.
+    fn state_of(&self, told: &host::RunTold) -> RunState {
+        let backup = told.kind == host::RunKind::Backup;
+        match told.state {
+            host::RunState::Running => RunState::Running,
+            _ if backup && told.snapshot.is_some() && !self.is_here(told.entry) => {
+                RunState::Running
+            }
+            host::RunState::Complete if backup && told.snapshot.is_none() => RunState::Failed,
+            host::RunState::Complete => RunState::Complete,
+            host::RunState::Partial => RunState::Partial,
+            host::RunState::Failed => RunState::Failed,
+            host::RunState::Cancelled => RunState::Cancelled,
+        }
     }
 }
 
-/// How far a run is. The end of a backup is one when all of it is in the vault here.
-fn state_of(told: &host::RunTold, call: &host::Call, arrived: &Arrived) -> RunState {
-    let is_here = told.entry.is_some_and(|entry| {
-        entry < arrived.entries && call.spool.log_key.split('+').next() == Some(&arrived.log)
-    });
-    let backup = told.kind == host::RunKind::Backup;
-    match told.state {
-        host::RunState::Running => RunState::Running,
-        _ if backup && told.snapshot.is_some() && !is_here => RunState::Running,
-        host::RunState::Complete if backup && told.snapshot.is_none() => RunState::Failed,
-        host::RunState::Complete => RunState::Complete,
-        host::RunState::Partial => RunState::Partial,
-        host::RunState::Failed => RunState::Failed,
-        host::RunState::Cancelled => RunState::Cancelled,
-    }
+/// What a host says of a drill is a few steps.
+fn is_short(said: &Value) -> bool {
+    serde_json::to_vec(said).is_ok_and(|text| text.len() <= AGENT_DRILL_BYTES_MAX)
 }
 
 fn is_snapshot(text: &str) -> bool {
@@ -317,6 +403,7 @@ fn noted(call: &host::Call) -> serde_json::Value {
         "version": cut(&call.version, 64),
         "host": cut(&call.host, 64),
         "allow": allow,
+        "can": call.can,
         "entries": call.spool.entries,
         "bytes": call.spool.bytes,
         "log_key": cut(&call.spool.log_key, 200),

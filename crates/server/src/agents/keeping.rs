@@ -6,13 +6,15 @@
 
 use crate::{
     app::{Shared, now},
+    limits::AGENT_UNHEARD_S,
     protect::{copying, reconcile::verification},
 };
+use model::Time;
 use std::{
     fs,
     path::{Path, PathBuf},
 };
-use store::{Agent, AgentState, NewRun, Run, RunsWanted};
+use store::{Agent, AgentState, NewRun, Run, RunState, RunsWanted};
 
 /// What the names of our clients begin with; other lines of the file are left alone.
 const CLIENT: &str = "agent-";
@@ -101,6 +103,19 @@ pub(crate) async fn verifications(app: &Shared, agent: &str) -> store::Result<Ve
         ..RunsWanted::default()
     };
     app.store.runs(&wanted).await
+}
+
+/// When every object of an agent's vault here was read last and had its hash.
+pub(crate) async fn last_whole(app: &Shared, agent: &str) -> store::Result<Option<Time>> {
+    let runs = verifications(app, agent).await?;
+    let last = runs.into_iter().find(|run| run.finished_at.is_some());
+    let whole = last.filter(|run| run.state == RunState::Complete);
+    Ok(whole.and_then(|run| run.started_at))
+}
+
+/// Ends what is under way at agents that were not heard for long; `now` is when that is looked at.
+pub(crate) async fn fail_unheard(app: &Shared, now: Time) -> store::Result<()> {
+    app.store.fail_unheard_runs(now.plus_secs(-AGENT_UNHEARD_S)).await
 }
 
 /// Queues the daily proof of each agent's vault.

@@ -195,3 +195,20 @@ pub(super) async fn may_ask(app: &Shared, asked: &PlanSpec) -> Answer<()> {
     }
     Ok(())
 }
+
+/// Whether an agent can be asked for something; one of an earlier version does not know of it.
+pub(super) async fn can(app: &Shared, name: &str, what: &str) -> Answer<()> {
+    let agent = app.store.agent(name).await?;
+    if agent.state != AgentState::Active {
+        return Err(Fault::conflict("no-agent", format!("agent {name} is not enrolled")));
+    }
+    let told = agent.told.unwrap_or(Value::Null);
+    let known = told["can"].as_array().is_some_and(|known| known.iter().any(|word| word == what));
+    if known {
+        return Ok(());
+    }
+    let version = told["version"].as_str().unwrap_or("?");
+    let why =
+        format!("agent {name} (version {version}) does not say that it can do this; update it");
+    Err(Fault::conflict("cannot", why))
+}

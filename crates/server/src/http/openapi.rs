@@ -120,6 +120,7 @@ impl Modify for Access {
         super::protection::replace_plan,
         super::protection::delete_plan,
         super::protection::run_plan,
+        super::protection::drill_plan,
         super::protection::runs,
         super::protection::run,
         super::protection::cancel,

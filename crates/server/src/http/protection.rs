@@ -381,6 +381,76 @@ pub(crate) async fn run_plan(
     Ok((StatusCode::ACCEPTED, Json(RunList { items })))
 }
 
+/// Try the way back of what a plan protects, at once: the newest complete backup of each target is
+/// restored in isolation and tried by the plan's command. An agent restores it on its host, where
+/// the key is, and compares every file.
+#[utoipa::path(
+    post, path = "/api/v1/plans/{id}:drill", tag = "protection", operation_id = "plans_drill",
+    params(("id" = String, Path, description = "Plan"), Csrf),
+    request_body = RunRequest,
+    responses((status = 202, description = "Queued", body = RunList), Failures),
+    security(("session" = []), ("token" = []))
+)]
+pub(crate) async fn drill_plan(
+    State(app): State<Shared>,
+    caller: Caller,
+    notes: Notes,
+    Path(id): Path<String>,
+    Sent(asked): Sent<RunRequest>,
+) -> Answer<(StatusCode, Json<RunList>)> {
+    let plan = app.store.plan(&id).await?;
+    let spec: PlanSpec = serde_json::from_value(plan.spec).map_err(Fault::internal)?;
+    match &spec.agent {
+        Some(agent) => super::agents::can(&app, agent, "drill").await?,
+        None => drop(super::vault::settings(&app).await?),
+    }
+    let wanted = asked.target.as_deref();
+    let known = app.store.protections().await?;
+    let of_plan = known.iter().filter(|known| known.plan == id);
+    let of_plan = of_plan.filter(|known| wanted.is_none_or(|wanted| wanted == known.target));
+    let open = app.store.open_runs().await?;
+    let mut items = Vec::new();
+    for known in of_plan {
+        let Some(snapshot) = known.complete_snapshot.clone() else { continue };
+        let same = |run: &&store::Run| {
+            run.kind == "verify"
+                && run.cause == "person"
+                && run.plan.as_deref() == Some(&id)
+                && run.target.as_deref() == Some(&known.target)
+        };
+        if let Some(run) = open.iter().find(same) {
+            items.push(run.clone().into());
+            continue;
+        }
+        let job = match &spec.agent {
+            Some(_) => serde_json::Value::Null,
+            None => {
+                json!(reconcile::proof_job(&app.protect, &spec, &snapshot).ok_or_else(|| {
+                    let why = "the plan has no command that tries what was restored; edit it";
+                    Fault::conflict("no-check", why)
+                })?)
+            }
+        };
+        let run = NewRun {
+            plan: Some(id.clone()),
+            cause: "person",
+            actor: Some(caller.user.clone()),
+            agent: spec.agent.clone(),
+            job,
+            ..reconcile::verification(3, Some(&snapshot), Some(&known.target), &known.name)
+        };
+        let run = app.store.create_run(run).await?;
+        items.push(app.store.run(&run).await?.into());
+    }
+    if items.is_empty() {
+        let why = "nothing of it was backed up completely yet; run the plan first";
+        return Err(Fault::conflict("no-backup", why));
+    }
+    notes.after(json!({"plan": spec.name, "agent": spec.agent, "target": asked.target}));
+    app.protect.wake.notify_one();
+    Ok((StatusCode::ACCEPTED, Json(RunList { items })))
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RunsQuery {

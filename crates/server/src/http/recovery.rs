@@ -13,10 +13,11 @@ use super::{
     planned::{self, Planned},
 };
 use crate::{
+    agents::keeping,
     app::{Shared, now},
     limits::RECOVERY_PLAN_BYTES_MAX,
     protect::{
-        reconcile,
+        VaultSettings, reconcile,
         work::{Drill, DrillStep, Job, Said},
     },
 };
@@ -359,8 +360,7 @@ async fn say(
 )]
 pub(crate) async fn report(State(app): State<Shared>, Path(id): Path<String>) -> Answer<Response> {
     let run = app.store.run(&id).await?;
-    let page = run.report.as_ref().and_then(|report| report["page"].as_str());
-    let Some(page) = page.map(str::to_owned) else {
+    let Some(page) = page(&app, run).await? else {
         return Err(Fault::not_found("this run has no report"));
     };
     // Its words come from plans and machines: it may show itself and do nothing.
@@ -371,4 +371,18 @@ pub(crate) async fn report(State(app): State<Shared>, Path(id): Path<String>) ->
         (header::CONTENT_SECURITY_POLICY, policy),
     ];
     Ok((headers, page).into_response())
+}
+
+/// As its worker made it; of an agent's drill a worker makes it now, of figures and words alone.
+async fn page(app: &Shared, run: store::Run) -> Answer<Option<String>> {
+    let Some(report) = run.report else { return Ok(None) };
+    if let Some(page) = report["page"].as_str() {
+        return Ok(Some(page.to_owned()));
+    }
+    let (Some(agent), true) = (&run.agent, report["told"].is_object()) else { return Ok(None) };
+    let vault = keeping::vaults(&app.settings.data).join(agent);
+    let job = Job::Page { report: report["told"].clone() };
+    let answer = app.protect.ask(&VaultSettings::keyless(vault), job).await;
+    let answer = answer.map_err(|failure| Fault::conflict("report", failure.why))?;
+    Ok(answer["page"].as_str().map(str::to_owned))
 }

@@ -112,6 +112,7 @@ fn protection_lines() -> Vec<Line> {
         (r.clone(), "/plans/{id}", ADMIN, put(protection::replace_plan)),
         (d.clone(), "/plans/{id}", ADMIN, delete(protection::delete_plan)),
         (c.clone(), "/plans/{id}:run", ANALYST, post(protection::run_plan)),
+        (c.clone(), "/plans/{id}:drill", ANALYST, post(protection::drill_plan)),
         (g.clone(), "/copies", VIEWER, get(copies::list)),
         (c.clone(), "/copies", ADMIN, post(copies::create)),
         (g.clone(), "/copies/{id}", VIEWER, get(copies::show)),

@@ -7,7 +7,10 @@ use super::{
     tests::{As, Site},
     tests_protection::{get, post, site},
 };
-use crate::agents::{door, keeping};
+use crate::{
+    agents::{door, keeping},
+    app::now,
+};
 use axum::{
     body::Body,
     extract::connect_info::MockConnectInfo,
@@ -203,4 +206,111 @@ async fn lines_of_others_stay_in_the_vault_server_s_file() {
     let token = "ab".repeat(32);
     let own = format!("agent-press-4 edge press-4 {token} {}\n", crate::secret::sha256(b"first"));
     assert_eq!(text, format!("{mirror}{own}"));
+}
+
+#[tokio::test]
+async fn a_run_of_an_agent_that_is_not_heard_fails_and_the_truth_wins_when_it_comes_back() {
+    let (site, admin) = scene().await;
+    enrol(&site, &admin, "press-4", b"first").await;
+    let own = plan(&site, &admin, "Own", "press-4").await;
+    let tell = |state: &str| {
+        let mut run = told(1, &own, state);
+        if state == "running" {
+            (run["finished_at"], run["snapshot"]) = (Value::Null, Value::Null);
+        }
+        words(json!([run]))
+    };
+    say(&site, Some(b"first"), "call", tell("running")).await;
+    let state = || async { get(&site, &admin, "/runs").await["items"][0].clone() };
+    let unheard = |seconds: i64| keeping::fail_unheard(&site.app, now().plus_secs(seconds));
+    unheard(800).await.expect("looked");
+    assert_eq!(state().await["state"], "running", "it may be cut off for a while");
+    unheard(1_000).await.expect("looked");
+    let run = state().await;
+    assert_eq!(run["state"], "failed", "{run}");
+    let why = run["detail"].as_str().expect("a word");
+    assert!(why.starts_with("agent press-4 was last heard at"), "{why}");
+    // It was cut off, and runs still.
+    later(&site);
+    say(&site, Some(b"first"), "call", tell("running")).await;
+    let run = state().await;
+    assert_eq!((&run["state"], &run["finished_at"]), (&json!("running"), &Value::Null), "{run}");
+    unheard(1_000).await.expect("looked");
+    assert_eq!(state().await["state"], "failed");
+    arrive(&site, "press-4", 4);
+    later(&site);
+    let (_, reply) = say(&site, Some(b"first"), "call", tell("complete")).await;
+    assert_eq!(reply["accepted"], json!([1]));
+    let run = state().await;
+    assert_eq!((&run["state"], &run["detail"]), (&json!("complete"), &Value::Null), "{run}");
+    assert_eq!(run["finished_at"], "2026-01-01T00:00:09.000000Z", "{run}");
+    let coverage = get(&site, &admin, "/coverage").await;
+    assert_eq!(coverage["items"][0]["snapshot"], json!("cd".repeat(32)), "{coverage}");
+}
+
+/// A drill as an agent tells it.
+fn drilled(number: u64, plan: &str, snapshot: &str) -> Value {
+    let mut run = told(number, plan, "complete");
+    (run["kind"], run["level"], run["errors"]) = (json!("drill"), json!(3), json!([]));
+    run["snapshot"] = json!(snapshot);
+    let step = json!({"group": "g\u{1b}", "title": "compare", "kind": "wait_for", "started_ms": 0,
+                      "ended_ms": 7, "outcome": "ok", "detail": "x".repeat(900), "by": []});
+    let waiting = json!({"step": "s", "text": "sign", "role": null, "people": 1, "given": []});
+    let used = json!([{"id": snapshot, "asset": "Press", "time": "2026-01-01T00:00:00Z"}]);
+    run["drill"] = json!({"id": "d", "plan": "p", "attended": true, "declared_at": null,
+        "planned": [], "steps": [step], "current": null, "waiting": waiting, "ok": true,
+        "rto_ms": 7, "rto_target_ms": null, "rpo_ms": 9, "rpo_target_ms": null, "canaries": [],
+        "snapshots": used, "isolation": null, "notes": [], "log_entry": 5});
+    run["report"] = json!({"page": "<script>"});
+    run
+}
+
+#[tokio::test]
+async fn a_drill_counts_for_the_agent_s_own_backups_and_shows_nothing_but_words() {
+    let (site, admin) = scene().await;
+    enrol(&site, &admin, "press-4", b"first").await;
+    enrol(&site, &admin, "mill-2", b"second").await;
+    let own = plan(&site, &admin, "Own", "press-4").await;
+    let foreign = plan(&site, &admin, "Foreign", "mill-2").await;
+    let snapshot = "cd".repeat(32);
+    arrive(&site, "press-4", 9);
+    let backup = words(json!([told(1, &own, "complete")]));
+    say(&site, Some(b"first"), "call", backup).await;
+    // Another's claim to have drilled that snapshot is noted as its own run, and proves nothing.
+    say(&site, Some(b"second"), "call", words(json!([drilled(1, &foreign, &snapshot)]))).await;
+    let row = |coverage: &Value| {
+        let rows = coverage["items"].as_array().expect("rows").clone();
+        rows.into_iter().find(|row| row["plan"] == own.as_str()).expect("a row")
+    };
+    let coverage = get(&site, &admin, "/coverage").await;
+    assert_eq!(row(&coverage)["recovered_at"], Value::Null, "{coverage}");
+    later(&site);
+    say(&site, Some(b"first"), "call", words(json!([drilled(2, &own, &snapshot)]))).await;
+    let coverage = get(&site, &admin, "/coverage").await;
+    let proven = row(&coverage);
+    assert_eq!(proven["recovered_snapshot"], json!(snapshot), "{coverage}");
+    assert_eq!(proven["proven_level"], 3, "{coverage}");
+    let runs = get(&site, &admin, &format!("/runs?kind=verify&plan={own}")).await;
+    let run = &runs["items"][0];
+    assert_eq!((&run["level"], &run["state"]), (&json!(3), &json!("complete")), "{run}");
+    let drill = &run["drill"];
+    assert_eq!((&drill["waiting"], &drill["attended"]), (&Value::Null, &json!(false)), "{drill}");
+    assert_eq!(drill["steps"][0]["group"], "g\u{fffd}");
+    assert_eq!(drill["steps"][0]["detail"].as_str().map(str::len), Some(400));
+    assert!(drill["notes"][0].as_str().expect("a note").contains("has not read them yet"));
+    // Asked for, it goes out with how long it has waited; one that cannot is not asked.
+    let ask = format!("/plans/{own}:drill");
+    let (status, refusal) = post(&site, &admin, &ask, json!({})).await;
+    assert_eq!((status, &refusal["code"]), (StatusCode::CONFLICT, &json!("cannot")), "{refusal}");
+    later(&site);
+    let mut able = words(json!([]));
+    able["can"] = json!(["drill", "fly"]);
+    say(&site, Some(b"first"), "call", able.clone()).await;
+    let (status, queued) = post(&site, &admin, &ask, json!({})).await;
+    assert_eq!(status, StatusCode::ACCEPTED, "{queued}");
+    later(&site);
+    let (_, reply) = say(&site, Some(b"first"), "call", able).await;
+    assert_eq!(reply["asks"], json!([]), "it is no backup: {reply}");
+    assert_eq!(reply["drills"][0]["run"], queued["items"][0]["id"], "{reply}");
+    assert!(reply["drills"][0]["waited_ms"].is_u64(), "{reply}");
 }

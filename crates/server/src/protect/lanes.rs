@@ -10,7 +10,11 @@ use super::{
     VaultSettings, copying, fence,
     reconcile::{LOOK_EVERY, carry_out, queue},
 };
-use crate::{agents::keeping, app::Shared};
+use crate::{
+    agents::keeping,
+    app::{Shared, now},
+    limits::AGENT_UNHEARD_S,
+};
 use std::time::{Duration, Instant};
 use store::Run;
 use tokio::sync::{Notify, watch};
@@ -75,8 +79,13 @@ pub(crate) async fn run(app: Shared, stops: watch::Receiver<bool>) {
 
 /// Queues what is due, again and again.
 async fn look(app: &Shared, mut stops: watch::Receiver<bool>) {
+    let began = Instant::now();
     while !*stops.borrow() {
         let looked = async {
+            // While this server was away nobody could be heard.
+            if began.elapsed().as_secs() >= AGENT_UNHEARD_S.unsigned_abs() {
+                keeping::fail_unheard(app, now()).await?;
+            }
             keeping::queue(app).await?;
             if let Some(vault) = app.protect.vault(&app.store).await? {
                 fence::look(app, &vault.directory).await?;

@@ -133,9 +133,13 @@ fn agents(spec: &PlanSpec) -> Result<(), Wrong> {
             return Err(("sources", why));
         }
     }
-    if spec.recover_days > 0 {
-        let why = "an agent's key stays on its host, so its backups are not restored here";
-        return Err(("recover_days", why.to_owned()));
+    for (member, line) in
+        [("recover_start", &spec.recover_start), ("recover_check", &spec.recover_check)]
+    {
+        if line.is_some() {
+            let why = "an agent runs no command from here; it restores, and compares every file";
+            return Err((member, why.to_owned()));
+        }
     }
     Ok(())
 }
@@ -178,7 +182,7 @@ pub(crate) fn by_agent(spec: &PlanSpec, targets: &mut [Target], agents: &[Agent]
 
 /// The commands that try what was recovered.
 fn commands(spec: &PlanSpec) -> Result<(), Wrong> {
-    if spec.recover_days > 0 && spec.recover_check.is_none() {
+    if spec.recover_days > 0 && spec.recover_check.is_none() && spec.agent.is_none() {
         let why = "say with which command the recovered data is tried";
         return Err(("recover_check", why.to_owned()));
     }

@@ -119,6 +119,17 @@ pub enum Job {
         work: PathBuf,
         people: PathBuf,
     },
+    /// Restores a snapshot below `work`, compares all of it with its hashes and by its formats,
+    /// and removes it again. Nothing is started.
+    Rehearse {
+        snapshot: String,
+        work: PathBuf,
+        ordered_ms: u64,
+    },
+    /// A drill's report as a page; opens no vault.
+    Page {
+        report: serde_json::Value,
+    },
     /// Sends what a store or another site lacks of the vault.
     Copy {
         address: String,

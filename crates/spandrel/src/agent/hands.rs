@@ -50,6 +50,9 @@ impl Hands {
             Job::Verify { snapshot, level } => {
                 (work::Job::Verify { level, snapshot: Some(snapshot) }, Vec::new())
             }
+            Job::Drill { snapshot, work, ordered_ms } => {
+                (work::Job::Rehearse { snapshot, work, ordered_ms }, Vec::new())
+            }
             Job::Forget => (work::Job::Forget, Vec::new()),
         };
         work::Order { vault, key_file, job, reads: Some(reads) }
@@ -126,7 +129,9 @@ fn listen(words: ChildStdout, complaints: ChildStderr, says: &Says) -> Word {
         }
         match serde_json::from_slice(&line) {
             Ok(work::Word::Progress { bytes, at }) => says(Word::Progress { bytes, at }),
-            Ok(work::Word::Drill { .. }) => {}
+            Ok(work::Word::Drill { drill }) => {
+                says(Word::Drill(serde_json::to_value(drill).expect("plain data")));
+            }
             Ok(work::Word::Done { answer }) => break Some(Word::Done(answer)),
             Ok(work::Word::Failed { why }) => break Some(Word::Failed(why)),
             Err(error) => break Some(Word::Failed(format!("the worker's word is none: {error}"))),

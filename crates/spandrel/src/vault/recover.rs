@@ -10,6 +10,8 @@ mod health;
 mod kit;
 #[cfg(feature = "control-plane")]
 pub mod product;
+#[cfg(feature = "control-plane")]
+pub mod rehearsal;
 mod steps;
 
 use super::{Key, answer, canary, complain, exit, now, print_json, print_line, read_text};
@@ -285,6 +287,16 @@ impl Recovery {
         if let Some(first) = problems.first() {
             bail!("{first} ({} problems; `vault recover check` lists them)", problems.len());
         }
+        Self::declared((plan, plan_sha256), vault, mode, (declared, declared_at))
+    }
+
+    /// The same of a plan that is known to be right.
+    fn declared(
+        (plan, plan_sha256): (Plan, Sha256),
+        vault: Unlocked,
+        mode: Mode,
+        (declared, declared_at): (Instant, Time),
+    ) -> Result<Self> {
         let (origin, log_entries, log_root) = vault.vault().log_state()?;
         let report = Report {
             id: id(mode, declared_at),

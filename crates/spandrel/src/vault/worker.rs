@@ -7,14 +7,14 @@
 
 use super::{
     bucket, kit, now,
-    recover::{desk, product},
+    recover::{desk, product, rehearsal},
     site::{self, AccessOptions, LinkOptions},
 };
 use anyhow::{Context as _, Result, bail};
 use connectors::{checks::SqliteIntegrity, formats::SqliteSchema, sources};
 use landlock::{ABI, Access, AccessFs, AccessNet, BitFlags, RulesetStatus};
 use serde_json::{Value, json};
-use server::work::{Job, Order, OwnRules, Rules, Said, Word};
+use server::work::{Drill, Job, Order, OwnRules, Rules, Said, Word};
 use std::{
     collections::BTreeMap,
     fs,
@@ -107,9 +107,9 @@ fn confine(order: &Order) -> Result<bool> {
             make_directory(key_folder)?;
             places.push(key_folder.to_owned());
         }
-        Job::Restore { to, .. } => {
-            make_directory(to)?;
-            places.push(to.clone());
+        Job::Restore { to: own, .. } | Job::Rehearse { work: own, .. } => {
+            make_directory(own)?;
+            places.push(own.clone());
         }
         Job::Kit { file, .. } => {
             let folder = file.parent().context("a kit needs a directory")?;
@@ -176,6 +176,10 @@ fn perform(order: &Order, said: Receiver<Said>, confined: bool) -> Result<Value>
         let made = Vault::init(&order.vault, &order.key_file, Policy::default(), now()?)?;
         return Ok(json!({"log_key": made.vault().log_key().to_string()}));
     }
+    if let Job::Page { report } = &order.job {
+        let report = serde_json::from_value(report.clone()).context("it is no report")?;
+        return Ok(json!({"page": vault::recovery::page(&report)}));
+    }
     let vault = Vault::open(&order.vault)?;
     match &order.job {
         Job::ForgetPlan => return Ok(serde_json::to_value(vault.plan(now()?)?)?),
@@ -186,6 +190,10 @@ fn perform(order: &Order, said: Receiver<Said>, confined: bool) -> Result<Value>
     let vault = vault.unlock(Some(&order.key_file))?;
     if let Job::Drill { .. } = order.job {
         return drill(vault, order, said, confined);
+    }
+    if let Job::Rehearse { snapshot, work, ordered_ms } = &order.job {
+        let asked = rehearsal::Order { snapshot, work, ordered_ms: *ordered_ms };
+        return rehearsal::perform(vault, &asked, &mut tell);
     }
     with_key(&vault, order)
 }
@@ -237,9 +245,12 @@ fn with_key(vault: &Unlocked, order: &Order) -> Result<Value> {
         }
         Job::Outline { text } => product::outline(vault, text),
         Job::Forget => Ok(serde_json::to_value(vault.forget(now()?)?)?),
-        Job::Make | Job::ForgetPlan | Job::Drill { .. } | Job::Copy { .. } => {
-            bail!("this is done elsewhere")
-        }
+        Job::Make
+        | Job::Page { .. }
+        | Job::ForgetPlan
+        | Job::Drill { .. }
+        | Job::Rehearse { .. }
+        | Job::Copy { .. } => bail!("this is done elsewhere"),
         of_people => with_people(vault, of_people),
     }
 }
@@ -512,9 +523,11 @@ fn drill(vault: Unlocked, order: &Order, said: Receiver<Said>, confined: bool) -
             }
         }
     });
-    product::perform(vault, &asked, words, &mut |drill| {
-        say(&Word::Drill { drill: Box::new(drill.clone()) })
-    })
+    product::perform(vault, &asked, words, &mut tell)
+}
+
+fn tell(drill: &Drill) -> Result<()> {
+    say(&Word::Drill { drill: Box::new(drill.clone()) })
 }
 
 fn file(vault: &Unlocked, snapshot: &SnapshotId, path: &str) -> Result<Value> {

@@ -116,6 +116,9 @@ fn steps(steps: &[StepRecord]) -> String {
 }
 
 fn canaries(report: &Report) -> String {
+    if report.canaries.is_empty() && report.rpo_ms.is_some() {
+        return "<p>The loss is the age of the backup when the drill was ordered.</p>\n".into();
+    }
     if report.canaries.is_empty() {
         return "<p>The plan names no canaries, so the loss of data was not measured.</p>\n".into();
     }

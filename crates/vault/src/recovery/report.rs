@@ -25,7 +25,7 @@ pub enum Mode {
     Run,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Report {
     pub id: String,
     pub mode: Mode,
@@ -42,7 +42,8 @@ pub struct Report {
     /// Time to recover, in milliseconds; absent when no health check became green.
     pub rto_ms: Option<u64>,
     pub rto_target_ms: Option<u64>,
-    /// What was lost, in milliseconds before the failure; absent when canaries were not found.
+    /// What was lost, in milliseconds before the failure; absent when canaries were not found and
+    /// nothing else told.
     pub rpo_ms: Option<u64>,
     pub rpo_target_ms: Option<u64>,
     pub canaries: Vec<CanaryFound>,
@@ -181,7 +182,8 @@ impl Report {
         self.rpo_target_ms = plan.rpo_target_secs.map(|secs| secs * 1_000);
         let oldest = self.canaries.iter().map(|found| found.flock.newest).min().flatten();
         let lost = |newest: Time| u64::try_from(self.failed_at.since(newest) / 1_000_000);
-        self.rpo_ms = oldest.map(|newest| lost(newest).unwrap_or_default());
+        // Without canaries it may be known otherwise: by the age of a backup.
+        self.rpo_ms = oldest.map(|newest| lost(newest).unwrap_or_default()).or(self.rpo_ms);
         let failed = |step: &StepRecord| matches!(step.outcome, Outcome::Failed | Outcome::Skipped);
         let met = |value: Option<u64>, target: Option<u64>| {
             target.is_none_or(|target| value.is_some_and(|value| value <= target))

@@ -66,10 +66,11 @@ pub struct PlanSpec {
     /// 1 decrypts and hashes every file, 2 also reads it by its format.
     #[serde(default = "two")]
     pub verify_level: u8,
-    /// Restore the newest backup in isolation and try it at least so often; 0 is never.
+    /// Restore the newest backup in isolation and try it at least so often; 0 is never. An agent
+    /// restores it on its host, and compares every file.
     #[serde(default)]
     pub recover_days: u32,
-    /// Command of the shell that starts what was recovered, in its folder.
+    /// Command of the shell that starts what was recovered, in its folder; not for an agent.
     #[serde(default)]
     pub recover_start: Option<String>,
     /// Command of the shell that must end with 0, in its folder; tried for ten minutes.

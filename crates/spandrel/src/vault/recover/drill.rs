@@ -111,25 +111,10 @@ pub(super) fn perform(
     }
     let seen = std::mem::take(&mut recovery.report.canaries);
     recovery.look_for_canaries(&root, seen);
-    if let Err(error) = remove(folder) {
+    if let Err(error) = vault::remove_restored(&folder.keep()) {
         recovery.report.notes.push(format!("the drill's folder is still there: {error}"));
     }
     Ok(())
-}
-
-/// Restored directories may be closed even to their owner.
-fn remove(folder: tempfile::TempDir) -> std::io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    let mut waiting = vec![folder.path().to_owned()];
-    while let Some(path) = waiting.pop() {
-        if fs::symlink_metadata(&path)?.is_dir() {
-            fs::set_permissions(&path, fs::Permissions::from_mode(0o700))?;
-            for entry in fs::read_dir(&path)? {
-                waiting.push(entry?.path());
-            }
-        }
-    }
-    folder.close()
 }
 
 fn absolute(path: &Path) -> Result<PathBuf> {

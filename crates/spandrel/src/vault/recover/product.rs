@@ -126,10 +126,10 @@ pub fn perform(
 }
 
 /// What a drill that was killed left; it holds plant data in clear.
-fn leftovers(work: &Path) {
+pub(super) fn leftovers(work: &Path) {
     let Ok(entries) = fs::read_dir(work) else { return };
     for entry in entries.flatten() {
-        if let Err(error) = fs::remove_dir_all(entry.path()) {
+        if let Err(error) = vault::remove_restored(&entry.path()) {
             crate::complain(&format!("{} is still there: {error}", entry.path().display()));
         }
     }
@@ -177,7 +177,7 @@ fn proof(vault: &Unlocked, id: &SnapshotId, start: Option<&str>, check: &str) ->
     })
 }
 
-fn follow(drill: &mut Drill, recovery: &Recovery, heard: &Heard) {
+pub(super) fn follow(drill: &mut Drill, recovery: &Recovery, heard: &Heard) {
     match heard {
         Heard::Begun(Begun { group, title, kind, started_ms }) => {
             drill.waiting = None;
@@ -221,7 +221,7 @@ fn record(step: &StepRecord) -> server::work::DrillRecord {
     }
 }
 
-fn conclude(drill: &mut Drill, recovery: &Recovery) {
+pub(super) fn conclude(drill: &mut Drill, recovery: &Recovery) {
     let report = &recovery.report;
     drill.steps = report.steps.iter().map(record).collect();
     (drill.current, drill.waiting) = (None, None);
@@ -262,7 +262,7 @@ fn conclude(drill: &mut Drill, recovery: &Recovery) {
 }
 
 /// What kept it from passing, in the form of faults of a run.
-fn failures(recovery: &Recovery) -> Vec<Value> {
+pub(super) fn failures(recovery: &Recovery) -> Vec<Value> {
     let report = &recovery.report;
     let failed = report.steps.iter().filter(|step| step.outcome == Outcome::Failed);
     let mut found: Vec<Value> = failed
