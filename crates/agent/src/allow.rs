@@ -41,6 +41,34 @@ pub fn source(text: &str, allow: &[PathBuf]) -> Result<String, String> {
     }
 }
 
+/// The folder that a restore makes, with links resolved: in or below one of `into`, and outside of
+/// `outside`, which is what is backed up and the agent's own; or why it may not.
+///
+/// What lies elsewhere is nobody's business: the same is said whether it is there or not.
+pub fn target(text: &str, into: &[PathBuf], outside: &[PathBuf]) -> Result<PathBuf, String> {
+    let refused = || Err("the host does not allow a restore there".to_owned());
+    let path = Path::new(text);
+    let plain = |part: Component<'_>| matches!(part, Component::RootDir | Component::Normal(_));
+    let (true, Some(parent), Some(name)) = (
+        path.is_absolute() && path.components().all(plain) && !text.contains('\0'),
+        path.parent(),
+        path.file_name(),
+    ) else {
+        return Err("it is not a plain path from the root".to_owned());
+    };
+    let Ok(parent) = parent.canonicalize() else { return refused() };
+    let real = parent.join(name);
+    let below = |folders: &[PathBuf]| folders.iter().any(|folder| parent.starts_with(folder));
+    if !parent.is_dir() || !below(into) || below(outside) || outside.contains(&real) {
+        return refused();
+    }
+    match real.symlink_metadata() {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(real),
+        Err(error) => Err(error.to_string()),
+        Ok(_) => Err("it is there already; nothing is written over".to_owned()),
+    }
+}
+
 /// Whether a path that is not there would be below an allowed folder: its parent that is there is.
 fn is_below(path: &Path, allow: &[PathBuf]) -> bool {
     let there = path.ancestors().skip(1).find_map(|parent| parent.canonicalize().ok());
@@ -92,5 +120,47 @@ mod tests {
         ] {
             assert!(ask(refused).is_err(), "{refused}");
         }
+    }
+
+    #[test]
+    fn a_restore_makes_a_new_folder_where_the_owner_says_and_nowhere_else() {
+        let root = tempfile::tempdir().unwrap();
+        let at = |name: &str| root.path().canonicalize().unwrap().join(name);
+        for folder in ["back/line", "back/plc", "other", "back/own"] {
+            fs::create_dir_all(at(folder)).unwrap();
+        }
+        fs::write(at("back/file"), "x").unwrap();
+        symlink(at("other"), at("back/out")).unwrap();
+        symlink(at("nowhere"), at("back/dangling")).unwrap();
+        symlink(at("back/line"), at("door")).unwrap();
+        let (into, outside) =
+            (resolved(&[at("back")]), resolved(&[at("back/plc"), at("back/own")]));
+        let ask = |name: &str| target(&format!("{}/{name}", at("").display()), &into, &outside);
+        assert_eq!(ask("/back/new"), Ok(at("back/new")));
+        assert_eq!(ask("/back/line/new"), Ok(at("back/line/new")));
+        assert_eq!(ask("/door/new"), Ok(at("back/line/new")), "another way in");
+        for there in ["/back/line", "/back/file", "/back/out", "/back/dangling"] {
+            let why = ask(there).unwrap_err();
+            assert!(why.contains("there already"), "{there}: {why}");
+        }
+        for refused in [
+            "/back",
+            "/new",
+            "/other/new",
+            "/back/out/new",
+            "/back/dangling/new",
+            "/back/file/new",
+            "/back/not/there",
+            "/back/plc",
+            "/back/plc/new",
+            "/back/own/new",
+            "/back/../other/new",
+            "/back/line/..",
+        ] {
+            assert!(ask(refused).is_err(), "{refused}");
+        }
+        assert!(target("back/new", &into, &outside).is_err());
+        assert!(target("/", &into, &outside).is_err());
+        assert!(target(&at("back/new").display().to_string(), &[], &outside).is_err());
     }
 }

@@ -215,6 +215,9 @@ impl Books {
         if self.plan(&run.plan, &run.target).is_none() {
             return;
         }
+        if run.kind == RunKind::Restore {
+            return;
+        }
         let at = run.finished_at.unwrap_or(run.started_at);
         let past = self.past.entry(key).or_default();
         (past.plan, past.target) = (run.plan.clone(), run.target.clone());
@@ -227,6 +230,7 @@ impl Books {
                     (past.proven_at, past.proven_level) = (Some(at), run.level.unwrap_or(0));
                 }
             }
+            RunKind::Restore => {}
             RunKind::Drill => {
                 past.drill_tried_at = Some(at);
                 past.drilled_at = if whole { Some(at) } else { past.drilled_at };

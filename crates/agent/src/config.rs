@@ -16,6 +16,7 @@ pub const DEFAULT: &str = include_str!("agent.toml");
 pub struct Config {
     pub data: PathBuf,
     pub allow: Vec<PathBuf>,
+    pub restore_into: Vec<PathBuf>,
     pub quiet: Vec<String>,
     pub read_kib_per_s: u32,
     pub send_kbit_per_s: u64,
@@ -30,6 +31,7 @@ impl Default for Config {
         Config {
             data: PathBuf::from("/var/lib/spandrel-agent"),
             allow: Vec::new(),
+            restore_into: Vec::new(),
             quiet: Vec::new(),
             read_kib_per_s: 0,
             send_kbit_per_s: 0,
@@ -58,9 +60,18 @@ impl Config {
     }
 
     fn check(&self) -> std::result::Result<(), String> {
-        for path in self.allow.iter().chain([&self.data]) {
+        for path in self.allow.iter().chain(&self.restore_into).chain([&self.data]) {
             if !path.is_absolute() {
                 return Err(format!("{} is not a path from the root", path.display()));
+            }
+        }
+        for into in &self.restore_into {
+            let kept = self.allow.iter().chain([&self.data]);
+            if let Some(kept) = kept.filter(|kept| into.starts_with(kept)).next() {
+                let (into, kept) = (into.display(), kept.display());
+                return Err(format!(
+                    "restore_into {into} lies in {kept}; nothing is restored there"
+                ));
             }
         }
         if let Some(wrong) = self.quiet.iter().find(|text| Window::parse(text).is_none()) {
@@ -107,6 +118,10 @@ mod tests {
     fn what_is_wrong_is_named() {
         for (text, expect) in [
             ("allow = [\"srv\"]", "srv is not a path from the root"),
+            (
+                "allow = [\"/srv\"]\nrestore_into = [\"/srv/back\"]",
+                "restore_into /srv/back lies in /srv; nothing is restored there",
+            ),
             ("quiet = [\"noon\"]", "quiet \"noon\": write it as \"mon-fri 06:00-18:00\""),
             ("\ncall_every_s = 0", "call_every_s is 0; it has to be 1 or more"),
         ] {

@@ -29,6 +29,15 @@ pub enum Job {
         /// How long ago it was ordered.
         ordered_ms: u64,
     },
+    /// Restores a snapshot, or what is at `only` in it, into a folder it makes.
+    Restore {
+        snapshot: String,
+        to: PathBuf,
+        only: Option<String>,
+        /// Nowhere else may it be made, and not in or below any of these.
+        into: Vec<PathBuf>,
+        outside: Vec<PathBuf>,
+    },
     /// Deletes from the vault on the host what its rules let go.
     Forget,
 }

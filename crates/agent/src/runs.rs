@@ -75,6 +75,19 @@ pub fn drilled(run: &mut RunTold, answer: &Value) {
     run.report = member("report");
 }
 
+/// The same of a restore.
+pub fn restored(run: &mut RunTold, answer: &Value) {
+    let number = |name: &str| answer[name].as_u64().unwrap_or(0);
+    (run.entries, run.bytes_read) = (number("files"), number("bytes"));
+    let faults = faults_of(answer, "errors");
+    run.state = match (faults.is_empty(), run.entries) {
+        (true, _) => RunState::Complete,
+        (false, 0) => RunState::Failed,
+        (false, _) => RunState::Partial,
+    };
+    blame(run, faults, Vec::new());
+}
+
 /// A run none of whose sources may be read.
 pub fn refused(run: &mut RunTold, faults: Vec<Fault>) {
     run.state = RunState::Failed;

@@ -1,7 +1,8 @@
 //! The loop: calls, backs up, proves, sends; each beside the others.
 //!
-//! Read `drilling` for drills, `ending` for what becomes of a job, `calling` for what is told and heard, `sending` for
-//! the way to the vault server, `tries` for what is tried again, `quiet` for when nothing begins.
+//! Read `drilling` for drills, `restoring` for restores, `ending` for what becomes of a job,
+//! `calling` for what is told and heard, `sending` for the way to the vault server, `tries` for
+//! what is tried again, `quiet` for when nothing begins.
 //! One thread decides and writes the books; calls, sending and the words of the worker come to it
 //! as events. Spans between runs are taken from a clock that only goes on, so setting the host's
 //! clock changes nothing while the agent runs; at its start an end that lies in the future counts
@@ -12,6 +13,7 @@ mod calling;
 mod drilling;
 mod ending;
 mod quiet;
+mod restoring;
 mod sending;
 mod tries;
 
@@ -29,6 +31,7 @@ use model::Time;
 use quiet::{by_the_wall, span_of};
 use std::{
     collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
     sync::{
         Arc,
         mpsc::{Receiver, RecvTimeoutError, Sender, channel},
@@ -36,7 +39,9 @@ use std::{
     time::{Duration, Instant},
 };
 use tries::Tries;
-use uplink::host::{Ask, DrillAsk, Fault, Plan, Reply, RunKind, RunState, RunTold, Spool};
+use uplink::host::{
+    Ask, DrillAsk, Fault, Plan, Reply, RestoreAsk, RunKind, RunState, RunTold, Spool,
+};
 use vault::site::{Calendar, Clock, Window};
 
 /// What comes to the thread that decides.
@@ -78,6 +83,8 @@ struct Under {
     run: Option<RunTold>,
     refused: Vec<Fault>,
     level: u8,
+    /// The folder that a restore makes.
+    made: Option<PathBuf>,
 }
 
 struct Agent<'a> {
@@ -94,6 +101,7 @@ struct Agent<'a> {
     asks: Vec<Ask>,
     /// With when they were heard.
     drills: Vec<(DrillAsk, Instant)>,
+    restores: Vec<RestoreAsk>,
     jobs: u64,
     under: Option<Under>,
     call: Tries,
@@ -137,6 +145,7 @@ pub fn work(
         books,
         asks: Vec::new(),
         drills: Vec::new(),
+        restores: Vec::new(),
         jobs: 0,
         under: None,
         call: Tries::default(),
@@ -189,6 +198,7 @@ impl Agent<'_> {
         if let Some(mut under) = self.under.take() {
             under.running.end();
             self.clear_drills();
+            self.clear_empty(under.made.take());
             if let Some(mut run) = under.run {
                 // Not for good: it is tried again when the agent is back.
                 run.state = RunState::Failed;
@@ -203,6 +213,12 @@ impl Agent<'_> {
     fn begin_work(&mut self) -> Result<Option<Duration>> {
         if self.under.is_some() {
             return Ok(None);
+        }
+        // Somebody waits for these.
+        while let Some(ask) = (!self.restores.is_empty()).then(|| self.restores.remove(0)) {
+            if self.begin_asked_restore(&ask)? {
+                return Ok(None);
+            }
         }
         while let Some(ask) = (!self.asks.is_empty()).then(|| self.asks.remove(0)) {
             if self.begin_asked(&ask)? {
@@ -384,7 +400,7 @@ impl Agent<'_> {
         let says = Arc::new(move |word| drop(events.send(Event::Word(number, word))));
         match self.worker.begin(job, says) {
             Ok(running) => {
-                self.under = Some(Under { job: number, running, run, refused, level });
+                self.under = Some(Under { job: number, running, run, refused, level, made: None });
                 self.call_soon(PROGRESS_EVERY);
                 Ok(())
             }

@@ -1,7 +1,8 @@
 //! `spandrel agent`: this host backs itself up, by plans of a control plane elsewhere.
 //!
 //! Not here: what it does (`agent`), the process that reads (`hands`). Invariant: before the first
-//! call it has given up writing outside its data directory and, where the kernel knows it,
+//! call it has given up writing outside its data directory and where its owner lets restores be
+//! made, and, where the kernel knows it,
 //! listening on any port.
 
 mod hands;
@@ -11,11 +12,7 @@ use agent::{Config, End, Enrolment};
 use anyhow::{Context as _, Result};
 use hands::Hands;
 use landlock::{ABI, Access, AccessFs, AccessNet, RulesetStatus};
-use std::{
-    io::Write,
-    path::{Path, PathBuf},
-    process::ExitCode,
-};
+use std::{io::Write, path::PathBuf, process::ExitCode};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Where the file is looked for when nobody names one.
@@ -97,7 +94,7 @@ fn work(config: &Config) -> Result<ExitCode> {
     crate::run::log_to_stderr();
     let program = std::env::current_exe().context("cannot find this program's file")?;
     let hands = Hands::new(program, config)?;
-    confine(&config.data)?;
+    confine(config)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut signals = {
         // The two are listened for before anything begins.
@@ -132,13 +129,15 @@ fn host() -> String {
 }
 
 /// Gives up writing elsewhere and listening; the process that reads gives up more.
-fn confine(data: &Path) -> Result<()> {
+fn confine(config: &Config) -> Result<()> {
     let all = AccessFs::from_all(ABI::V3);
-    let places = [
+    let mut places = vec![
         (PathBuf::from("/"), AccessFs::from_read(ABI::V3)),
-        (data.to_owned(), all),
+        (config.data.clone(), all),
         (PathBuf::from("/dev/null"), AccessFs::from_file(ABI::V3)),
     ];
+    // What a process of it may write to it must be able to write to itself.
+    places.extend(config.restore_into.iter().map(|into| (into.clone(), all)));
     let status = crate::fence::around((all, AccessNet::BindTcp.into()), places)
         .context("cannot give up writing elsewhere")?;
     if status != RulesetStatus::FullyEnforced {

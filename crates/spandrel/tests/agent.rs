@@ -392,6 +392,58 @@ fn a_drill_restores_on_the_host_compares_everything_and_leaves_nothing() {
     agent.terminate();
 }
 
+#[test]
+fn a_restore_asked_for_in_the_console_makes_a_new_folder_where_the_owner_says() {
+    let scene = Scene::new();
+    let (plant, back) = (scene.at("plant"), scene.at("back"));
+    fs::create_dir_all(back.join("taken")).unwrap();
+    fs::write(back.join("taken/recipe"), "honey\n").unwrap();
+    symlink(scene.at("secret"), back.join("out")).unwrap();
+    let host = scene.enrolled("press-4", &format!("restore_into = [{back:?}]"));
+    scene.post("/plans", &scene.plan("Press 4", "press-4", &["files:@plant"]));
+    let agent = host.run();
+    let backup = scene.run("kind=backup", "complete");
+    let ask = format!("/runs/{}:restore", backup["id"].as_str().unwrap());
+    let listed = scene.until("/agents", |agents| agents["items"][0]["restore_into"] != json!([]));
+    assert_eq!(listed["items"][0]["restore_into"], json!([back]), "{listed:#}");
+    let restored = |to: &str, path: Option<&Path>, state: &str| {
+        let run = scene.post(&ask, &json!({"to": back.join(to), "path": path}));
+        assert_eq!(run["needs_approval"], json!(false), "there is one administrator: {run:#}");
+        let path = format!("/runs/{}", run["id"].as_str().unwrap());
+        let run = scene.until(&path, |run| run["finished_at"].is_string());
+        assert_eq!(run["state"], state, "{run:#}");
+        run
+    };
+    let run = restored("whole", None, "complete");
+    assert_eq!((&run["entries"], &run["faults"]), (&json!(2), &json!(0)), "{run:#}");
+    let whole = back.join("whole").join(plant.strip_prefix("/").unwrap());
+    same_tree(&whole, "line.cfg", "speed=36000\n");
+    same_tree(&whole, "line 2/recipe", "milk\n");
+    restored("part", Some(&plant.join("line 2")), "complete");
+    let part = back.join("part").join(plant.strip_prefix("/").unwrap());
+    same_tree(&part, "line 2/recipe", "milk\n");
+    assert!(!part.join("line.cfg").exists());
+    // What the host's owner did not allow is refused there, whatever the control plane thinks.
+    for there in ["whole", "taken", "out", "taken/recipe"] {
+        let why = restored(there, None, "failed")["detail"].to_string();
+        assert!(why.contains("there already"), "{there}: {why}");
+    }
+    for elsewhere in ["out/new", "not/there", "taken/recipe/new"] {
+        let why = restored(elsewhere, None, "failed")["detail"].to_string();
+        assert!(why.contains("does not allow"), "{elsewhere}: {why}");
+    }
+    // One that finds nothing leaves nothing.
+    restored("nothing", Some(Path::new("/not/in/it")), "failed");
+    assert!(!back.join("nothing").exists());
+    same_tree(&back, "taken/recipe", "honey\n");
+    same_tree(&plant, "line.cfg", "speed=36000\n");
+    let names = |folder: &Path| fs::read_dir(folder).unwrap().count();
+    assert_eq!((names(&scene.at("secret")), names(&back)), (1, 4), "nothing else was made");
+    let audit = scene.get("/audit").to_string();
+    assert!(audit.contains("restore ended") && audit.contains("agent press-4"), "{audit}");
+    agent.terminate();
+}
+
 /// Flips a byte in the middle of every file below a folder.
 fn damage(folder: &Path) {
     for entry in fs::read_dir(folder).unwrap().flatten() {

@@ -341,6 +341,31 @@ impl Store {
         .await
     }
 
+    /// A second person agrees to a run that waits for one; false when it does not, or when they
+    /// asked for it themselves. `job` becomes what it is from then on.
+    pub async fn approve_run(&self, id: &str, by: &str, job: serde_json::Value) -> Result<bool> {
+        let (id, by) = (id.to_owned(), by.to_owned());
+        self.write(move |turn| {
+            Box::pin(async move {
+                let done = sqlx::query(
+                    "UPDATE runs SET job = $3 WHERE id = $1 AND state = 'queued' AND actor <> $2 \
+                     AND job ->> 'needs_approval' = 1 AND job ->> 'approved_by' IS NULL",
+                )
+                .bind(&id)
+                .bind(&by)
+                .bind(job.to_string())
+                .execute(&mut turn.db)
+                .await?;
+                if done.rows_affected() == 0 {
+                    return Ok(false);
+                }
+                tell(turn, &id).await?;
+                Ok(true)
+            })
+        })
+        .await
+    }
+
     pub async fn finish_run(&self, id: &str, end: RunEnd) -> Result<()> {
         let id = id.to_owned();
         self.write(move |turn| Box::pin(async move { finish(turn, &id, &end, now()).await })).await

@@ -80,6 +80,9 @@ pub struct Call {
     pub now: Time,
     /// What the host's owner lets be read.
     pub allow: Vec<String>,
+    /// Where restores may be made.
+    #[serde(default)]
+    pub restore_into: Vec<String>,
     /// What it can be asked for besides backups.
     #[serde(default)]
     pub can: Vec<Ability>,
@@ -97,6 +100,7 @@ pub struct Call {
 #[serde(rename_all = "kebab-case")]
 pub enum Ability {
     Drill,
+    Restore,
     #[serde(other)]
     Other,
 }
@@ -138,6 +142,7 @@ pub enum RunKind {
     Verify,
     /// A proof of level 3: restored on the host, and compared.
     Drill,
+    Restore,
 }
 
 /// A run as the agent tells it. Times are by the host's clock.
@@ -205,6 +210,8 @@ pub struct Reply {
     pub asks: Vec<Ask>,
     #[serde(default)]
     pub drills: Vec<DrillAsk>,
+    #[serde(default)]
+    pub restores: Vec<RestoreAsk>,
     /// Runs to end, by the agent's numbers.
     pub cancel: Vec<u64>,
     pub vault: Option<VaultPlace>,
@@ -281,6 +288,19 @@ pub struct DrillAsk {
     pub target: String,
     /// How long ago it was asked for: the time to recover runs from there.
     pub waited_ms: u64,
+}
+
+/// Restore a snapshot, or a part of it, into a new folder of the host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RestoreAsk {
+    pub run: String,
+    pub plan: String,
+    pub target: String,
+    pub snapshot: String,
+    /// The folder to make.
+    pub to: String,
+    /// Only what is at or below it.
+    pub only: Option<String>,
 }
 
 #[cfg(test)]

@@ -437,6 +437,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/plans/{id}:drill": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Try the way back of what a plan protects, at once: the newest complete backup of each target is
+         *     restored in isolation and tried by the plan's command. An agent restores it on its host, where
+         *     the key is, and compares every file.
+         */
+        post: operations["plans_drill"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/plans/{id}:run": {
         parameters: {
             query?: never;
@@ -619,7 +640,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Approve a step of a drill, as one of the people it needs. */
+        /**
+         * Approve a step of a drill, as one of the people it needs; or a restore on a host, whose step is
+         *     `restore`, as the second person.
+         */
         post: operations["runs_approve"];
         delete?: never;
         options?: never;
@@ -655,6 +679,26 @@ export interface paths {
         put?: never;
         /** A step that one person does is done. */
         post: operations["runs_confirm"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{id}:restore": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Restore what an agent backed up, or a part of it, into a new folder on its host. As soon as
+         *     there is a second administrator one of the others must approve (`/runs/{id}:approve`).
+         */
+        post: operations["runs_restore"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1210,6 +1254,8 @@ export interface components {
              * @description Enabled plans that name it.
              */
             plans: number;
+            /** @description Folders in which its owner lets restores be made. */
+            restore_into: string[];
             /** Format: date-time */
             revoked_at: string | null;
             /**
@@ -1927,6 +1973,13 @@ export interface components {
             at: string;
             says: string;
         };
+        /** @description A restore on a host: where to, and what of the snapshot. */
+        HostRestoreRequest: {
+            /** @description Only what is at or below it. */
+            path?: string | null;
+            /** @description A folder that is not there yet, in one of those that the host's owner names. */
+            to: string;
+        };
         /** @description What an import did. */
         Imported: {
             /** Format: int64 */
@@ -2244,10 +2297,11 @@ export interface components {
             recover_check?: string | null;
             /**
              * Format: int32
-             * @description Restore the newest backup in isolation and try it at least so often; 0 is never.
+             * @description Restore the newest backup in isolation and try it at least so often; 0 is never. An agent
+             *     restores it on its host, and compares every file.
              */
             recover_days?: number;
-            /** @description Command of the shell that starts what was recovered, in its folder. */
+            /** @description Command of the shell that starts what was recovered, in its folder; not for an agent. */
             recover_start?: string | null;
             /** Format: int32 */
             retries?: number;
@@ -2473,6 +2527,7 @@ export interface components {
             actor: string | null;
             /** @description The agent that makes it on its host; null for this server. */
             agent: string | null;
+            approved_by: string | null;
             /** Format: int64 */
             bytes_read: number;
             /** Format: int64 */
@@ -2501,6 +2556,8 @@ export interface components {
              */
             level: number | null;
             name: string;
+            /** @description Of a restore on a host: a second person must agree before it begins, and who has. */
+            needs_approval: boolean;
             plan: string | null;
             /** @description The newest snapshot of the target before this run. */
             previous: string | null;
@@ -4737,6 +4794,58 @@ export interface operations {
             };
         };
     };
+    plans_drill: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description For cookie sessions: `csrf` of `/me`. */
+                "X-CSRF-Token"?: string | null;
+            };
+            path: {
+                /** @description Plan */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RunRequest"];
+            };
+        };
+        responses: {
+            /**
+             * @description 400 what was sent is wrong, 401 nobody is signed in, 403 the role may not, 404 there is no
+             *     such row, 409 it exists, 412 it changed meanwhile, 413 too large, 422 a member is wrong,
+             *     428 `If-Match` is missing, 429 too often, 503 busy.
+             */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server could not do it. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Queued */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunList"];
+                };
+            };
+        };
+    };
     plans_run: {
         parameters: {
             query?: never;
@@ -5507,6 +5616,58 @@ export interface operations {
                 };
             };
             /** @description Told */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Run"];
+                };
+            };
+        };
+    };
+    runs_restore: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description For cookie sessions: `csrf` of `/me`. */
+                "X-CSRF-Token"?: string | null;
+            };
+            path: {
+                /** @description The backup */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["HostRestoreRequest"];
+            };
+        };
+        responses: {
+            /**
+             * @description 400 what was sent is wrong, 401 nobody is signed in, 403 the role may not, 404 there is no
+             *     such row, 409 it exists, 412 it changed meanwhile, 413 too large, 422 a member is wrong,
+             *     428 `If-Match` is missing, 429 too often, 503 busy.
+             */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server could not do it. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Asked for */
             202: {
                 headers: {
                     [name: string]: unknown;

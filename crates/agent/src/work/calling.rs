@@ -42,12 +42,14 @@ impl Agent<'_> {
         let runs =
             self.books.runs().iter().filter(arrived).filter(known).take(TOLD_RUNS_MAX).cloned();
         let allow = self.config.allow.iter().map(|path| path.display().to_string());
+        let into = self.config.restore_into.iter().map(|path| path.display().to_string());
         Call {
             version: self.version.clone(),
             host: self.host.clone(),
             now: HostClock.now(),
             allow: allow.collect(),
-            can: vec![Ability::Drill],
+            restore_into: into.collect(),
+            can: vec![Ability::Drill, Ability::Restore],
             plans: self.books.plans_hash().cloned(),
             runs: runs.collect(),
             spool: self.spool.clone(),
@@ -83,6 +85,7 @@ impl Agent<'_> {
             self.books.set_plans(plans.hash, items);
         }
         self.asks = reply.asks;
+        self.restores = reply.restores;
         let heard = Instant::now();
         self.drills = reply.drills.into_iter().map(|ask| (ask, heard)).collect();
         if self.books.set_vault(reply.vault) {

@@ -44,11 +44,18 @@ impl Agent<'_> {
             Word::Done(answer) => Ok(answer),
             Word::Failed(why) => Err(why),
         };
-        let Some(Under { run, refused, level, .. }) = self.under.take() else { return Ok(()) };
+        let Some(Under { run, refused, level, made, .. }) = self.under.take() else {
+            return Ok(());
+        };
+        self.clear_empty(made);
         if run.as_ref().is_some_and(|run| run.kind == RunKind::Drill) {
             self.clear_drills();
         }
-        self.look_at_spool();
+        match &answer {
+            // What was stored is known; what was deleted is counted.
+            Ok(answer) if run.is_some() => self.look_at_log(answer["bytes_stored"].as_u64()),
+            _ => self.look_at_spool(),
+        }
         let Some(mut run) = run else {
             if let Err(why) = answer {
                 tracing::warn!(why, "the vault's rules could not be carried out");
@@ -59,6 +66,7 @@ impl Agent<'_> {
         match (answer, run.kind) {
             (Ok(answer), RunKind::Backup) => self.backed_up(&mut run, &answer, &refused),
             (Ok(answer), RunKind::Verify) => runs::proven(&mut run, &answer, level),
+            (Ok(answer), RunKind::Restore) => runs::restored(&mut run, &answer),
             (Ok(answer), RunKind::Drill) => runs::drilled(&mut run, &answer),
             (Err(why), _) => {
                 run.state = RunState::Failed;
@@ -112,6 +120,7 @@ impl Agent<'_> {
         let Some(mut under) = self.under.take() else { return Ok(()) };
         under.running.end();
         self.clear_drills();
+        self.clear_empty(under.made.take());
         let Some(mut run) = under.run else { return Ok(()) };
         run.state = RunState::Cancelled;
         run.detail = Some("it was stopped at the console".to_owned());

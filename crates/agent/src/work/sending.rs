@@ -10,6 +10,12 @@ use vault::Vault;
 
 impl Agent<'_> {
     pub(super) fn look_at_spool(&mut self) {
+        self.look_at_log(None);
+        self.spool.bytes = size_of(&self.config.spool());
+    }
+
+    /// The same without counting its files: so many bytes came to it.
+    pub(super) fn look_at_log(&mut self, more: Option<u64>) {
         let path = self.config.spool();
         match Vault::open(&path).and_then(|vault| Ok((vault.log_state()?, vault))) {
             Ok(((_, entries, _), vault)) => {
@@ -17,7 +23,7 @@ impl Agent<'_> {
             }
             Err(error) => tracing::error!(%error, "the vault on this host cannot be read"),
         }
-        self.spool.bytes = size_of(&path);
+        self.spool.bytes = self.spool.bytes.saturating_add(more.unwrap_or(0));
     }
 
     /// Sends what the vault server lacks; else says how long not.

@@ -7,6 +7,7 @@ use super::{
     door::Shown,
     is_name,
     keeping::{self, Arrived},
+    restoring::{self, HostRestore},
 };
 use crate::{
     app::{Shared, now},
@@ -129,7 +130,9 @@ pub(super) async fn call(
             .lost
             .map(|lost| (lost.count, lost.from.plus_nanos(skew), lost.until.plus_nanos(skew))),
     };
+    let ending = restoring::ending(&app, &call).await?;
     accepted.extend(app.store.take_agent_call(&agent.name, noted, runs).await?);
+    restoring::note_ends(&app, &agent, &ending).await?;
     if !accepted.is_empty() {
         app.protect.wake_copies.notify_one();
     }
@@ -138,10 +141,12 @@ pub(super) async fn call(
     let open = app.store.open_runs().await?;
     let open: Vec<_> = open.iter().filter(|run| run.agent.as_ref() == Some(&agent.name)).collect();
     let (asks, drills) = asked_for(&open);
+    let waiting = open.iter().filter(|run| run.state == RunState::Queued);
+    let restores = waiting.filter_map(|run| HostRestore::ask(run)).collect();
     let cancel = app.agents.to_end(&agent.name, &open);
     let vault = place(&app, &agent).await?;
     let lost_noted = call.lost.is_some();
-    Ok(Json(host::Reply { accepted, plans, asks, drills, cancel, vault, lost_noted }))
+    Ok(Json(host::Reply { accepted, plans, asks, drills, restores, cancel, vault, lost_noted }))
 }
 
 /// What an agent has not begun yet: backups, and drills.
@@ -152,12 +157,14 @@ fn asked_for(open: &[&Run]) -> (Vec<host::Ask>, Vec<host::DrillAsk>) {
             continue;
         };
         let run = waiting.id.clone();
-        if waiting.kind == "backup" {
-            asks.push(host::Ask { run, plan, target });
-        } else {
-            let waited = now().since(waiting.queued_at) / 1_000_000;
-            let waited_ms = u64::try_from(waited).unwrap_or(0);
-            drills.push(host::DrillAsk { run, plan, target, waited_ms });
+        match waiting.kind.as_str() {
+            "backup" => asks.push(host::Ask { run, plan, target }),
+            "verify" => {
+                let waited = now().since(waiting.queued_at) / 1_000_000;
+                let waited_ms = u64::try_from(waited).unwrap_or(0);
+                drills.push(host::DrillAsk { run, plan, target, waited_ms });
+            }
+            _ => {}
         }
     }
     (asks, drills)
@@ -300,7 +307,11 @@ impl Heard<'_> {
         AgentRun {
             number: told.number,
             asked: told.asked.as_ref().map(|asked| cut(asked, 64)),
-            kind: if told.kind == host::RunKind::Backup { "backup" } else { "verify" },
+            kind: match told.kind {
+                host::RunKind::Backup => "backup",
+                host::RunKind::Verify | host::RunKind::Drill => "verify",
+                host::RunKind::Restore => "restore",
+            },
             plan: plan.id.clone(),
             target,
             name,
@@ -397,12 +408,14 @@ fn is_snapshot(text: &str) -> bool {
 
 /// What is kept of a call for people to see.
 fn noted(call: &host::Call) -> serde_json::Value {
-    let allow: Vec<String> =
-        call.allow.iter().take(AGENT_ALLOWS_MAX).map(|path| cut(path, 300)).collect();
+    let paths = |paths: &[String]| -> Vec<String> {
+        paths.iter().take(AGENT_ALLOWS_MAX).map(|path| cut(path, 300)).collect()
+    };
     json!({
         "version": cut(&call.version, 64),
         "host": cut(&call.host, 64),
-        "allow": allow,
+        "allow": paths(&call.allow),
+        "restore_into": paths(&call.restore_into),
         "can": call.can,
         "entries": call.spool.entries,
         "bytes": call.spool.bytes,

@@ -1,6 +1,7 @@
 //! Agents on hosts: who they are, what they are to do, what they told.
 //!
-//! Read `door` for how they come in, `calls` for what is said, `keeping` for their vaults. An agent
+//! Read `door` for how they come in, `calls` for what is said, `keeping` for their vaults,
+//! `restoring` for what people want back from them. An agent
 //! is known by the certificate it came with when it was enrolled; the token it showed then worked
 //! once. Not here: the agent (`agent`), its words (`uplink::host`). Invariant: an agent is told of
 //! its own plans alone, and what it says counts for its own plans and its own vault alone.
@@ -8,6 +9,7 @@
 pub(crate) mod calls;
 pub(crate) mod door;
 pub(crate) mod keeping;
+pub(crate) mod restoring;
 
 use crate::protect::coverage::Planned;
 use std::{

@@ -4,6 +4,7 @@
 //! is in its answer alone; a revoked agent is out before the answer is given.
 
 use super::{
+    caller::Caller,
     dto::*,
     extract::Sent,
     fault::{Answer, Fault},
@@ -11,7 +12,7 @@ use super::{
     openapi::{Csrf, Failures},
 };
 use crate::{
-    agents::{is_name, keeping},
+    agents::{is_name, keeping, restoring::HostRestore},
     app::{Shared, now},
     limits::INVITATION_HOURS_MAX,
     protect::spec,
@@ -25,7 +26,7 @@ use axum::{
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 use serde_json::{Value, json};
 use std::path::Path as FilePath;
-use store::{AgentState, RunState};
+use store::{AgentState, NewRun, RunState};
 use uplink::host::Token;
 
 /// An agent that did not call for so long is silent.
@@ -119,7 +120,10 @@ async fn row(app: &Shared, agent: store::Agent, plans: &[store::Plan]) -> Answer
     let told = agent.told.clone().unwrap_or(Value::Null);
     let text = |name: &str| told[name].as_str().map(str::to_owned);
     let number = |name: &str| told[name].as_u64().unwrap_or(0);
-    let paths = told["allow"].as_array().into_iter().flatten();
+    let paths = |name: &str| -> Vec<String> {
+        let paths = told[name].as_array().into_iter().flatten();
+        paths.filter_map(|path| path.as_str().map(str::to_owned)).collect()
+    };
     let own = plans
         .iter()
         .filter(|plan| plan.spec["agent"] == agent.name.as_str() && plan.spec["enabled"] != false);
@@ -140,7 +144,8 @@ async fn row(app: &Shared, agent: store::Agent, plans: &[store::Plan]) -> Answer
         host: text("host"),
         address: agent.address,
         version: text("version"),
-        allow: paths.filter_map(|path| path.as_str().map(str::to_owned)).collect(),
+        allow: paths("allow"),
+        restore_into: paths("restore_into"),
         skew_ms: agent.skew_ms,
         entries: number("entries"),
         entries_here: here.entries,
@@ -211,4 +216,92 @@ pub(super) async fn can(app: &Shared, name: &str, what: &str) -> Answer<()> {
     let why =
         format!("agent {name} (version {version}) does not say that it can do this; update it");
     Err(Fault::conflict("cannot", why))
+}
+
+/// Restore what an agent backed up, or a part of it, into a new folder on its host. As soon as
+/// there is a second administrator one of the others must approve (`/runs/{id}:approve`).
+#[utoipa::path(
+    post, path = "/api/v1/runs/{id}:restore", tag = "agents", operation_id = "runs_restore",
+    params(("id" = String, Path, description = "The backup"), Csrf),
+    request_body = HostRestoreRequest,
+    responses((status = 202, description = "Asked for", body = Run), Failures),
+    security(("session" = []), ("token" = []))
+)]
+pub(crate) async fn restore(
+    State(app): State<Shared>,
+    caller: Caller,
+    notes: Notes,
+    Path(id): Path<String>,
+    Sent(asked): Sent<HostRestoreRequest>,
+) -> Answer<(StatusCode, Json<Run>)> {
+    let backup = app.store.run(&id).await?;
+    let (Some(agent), Some(snapshot), true) =
+        (&backup.agent, &backup.snapshot, backup.kind == "backup")
+    else {
+        let why = "it is no backup of an agent; restore those of this server from Snapshots";
+        return Err(Fault::conflict("no-backup", why));
+    };
+    can(&app, agent, "restore").await?;
+    let told = app.store.agent(agent).await?.told.unwrap_or(Value::Null);
+    let into: Vec<&str> =
+        told["restore_into"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let place = FilePath::new(&asked.to);
+    let plain = place.components().all(|part| {
+        matches!(part, std::path::Component::RootDir | std::path::Component::Normal(_))
+    });
+    if !into
+        .iter()
+        .any(|folder| plain && place != FilePath::new(folder) && place.starts_with(folder))
+    {
+        let why = match into.is_empty() {
+            true => "its host's owner lets nothing be restored: restore_into in its agent.toml"
+                .to_owned(),
+            false => {
+                format!("a new folder in one that its host's owner names: {}", into.join(", "))
+            }
+        };
+        return Err(Fault::member("to", "not-allowed", why));
+    }
+    if asked.path.as_ref().is_some_and(|path| !path.starts_with('/')) {
+        return Err(Fault::member("path", "invalid", "it begins with /"));
+    }
+    if let Some(plan) = &backup.plan {
+        app.store.plan(plan).await?;
+    }
+    let others = app.store.users().await?.into_iter();
+    let mut others = others.filter(|u| u.role == store::Role::Admin && !u.disabled);
+    let needs_approval = others.any(|user| user.name != caller.user);
+    let job = HostRestore { to: asked.to, path: asked.path, needs_approval, approved_by: None };
+    notes.after(json!({"agent": agent, "snapshot": snapshot, "restore": job}));
+    let run = NewRun {
+        kind: "restore",
+        plan: backup.plan.clone(),
+        target: backup.target.clone(),
+        name: backup.name.clone(),
+        cause: "person",
+        actor: Some(caller.user),
+        job: json!(job),
+        snapshot: Some(snapshot.clone()),
+        agent: Some(agent.clone()),
+        ..NewRun::default()
+    };
+    let run = app.store.create_run(run).await?;
+    Ok((StatusCode::ACCEPTED, Json(app.store.run(&run).await?.into())))
+}
+
+/// Agrees to a restore as the second person.
+pub(super) async fn approve(
+    app: &Shared,
+    caller: &Caller,
+    notes: &Notes,
+    run: &store::Run,
+    asked: HostRestore,
+) -> Answer<()> {
+    let job = HostRestore { approved_by: Some(caller.user.clone()), ..asked };
+    notes.after(json!({"run": run.id, "asked_by": run.actor, "restore": job}));
+    if !app.store.approve_run(&run.id, &caller.user, json!(job)).await? {
+        let why = "it waits for nobody, or you asked for it: another administrator must approve";
+        return Err(Fault::conflict("not-waiting", why));
+    }
+    Ok(())
 }

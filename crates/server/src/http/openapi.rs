@@ -121,6 +121,7 @@ impl Modify for Access {
         super::protection::delete_plan,
         super::protection::run_plan,
         super::protection::drill_plan,
+        super::agents::restore,
         super::protection::runs,
         super::protection::run,
         super::protection::cancel,
@@ -171,7 +172,7 @@ impl Modify for Access {
 struct Document;
 
 /// What callers send: there absent members mean something. In answers none is absent.
-const SENT: [&str; 22] = [
+const SENT: [&str; 23] = [
     "AgentInvitation",
     "SignIn",
     "Redeem",
@@ -188,6 +189,7 @@ const SENT: [&str; 22] = [
     "QuietHours",
     "NewVault",
     "RestoreRequest",
+    "HostRestoreRequest",
     "VerifyRequest",
     "ReasonRequest",
     "RunRequest",

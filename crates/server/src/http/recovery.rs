@@ -13,7 +13,7 @@ use super::{
     planned::{self, Planned},
 };
 use crate::{
-    agents::keeping,
+    agents::{keeping, restoring::HostRestore},
     app::{Shared, now},
     limits::RECOVERY_PLAN_BYTES_MAX,
     protect::{
@@ -301,7 +301,8 @@ pub(crate) async fn confirm(
     say(&app, caller, &notes, (&id, asked), false).await
 }
 
-/// Approve a step of a drill, as one of the people it needs.
+/// Approve a step of a drill, as one of the people it needs; or a restore on a host, whose step is
+/// `restore`, as the second person.
 #[utoipa::path(
     post, path = "/api/v1/runs/{id}:approve", tag = "recovery", operation_id = "runs_approve",
     params(("id" = String, Path, description = "Run"), Csrf),
@@ -316,6 +317,11 @@ pub(crate) async fn approve(
     Path(id): Path<String>,
     Sent(asked): Sent<ConfirmRequest>,
 ) -> Answer<(StatusCode, Json<Run>)> {
+    let run = app.store.run(&id).await?;
+    if let (Some(restore), "restore") = (HostRestore::of(&run), asked.step.as_str()) {
+        super::agents::approve(&app, &caller, &notes, &run, restore).await?;
+        return Ok((StatusCode::ACCEPTED, Json(app.store.run(&id).await?.into())));
+    }
     say(&app, caller, &notes, (&id, asked), true).await
 }
 

@@ -125,6 +125,7 @@ fn protection_lines() -> Vec<Line> {
         (g.clone(), "/runs/{id}/kit", ADMIN, get(vault::kit)),
         (g.clone(), "/runs/{id}/report", VIEWER, get(recovery::report)),
         (c.clone(), "/runs/{id}:confirm", ANALYST, post(recovery::confirm)),
+        (c.clone(), "/runs/{id}:restore", ADMIN, post(agents::restore)),
         (c.clone(), "/runs/{id}:approve", ADMIN, post(recovery::approve)),
         (g.clone(), "/recovery-plans", VIEWER, get(recovery::plans)),
         (c.clone(), "/recovery-plans", ADMIN, post(recovery::create)),

@@ -376,6 +376,8 @@ impl From<s::Run> for dto::Run {
         dto::Run {
             level: level(&r.job).or(u8::try_from(report["level"].as_u64().unwrap_or(256)).ok()),
             to: r.job["to"].as_str().map(str::to_owned),
+            needs_approval: r.job["needs_approval"] == true,
+            approved_by: r.job["approved_by"].as_str().map(str::to_owned),
             errors: errors.collect(),
             checked: checked.collect(),
             drill: serde_json::from_value(report["drill"].clone()).ok(),

@@ -108,6 +108,13 @@ impl Site {
         As { cookie: cookie.split(';').next().map(str::to_owned), csrf }
     }
 
+    /// One more administrator, signed in.
+    pub(super) async fn another_admin(&self, name: &str) -> As {
+        let hash = self.app.passwords.hash(PASSWORD.to_owned()).await;
+        self.store.create_user(name, Role::Admin, Some(hash)).await.expect("made");
+        self.sign_in(name).await
+    }
+
     async fn audited(&self) -> usize {
         self.store.audit(None, None, 1_000).await.expect("reads").0.len()
     }

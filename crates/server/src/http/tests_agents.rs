@@ -271,7 +271,11 @@ async fn a_drill_counts_for_the_agent_s_own_backups_and_shows_nothing_but_words(
     enrol(&site, &admin, "press-4", b"first").await;
     enrol(&site, &admin, "mill-2", b"second").await;
     let own = plan(&site, &admin, "Own", "press-4").await;
-    let foreign = plan(&site, &admin, "Foreign", "mill-2").await;
+    let foreign = json!({"name": "Foreign", "subject": "Mill", "agent": "mill-2",
+                         "sources": ["files:/srv/mill"], "every_minutes": 60, "rpo_minutes": 120});
+    let (status, foreign) = post(&site, &admin, "/plans", foreign).await;
+    assert_eq!(status, StatusCode::CREATED, "{foreign}");
+    let foreign = foreign["id"].as_str().expect("an id").to_owned();
     let snapshot = "cd".repeat(32);
     arrive(&site, "press-4", 9);
     let backup = words(json!([told(1, &own, "complete")]));
@@ -313,4 +317,69 @@ async fn a_drill_counts_for_the_agent_s_own_backups_and_shows_nothing_but_words(
     assert_eq!(reply["asks"], json!([]), "it is no backup: {reply}");
     assert_eq!(reply["drills"][0]["run"], queued["items"][0]["id"], "{reply}");
     assert!(reply["drills"][0]["waited_ms"].is_u64(), "{reply}");
+}
+
+#[tokio::test]
+async fn a_restore_on_a_host_needs_a_second_person_and_all_of_it_is_in_the_audit() {
+    let (site, admin) = scene().await;
+    enrol(&site, &admin, "press-4", b"first").await;
+    let own = plan(&site, &admin, "Own", "press-4").await;
+    arrive(&site, "press-4", 9);
+    let mut able = words(json!([told(1, &own, "complete")]));
+    (able["can"], able["restore_into"]) = (json!(["restore"]), json!(["/srv/back"]));
+    say(&site, Some(b"first"), "call", able.clone()).await;
+    let backup = get(&site, &admin, "/runs").await["items"][0]["id"].clone();
+    let ask = format!("/runs/{}:restore", backup.as_str().expect("an id"));
+    for elsewhere in ["/etc/new", "/srv/back", "/srv/back/../x", "srv/back/x", "/srv/backs/x", ""] {
+        let (status, refusal) = post(&site, &admin, &ask, json!({"to": elsewhere})).await;
+        assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{elsewhere}: {refusal}");
+        assert_eq!(refusal["errors"][0]["code"], "not-allowed", "{refusal}");
+    }
+    let second = site.another_admin("bert").await;
+    let body = json!({"to": "/srv/back/new", "path": "/srv/plc"});
+    let (status, run) = post(&site, &admin, &ask, body).await;
+    assert_eq!(status, StatusCode::ACCEPTED, "{run}");
+    assert_eq!((&run["needs_approval"], &run["state"]), (&json!(true), &json!("queued")), "{run}");
+    let id = run["id"].as_str().expect("an id").to_owned();
+    able["runs"] = json!([]);
+    let heard = async |words: &Value| {
+        later(&site);
+        say(&site, Some(b"first"), "call", words.clone()).await.1["restores"].clone()
+    };
+    assert_eq!(heard(&able).await, json!([]), "nobody has agreed");
+    let approve = format!("/runs/{id}:approve");
+    let (status, refusal) = post(&site, &admin, &approve, json!({"step": "restore"})).await;
+    assert_eq!(status, StatusCode::CONFLICT, "one's own: {refusal}");
+    assert_eq!(heard(&able).await, json!([]));
+    let (status, run) = post(&site, &second, &approve, json!({"step": "restore"})).await;
+    assert_eq!((status, &run["approved_by"]), (StatusCode::ACCEPTED, &json!("bert")), "{run}");
+    let asked = heard(&able).await;
+    assert_eq!(
+        asked,
+        json!([{"run": id, "plan": own, "target": "Press", "snapshot": "cd".repeat(32),
+                "to": "/srv/back/new", "only": "/srv/plc"}])
+    );
+    let mut ended = told(2, &own, "partial");
+    (ended["kind"], ended["asked"]) = (json!("restore"), json!(id));
+    able["runs"] = json!([ended]);
+    assert_eq!(heard(&able).await, json!([]), "it has ended");
+    heard(&able).await;
+    let run = get(&site, &admin, &format!("/runs/{id}")).await;
+    let told = (&run["state"], &run["entries"], &run["to"]);
+    assert_eq!(told, (&json!("partial"), &json!(7), &json!("/srv/back/new")), "{run}");
+    let audit = get(&site, &admin, "/audit").await;
+    let rows = audit["items"].as_array().expect("rows");
+    let of = |action: &str| -> Vec<&Value> {
+        let fits = |row: &&Value| row["action"].as_str().is_some_and(|text| text.contains(action));
+        rows.iter().filter(fits).collect()
+    };
+    assert_eq!(of(":approve").len(), 2, "the refused and the given: {audit}");
+    assert!(
+        of(":restore").iter().any(|row| row["actor"] == "ad" && row["result"] == "done"),
+        "{audit}"
+    );
+    let ends = of("restore ended");
+    assert_eq!(ends.len(), 1, "told twice, noted once: {audit}");
+    assert_eq!(ends[0]["after"]["approved_by"], "bert", "{audit}");
+    assert_eq!(ends[0]["after"]["asked_by"], "ad", "{audit}");
 }

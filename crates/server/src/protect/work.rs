@@ -126,6 +126,15 @@ pub enum Job {
         work: PathBuf,
         ordered_ms: u64,
     },
+    /// Restores into a folder that it makes itself: in or below one of `into`, outside of all of
+    /// `outside`, and nowhere else may it write.
+    RestoreWithin {
+        snapshot: String,
+        to: PathBuf,
+        only: Option<String>,
+        into: Vec<PathBuf>,
+        outside: Vec<PathBuf>,
+    },
     /// A drill's report as a page; opens no vault.
     Page {
         report: serde_json::Value,

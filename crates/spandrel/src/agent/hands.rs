@@ -53,6 +53,9 @@ impl Hands {
             Job::Drill { snapshot, work, ordered_ms } => {
                 (work::Job::Rehearse { snapshot, work, ordered_ms }, Vec::new())
             }
+            Job::Restore { snapshot, to, only, into, outside } => {
+                (work::Job::RestoreWithin { snapshot, to, only, into, outside }, Vec::new())
+            }
             Job::Forget => (work::Job::Forget, Vec::new()),
         };
         work::Order { vault, key_file, job, reads: Some(reads) }

@@ -19,6 +19,7 @@ use std::{
     collections::BTreeMap,
     fs,
     io::{BufRead, Write},
+    os::fd::AsRawFd,
     path::{Path, PathBuf},
     process::ExitCode,
     sync::{
@@ -86,7 +87,7 @@ fn hear_the_server() -> Receiver<Said> {
 /// Gives up gaining rights, and writing anywhere but where the order needs it. False where the
 /// kernel has no Landlock.
 fn confine(order: &Order) -> Result<bool> {
-    let mut places = vec![order.vault.clone()];
+    let (mut places, mut held) = (vec![order.vault.clone()], None);
     // Devices and the like: files there are written to, none is made.
     let mut files = vec![PathBuf::from("/dev/null")];
     match &order.job {
@@ -110,6 +111,13 @@ fn confine(order: &Order) -> Result<bool> {
         Job::Restore { to: own, .. } | Job::Rehearse { work: own, .. } => {
             make_directory(own)?;
             places.push(own.clone());
+        }
+        Job::RestoreWithin { to, into, outside, .. } => {
+            // The folder itself, wherever its name leads by now; it stays open until the rules
+            // name it.
+            let made = new_folder(to, into, outside)?;
+            places.push(PathBuf::from(format!("/proc/self/fd/{}", made.as_raw_fd())));
+            held = Some(made);
         }
         Job::Kit { file, .. } => {
             let folder = file.parent().context("a kit needs a directory")?;
@@ -135,6 +143,7 @@ fn confine(order: &Order) -> Result<bool> {
     let files = files.into_iter().map(|place| (place, file));
     let status = crate::fence::around((all, net), readable(order).chain(rooms).chain(files))
         .context("cannot give up writing elsewhere")?;
+    drop(held);
     Ok(status != RulesetStatus::NotEnforced)
 }
 
@@ -163,6 +172,29 @@ fn must_be_within(sources: &[Box<dyn Source>], reads: Option<&Vec<PathBuf>>) -> 
         }
     }
     Ok(())
+}
+
+/// Makes the folder of a restore, looks where it lies, and keeps it open. A link that was put into
+/// its path since it was looked at leads nowhere, and nothing that is there is taken.
+fn new_folder(to: &Path, into: &[PathBuf], outside: &[PathBuf]) -> Result<fs::File> {
+    use std::os::unix::fs::DirBuilderExt;
+    let parent = to.parent().context("a restore makes a folder")?.canonicalize();
+    let parent = parent.context("the folder it would be made in is not there")?;
+    let below = |path: &Path, folders: &[PathBuf]| folders.iter().any(|f| path.starts_with(f));
+    if !below(&parent, into) || below(to, outside) || below(&parent, outside) {
+        bail!("{} is outside of where restores may be made", to.display());
+    }
+    let made = fs::DirBuilder::new().mode(0o700).create(to);
+    made.with_context(|| format!("cannot make {}", to.display()))?;
+    let folder = fs::File::open(to).context("cannot open the folder that was made")?;
+    let place = fs::read_link(format!("/proc/self/fd/{}", folder.as_raw_fd()))
+        .context("cannot see where the folder lies that was made")?;
+    if place != parent.join(to.file_name().unwrap_or_default())
+        || fs::read_dir(&place)?.next().is_some()
+    {
+        bail!("{} is not the folder that was made", to.display());
+    }
+    Ok(folder)
 }
 
 fn make_directory(path: &Path) -> Result<()> {
@@ -230,6 +262,15 @@ fn with_key(vault: &Unlocked, order: &Order) -> Result<Value> {
             let mut answer = serde_json::to_value(&done)?;
             answer["to"] = json!(to);
             Ok(answer)
+        }
+        Job::RestoreWithin { snapshot, to, only, .. } => {
+            let id = find(vault, snapshot)?;
+            let rows = vault.list()?;
+            let size = rows.iter().find(|row| row.id == id).filter(|_| only.is_none());
+            rehearsal::room(to, size.map_or(0, |row| row.bytes))?;
+            let only = only.as_deref().map(Path::new);
+            let done = vault.restore_watched(&id, to, only, now()?, &Teller::new(None))?;
+            Ok(serde_json::to_value(&done)?)
         }
         Job::Kit { snapshot, only, file } => {
             let id = find(vault, snapshot)?;
@@ -643,6 +684,54 @@ mod tests {
             return;
         }
         assert!(denied, "what it backs up it cannot change");
+    }
+
+    /// The rules hold for a thread, so the other tests go on.
+    #[test]
+    fn a_restore_for_an_agent_writes_into_the_folder_it_made_alone() {
+        let site = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).expect("a directory");
+        let root = site.path().canonicalize().expect("there");
+        let place = |name: &str| root.join(name);
+        for folder in ["vault", "back/plc", "other"] {
+            fs::create_dir_all(place(folder)).expect("made");
+        }
+        fs::write(place("back/recipe"), "milk").expect("written");
+        std::os::unix::fs::symlink(place("other"), place("back/out")).expect("linked");
+        let order = |to: &str| {
+            let (into, outside) = (vec![place("back")], vec![place("back/plc")]);
+            let (snapshot, only) = (String::new(), None);
+            let job = Job::RestoreWithin { snapshot, to: place(to), only, into, outside };
+            let reads = Some(Vec::new());
+            Order { vault: place("vault"), key_file: place("key"), job, reads }
+        };
+        // Whoever told this process so: it looks itself.
+        for refused in ["other/new", "new", "back/out/new", "back/plc/new", "back/plc", "back/out"]
+        {
+            let order = order(refused);
+            let outcome = std::thread::spawn(move || confine(&order).is_err()).join();
+            assert!(outcome.expect("the thread goes on"), "{refused}");
+        }
+        for there in ["back", "back/recipe"] {
+            let order = order(there);
+            let outcome = std::thread::spawn(move || confine(&order).is_err()).join();
+            assert!(outcome.expect("the thread goes on"), "{there} is there already");
+        }
+        assert!(fs::read_dir(place("other")).expect("there").next().is_none());
+        let order = order("back/new");
+        let (inside, beside) = (place("back/new/x"), place("back/recipe"));
+        let outcome = std::thread::spawn(move || {
+            confine(&order).expect("confined");
+            (fs::write(inside, "x").is_ok(), fs::write(beside, "changed").is_err())
+        });
+        let (allowed, denied) = outcome.join().expect("the thread goes on");
+        assert!(allowed, "into what it made it writes");
+        let known = fs::read_to_string("/sys/kernel/security/lsm").unwrap_or_default();
+        if !denied && !known.contains("landlock") {
+            let skipped = "this kernel has no Landlock: not shown that a restore is confined\n";
+            std::io::stderr().write_all(skipped.as_bytes()).expect("told");
+            return;
+        }
+        assert!(denied, "what lies beside it cannot be changed");
     }
 
     /// Landlock forbids mounting, so the drill's namespaces must do without.

@@ -34,6 +34,8 @@ pub struct Agent {
     pub version: Option<String>,
     /// What its owner lets be read.
     pub allow: Vec<String>,
+    /// Folders in which its owner lets restores be made.
+    pub restore_into: Vec<String>,
     /// How far its clock is behind the server's.
     pub skew_ms: i64,
     /// Log entries of its vault on the host, and of these at the vault here.
@@ -81,4 +83,15 @@ pub struct AgentInvited {
     pub agent: Agent,
     /// For `spandrel agent enrol` on the host; works once, and is shown only here.
     pub token: String,
+}
+
+/// A restore on a host: where to, and what of the snapshot.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HostRestoreRequest {
+    /// A folder that is not there yet, in one of those that the host's owner names.
+    pub to: String,
+    /// Only what is at or below it.
+    #[serde(default)]
+    pub path: Option<String>,
 }

@@ -220,6 +220,9 @@ pub struct Run {
     pub checked: Vec<super::Count>,
     /// Where a restore went.
     pub to: Option<String>,
+    /// Of a restore on a host: a second person must agree before it begins, and who has.
+    pub needs_approval: bool,
+    pub approved_by: Option<String>,
     /// How far a drill is, and what it came to.
     #[schema(value_type = Option<Drill>)]
     pub drill: Option<Box<Drill>>,

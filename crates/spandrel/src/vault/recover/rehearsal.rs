@@ -62,8 +62,8 @@ pub fn perform(
     run.end(&id, &proof, entry)
 }
 
-/// A disk that a drill fills helps nobody.
-fn room(work: &Path, bytes: u64) -> Result<()> {
+/// A disk that is filled helps nobody.
+pub fn room(work: &Path, bytes: u64) -> Result<()> {
     let disk = rustix::fs::statvfs(work).context("cannot see how much room there is")?;
     let free = disk.f_bavail.saturating_mul(disk.f_frsize);
     if free < bytes.saturating_add(LEFT_FREE_BYTES) {
