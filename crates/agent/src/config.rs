@@ -66,8 +66,8 @@ impl Config {
             }
         }
         for into in &self.restore_into {
-            let kept = self.allow.iter().chain([&self.data]);
-            if let Some(kept) = kept.filter(|kept| into.starts_with(kept)).next() {
+            let mut kept = self.allow.iter().chain([&self.data]);
+            if let Some(kept) = kept.find(|kept| into.starts_with(kept)) {
                 let (into, kept) = (into.display(), kept.display());
                 return Err(format!(
                     "restore_into {into} lies in {kept}; nothing is restored there"

@@ -48,7 +48,7 @@ use vault::site::{Calendar, Clock, Window};
 enum Event {
     /// Of the job with that number.
     Word(u64, Word),
-    Called(std::result::Result<Reply, CallError>),
+    Called(Box<std::result::Result<Reply, CallError>>),
     Sent(std::result::Result<u64, String>),
     Stop,
 }
@@ -181,11 +181,13 @@ impl Agent<'_> {
                     return Ok(End::Stopped);
                 }
                 Ok(Event::Word(job, word)) => self.hear(job, word)?,
-                Ok(Event::Called(Err(CallError::Refused(why)))) => {
-                    self.stop()?;
-                    return Ok(End::Refused(why));
-                }
-                Ok(Event::Called(answer)) => self.called(answer)?,
+                Ok(Event::Called(answer)) => match *answer {
+                    Err(CallError::Refused(why)) => {
+                        self.stop()?;
+                        return Ok(End::Refused(why));
+                    }
+                    answer => self.called(answer)?,
+                },
                 Ok(Event::Sent(done)) => self.was_sent(done),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => unreachable!("we hold a sender"),

@@ -24,7 +24,8 @@ impl Agent<'_> {
         self.telling = words.runs.iter().map(|run| run.number).collect();
         self.told.extend(&self.telling);
         let (line, events) = (self.line.clone(), self.events.clone());
-        self.call.begin("call", move || drop(events.send(Event::Called(line.call(&words)))));
+        self.call
+            .begin("call", move || drop(events.send(Event::Called(Box::new(line.call(&words))))));
         None
     }
 

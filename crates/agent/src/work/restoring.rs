@@ -20,7 +20,7 @@ impl Agent<'_> {
         run.snapshot = Some(ask.snapshot.clone());
         let into = allow::resolved(&self.config.restore_into);
         let mut outside = allow::resolved(&self.config.allow);
-        outside.extend(allow::resolved(&[self.config.data.clone()]));
+        outside.extend(allow::resolved(std::slice::from_ref(&self.config.data)));
         let to = match allow::target(&ask.to, &into, &outside) {
             Ok(to) => to,
             Err(why) => {
