@@ -162,10 +162,11 @@ pub fn csv(rows: &[Value], fields: Option<&str>) -> String {
     text
 }
 
+/// Things by their names, where they have some.
 fn flat(values: &[Value]) -> String {
-    let texts = values.iter().map(|value| match value {
+    let texts = values.iter().map(|value| match value.get("name").unwrap_or(value) {
         Value::String(text) => text.clone(),
-        other => other.to_string(),
+        _ => value.to_string(),
     });
     texts.collect::<Vec<_>>().join("; ")
 }
@@ -209,5 +210,12 @@ mod tests {
         let rows = [serde_json::json!({"a": -1, "b": ["x", 2], "c": null, "d": "=x"})];
         assert_eq!(csv(&rows, None), "a,b,c,d\r\n-1,x; 2,,'=x\r\n");
         assert_eq!(csv(&rows, Some("d, a")), "d,a\r\n'=x,-1\r\n");
+    }
+
+    #[test]
+    fn things_in_a_list_are_their_names() {
+        let things = serde_json::json!([{"id": "ast_1", "name": "=PLC"}, {"id": "ast_2"}]);
+        let rows = [serde_json::json!({"assets": things})];
+        assert_eq!(csv(&rows, None), "assets\r\n\"'=PLC; {\"\"id\"\":\"\"ast_2\"\"}\"\r\n");
     }
 }
