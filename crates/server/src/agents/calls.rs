@@ -199,7 +199,7 @@ async fn planned(app: &Shared) -> Answer<Arc<Vec<Planned>>> {
     let by_filter =
         plans.iter().any(|plan| plan.spec["agent"].is_string() && plan.spec["filter"].is_string());
     let assets = if by_filter { reconcile::assets(&app.store).await? } else { Vec::new() };
-    let planned = Arc::new(reconcile::planned(&app.store, &assets).await?);
+    let planned = Arc::new(reconcile::planned(&app.store, plans, &assets).await?);
     *known = Some((Instant::now(), planned.clone()));
     Ok(planned)
 }

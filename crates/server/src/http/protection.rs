@@ -19,6 +19,7 @@ use crate::{
         VaultSettings, VaultView, coverage,
         due::{self, Due},
         quiet::is_quiet,
+        reach::Reach,
         reconcile, spec,
     },
 };
@@ -41,7 +42,7 @@ use store::{NewRun, RunState, RunsWanted};
     security(("session" = []), ("token" = []))
 )]
 pub(crate) async fn overview(State(app): State<Shared>) -> Answer<Json<ProtectionOverview>> {
-    let rows = covered(&app).await?;
+    let (rows, plans) = covered(&app).await?;
     let mut states: BTreeMap<&str, u64> = BTreeMap::new();
     for row in &rows {
         *states.entry(&row.state).or_default() += 1;
@@ -51,8 +52,9 @@ pub(crate) async fn overview(State(app): State<Shared>) -> Answer<Json<Protectio
         states.map(|(word, count)| Count { value: Some(word.to_owned()), count }).collect();
     let planned = rows.iter().filter(|row| row.plan.is_some());
     let changed = app.store.pending_changes().await?;
-    let listening = listening(&app).await?;
-    let pending = changed.iter().filter(|change| listening.contains(&change.target)).count();
+    let listening = listening(&plans);
+    let pending =
+        changed.iter().filter(|change| listening.contains(change.target.as_str())).count();
     let (vault, vault_problem) = match app.protect.vault(&app.store).await? {
         None => (None, None),
         Some(settings) => match app.protect.view(&settings).await {
@@ -67,7 +69,7 @@ pub(crate) async fn overview(State(app): State<Shared>) -> Answer<Json<Protectio
         oldest_proof: planned.clone().filter_map(|row| row.proven_at).min(),
         targets: planned.clone().count() as u64,
         proven: planned.filter(|row| row.proven_at.is_some()).count() as u64,
-        plans: app.store.plans().await?.len() as u64,
+        plans: plans.len() as u64,
         open_runs: app.store.open_runs().await?.into_iter().map(Into::into).collect(),
         copies: super::copies::rows(&app).await?,
         pending_changes: pending as u64,
@@ -75,11 +77,9 @@ pub(crate) async fn overview(State(app): State<Shared>) -> Answer<Json<Protectio
 }
 
 /// Targets that a change brings a backup of.
-async fn listening(app: &Shared) -> Answer<BTreeSet<String>> {
-    let assets = reconcile::assets(&app.store).await?;
-    let plans = reconcile::planned(&app.store, &assets).await?;
-    let plans = plans.into_iter().filter(|plan| plan.spec.on_change && plan.spec.enabled);
-    Ok(plans.flat_map(|plan| plan.targets).map(|target| target.id).collect())
+fn listening(plans: &[coverage::Planned]) -> BTreeSet<&str> {
+    let plans = plans.iter().filter(|plan| plan.spec.on_change && plan.spec.enabled);
+    plans.flat_map(|plan| &plan.targets).map(|target| target.id.as_str()).collect()
 }
 
 pub(crate) async fn vault_row(
@@ -125,11 +125,12 @@ pub(crate) async fn vault_row(
     })
 }
 
-async fn covered(app: &Shared) -> Answer<Vec<CoverageRow>> {
+/// Coverage, and the plans it comes from.
+async fn covered(app: &Shared) -> Answer<(Vec<CoverageRow>, Vec<coverage::Planned>)> {
     let assets = reconcile::assets(&app.store).await?;
-    let plans = reconcile::planned(&app.store, &assets).await?;
+    let plans = reconcile::planned(&app.store, app.store.plans().await?, &assets).await?;
     let known = app.store.protections().await?;
-    Ok(coverage::rows(&assets, &plans, &known, now()))
+    Ok((coverage::rows(&assets, &plans, &known, now()), plans))
 }
 
 /// Each asset and whether it is protected, the worst first.
@@ -139,7 +140,7 @@ async fn covered(app: &Shared) -> Answer<Vec<CoverageRow>> {
     security(("session" = []), ("token" = []))
 )]
 pub(crate) async fn coverage_list(State(app): State<Shared>) -> Answer<Json<CoverageList>> {
-    Ok(Json(CoverageList { items: covered(&app).await? }))
+    Ok(Json(CoverageList { items: covered(&app).await?.0 }))
 }
 
 /// Plans.
@@ -151,9 +152,10 @@ pub(crate) async fn coverage_list(State(app): State<Shared>) -> Answer<Json<Cove
 pub(crate) async fn plans(State(app): State<Shared>) -> Answer<Json<PlanList>> {
     let assets = reconcile::assets(&app.store).await?;
     let known = app.store.protections().await?;
+    let reach = Reach::new(&assets);
     let mut items = Vec::new();
     for plan in app.store.plans().await? {
-        items.extend(plan_row(&plan, &assets, &known));
+        items.extend(plan_row(&plan, &reach, &known));
     }
     let taken = |suggestion: &PlanSpec| items.iter().all(|p| p.spec.name != suggestion.name);
     let suggestions =
@@ -164,14 +166,10 @@ pub(crate) async fn plans(State(app): State<Shared>) -> Answer<Json<PlanList>> {
     Ok(Json(PlanList { items, suggestions }))
 }
 
-fn plan_row(
-    plan: &store::Plan,
-    assets: &[store::AssetRecord],
-    known: &[store::Protection],
-) -> Option<Plan> {
+fn plan_row(plan: &store::Plan, reach: &Reach<'_>, known: &[store::Protection]) -> Option<Plan> {
     let spec: PlanSpec = serde_json::from_value(plan.spec.clone()).ok()?;
     let (now, quiet) = (now(), is_quiet(&spec.quiet, now(), &TimeZone::system()));
-    let targets = spec::targets(&spec, assets);
+    let targets = spec::targets(&spec, reach);
     let of = |id: &str| known.iter().find(|p| p.plan == plan.id && p.target == id);
     let fresh = |known: &&store::Protection| {
         let rpo = i64::from(spec.rpo_minutes) * 60;
@@ -213,7 +211,8 @@ impl Planned for Plan {
         let plan = app.store.plan(id).await?;
         let assets = reconcile::assets(&app.store).await?;
         let known = app.store.protections().await?;
-        plan_row(&plan, &assets, &known).ok_or_else(|| Fault::internal("a stored plan is none"))
+        plan_row(&plan, &Reach::new(&assets), &known)
+            .ok_or_else(|| Fault::internal("a stored plan is none"))
     }
 
     async fn before(app: &Shared, id: &str) -> Answer<serde_json::Value> {
@@ -260,7 +259,7 @@ pub(crate) fn checked(spec: PlanSpec) -> Answer<(String, serde_json::Value)> {
 async fn askable(app: &Shared, spec: PlanSpec) -> Answer<(String, serde_json::Value)> {
     let plan = checked(spec.clone())?;
     let assets = reconcile::assets(&app.store).await?;
-    match spec::refused(&spec, &assets) {
+    match spec::refused(&spec, &Reach::new(&assets)) {
         Some(why) => Err(Fault::member("sources", "refused", why)),
         None => Ok(plan),
     }
@@ -341,7 +340,7 @@ pub(crate) async fn run_plan(
     let wanted = asked.target.as_deref();
     let mut refused = None;
     let agents = app.store.agents().await?;
-    let mut targets = spec::targets(&spec, &assets);
+    let mut targets = spec::targets(&spec, &Reach::new(&assets));
     spec::by_agent(&spec, &mut targets, &agents, now());
     for target in targets {
         if wanted.is_some_and(|wanted| wanted != target.id) {

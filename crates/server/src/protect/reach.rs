@@ -10,6 +10,7 @@ use store::{AssetRecord, Lifecycle, Origin};
 /// The assets of the site by their addresses.
 pub(crate) struct Reach<'a> {
     of: BTreeMap<IpAddr, Vec<&'a AssetRecord>>,
+    pub(super) assets: &'a [AssetRecord],
 }
 
 impl<'a> Reach<'a> {
@@ -20,7 +21,7 @@ impl<'a> Reach<'a> {
                 of.entry(ip).or_default().push(asset);
             }
         }
-        Reach { of }
+        Reach { of, assets }
     }
 
     /// Why the source is not asked, and what to do.

@@ -9,7 +9,7 @@ use super::{
     coverage::Planned,
     due::{self, Due},
     quiet::is_quiet,
-    reach,
+    reach::{self, Reach},
     spec::{self, Target},
     work::{Drilled, Job, Word},
     worker::{self, Failure},
@@ -28,8 +28,8 @@ use std::{
     time::Duration,
 };
 use store::{
-    AssetRecord, ChangedRow, ListRequest, NewRun, Protection, RecoveryPlan, Run, RunEnd, RunState,
-    RunsWanted, Store,
+    AssetRecord, ChangedRow, ListRequest, NewRun, Plan, Protection, RecoveryPlan, Run, RunEnd,
+    RunState, RunsWanted, Store,
 };
 use tokio::sync::{
     Notify,
@@ -62,23 +62,26 @@ pub(crate) async fn assets(store: &Store) -> store::Result<Vec<AssetRecord>> {
 }
 
 /// Whether what plans come to depends on what the site has: by a filter, or by whose an address is.
-async fn needs_assets(store: &Store) -> store::Result<bool> {
+fn needs_assets(plans: &[Plan]) -> bool {
     let numeric = |spec: &serde_json::Value| {
         let sources = spec["sources"].as_array().into_iter().flatten();
         sources.filter_map(|source| source.as_str()).any(reach::is_numeric)
     };
-    let plans = store.plans().await?;
-    Ok(plans.iter().any(|plan| !plan.spec["filter"].is_null() || numeric(&plan.spec)))
+    plans.iter().any(|plan| !plan.spec["filter"].is_null() || numeric(&plan.spec))
 }
 
 /// Every plan with its targets.
-pub(crate) async fn planned(store: &Store, assets: &[AssetRecord]) -> store::Result<Vec<Planned>> {
-    let plans = store.plans().await?;
+pub(crate) async fn planned(
+    store: &Store,
+    plans: Vec<Plan>,
+    assets: &[AssetRecord],
+) -> store::Result<Vec<Planned>> {
     let by_agents = plans.iter().any(|plan| plan.spec["agent"].is_string());
     let agents = if by_agents { store.agents().await? } else { Vec::new() };
+    let reach = Reach::new(assets);
     let plans = plans.into_iter().filter_map(|plan| {
         let spec: PlanSpec = serde_json::from_value(plan.spec).ok()?;
-        let mut targets = spec::targets(&spec, assets);
+        let mut targets = spec::targets(&spec, &reach);
         spec::by_agent(&spec, &mut targets, &agents, now());
         Some(Planned { id: plan.id, spec, targets })
     });
@@ -125,15 +128,18 @@ pub(crate) async fn queue(app: &Shared) -> store::Result<()> {
     }
     // A backup waits for one of its own, not for a proof, which may take hours; nor is a second
     // proof queued behind one that waits.
-    let open_of = |run: &Run| (run.kind.clone(), run.plan.clone(), run.target.clone());
-    let busy: BTreeSet<_> = open.iter().map(open_of).collect();
+    let busy: BTreeSet<_> = open
+        .iter()
+        .map(|run| (run.kind.as_str(), run.plan.as_deref(), run.target.as_deref()))
+        .collect();
     let is_busy = |kind: &str, plan: &Planned, target: &Target| {
-        busy.contains(&(kind.to_owned(), Some(plan.id.clone()), Some(target.id.clone())))
+        busy.contains(&(kind, Some(plan.id.as_str()), Some(target.id.as_str())))
     };
     let proofs = open.iter().filter(|run| run.kind == "verify");
     let proving: BTreeSet<&str> = proofs.filter_map(|run| run.snapshot.as_deref()).collect();
-    let assets = if needs_assets(store).await? { assets(store).await? } else { Vec::new() };
-    let plans = planned(store, &assets).await?;
+    let plans = store.plans().await?;
+    let assets = if needs_assets(&plans) { assets(store).await? } else { Vec::new() };
+    let plans = planned(store, plans, &assets).await?;
     let known = store.protections().await?;
     let known: BTreeMap<_, _> =
         known.iter().map(|p| ((p.plan.as_str(), p.target.as_str()), p)).collect();

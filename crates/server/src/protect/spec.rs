@@ -198,30 +198,29 @@ fn commands(spec: &PlanSpec) -> Result<(), Wrong> {
 }
 
 /// What the plan protects, of these assets.
-pub(crate) fn targets(spec: &PlanSpec, assets: &[AssetRecord]) -> Vec<Target> {
-    let reach = Reach::new(assets);
+pub(crate) fn targets(spec: &PlanSpec, reach: &Reach<'_>) -> Vec<Target> {
     if let Some(subject) = &spec.subject {
         let subject = subject.trim().to_owned();
-        let sources = asked(spec.sources.clone(), &reach);
+        let sources = asked(spec.sources.clone(), reach);
         return vec![Target { id: subject.clone(), name: subject, sources, note: None }];
     }
     let Some(filter) = spec.filter.as_deref() else { return Vec::new() };
     let Ok(filter) = Filter::parse(filter, ASSETS, now()) else { return Vec::new() };
-    let fitting = assets.iter().filter(|asset| filter.matches(&asset.columns()));
+    let fitting = reach.assets.iter().filter(|asset| filter.matches(&asset.columns()));
     fitting
         .take(PLAN_TARGETS_MAX)
         .map(|asset| Target {
             id: asset.id.0.clone(),
             name: asset.name.clone(),
-            sources: filled(&spec.sources, asset).and_then(|sources| asked(sources, &reach)),
+            sources: filled(&spec.sources, asset).and_then(|sources| asked(sources, reach)),
             note: None,
         })
         .collect()
 }
 
 /// Why a plan is not taken: nothing of what it comes to may be asked.
-pub(crate) fn refused(spec: &PlanSpec, assets: &[AssetRecord]) -> Option<String> {
-    let targets = targets(spec, assets);
+pub(crate) fn refused(spec: &PlanSpec, reach: &Reach<'_>) -> Option<String> {
+    let targets = targets(spec, reach);
     let mut whys = targets.into_iter().map(|target| match target.sources {
         Err(Unread::Refused(why)) => Some(why),
         Err(Unread::NoAddress) | Ok(_) => None,
