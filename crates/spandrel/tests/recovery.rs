@@ -180,7 +180,7 @@ fn the_guide_for_a_lost_site_works_with_the_mirror_two_sheets_and_this_program()
     assert!(Command::new("cp").arg("-a").args(copy).status().unwrap().success());
     for number in [1, 3] {
         let sheet = site.at(&format!("sheets/share-{number}-of-3.txt"));
-        fs::copy(sheet, b.path().join(format!("share-{number}.txt"))).unwrap();
+        fs::copy(sheet, b.path().join(format!("share-{number}-of-3.txt"))).unwrap();
     }
     fs::copy(site.at("anna.key"), b.path().join("anna.key")).unwrap();
     let plant = site.at("srv/plant");
