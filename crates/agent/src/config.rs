@@ -45,7 +45,16 @@ impl Default for Config {
 
 impl Config {
     pub fn read(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path).map_err(file("read", path))?;
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            let shown = path.display();
+            match error.kind() {
+                std::io::ErrorKind::NotFound => Error::Refused(format!(
+                    "there is no {shown}; `spandrel agent default >{shown}` writes one to begin \
+                     with, of which `allow` is to be set"
+                )),
+                _ => file("read", path)(error),
+            }
+        })?;
         Self::parse(&text).map_err(|why| Error::Refused(format!("{}: {why}", path.display())))
     }
 

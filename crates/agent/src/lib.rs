@@ -27,8 +27,8 @@ pub use work::{End, Stop, work};
 /// What can keep an agent from working.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("cannot {doing} {path}: {source}")]
-    File { doing: &'static str, path: String, source: std::io::Error },
+    #[error("cannot {doing} {path}: {error}")]
+    File { doing: &'static str, path: String, error: std::io::Error },
     #[error("{0}")]
     Refused(String),
     #[error("the control plane does not answer: {0}")]
@@ -41,5 +41,5 @@ pub type Result<T> = std::result::Result<T, Error>;
 
 fn file(doing: &'static str, path: &std::path::Path) -> impl FnOnce(std::io::Error) -> Error {
     let path = path.display().to_string();
-    move |source| Error::File { doing, path, source }
+    move |error| Error::File { doing, path, error }
 }
