@@ -26,6 +26,7 @@ check: ## what CI checks besides the tests
 	cargo fmt --check
 	cargo xtask tidy
 	cargo clippy --locked --workspace --all-targets -- -D warnings
+	cargo clippy --locked --package spandrel --no-default-features -- -D warnings
 	scripts/deny
 
 release: ## the stripped binary that is shipped, optimised by what it does on our own traffic

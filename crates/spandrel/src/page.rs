@@ -88,6 +88,7 @@ impl Page {
     }
 
     /// A name and its value, values below each other; nothing where there is no value.
+    #[cfg(feature = "control-plane")]
     pub fn pair(&mut self, name: &str, value: &str) -> Result<()> {
         if value.is_empty() {
             return Ok(());
