@@ -286,3 +286,31 @@ fn engineering_projects_are_recognised_and_compared_by_what_they_are_for() {
     assert!(row.risk.is_some());
     assert!(rows.iter().any(|row| row.kind == "l5x"), "and by its own format: {rows:?}");
 }
+
+#[test]
+fn a_pipe_and_a_socket_are_kept_and_what_is_restored_is_whole_without_them() {
+    let place = Place::with_vault(STRICT);
+    let spool = place.at("spool");
+    fs::create_dir(&spool).unwrap();
+    fs::write(spool.join("queue"), b"job 1\n").unwrap();
+    let made = std::process::Command::new("mkfifo").arg(spool.join("to-hmi")).status();
+    assert!(made.unwrap().success());
+    let socket = std::os::unix::net::UnixListener::bind(spool.join("control")).unwrap();
+    let report = place.backup_files(&spool, 1);
+    assert_eq!((&report.errors[..], report.state), (&[][..], State::Complete));
+    drop(socket);
+    let vault = place.unlocked();
+    let (target, latest) = (place.at("out"), vault.find("latest").unwrap());
+    let done = vault.restore(&latest, &target, None, NOON).unwrap();
+    assert_eq!((&done.errors[..], done.left_out), (&[][..], 2));
+    let names: Vec<_> = fs::read_dir(below(&target, &spool)).unwrap().collect();
+    assert_eq!(names.len(), 1, "{names:?}");
+    let compared = vault.compare_restored(&latest, &target, &[], &()).unwrap();
+    assert_eq!((&compared.errors[..], compared.files, compared.left_out), (&[][..], 1, 2));
+    let proof = vault.prove(&latest, &[], NOON, &()).unwrap();
+    assert_eq!((&proof.errors[..], proof.files, proof.left_out), (&[][..], 1, 2));
+    // A file that is gone is still missed.
+    fs::remove_file(below(&target, &spool).join("queue")).unwrap();
+    let compared = vault.compare_restored(&latest, &target, &[], &()).unwrap();
+    assert_eq!(compared.errors.len(), 1);
+}

@@ -245,8 +245,18 @@ fn restore(options: &Options) -> Result<ExitCode> {
         complain(&format!("not restored: {}: {}", fault.path, fault.error));
     }
     let noun = if done.files == 1 { "file" } else { "files" };
-    complain(&format!("restored {} {noun}, {}", done.files, crate::page::size(done.bytes)));
+    let (size, besides) = (crate::page::size(done.bytes), left_out(done.left_out));
+    complain(&format!("restored {} {noun}, {size}{besides}", done.files));
     Ok(exit(done.errors.is_empty()))
+}
+
+/// What was not restored, for there is nothing in it.
+fn left_out(count: u64) -> String {
+    match count {
+        0 => String::new(),
+        1 => "; 1 device, pipe or socket left out, what uses it makes it".to_owned(),
+        n => format!("; {n} devices, pipes and sockets left out, what uses them makes them"),
+    }
 }
 
 /// `verify`, of a vault or of evidence.

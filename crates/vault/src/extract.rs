@@ -248,9 +248,7 @@ impl Layout<'_> {
                 }
                 lock(self.done).files += 1;
             }
-            Kind::Special(_) => {
-                return Err(io::Error::other("devices, pipes and sockets are not made again"));
-            }
+            Kind::Special(_) => lock(self.done).left_out += 1,
         }
         Ok(())
     }

@@ -45,6 +45,8 @@ pub struct Proof {
     pub checked: BTreeMap<&'static str, u64>,
     /// Files of a known format that are too large to be checked by it.
     pub too_large: u64,
+    /// Devices, pipes and sockets, which have no content and are not restored.
+    pub left_out: u64,
     pub errors: Vec<Fault>,
 }
 
@@ -62,6 +64,10 @@ impl Unlocked {
         reading.walk(&mut |found| {
             let (path, meta, chunks) = match found {
                 Found::Entry { path, meta, kind: Kind::File(chunks) } => (path, meta, chunks),
+                Found::Entry { kind: Kind::Special(_), .. } => {
+                    proof.left_out += 1;
+                    return Ok(());
+                }
                 Found::Entry { .. } => return Ok(()),
                 Found::Damaged { path, why } => {
                     proof.errors.push(Fault::new("", path, why));

@@ -44,6 +44,8 @@ pub struct Restored {
     /// Files and links that are there now and right.
     pub files: u64,
     pub bytes: u64,
+    /// Devices, pipes and sockets: what uses them makes them.
+    pub left_out: u64,
     pub errors: Vec<Fault>,
 }
 

@@ -10,7 +10,7 @@ use super::{
     product::{conclude, failures, follow, leftovers},
     steps::{Begun, Heard},
 };
-use crate::vault::{now, worker::Teller};
+use crate::vault::{left_out, now, worker::Teller};
 use anyhow::{Context as _, Result, bail};
 use connectors::checks::SqliteIntegrity;
 use serde_json::{Value, json};
@@ -139,7 +139,8 @@ impl Rehearsal {
                 let n = done.errors.len();
                 bail!("{n} files were not restored, the first {}: {}", fault.path, fault.error);
             }
-            Ok(format!("{} files and links, {} bytes", done.files, done.bytes))
+            let left_out = left_out(done.left_out);
+            Ok(format!("{} files and links, {} bytes{left_out}", done.files, done.bytes))
         })?;
         let restored = self.recovery.report.steps.iter().all(|step| step.outcome == Outcome::Ok);
         self.step(COMPARE, say, |vault| {
