@@ -22,7 +22,6 @@ pub(crate) fn shard_of_frame(frame: &Frame<'_>) -> usize {
 }
 
 fn quick(link: LinkType, data: &[u8]) -> Option<usize> {
-    const TUNNEL_PORTS: [u16; 5] = [4789, 8472, 2152, 3544, 5072];
     if link != LinkType::Ethernet {
         return None;
     }
@@ -33,8 +32,9 @@ fn quick(link: LinkType, data: &[u8]) -> Option<usize> {
             [0x08, 0x00] => data.get(18..)?,
             _ => return None,
         },
-        // Frames with nothing inside but their protocol: GOOSE, PROFINET, PTP and the like.
-        0x88b5..=0x88f7 | 0x8892 => {
+        // Frames with nothing inside but their protocol: GOOSE, PROFINET, PTP and the like. MACsec
+        // and a provider's instance tag, which are among them, stand around other frames.
+        0x88b5..=0x88e4 | 0x88e6 | 0x88e8..=0x88f7 | 0x8892 => {
             let (source, destination) = ([s1, s2, s3, s4, s5, s6], [d1, d2, d3, d4, d5, d6]);
             return Some(pair(mac(Some(source)), mac(Some(destination))));
         }
@@ -53,7 +53,7 @@ fn quick(link: LinkType, data: &[u8]) -> Option<usize> {
         17 => {
             let [a, b, c, d] = *ip.get(octets..)?.first_chunk::<4>()?;
             let ports = [u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d])];
-            if ports.iter().any(|port| TUNNEL_PORTS.contains(port)) {
+            if ports.iter().any(|port| wire::TUNNEL_PORTS.contains(port)) {
                 return None;
             }
         }
@@ -126,6 +126,20 @@ mod tests {
             let quick = quick(LinkType::Ethernet, &frame);
             let agrees = |quick| quick == shard_of_frame(&wire::decode(LinkType::Ethernet, &frame));
             assert!(quick.is_none_or(agrees), "{kind:04x}");
+        }
+    }
+
+    #[test]
+    fn frames_around_others_are_decoded() {
+        let mut frame = tcp([10, 0, 0, 1], [10, 0, 0, 2], false);
+        frame[23] = 17;
+        for port in wire::TUNNEL_PORTS {
+            frame[36..38].copy_from_slice(&port.to_be_bytes());
+            assert_eq!(quick(LinkType::Ethernet, &frame), None, "{port}");
+        }
+        for kind in [0x88e5u16, 0x88e7] {
+            frame[12..14].copy_from_slice(&kind.to_be_bytes());
+            assert_eq!(quick(LinkType::Ethernet, &frame), None, "{kind:04x}");
         }
     }
 

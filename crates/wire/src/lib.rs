@@ -9,6 +9,7 @@
 mod ip;
 pub mod limits;
 mod tunnel;
+mod wireless;
 mod wrapped;
 
 pub mod file;
@@ -24,3 +25,4 @@ pub use frame::{Arp, Fragment, Frame, Ip, Layer, Vlans};
 pub use link::{LinkType, decode};
 pub use reader::{Reader, Short};
 pub use transport::{Icmp, Tcp, Transport, Udp, transport};
+pub use tunnel::PORTS as TUNNEL_PORTS;

@@ -9,7 +9,7 @@ use crate::{
     ip,
     limits::NESTING_MAX,
     reader::{Reader, Short},
-    tunnel, wrapped,
+    tunnel, wireless, wrapped,
 };
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -56,7 +56,6 @@ impl LinkType {
     /// Names of link types that are known but not decoded.
     const fn unknown(self) -> &'static str {
         match self {
-            Self::Other(105 | 119 | 127 | 163 | 192) => "link-type-ieee-802-11",
             Self::Other(215) => "link-type-ieee-802-15-4",
             Self::Other(190) => "link-type-can",
             Self::Other(189 | 186 | 220 | 249) => "link-type-usb",
@@ -92,6 +91,9 @@ pub fn decode(link: LinkType, data: &[u8]) -> Frame<'_> {
         LinkType::Other(CISCO_HDLC) => decoder.cisco_hdlc(&mut at),
         LinkType::Other(number) if wrapped::is_known(number) => {
             wrapped::open(&mut decoder, number, &mut at)
+        }
+        LinkType::Other(number) if wireless::is_known(number) => {
+            wireless::open(&mut decoder, number, &mut at)
         }
         LinkType::Other(number) => {
             Ok(foreign(number, data).unwrap_or(Layer::Unknown(link.unknown())))
@@ -211,17 +213,15 @@ impl Decoder {
                 let inner = at.be16()?;
                 self.ethertype(inner, at)
             }
-            // VN-Tag: four octets, then an EtherType.
-            0x8926 => {
+            // VN-Tag; HSR's path, size and sequence number (IEC 62439-3, 5.6); the sequence number
+            // of redundant streams (IEEE 802.1CB, 7.8): four octets, then an EtherType.
+            0x8926 | 0x892f | 0xf1c1 => self.tag(4, at),
+            // Cisco's security group (CMD); E-tag (IEEE 802.1BR, 7.5).
+            0x8909 | 0x893f => self.tag(6, at),
+            // A provider's instance tag (IEEE 802.1Q, 9.7), then the customer's frame.
+            0x88e7 => {
                 at.skip(4)?;
-                let inner = at.be16()?;
-                self.ethertype(inner, at)
-            }
-            // HSR tag (IEC 62439-3, 5.6): path and size, sequence number, then an EtherType.
-            0x892f => {
-                at.skip(4)?;
-                let inner = at.be16()?;
-                self.ethertype(inner, at)
+                self.ethernet(at)
             }
             0x8847 | 0x8848 => self.mpls(at),
             0x88e5 => self.macsec(at),
@@ -233,6 +233,13 @@ impl Decoder {
             }
             ethertype => Ok(Layer::Ethernet { ethertype, payload: at.rest() }),
         }
+    }
+
+    /// A tag of so many octets and the EtherType behind it.
+    fn tag<'a>(&mut self, octets: usize, at: &mut Reader<'a>) -> Decoded<'a> {
+        at.skip(octets)?;
+        let inner = at.be16()?;
+        self.ethertype(inner, at)
     }
 
     pub(crate) fn llc<'a>(&mut self, at: &mut Reader<'a>) -> Decoded<'a> {
@@ -252,6 +259,10 @@ impl Decoder {
         }
         if (dsap, ssap) == (0x06, 0x06) {
             return ip::v4(self, at);
+        }
+        // IEEE 802.2, 5.2: what is numbered has a second octet of control.
+        if control & 3 != 3 && !at.is_empty() {
+            at.skip(1)?;
         }
         Ok(Layer::Llc { dsap, ssap, control, oui: None, pid: None, payload: at.rest() })
     }

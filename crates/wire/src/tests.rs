@@ -194,3 +194,61 @@ fn frames_of_a_can_bus_come_under_their_linux_number() {
         other => panic!("{other:?}"),
     }
 }
+
+#[test]
+fn a_routers_mirror_and_a_controllers_tunnel_are_opened() {
+    let frame = &TAGGED[..60];
+    // TZSP with a field of two octets and padding; CAPWAP around Ethernet, and around IEEE 802.11
+    // with its control octets in both orders, from the access point and to it.
+    let tzsp = [1, 0, 0, 1, 0x0a, 2, 9, 9, 0, 1];
+    let capwap = |native: u8| [0u8, 0x10, 0x02 | native, 0, 0, 0, 0, 0];
+    let wireless = |control: [u8; 2]| {
+        let addresses = [[2, 0, 0, 0, 0, 9], [2, 0, 0, 0, 0, 1], [2, 0, 0, 0, 0, 2]].concat();
+        let snap = [0, 0, 0xaa, 0xaa, 3, 0, 0, 0, 8, 0];
+        [&control[..], &[0, 0], &addresses, &snap, &TAGGED[18..60]].concat()
+    };
+    for bytes in [
+        udp_around(37_008, &tzsp, frame),
+        udp_around(5_247, &capwap(0), frame),
+        udp_around(5_247, &capwap(1), &wireless([0x08, 0x01])),
+        udp_around(5_247, &capwap(1), &wireless([0x02, 0x08])),
+    ] {
+        let frame = decode(LinkType::RawIp, &bytes);
+        let Layer::Ip(ip) = frame.layer else { panic!("IP") };
+        assert_eq!((ip.source.to_string().as_str(), frame.outer.is_some()), ("10.0.0.1", true));
+    }
+    // Kept alive, and a frame that manages: the packet around stands as it is.
+    let mut keep_alive = capwap(0);
+    keep_alive[3] = 0x08;
+    for bytes in
+        [udp_around(5_247, &keep_alive, frame), udp_around(5_247, &capwap(1), &wireless([0x80, 0]))]
+    {
+        assert!(decode(LinkType::RawIp, &bytes).outer.is_none());
+    }
+}
+
+#[test]
+fn tags_before_the_ethertype_are_passed_over() {
+    let packet = &TAGGED[16..60];
+    for tag in [
+        &[0xf1, 0xc1, 0, 0, 0, 7][..],
+        &[0x89, 0x09, 1, 1, 0, 1, 0, 9],
+        &[0x89, 0x3f, 0, 0, 0, 0, 0, 0],
+        &[[0x88, 0xe7, 0, 0, 0, 9].as_slice(), &TAGGED[..12]].concat(),
+    ] {
+        let bytes = [&TAGGED[..12], tag, packet].concat();
+        let frame = decode(LinkType::Ethernet, &bytes);
+        assert!(matches!(frame.layer, Layer::Ip(_)), "{tag:02x?}");
+    }
+}
+
+#[test]
+fn a_numbered_frame_has_two_octets_of_control() {
+    for (control, expected) in [(&[3u8][..], &[0x0e, 0][..]), (&[2, 4], &[0x0e, 0])] {
+        let bytes = [&TAGGED[..12], &[0, 6, 0xf0, 0xf0], control, &[0x0e, 0, 9, 9]].concat();
+        let Layer::Llc { payload, .. } = decode(LinkType::Ethernet, &bytes).layer else {
+            panic!("LLC")
+        };
+        assert!(payload.starts_with(expected), "{payload:02x?}");
+    }
+}

@@ -1,5 +1,5 @@
-//! Tunnels that mirror sessions and carriers use: GRE, ERSPAN, VXLAN, Geneve, L2TP, GTP-U, IP in
-//! IP, Teredo.
+//! Tunnels that mirror sessions and carriers use: GRE, ERSPAN, VXLAN, Geneve, TZSP, CAPWAP, L2TP,
+//! GTP-U, IP in IP, Teredo.
 //!
 //! Invariant: a tunnel is opened only when what is inside it decodes; otherwise the outer packet
 //! stands as it is.
@@ -9,10 +9,11 @@ use crate::{
     link::{Decoded, Decoder, ETHERTYPE_BRIDGE},
     reader::{Reader, Short},
     transport::{Transport, transport},
+    wireless,
 };
 
 /// Ports of UDP that [`open`] looks behind.
-const PORTS: [u16; 7] = [4789, 8472, 6081, 1701, 2152, 3544, 5072];
+pub const PORTS: [u16; 9] = [4789, 8472, 6081, 1701, 2152, 3544, 5072, 5247, 37_008];
 
 /// May the packet carry a tunnel? Nearly all do not, and this is told at a glance.
 #[inline]
@@ -52,6 +53,8 @@ pub(crate) fn open<'a>(decoder: &mut Decoder, ip: &Ip<'a>) -> Option<Decoded<'a>
                 (2152, _) | (_, 2152) => gtp(decoder, &mut at),
                 (3544, _) | (_, 3544) => teredo(decoder, &mut at),
                 (5072, _) | (_, 5072) => ayiya(decoder, &mut at),
+                (5247, _) | (_, 5247) => capwap(decoder, &mut at),
+                (_, 37_008) => tzsp(decoder, &mut at),
                 _ => None,
             }
         }
@@ -182,4 +185,64 @@ fn ayiya<'a>(decoder: &mut Decoder, at: &mut Reader<'a>) -> Option<Decoded<'a>> 
         41 | 4 => Some(decoder.raw_ip(at)),
         _ => None,
     }
+}
+
+/// What MikroTik's routers and others mirror with: version 1, a received packet or one to send,
+/// its encapsulation, then fields until their end.
+fn tzsp<'a>(decoder: &mut Decoder, at: &mut Reader<'a>) -> Option<Decoded<'a>> {
+    const PADDING: u8 = 0;
+    const END: u8 = 1;
+    const ETHERNET: [u8; 2] = [0, 1];
+    const WIRELESS: [u8; 2] = [0, 0x12];
+    let [version, kind, encapsulation @ ..] = at.array::<4>().ok()?;
+    if version != 1 || kind > 1 || !decoder.deeper() {
+        return None;
+    }
+    loop {
+        match at.u8().ok()? {
+            PADDING => {}
+            END => break,
+            _ => {
+                let octets = usize::from(at.u8().ok()?);
+                at.skip(octets).ok()?;
+            }
+        }
+    }
+    match encapsulation {
+        ETHERNET => Some(decoder.ethernet(at)),
+        WIRELESS => Some(wireless::frame(decoder, at, false)),
+        _ => None,
+    }
+}
+
+/// RFC 5415, 4.3: what an access point sends its controller. Frames of Ethernet, or of IEEE
+/// 802.11 in the binding of RFC 5416, whose two octets of control some access points send the
+/// wrong way round.
+fn capwap<'a>(decoder: &mut Decoder, at: &mut Reader<'a>) -> Option<Decoded<'a>> {
+    const NATIVE: u8 = 0x01;
+    const FRAGMENT: u8 = 0x80;
+    const KEEP_ALIVE: u8 = 0x08;
+    const IEEE_802_11: u8 = 1;
+    let [0, length, binding, flags, _, _, offset_high, offset_low] = at.array::<8>().ok()? else {
+        return None;
+    };
+    let octets = usize::from(length >> 3).saturating_mul(4);
+    let later = flags & FRAGMENT != 0 && (offset_high, offset_low & 0xf8) != (0, 0);
+    if later || flags & KEEP_ALIVE != 0 || !decoder.deeper() {
+        return None;
+    }
+    at.skip(octets.checked_sub(8)?).ok()?;
+    if binding & NATIVE == 0 {
+        return Some(decoder.ethernet(at));
+    }
+    if (binding >> 1) & 0x1f != IEEE_802_11 {
+        return None;
+    }
+    let [first, second] = at.array::<2>().ok()?;
+    let control = match (wireless::is_data(first), wireless::is_data(second)) {
+        (true, _) => (first, second),
+        (_, true) => (second, first),
+        _ => return None,
+    };
+    Some(wireless::body(decoder, at, control, false))
 }

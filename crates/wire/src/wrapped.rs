@@ -1,5 +1,6 @@
 //! Link types of capture files that stand around another link: Linux' firewall log, InfiniBand,
-//! netANALYZER, ATM, PPP with a direction, token ring.
+//! netANALYZER, ATM, PPP with a direction, token ring, frame relay, switches' own tags, Apple's
+//! packet log, Endace's records.
 //!
 //! Not here: tunnels within frames. Invariant: only headers are passed over; what is inside is
 //! decoded as it would be alone.
@@ -13,12 +14,20 @@ use crate::{
 const TOKEN_RING: u16 = 6;
 const PPPOE: u16 = 51;
 const ATM_LLC: u16 = 100;
+const FRAME_RELAY: u16 = 107;
+const ERF: u16 = 197;
 const PPP_WITH_DIRECTION: u16 = 204;
 const HDLC_WITH_DIRECTION: u16 = 205;
 const NFLOG: u16 = 239;
 const NETANALYZER: u16 = 240;
 const NETANALYZER_TRANSPARENT: u16 = 241;
 const IPOIB: u16 = 242;
+const PKTAP: u16 = 258;
+const MPACKET: u16 = 274;
+const BROADCOM_TAG: u16 = 281;
+const BROADCOM_TAG_BEFORE: u16 = 282;
+const MARVELL_TAG: u16 = 284;
+const MARVELL_ETHERTYPE_TAG: u16 = 285;
 
 pub(crate) const fn is_known(link: u16) -> bool {
     matches!(
@@ -26,12 +35,20 @@ pub(crate) const fn is_known(link: u16) -> bool {
         TOKEN_RING
             | PPPOE
             | ATM_LLC
+            | FRAME_RELAY
+            | ERF
             | PPP_WITH_DIRECTION
             | HDLC_WITH_DIRECTION
             | NFLOG
             | NETANALYZER
             | NETANALYZER_TRANSPARENT
             | IPOIB
+            | PKTAP
+            | MPACKET
+            | BROADCOM_TAG
+            | BROADCOM_TAG_BEFORE
+            | MARVELL_TAG
+            | MARVELL_ETHERTYPE_TAG
     )
 }
 
@@ -53,6 +70,21 @@ pub(crate) fn open<'a>(decoder: &mut Decoder, link: u16, at: &mut Reader<'a>) ->
         // has the preamble and the start delimiter before it (IEEE 802.3, 3.2.1).
         NETANALYZER => netanalyzer(decoder, at, 4),
         NETANALYZER_TRANSPARENT => netanalyzer(decoder, at, 12),
+        FRAME_RELAY => frame_relay(decoder, at),
+        ERF => endace(decoder, at),
+        PKTAP => apple(decoder, at),
+        // The preamble and the delimiter of a frame that express ones may interrupt (IEEE 802.3,
+        // 99.3); only a whole frame has the ordinary delimiter.
+        MPACKET => match at.array::<8>()? {
+            [.., 0xd5] => decoder.ethernet(at),
+            _ => Ok(Layer::Unknown("ethernet-frame-in-pieces")),
+        },
+        BROADCOM_TAG | MARVELL_TAG => tagged(decoder, at, 4),
+        MARVELL_ETHERTYPE_TAG => tagged(decoder, at, 8),
+        BROADCOM_TAG_BEFORE => {
+            at.skip(4)?;
+            decoder.ethernet(at)
+        }
         // InfiniBand's global routing header, then RFC 4391, 6: EtherType and two reserved octets.
         _ => {
             at.skip(40)?;
@@ -68,6 +100,75 @@ fn netanalyzer<'a>(decoder: &mut Decoder, at: &mut Reader<'a>, before: usize) ->
     at.skip(before)?;
     let octets = at.remaining().saturating_sub(CHECK_OCTETS);
     decoder.ethernet(&mut at.sub(octets)?)
+}
+
+/// What switches put behind the addresses to tell their processor of a frame's port.
+fn tagged<'a>(decoder: &mut Decoder, at: &mut Reader<'a>, octets: usize) -> Decoded<'a> {
+    let (destination, source) = (at.array::<6>()?, at.array::<6>()?);
+    decoder.addresses(source, destination);
+    at.skip(octets)?;
+    let kind = at.be16()?;
+    decoder.ethertype(kind, at)
+}
+
+/// RFC 2427, 3: an address of octets whose last bit says that another follows, unnumbered
+/// information, then what is inside as a network layer's number, or by SNAP.
+fn frame_relay<'a>(decoder: &mut Decoder, at: &mut Reader<'a>) -> Decoded<'a> {
+    while at.u8()? & 1 == 0 {}
+    // Cisco's own form has an EtherType there.
+    if !at.rest().starts_with(&[0x03]) {
+        let kind = at.be16()?;
+        return decoder.ethertype(kind, at);
+    }
+    at.skip(1)?;
+    if at.peek_u8() == Some(0) {
+        at.skip(1)?;
+    }
+    match at.u8()? {
+        0xcc | 0x8e => decoder.raw_ip(at),
+        0x80 => {
+            let (oui, kind) = (at.array::<3>()?, at.be16()?);
+            match (oui, kind) {
+                ([0, 0, 0], kind) => decoder.ethertype(kind, at),
+                // Bridged Ethernet with and without its check value (RFC 2427, 4.2).
+                ([0x00, 0x80, 0xc2], 1 | 7) => decoder.ethernet(at),
+                _ => Ok(Layer::Unknown("frame-relay-snap")),
+            }
+        }
+        _ => Ok(Layer::Unknown("frame-relay-other")),
+    }
+}
+
+/// A record of Endace's cards: time, type, flags, length; headers while a bit says that more
+/// follow; two octets before frames of Ethernet.
+fn endace<'a>(decoder: &mut Decoder, at: &mut Reader<'a>) -> Decoded<'a> {
+    const MORE: u8 = 0x80;
+    let [.., kind, _, _, _, _, _, _, _] = at.array::<16>()?;
+    let mut more = kind & MORE != 0;
+    while more {
+        let [next, ..] = at.array::<8>()?;
+        more = next & MORE != 0;
+    }
+    match kind & 0x7f {
+        2 | 11 | 16 | 20 => {
+            at.skip(2)?;
+            decoder.ethernet(at)
+        }
+        22 | 23 => decoder.raw_ip(at),
+        _ => Ok(Layer::Unknown("link-type-not-decoded")),
+    }
+}
+
+/// Length of the header and link type of what is behind it, low octets first.
+fn apple<'a>(decoder: &mut Decoder, at: &mut Reader<'a>) -> Decoded<'a> {
+    let [l0, l1, l2, l3, _, _, _, _, k0, k1, k2, k3] = at.array::<12>()?;
+    let octets = u32::from_le_bytes([l0, l1, l2, l3]) as usize;
+    at.skip(octets.checked_sub(12).ok_or(Short { needed: 12 })?)?;
+    match u32::from_le_bytes([k0, k1, k2, k3]) {
+        1 => decoder.ethernet(at),
+        12 | 14 | 101 => decoder.raw_ip(at),
+        _ => Ok(Layer::Unknown("link-type-not-decoded")),
+    }
 }
 
 /// Family, version, group; then attributes with length and type in the order of the capturing
@@ -152,6 +253,23 @@ mod tests {
         check(240, &[&[0; 4][..], &macs, &[8, 0]].concat(), &[9; 4]);
         check(241, &[&[0x55; 12][..], &macs, &[8, 0]].concat(), &[9; 4]);
         check(242, &[&[0; 40][..], &[8, 0, 0, 0]].concat(), &[]);
+        check(107, &[0x18, 0x41, 3, 0xcc], &[]);
+        check(107, &[0x18, 0x41, 3, 0, 0x80, 0, 0, 0, 8, 0], &[]);
+        check(107, &[0x18, 0x41, 8, 0], &[]);
+    }
+
+    #[test]
+    fn tags_of_switches_and_records_of_cards_are_passed_over() {
+        let macs = [2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1];
+        let frame = [&macs[..], &[8, 0]].concat();
+        check(274, &[&[0x55; 7][..], &[0xd5], &frame].concat(), &[9; 4]);
+        check(281, &[&macs[..], &[0; 4], &[8, 0]].concat(), &[]);
+        check(282, &[&[0; 4][..], &frame].concat(), &[]);
+        check(284, &[&macs[..], &[0xc0, 0, 0, 1], &[8, 0]].concat(), &[]);
+        check(285, &[&macs[..], &[0xda, 0xda, 0, 0, 0xc0, 0, 0, 1], &[8, 0]].concat(), &[]);
+        let record = [0, 0, 0, 0, 0, 0, 0, 0, 0x82, 4, 0, 64, 0, 0, 0, 38];
+        check(197, &[&record[..], &[3, 0, 0, 0, 0, 0, 0, 0], &[0, 0], &frame].concat(), &[]);
+        check(258, &[&[16, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0][..], &[0; 4], &frame].concat(), &[]);
     }
 
     #[test]
