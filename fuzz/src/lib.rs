@@ -152,6 +152,7 @@ impl Peer {
             receiver: ends[from.other() as usize],
             after_gap,
             missing: 0,
+            filled: 0,
         };
         self.out.clear();
         let progress = self.dissector.feed(segment, &mut self.out);

@@ -93,6 +93,9 @@ pub struct Segment<'a> {
     pub after_gap: bool,
     /// Bytes the capture's snap length cut off the end of this datagram.
     pub missing: usize,
+    /// Of a message in a stream that the capture cut, how many zeros at the end of `bytes` stand
+    /// for what is not there: they make it as long as it was, and say nothing.
+    pub filled: usize,
 }
 
 pub trait Protocol: Sync {
@@ -123,6 +126,14 @@ pub struct Gap {
     pub from: Side,
     /// Bytes lost, where known.
     pub bytes: Option<u64>,
+}
+
+impl Gap {
+    /// How many of so many octets to be passed over stand behind the gap.
+    pub fn left_of(self, octets: usize) -> usize {
+        let lost = self.bytes.and_then(|lost| usize::try_from(lost).ok());
+        lost.map_or(0, |lost| octets.saturating_sub(lost))
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -184,3 +184,66 @@ fn what_frames_of_one_access_point_carry_is_looked_for_in_each() {
     frames.push(frame(&[1, 0x20, 0xff, 0xff, 0, 0xff, 0x10, 8]));
     assert_eq!(read_group("bacnet", &frames).1, 1);
 }
+
+/// A segment to port 44818, then nothing of it beyond `there` octets of what it says.
+fn cut_enip(message: &[u8], there: usize) -> (Vec<u8>, u32) {
+    let mut frame = modbus(false, 1, message);
+    frame[36..38].copy_from_slice(&44_818u16.to_be_bytes());
+    (frame[..54 + there].to_vec(), frame.len() as u32)
+}
+
+#[test]
+fn services_that_would_begin_behind_the_cut_are_not_made_up() {
+    // Send Unit Data with three services packed in one (Volume 1, A-4.10), cut in the second.
+    let part = [0x4c, 2, 0x20, 0x6b, 0x25, 0, 1, 0];
+    let mut cip = vec![0x0a, 2, 0x20, 2, 0x24, 1, 3, 0, 8, 0, 16, 0, 24, 0];
+    (0..3).for_each(|_| cip.extend(part));
+    let mut message = vec![0x70, 0];
+    message.extend((22 + cip.len() as u16).to_le_bytes());
+    message.extend([1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+    message.extend([0, 0, 0, 0, 0, 0, 2, 0, 0xa1, 0, 4, 0, 9, 0, 0, 0, 0xb1, 0]);
+    message.extend((2 + cip.len() as u16).to_le_bytes());
+    message.extend([7, 0]);
+    message.extend(cip);
+    let whole = message.len();
+    for (there, said) in [(whole, 4), (whole - 10, 3), (whole - 16, 2), (whole - 36, 1)] {
+        let frames = [cut_enip(&message, there)];
+        assert_eq!(read_group("enip", &frames).1, 1, "{there} octets");
+        assert_eq!(read_group("cip", &frames).1, said, "{there} octets");
+    }
+}
+
+#[test]
+fn a_hello_that_the_capture_cut_has_no_print() {
+    // RFC 8446, 4.1.2: one cipher, and an extension of forty octets.
+    let mut hello = vec![3, 3];
+    hello.extend([7; 32]);
+    hello.extend([0, 0, 2, 0x13, 1, 1, 0, 0, 44, 0, 21, 0, 40]);
+    hello.extend([0; 40]);
+    let mut record = vec![22, 3, 1, 0, 4 + hello.len() as u8, 1, 0, 0, hello.len() as u8];
+    record.extend(&hello);
+    let frame = modbus(false, 1, &record);
+    let cut = (frame[..frame.len() - 50].to_vec(), frame.len() as u32);
+    for (frames, prints) in [([whole(frame)], 1), ([cut], 0)] {
+        assert_eq!(read_group("tls_handshake", &frames).1, 1);
+        assert_eq!(read_group("tls_ja3", &frames).1, prints);
+    }
+}
+
+#[test]
+fn a_long_message_that_the_capture_cut_is_passed_over_to_its_end() {
+    // MQTT: connect, then a publication of 100,000 octets in four segments, each cut, then a ping.
+    let mut publish = vec![0x30, 0xa0, 0x8d, 0x06, 0, 4];
+    publish.extend(b"line");
+    publish.resize(100_004, 0x50);
+    let connect = [0x10, 14, 0, 4, b'M', b'Q', b'T', b'T', 4, 2, 0, 60, 0, 2, b'h', b'1'];
+    let mut frames = vec![whole(modbus(false, 1, &connect))];
+    let mut sequence = 17;
+    for piece in publish.chunks(30_000) {
+        let frame = modbus(false, sequence, piece);
+        frames.push((frame[..128].to_vec(), frame.len() as u32));
+        sequence += piece.len() as u32;
+    }
+    frames.push(whole(modbus(false, sequence, &[0xc0, 0])));
+    assert_eq!(read_group("mqtt", &frames).1, 3);
+}

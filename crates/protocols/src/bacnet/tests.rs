@@ -14,6 +14,7 @@ fn segment(bytes: &[u8]) -> Segment<'_> {
         receiver: Endpoint::default(),
         after_gap: false,
         missing: 0,
+        filled: 0,
     }
 }
 

@@ -45,6 +45,7 @@ fn a_unit_that_never_ends_is_forgotten_and_counted() {
             receiver: Endpoint::default(),
             after_gap: false,
             missing: 0,
+            filled: 0,
         };
         dissector.feed(segment, &mut out);
     }

@@ -114,12 +114,13 @@ impl Dissector for Conversation {
             return Progress::NeedMore { consumed: 0, needed: length };
         };
         out.begin("dcerpc", 0..length);
-        self.session.pdu(&header, pdu, out);
+        let there = length.saturating_sub(segment.filled);
+        self.session.pdu(&header, pdu.get(..there).unwrap_or_default(), out);
         Progress::Consumed(length)
     }
 
-    fn gap(&mut self, _: Gap) {
-        self.session.gap();
+    fn gap(&mut self, gap: Gap) {
+        self.session.gap(gap.from);
     }
 }
 

@@ -59,9 +59,11 @@ impl Session {
     }
 
     /// Transactions waiting for lost octets are void.
-    pub fn gap(&mut self) {
+    pub fn gap(&mut self, from: Side) {
         self.calls.clear();
-        self.parts = [Vec::new(), Vec::new()];
+        if let Some(part) = self.parts.get_mut(from as usize) {
+            part.clear();
+        }
     }
 
     /// One whole PDU.

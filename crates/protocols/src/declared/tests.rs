@@ -18,6 +18,7 @@ fn segment(bytes: &[u8], from: Side) -> Segment<'_> {
         receiver: Endpoint::default(),
         after_gap: false,
         missing: 0,
+        filled: 0,
     }
 }
 

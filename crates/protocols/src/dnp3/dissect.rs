@@ -11,7 +11,7 @@ use super::{
     points,
     wire::{Application, HEADER_OCTETS, Link, NotLink, START, Transport, is_answer, unblock},
 };
-use crate::{Carrier, Dissector, Gap, Malformed, Output, Progress, Segment, output::Op};
+use crate::{Carrier, Dissector, Gap, Malformed, Output, Progress, Segment, Side, output::Op};
 use ::wire::reader::Reader;
 use model::{Object, OperationClass, Scalar, Subject};
 use std::collections::VecDeque;
@@ -30,6 +30,7 @@ pub(super) struct Conversation {
 /// A fragment under way (8.2).
 struct Part {
     addresses: (u16, u16),
+    from: Side,
     sequence: u8,
     octets: Vec<u8>,
 }
@@ -58,7 +59,7 @@ impl Dissector for Conversation {
                     let end = taken.saturating_add(link.octets());
                     out.begin("dnp3", taken..end);
                     let frame = rest.get(..link.octets()).unwrap_or_default();
-                    self.frame(&link, frame, out);
+                    self.frame(&link, frame, segment.from, out);
                     taken = end;
                     continue;
                 }
@@ -94,8 +95,8 @@ impl Dissector for Conversation {
         }
     }
 
-    fn gap(&mut self, _: Gap) {
-        self.parts.clear();
+    fn gap(&mut self, gap: Gap) {
+        self.parts.retain(|part| part.from != gap.from);
         self.asked.clear();
     }
 }
@@ -124,14 +125,14 @@ fn next_start(bytes: &[u8]) -> Option<usize> {
 }
 
 impl Conversation {
-    fn frame(&mut self, link: &Link, frame: &[u8], out: &mut Output) {
+    fn frame(&mut self, link: &Link, frame: &[u8], from: Side, out: &mut Output) {
         count_link(link, out);
         if !link.control.has_user_data() {
             return link_operation(link, out);
         }
         let mut user = std::mem::take(&mut self.user);
         if unblock(frame.get(HEADER_OCTETS..).unwrap_or_default(), &mut user) {
-            self.segment(link, &user, out);
+            self.segment(link, &user, from, out);
         } else {
             let says = "user data with a wrong check sequence";
             out.violation("link-data-crc", says, "IEEE 1815-2012, 9.2.5");
@@ -140,7 +141,7 @@ impl Conversation {
     }
 
     /// Puts application fragments together (8.2).
-    fn segment(&mut self, link: &Link, user: &[u8], out: &mut Output) {
+    fn segment(&mut self, link: &Link, user: &[u8], from: Side, out: &mut Output) {
         let Some((transport, octets)) = user.split_first() else {
             let says = "user data without a transport octet";
             return out.violation("transport-octet-missing", says, "IEEE 1815-2012, 8.2.1");
@@ -160,7 +161,8 @@ impl Conversation {
                 out.limit("dnp3-fragments");
             }
             let octets = octets.to_vec();
-            return self.parts.push(Part { addresses, sequence: transport.sequence(), octets });
+            let sequence = transport.sequence();
+            return self.parts.push(Part { addresses, from, sequence, octets });
         }
         // Without its first segment nothing can be understood: the capture began in the middle.
         let Some(part) = at.and_then(|at| self.parts.get_mut(at)) else { return };

@@ -5,7 +5,7 @@ use super::{
     limits::{FRAGMENT_OCTETS_MAX, FRAGMENTS_MAX, OUTSTATIONS_MAX, REQUESTS_MAX},
     wire::{Application, Control, Link, NotLink, Transport, crc, frames, unblock},
 };
-use crate::{Carrier, Dissector, Hint, Output, Probe, Progress, Protocol, Segment, Side};
+use crate::{Carrier, Dissector, Gap, Hint, Output, Probe, Progress, Protocol, Segment, Side};
 use model::{Detail, Endpoint, Outcome, Time};
 use proptest::prelude::*;
 
@@ -19,6 +19,7 @@ fn feed(dissector: &mut dyn Dissector, from: Side, bytes: &[u8], out: &mut Outpu
         receiver: Endpoint::default(),
         after_gap: false,
         missing: 0,
+        filled: 0,
     };
     dissector.feed(segment, out)
 }
@@ -173,4 +174,23 @@ fn the_function_tells_who_is_master_whatever_the_port() {
     assert_eq!(DNP3.probe(&Link::emit(Control(0xc9), 10, 1, &[]), hint), Probe::Match);
     assert_eq!(DNP3.probe(&[0x05, 0x64, 0x05], hint), Probe::NeedMore);
     assert_eq!(DNP3.probe(&[0; 12], hint), Probe::NoMatch);
+}
+
+#[test]
+fn a_hole_in_what_one_side_says_leaves_what_the_other_is_saying() {
+    // An answer of two segments: what is lost between them is the master's, then the outstation's.
+    let says = answer(1, 0, &[0; 400]);
+    let cut = 300;
+    for (from, expected) in [(Side::Client, 1), (Side::Server, 0)] {
+        let (mut dissector, mut out) = (DNP3.open(), Output::default());
+        let Progress::NeedMore { consumed, .. } =
+            feed(&mut *dissector, Side::Server, &says[..cut], &mut out)
+        else {
+            panic!("the second segment is not whole")
+        };
+        dissector.gap(Gap { from, bytes: Some(10) });
+        feed(&mut *dissector, Side::Server, &says[consumed..], &mut out);
+        let answers = out.messages.iter_mut().filter(|m| m.group.name == "dnp3").count();
+        assert_eq!(answers, expected, "{from:?}");
+    }
 }

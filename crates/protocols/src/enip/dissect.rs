@@ -27,6 +27,8 @@ pub(super) struct Conversation {
     connections: VecDeque<Connection>,
     /// Memory of the last message, for the next.
     seen: Seen,
+    /// Zeros at the end of the message being read that stand for what the capture cut.
+    filled: usize,
 }
 
 /// A message sent, with the requests it holds.
@@ -96,14 +98,19 @@ impl Dissector for Conversation {
             return Progress::NeedMore { consumed: 0, needed: octets };
         };
         out.begin("enip", 0..octets);
+        self.filled = segment.filled;
         let (command, status) = (u64::from(header.command), u64::from(header.status));
         out.count(&ENIP_GROUP, [Scalar::Number(command), Scalar::Number(status)]);
         self.encapsulated(&header, data, segment.from, out);
         Progress::Consumed(octets)
     }
 
-    fn gap(&mut self, _: Gap) {
-        self.pending.clear();
+    fn gap(&mut self, gap: Gap) {
+        // Lost requests leave those before them to be answered; of lost answers nobody knows whose
+        // they were.
+        if gap.from == Side::Server {
+            self.pending.clear();
+        }
     }
 }
 
@@ -158,7 +165,7 @@ impl Conversation {
                 }
                 _ => continue,
             };
-            let Ok(read) = message(bytes) else { continue };
+            let Some(read) = known(bytes, self.filled) else { continue };
             out.begin("cip", 0..HEADER_OCTETS.saturating_add(usize::from(header.length)));
             match read {
                 Message::Request { .. } => self.requests((key, connection), read, out),
@@ -226,6 +233,26 @@ impl Conversation {
         let number = u32::from_le_bytes(*id);
         self.connections.push_back(Connection { number, opening });
     }
+}
+
+/// The message, without the zeros at its end that stand for what the capture cut: what begins in
+/// them was not said. The item with the message is the last that is long.
+fn known(bytes: &[u8], filled: usize) -> Option<Message<'_>> {
+    const STATUS_OCTETS: usize = 3;
+    let there = bytes.len().checked_sub(filled).filter(|there| *there > 0)?;
+    let cut = |data: &[u8]| data.len().saturating_sub(filled);
+    Some(match message(bytes).ok()? {
+        Message::Request { service, data, .. } if filled > data.len() => {
+            Message::Request { service, path: Path::default(), data: &[] }
+        }
+        Message::Request { service, path, data } => {
+            Message::Request { service, path, data: data.get(..cut(data))? }
+        }
+        Message::Answer { service, status, data } if there >= STATUS_OCTETS => {
+            Message::Answer { service, status, data: data.get(..cut(data))? }
+        }
+        Message::Answer { .. } => return None,
+    })
 }
 
 /// What opens and closes connections names objects in the path at its end too (3-5.5.2 and
@@ -382,4 +409,50 @@ fn tell(subject: Subject, said_in: &'static str, found: &Identity, out: &mut Out
         _ => return,
     };
     out.state(subject, "mode", mode);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::{Detail, Endpoint, Time};
+
+    /// Send RR Data with a request for the identity object or its answer.
+    fn message(cip: &[u8]) -> Vec<u8> {
+        let mut bytes = vec![0x6f, 0];
+        bytes.extend((16 + cip.len() as u16).to_le_bytes());
+        bytes.extend([1, 0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+        bytes.extend([0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0xb2, 0]);
+        bytes.extend((cip.len() as u16).to_le_bytes());
+        bytes.extend(cip);
+        bytes
+    }
+
+    #[test]
+    fn a_hole_in_what_is_asked_leaves_what_was_asked_before() {
+        let asks = message(&[1, 2, 0x20, 1, 0x24, 1]);
+        let identity = [1, 0, 14, 0, 54, 0, 20, 11, 0x60, 0x31, 0x78, 0x56, 0x34, 0x12, 1, b'L'];
+        let says = message(&[&[0x81, 0, 0, 0][..], &identity].concat());
+        for (from, known) in [(Side::Client, true), (Side::Server, false)] {
+            let (mut conversation, mut out) = (Conversation::default(), Output::default());
+            let mut feed = |side, bytes: &[u8]| {
+                let segment = Segment {
+                    bytes,
+                    from: side,
+                    at: Time::from_secs(0),
+                    carrier: Carrier::Tcp,
+                    sender: Endpoint::default(),
+                    receiver: Endpoint::default(),
+                    after_gap: false,
+                    missing: 0,
+                    filled: 0,
+                };
+                conversation.feed(segment, &mut out);
+                conversation.gap(Gap { from, bytes: None });
+            };
+            feed(Side::Client, &asks);
+            feed(Side::Server, &says);
+            let told = out.observed.iter().any(|o| matches!(o.detail, Detail::Identity(_)));
+            assert_eq!(told, known, "{from:?}");
+        }
+    }
 }

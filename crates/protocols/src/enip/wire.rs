@@ -225,7 +225,7 @@ pub fn packed(data: &[u8]) -> impl Iterator<Item = &[u8]> {
     let count = (1..=count).take_while(|at| offset(*at).is_some()).count();
     (1..=count).filter_map(move |at| {
         let end = if at < count { offset(at.saturating_add(1))? } else { data.len() };
-        data.get(offset(at)?..end)
+        data.get(offset(at)?..end.min(data.len()))
     })
 }
 

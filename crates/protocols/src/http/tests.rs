@@ -23,6 +23,7 @@ fn feed(reader: &mut dyn Dissector, from: Side, bytes: &[u8], missing: usize) ->
             receiver: Endpoint::default(),
             after_gap: false,
             missing,
+            filled: 0,
         };
         out.clear();
         let Progress::Consumed(taken) = reader.feed(segment, &mut out) else { panic!("a wait") };

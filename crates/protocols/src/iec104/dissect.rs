@@ -270,6 +270,7 @@ mod tests {
             receiver: Endpoint::default(),
             after_gap: false,
             missing: 0,
+            filled: 0,
         };
         let (mut reader, mut out) = (Conversation::default(), Output::default());
         assert_eq!(reader.feed(segment(0), &mut out), Progress::Consumed(3));

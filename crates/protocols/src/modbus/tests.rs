@@ -81,6 +81,7 @@ fn requests_that_nobody_answers_are_forgotten_and_counted() {
             receiver: Endpoint::default(),
             after_gap: false,
             missing: 0,
+            filled: 0,
         };
         assert_eq!(out.limits.len(), 0, "request {i}");
         dissector.feed(segment, &mut out);

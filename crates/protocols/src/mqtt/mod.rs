@@ -129,7 +129,7 @@ impl Dissector for Conversation {
 
     fn gap(&mut self, gap: Gap) {
         if let Some(skip) = self.skip.get_mut(gap.from as usize) {
-            *skip = 0;
+            *skip = gap.left_of(*skip);
         }
     }
 }

@@ -43,6 +43,9 @@ impl Dissector for Conversation {
         };
         out.begin("opcua", 0..header.size);
         out.count(&OPCUA_TRANSPORT_GROUP, [Scalar::Word(header.kind.word())]);
+        // What begins in zeros for what the capture cut was not said.
+        let there = body.len().saturating_sub(segment.filled);
+        let body = body.get(..there).unwrap_or_default();
         let read = match header.kind {
             Kind::Hello => hello(body, out),
             Kind::Error => error(body, out),

@@ -116,7 +116,8 @@ impl Dissector for Conversation {
             return Progress::NeedMore { consumed: 0, needed };
         };
         out.begin("smb", 0..needed);
-        let body = taken.get(FRAME_OCTETS..).unwrap_or_default();
+        let there = needed.saturating_sub(segment.filled);
+        let body = taken.get(FRAME_OCTETS..there).unwrap_or_default();
         match frame {
             Frame::Message { .. } if !is_smb(body) => return resynchronise(&segment),
             Frame::Message { octets } => self.message(segment.from, (body, octets), out),
@@ -131,9 +132,9 @@ impl Dissector for Conversation {
 
     fn gap(&mut self, gap: Gap) {
         if let Some(skip) = self.skip.get_mut(gap.from as usize) {
-            *skip = 0;
+            *skip = gap.left_of(*skip);
         }
-        self.state.forget_requests();
+        self.state.forget_requests(gap.from);
     }
 }
 

@@ -66,11 +66,11 @@ pub(super) enum What {
 }
 
 impl State {
-    pub(super) fn forget_requests(&mut self) {
+    pub(super) fn forget_requests(&mut self, from: Side) {
         self.asked.clear();
         for open in &mut self.opens {
             if let Some(pipe) = &mut open.pipe {
-                pipe.gap();
+                pipe.gap(from);
             }
         }
     }

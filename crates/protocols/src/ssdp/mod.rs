@@ -51,6 +51,9 @@ impl Dissector for Reader {
         // Some stacks leave the empty line out of a datagram that ends anyway.
         let mut whole = Vec::new();
         let parsed = head::parse(bytes).or_else(|| {
+            if segment.missing > 0 {
+                return head::parse_cut(bytes);
+            }
             whole.extend_from_slice(bytes);
             whole.extend_from_slice(b"\r\n\r\n");
             head::parse(&whole)

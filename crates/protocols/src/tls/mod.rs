@@ -143,7 +143,7 @@ impl Dissector for Reader {
             CHANGE_CIPHER => self.half(segment.from).encrypted = true,
             HANDSHAKE if !self.half(segment.from).encrypted => {
                 self.half(segment.from).handshake.extend_from_slice(body);
-                self.messages(segment.from, segment.missing > 0, out);
+                self.messages(segment.from, segment.filled, out);
             }
             ALERT if !self.half(segment.from).encrypted => alert(body, out),
             HEARTBEAT if !self.half(segment.from).encrypted => heartbeat(body, out),
@@ -190,7 +190,7 @@ impl Handshake {
     pub(crate) fn octets(&mut self, side: Side, bytes: &[u8], out: &mut Output) {
         if !self.reader.half(side).encrypted {
             self.reader.half(side).handshake.extend_from_slice(bytes);
-            self.reader.messages(side, false, out);
+            self.reader.messages(side, 0, out);
         }
     }
 }
@@ -203,17 +203,22 @@ impl Reader {
         }
     }
 
-    /// Zeros stand where the capture `cut` a record; they are no messages.
-    fn messages(&mut self, side: Side, cut: bool, out: &mut Output) {
+    /// The last `filled` octets are zeros for what the capture cut: no message begins in them, and
+    /// what one that reaches into them says is not known.
+    fn messages(&mut self, side: Side, filled: usize, out: &mut Output) {
         let mut bytes = std::mem::take(&mut self.half(side).handshake);
         let mut at = 0usize;
         while let Some((kind, body, taken)) = bytes.get(at..).and_then(message) {
+            let there = bytes.len().saturating_sub(filled);
+            let begins = at < there;
             at = at.saturating_add(taken);
-            if cut && kind == 0 {
+            if !begins {
                 continue;
             }
             out.count(&TLS_HANDSHAKE, [Scalar::Number(u64::from(kind))]);
-            self.message(side, kind, body, out);
+            if at <= there {
+                self.message(side, kind, body, out);
+            }
             if self.half(side).encrypted {
                 return;
             }

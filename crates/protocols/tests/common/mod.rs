@@ -176,6 +176,7 @@ impl<'f> Driver<'f> {
             receiver,
             after_gap: false,
             missing: 0,
+            filled: 0,
         };
         self.out.clear();
         let progress = self.dissector.feed(segment, &mut self.out);

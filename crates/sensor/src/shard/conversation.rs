@@ -145,7 +145,7 @@ impl Shard {
             Arrival::Repeated | Arrival::Early => {}
             Arrival::Elsewhere => {
                 self.counters.segments_lost += 1;
-                self.lose(at, side, None);
+                self.lose(at, side, None, 0);
                 let half = self.flows.get(at).half(side);
                 half.stream.begin(sequence.wrapping_sub(1));
                 half.stream.advance(bytes.len());
@@ -161,28 +161,30 @@ impl Shard {
         if context.missing > 0 {
             // Its octets may have told that the ends were taken the wrong way round.
             let side = context.side(self.flows.get(at));
-            self.complete(at, context, side);
+            let filled = self.complete(at, context, side);
             self.flows.get(at).half(side).stream.advance(context.missing);
-            self.lose(at, side, Some(context.missing as u64));
+            self.lose(at, side, Some(context.missing as u64), filled as u64);
         }
     }
 
     /// Counts a message whose beginning is there and whose length is known, with zeros for what
-    /// was cut off. Nothing is believed of it but that it was there.
-    fn complete(&mut self, at: u32, context: &Context, side: Side) {
+    /// was cut off. Nothing is believed of it but that it was there. Says how many zeros were read.
+    fn complete(&mut self, at: u32, context: &Context, side: Side) -> usize {
         let flow = self.flows.get(at);
         let kind = flow.kind();
         let half = flow.half(side);
         let (begun, needed) = (half.pending.len(), half.needed as usize);
         if begun < COMPLETED_OCTETS_MIN || !(begun..=COMPLETED_OCTETS_MAX).contains(&needed) {
-            return;
+            return 0;
         }
         let mut message = std::mem::take(&mut half.pending);
         message.resize(needed, 0);
-        let Identity::Known { dissector, .. } = &mut flow.identity else { return };
+        let Identity::Known { dissector, .. } = &mut flow.identity else { return 0 };
         self.out.clear();
-        let segment = segment(context, side, kind, &message, false);
-        if matches!(dissector.feed(segment, &mut self.out), Progress::Consumed(_)) {
+        let filled = needed.saturating_sub(begun);
+        let segment = Segment { filled, ..segment(context, side, kind, &message, false) };
+        let progress = dissector.feed(segment, &mut self.out);
+        if matches!(progress, Progress::Consumed(_)) {
             // Zeros where a number was may be a command nobody gave.
             self.out.observed.clear();
             self.collect(context, Some(at), &[]);
@@ -190,6 +192,7 @@ impl Shard {
         self.out.clear();
         message.truncate(begun);
         self.flows.get(at).half(side).pending = message;
+        if progress == Progress::Consumed(needed) { filled } else { 0 }
     }
 
     /// Gives out early octets of the sender whose turn has come, and holes given up.
@@ -208,14 +211,15 @@ impl Shard {
                 Some(Ready::Gap(octets)) => {
                     self.counters.segments_lost += 1;
                     self.counters.bytes_lost += u64::from(octets);
-                    self.lose(at, side, Some(u64::from(octets)));
+                    self.lose(at, side, Some(u64::from(octets)), 0);
                 }
                 None => return,
             }
         }
     }
 
-    fn lose(&mut self, at: u32, side: Side, bytes: Option<u64>) {
+    /// Octets are lost, of which the dissector has read `filled` as zeros already.
+    fn lose(&mut self, at: u32, side: Side, bytes: Option<u64>, filled: u64) {
         let flow = self.flows.get(at);
         let half = flow.half(side);
         half.skip = half.behind(bytes.unwrap_or(u64::MAX));
@@ -223,6 +227,7 @@ impl Shard {
         half.needed = 0;
         half.after_gap = true;
         if let Identity::Known { dissector, .. } = &mut flow.identity {
+            let bytes = bytes.map(|lost| lost.saturating_sub(filled));
             dissector.gap(Gap { from: side, bytes });
         }
     }
@@ -572,6 +577,7 @@ pub(super) fn segment<'a>(
         receiver: context.to,
         after_gap,
         missing: context.missing,
+        filled: 0,
     }
 }
 

@@ -36,6 +36,7 @@ impl Shard {
             after_gap: false,
             // A quotation may stop anywhere.
             missing: 1,
+            filled: 0,
         };
         self.out.clear();
         protocol.open().feed(segment, &mut self.out);
