@@ -74,11 +74,18 @@ fn netbeui(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     }
 }
 
-/// A mailslot over IPX: socket 0x0553, 32 octets of networks passed, operation, two names.
+/// A mailslot over IPX, socket 0x0553: 32 octets of networks passed, operation, two names. A
+/// datagram of NetBIOS over IPX, socket 0x0455: control, kind, two names.
 fn ipx(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    const SOCKET: [u8; 2] = [0x05, 0x53];
-    let known = bytes.starts_with(&[0xff, 0xff]) && bytes.get(16..18)? == SOCKET;
-    if known { Some((bytes.get(82..98)?, bytes.get(98..)?)) } else { None }
+    const DATAGRAM: u8 = 0x0b;
+    if !bytes.starts_with(&[0xff, 0xff]) {
+        return None;
+    }
+    match (bytes.get(16..18)?, bytes.get(31)?) {
+        ([0x05, 0x53], _) => Some((bytes.get(82..98)?, bytes.get(98..)?)),
+        ([0x04, 0x55], &DATAGRAM) => Some((bytes.get(48..64)?, bytes.get(64..)?)),
+        _ => None,
+    }
 }
 
 struct Reader;

@@ -17,7 +17,7 @@ pub static FTP: Ftp = Ftp;
 static ABOUT: About = About {
     name: "ftp",
     title: "FTP",
-    specs: &["RFC 959", "RFC 2228", "RFC 3659"],
+    specs: &["RFC 959", "RFC 2228", "RFC 3659", "RFC 4217"],
     carriers: &[Carrier::Tcp],
     ports: &[21],
     groups: &[&FTP_GROUP],
@@ -82,6 +82,10 @@ struct Reader {
 
 impl Dissector for Reader {
     fn feed(&mut self, segment: Segment<'_>, out: &mut Output) -> Progress {
+        if self.secure && self.tls.is_over(&segment) {
+            // RFC 4217, 12.3: behind CCC, which address translators need to read along.
+            (self.secure, self.tls) = (false, Upgraded::default());
+        }
         if self.secure {
             return self.tls.feed(segment, out);
         }

@@ -1,4 +1,5 @@
-//! SMB 1, 2 and 3 over TCP: log-ons, shares, files, and the pipes that carry DCE/RPC.
+//! SMB 1, 2 and 3 over TCP, SMB 1 over NetBIOS frames: log-ons, shares, files, and the pipes that
+//! carry DCE/RPC.
 //!
 //! Not here: what is encrypted or compressed (SMB 3); it is known to be there. NetBIOS datagrams
 //! are in [`crate::browser`]. Invariant: contents of files are looked at only to tell programs
@@ -7,6 +8,7 @@
 mod compression;
 mod limits;
 mod names;
+mod netbeui;
 mod smb1;
 mod smb2;
 mod state;
@@ -20,6 +22,7 @@ use crate::{
 };
 use limits::{HEAD_OCTETS, WHOLE_OCTETS_MAX};
 use model::{OperationClass, Subject};
+use netbeui::{Piece, Pieces};
 use state::State;
 use wire::{FRAME_OCTETS, Frame};
 
@@ -28,14 +31,23 @@ pub static SMB2: Group = Group { name: "smb2", ends: Ends::Pair, keys: &["comman
 pub static SMB_SHARE_GROUP: Group = Group { name: "smb_share", ends: Ends::None, keys: &["share"] };
 pub static SMB_FILE_GROUP: Group = Group { name: "smb_file", ends: Ends::None, keys: &["file"] };
 
+const NETBEUI: Carrier = Carrier::Llc(0xf0);
+
 pub struct Smb;
 pub static SMB: Smb = Smb;
 
 static ABOUT: About = About {
     name: "smb",
     title: "SMB",
-    specs: &["MS-CIFS", "MS-SMB", "MS-SMB2", "RFC 1002, 4.3 (session service)", "MS-NLMP"],
-    carriers: &[Carrier::Tcp],
+    specs: &[
+        "MS-CIFS",
+        "MS-SMB",
+        "MS-SMB2",
+        "RFC 1002, 4.3 (session service)",
+        "IBM SC30-3587",
+        "MS-NLMP",
+    ],
+    carriers: &[Carrier::Tcp, NETBEUI],
     ports: &[445, 139],
     groups: &[
         &SMB1,
@@ -54,6 +66,10 @@ impl Protocol for Smb {
     }
 
     fn probe(&self, head: &[u8], hint: Hint) -> Probe {
+        if hint.carrier == NETBEUI {
+            let message = Piece::parse(head).and_then(|piece| piece.begins());
+            return message.map_or(Probe::NoMatch, sender);
+        }
         match Frame::parse(head) {
             Some(Frame::Message { .. }) => {}
             Some(Frame::SessionRequest { octets: 68, .. }) => return Probe::MatchClient,
@@ -64,19 +80,7 @@ impl Protocol for Smb {
             None if head.first().is_none_or(|b| *b == 0) => return Probe::NeedMore,
             None => return Probe::NoMatch,
         }
-        let message = head.get(FRAME_OCTETS..).unwrap_or_default();
-        let response = match message.first_chunk::<4>() {
-            Some(b"\xffSMB") => message.get(9).map(|flags| flags & 0x80 != 0),
-            Some(b"\xfeSMB") => message.get(16).map(|flags| flags & 1 != 0),
-            Some(b"\xfdSMB" | b"\xfcSMB") => return Probe::Match,
-            Some(_) => return Probe::NoMatch,
-            None => None,
-        };
-        match response {
-            Some(true) => Probe::MatchServer,
-            Some(false) => Probe::MatchClient,
-            None => Probe::NeedMore,
-        }
+        sender(head.get(FRAME_OCTETS..).unwrap_or_default())
     }
 
     fn open(&self) -> Box<dyn Dissector> {
@@ -84,9 +88,26 @@ impl Protocol for Smb {
     }
 }
 
+/// Who sends such a message.
+fn sender(message: &[u8]) -> Probe {
+    let response = match message.first_chunk::<4>() {
+        Some(b"\xffSMB") => message.get(9).map(|flags| flags & 0x80 != 0),
+        Some(b"\xfeSMB") => message.get(16).map(|flags| flags & 1 != 0),
+        Some(b"\xfdSMB" | b"\xfcSMB") => return Probe::Match,
+        Some(_) => return Probe::NoMatch,
+        None => None,
+    };
+    match response {
+        Some(true) => Probe::MatchServer,
+        Some(false) => Probe::MatchClient,
+        None => Probe::NeedMore,
+    }
+}
+
 #[derive(Default)]
 struct Conversation {
     state: State,
+    pieces: Pieces,
     /// Octets of a long message still to be skipped, by side.
     skip: [usize; 2],
 }
@@ -94,6 +115,15 @@ struct Conversation {
 impl Dissector for Conversation {
     fn feed(&mut self, segment: Segment<'_>, out: &mut Output) -> Progress {
         let bytes = segment.bytes;
+        if segment.carrier == NETBEUI {
+            out.begin("smb", 0..bytes.len());
+            let piece = Piece::parse(bytes);
+            let whole = piece.and_then(|piece| self.pieces.push(segment.from, &piece, out));
+            if let Some(message) = whole {
+                self.message(segment.from, (&message, message.len()), out);
+            }
+            return Progress::Consumed(bytes.len());
+        }
         if let Some(skip) = self.skip.get_mut(segment.from as usize)
             && *skip > 0
         {

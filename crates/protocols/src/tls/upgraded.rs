@@ -28,6 +28,12 @@ impl Upgraded {
         }
     }
 
+    /// Both ends went back to what they spoke before: no record begins with a letter or a digit.
+    pub(crate) fn is_over(&self, segment: &Segment<'_>) -> bool {
+        let plain = segment.bytes.first().is_some_and(u8::is_ascii_alphanumeric);
+        self.reader.is_some() && plain && !segment.after_gap
+    }
+
     pub(crate) fn gap(&mut self, gap: Gap) {
         if let Some(reader) = &mut self.reader {
             reader.gap(gap);
