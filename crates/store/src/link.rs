@@ -1,12 +1,11 @@
-//! Links as rows, and the graph the map draws.
+//! Links as rows.
 //!
-//! Not here: how links are recognised. Invariant: a link whose ends were merged away names the
+//! Not here: how links are recognised, and the graph of them (`graph`). Invariant: a link whose ends were merged away names the
 //! assets they became, and one that was merged itself is in no list.
 
 use crate::{
-    Change, ChangedRow, Error, LINKS, ListRequest, MAP_NODES_MAX, Page, Result, Store,
+    Change, ChangedRow, Error, LINKS, ListRequest, Page, Result, Store,
     asset::{push_filter, signed, unsigned},
-    filter::Filter,
     fold::fold_counts,
     page::Order,
     text::clean,
@@ -24,22 +23,6 @@ pub struct LinkRecord {
     pub server_name: String,
     pub sensor: String,
     pub revision: i64,
-}
-
-/// All links between two assets.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Edge {
-    pub a: AssetId,
-    pub b: AssetId,
-    /// The client of all links; none where each end is the client of some.
-    pub client: Option<AssetId>,
-    /// Protocol -> bytes.
-    pub volumes: BTreeMap<String, u64>,
-    pub packets: u64,
-    pub bytes: u64,
-    pub operations: BTreeMap<String, u64>,
-    pub first_seen: Time,
-    pub last_seen: Time,
 }
 
 const SELECT: &str = "SELECT links.id, links.sensor, links.client, links.server, links.protocol, \
@@ -338,62 +321,4 @@ impl Store {
         let links = rows.iter().take(crate::ASSET_LINKS_MAX).map(record);
         Ok((links.collect::<Result<_>>()?, more))
     }
-
-    /// The assets a filter keeps and what passes between them; says whether some are left out.
-    pub async fn graph(
-        &self,
-        filter: Option<Filter>,
-    ) -> Result<(Vec<crate::AssetRecord>, Vec<Edge>, bool)> {
-        let limit = u32::try_from(MAP_NODES_MAX).expect("a small constant");
-        let sort = Some("-last_seen".to_owned());
-        let page = self.assets(&ListRequest { filter, sort, cursor: None, limit }).await?;
-        let known: std::collections::HashSet<&str> =
-            page.items.iter().map(|asset| asset.id.0.as_str()).collect();
-        let rows = sqlx::query(
-            "SELECT client, server, protocol, packets, bytes, operations, first_seen, last_seen \
-             FROM links WHERE merged_into IS NULL",
-        )
-        .fetch_all(self.readers())
-        .await?;
-        let mut edges: BTreeMap<(String, String), Edge> = BTreeMap::new();
-        for row in &rows {
-            let (client, server): (&str, &str) = (row.try_get("client")?, row.try_get("server")?);
-            if client != server && known.contains(client) && known.contains(server) {
-                add_edge(&mut edges, row, client, server)?;
-            }
-        }
-        let truncated = page.next_cursor.is_some();
-        Ok((page.items, edges.into_values().collect(), truncated))
-    }
-}
-
-fn add_edge(
-    edges: &mut BTreeMap<(String, String), Edge>,
-    row: &SqliteRow,
-    client: &str,
-    server: &str,
-) -> Result<()> {
-    let (a, b) = if client < server { (client, server) } else { (server, client) };
-    let edge = edges.entry((a.to_owned(), b.to_owned())).or_insert_with(|| Edge {
-        a: AssetId(a.to_owned()),
-        b: AssetId(b.to_owned()),
-        client: Some(AssetId(client.to_owned())),
-        volumes: BTreeMap::new(),
-        packets: 0,
-        bytes: 0,
-        operations: BTreeMap::new(),
-        first_seen: Time(i64::MAX),
-        last_seen: Time(0),
-    });
-    edge.client = edge.client.take().filter(|known| known.0 == client);
-    let bytes = unsigned(row.try_get("bytes")?);
-    let volume = edge.volumes.entry(row.try_get("protocol")?).or_default();
-    *volume = volume.saturating_add(bytes);
-    edge.packets = edge.packets.saturating_add(unsigned(row.try_get("packets")?));
-    edge.bytes = edge.bytes.saturating_add(bytes);
-    let operations: BTreeMap<String, u64> = serde_json::from_str(row.try_get("operations")?)?;
-    edge.operations = fold_counts(&edge.operations, operations);
-    edge.first_seen = edge.first_seen.min(Time(row.try_get("first_seen")?));
-    edge.last_seen = edge.last_seen.max(Time(row.try_get("last_seen")?));
-    Ok(())
 }

@@ -4,7 +4,7 @@ use model::{AssetId, Insight, LinkId, Severity, Time};
 use serde_json::json;
 use store::{
     AssetPatch, AuditBegin, AuditEnd, Backlog, ChainState, ChangedRow, Error, FindingPatch,
-    FindingStatus, ListRequest, Origin, Role, SensorState, SensorStatus, Settings, Store,
+    FindingStatus, Graph, ListRequest, Origin, Role, SensorState, SensorStatus, Settings, Store,
     UserPatch, ZoneSpec,
 };
 use tempfile::TempDir;
@@ -148,14 +148,15 @@ async fn edge_of_the_graph_names_the_one_that_asks_unless_both_do() {
         link("lnk_2", "ast_b", "ast_a", 4),
     ];
     store.take("s", Time(1), rows).await.expect("taken");
-    let (nodes, edges, truncated) = store.graph(None).await.expect("a graph");
-    assert_eq!((nodes.len(), edges.len(), truncated), (2, 1, false));
-    assert_eq!(edges[0].client, Some(AssetId("ast_b".into())));
-    assert_eq!((edges[0].bytes, edges[0].volumes["s7comm"]), (700, 700));
+    let Graph { nodes, edges, truncated } = store.graph(None).await.expect("a graph");
+    let ids: Vec<_> = nodes.iter().map(|node| node.id.0.as_str()).collect();
+    assert_eq!((ids.as_slice(), edges.len(), truncated), (&["ast_a", "ast_b"][..], 1, false));
+    assert_eq!((edges[0].a, edges[0].b, edges[0].client), (0, 1, Some(1)));
+    assert_eq!((edges[0].volumes["s7comm"], edges[0].operations["read"]), (700, 7));
     let back = vec![link("lnk_3", "ast_a", "ast_b", 1)];
     store.take("s", Time(1), back).await.expect("taken");
-    let (_, edges, _) = store.graph(None).await.expect("a graph");
-    assert_eq!((edges[0].client.clone(), edges[0].packets), (None, 8));
+    let edges = store.graph(None).await.expect("a graph").edges;
+    assert_eq!((edges[0].client, edges[0].operations["read"]), (None, 8));
 }
 
 #[tokio::test]
@@ -309,7 +310,11 @@ async fn merged_link_stands_in_no_list_and_what_earlier_runs_saw_is_not_lost() {
     assert_eq!(packets().await, [("lnk_2".to_owned(), 112)]);
     assert!(store.asset_links("ast_a").await.expect("links").0.is_empty());
     assert_eq!(store.overview().await.expect("numbers").links, 1);
-    assert_eq!(store.graph(None).await.expect("a graph").1.len(), 0, "no asset of them is known");
+    assert_eq!(
+        store.graph(None).await.expect("a graph").edges.len(),
+        0,
+        "no asset of them is known"
+    );
     let Backlog::Changes(changes) = store.backlog(since).await.expect("a backlog") else {
         panic!("not too old")
     };

@@ -2032,26 +2032,29 @@ export interface components {
             items: components["schemas"]["Link"][];
             next_cursor: string | null;
         };
-        /** @description All that passes between two assets. */
+        /**
+         * @description All that passes between two assets. They are named by their positions in `nodes`: by their ids
+         *     the map of a large site would be twice as long.
+         */
         MapEdge: {
-            /** @description Asset id; the smaller of the two. */
-            a: string;
-            b: string;
-            /** Format: int64 */
-            bytes: number;
-            /** @description The one that asks, in all links of the pair; null where each asks the other. */
-            client: string | null;
-            /** Format: date-time */
-            first_seen: string;
+            /**
+             * Format: int32
+             * @description Of the asset with the smaller id.
+             */
+            a: number;
+            /** Format: int32 */
+            b: number;
+            /**
+             * Format: int32
+             * @description The one that asks, in all links of the pair; null where each asks the other.
+             */
+            client: number | null;
             /** Format: date-time */
             last_seen: string;
             /** @description Operation class -> requests and notices seen, over all links of the pair. */
             operations: {
                 [key: string]: number;
             };
-            /** Format: int64 */
-            packets: number;
-            protocols: string[];
             /** @description Protocol -> bytes. */
             volumes: {
                 [key: string]: number;
@@ -2087,7 +2090,6 @@ export interface components {
              * @description 0, 1, 2, 3, 3.5, 4, 5 or null.
              */
             purdue: number | null;
-            role: components["schemas"]["AssetRole"];
             severity: components["schemas"]["Severity"] | null;
             vendor: string | null;
             vlans: number[];

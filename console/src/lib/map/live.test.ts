@@ -1,13 +1,12 @@
 // Rows of the stream on the map's graph: new, changed, twice, merged.
 import { describe, expect, it } from 'vitest';
 import { LiveGraph, pairOf, type AssetEvent, type LinkEvent } from './live';
-import type { MapGraph } from './model';
+import { graphOf, type MapGraph, type MapNode } from './model';
 
 const asset = (id: string, change: Partial<AssetEvent> = {}): AssetEvent => ({
   id,
   name: id,
   class: 'plc',
-  role: 'controller',
   purdue: 1,
   vendor: null,
   zone: null,
@@ -31,10 +30,8 @@ const link = (
   client,
   server,
   protocol: 'modbus',
-  packets: 10,
   bytes: 1_000,
   operations: { read: 5 },
-  first_seen: '2026-01-01T00:00:00Z',
   last_seen: '2026-01-01T00:00:00Z',
   ...change,
 });
@@ -67,14 +64,12 @@ describe('live graph', () => {
     const made = graph();
     const row = link('l1', 'b', 'a', {
       bytes: 1_500,
-      packets: 14,
       operations: { read: 7, write: 1 },
     });
     made.link(row);
     made.link(row);
     expect(edgeOf(made, 'a', 'b')).toMatchObject({
       bytes: 1_500,
-      packets: 14,
       operations: { read: 7, write: 1 },
       volumes: { modbus: 1_500 },
     });
@@ -128,5 +123,23 @@ describe('live graph', () => {
     const made = graph();
     made.link(link('l1', 'b', 'a', { last_seen: '2026-01-01T00:00:05Z' }));
     expect(made.taken().spoke).toEqual([['b', 'a']]);
+  });
+});
+
+describe('the answer of the API', () => {
+  it('names pairs by places among the nodes, and leaves out what follows from the rest', () => {
+    const nodes = ['b', 'a'].map((id) => ({ id }) as MapNode);
+    const sent = {
+      a: 1,
+      b: 0,
+      client: 0,
+      volumes: { tls: 5, dns: 2 },
+      operations: {},
+      last_seen: '2026-01-01T00:00:00Z',
+    };
+    const [edge] = graphOf({ revision: 1, truncated: false, nodes, edges: [sent] }).edges;
+    expect(edge).toMatchObject({ a: 'a', b: 'b', client: 'b', protocols: ['dns', 'tls'], bytes: 7 });
+    const both = { ...sent, client: null };
+    expect(graphOf({ revision: 1, truncated: false, nodes, edges: [both] }).edges[0]?.client).toBe(null);
   });
 });

@@ -8,7 +8,6 @@ export interface AssetEvent {
   id: string;
   name: string;
   class: string;
-  role: string;
   purdue: number | null;
   vendor: string | null;
   zone: string | null;
@@ -26,10 +25,8 @@ export interface LinkEvent {
   client: string;
   server: string;
   protocol: string;
-  packets: number;
   bytes: number;
   operations: Record<string, number>;
-  first_seen: string;
   last_seen: string;
 }
 
@@ -92,7 +89,6 @@ export class LiveGraph {
       id: row.id,
       name: row.name,
       class: row.class,
-      role: row.role,
       purdue: row.purdue,
       vendor: row.vendor,
       zone: row.zone,
@@ -141,10 +137,8 @@ export class LiveGraph {
       client: row.client,
       protocols: [row.protocol],
       volumes: { [row.protocol]: row.bytes },
-      packets: row.packets,
       bytes: row.bytes,
       operations: row.operations,
-      first_seen: row.first_seen,
       last_seen: row.last_seen,
     };
     if (!edge) {
@@ -178,7 +172,6 @@ function gained(now: MapEdge, before: LinkEvent | undefined): MapEdge {
   return {
     ...now,
     volumes: { [protocol]: bytes },
-    packets: than(now.packets, before?.packets),
     bytes,
     operations,
   };
@@ -191,10 +184,8 @@ function added(edge: MapEdge, more: MapEdge): MapEdge {
     client: edge.client === more.client ? edge.client : null,
     protocols: Object.keys(volumes).sort(),
     volumes,
-    packets: edge.packets + more.packets,
     bytes: edge.bytes + more.bytes,
     operations: sum(edge.operations, more.operations),
-    first_seen: edge.first_seen < more.first_seen ? edge.first_seen : more.first_seen,
     last_seen: edge.last_seen > more.last_seen ? edge.last_seen : more.last_seen,
   };
 }

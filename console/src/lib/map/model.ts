@@ -7,7 +7,6 @@ export interface MapNode {
   id: string;
   name: string;
   class: string;
-  role: string;
   purdue: number | null;
   vendor: string | null;
   zone: string | null;
@@ -24,12 +23,11 @@ export interface MapEdge {
   a: string;
   b: string;
   client: string | null;
+  /** Of the volumes, in their order. */
   protocols: string[];
   volumes: Record<string, number>;
-  packets: number;
   bytes: number;
   operations: Record<string, number>;
-  first_seen: string;
   last_seen: string;
 }
 
@@ -38,6 +36,29 @@ export interface MapGraph {
   nodes: MapNode[];
   edges: MapEdge[];
   truncated: boolean;
+}
+
+/** A pair as the API tells it: by places among the nodes, with nothing that follows from the rest. */
+export interface SentEdge {
+  a: number;
+  b: number;
+  client: number | null;
+  volumes: Record<string, number>;
+  operations: Record<string, number>;
+  last_seen: string;
+}
+
+export function graphOf(sent: Omit<MapGraph, 'edges'> & { edges: SentEdge[] }): MapGraph {
+  const id = (place: number): string => sent.nodes[place]?.id ?? '';
+  const edges = sent.edges.map((edge) => ({
+    ...edge,
+    a: id(edge.a),
+    b: id(edge.b),
+    client: edge.client === null ? null : id(edge.client),
+    protocols: Object.keys(edge.volumes).sort(),
+    bytes: Object.values(edge.volumes).reduce((sum, bytes) => sum + bytes, 0),
+  }));
+  return { ...sent, edges };
 }
 
 export interface ZoneName {

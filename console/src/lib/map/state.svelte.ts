@@ -10,7 +10,7 @@ import { addressOf, queryOf, type Address } from './address';
 import { arranged, type Arranged } from './arrange';
 import type { Filter } from './filter';
 import { LiveGraph, pairOf, type Changes } from './live';
-import type { MapEdge, MapNode } from './model';
+import { graphOf, type MapEdge, type MapNode } from './model';
 import type { Scene } from './scene';
 
 /** A merged link takes what it held out of one line into another: the lines are read again. */
@@ -86,7 +86,7 @@ export class MapState {
     try {
       const [map, zones] = await Promise.all([api.get('/api/v1/map'), api.get('/api/v1/zones')]);
       this.zones = new Map(zones.data.items.map((zone) => [zone.id, zone.name]));
-      this.graph = new LiveGraph(map.data);
+      this.graph = new LiveGraph(graphOf(map.data));
       this.truncated = map.data.truncated;
       live.begin(map.data.revision);
       for (const event of this.waiting) this.apply(event);

@@ -21,7 +21,7 @@ use axum::{
 };
 use serde::Deserialize;
 use serde_json::{Map, json};
-use store::{ASSETS, LINKS};
+use store::{ASSETS, Graph, LINKS};
 
 /// Links, filtered, sorted, paged.
 #[utoipa::path(
@@ -65,7 +65,7 @@ pub(crate) async fn map(
     let filter = list::filter(query.filter.as_deref(), ASSETS)?;
     // Before the graph: a watcher that goes on from here sees some changes twice, none never.
     let revision = app.store.revision().await?;
-    let (nodes, edges, truncated) = app.store.graph(filter).await?;
+    let Graph { nodes, edges, truncated } = app.store.graph(filter).await?;
     Ok(Json(MapGraph {
         revision,
         nodes: nodes.into_iter().map(Into::into).collect(),

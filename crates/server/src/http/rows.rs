@@ -41,23 +41,22 @@ impl From<s::AssetRecord> for dto::AssetRow {
     }
 }
 
-impl From<s::AssetRecord> for dto::MapNode {
-    fn from(a: s::AssetRecord) -> Self {
+impl From<s::Node> for dto::MapNode {
+    fn from(n: s::Node) -> Self {
         dto::MapNode {
-            id: a.id.0,
-            name: a.name,
-            class: a.class,
-            role: a.role,
-            purdue: a.purdue,
-            vendor: a.vendor,
-            zone: a.zone,
-            severity: a.severity,
-            findings: a.findings,
-            ip: a.ips.into_iter().next(),
-            vlans: a.vlans,
-            criticality: a.criticality,
-            first_seen: a.first_seen,
-            last_seen: a.last_seen,
+            id: n.id.0,
+            name: n.name,
+            class: n.class,
+            purdue: n.purdue,
+            vendor: n.vendor,
+            zone: n.zone,
+            severity: n.severity,
+            findings: n.findings,
+            ip: n.ip,
+            vlans: n.vlans,
+            criticality: n.criticality,
+            first_seen: n.first_seen,
+            last_seen: n.last_seen,
         }
     }
 }
@@ -65,15 +64,11 @@ impl From<s::AssetRecord> for dto::MapNode {
 impl From<s::Edge> for dto::MapEdge {
     fn from(e: s::Edge) -> Self {
         dto::MapEdge {
-            a: e.a.0,
-            b: e.b.0,
-            client: e.client.map(|id| id.0),
-            protocols: e.volumes.keys().cloned().collect(),
+            a: e.a,
+            b: e.b,
+            client: e.client,
             volumes: e.volumes,
-            packets: e.packets,
-            bytes: e.bytes,
             operations: e.operations,
-            first_seen: e.first_seen,
             last_seen: e.last_seen,
         }
     }

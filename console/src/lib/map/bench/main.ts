@@ -2,7 +2,7 @@
 // Not here: figures. Invariant: what is measured is the engine the console uses.
 import '../../../styles/tokens.css';
 import '../map.css';
-import type { MapGraph } from '../model';
+import { graphOf, type MapGraph } from '../model';
 import { scene } from '../scene';
 import { MapView } from '../view';
 import { sample } from './sample';
@@ -26,7 +26,7 @@ const view = new MapView(canvas, {
 
 async function graph(): Promise<MapGraph> {
   const url = query.get('graph');
-  if (url) return (await (await fetch(url)).json()) as MapGraph;
+  if (url) return graphOf((await (await fetch(url)).json()) as Parameters<typeof graphOf>[0]);
   return sample(count, Number(query.get('links') ?? count * 5));
 }
 

@@ -80,7 +80,6 @@ export function sample(count: number, links = count * 5): MapGraph {
       id: `ast_${index.toString(16).padStart(16, '0')}`,
       name,
       class: cls,
-      role: 'unknown',
       purdue: level,
       vendor: VENDORS[Math.floor(next() * VENDORS.length)] ?? null,
       zone: null,
@@ -178,10 +177,8 @@ function joined(nodes: MapNode[], count: number, next: () => number): MapEdge[] 
       volumes: Object.fromEntries(
         protocols.map((name) => [name, Math.round(bytes / protocols.length)]),
       ),
-      packets: Math.ceil(bytes / 300),
       bytes,
       operations: { read: Math.ceil(next() * 90_000), ...writes },
-      first_seen: '2026-03-02T06:00:00.000000Z',
       last_seen: '2026-03-04T11:00:00.000000Z',
     });
   };

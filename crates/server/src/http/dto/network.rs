@@ -2,7 +2,7 @@
 //!
 //! Not here: assets. Invariant: every edge of a graph joins two of its nodes.
 
-use super::{AssetClass, AssetRole, Severity};
+use super::{AssetClass, Severity};
 use model::Time;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -48,8 +48,6 @@ pub struct MapNode {
     pub name: String,
     #[schema(value_type = AssetClass)]
     pub class: model::AssetClass,
-    #[schema(value_type = AssetRole)]
-    pub role: model::Role,
     /// 0, 1, 2, 3, 3.5, 4, 5 or null.
     pub purdue: Option<f64>,
     pub vendor: Option<String>,
@@ -68,23 +66,19 @@ pub struct MapNode {
     pub last_seen: Time,
 }
 
-/// All that passes between two assets.
+/// All that passes between two assets. They are named by their positions in `nodes`: by their ids
+/// the map of a large site would be twice as long.
 #[derive(Serialize, ToSchema, Debug)]
 pub struct MapEdge {
-    /// Asset id; the smaller of the two.
-    pub a: String,
-    pub b: String,
+    /// Of the asset with the smaller id.
+    pub a: u32,
+    pub b: u32,
     /// The one that asks, in all links of the pair; null where each asks the other.
-    pub client: Option<String>,
-    pub protocols: Vec<String>,
+    pub client: Option<u32>,
     /// Protocol -> bytes.
     pub volumes: BTreeMap<String, u64>,
-    pub packets: u64,
-    pub bytes: u64,
     /// Operation class -> requests and notices seen, over all links of the pair.
     pub operations: BTreeMap<String, u64>,
-    #[schema(value_type = String, format = DateTime)]
-    pub first_seen: Time,
     #[schema(value_type = String, format = DateTime)]
     pub last_seen: Time,
 }
