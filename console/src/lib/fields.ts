@@ -27,12 +27,12 @@ export type FacetField = (typeof FACETS)[number][0];
 export function facetValue(
   field: string,
   count: Count,
-  zones: ReadonlyMap<string, string>,
+  zoneName: (id: string) => string,
 ): string {
   const value = count.value;
   if (value === null) return field === 'severity' ? 'None' : 'Unknown';
   if (field === 'class') return className(value);
   if (field === 'purdue') return `${Number(value)} ${levelName(Number(value))}`;
-  if (field === 'zone') return zones.get(value) ?? value;
+  if (field === 'zone') return zoneName(value);
   return field === 'vendor' ? value : words(value);
 }

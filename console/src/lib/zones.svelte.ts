@@ -6,6 +6,20 @@ class Zones {
   list = $state.raw<Zone[]>([]);
   names = $derived(new Map(this.list.map((zone) => [zone.id, zone.name])));
   #read: Promise<void> | null = null;
+  /** Ids that were not among them: each is asked for once. */
+  readonly #missed = new Set<string>();
+
+  /** Its name; a few dots while it is not known, for nobody can read an id. */
+  nameOf(id: string): string {
+    const name = this.names.get(id);
+    if (name !== undefined) return name;
+    if (this.#read !== null && !this.#missed.has(id)) {
+      this.#missed.add(id);
+      // Somebody else made it since they were read.
+      void this.#read.then(() => (this.names.has(id) ? undefined : this.again()));
+    }
+    return '…';
+  }
 
   /** Reads them unless somebody has. */
   async want(): Promise<void> {
@@ -17,7 +31,7 @@ class Zones {
     try {
       this.list = (await api.get('/api/v1/zones')).data.items;
     } catch {
-      // Ids stand where names would; the next page asks again.
+      // Dots stand where names would; the next page asks again.
       this.#read = null;
     }
   }

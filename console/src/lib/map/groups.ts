@@ -34,7 +34,8 @@ export function groupOf(node: MapNode, by: GroupBy, zones: ReadonlyMap<string, s
   if (by === 'none') return ALL;
   if (node.class === 'external' && node.zone === null) return OUTSIDE;
   if (by === 'zone' && node.zone !== null) {
-    const label = zones.get(node.zone) ?? node.zone;
+    // Made by somebody since the map was read, which reads them again.
+    const label = zones.get(node.zone) ?? '…';
     return { key: `zone ${node.zone}`, label, short: label, sort: `1 ${label}` };
   }
   if (by === 'vlan') {

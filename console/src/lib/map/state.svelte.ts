@@ -44,6 +44,9 @@ export class MapState {
   private due: ReturnType<typeof setTimeout> | undefined;
   private unsubscribe: (() => void) | null = null;
   private reading = false;
+  private zonesRead: Promise<void> | null = null;
+  /** Zones that were not there: each is asked for once. */
+  private readonly missed = new Set<string>();
   /** Somebody asked while it was being read. */
   private wanted = false;
 
@@ -84,8 +87,7 @@ export class MapState {
     this.graph = null;
     this.waiting = [];
     try {
-      const [map, zones] = await Promise.all([api.get('/api/v1/map'), api.get('/api/v1/zones')]);
-      this.zones = new Map(zones.data.items.map((zone) => [zone.id, zone.name]));
+      const [map] = await Promise.all([api.get('/api/v1/map'), this.readZones()]);
       this.graph = new LiveGraph(graphOf(map.data));
       this.truncated = map.data.truncated;
       live.begin(map.data.revision);
@@ -97,6 +99,17 @@ export class MapState {
     } catch (error) {
       this.failure = error;
     }
+  }
+
+  /** Zones that the site has by now. */
+  private readZones(): Promise<void> {
+    this.zonesRead ??= api
+      .get('/api/v1/zones')
+      .then((answer) => {
+        this.zones = new Map(answer.data.items.map((zone) => [zone.id, zone.name]));
+      })
+      .finally(() => (this.zonesRead = null));
+    return this.zonesRead;
   }
 
   choose(address: Address): void {
@@ -129,9 +142,22 @@ export class MapState {
   }
 
   private apply(event: WatchEvent): void {
-    if (event.kind === 'asset') this.graph?.asset(event.row);
-    else if (event.kind === 'asset-merged') this.graph?.merged(event.row.id, event.row.into);
+    if (event.kind === 'asset') {
+      this.graph?.asset(event.row);
+      if (event.row.zone !== null) this.name(event.row.zone);
+    } else if (event.kind === 'asset-merged') this.graph?.merged(event.row.id, event.row.into);
     else if (event.kind === 'link') this.graph?.link(event.row);
+  }
+
+  /** A zone that was made since the zones were read gets its name. */
+  private name(zone: string): void {
+    if (this.zones.has(zone) || this.missed.has(zone)) return;
+    this.missed.add(zone);
+    this.readZones().then(
+      () => this.graph && this.rebuild(this.graph.whole()),
+      // The map is right but for a name, and says dots where it would stand.
+      () => this.missed.delete(zone),
+    );
   }
 
   private catchUp(): void {
