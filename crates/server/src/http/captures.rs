@@ -10,6 +10,7 @@ use super::{
     fault::{Answer, Fault},
     guard::Notes,
     openapi::{Csrf, Failures, Idempotency},
+    rows,
 };
 use crate::{
     app::Shared,
@@ -199,8 +200,11 @@ async fn read(app: &Shared, id: &str) -> Answer<Report> {
 }
 
 fn shown(report: Report, id: &str) -> CaptureReport {
-    let names: std::collections::HashMap<String, String> =
-        report.assets.iter().map(|asset| (asset.id.0.clone(), asset.display())).collect();
+    let names: std::collections::HashMap<String, String> = report
+        .assets
+        .iter()
+        .map(|asset| (asset.id.0.clone(), rows::plain(asset.display())))
+        .collect();
     let name = |id: &str| names.get(id).cloned().unwrap_or_else(|| id.to_owned());
     let links = report.links.into_iter().map(|link| {
         let (client_name, server_name) = (name(&link.client.0), name(&link.server.0));
@@ -243,8 +247,8 @@ fn finding_row(finding: model::Finding, id: &str, name: &impl Fn(&str) -> String
     let assets = finding.assets.iter();
     let assets = assets.map(|a| AssetName { id: a.0.clone(), name: name(&a.0) }).collect();
     FindingDetail {
-        explanation: finding.explanation.clone(),
-        runbook: finding.runbook.clone(),
+        explanation: rows::plain(finding.explanation.clone()),
+        runbook: rows::plain(finding.runbook.clone()),
         evidence: finding.evidence().iter().cloned().map(Into::into).collect(),
         note: None,
         mute: None,
@@ -254,7 +258,7 @@ fn finding_row(finding: model::Finding, id: &str, name: &impl Fn(&str) -> String
             detector: finding.detector,
             engine: finding.engine,
             severity: finding.severity,
-            title: finding.title,
+            title: rows::plain(finding.title),
             techniques: finding.techniques,
             status: store::FindingStatus::Open,
             owner: None,

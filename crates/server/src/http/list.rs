@@ -14,7 +14,7 @@ use axum::{
 };
 use serde::Serialize;
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 use store::{Count, Field, Filter, ListRequest, Page, Store};
 
 /// Checks what was asked against the fields of the rows.
@@ -171,15 +171,22 @@ fn flat(values: &[Value]) -> String {
     texts.collect::<Vec<_>>().join("; ")
 }
 
-/// Quoted where it must be; a text that a spreadsheet would run gets an apostrophe before it.
+/// Quoted where it must be; a text that a spreadsheet would run gets an apostrophe before it. Half
+/// of Europe's spreadsheets begin a cell at each semicolon, whatever is quoted.
 fn cell(text: &str) -> String {
-    let first = text.trim_start().chars().next().or_else(|| text.chars().next());
-    let dangerous = matches!(first, Some('=' | '+' | '-' | '@' | '\t' | '\r' | '|' | '%'));
-    let text = if dangerous { format!("'{text}") } else { text.to_owned() };
+    let text: String = text.split_inclusive([';', '\t']).map(harmless).collect();
     if text.contains(['"', ',', '\n', '\r']) {
         format!("\"{}\"", text.replace('"', "\"\""))
     } else {
         text
+    }
+}
+
+fn harmless(text: &str) -> Cow<'_, str> {
+    let first = text.trim_start().chars().next().or_else(|| text.chars().next());
+    match first {
+        Some('=' | '+' | '-' | '@' | '\t' | '\r' | '|' | '%') => format!("'{text}").into(),
+        _ => text.into(),
     }
 }
 
@@ -194,7 +201,9 @@ mod tests {
             ("+1", "'+1"),
             ("-1", "'-1"),
             ("@SUM(A1)", "'@SUM(A1)"),
-            ("\t=1", "'\t=1"),
+            ("\t=1", "'\t'=1"),
+            ("Filler;=1+1", "Filler;'=1+1"),
+            ("Filler; =1;-2;ok", "Filler;' =1;'-2;ok"),
             ("  =1", "'  =1"),
             ("a,b", "\"a,b\""),
             ("=\"x\"", "\"'=\"\"x\"\"\""),

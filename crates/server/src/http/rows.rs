@@ -77,12 +77,12 @@ impl From<s::Edge> for dto::MapEdge {
 pub(crate) fn observed(asset: &s::AssetFull) -> dto::Observed {
     let seen = &asset.observed;
     dto::Observed {
-        name: seen.display(),
+        name: plain(seen.display()),
         class: seen.class,
         role: seen.role,
-        role_reason: seen.role_reason.clone(),
+        role_reason: seen.role_reason.clone().map(plain),
         purdue: seen.purdue.map(model::Purdue::level),
-        purdue_reason: seen.purdue_reason.clone(),
+        purdue_reason: seen.purdue_reason.clone().map(plain),
         zone: asset.observed_zone.clone(),
     }
 }
@@ -107,9 +107,9 @@ impl From<s::Declared> for dto::Declared {
 impl From<model::Fact> for dto::Fact {
     fn from(f: model::Fact) -> Self {
         dto::Fact {
-            path: f.path,
-            value: f.value,
-            source: f.source,
+            path: plain(f.path),
+            value: plain(f.value),
+            source: plain(f.source),
             confidence: f.confidence,
             observed_at: f.observed_at,
         }
@@ -133,6 +133,16 @@ pub(crate) fn facts(asset: &s::AssetFull) -> Vec<dto::Fact> {
     });
     let observed = asset.observed.facts.iter().cloned().map(dto::Fact::from);
     declared.chain(observed).collect()
+}
+
+/// Text whose every line stays where it stands and reads the way it is written: names come from
+/// the wire, and one that turns what follows around would put other words beside them.
+pub(crate) fn plain(text: String) -> String {
+    let kept = |c: char| c == '\n' || !model::is_disruptive(c);
+    if text.chars().all(kept) {
+        return text;
+    }
+    text.chars().map(|c| if kept(c) { c } else { char::REPLACEMENT_CHARACTER }).collect()
 }
 
 /// The word serde gives a plain enum.
@@ -247,14 +257,19 @@ impl From<Evidence> for dto::Evidence {
         match e {
             Evidence::Message { at, frame, protocol, from, to, says, excerpt } => {
                 let (from, to) = (text(from), text(to));
+                let says = plain(says);
                 dto::Evidence::Message { at, frame, protocol, from, to, says, excerpt }
             }
             Evidence::Fact { at, path, value, source } => {
+                let (path, value, source) = (plain(path), plain(value), plain(source));
                 dto::Evidence::Fact { at, path, value, source }
             }
-            Evidence::Learned { says, members } => dto::Evidence::Learned { says, members },
+            Evidence::Learned { says, members } => {
+                let members = members.into_iter().map(plain).collect();
+                dto::Evidence::Learned { says: plain(says), members }
+            }
             Evidence::Count { first, last, count, says } => {
-                dto::Evidence::Count { first, last, count, says }
+                dto::Evidence::Count { first, last, count, says: plain(says) }
             }
         }
     }
@@ -270,8 +285,8 @@ impl From<s::FindingFull> for dto::FindingDetail {
     fn from(f: s::FindingFull) -> Self {
         dto::FindingDetail {
             row: f.record.into(),
-            explanation: f.observed.explanation.clone(),
-            runbook: f.observed.runbook.clone(),
+            explanation: plain(f.observed.explanation.clone()),
+            runbook: plain(f.observed.runbook.clone()),
             evidence: f.observed.evidence().iter().cloned().map(Into::into).collect(),
             note: f.note,
             mute: f.mute.map(Into::into),
