@@ -15,6 +15,7 @@ use model::Time;
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex},
+    time::Instant,
 };
 use store::Store;
 use tokio::sync::{Semaphore, watch};
@@ -51,6 +52,8 @@ pub(crate) struct App {
     pub(crate) parsing: Arc<Semaphore>,
     /// The newest audit row that was checked, with its hash.
     pub(crate) audited: tokio::sync::Mutex<Option<(i64, String)>>,
+    /// When this machine's clock was set last, and by how many seconds.
+    pub(crate) clock_set: Mutex<Option<(Instant, i64)>>,
     /// True once the server stops; streams end.
     pub(crate) stopping: watch::Receiver<bool>,
 }
@@ -76,13 +79,10 @@ impl App {
             captures_waiting: Arc::new(Semaphore::new(CAPTURES_WAITING_MAX)),
             parsing: Arc::new(Semaphore::new(1)),
             audited: tokio::sync::Mutex::new(None),
+            clock_set: Mutex::new(None),
             stopping,
         })
     }
 }
 
-/// The wall clock.
-pub(crate) fn now() -> Time {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    Time(since.map_or(0, |d| i64::try_from(d.as_nanos()).unwrap_or(i64::MAX)))
-}
+pub(crate) use crate::clock::now;

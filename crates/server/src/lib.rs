@@ -6,6 +6,7 @@
 
 mod agents;
 mod app;
+mod clock;
 mod http;
 mod intake;
 mod limits;

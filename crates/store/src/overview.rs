@@ -129,11 +129,13 @@ impl Store {
         let step = TRAFFIC_STEP_S * 1_000_000_000;
         let rows = sqlx::query(
             "SELECT (at / $1) * $1 AS step, SUM(packets) AS packets, SUM(bytes) AS bytes, \
-             SUM(drops) AS drops FROM beats WHERE step_s = 1 AND at > $2 GROUP BY step \
-             ORDER BY step",
+             SUM(drops) AS drops FROM beats WHERE step_s = 1 AND at > $2 AND at <= $3 GROUP BY \
+             step ORDER BY step",
         )
         .bind(step)
         .bind(now().plus_secs(-TRAFFIC_SPAN_S).nanos())
+        // Before the clock was set back it was later.
+        .bind(now().plus_secs(TRAFFIC_STEP_S).nanos())
         .fetch_all(self.readers())
         .await?;
         rows.iter()

@@ -113,6 +113,8 @@ pub struct RunsWanted {
     pub plan: Option<String>,
     pub kind: Option<String>,
     pub finding: Option<String>,
+    /// Queued until then.
+    pub until: Option<Time>,
     pub limit: u32,
 }
 
@@ -218,6 +220,9 @@ impl Store {
             if let Some(value) = value {
                 query.push(format_args!(" AND {column} = ")).push_bind(value.clone());
             }
+        }
+        if let Some(until) = wanted.until {
+            query.push(" AND queued_at <= ").push_bind(until.nanos());
         }
         query.push(" ORDER BY queued_at DESC, id DESC LIMIT ").push_bind(i64::from(wanted.limit));
         let rows = query.build().fetch_all(self.readers()).await?;

@@ -6,6 +6,7 @@
 
 use crate::{
     app::{Shared, now},
+    clock::{is_within, latest},
     limits::AGENT_UNHEARD_S,
     protect::{copying, reconcile::verification},
 };
@@ -99,6 +100,7 @@ pub(crate) async fn verifications(app: &Shared, agent: &str) -> store::Result<Ve
     let wanted = RunsWanted {
         target: Some(format!("{TARGET}{agent}")),
         kind: Some("verify".to_owned()),
+        until: Some(latest(now())),
         limit: 5,
         ..RunsWanted::default()
     };
@@ -124,7 +126,7 @@ pub(crate) async fn queue(app: &Shared) -> store::Result<()> {
         let there = vaults(&app.settings.data).join(&agent.name).join("log").join("checkpoint");
         let last = verifications(app, &agent.name).await?.into_iter().next();
         let due =
-            last.is_none_or(|run| run.finished_at.is_some_and(|at| at.plus_secs(DAY_S) <= now()));
+            last.is_none_or(|run| run.finished_at.is_some_and(|at| !is_within(at, DAY_S, now())));
         if there.exists() && due {
             let target = format!("{TARGET}{}", agent.name);
             let name = format!("Vault of {}", agent.name);

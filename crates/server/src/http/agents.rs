@@ -14,6 +14,7 @@ use super::{
 use crate::{
     agents::{is_name, keeping, restoring::HostRestore},
     app::{Shared, now},
+    clock,
     limits::INVITATION_HOURS_MAX,
     protect::spec,
     secret::{random, sha256},
@@ -127,7 +128,7 @@ async fn row(app: &Shared, agent: store::Agent, plans: &[store::Plan]) -> Answer
     let own = plans
         .iter()
         .filter(|plan| plan.spec["agent"] == agent.name.as_str() && plan.spec["enabled"] != false);
-    let silent = agent.last_call.is_none_or(|at| at.plus_secs(SILENT_S) < now());
+    let silent = agent.last_call.is_none_or(|at| !clock::is_within(at, SILENT_S, now()));
     let state = match agent.state {
         AgentState::Active if silent => "silent",
         state => state.word(),

@@ -97,7 +97,7 @@ async fn by_token(app: &App, token: &str) -> Answer<Caller> {
     }
     let found = app.store.token_by_hash(&secret::sha256(token.as_bytes())).await?;
     let found = found.filter(|t| t.expires_at > now()).ok_or_else(wrong)?;
-    let fresh = found.last_used.is_some_and(|used| now().since(used) < 60 * 1_000_000_000);
+    let fresh = found.last_used.is_some_and(|used| now().since(used).abs() < 60 * 1_000_000_000);
     if !fresh {
         app.store.touch_token(&found.id).await?;
     }
@@ -116,7 +116,8 @@ async fn by_session(app: &App, secret: &str) -> Answer<Option<Caller>> {
     let used = app.used.lock().expect("no panic holds it").get(&hash).copied();
     let last_used = used.map_or(session.last_used, |(used, _)| used.max(session.last_used));
     let now = now();
-    if now.since(last_used) > idle_nanos(app) || now >= expires_at {
+    // Set back by more, nobody can say for how long it was idle: then it ends as well.
+    if now.since(last_used).abs() > idle_nanos(app) || now >= expires_at {
         app.used.lock().expect("no panic holds it").remove(&hash);
         app.store.delete_session(&hash).await?;
         return Ok(None);
@@ -145,7 +146,7 @@ async fn touch(app: &App, hash: &str, on_disk: Time, now: Time) -> Answer<()> {
         let mut used = app.used.lock().expect("no panic holds it");
         let entry = used.entry(hash.to_owned()).or_insert((now, on_disk));
         entry.0 = now;
-        let due = now.since(entry.1) > 60 * 1_000_000_000;
+        let due = now.since(entry.1).abs() > 60 * 1_000_000_000;
         if due {
             entry.1 = now;
         }
@@ -167,7 +168,7 @@ pub(crate) async fn still_valid(app: &App, caller: &Caller) -> bool {
             let Ok(Some(session)) = app.store.session(hash).await else { return false };
             let used = app.used.lock().expect("no panic holds it").get(hash).copied();
             let last = used.map_or(session.last_used, |(used, _)| used.max(session.last_used));
-            now().since(last) <= idle_nanos(app)
+            now().since(last).abs() <= idle_nanos(app)
         }
         With::Token { id } => match app.store.tokens(Some(&caller.user)).await {
             Ok(tokens) => tokens.iter().any(|token| token.id == *id),

@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     app::{Shared, now},
+    clock,
     limits::RUNS_SHOWN_MAX,
     protect::{
         VaultSettings, VaultView, coverage,
@@ -173,7 +174,7 @@ fn plan_row(plan: &store::Plan, reach: &Reach<'_>, known: &[store::Protection]) 
     let of = |id: &str| known.iter().find(|p| p.plan == plan.id && p.target == id);
     let fresh = |known: &&store::Protection| {
         let rpo = i64::from(spec.rpo_minutes) * 60;
-        known.complete_at.is_some_and(|at| at.plus_secs(rpo) >= now)
+        known.complete_at.is_some_and(|at| clock::is_within(at, rpo, now))
     };
     let states: Vec<_> = targets.iter().map(|target| of(&target.id)).collect();
     let readable = targets.iter().zip(&states).filter(|(target, _)| target.sources.is_ok());
@@ -482,7 +483,7 @@ pub(crate) async fn runs(
         return Err(Fault::member("limit", "invalid", format!("it is 1 to {RUNS_SHOWN_MAX}")));
     }
     let RunsQuery { target, plan, kind, finding, .. } = query;
-    let wanted = RunsWanted { target, plan, kind, finding, limit };
+    let wanted = RunsWanted { target, plan, kind, finding, until: None, limit };
     let items = app.store.runs(&wanted).await?.into_iter().map(Into::into).collect();
     Ok(Json(RunList { items }))
 }

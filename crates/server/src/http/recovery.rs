@@ -15,6 +15,7 @@ use super::{
 use crate::{
     agents::{keeping, restoring::HostRestore},
     app::{Shared, now},
+    clock,
     limits::RECOVERY_PLAN_BYTES_MAX,
     protect::{
         VaultSettings, reconcile,
@@ -86,7 +87,8 @@ async fn row(app: &Shared, plan: store::RecoveryPlan) -> Answer<RecoveryPlan> {
     let passed = runs.iter().find(|run| run.state == RunState::Complete);
     let passed_at = passed.and_then(|run| run.finished_at);
     let last = runs.first();
-    let next_at = (plan.every_days > 0).then(|| match last {
+    let has_been = |run: &&store::Run| clock::has_been(run.queued_at, now());
+    let next_at = (plan.every_days > 0).then(|| match runs.iter().find(has_been) {
         None => now(),
         Some(run) if run.state == RunState::Complete => {
             run.queued_at.plus_secs(i64::from(plan.every_days) * DAY_S)

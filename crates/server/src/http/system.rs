@@ -18,6 +18,7 @@ use axum::{
     http::{HeaderMap, StatusCode},
 };
 use serde::Deserialize;
+use std::time::Duration;
 use store::{ChainState, ListRequest, SensorState};
 
 /// The site in numbers.
@@ -164,6 +165,9 @@ pub(crate) async fn health(State(app): State<Shared>, headers: HeaderMap) -> Jso
     Json(ServerHealth { state, checks: if known { checks } else { Vec::new() } })
 }
 
+/// That the clock was set is told for so long.
+const CLOCK_TOLD: Duration = Duration::from_secs(86_400);
+
 async fn checks(app: &App) -> Vec<HealthCheck> {
     let check = |name: &str, state: &str, detail: String| HealthCheck {
         name: name.to_owned(),
@@ -199,7 +203,19 @@ async fn checks(app: &App) -> Vec<HealthCheck> {
         }
         Err(error) => check("sensors", "failed", error.to_string()),
     };
-    vec![database, sensors]
+    let mut all = vec![database, sensors];
+    if let Some((at, seconds)) = *app.clock_set.lock().expect("no panic holds it")
+        && at.elapsed() < CLOCK_TOLD
+    {
+        let (way, minutes) = (if seconds < 0 { "back" } else { "ahead" }, seconds.abs() / 60);
+        let ago = at.elapsed().as_secs() / 60;
+        let detail = format!(
+            "it was set {way} by {minutes} minutes, {ago} minutes ago: times from before do not fit \
+             those since"
+        );
+        all.push(check("clock", "warning", detail));
+    }
+    all
 }
 
 /// Name and version.

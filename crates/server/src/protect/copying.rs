@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     app::{Shared, now},
+    clock,
     http::dto::CopySpec,
 };
 use model::{Engine, Evidence, Finding, FindingId, Insight, Severity, Time};
@@ -173,7 +174,10 @@ pub(crate) async fn queue(app: &Shared, open: &[Run], now: Time) -> store::Resul
         let Ok(spec) = serde_json::from_value::<CopySpec>(copy.spec.clone()) else { continue };
         say_late(app, &spec, &copy, now).await?;
         let waiting = open.iter().any(|run| run.target.as_ref() == Some(&copy.id));
-        let Some((at, cause)) = due(&spec, &copy).filter(|(at, _)| !waiting && *at <= now) else {
+        // A clock that was set back brings one at once.
+        let ahead = copy.last_at.is_some_and(|at| !clock::has_been(at, now));
+        let is_due = |at: Time| !waiting && (ahead || at <= now);
+        let Some((at, cause)) = due(&spec, &copy).filter(|(at, _)| is_due(*at)) else {
             continue;
         };
         tracing::debug!(copy = copy.name, cause, since = %at, "a copy of the vault is due");
@@ -194,7 +198,7 @@ async fn say_late(app: &Shared, spec: &CopySpec, copy: &VaultCopy, now: Time) ->
                 said.remove(&copy.id);
                 return Ok(());
             }
-            Some(_) if last.is_some_and(|last: Time| last.plus_secs(SAID_AGAIN_S) > now) => {
+            Some(_) if last.is_some_and(|last| clock::is_within(last, SAID_AGAIN_S, now)) => {
                 return Ok(());
             }
             Some(_) => drop(said.insert(copy.id.clone(), now)),

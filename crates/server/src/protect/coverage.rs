@@ -7,7 +7,10 @@ use super::{
     reach,
     spec::{self, Target},
 };
-use crate::http::dto::{CoverageRow, PlanSpec};
+use crate::{
+    clock,
+    http::dto::{CoverageRow, PlanSpec},
+};
 use model::{AssetClass, Time};
 use std::collections::BTreeMap;
 use store::{AssetRecord, Origin, Protection, RunState};
@@ -169,7 +172,7 @@ fn judge(
         return if spec.enabled { ("waiting", soon) } else { ("unprotected", off.into()) };
     };
     let fresh = |at: Option<Time>| {
-        at.is_some_and(|at| at.plus_secs(i64::from(spec.rpo_minutes) * 60) >= now)
+        at.is_some_and(|at| clock::is_within(at, i64::from(spec.rpo_minutes) * 60, now))
     };
     let why = known.last_detail.clone().unwrap_or_else(|| "the last backup failed".to_owned());
     if fresh(known.complete_at) {
@@ -182,6 +185,11 @@ fn judge(
         return ("partial", why);
     }
     let failed = matches!(known.last_state, Some(RunState::Failed | RunState::Partial));
+    if known.complete_at.is_some_and(|at| !clock::has_been(at, now)) {
+        let why =
+            "this server's clock was set back since: how old its last backup is, nobody knows";
+        return ("late", why.to_owned());
+    }
     match known.complete_at.or(known.partial_at) {
         None => ("failing", format!("never succeeded: {}", explained(&why))),
         Some(_) if failed => ("late", format!("the last backup failed: {}", explained(&why))),
@@ -241,6 +249,8 @@ mod tests {
         assert_eq!(state(Some(warned)), ("protected".into(), "read in clear".into()));
         let old = Protection { complete_at: at(1_000), ..done.clone() };
         assert_eq!(state(Some(old.clone())).0, "late");
+        let ahead = Protection { complete_at: at(90_000), ..done.clone() };
+        assert_eq!(state(Some(ahead)).0, "late", "the clock was set back: its age is not known");
         let half = Protection { partial_at: at(9_000), ..old };
         assert_eq!(state(Some(half)).0, "partial");
         let never = Protection {

@@ -3,7 +3,7 @@
 //! Not here: doing it. Invariant: the same plan, history and time give the same answer, and an
 //! answer other than `Now` says what is waited for.
 
-use crate::http::dto::PlanSpec;
+use crate::{clock, http::dto::PlanSpec};
 use model::Time;
 use store::{PendingChange, Protection, RunState};
 
@@ -33,7 +33,7 @@ pub(crate) fn backup(
     if !spec.enabled {
         return Due::Off;
     }
-    let (at, cause) = when(spec, known, change);
+    let (at, cause) = when(spec, known, change, now);
     match at {
         Some(at) if at > now => Due::At(at),
         _ if quiet => Due::Quiet,
@@ -46,14 +46,17 @@ fn when(
     spec: &PlanSpec,
     known: Option<&Protection>,
     change: Option<&PendingChange>,
+    now: Time,
 ) -> (Option<Time>, &'static str) {
     let every = i64::from(spec.every_minutes) * 60;
-    let scheduled = known.and_then(|known| known.last_at).map(|last| last.plus_secs(every));
+    let been = |at: &Time| clock::has_been(*at, now);
+    let last = known.and_then(|known| known.last_at).filter(been);
+    let scheduled = last.map(|last| last.plus_secs(every));
     let planned = match known {
         Some(known) if is_failing(known) && known.failures <= spec.retries => {
             // After 1, 2, 4... minutes, never later than the plan's own next time.
             let wait = (60i64 << known.failures.clamp(1, 10).saturating_sub(1)).min(every);
-            (known.last_at.map(|last| last.plus_secs(wait)), "retry")
+            (last.map(|last| last.plus_secs(wait)), "retry")
         }
         _ => (scheduled, "schedule"),
     };
@@ -61,10 +64,10 @@ fn when(
         let calm = change.last_at.plus_secs(i64::from(spec.debounce_s));
         // Changes that never stop are not waited out for ever.
         let latest = change.first_at.plus_secs(i64::from(spec.debounce_s) * 5);
-        (Some(calm.min(latest)), "change")
+        (Some(calm.min(latest)).filter(|_| been(&change.last_at)), "change")
     });
     match changed {
-        Some(changed) if planned.0.is_some_and(|at| changed.0.is_some_and(|c| c <= at)) => changed,
+        Some(changed) if planned.0.is_some_and(|at| changed.0.is_none_or(|c| c <= at)) => changed,
         Some((_, cause)) if planned.0.is_none() => (None, cause),
         _ => planned,
     }
@@ -85,7 +88,7 @@ pub(crate) fn verification<'a>(
         return None;
     }
     let days = i64::from(spec.verify_days) * 86_400;
-    let proven = known.proven_at.is_some_and(|at| at.plus_secs(days) > now)
+    let proven = known.proven_at.is_some_and(|at| clock::is_within(at, days, now))
         && known.proven_level.is_some_and(|level| level >= spec.verify_level);
     (!proven).then_some(snapshot)
 }
@@ -97,7 +100,7 @@ pub(crate) fn recovery<'a>(spec: &PlanSpec, known: &'a Protection, now: Time) ->
         return None;
     }
     let days = i64::from(spec.recover_days) * DAY_S;
-    let fresh = known.recovered_at.is_some_and(|at| at.plus_secs(days) > now);
+    let fresh = known.recovered_at.is_some_and(|at| clock::is_within(at, days, now));
     (!fresh).then_some(snapshot)
 }
 
@@ -160,6 +163,29 @@ mod tests {
         let deaf = PlanSpec { on_change: false, ..spec() };
         let answer = backup(&deaf, Some(&done), Some(&change(2_000, 2_010)), at(3_000), false);
         assert_eq!(answer, Due::At(at(4_600)));
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_brings_one_of_each_instead_of_none_for_years() {
+        let years = 10 * 365 * DAY_S;
+        let (mut done, now) = (known(RunState::Complete, 0, years), at(1_000));
+        let due = |known: &Protection| backup(&spec(), Some(known), None, now, false);
+        assert_eq!(due(&done), Due::Now { cause: "schedule" });
+        assert_eq!(due(&known(RunState::Failed, 1, years)), Due::Now { cause: "retry" });
+        let change = PendingChange {
+            target: "a".into(),
+            finding: "f".into(),
+            first_at: at(years),
+            last_at: at(years),
+        };
+        let recent = known(RunState::Complete, 0, 900);
+        let changed = backup(&spec(), Some(&recent), Some(&change), now, false);
+        assert_eq!(changed, Due::Now { cause: "change" });
+        done.complete_snapshot = Some("ab".into());
+        (done.proven_at, done.proven_level) = (Some(at(years)), Some(2));
+        assert_eq!(verification(&spec(), &done, now), Some("ab"));
+        done.recovered_at = Some(at(years));
+        assert_eq!(recovery(&PlanSpec { recover_days: 90, ..spec() }, &done, now), Some("ab"));
     }
 
     #[test]

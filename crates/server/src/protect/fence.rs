@@ -6,7 +6,10 @@
 //! stands, whatever was done with the finding.
 
 use super::copying::finding_id;
-use crate::app::{Shared, now};
+use crate::{
+    app::{Shared, now},
+    clock,
+};
 use model::{Engine, Evidence, Finding, Insight, Severity, Time};
 use serde::Deserialize;
 use std::path::Path;
@@ -58,7 +61,7 @@ pub(super) async fn look(app: &Shared, vault: &Path) -> store::Result<()> {
                 *said = None;
                 return Ok(());
             }
-            Some(_) if last.is_some_and(|last: Time| last.plus_secs(SAID_AGAIN_S) > now) => {
+            Some(_) if last.is_some_and(|last| clock::is_within(last, SAID_AGAIN_S, now)) => {
                 return Ok(());
             }
             Some(_) => *said = Some(now),

@@ -13,6 +13,7 @@ use super::{
 use crate::{
     agents::keeping,
     app::{Shared, now},
+    clock,
     limits::AGENT_UNHEARD_S,
 };
 use std::time::{Duration, Instant};
@@ -79,10 +80,20 @@ pub(crate) async fn run(app: Shared, stops: watch::Receiver<bool>) {
 
 /// Queues what is due, again and again.
 async fn look(app: &Shared, mut stops: watch::Receiver<bool>) {
-    let began = Instant::now();
+    let mut began = Instant::now();
+    let mut clock = clock::Watch::new();
     while !*stops.borrow() {
+        if let Some(seconds) = clock.set_by() {
+            let way = if seconds < 0 { "back" } else { "ahead" };
+            tracing::warn!(
+                seconds = seconds.abs(),
+                "this machine's clock was set {way}: times from before do not fit those from now on"
+            );
+            *app.clock_set.lock().expect("no panic holds it") = Some((Instant::now(), seconds));
+            began = Instant::now();
+        }
         let looked = async {
-            // While this server was away nobody could be heard.
+            // While this server was away, or by a clock that jumped, nobody could be heard.
             if began.elapsed().as_secs() >= AGENT_UNHEARD_S.unsigned_abs() {
                 keeping::fail_unheard(app, now()).await?;
             }

@@ -124,7 +124,8 @@ impl Protect {
     pub(crate) async fn view(&self, vault: &VaultSettings) -> Result<Arc<VaultView>, Failure> {
         let mut known = self.view.lock().await;
         // The command line, a witness or restic may have written to it as well.
-        let fresh = |view: &&Arc<VaultView>| now().since(view.read_at) < VIEW_KEPT_NANOS;
+        let fresh =
+            |view: &&Arc<VaultView>| (0..VIEW_KEPT_NANOS).contains(&now().since(view.read_at));
         if let Some(view) = known.as_ref().filter(fresh) {
             return Ok(view.clone());
         }

@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     app::{Shared, now},
+    clock,
     http::dto::PlanSpec,
     limits::{RUNS_QUEUED_MAX, SITE_ASSETS_MAX},
 };
@@ -245,6 +246,7 @@ async fn drills(app: &Shared, open: &[Run], now: Time) -> store::Result<()> {
         let wanted = RunsWanted {
             target: Some(plan.id.clone()),
             kind: Some("drill".to_owned()),
+            until: Some(clock::latest(now)),
             limit: 1,
             ..RunsWanted::default()
         };
@@ -265,10 +267,10 @@ async fn drills(app: &Shared, open: &[Run], now: Time) -> store::Result<()> {
 /// Once a day the snapshot that was read longest ago, whoever took it: over time all are read.
 async fn sample(app: &Shared, open: &[Run], now: Time) -> store::Result<()> {
     let Some(vault) = app.protect.vault(&app.store).await? else { return Ok(()) };
-    let wanted = RunsWanted { kind: Some("verify".to_owned()), limit: 200, ..Default::default() };
+    let wanted = verified(now);
     let last = app.store.runs(&wanted).await?.into_iter().find(|run| run.cause == "sample");
     let last = last.map_or(vault.made_at, |run| run.queued_at);
-    if last.plus_secs(DAY_S) > now || open.iter().any(|run| run.cause == "sample") {
+    if clock::is_within(last, DAY_S, now) || open.iter().any(|run| run.cause == "sample") {
         return Ok(());
     }
     let view = match app.protect.view(&vault).await {
@@ -286,11 +288,18 @@ async fn sample(app: &Shared, open: &[Run], now: Time) -> store::Result<()> {
     Ok(())
 }
 
+/// Verifications up to now: one of the future was queued before the clock was set back.
+fn verified(now: Time) -> RunsWanted {
+    let (kind, until) = (Some("verify".to_owned()), Some(clock::latest(now)));
+    RunsWanted { kind, until, limit: 200, ..RunsWanted::default() }
+}
+
 /// A verification that failed is not tried again before a day has gone.
 async fn was_tried(store: &Store, target: &str, snapshot: &str, now: Time) -> store::Result<bool> {
     let wanted = RunsWanted {
         target: Some(target.to_owned()),
         kind: Some("verify".to_owned()),
+        until: Some(clock::latest(now)),
         limit: 5,
         ..RunsWanted::default()
     };
@@ -334,12 +343,12 @@ async fn whole_vault(app: &Shared, open: &[Run], now: Time) -> store::Result<()>
         ));
     }
     for (kind, run) in daily {
-        let wanted = RunsWanted { kind: Some(kind.to_owned()), limit: 200, ..Default::default() };
+        let wanted = RunsWanted { kind: Some(kind.to_owned()), ..verified(now) };
         let last = app.store.runs(&wanted).await?.into_iter().find(|run| run.target.is_none());
         // The first one not before there is something to look at.
         let last = last.map_or(vault.made_at.plus_secs(300 - DAY_S), |run| run.queued_at);
         let waiting = open.iter().any(|run| run.kind == kind && run.target.is_none());
-        if !waiting && last.plus_secs(DAY_S) <= now {
+        if !waiting && !clock::is_within(last, DAY_S, now) {
             app.store.create_run(run).await?;
         }
     }

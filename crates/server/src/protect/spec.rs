@@ -5,6 +5,7 @@
 
 use crate::{
     app::now,
+    clock,
     http::dto::PlanSpec,
     limits::{COMMAND_BYTES_MAX, PLAN_SOURCES_MAX, PLAN_TARGETS_MAX},
     protect::{
@@ -164,7 +165,7 @@ pub(crate) fn by_agent(spec: &PlanSpec, targets: &mut [Target], agents: &[Agent]
         Some((AgentState::Invited, _)) => {
             (Some(format!("agent {name} was invited and has not come yet")), None)
         }
-        Some((AgentState::Active, Some(at))) if at.plus_secs(SILENT_S) > now => (None, None),
+        Some((AgentState::Active, Some(at))) if clock::is_within(at, SILENT_S, now) => (None, None),
         Some((AgentState::Active, Some(at))) => {
             (None, Some(format!("agent {name} was last heard at {at}")))
         }
