@@ -35,7 +35,8 @@ impl Store {
         insights: Vec<Insight>,
         heard: Option<Heard>,
     ) -> Result<()> {
-        let name = name.to_owned();
+        let beats = insights.iter().any(|insight| matches!(insight, Insight::Beat { .. }));
+        let (name, sensor) = (name.to_owned(), name.to_owned());
         self.write(move |turn| {
             Box::pin(async move {
                 for insight in insights {
@@ -53,7 +54,11 @@ impl Store {
                 }
             })
         })
-        .await
+        .await?;
+        if beats {
+            self.beaten(sensor);
+        }
+        Ok(())
     }
 
     /// Lets the rows of a capture's report join the site.

@@ -14,11 +14,12 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 use std::{
+    collections::HashMap,
     fs::{File, TryLockError},
     io::{Read, Seek, Write},
     path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
 };
 
 /// How the store behaves; [`Settings::default`] suits a site.
@@ -47,8 +48,24 @@ pub(crate) struct Inner {
     pub(crate) writer: Option<Writer>,
     pub(crate) watchers: Watchers,
     pub(crate) path: PathBuf,
+    pub(crate) opened: Instant,
+    /// When each sensor's beat was taken last, by a clock that only goes on: sensors go by their own.
+    pub(crate) beaten: Mutex<HashMap<String, Instant>>,
     /// Held as long as the store is open.
     _lock: Option<Lock>,
+}
+
+impl Inner {
+    fn new(
+        readers: SqlitePool,
+        writer: Option<Writer>,
+        watchers: Watchers,
+        path: PathBuf,
+        lock: Option<Lock>,
+    ) -> Inner {
+        let (opened, beaten) = (Instant::now(), Mutex::default());
+        Inner { readers, writer, watchers, path, opened, beaten, _lock: lock }
+    }
 }
 
 /// Given back by word: a child process that another thread starts has a copy of the open file
@@ -93,7 +110,7 @@ impl Store {
         let watchers = Watchers::new();
         let writer =
             Writer::start(db, settings.commit_delay, watchers.clone()).await.map_err(fail)?;
-        let inner = Inner { readers, writer: Some(writer), watchers, path, _lock: Some(lock) };
+        let inner = Inner::new(readers, Some(writer), watchers, path, Some(lock));
         Ok(Store { inner: Arc::new(inner) })
     }
 
@@ -124,7 +141,7 @@ impl Store {
             return Err(OpenError::Older { path, found, known: SCHEMA });
         }
         let watchers = Watchers::new();
-        let inner = Inner { readers, writer: None, watchers, path, _lock: None };
+        let inner = Inner::new(readers, None, watchers, path, None);
         Ok(Store { inner: Arc::new(inner) })
     }
 
@@ -144,7 +161,8 @@ impl Store {
 
     /// One round trip through the writer: does it still commit?
     pub async fn ping(&self) -> Result<()> {
-        self.write(|_| Box::pin(async { Ok(()) })).await
+        self.write(|_| Box::pin(async { Ok(()) })).await?;
+        self.inner.writer.as_ref().and_then(Writer::trouble).map_or(Ok(()), Err)
     }
 
     pub(crate) fn readers(&self) -> &SqlitePool {

@@ -6,10 +6,14 @@ use crate::{
     Change, ChangedRow, Error, Origin, Result, SensorState, Store,
     asset::{signed, unsigned},
     text::clean,
-    writer::{Turn, now},
+    writer::Turn,
 };
 use model::{Health, Time};
 use sqlx::{Row, sqlite::SqliteRow};
+use std::{
+    sync::PoisonError,
+    time::{Duration, Instant},
+};
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct SensorRecord {
@@ -339,16 +343,23 @@ impl Store {
 
     /// Sensors that say they run and are silent for longer than `limit_s`; those beyond a narrow
     /// line beat once a minute.
-    pub async fn silent_sensors(&self, limit_s: i64) -> Result<Vec<String>> {
+    pub async fn silent_sensors(&self, limit_s: u64) -> Result<Vec<String>> {
         let mut silent = Vec::new();
         for sensor in self.sensors().await? {
             let far = self.heard(&sensor.id).await?.is_some();
-            let oldest = now().plus_secs(-limit_s * if far { 5 } else { 1 });
-            let last = sensor.last_beat.max(sensor.started_at);
-            if sensor.state == SensorState::Running && last.is_none_or(|last| last < oldest) {
+            let limit = Duration::from_secs(limit_s * if far { 5 } else { 1 });
+            let beaten = self.inner.beaten.lock().unwrap_or_else(PoisonError::into_inner);
+            let last = beaten.get(&sensor.id).copied().unwrap_or(self.inner.opened);
+            if sensor.state == SensorState::Running && last.elapsed() > limit {
                 silent.push(sensor.id);
             }
         }
         Ok(silent)
+    }
+
+    /// A beat of it was taken.
+    pub(crate) fn beaten(&self, sensor: String) {
+        let mut beaten = self.inner.beaten.lock().unwrap_or_else(PoisonError::into_inner);
+        beaten.insert(sensor, Instant::now());
     }
 }

@@ -133,12 +133,14 @@ async fn full_disk_refuses_the_call_and_keeps_what_was_acknowledged() {
     };
     assert!(matches!(error, Error::Full), "{error}");
     assert!(error.to_string().contains("no space left"));
+    assert!(matches!(store.ping().await, Err(Error::Full)), "a commit of nothing proves no room");
     let kept = store.assets(&ListRequest::first(1_000)).await.expect("still reads").items.len();
     assert_eq!(kept, acknowledged);
     store.close().await;
     drop(store);
     let store = opens(dir.path()).await.expect("opens with room");
     store.take("s", Time(0), vec![asset(9_999)]).await.expect("writes again");
+    store.ping().await.expect("is well");
     store.close().await;
 }
 

@@ -1,6 +1,6 @@
 //! The site's rows as sensors and operators change them.
 
-use model::{AssetId, Insight, LinkId, Severity, Time};
+use model::{AssetId, Health, Insight, LinkId, Severity, Time};
 use serde_json::json;
 use store::{
     AssetPatch, AuditBegin, AuditEnd, Backlog, ChainState, ChangedRow, Error, FindingPatch,
@@ -469,4 +469,22 @@ async fn beats_become_rates_and_a_series_and_old_ones_are_swept() {
     assert!(swept.beats >= 3, "{swept:?}");
     assert!(store.take("other", Time(1), vec![beat(old, 0)]).await.is_ok(), "logged, not fatal");
     assert!(store.sensor("other").await.is_err());
+}
+
+#[tokio::test]
+async fn a_sensor_whose_clock_is_slow_is_not_silent_and_one_that_stops_is() {
+    let (_dir, store) = site().await;
+    let rows = vec![
+        insight(json!({
+            "kind": "hello", "version": 1, "sensor": "s", "interface": "eth0",
+            "started_at": "2001-01-01T00:00:00Z",
+        })),
+        insight(json!({
+            "kind": "beat", "at": "2001-01-01T00:00:01Z", "packets": 1, "bytes": 60,
+            "learning": false, "health": Health::default(),
+        })),
+    ];
+    store.take("s", Time(1), rows).await.expect("taken");
+    assert_eq!(store.silent_sensors(30).await.expect("reads"), [""; 0]);
+    assert_eq!(store.silent_sensors(0).await.expect("reads"), ["s"], "nothing since");
 }
