@@ -4,7 +4,7 @@
 //! when it returns, all of them are on disk.
 
 use crate::{
-    Error, Event, Result, Store,
+    Error, Event, Origin, Result, Store,
     asset::{self, Stored, record_event},
     capture, finding,
     fold::fold_asset,
@@ -122,7 +122,10 @@ async fn take_asset(turn: &mut Turn, sensor: &str, epoch: i64, asset: Asset) -> 
             severity: None,
         };
         asset::save(turn, &stored).await?;
-        let says = format!("first seen by sensor {sensor}");
+        let says = match origin {
+            Origin::Capture => "first seen in an imported capture".to_owned(),
+            _ => format!("first seen by sensor {sensor}"),
+        };
         note(turn, &id, at, "first-seen", says).await?;
         // A finding may have named it before its own row came.
         return asset::recount(turn, &id).await;
