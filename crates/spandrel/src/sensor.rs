@@ -140,6 +140,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     live.pace = Pace::new(options.sparing || options.spool.is_some());
     live.learning.end = end_learning;
     live.learning.memory = memory;
+    live.learning.is_steady = options.interface.is_some();
     live.learn(options.learn.unwrap_or(0), learned);
     let told = live.telling(options).and_then(|telling| live.run(&outlet, telling));
     match told {
@@ -277,7 +278,11 @@ struct Live {
 #[derive(Default)]
 struct Learning {
     secs: u32,
-    /// Time of the packet after which it ends.
+    /// It goes by a clock that only goes on: packets of an interface carry this machine's, and one
+    /// that is set right after the start would end two weeks of learning at once.
+    is_steady: bool,
+    began: Option<Instant>,
+    /// Packets of a stream may come faster than they happened: time of the one after which it ends.
     until: Option<Time>,
     /// Somebody asks to end it now.
     end: Arc<AtomicBool>,
@@ -332,8 +337,9 @@ impl Live {
         }
         let Some(newest) = self.newest else { return Ok(()) };
         let secs = i64::from(self.learning.secs);
-        let until = *self.learning.until.get_or_insert(newest.plus_secs(secs));
-        if newest >= until || self.learning.end.load(Ordering::Relaxed) {
+        self.learning.until.get_or_insert(newest.plus_secs(secs));
+        self.learning.began.get_or_insert_with(Instant::now);
+        if self.learning_left() <= 0 || self.learning.end.load(Ordering::Relaxed) {
             // What the conversations counted so far is part of what is normal.
             self.tick()?;
             self.fold.detection.end_learning();
@@ -344,16 +350,24 @@ impl Live {
         Ok(())
     }
 
+    /// Seconds of learning that are left.
+    fn learning_left(&self) -> i64 {
+        let secs = i64::from(self.learning.secs);
+        match (self.learning.began, self.learning.until, self.newest) {
+            (Some(began), ..) if self.learning.is_steady => {
+                secs - i64::try_from(began.elapsed().as_secs()).unwrap_or(i64::MAX)
+            }
+            (_, Some(until), Some(newest)) => until.since(newest).div_euclid(1_000_000_000),
+            _ => secs,
+        }
+    }
+
     /// Keeps what was learned so far. A disk that is full does not end the sensor: it says so and
     /// tries again.
     fn keep_learned(&mut self) {
         self.learning.kept_at = Some(Instant::now());
         let Some(memory) = &self.learning.memory else { return };
-        let left = match (self.learning.until, self.newest) {
-            (Some(until), Some(newest)) => until.since(newest) / 1_000_000_000,
-            _ => i64::from(self.learning.secs),
-        };
-        let left = u32::try_from(left.max(0)).unwrap_or(u32::MAX);
+        let left = u32::try_from(self.learning_left().max(0)).unwrap_or(u32::MAX);
         let detection = &self.fold.detection;
         if let Err(error) = memory.keep(detection.baseline(), detection.phase(), left) {
             // Nobody listens to complaints: then there is nobody to tell.
@@ -549,4 +563,24 @@ impl Live {
 fn now() -> Time {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     Time::from_nanos(since.map_or(0, |d| i64::try_from(d.as_nanos()).unwrap_or(i64::MAX)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_is_set_does_not_end_the_learning_of_an_interface() {
+        for (is_steady, expect) in [(true, Phase::Learning), (false, Phase::Learnt)] {
+            let mut live = Live::new(("s", "eth0"), 1, Arc::default()).expect("a sensor");
+            live.learning.is_steady = is_steady;
+            live.learn(14 * 86_400, None);
+            // Without a battery a clock begins at nothing, until the network tells it the time.
+            for secs in [0, 2_000_000_000] {
+                live.newest = Some(Time::from_secs(secs));
+                live.look_at_learning().expect("no packets, no faults");
+            }
+            assert_eq!(live.fold.detection.phase(), expect, "steady: {is_steady}");
+        }
+    }
 }
