@@ -11,6 +11,7 @@ use rustix::process::{Pid, Signal, kill_process, kill_process_group, test_kill_p
 use server::{Remote, Sensors, intake};
 use std::{
     collections::BTreeMap,
+    os::unix::process::ExitStatusExt as _,
     path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
     sync::{Arc, Mutex},
@@ -233,8 +234,18 @@ async fn run_once(
         Some(task) => heard(task).await,
         None => None,
     };
-    let lab_failed = lab_status.is_some_and(|status| status.code().is_some_and(|code| code != 0));
-    reason(taken, status, said, said_by_lab.filter(|_| lab_failed))
+    reason(taken, status, said, lab_status.and_then(|status| failed(status, said_by_lab)))
+}
+
+/// Why the source of frames ended by itself; not where it was asked to.
+fn failed(status: ExitStatus, said: Option<String>) -> Option<String> {
+    match (status.code(), status.signal()) {
+        (Some(code), _) if code != 0 => Some(said.unwrap_or_else(|| format!("the lab: {status}"))),
+        (None, Some(signal)) if signal != Signal::TERM.as_raw() => {
+            Some(format!("the lab ended: {status}"))
+        }
+        _ => None,
+    }
 }
 
 fn reason(
@@ -387,4 +398,20 @@ async fn last_complaint(sensor: String, stream: impl AsyncRead + Unpin) -> Optio
         }
     }
     last
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lab_that_was_killed_is_told_and_one_that_was_asked_to_end_is_not() {
+        // As wait(2) has it: the signal below, the code above.
+        let (killed, asked) = (ExitStatus::from_raw(9), ExitStatus::from_raw(15));
+        let (said, done) = (Some("no room".to_owned()), ExitStatus::from_raw(0));
+        let why = failed(killed, None).expect("a reason");
+        assert!(why.contains("the lab ended") && why.contains("9"), "{why}");
+        assert_eq!(failed(ExitStatus::from_raw(1 << 8), said.clone()), said);
+        assert_eq!((failed(asked, None), failed(done, said)), (None, None));
+    }
 }
