@@ -2,9 +2,13 @@
 //!
 //! Invariant: what `default` prints passes `check`.
 
-use crate::{complain, settings, site_files::SiteFiles};
+use crate::{complain, settings, settings::Sensor, site_files::SiteFiles};
 use anyhow::{Context as _, Result};
-use std::{io::Write, path::PathBuf, process::ExitCode};
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 #[derive(clap::Subcommand)]
 pub enum Options {
@@ -27,6 +31,9 @@ pub fn run(options: &Options) -> Result<ExitCode> {
                     .check()
                     .with_context(|| format!("sensor {:?} cannot start", sensor.name))?;
             }
+            for line in absent(&read.sensor, Path::new("/sys/class/net")) {
+                complain(&format!("warning: {line}"));
+            }
             let lab = if read.lab.enabled { " and the lab" } else { "" };
             let (count, shown) = (read.sensor.len(), file.display());
             let sensors = if count == 1 { "sensor" } else { "sensors" };
@@ -34,4 +41,40 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Sensors whose interface this machine does not have. Settings may be checked on another machine
+/// than the one they are for, and an interface may come later: it is no mistake.
+fn absent(sensors: &[Sensor], interfaces: &Path) -> Vec<String> {
+    let Ok(known) = interfaces.read_dir() else { return Vec::new() };
+    let mut known: Vec<_> =
+        known.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    known.sort_unstable();
+    let absent = sensors.iter().filter(|sensor| sensor.command.is_empty());
+    let absent = absent.filter(|sensor| !known.contains(&sensor.interface));
+    let all = known.join(", ");
+    absent
+        .map(|Sensor { name, interface, .. }| {
+            format!("sensor {name:?}: this machine has no interface {interface}; it has: {all}")
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn interface_that_is_not_here_is_told_and_a_sensor_elsewhere_has_none() {
+        let folder = tempfile::tempdir().expect("a folder");
+        for name in ["eth1", "eth0"] {
+            std::fs::create_dir(folder.path().join(name)).expect("an interface");
+        }
+        let text = "[[sensor]]\nname = \"a\"\ninterface = \"eth1\"\n[[sensor]]\nname = \"b\"\n\
+             interface = \"eht1\"\n[[sensor]]\nname = \"c\"\ncommand = [\"ssh\"]\n";
+        let file = settings::parse(text).expect("settings");
+        let said = absent(&file.sensor, folder.path());
+        assert_eq!(said, ["sensor \"b\": this machine has no interface eht1; it has: eth0, eth1"]);
+        assert!(absent(&file.sensor, &folder.path().join("none")).is_empty(), "no such system");
+    }
 }

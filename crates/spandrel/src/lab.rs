@@ -146,6 +146,9 @@ fn plan(options: &Options) -> Result<lab::Options> {
     if options.minutes.is_none() && !options.live {
         bail!("say how long with --minutes N; only a live run goes on without end");
     }
+    if options.minutes == Some(0) {
+        bail!("--minutes 0 leaves nothing to see; it has to be 1 or more");
+    }
     if !options.speed.is_finite() || options.speed <= 0.0 {
         bail!("--speed must be more than 0");
     }

@@ -61,7 +61,16 @@ struct Read {
 }
 
 fn text(file: &Path) -> Result<String> {
-    fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))
+    let octets = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+    String::from_utf8(octets).map_err(|error| {
+        let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = 1 + before.iter().filter(|octet| **octet == b'\n').count();
+        anyhow!(
+            "{} is no text in UTF-8, from line {line} on: save it as UTF-8, or name the TOML file \
+             that was meant",
+            file.display()
+        )
+    })
 }
 
 /// One line: of a mistake in TOML where it is and what it is, without the picture between.

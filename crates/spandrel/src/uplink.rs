@@ -37,6 +37,7 @@ pub enum Options {
     Read,
 }
 
+const MAKES_ONE: &str = "name the folder that `spandrel sensor --spool` keeps there";
 /// Between two looks for more.
 const LOOK: Duration = Duration::from_secs(1);
 /// Octets of a line that answers.
@@ -68,6 +69,12 @@ fn line() -> Result<Option<String>> {
 }
 
 fn send(folder: &Path, once: bool) -> Result<()> {
+    // Said before the other end is waited for, so that who tries it by hand hears it too.
+    let kind = std::fs::metadata(folder)
+        .with_context(|| format!("there is no spool {}: {MAKES_ONE}", folder.display()))?;
+    if !kind.is_dir() {
+        bail!("{} is no folder: {MAKES_ONE}", folder.display());
+    }
     confine(&[folder])?;
     let Some(first) = line()? else { return Ok(()) };
     let Said::Have(have) = Said::read(&first)? else {

@@ -269,6 +269,35 @@ fn settings_that_are_wrong_name_key_and_line() {
 }
 
 #[test]
+fn settings_for_another_machine_are_good_and_what_is_not_here_is_told() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("spandrel.toml");
+    let text = "[[sensor]]\nname = \"line 2\"\ninterface = \"none-such0\"\n";
+    std::fs::write(&path, text).expect("written");
+    let checked = run(&["config", "check", path.to_str().expect("text")]);
+    let said = String::from_utf8_lossy(&checked.stderr);
+    assert_eq!(checked.status.code(), Some(0), "{said}");
+    assert!(said.contains("warning: sensor \"line 2\": this machine has no interface"), "{said}");
+    assert!(said.contains("is good: 1 sensor"), "{said}");
+}
+
+#[test]
+fn what_cannot_be_meant_is_refused_with_one_line() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let place = |name: &str| dir.path().join(name).display().to_string();
+    let out = place("plant.pcapng");
+    std::fs::write(&out, "of yesterday").expect("written");
+    fails(&run(&["lab", "--out", &out, "--minutes", "0"]), &["--minutes 0", "1 or more"]);
+    assert_eq!(std::fs::read(&out).expect("there"), b"of yesterday");
+    let (spool, rules) = (place("none"), place("rules.toml"));
+    fails(&run(&["uplink", "send", &spool]), &["no spool", &spool, "sensor --spool"]);
+    fails(&run(&["uplink", "send", &out]), &["is no folder", &out]);
+    std::fs::write(&rules, b"# rules\nname = \"\xff\"\n").expect("written");
+    let wrong = run(&["pcap", "--rules", &rules, &out]);
+    fails(&wrong, &["rules.toml is no text in UTF-8, from line 2", "save it as UTF-8"]);
+}
+
+#[test]
 fn directory_without_a_database_is_said_plainly() {
     let dir = tempfile::tempdir().expect("a directory");
     let place = dir.path().to_str().expect("text");
