@@ -102,7 +102,13 @@ fn the_answers_have_the_keys_that_scripts_rely_on() {
     let restored = place.json(&["vault", "restore", "@vault", "latest", "--to", "@out"], 0);
     assert_eq!(restored["errors"], serde_json::json!([]));
     let out = place.at("out").join(path.strip_prefix("/").unwrap());
-    assert_eq!(fs::read(out).unwrap(), b"speed=40000\n");
+    assert_eq!(fs::read(&out).unwrap(), b"speed=40000\n");
+    // What is there already is written over, and that is said.
+    fs::write(&out, b"of somebody").unwrap();
+    let again = place.run(&["vault", "restore", "@vault", "latest", "--to", "@out"]);
+    let said = String::from_utf8_lossy(&again.stderr);
+    assert!(said.contains("is not empty: files of the same path are written over"), "{said}");
+    assert_eq!(fs::read(&out).unwrap(), b"speed=40000\n");
     assert_eq!(place.verdict()["ok"], true);
 }
 
