@@ -16,6 +16,11 @@ pub fn resolved(allow: &[PathBuf]) -> Vec<PathBuf> {
     allow.iter().filter_map(|path| path.canonicalize().ok()).collect()
 }
 
+/// Whether a path is one of these or below one, by its parts: links are resolved before.
+pub fn is_in(path: &Path, folders: &[PathBuf]) -> bool {
+    folders.iter().any(|folder| path.starts_with(folder))
+}
+
 /// The source as it is to be read, or why it is not.
 pub fn source(text: &str, allow: &[PathBuf]) -> Result<String, String> {
     let (kind, place) = text.split_once(':').ok_or("it is no source")?;
@@ -29,7 +34,7 @@ pub fn source(text: &str, allow: &[PathBuf]) -> Result<String, String> {
     }
     // Said before it is looked at: what lies outside is nobody's business, not even whether it is
     // there.
-    let listed = |path: &Path| allow.iter().any(|folder| path.starts_with(folder));
+    let listed = |path: &Path| is_in(path, allow);
     let real = path.canonicalize();
     match real {
         Ok(real) if listed(&real) => match real.to_str() {
@@ -58,8 +63,11 @@ pub fn target(text: &str, into: &[PathBuf], outside: &[PathBuf]) -> Result<PathB
     };
     let Ok(parent) = parent.canonicalize() else { return refused() };
     let real = parent.join(name);
-    let below = |folders: &[PathBuf]| folders.iter().any(|folder| parent.starts_with(folder));
-    if !parent.is_dir() || !below(into) || below(outside) || outside.contains(&real) {
+    if !parent.is_dir()
+        || !is_in(&parent, into)
+        || is_in(&parent, outside)
+        || outside.contains(&real)
+    {
         return refused();
     }
     match real.symlink_metadata() {
@@ -72,7 +80,7 @@ pub fn target(text: &str, into: &[PathBuf], outside: &[PathBuf]) -> Result<PathB
 /// Whether a path that is not there would be below an allowed folder: its parent that is there is.
 fn is_below(path: &Path, allow: &[PathBuf]) -> bool {
     let there = path.ancestors().skip(1).find_map(|parent| parent.canonicalize().ok());
-    there.is_some_and(|there| allow.iter().any(|folder| there.starts_with(folder)))
+    there.is_some_and(|there| is_in(&there, allow))
 }
 
 #[cfg(test)]

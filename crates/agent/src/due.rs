@@ -41,13 +41,8 @@ pub fn proof<'a>(
     proven: Option<Duration>,
     tried: Option<Duration>,
 ) -> Option<&'a str> {
-    let snapshot = past.complete.as_deref()?;
-    if plan.verify_days == 0 || tried.is_some_and(|tried| tried < DAY) {
-        return None;
-    }
-    let fresh = proven.is_some_and(|proven| proven < DAY * plan.verify_days)
-        && past.proven_level >= plan.verify_level;
-    (!fresh).then_some(snapshot)
+    let proven = proven.filter(|_| past.proven_level >= plan.verify_level);
+    every(plan.verify_days, past, proven, tried)
 }
 
 /// The snapshot whose restore is due to be tried. `drilled` and `tried` are how long ago that was.
@@ -57,12 +52,21 @@ pub fn drill<'a>(
     drilled: Option<Duration>,
     tried: Option<Duration>,
 ) -> Option<&'a str> {
+    every(plan.drill_days, past, drilled, tried)
+}
+
+/// The complete snapshot, when the last time that something worked with one is so many days ago
+/// and it was not tried within a day; 0 days is never.
+fn every(
+    days: u32,
+    past: &Past,
+    worked: Option<Duration>,
+    tried: Option<Duration>,
+) -> Option<&str> {
     let snapshot = past.complete.as_deref()?;
-    if plan.drill_days == 0 || tried.is_some_and(|tried| tried < DAY) {
-        return None;
-    }
-    let fresh = drilled.is_some_and(|drilled| drilled < DAY * plan.drill_days);
-    (!fresh).then_some(snapshot)
+    let within = |ago: Option<Duration>, days: u32| ago.is_some_and(|ago| ago < DAY * days);
+    let due = days > 0 && !within(tried, 1) && !within(worked, days);
+    due.then_some(snapshot)
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ mod runs;
 mod ship;
 mod work;
 
+pub use allow::is_in;
 pub use config::Config;
 pub use enrol::{Enrolment, enrol};
 pub use job::{Job, Running, Says, Word, Worker};
@@ -38,6 +39,19 @@ pub enum Error {
 }
 
 pub type Result<T> = std::result::Result<T, Error>;
+
+/// Files below a folder and their bytes; what cannot be seen counts for nothing.
+pub fn size_of(folder: &std::path::Path) -> (u64, u64) {
+    let Ok(entries) = std::fs::read_dir(folder) else { return (0, 0) };
+    entries.flatten().fold((0, 0), |(files, bytes), entry| match entry.metadata() {
+        Ok(meta) if meta.is_dir() => {
+            let below = size_of(&entry.path());
+            (files + below.0, bytes + below.1)
+        }
+        Ok(meta) => (files + 1, bytes + meta.len()),
+        Err(_) => (files, bytes),
+    })
+}
 
 fn file(doing: &'static str, path: &std::path::Path) -> impl FnOnce(std::io::Error) -> Error {
     let path = path.display().to_string();

@@ -5,13 +5,13 @@
 
 use super::{Agent, Event};
 use crate::{limits::CALL_PAUSE_MIN, limits::TEXT_CHARS_MAX, runs, ship::send};
-use std::{path::Path, time::Duration};
+use std::time::Duration;
 use vault::Vault;
 
 impl Agent<'_> {
     pub(super) fn look_at_spool(&mut self) {
         self.look_at_log(None);
-        self.spool.bytes = size_of(&self.config.spool());
+        self.spool.bytes = crate::size_of(&self.config.spool()).1;
     }
 
     /// The same without counting its files: so many bytes came to it.
@@ -61,15 +61,4 @@ impl Agent<'_> {
         }
         self.call_soon(CALL_PAUSE_MIN);
     }
-}
-
-/// Bytes of the files below a folder.
-fn size_of(folder: &Path) -> u64 {
-    let Ok(entries) = std::fs::read_dir(folder) else { return 0 };
-    let size = |entry: std::fs::DirEntry| match entry.metadata() {
-        Ok(meta) if meta.is_dir() => size_of(&entry.path()),
-        Ok(meta) => meta.len(),
-        Err(_) => 0,
-    };
-    entries.flatten().map(size).sum()
 }

@@ -2,9 +2,13 @@
 //!
 //! The order is a JSON line on standard input, what comes of it are JSON lines on standard output.
 //! The process may write below the vault and where the order says, and nowhere else, where the
-//! kernel has Landlock. Not here: what backups are. Invariant: it may be killed at any moment, and
+//! kernel has Landlock ([`fence`]). Not here: what backups are. Invariant: it may be killed at any moment, and
 //! it ends when its server does.
 
+mod fence;
+mod new_folder;
+
+use self::fence::confine;
 use super::{
     bucket, kit, now,
     recover::{desk, product, rehearsal},
@@ -12,14 +16,12 @@ use super::{
 };
 use anyhow::{Context as _, Result, bail};
 use connectors::{checks::SqliteIntegrity, formats::SqliteSchema, sources};
-use landlock::{ABI, Access, AccessFs, AccessNet, BitFlags, RulesetStatus};
 use serde_json::{Value, json};
 use server::work::{Drill, Job, Order, OwnRules, Rules, Said, Word};
 use std::{
     collections::BTreeMap,
     fs,
     io::{BufRead, Write},
-    os::fd::AsRawFd,
     path::{Path, PathBuf},
     process::ExitCode,
     sync::{
@@ -84,83 +86,6 @@ fn hear_the_server() -> Receiver<Said> {
     said
 }
 
-/// Gives up gaining rights, and writing anywhere but where the order needs it. False where the
-/// kernel has no Landlock.
-fn confine(order: &Order) -> Result<bool> {
-    let (mut places, mut held) = (vec![order.vault.clone()], None);
-    // Devices and the like: files there are written to, none is made.
-    let mut files = vec![PathBuf::from("/dev/null")];
-    match &order.job {
-        Job::Drill { work, people, .. } => {
-            for own in [people, work] {
-                make_directory(own)?;
-                places.push(own.clone());
-            }
-            files.push(PathBuf::from("/dev"));
-            // Users are mapped there: one who is not root into the drill's namespace, and for a
-            // PostgreSQL, which root may not start, somebody else. What a plan starts is held
-            // more closely before it runs.
-            files.push(PathBuf::from("/proc"));
-        }
-        Job::Make => {
-            make_directory(&order.vault)?;
-            let key_folder = order.key_file.parent().unwrap_or(Path::new("/"));
-            make_directory(key_folder)?;
-            places.push(key_folder.to_owned());
-        }
-        Job::Restore { to: own, .. } | Job::Rehearse { work: own, .. } => {
-            make_directory(own)?;
-            places.push(own.clone());
-        }
-        Job::RestoreWithin { to, into, outside, .. } => {
-            // The folder itself, wherever its name leads by now; it stays open until the rules
-            // name it.
-            let made = new_folder(to, into, outside)?;
-            places.push(PathBuf::from(format!("/proc/self/fd/{}", made.as_raw_fd())));
-            held = Some(made);
-        }
-        Job::Kit { file, .. } => {
-            let folder = file.parent().context("a kit needs a directory")?;
-            make_directory(folder)?;
-            places.push(folder.to_owned());
-        }
-        Job::AskRelease { people, .. }
-        | Job::AskRules { people, .. }
-        | Job::Approve { people, .. }
-        | Job::Withdraw { people, .. } => {
-            make_directory(people)?;
-            places.push(people.clone());
-        }
-        _ => {}
-    }
-    places.push(std::env::temp_dir());
-    let (all, file) = (AccessFs::from_all(ABI::V3), AccessFs::from_file(ABI::V3));
-    let net = match order.reads {
-        None => BitFlags::EMPTY,
-        Some(_) => AccessNet::from_all(ABI::V4),
-    };
-    let rooms = places.into_iter().map(|place| (place, all));
-    let files = files.into_iter().map(|place| (place, file));
-    let status = crate::fence::around((all, net), readable(order).chain(rooms).chain(files))
-        .context("cannot give up writing elsewhere")?;
-    drop(held);
-    Ok(status != RulesetStatus::NotEnforced)
-}
-
-/// What may be read: everything, or what the order says, and the keys.
-fn readable(order: &Order) -> impl Iterator<Item = (PathBuf, BitFlags<AccessFs>)> {
-    let Some(reads) = &order.reads else {
-        return vec![(PathBuf::from("/"), AccessFs::from_read(ABI::V3))].into_iter();
-    };
-    let keys = [order.key_file.clone(), vault::signing_file(&order.key_file)];
-    let places = reads.iter().cloned().chain(keys).map(|place| {
-        let folder = place.is_dir();
-        let rights = AccessFs::from_read(ABI::V3) & !BitFlags::from(AccessFs::Execute);
-        (place, if folder { rights } else { AccessFs::ReadFile.into() })
-    });
-    places.collect::<Vec<_>>().into_iter()
-}
-
 /// A link that was put there since it was looked at leads nowhere.
 fn must_be_within(sources: &[Box<dyn Source>], reads: Option<&Vec<PathBuf>>) -> Result<()> {
     let Some(reads) = reads else { return Ok(()) };
@@ -172,29 +97,6 @@ fn must_be_within(sources: &[Box<dyn Source>], reads: Option<&Vec<PathBuf>>) -> 
         }
     }
     Ok(())
-}
-
-/// Makes the folder of a restore, looks where it lies, and keeps it open. A link that was put into
-/// its path since it was looked at leads nowhere, and nothing that is there is taken.
-fn new_folder(to: &Path, into: &[PathBuf], outside: &[PathBuf]) -> Result<fs::File> {
-    use std::os::unix::fs::DirBuilderExt;
-    let parent = to.parent().context("a restore makes a folder")?.canonicalize();
-    let parent = parent.context("the folder it would be made in is not there")?;
-    let below = |path: &Path, folders: &[PathBuf]| folders.iter().any(|f| path.starts_with(f));
-    if !below(&parent, into) || below(to, outside) || below(&parent, outside) {
-        bail!("{} is outside of where restores may be made", to.display());
-    }
-    let made = fs::DirBuilder::new().mode(0o700).create(to);
-    made.with_context(|| format!("cannot make {}", to.display()))?;
-    let folder = fs::File::open(to).context("cannot open the folder that was made")?;
-    let place = fs::read_link(format!("/proc/self/fd/{}", folder.as_raw_fd()))
-        .context("cannot see where the folder lies that was made")?;
-    if place != parent.join(to.file_name().unwrap_or_default())
-        || fs::read_dir(&place)?.next().is_some()
-    {
-        bail!("{} is not the folder that was made", to.display());
-    }
-    Ok(folder)
 }
 
 fn make_directory(path: &Path) -> Result<()> {
@@ -402,7 +304,7 @@ fn overview(vault: &Unlocked, directory: &Path) -> Result<Value> {
     let signers = signers.filter_map(|line| line.split(' ').next());
     let witnesses: Vec<&str> = signers.filter(|name| *name != ledger.origin).collect();
     let changed = fs::metadata(&checkpoint).and_then(|meta| meta.modified()).ok();
-    let (objects, bytes) = size_of(&directory.join("repository"));
+    let (objects, bytes) = agent::size_of(&directory.join("repository"));
     let requests = ledger.requests.iter().map(|(number, asked)| {
         json!({"number": number, "snapshot": asked.snapshot, "reason": asked.reason,
                "by": asked.by, "from": ledger.releases.get(number)})
@@ -434,19 +336,6 @@ fn overview(vault: &Unlocked, directory: &Path) -> Result<Value> {
 fn time_of(moment: std::time::SystemTime) -> Option<model::Time> {
     let since = moment.duration_since(std::time::UNIX_EPOCH).ok()?;
     Some(model::Time::from_nanos(i64::try_from(since.as_nanos()).ok()?))
-}
-
-/// Files below a directory and their bytes.
-fn size_of(directory: &Path) -> (u64, u64) {
-    let Ok(entries) = fs::read_dir(directory) else { return (0, 0) };
-    entries.flatten().fold((0, 0), |(files, bytes), entry| match entry.metadata() {
-        Ok(meta) if meta.is_dir() => {
-            let below = size_of(&entry.path());
-            (files + below.0, bytes + below.1)
-        }
-        Ok(meta) => (files + 1, bytes + meta.len()),
-        Err(_) => (files, bytes),
-    })
 }
 
 fn backup(
@@ -657,112 +546,7 @@ impl Onlooker for Teller {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::recover::drill, *};
-
-    /// The rules hold for a thread, so the other tests go on.
-    #[test]
-    fn a_worker_writes_below_its_vault_and_target_alone() {
-        let site = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).expect("a directory");
-        let place = |name: &str| site.path().join(name);
-        fs::create_dir(place("vault")).expect("made");
-        fs::write(place("plant"), "as it was").expect("written");
-        let job = Job::Restore { snapshot: String::new(), to: place("target"), only: None };
-        let order = Order { vault: place("vault"), key_file: place("key"), job, reads: None };
-        let (plant, vault, target) = (place("plant"), place("vault/x"), place("target/x"));
-        let outcome = std::thread::spawn(move || {
-            confine(&order).expect("confined");
-            let read = fs::read_to_string(&plant).is_ok();
-            let allowed = [fs::write(vault, "x").is_ok(), fs::write(target, "x").is_ok()];
-            (read, allowed, fs::write(&plant, "changed").is_err())
-        });
-        let (read, allowed, denied) = outcome.join().expect("the thread goes on");
-        assert_eq!((read, allowed), (true, [true; 2]));
-        let known = fs::read_to_string("/sys/kernel/security/lsm").unwrap_or_default();
-        if !denied && !known.contains("landlock") {
-            let skipped = "this kernel has no Landlock: not shown that a worker is confined\n";
-            std::io::stderr().write_all(skipped.as_bytes()).expect("told");
-            return;
-        }
-        assert!(denied, "what it backs up it cannot change");
-    }
-
-    /// The rules hold for a thread, so the other tests go on.
-    #[test]
-    fn a_restore_for_an_agent_writes_into_the_folder_it_made_alone() {
-        let site = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).expect("a directory");
-        let root = site.path().canonicalize().expect("there");
-        let place = |name: &str| root.join(name);
-        for folder in ["vault", "back/plc", "other"] {
-            fs::create_dir_all(place(folder)).expect("made");
-        }
-        fs::write(place("back/recipe"), "milk").expect("written");
-        std::os::unix::fs::symlink(place("other"), place("back/out")).expect("linked");
-        let order = |to: &str| {
-            let (into, outside) = (vec![place("back")], vec![place("back/plc")]);
-            let (snapshot, only) = (String::new(), None);
-            let job = Job::RestoreWithin { snapshot, to: place(to), only, into, outside };
-            let reads = Some(Vec::new());
-            Order { vault: place("vault"), key_file: place("key"), job, reads }
-        };
-        // Whoever told this process so: it looks itself.
-        for refused in ["other/new", "new", "back/out/new", "back/plc/new", "back/plc", "back/out"]
-        {
-            let order = order(refused);
-            let outcome = std::thread::spawn(move || confine(&order).is_err()).join();
-            assert!(outcome.expect("the thread goes on"), "{refused}");
-        }
-        for there in ["back", "back/recipe"] {
-            let order = order(there);
-            let outcome = std::thread::spawn(move || confine(&order).is_err()).join();
-            assert!(outcome.expect("the thread goes on"), "{there} is there already");
-        }
-        assert!(fs::read_dir(place("other")).expect("there").next().is_none());
-        let order = order("back/new");
-        let (inside, beside) = (place("back/new/x"), place("back/recipe"));
-        let outcome = std::thread::spawn(move || {
-            confine(&order).expect("confined");
-            (fs::write(inside, "x").is_ok(), fs::write(beside, "changed").is_err())
-        });
-        let (allowed, denied) = outcome.join().expect("the thread goes on");
-        assert!(allowed, "into what it made it writes");
-        let known = fs::read_to_string("/sys/kernel/security/lsm").unwrap_or_default();
-        if !denied && !known.contains("landlock") {
-            let skipped = "this kernel has no Landlock: not shown that a restore is confined\n";
-            std::io::stderr().write_all(skipped.as_bytes()).expect("told");
-            return;
-        }
-        assert!(denied, "what lies beside it cannot be changed");
-    }
-
-    /// Landlock forbids mounting, so the drill's namespaces must do without.
-    #[test]
-    fn a_drill_s_worker_is_confined_and_its_namespaces_begin_all_the_same() {
-        let site = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).expect("a directory");
-        let place = |name: &str| site.path().join(name);
-        fs::create_dir(place("vault")).expect("made");
-        let text = String::new();
-        let what = server::work::Drilled::Plan { text };
-        let job =
-            Job::Drill { what, attended: false, work: place("work"), people: place("people") };
-        let order = Order { vault: place("vault"), key_file: place("key"), job, reads: None };
-        let (plant, work) = (place("plant"), place("work/x"));
-        let start = |confined| drill::unshare(confined).arg("true").status();
-        let possible = start(false).is_ok_and(|status| status.success());
-        let outcome = std::thread::spawn(move || {
-            let confined = confine(&order).expect("confined");
-            let begun = start(confined).is_ok_and(|status| status.success());
-            (begun, fs::write(work, "x").is_ok(), fs::write(plant, "changed").is_err())
-        });
-        let (begun, allowed, denied) = outcome.join().expect("the thread goes on");
-        assert_eq!((begun, allowed), (possible, true));
-        let known = fs::read_to_string("/sys/kernel/security/lsm").unwrap_or_default();
-        if !possible || (!denied && !known.contains("landlock")) {
-            let skipped = "no namespaces or no Landlock here: not shown that a drill is confined\n";
-            std::io::stderr().write_all(skipped.as_bytes()).expect("told");
-            return;
-        }
-        assert!(denied, "outside of its folders it writes nothing");
-    }
+    use super::*;
 
     #[test]
     fn text_that_was_cut_within_a_character_is_text() {
