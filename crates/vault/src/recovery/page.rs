@@ -3,6 +3,7 @@
 //! Invariant: every word that comes from a plan, a vault or a machine is escaped.
 
 use super::report::{Fenced, Isolated, Mode, Outcome, Report, StepRecord, against, seconds};
+use model::Time;
 
 const STYLE: &str = "
 body{font:15px/1.45 system-ui,sans-serif;color:#1c2126;max-width:62rem;margin:2rem auto;
@@ -31,8 +32,8 @@ pub fn page(report: &Report) -> String {
          <h1>{mode}: {title}</h1>\n<p><span class=\"verdict {class}\">{verdict}</span> \
          {} declared {}, ended {}</p>\n",
         escape(&report.id),
-        report.declared_at,
-        report.ended_at,
+        moment(report.declared_at),
+        moment(report.ended_at),
     );
     let figures = [
         ("Time to recover", against(report.rto_ms, report.rto_target_ms)),
@@ -51,11 +52,14 @@ pub fn page(report: &Report) -> String {
     page + "</body></html>\n"
 }
 
-/// A bar for each step, to scale.
+/// Characters of a step's name above its bar; what fits in the width of the page.
+const NAME_CHARS_MAX: usize = 140;
+
+/// A bar for each step, to scale, below its name, which may be long.
 fn timeline(steps: &[StepRecord]) -> String {
     let end = steps.iter().map(|step| step.ended_ms).max().unwrap_or_default().max(1);
-    let (left, width, row) = (260.0, 680.0, 22);
-    let at = |ms: u64| left + width * ms as f64 / end as f64;
+    let (width, row) = (958.0, 34);
+    let at = |ms: u64| 1.0 + width * ms as f64 / end as f64;
     let height = steps.len() * row + 30;
     let mut svg = format!(
         "<svg viewBox=\"0 0 960 {height}\" role=\"img\" aria-label=\"steps over time\" \
@@ -71,9 +75,13 @@ fn timeline(steps: &[StepRecord]) -> String {
         );
     }
     for (number, step) in steps.iter().enumerate() {
-        let (y, x) = (number * row + 22, at(step.started_ms));
+        let (y, x) = (number * row + 20, at(step.started_ms));
+        let x = x.min(width - 1.0);
         let length = (at(step.ended_ms) - x).max(2.0);
-        let title: String = format!("{} / {}", step.group, step.title).chars().take(40).collect();
+        let mut title = format!("{} / {}", step.group, step.title);
+        if title.chars().count() > NAME_CHARS_MAX {
+            title = title.chars().take(NAME_CHARS_MAX - 1).chain(['…']).collect();
+        }
         let (colour, mark) = match step.outcome {
             Outcome::Ok if step.kind == "wait_for" => ("#1f7a3d", ""),
             Outcome::Ok => ("#2b6cb0", ""),
@@ -81,12 +89,12 @@ fn timeline(steps: &[StepRecord]) -> String {
             Outcome::Skipped | Outcome::NotExercised => ("#9aa4ad", " not done"),
         };
         svg += &format!(
-            "<text x=\"{:.1}\" y=\"{}\" text-anchor=\"end\">{}{mark}</text>\
-             <rect x=\"{x:.1}\" y=\"{y}\" width=\"{length:.1}\" height=\"15\" rx=\"2\" \
+            "<text x=\"1\" y=\"{}\">{}{mark}</text>\
+             <rect x=\"{x:.1}\" y=\"{}\" width=\"{length:.1}\" height=\"13\" rx=\"2\" \
              fill=\"{colour}\"/>\n",
-            left - 8.0,
-            y + 12,
-            escape(&title)
+            y + 11,
+            escape(&title),
+            y + 15
         );
     }
     svg + "</svg>\n"
@@ -125,10 +133,10 @@ fn canaries(report: &Report) -> String {
     let mut table = format!(
         "<h2>Canaries in the restored data</h2>\n<p>The failure was at {}.</p>\n<table><tr>\
          <th>Place</th><th>Newest</th><th>Number</th><th>Missing</th><th>Foreign</th></tr>\n",
-        report.failed_at
+        instant(report.failed_at)
     );
     for found in &report.canaries {
-        let newest = found.flock.newest.map(|time| time.to_string());
+        let newest = found.flock.newest.map(instant);
         let newest = newest.or(found.error.clone()).unwrap_or("none found".into());
         table += &format!(
             "<tr><td>{}</td><td>{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td>\
@@ -163,7 +171,8 @@ fn surroundings(report: &Report) -> String {
         }
     }
     for used in &report.snapshots {
-        item(format!("data of {} from snapshot {} of {}", used.asset, used.id, used.time));
+        let time = moment(used.time);
+        item(format!("data of {} from snapshot {} of {time}", used.asset, used.id));
     }
     report.notes.iter().for_each(|note| item(note.clone()));
     text + "</ul>\n"
@@ -187,6 +196,21 @@ fn proof(report: &Report) -> String {
         );
     }
     text
+}
+
+/// To the second: nobody who reads a page needs more.
+fn moment(time: Time) -> String {
+    cut(time, 19)
+}
+
+/// To the millisecond, where a loss is counted.
+fn instant(time: Time) -> String {
+    cut(time, 23)
+}
+
+fn cut(time: Time, octets: usize) -> String {
+    let text = time.to_string();
+    format!("{} UTC", text.get(..octets).unwrap_or(&text).replacen('T', " ", 1))
 }
 
 fn escape(text: &str) -> String {
