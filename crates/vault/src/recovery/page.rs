@@ -234,14 +234,18 @@ mod tests {
 
     #[test]
     fn the_page_holds_the_figures_refers_to_nothing_outside_and_escapes_what_it_is_told() {
-        let steps = vec![
+        let mut steps = vec![
             tests::step("restore", 0, 20_000, Outcome::Ok),
             tests::step("wait_for", 20_000, 21_000, Outcome::Ok),
         ];
+        let long = format!("the {}are there", "recipes of every line and ".repeat(3));
+        steps[1].title.clone_from(&long);
         let page = page(&tests::report(steps, &[Some(995)]));
         for expected in ["21.000 s (target 60.000 s)", "5.000 s (target 30.000 s)", "<svg "] {
             assert!(page.contains(expected), "{expected}");
         }
+        assert_eq!(page.matches(&long).count(), 2, "whole over its bar and in the table");
+        assert!(!page.contains("000Z"), "nobody reads microseconds");
         assert!(page.contains("restore &lt;it&gt;") && !page.contains("<it>"));
         for outside in ["http:", "https:", "src=", "href=", "@import", "url("] {
             assert!(!page.contains(outside), "{outside}");
