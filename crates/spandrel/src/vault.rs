@@ -228,7 +228,8 @@ fn restore(options: &Options) -> Result<ExitCode> {
     let Options::Restore { dir, id, to, key, path, access, format } = options else {
         anyhow::bail!("this is no restore");
     };
-    // As restic does it: what was restored half may be restored again. But nobody shall be surprised.
+    // As restic does it: what was restored half may be restored again. But nobody shall be
+    // surprised.
     if std::fs::read_dir(to).is_ok_and(|mut entries| entries.next().is_some()) {
         let shown = to.display();
         complain(&format!("{shown} is not empty: files of the same path are written over"));

@@ -1,7 +1,8 @@
 //! Links as rows.
 //!
-//! Not here: how links are recognised, and the graph of them (`graph`). Invariant: a link whose ends were merged away names the
-//! assets they became, and one that was merged itself is in no list.
+//! Not here: how links are recognised, and the graph of them (`graph`). Invariant: a link whose
+//! ends were merged away names the assets they became, and one that was merged itself is in no
+//! list.
 
 use crate::{
     Change, ChangedRow, Error, LINKS, ListRequest, Page, Result, Store,

@@ -49,7 +49,8 @@ pub(crate) struct Inner {
     pub(crate) watchers: Watchers,
     pub(crate) path: PathBuf,
     pub(crate) opened: Instant,
-    /// When each sensor's beat was taken last, by a clock that only goes on: sensors go by their own.
+    /// When each sensor's beat was taken last, by a clock that only goes on: sensors go by their
+    /// own.
     pub(crate) beaten: Mutex<HashMap<String, Instant>>,
     /// Held as long as the store is open.
     _lock: Option<Lock>,

@@ -210,8 +210,8 @@ async fn checks(app: &App) -> Vec<HealthCheck> {
         let (way, minutes) = (if seconds < 0 { "back" } else { "ahead" }, seconds.abs() / 60);
         let ago = at.elapsed().as_secs() / 60;
         let detail = format!(
-            "it was set {way} by {minutes} minutes, {ago} minutes ago: times from before do not fit \
-             those since"
+            "it was set {way} by {minutes} minutes, {ago} minutes ago: times from before do not \
+             fit those since"
         );
         all.push(check("clock", "warning", detail));
     }

@@ -2,8 +2,8 @@
 //!
 //! The order is a JSON line on standard input, what comes of it are JSON lines on standard output.
 //! The process may write below the vault and where the order says, and nowhere else, where the
-//! kernel has Landlock ([`fence`]). Not here: what backups are. Invariant: it may be killed at any moment, and
-//! it ends when its server does.
+//! kernel has Landlock ([`fence`]). Not here: what backups are. Invariant: it may be killed at any
+//! moment, and it ends when its server does.
 
 mod fence;
 mod new_folder;
