@@ -6,12 +6,17 @@
 //! Invariant: a seed and a number of runs give the same inputs on every machine.
 
 mod corpus;
+mod each;
+mod ledger;
 mod mutate;
+mod source;
 #[path = "../../fuzz/src/lib.rs"]
 pub mod targets;
 
 use crate::options::Options;
 use anyhow::{Context, Result, bail};
+use each::{Each, Time};
+use ledger::Ledger;
 pub use mutate::Seeded;
 use std::{
     collections::HashSet,
@@ -22,6 +27,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// Digests of the sources that this program was built of, by `build.rs`.
+const BUILT_OF: &str = include_str!(concat!(env!("OUT_DIR"), "/sources.txt"));
+/// Of processor time, that each target should have.
+const GOAL_MINUTES: f64 = 30.0;
 /// In one input, before it counts as hanging.
 const HANG: Duration = Duration::from_secs(5);
 /// Runs of one target before the next has its turn.
@@ -31,9 +40,23 @@ const KEPT_MAX: usize = 4_096;
 const INPUT_OCTETS_MAX: usize = 16 * 1024;
 
 pub fn run(arguments: &[String]) -> Result<()> {
-    let known = ["minutes", "each", "jobs", "target", "seed", "captures", "write-targets", "input"];
+    let known = [
+        "minutes",
+        "each",
+        "due",
+        "jobs",
+        "target",
+        "seed",
+        "captures",
+        "record",
+        "status",
+        "root",
+        "write-targets",
+        "input",
+    ];
     let options = Options::read(arguments, &known)?;
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask is in the workspace");
+    let root = options.text("root").unwrap_or(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+    let root = Path::new(root);
     if options.text("write-targets").is_some() {
         return write_targets(&root.join("fuzz/Cargo.toml"));
     }
@@ -50,44 +73,69 @@ pub fn run(arguments: &[String]) -> Result<()> {
         println!("{target}: {} behaviours", targets::run(target, &octets).len());
         return Ok(());
     }
-    let minutes: f64 = options.number("minutes", 1.0)?;
+    let ledger = Ledger::new(root, source::parse(BUILT_OF));
+    if options.text("status").is_some() {
+        let goal = minutes(&options, "due", GOAL_MINUTES)?;
+        print!("{}", ledger::status(&names, &ledger.rows()?, &ledger.today()?, goal));
+        return Ok(());
+    }
+    if options.text("each").is_some() || options.text("due").is_some() {
+        return run_each(&options, names, ledger, root);
+    }
+    if options.text("record").is_some() {
+        bail!("--record needs --each or --due, which count each target's time");
+    }
+    let corpora = corpus::corpora(root, options.text("captures").map(Path::new))?;
     let seed = options.number("seed", 1)?;
-    let captures = options.text("captures").map(Path::new);
-    let corpora = corpus::corpora(root, captures)?;
     let mut drives: Vec<Drive> =
         names.iter().map(|name| Drive::new(name, seed, corpora.of(name))).collect();
-    if options.text("each").is_some() {
-        let each = Duration::from_secs_f64(options.number("each", 1.0)? * 60.0);
-        return drive_each(drives, each, options.number("jobs", 1)?, root);
-    }
-    drive(&mut drives, Duration::from_secs_f64(minutes * 60.0), root)
+    drive(&mut drives, minutes(&options, "minutes", 1.0)?, root)
 }
 
-/// Gives every target its own processor time, `jobs` of them at once; fails if any failed.
-fn drive_each(drives: Vec<Drive>, each: Duration, jobs: usize, root: &Path) -> Result<()> {
-    let folder = root.join("target/fuzz");
-    let waiting = Mutex::new(drives.into_iter());
-    let done = Mutex::new(Vec::new());
-    std::panic::set_hook(Box::new(|_| {}));
-    std::thread::scope(|scope| {
-        for _ in 0..jobs.max(1) {
-            scope.spawn(|| {
-                let watch = Watch::start(folder.clone());
-                let clock = Processor::of_this_thread();
-                while let Some(mut drive) = { waiting.lock().expect("never poisoned").next() } {
-                    let start = clock.used();
-                    while clock.used().saturating_sub(start) < each {
-                        drive.turn(TURN_RUNS, &watch);
-                    }
-                    println!("{}", drive.line());
-                    drive.kept = Vec::new();
-                    done.lock().expect("never poisoned").push(drive);
-                }
-            });
+/// Gives every target its own processor time, some of them at once; fails if any failed.
+fn run_each(
+    options: &Options,
+    mut names: Vec<&'static str>,
+    ledger: Ledger,
+    root: &Path,
+) -> Result<()> {
+    let record = options.text("record").is_some();
+    if record && !cfg!(debug_assertions) {
+        bail!("only a debug build records: others do not notice that a number overflows");
+    }
+    let time = match options.text("due") {
+        None => Time::Each(minutes(options, "each", 1.0)?),
+        Some(_) if !record => bail!("--due is about what is recorded: --record yes"),
+        Some(_) => {
+            let goal = minutes(options, "due", GOAL_MINUTES)?;
+            names = ledger::due(names, &ledger.rows()?, &ledger.today()?, goal);
+            Time::UpTo(goal)
         }
-    });
+    };
+    let until = match options.text("minutes") {
+        None => None,
+        Some(_) => Some(Instant::now() + minutes(options, "minutes", 1.0)?),
+    };
+    let seed = options.text("seed").map(|_| options.number("seed", 1)).transpose()?;
+    let each = Each {
+        corpora: corpus::corpora(root, options.text("captures").map(Path::new))?,
+        time,
+        until,
+        seed,
+        ledger: record.then(|| Arc::new(ledger)),
+        folder: root.join("target/fuzz"),
+    };
+    // Panics are results here, told once and not each with its trace.
+    std::panic::set_hook(Box::new(|_| {}));
+    let done = each.run(&names, options.number("jobs", 1)?);
     drop(std::panic::take_hook());
-    told(&done.into_inner().expect("never poisoned"), &folder)
+    told(&done?, &each.folder)
+}
+
+fn minutes(options: &Options, name: &str, usual: f64) -> Result<Duration> {
+    let minutes: f64 = options.number(name, usual)?;
+    let time = Duration::try_from_secs_f64(minutes * 60.0);
+    time.with_context(|| format!("--{name} is no time: {minutes}"))
 }
 
 /// Gives the targets turns until the time is over; fails if any failed.
@@ -130,9 +178,7 @@ fn told(drives: &[Drive], folder: &Path) -> Result<()> {
 
 fn store(folder: &Path, target: &str, input: &[u8]) -> Result<PathBuf> {
     fs::create_dir_all(folder).context("cannot make target/fuzz")?;
-    let sum = input.iter().fold(0xcbf2_9ce4_8422_2325u64, |sum, octet| {
-        (sum ^ u64::from(*octet)).wrapping_mul(0x0100_0000_01b3)
-    });
+    let sum = source::digest(input.iter().copied());
     let path = folder.join(format!("{target}-{sum:016x}"));
     fs::write(&path, input).with_context(|| format!("cannot write {}", path.display()))?;
     Ok(path)
@@ -259,6 +305,11 @@ pub struct Watch {
 impl Watch {
     /// Watches the thread that calls.
     pub fn start(folder: PathBuf) -> Watch {
+        Watch::telling(folder, |_| {})
+    }
+
+    /// And says before the end of which target it was.
+    pub fn telling(folder: PathBuf, hangs: impl Fn(&str) + Send + 'static) -> Watch {
         let running = Arc::new(Mutex::new((0, None)));
         let watched: Arc<Mutex<Running>> = Arc::clone(&running);
         let clock = Processor::of_this_thread();
@@ -274,6 +325,7 @@ impl Watch {
                 } else if used.saturating_sub(seen.1) > HANG {
                     let path = store(&folder, target, input);
                     eprintln!("{target}: one input takes more than {HANG:?}: {path:?}");
+                    hangs(target);
                     std::process::exit(1);
                 }
             }

@@ -35,7 +35,11 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   confusion     what the sensor takes for what on every capture of a folder, beside tshark
                 [--captures DIR] [--binary PATH] [--page FILE]
   fuzz          the targets of fuzz/ by seeded mutation of the protocols' fixtures
-                [--minutes M] [--target NAME] [--seed N] [--captures DIR]
+                [--minutes M] [--target NAME,NAME] [--seed N] [--captures DIR]
+                [--each M | --due M] gives each M minutes of processor time, or what its row in
+                fuzz/ledger.toml wants of them; [--jobs N] at once, [--minutes M] ends all
+                [--record yes] adds to the ledger, [--status yes] shows it, [--root DIR] is the
+                checkout whose ledger and fixtures it is
                 [--target NAME --input FILE] runs one, [--write-targets yes] lists them
   training --into DIR
                 captures of our own for scripts/release to train the binary on

@@ -15,6 +15,7 @@ use wire::{
 /// Frames taken of the begin of a capture.
 const FRAMES_PER_CAPTURE: usize = 60;
 
+#[derive(Default)]
 pub struct Corpora {
     /// Protocol, and a conversation as its target reads it.
     conversations: Vec<(String, Vec<u8>)>,
@@ -23,7 +24,7 @@ pub struct Corpora {
 }
 
 pub fn corpora(root: &Path, captures: Option<&Path>) -> Result<Corpora> {
-    let mut corpora = Corpora { conversations: Vec::new(), frames: Vec::new() };
+    let mut corpora = Corpora::default();
     for fixture in fixtures::all(root)? {
         let about = REGISTRY.iter().map(|p| p.about()).find(|a| a.name == fixture.protocol);
         let carriers = about.map(|a| a.carriers).unwrap_or_default();
