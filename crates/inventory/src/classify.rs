@@ -221,9 +221,19 @@ fn said(evidence: &Evidence<'_>) -> Option<(AssetClass, String)> {
         c if c.contains("wlan") => Class::AccessPoint,
         c if c.contains("router") => Class::Router,
         c if c.contains("bridge") || c.contains("switch") => Class::Switch,
-        _ => return None,
+        _ => return lets_in(evidence),
     };
     Some((class, format!("announces the capabilities {capabilities}")))
+}
+
+/// Who decides on others' access to the network, as it shows in IEEE 802.1X and 802.11.
+fn lets_in(evidence: &Evidence<'_>) -> Option<(AssetClass, String)> {
+    if fact(evidence, "wireless_role") == Some("access point") {
+        let what = "gives stations the keys of a wireless network".to_owned();
+        return Some((AssetClass::AccessPoint, what));
+    }
+    let role = fact(evidence, "port_access").filter(|role| role.ends_with("authenticator"))?;
+    Some((AssetClass::Switch, format!("lets others into the network as {role}")))
 }
 
 /// CIP device profiles (CIP Vol 1, chapter 6; ODVA's list).
@@ -412,10 +422,11 @@ fn office(evidence: &Evidence<'_>) -> Option<(AssetClass, String)> {
     evidence.virtual_machine.then(|| (Class::VirtualMachine, "virtual network card".to_owned()))
 }
 
-/// Does it ask for services? Everybody asks for addresses and names on the wire; that makes
-/// nobody a workstation.
+/// Does it ask for services? Everybody asks for addresses and names on the wire, and to be let
+/// onto it; that makes nobody a workstation.
 fn asks(behaviour: &Behaviour) -> bool {
-    behaviour.asked.keys().any(|(protocol, _)| !matches!(*protocol, "arp" | "pn_dcp" | "icmp"))
+    let everybodys = |protocol: &str| matches!(protocol, "arp" | "pn_dcp" | "icmp" | "eapol");
+    behaviour.asked.keys().any(|(protocol, _)| !everybodys(protocol))
 }
 
 /// Does it serve, ask or tell in an industrial protocol?

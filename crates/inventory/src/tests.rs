@@ -141,6 +141,28 @@ fn roles_follow_from_who_asks_whom_for_what() {
 }
 
 #[test]
+fn who_lets_others_in_is_a_switch_and_asking_makes_no_workstation() {
+    let mut inventory = Inventory::new();
+    let (host, switch) = (end(Some(1), "10.0.0.1"), end(Some(2), "10.0.0.2"));
+    let authenticate = OperationClass::Authenticate;
+    inventory.apply(&observed(host, switch, "eapol", operation(Direction::Request, authenticate)));
+    let says = |path, value: &str| {
+        let attributes = vec![Attribute { path, value: value.into(), confidence: 90 }];
+        Detail::Identity(Identity { subject: Subject::Sender, message: "EAPOL", attributes })
+    };
+    let role = says("port_access", "IEEE 802.1X authenticator");
+    inventory.apply(&observed(switch, host, "eapol", role));
+    let class = |inventory: &Inventory, e: &Endpoint| {
+        inventory.asset(inventory.asset_at(e).expect("known")).class
+    };
+    assert_eq!(class(&inventory, &switch), AssetClass::Switch);
+    assert_eq!(class(&inventory, &host), AssetClass::Unknown);
+    let role = says("wireless_role", "access point");
+    inventory.apply(&observed(switch, host, "eapol", role));
+    assert_eq!(class(&inventory, &switch), AssetClass::AccessPoint);
+}
+
+#[test]
 fn facts_are_bounded_and_counted() {
     let mut inventory = Inventory::new();
     for i in 0..500 {

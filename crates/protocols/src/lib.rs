@@ -15,6 +15,7 @@ pub mod declared;
 
 // shared between protocols
 mod ber;
+mod eap;
 mod gss;
 mod sql;
 mod text;
@@ -41,6 +42,7 @@ pub mod dicom;
 pub mod dlms;
 pub mod dnp3;
 pub mod dns;
+pub mod eapol;
 pub mod egd;
 pub mod enip;
 pub mod ethercat;
@@ -131,6 +133,7 @@ pub static REGISTRY: &[&dyn Protocol] = &[
     &ethercat::ETHERCAT,
     &powerlink::POWERLINK,
     &stp::STP,
+    &eapol::EAPOL,
     &mrp::MRP,
     &prp::PRP,
     &bacnet::BACNET,

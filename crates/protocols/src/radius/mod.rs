@@ -2,11 +2,9 @@
 //!
 //! Invariant: attributes fill the packet exactly or it is not RADIUS.
 
-mod eap;
-
 use crate::{
     About, Carrier, Dissector, Ends, Gap, Group, Hint, Output, Probe, Progress, Protocol, Segment,
-    output::Op, text, tls,
+    eap, output::Op, text, tls,
 };
 use ::wire::reader::{Reader, Short};
 use model::{Authentication, OperationClass, Scalar, Subject};
@@ -122,8 +120,8 @@ impl Dissector for Conversation {
         }
         match Packet::parse(bytes) {
             Ok(packet) => {
-                if !packet.eap.is_empty() {
-                    self.eap.message(&packet.eap, &segment, out);
+                if let Some(eap) = eap::Packet::parse(&packet.eap) {
+                    self.eap.message(&eap, "radius", &segment, out);
                 }
                 self.packet(packet, out);
             }
