@@ -37,6 +37,14 @@ proptest! {
 }
 
 #[test]
+fn a_control_character_in_a_name_is_written_out() {
+    let mut octets = vec![0, 1, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 5];
+    octets.extend(b"a\x04 \x1bb\x03net\0\0\x01\0\x01");
+    let message = parse(&octets).expect("a question");
+    assert_eq!(message.questions[0].name, "a\\004 \\027b.net");
+}
+
+#[test]
 fn a_pointer_to_itself_ends() {
     let mut bytes = vec![0, 1, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
     bytes.extend([0xc0, 0x0c, 0, 1, 0, 1]);

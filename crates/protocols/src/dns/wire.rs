@@ -140,7 +140,7 @@ impl<'a> Cursor<'a> {
                     if !text.is_empty() {
                         text.push('.');
                     }
-                    text.push_str(&crate::text::lossy(label));
+                    push_label(&mut text, label);
                     at = end;
                 }
                 0xc0..=0xff => {
@@ -189,6 +189,21 @@ impl<'a> Cursor<'a> {
             TYPE_TXT => Value::Text(texts(data)),
             _ => Value::Other(data.to_vec()),
         })
+    }
+}
+
+/// A control character is written as RFC 1035, 5.1 writes it: dropped, two names would look the
+/// same. Blanks and dots within a label stay, as service names have them.
+fn push_label(text: &mut String, label: &[u8]) {
+    let label = crate::text::lossy(label);
+    if !label.contains(char::is_control) {
+        return text.push_str(&label);
+    }
+    for letter in label.chars() {
+        match letter.is_control() {
+            true => text.push_str(&format!("\\{:03}", u32::from(letter))),
+            false => text.push(letter),
+        }
     }
 }
 
