@@ -144,15 +144,11 @@ impl Peer {
         };
         let ends = [end(1, 49_152), end(2, self.port)];
         let segment = Segment {
-            bytes,
-            from,
             at: Time::from_secs(self.at),
-            carrier: self.carrier,
             sender: ends[from as usize],
             receiver: ends[from.other() as usize],
             after_gap,
-            missing: 0,
-            filled: 0,
+            ..Segment::of(bytes, from, self.carrier)
         };
         self.out.clear();
         let progress = self.dissector.feed(segment, &mut self.out);

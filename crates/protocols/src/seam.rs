@@ -98,6 +98,25 @@ pub struct Segment<'a> {
     pub filled: usize,
 }
 
+impl<'a> Segment<'a> {
+    /// Octets that are all there, of nobody in particular and at no time: the ground on which
+    /// to say what else is known of them.
+    #[inline]
+    pub fn of(bytes: &'a [u8], from: Side, carrier: Carrier) -> Segment<'a> {
+        Segment {
+            bytes,
+            from,
+            at: Time(0),
+            carrier,
+            sender: Endpoint::default(),
+            receiver: Endpoint::default(),
+            after_gap: false,
+            missing: 0,
+            filled: 0,
+        }
+    }
+}
+
 pub trait Protocol: Sync {
     fn about(&self) -> &'static About;
 

@@ -2,20 +2,10 @@
 
 use super::{BACNET, limits::PENDING_REQUESTS_MAX};
 use crate::{Carrier, Output, Protocol, Segment, Side};
-use model::{Detail, Endpoint, OperationClass, Time};
+use model::{Detail, OperationClass};
 
 fn segment(bytes: &[u8]) -> Segment<'_> {
-    Segment {
-        bytes,
-        from: Side::Client,
-        at: Time::from_secs(0),
-        carrier: Carrier::Udp,
-        sender: Endpoint::default(),
-        receiver: Endpoint::default(),
-        after_gap: false,
-        missing: 0,
-        filled: 0,
-    }
+    Segment::of(bytes, Side::Client, Carrier::Udp)
 }
 
 #[test]

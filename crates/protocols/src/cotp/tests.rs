@@ -3,7 +3,6 @@
 use super::wire::{CONNECT_REQUEST, emit_connection, emit_data, parse, selectors, tpkt_length};
 use super::{COTP, limits::TSDU_OCTETS_MAX};
 use crate::{Carrier, Output, Protocol, Segment, Side};
-use model::{Endpoint, Time};
 
 #[test]
 fn connections_carry_their_selectors() {
@@ -36,18 +35,7 @@ fn a_unit_that_never_ends_is_forgotten_and_counted() {
     bytes[6] = 0;
     for _ in 0..=TSDU_OCTETS_MAX / 0x4000 {
         assert_eq!(out.limits.len(), 0);
-        let segment = Segment {
-            bytes: &bytes,
-            from: Side::Client,
-            at: Time::from_secs(0),
-            carrier: Carrier::Tcp,
-            sender: Endpoint::default(),
-            receiver: Endpoint::default(),
-            after_gap: false,
-            missing: 0,
-            filled: 0,
-        };
-        dissector.feed(segment, &mut out);
+        dissector.feed(Segment::of(&bytes, Side::Client, Carrier::Tcp), &mut out);
     }
     assert_eq!(out.limits, ["cotp-tsdu-octets"]);
 }

@@ -2,24 +2,14 @@
 
 use super::{all, parse};
 use crate::{Carrier, Hint, Output, Probe, Progress, Protocol, Segment, Side};
-use model::{Detail, Endpoint, OperationClass, Time};
+use model::{Detail, OperationClass};
 
 fn shipped(name: &str) -> &'static dyn Protocol {
     all().find(|p| p.about().name == name).expect("a shipped protocol")
 }
 
 fn segment(bytes: &[u8], from: Side) -> Segment<'_> {
-    Segment {
-        bytes,
-        from,
-        at: Time::from_secs(0),
-        carrier: Carrier::Tcp,
-        sender: Endpoint::default(),
-        receiver: Endpoint::default(),
-        after_gap: false,
-        missing: 0,
-        filled: 0,
-    }
+    Segment::of(bytes, from, Carrier::Tcp)
 }
 
 const HINT: Hint = Hint { carrier: Carrier::Tcp, port: true, from: Side::Client };

@@ -6,22 +6,11 @@ use super::{
     wire::{Application, Control, Link, NotLink, Transport, crc, frames, unblock},
 };
 use crate::{Carrier, Dissector, Gap, Hint, Output, Probe, Progress, Protocol, Segment, Side};
-use model::{Detail, Endpoint, Outcome, Time};
+use model::{Detail, Outcome};
 use proptest::prelude::*;
 
 fn feed(dissector: &mut dyn Dissector, from: Side, bytes: &[u8], out: &mut Output) -> Progress {
-    let segment = Segment {
-        bytes,
-        from,
-        at: Time::from_secs(0),
-        carrier: Carrier::Tcp,
-        sender: Endpoint::default(),
-        receiver: Endpoint::default(),
-        after_gap: false,
-        missing: 0,
-        filled: 0,
-    };
-    dissector.feed(segment, out)
+    dissector.feed(Segment::of(bytes, from, Carrier::Tcp), out)
 }
 
 fn request(sequence: u8, function: u8, objects: &[u8]) -> Vec<u8> {

@@ -414,7 +414,7 @@ fn tell(subject: Subject, said_in: &'static str, found: &Identity, out: &mut Out
 #[cfg(test)]
 mod tests {
     use super::*;
-    use model::{Detail, Endpoint, Time};
+    use model::Detail;
 
     /// Send RR Data with a request for the identity object or its answer.
     fn message(cip: &[u8]) -> Vec<u8> {
@@ -435,18 +435,7 @@ mod tests {
         for (from, known) in [(Side::Client, true), (Side::Server, false)] {
             let (mut conversation, mut out) = (Conversation::default(), Output::default());
             let mut feed = |side, bytes: &[u8]| {
-                let segment = Segment {
-                    bytes,
-                    from: side,
-                    at: Time::from_secs(0),
-                    carrier: Carrier::Tcp,
-                    sender: Endpoint::default(),
-                    receiver: Endpoint::default(),
-                    after_gap: false,
-                    missing: 0,
-                    filled: 0,
-                };
-                conversation.feed(segment, &mut out);
+                conversation.feed(Segment::of(bytes, side, Carrier::Tcp), &mut out);
                 conversation.gap(Gap { from, bytes: None });
             };
             feed(Side::Client, &asks);

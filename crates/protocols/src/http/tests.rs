@@ -2,7 +2,6 @@
 
 use super::{HEAD_OCTETS_MAX, HTTP, base64};
 use crate::{Carrier, Dissector, Gap, Hint, Output, Probe, Progress, Protocol, Segment, Side};
-use model::{Endpoint, Time};
 
 #[test]
 fn base64_of_admin_admin() {
@@ -14,17 +13,7 @@ fn feed(reader: &mut dyn Dissector, from: Side, bytes: &[u8], missing: usize) ->
     let (mut out, mut at) = (Output::default(), 0);
     let mut groups = Vec::new();
     while at < bytes.len() {
-        let segment = Segment {
-            bytes: &bytes[at..],
-            from,
-            at: Time(0),
-            carrier: Carrier::Tcp,
-            sender: Endpoint::default(),
-            receiver: Endpoint::default(),
-            after_gap: false,
-            missing,
-            filled: 0,
-        };
+        let segment = Segment { missing, ..Segment::of(&bytes[at..], from, Carrier::Tcp) };
         out.clear();
         let Progress::Consumed(taken) = reader.feed(segment, &mut out) else { panic!("a wait") };
         groups.extend(out.messages.iter_mut().map(|message| message.group.name));

@@ -256,22 +256,11 @@ fn monitored(asdu: &Asdu<'_>, kind: &Type, found: &[Object<'_>], out: &mut Outpu
 mod tests {
     use super::*;
     use crate::Carrier;
-    use model::{Endpoint, Time};
 
     #[test]
     fn an_apdu_behind_octets_that_are_none_is_found() {
         let bytes = [0xff, 0x68, 1, 0x68, 4, 0x43, 0, 0, 0];
-        let segment = |from: usize| Segment {
-            bytes: &bytes[from..],
-            from: Side::Client,
-            at: Time(0),
-            carrier: Carrier::Tcp,
-            sender: Endpoint::default(),
-            receiver: Endpoint::default(),
-            after_gap: false,
-            missing: 0,
-            filled: 0,
-        };
+        let segment = |at: usize| Segment::of(&bytes[at..], Side::Client, Carrier::Tcp);
         let (mut reader, mut out) = (Conversation::default(), Output::default());
         assert_eq!(reader.feed(segment(0), &mut out), Progress::Consumed(3));
         assert_eq!(reader.feed(segment(3), &mut out), Progress::Consumed(6));

@@ -3,7 +3,6 @@
 use super::wire::{LENGTH_MAX, MBAP_OCTETS, Mbap, Request, Table, parse_request};
 use super::{MODBUS, limits::PENDING_REQUESTS_MAX};
 use crate::{Carrier, Output, Protocol, Segment, Side};
-use model::{Endpoint, Time};
 use proptest::prelude::*;
 
 fn request() -> impl Strategy<Value = (Request<'static>, &'static [u8])> {
@@ -72,19 +71,8 @@ fn requests_that_nobody_answers_are_forgotten_and_counted() {
     for i in 0..=PENDING_REQUESTS_MAX {
         let asks = Request::Read { table: Table::HoldingRegister, first: 0, count: 1 };
         let bytes = asks.emit(i as u16, 1);
-        let segment = Segment {
-            bytes: &bytes,
-            from: Side::Client,
-            at: Time::from_secs(0),
-            carrier: Carrier::Tcp,
-            sender: Endpoint::default(),
-            receiver: Endpoint::default(),
-            after_gap: false,
-            missing: 0,
-            filled: 0,
-        };
         assert_eq!(out.limits.len(), 0, "request {i}");
-        dissector.feed(segment, &mut out);
+        dissector.feed(Segment::of(&bytes, Side::Client, Carrier::Tcp), &mut out);
     }
     assert_eq!(out.limits, ["modbus-pending-requests"]);
 }

@@ -168,15 +168,10 @@ impl<'f> Driver<'f> {
         let (sender, receiver) =
             if side == Side::Client { (client, server) } else { (server, client) };
         let segment = Segment {
-            bytes,
-            from: side,
             at: Time::from_secs(self.at),
-            carrier: self.fixture.carrier,
             sender,
             receiver,
-            after_gap: false,
-            missing: 0,
-            filled: 0,
+            ..Segment::of(bytes, side, self.fixture.carrier)
         };
         self.out.clear();
         let progress = self.dissector.feed(segment, &mut self.out);

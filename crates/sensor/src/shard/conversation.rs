@@ -569,15 +569,12 @@ pub(super) fn segment<'a>(
     after_gap: bool,
 ) -> Segment<'a> {
     Segment {
-        bytes,
-        from,
         at: context.at,
-        carrier: kind.carrier(),
         sender: context.from,
         receiver: context.to,
         after_gap,
         missing: context.missing,
-        filled: 0,
+        ..Segment::of(bytes, from, kind.carrier())
     }
 }
 

@@ -27,16 +27,12 @@ impl Shard {
         let served = self.directory.is_known_port(carrier, source);
         let guess = if served { Side::Server } else { Side::Client };
         let segment = Segment {
-            bytes: payload,
-            from: side.unwrap_or(guess),
             at: context.at,
-            carrier,
             sender: context.to,
             receiver: context.from,
-            after_gap: false,
             // A quotation may stop anywhere.
             missing: 1,
-            filled: 0,
+            ..Segment::of(payload, side.unwrap_or(guess), carrier)
         };
         self.out.clear();
         protocol.open().feed(segment, &mut self.out);
