@@ -3,10 +3,12 @@
 //! One shard reads the packets of its conversations from first to last. Not here: which packets
 //! these are. Invariant: what comes out depends on the packets alone; time arrives with them.
 
+mod collect;
 mod context;
 mod conversation;
 mod datagram;
 mod quoted;
+mod reading;
 
 use crate::{
     event::{Event, Place, Repeats, Sent, Stamped},

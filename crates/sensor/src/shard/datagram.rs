@@ -5,7 +5,8 @@
 
 use super::{
     Context, Shard,
-    conversation::{new_flow, search, segment, sender_is_client},
+    conversation::{new_flow, sender_is_client},
+    reading::{search, segment},
     session,
 };
 use crate::flow::{FlowKey, Identity, Kind};
