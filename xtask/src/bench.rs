@@ -1,8 +1,9 @@
 //! `cargo xtask bench pcap`: how many packets a second of processor time `spandrel pcap` reads.
 //!
-//! Makes a long mix out of a folder of captures, runs the binary on it with one and two workers,
-//! and where they are installed tshark and ndpiReader on the same file. Processor time (user and
-//! system of the whole process) is the figure: other work on the machine hardly moves it.
+//! Makes a long mix out of a folder of captures, runs the binary on it with one and two workers
+//! and twice at once, and where they are installed tshark and ndpiReader on the same file.
+//! Processor time (user and system of the whole process) is the figure: other work on the machine
+//! hardly moves it.
 //! Invariant: nothing is measured that was not read to its end.
 
 mod controllers;
@@ -118,10 +119,11 @@ fn race(binary: &Path, file: &Path, packets: u64, peers: bool) -> Result<()> {
     };
     // Brings the file into memory.
     measure(pcap("1"))?;
-    let (mut ones, mut twos) = (Vec::new(), Vec::new());
+    let (mut ones, mut twos, mut pairs) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..RUNS {
         ones.push(measure(pcap("1"))?);
         twos.push(measure(pcap("2"))?);
+        pairs.push(beside(|| pcap("1"))?);
     }
     let one = tell("spandrel, 1 worker", &ones, packets);
     let two = tell("spandrel, 2 workers", &twos, packets);
@@ -133,6 +135,7 @@ fn race(binary: &Path, file: &Path, packets: u64, peers: bool) -> Result<()> {
         median(&ones, clock) / median(&twos, clock),
         median(&twos, processor) / median(&ones, processor)
     );
+    println!("  {}", machine(&ones, &pairs));
     if !peers {
         return Ok(());
     }
@@ -149,7 +152,37 @@ fn race(binary: &Path, file: &Path, packets: u64, peers: bool) -> Result<()> {
     Ok(())
 }
 
-/// Runs of each kind, one and two workers in turns, so that what else the machine does meets both.
+/// Two runs at the same time that know nothing of each other, as one: the time of the later, and
+/// what one took on average.
+fn beside(command: impl Fn() -> Command) -> Result<Run> {
+    let (first, second) = (command(), command());
+    let (other, own) = std::thread::scope(|scope| {
+        let other = scope.spawn(|| measure(first));
+        let own = measure(second);
+        (other.join(), own)
+    });
+    let other = other.ok().context("the measuring thread failed")??;
+    let own = own?;
+    Ok(Run {
+        wall_secs: own.wall_secs.max(other.wall_secs),
+        cpu_secs: (own.cpu_secs + other.cpu_secs) / 2.0,
+        ..own
+    })
+}
+
+/// What the machine allows: two workers of one run cannot be expected to do better than two runs.
+fn machine(ones: &[Run], pairs: &[Run]) -> String {
+    format!(
+        "two runs beside each other: {:.2} times as fast as one after the other, {:.2} times the \
+         processor time of one alone; medians: {:.2} and {:.2}",
+        2.0 * best(ones, clock) / best(pairs, clock),
+        best(pairs, processor) / best(ones, processor),
+        2.0 * median(ones, clock) / median(pairs, clock),
+        median(pairs, processor) / median(ones, processor)
+    )
+}
+
+/// Runs of each kind, in turns, so that what else the machine does meets all of them.
 const RUNS: usize = 5;
 
 fn clock(run: &Run) -> f64 {
@@ -200,4 +233,47 @@ fn show(name: &str, run: &Run, packets: u64, ours: Option<&Run>) {
         run.said / 1_000,
         ratio.unwrap_or_default()
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(wall_secs: f64, cpu_secs: f64) -> Run {
+        Run { wall_secs, cpu_secs, system_secs: 0.0, peak_kib: 0, said: 0 }
+    }
+
+    #[test]
+    fn what_the_machine_allows_is_two_runs_against_two_in_a_row() {
+        let ones = [run(1.2, 1.1), run(1.0, 0.9), run(1.5, 1.4)];
+        let pairs = [run(1.25, 1.0), run(1.6, 1.21), run(2.0, 1.5)];
+        assert_eq!(
+            machine(&ones, &pairs),
+            "two runs beside each other: 1.60 times as fast as one after the other, 1.11 times \
+             the processor time of one alone; medians: 1.50 and 1.10"
+        );
+    }
+
+    #[test]
+    fn runs_beside_each_other_overlap_and_end_with_the_later() {
+        let folder = tempfile::tempdir().unwrap();
+        // Each waits for the other's file: one after the other would never end.
+        let turn = std::cell::Cell::new(0);
+        let meets = || {
+            turn.set(turn.get() + 1);
+            let (own, other) = (turn.get(), 3 - turn.get());
+            let mut command = Command::new("timeout");
+            let wait = format!("touch {own}; until [ -e {other} ]; do :; done; echo {own}");
+            command.current_dir(folder.path()).args(["60", "sh", "-c", &wait]);
+            command
+        };
+        assert_eq!(beside(meets).unwrap().said, 2);
+        let folder = folder.path();
+        let fails = || {
+            let mut command = Command::new("mkdir");
+            command.current_dir(folder).arg("once");
+            command
+        };
+        assert!(beside(fails).is_err(), "one of them failed");
+    }
 }
