@@ -314,3 +314,31 @@ fn a_pipe_and_a_socket_are_kept_and_what_is_restored_is_whole_without_them() {
     let compared = vault.compare_restored(&latest, &target, &[], &()).unwrap();
     assert_eq!(compared.errors.len(), 1);
 }
+
+#[test]
+fn what_lies_where_something_of_another_kind_was_is_not_what_was_restored() {
+    let place = Place::with_vault(STRICT);
+    let plant = place.at("plant");
+    fs::create_dir_all(plant.join("folder")).unwrap();
+    fs::write(plant.join("file"), b"recipe\n").unwrap();
+    std::os::unix::fs::symlink("file", plant.join("link")).unwrap();
+    place.backup_files(&plant, 1);
+    let vault = place.unlocked();
+    let (target, latest) = (place.at("out"), vault.find("latest").unwrap());
+    assert_eq!(vault.restore(&latest, &target, None, NOON).unwrap().errors, []);
+    let compare = || vault.compare_restored(&latest, &target, &[], &()).unwrap();
+    assert_eq!((compare().errors, compare().files), (vec![], 1));
+    let at = below(&target, &plant);
+    fs::remove_dir(at.join("folder")).unwrap();
+    std::os::unix::fs::symlink("/etc", at.join("folder")).unwrap();
+    fs::remove_file(at.join("link")).unwrap();
+    fs::write(at.join("link"), b"recipe\n").unwrap();
+    // The bytes are right, and they are not there.
+    fs::rename(at.join("file"), place.at("away")).unwrap();
+    std::os::unix::fs::symlink(place.at("away"), at.join("file")).unwrap();
+    let compared = compare();
+    let mut said: Vec<_> = compared.errors.iter().map(|fault| fault.error.as_str()).collect();
+    said.dedup();
+    assert_eq!((compared.errors.len(), compared.files), (3, 0), "{:?}", compared.errors);
+    assert_eq!(said, ["something else is in its place"]);
+}

@@ -331,6 +331,8 @@ fn a_drill_restores_on_the_host_compares_everything_and_leaves_nothing() {
     let database = rusqlite::Connection::open(plant.join("history.db")).unwrap();
     database.execute_batch("CREATE TABLE t (x); INSERT INTO t VALUES (42)").unwrap();
     symlink(scene.at("secret"), plant.join("out")).unwrap();
+    let made = Command::new("mkfifo").arg(plant.join("to-hmi")).status();
+    assert!(made.unwrap().success());
     let host = scene.enrolled("press-4", "");
     let sources = ["files:@plant", "sqlite:@plant/history.db"];
     let mut plan = scene.plan("Press 4", "press-4", &sources);
@@ -364,6 +366,8 @@ fn a_drill_restores_on_the_host_compares_everything_and_leaves_nothing() {
     let steps = drill["steps"].as_array().unwrap();
     assert!(steps.len() == 2 && steps.iter().all(|step| step["outcome"] == "ok"), "{run:#}");
     assert!(steps[1]["detail"].as_str().unwrap().contains("1 sqlite"), "{run:#}");
+    let said = |step: &Value| step["detail"].as_str().unwrap().contains("1 device, pipe or socket");
+    assert!(steps.iter().all(said), "{run:#}");
     let notes = drill["notes"].to_string();
     assert!(notes.contains("from the spool on the host; the vault here has"), "{notes}");
     let coverage = scene.get("/coverage");

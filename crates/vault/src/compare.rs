@@ -68,24 +68,38 @@ impl Against<'_> {
         kind: Kind,
         proof: &mut Proof,
     ) -> Verdict {
-        if let Kind::Special(_) = kind {
-            proof.left_out += 1;
-            return Ok(());
-        }
-        let there = fs::symlink_metadata(place).map_err(|error| error.to_string())?;
+        let there = || fs::symlink_metadata(place).map_err(|error| error.to_string());
+        let other = || Err("something else is in its place".to_owned());
         match kind {
-            Kind::Directory if there.is_dir() => {
+            Kind::Special(_) => {
+                proof.left_out += 1;
+                Ok(())
+            }
+            Kind::Directory => {
+                let there = there()?;
+                if !there.is_dir() {
+                    return other();
+                }
                 // One that is closed to its owner is read all the same.
                 let open = Permissions::from_mode(there.permissions().mode() | 0o700);
                 fs::set_permissions(place, open).map_err(|error| error.to_string())
             }
-            Kind::Symlink(link) => match fs::read_link(place) {
-                Ok(to) if to == link => Ok(()),
-                Ok(_) => Err("the link leads elsewhere".to_owned()),
-                Err(error) => Err(error.to_string()),
-            },
-            Kind::File(chunks) if there.is_file() => self.file((path, place), meta, &chunks, proof),
-            _ => Err("something else is in its place".to_owned()),
+            Kind::Symlink(link) => {
+                if !there()?.is_symlink() {
+                    return other();
+                }
+                match fs::read_link(place) {
+                    Ok(to) if to == link => Ok(()),
+                    Ok(_) => Err("the link leads elsewhere".to_owned()),
+                    Err(error) => Err(error.to_string()),
+                }
+            }
+            Kind::File(chunks) => {
+                if !there()?.is_file() {
+                    return other();
+                }
+                self.file((path, place), meta, &chunks, proof)
+            }
         }
     }
 

@@ -224,5 +224,26 @@ fn seen(proof: &Proof) -> String {
         0 => String::new(),
         n => format!("; {n} too large for that"),
     };
-    format!("{} files, {} bytes have every hash{opened}{large}", proof.files, proof.bytes)
+    let (files, bytes, besides) = (proof.files, proof.bytes, left_out(proof.left_out));
+    format!("{files} files, {bytes} bytes have every hash{opened}{large}{besides}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_no_content_to_compare_is_said() {
+        let mut proof = Proof { files: 2, bytes: 9, ..Proof::default() };
+        assert_eq!(seen(&proof), "2 files, 9 bytes have every hash");
+        proof.left_out = 1;
+        let one = "2 files, 9 bytes have every hash; 1 device, pipe or socket left out, what uses \
+                   it makes it";
+        assert_eq!(seen(&proof), one);
+        (proof.left_out, proof.too_large) = (3, 1);
+        proof.checked.insert("json", 2);
+        let all = "2 files, 9 bytes have every hash; opened by their format: 2 json; 1 too large \
+                   for that; 3 devices, pipes and sockets left out, what uses them makes them";
+        assert_eq!(seen(&proof), all);
+    }
 }
