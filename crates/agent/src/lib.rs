@@ -15,6 +15,7 @@ mod enrol;
 mod job;
 pub mod limits;
 mod line;
+mod rooms;
 mod runs;
 mod ship;
 mod work;
@@ -23,6 +24,7 @@ pub use allow::is_in;
 pub use config::Config;
 pub use enrol::{Enrolment, enrol};
 pub use job::{Job, Running, Says, Word, Worker};
+pub use rooms::Rooms;
 pub use work::{End, Stop, work};
 
 /// What can keep an agent from working.

@@ -18,7 +18,7 @@ mod sending;
 mod tries;
 
 use crate::{
-    Config, Enrolment, Error, Result,
+    Config, Enrolment, Error, Result, Rooms,
     books::{Books, Key, Past},
     due::{self, Due},
     job::{Job, Running, Word, Worker},
@@ -89,6 +89,7 @@ struct Under {
 
 struct Agent<'a> {
     config: &'a Config,
+    rooms: Rooms,
     enrolment: Enrolment,
     version: String,
     host: String,
@@ -116,7 +117,7 @@ struct Agent<'a> {
 /// Works until it is stopped, which `ready` is given the means of, or the control plane turns it
 /// away.
 pub fn work(
-    config: &Config,
+    (config, rooms): (&Config, Rooms),
     (version, host): (&str, &str),
     worker: &dyn Worker,
     ready: impl FnOnce(Stop),
@@ -136,6 +137,7 @@ pub fn work(
     let mut agent = Agent {
         ended: books.pasts().map(|(key, past)| (key.clone(), ago(past.at, now))).collect(),
         config,
+        rooms,
         enrolment,
         version: version.to_owned(),
         host: host.to_owned(),

@@ -2,13 +2,12 @@
 //!
 //! Not here: what it does (`agent`), the process that reads (`hands`). Invariant: before the first
 //! call it has given up writing outside its data directory and where its owner lets restores be
-//! made, and, where the kernel knows it,
-//! listening on any port.
+//! made, and, where the kernel knows it, listening on any port.
 
 mod hands;
 
 use crate::complain;
-use agent::{Config, End, Enrolment};
+use agent::{Config, End, Enrolment, Rooms};
 use anyhow::{Context as _, Result};
 use hands::Hands;
 use landlock::{ABI, Access, AccessFs, AccessNet, RulesetStatus};
@@ -94,7 +93,8 @@ fn work(config: &Config) -> Result<ExitCode> {
     crate::run::log_to_stderr();
     let program = std::env::current_exe().context("cannot find this program's file")?;
     let hands = Hands::new(program, config)?;
-    confine(config)?;
+    let rooms = confine(config)?;
+    rooms.wanting().iter().for_each(|want| complain(want));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut signals = {
         // The two are listened for before anything begins.
@@ -102,7 +102,7 @@ fn work(config: &Config) -> Result<ExitCode> {
         (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?)
     };
     let who = (env!("CARGO_PKG_VERSION"), host());
-    let end = agent::work(config, (who.0, &who.1), &hands, |stop| {
+    let end = agent::work((config, rooms), (who.0, &who.1), &hands, |stop| {
         std::thread::spawn(move || {
             runtime.block_on(async {
                 tokio::select! {
@@ -129,7 +129,7 @@ fn host() -> String {
 }
 
 /// Gives up writing elsewhere and listening; the process that reads gives up more.
-fn confine(config: &Config) -> Result<()> {
+fn confine(config: &Config) -> Result<Rooms> {
     let all = AccessFs::from_all(ABI::V3);
     let mut places = vec![
         (PathBuf::from("/"), AccessFs::from_read(ABI::V3)),
@@ -138,6 +138,7 @@ fn confine(config: &Config) -> Result<()> {
     ];
     // What a process of it may write to it must be able to write to itself.
     places.extend(config.restore_into.iter().map(|into| (into.clone(), all)));
+    let rooms = Rooms::look(&config.restore_into);
     let status = crate::fence::around((all, AccessNet::BindTcp.into()), places)
         .context("cannot give up writing elsewhere")?;
     if status != RulesetStatus::FullyEnforced {
@@ -146,5 +147,8 @@ fn confine(config: &Config) -> Result<()> {
              path alone",
         );
     }
-    Ok(())
+    Ok(match status {
+        RulesetStatus::NotEnforced => rooms.without_fence(),
+        RulesetStatus::PartiallyEnforced | RulesetStatus::FullyEnforced => rooms,
+    })
 }

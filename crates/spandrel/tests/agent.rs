@@ -448,6 +448,46 @@ fn a_restore_asked_for_in_the_console_makes_a_new_folder_where_the_owner_says() 
     agent.terminate();
 }
 
+#[test]
+fn a_folder_for_restores_that_is_missing_is_named_and_taken_when_the_agent_starts_again() {
+    let scene = Scene::new();
+    let (plant, back) = (scene.at("plant"), scene.at("mnt/back"));
+    let host = scene.enrolled("press-4", &format!("restore_into = [{back:?}]"));
+    scene.post("/plans", &scene.plan("Press 4", "press-4", &["files:@plant"]));
+    let agent = host.run();
+    let missing = format!("{} is not there", back.display());
+    wait_for(&host, &missing);
+    let backup = scene.run("kind=backup", "complete");
+    let ask = format!("/runs/{}:restore", backup["id"].as_str().unwrap());
+    scene.until("/agents", |agents| agents["items"][0]["restore_into"] != json!([]));
+    let restore = || {
+        let run = scene.post(&ask, &json!({"to": back.join("new"), "path": null}));
+        let path = format!("/runs/{}", run["id"].as_str().unwrap());
+        scene.until(&path, |run| run["finished_at"].is_string())
+    };
+    let run = restore();
+    assert_eq!(run["state"], "failed", "{run:#}");
+    assert!(run["detail"].as_str().unwrap().contains(&missing), "{run:#}");
+    fs::create_dir_all(&back).unwrap();
+    let run = restore();
+    // Without a fence in the kernel there is nothing in its way.
+    let fenced = host.log().contains("start the agent again");
+    assert_eq!(run["state"], if fenced { "failed" } else { "complete" }, "{run:#}");
+    if fenced {
+        let why = run["detail"].as_str().unwrap();
+        assert!(why.contains("after the agent started"), "{run:#}");
+        assert_eq!(fs::read_dir(&back).unwrap().count(), 0);
+    }
+    agent.terminate();
+    drop(fs::remove_dir_all(back.join("new")));
+    let agent = host.run();
+    let run = restore();
+    assert_eq!(run["state"], "complete", "{run:#}");
+    let whole = back.join("new").join(plant.strip_prefix("/").unwrap());
+    same_tree(&whole, "line.cfg", "speed=36000\n");
+    agent.terminate();
+}
+
 /// Flips a byte in the middle of every file below a folder.
 fn damage(folder: &Path) {
     for entry in fs::read_dir(folder).unwrap().flatten() {

@@ -6,7 +6,7 @@
 
 use super::Agent;
 use crate::{Result, allow, job::Job};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use uplink::host::{RestoreAsk, RunKind, RunState};
 
 impl Agent<'_> {
@@ -21,7 +21,8 @@ impl Agent<'_> {
         let into = allow::resolved(&self.config.restore_into);
         let mut outside = allow::resolved(&self.config.allow);
         outside.extend(allow::resolved(std::slice::from_ref(&self.config.data)));
-        let to = match allow::target(&ask.to, &into, &outside) {
+        let want = self.rooms.want(Path::new(&ask.to));
+        let to = match want.map_or_else(|| allow::target(&ask.to, &into, &outside), Err) {
             Ok(to) => to,
             Err(why) => {
                 run.state = RunState::Failed;
