@@ -1,13 +1,13 @@
 //! The loop: calls, backs up, proves, sends; each beside the others.
 //!
-//! Read `drilling` for drills, `restoring` for restores, `ending` for what becomes of a job,
-//! `calling` for what is told and heard, `sending` for the way to the vault server, `tries` for
-//! what is tried again, `quiet` for when nothing begins.
+//! Read `under` for jobs beside each other, `drilling` for drills, `restoring` for restores,
+//! `ending` for what becomes of a job, `calling` for what is told and heard, `sending` for the way
+//! to the vault server, `tries` for what is tried again, `quiet` for when nothing begins.
 //! One thread decides and writes the books; calls, sending and the words of the worker come to it
 //! as events. Spans between runs are taken from a clock that only goes on, so setting the host's
 //! clock changes nothing while the agent runs; at its start an end that lies in the future counts
 //! as one of this moment. Not here: what is due ([`crate::due`]), what an answer means
-//! ([`crate::runs`]). Invariant: one job at a time, and it is in the books before it begins.
+//! ([`crate::runs`]). Invariant: a job is in the books before it begins.
 
 mod calling;
 mod drilling;
@@ -16,6 +16,7 @@ mod quiet;
 mod restoring;
 mod sending;
 mod tries;
+mod under;
 
 use crate::{
     Config, Enrolment, Error, Result, Rooms,
@@ -39,6 +40,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tries::Tries;
+use under::{Slot, UnderWay};
 use uplink::host::{
     Ask, DrillAsk, Fault, Plan, Reply, RestoreAsk, RunKind, RunState, RunTold, Spool,
 };
@@ -104,7 +106,7 @@ struct Agent<'a> {
     drills: Vec<(DrillAsk, Instant)>,
     restores: Vec<RestoreAsk>,
     jobs: u64,
-    under: Option<Under>,
+    under: UnderWay,
     call: Tries,
     sending: Tries,
     /// Runs whose present state was told.
@@ -149,7 +151,7 @@ pub fn work(
         drills: Vec::new(),
         restores: Vec::new(),
         jobs: 0,
-        under: None,
+        under: UnderWay::default(),
         call: Tries::default(),
         sending: Tries::default(),
         told: BTreeSet::new(),
@@ -199,11 +201,8 @@ impl Agent<'_> {
 
     /// Ends what is under way.
     fn stop(&mut self) -> Result<()> {
-        if let Some(mut under) = self.under.take() {
-            under.running.end();
-            self.clear_drills();
-            self.clear_empty(under.made.take());
-            if let Some(mut run) = under.run {
+        while let Some(under) = self.under.take(|_| true) {
+            if let Some(mut run) = self.broken_off(under) {
                 // Not for good: it is tried again when the agent is back.
                 run.state = RunState::Failed;
                 run.detail = Some("the agent was stopped while it ran".to_owned());
@@ -215,36 +214,47 @@ impl Agent<'_> {
 
     /// Begins what is due; else says how long there is nothing.
     fn begin_work(&mut self) -> Result<Option<Duration>> {
-        if self.under.is_some() {
-            return Ok(None);
+        let wait = match self.under.is_free(Slot::Writing) {
+            true => self.begin_writing()?,
+            false => None,
+        };
+        if self.under.is_free(Slot::Reading) {
+            self.begin_reading()?;
         }
-        // Somebody waits for these.
-        while let Some(ask) = (!self.restores.is_empty()).then(|| self.restores.remove(0)) {
-            if self.begin_asked_restore(&ask)? {
-                return Ok(None);
-            }
+        // What could not even begin has an end already, and another may be due.
+        if self.under.is_idle() && wait != Some(Duration::ZERO) {
+            self.begin_tidying()?;
         }
+        Ok(wait.filter(|_| self.under.is_free(Slot::Writing)))
+    }
+
+    /// A backup, if one is asked for or due; else says how long none is.
+    fn begin_writing(&mut self) -> Result<Option<Duration>> {
         while let Some(ask) = (!self.asks.is_empty()).then(|| self.asks.remove(0)) {
             if self.begin_asked(&ask)? {
                 return Ok(None);
             }
         }
-        while let Some((ask, heard)) = (!self.drills.is_empty()).then(|| self.drills.remove(0)) {
-            if self.begin_asked_drill(&ask, heard)? {
-                return Ok(None);
+        let (plan, wait) = self.next_backup();
+        let Some((plan, cause)) = plan else { return Ok(Some(wait)) };
+        let run = self.new_run(&plan, RunKind::Backup, cause, None);
+        let begun = self.begin_backup(&plan, run)?;
+        Ok((!begun).then_some(Duration::ZERO))
+    }
+
+    /// What reads the vault; first that for which somebody waits. Says whether it began.
+    fn begin_reading(&mut self) -> Result<bool> {
+        while let Some(ask) = (!self.restores.is_empty()).then(|| self.restores.remove(0)) {
+            if self.begin_asked_restore(&ask)? {
+                return Ok(true);
             }
         }
-        let (plan, wait) = self.next_backup();
-        if let Some((plan, cause)) = plan {
-            let run = self.new_run(&plan, RunKind::Backup, cause, None);
-            self.begin_backup(&plan, run)?;
-            // What could not even begin has an end already: look again at once.
-            return Ok(self.under.is_none().then_some(Duration::ZERO));
+        while let Some((ask, heard)) = (!self.drills.is_empty()).then(|| self.drills.remove(0)) {
+            if self.begin_asked_drill(&ask, heard)? {
+                return Ok(true);
+            }
         }
-        if self.begin_proof()? || self.begin_drill()? || self.begin_tidying()? {
-            return Ok(None);
-        }
-        Ok(Some(wait))
+        Ok(self.begin_proof()? || self.begin_drill()?)
     }
 
     /// The plan that has waited longest, or how long none is due.
@@ -320,8 +330,7 @@ impl Agent<'_> {
         }
         let Some(plan) = self.books.plan(&ask.plan, &ask.target).cloned() else { return Ok(false) };
         let run = self.new_run(&plan, RunKind::Backup, "person", Some(ask.run.clone()));
-        self.begin_backup(&plan, run)?;
-        Ok(self.under.is_some())
+        self.begin_backup(&plan, run)
     }
 
     /// Whether what is asked for has an account already.
@@ -329,20 +338,22 @@ impl Agent<'_> {
         self.books.runs().iter().any(|run| run.asked.as_deref() == Some(asked))
     }
 
-    fn begin_backup(&mut self, plan: &Plan, mut run: RunTold) -> Result<()> {
+    fn begin_backup(&mut self, plan: &Plan, mut run: RunTold) -> Result<bool> {
         let most = self.config.spool_mib_max << 20;
         if most > 0 && self.spool.bytes >= most {
             let mib = self.config.spool_mib_max;
             run.state = RunState::Failed;
             run.detail = Some(format!("the vault on the host has reached its {mib} MiB"));
-            return self.finish(run);
+            self.finish(run)?;
+            return Ok(false);
         }
         let (job, refused) = runs::backup(plan, self.config);
         match job {
             Some(job) => self.begin(&job, Some(run), refused, 0),
             None => {
                 runs::refused(&mut run, refused);
-                self.finish(run)
+                self.finish(run)?;
+                Ok(false)
             }
         }
     }
@@ -355,8 +366,7 @@ impl Agent<'_> {
         let level = plan.verify_level.clamp(1, 2);
         let mut run = self.new_run(&plan, RunKind::Verify, "schedule", None);
         run.snapshot = Some(snapshot.clone());
-        self.begin(&Job::Verify { snapshot, level }, Some(run), Vec::new(), level)?;
-        Ok(self.under.is_some())
+        self.begin(&Job::Verify { snapshot, level }, Some(run), Vec::new(), level)
     }
 
     /// The first plan something is due for, and the snapshot it is due of.
@@ -384,17 +394,17 @@ impl Agent<'_> {
             return Ok(false);
         }
         self.books.set_tidied(now);
-        self.begin(&Job::Forget, None, Vec::new(), 0)?;
-        Ok(self.under.is_some())
+        self.begin(&Job::Forget, None, Vec::new(), 0)
     }
 
+    /// Whether it began; one that did not has an end that says why.
     fn begin(
         &mut self,
         job: &Job,
         run: Option<RunTold>,
         refused: Vec<Fault>,
         level: u8,
-    ) -> Result<()> {
+    ) -> Result<bool> {
         if let Some(run) = &run {
             self.note(run.clone());
         }
@@ -404,18 +414,23 @@ impl Agent<'_> {
         let says = Arc::new(move |word| drop(events.send(Event::Word(number, word))));
         match self.worker.begin(job, says) {
             Ok(running) => {
-                self.under = Some(Under { job: number, running, run, refused, level, made: None });
+                let made = match job {
+                    Job::Restore { to, .. } => Some(to.clone()),
+                    _ => None,
+                };
+                let under = Under { job: number, running, run, refused, level, made };
+                self.under.begins(Slot::of(job), under);
                 self.call_soon(PROGRESS_EVERY);
-                Ok(())
+                Ok(true)
             }
-            Err(error) => match run {
-                Some(mut run) => {
+            Err(error) => {
+                if let Some(mut run) = run {
                     run.state = RunState::Failed;
                     run.detail = Some(format!("cannot start the process that backs up: {error}"));
-                    self.finish(run)
+                    self.finish(run)?;
                 }
-                None => Ok(()),
-            },
+                Ok(false)
+            }
         }
     }
 }

@@ -488,6 +488,50 @@ fn a_folder_for_restores_that_is_missing_is_named_and_taken_when_the_agent_start
     agent.terminate();
 }
 
+#[test]
+fn a_drill_and_a_restore_go_beside_a_backup_and_stop_alone() {
+    let scene = Scene::new();
+    let (plant, back) = (scene.at("plant"), scene.at("back"));
+    fs::create_dir(&back).unwrap();
+    let more = format!("restore_into = [{back:?}]\nread_kib_per_s = 64");
+    let host = scene.enrolled("press-4", &more);
+    let plan = scene.post("/plans", &scene.plan("Press 4", "press-4", &["files:@plant"]));
+    let agent = host.run();
+    let first = scene.run("kind=backup", "complete");
+    // Minutes of reading, by what the owner allows.
+    let noise: Vec<u8> =
+        (0..16u32 << 20).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    fs::write(plant.join("archive"), noise).unwrap();
+    let id = plan["id"].as_str().unwrap();
+    let run_of = |answer: Value| {
+        let run = answer["items"][0]["id"].as_str().or(answer["id"].as_str()).unwrap();
+        format!("/runs/{run}")
+    };
+    let backup = run_of(scene.post(&format!("/plans/{id}:run"), &json!({})));
+    let reads = |run: &Value| run["state"] == "running" && run["bytes_read"].as_u64() > Some(0);
+    scene.until(&backup, reads);
+    let drill = run_of(scene.post(&format!("/plans/{id}:drill"), &json!({})));
+    let run = scene.until(&drill, |run| run["finished_at"].is_string());
+    assert_eq!((&run["state"], &run["drill"]["ok"]), (&json!("complete"), &json!(true)), "{run:#}");
+    assert_eq!(run["snapshot"], first["snapshot"], "of what is complete: {run:#}");
+    let ask = format!("/runs/{}:restore", first["id"].as_str().unwrap());
+    let restore = run_of(scene.post(&ask, &json!({"to": back.join("new"), "path": null})));
+    let run = scene.until(&restore, |run| run["finished_at"].is_string());
+    assert_eq!(run["state"], "complete", "{run:#}");
+    same_tree(&back.join("new").join(plant.strip_prefix("/").unwrap()), "line 2/recipe", "milk\n");
+    let run = scene.get(&backup);
+    assert_eq!(run["state"], "running", "it has gone on all the while: {run:#}");
+    // Stopping one stops that one.
+    scene.post(&format!("{backup}:cancel"), &json!({}));
+    let run = scene.until(&backup, |run| run["finished_at"].is_string());
+    assert_eq!(run["state"], "cancelled", "{run:#}");
+    fs::remove_file(plant.join("archive")).unwrap();
+    let again = run_of(scene.post(&format!("/plans/{id}:run"), &json!({})));
+    let run = scene.until(&again, |run| run["finished_at"].is_string());
+    assert_eq!(run["state"], "complete", "the vault is whole: {run:#}");
+    agent.terminate();
+}
+
 /// Flips a byte in the middle of every file below a folder.
 fn damage(folder: &Path) {
     for entry in fs::read_dir(folder).unwrap().flatten() {

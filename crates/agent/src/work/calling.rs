@@ -96,7 +96,7 @@ impl Agent<'_> {
         self.end_if(&reply.cancel)?;
         // What is left is told soon.
         let more = self.words().runs.iter().any(|run| run.state != RunState::Running);
-        let busy = self.under.is_some();
+        let busy = !self.under.is_idle();
         let pause = if more { CALL_PAUSE_MIN } else { every };
         self.call.done(if busy { pause.min(PROGRESS_EVERY) } else { pause });
         Ok(())

@@ -44,8 +44,7 @@ impl Agent<'_> {
     fn drill(&mut self, mut run: RunTold, snapshot: String, ordered_ms: u64) -> Result<bool> {
         run.snapshot = Some(snapshot.clone());
         let job = Job::Drill { snapshot, work: self.config.drills(), ordered_ms };
-        self.begin(&job, Some(run), Vec::new(), 3)?;
-        Ok(self.under.is_some())
+        self.begin(&job, Some(run), Vec::new(), 3)
     }
 
     /// Removes what drills restored; none is under way.

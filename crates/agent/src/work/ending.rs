@@ -20,9 +20,7 @@ impl Agent<'_> {
     /// A word of the worker.
     pub(super) fn hear(&mut self, job: u64, word: Word) -> Result<()> {
         // One that was ended may still say so.
-        let Some(under) = self.under.as_mut().filter(|under| under.job == job) else {
-            return Ok(());
-        };
+        let Some(under) = self.under.job(job) else { return Ok(()) };
         let answer = match word {
             Word::Progress { bytes, at } => {
                 if let Some(run) = &mut under.run {
@@ -44,9 +42,8 @@ impl Agent<'_> {
             Word::Done(answer) => Ok(answer),
             Word::Failed(why) => Err(why),
         };
-        let Some(Under { run, refused, level, made, .. }) = self.under.take() else {
-            return Ok(());
-        };
+        let Some(under) = self.under.take(|under| under.job == job) else { return Ok(()) };
+        let Under { run, refused, level, made, .. } = under;
         self.clear_empty(made);
         if run.as_ref().is_some_and(|run| run.kind == RunKind::Drill) {
             self.clear_drills();
@@ -110,20 +107,26 @@ impl Agent<'_> {
         self.books.note(run);
     }
 
-    /// Ends the job under way when a person asked for that.
+    /// Ends jobs under way when a person asked for that.
     pub(super) fn end_if(&mut self, numbers: &[u64]) -> Result<()> {
         let of_these =
             |under: &Under| under.run.as_ref().is_some_and(|run| numbers.contains(&run.number));
-        if !self.under.as_ref().is_some_and(of_these) {
-            return Ok(());
+        while let Some(under) = self.under.take(of_these) {
+            let Some(mut run) = self.broken_off(under) else { continue };
+            run.state = RunState::Cancelled;
+            run.detail = Some("it was stopped at the console".to_owned());
+            self.finish(run)?;
         }
-        let Some(mut under) = self.under.take() else { return Ok(()) };
+        Ok(())
+    }
+
+    /// Ends a job, and takes away what it leaves; gives its run, which has no end yet.
+    pub(super) fn broken_off(&mut self, mut under: Under) -> Option<RunTold> {
         under.running.end();
-        self.clear_drills();
         self.clear_empty(under.made.take());
-        let Some(mut run) = under.run else { return Ok(()) };
-        run.state = RunState::Cancelled;
-        run.detail = Some("it was stopped at the console".to_owned());
-        self.finish(run)
+        if under.run.as_ref().is_some_and(|run| run.kind == RunKind::Drill) {
+            self.clear_drills();
+        }
+        under.run
     }
 }

@@ -32,12 +32,8 @@ impl Agent<'_> {
             }
         };
         let (snapshot, only) = (ask.snapshot.clone(), ask.only.clone());
-        let job = Job::Restore { snapshot, to: to.clone(), only, into, outside };
-        self.begin(&job, Some(run), Vec::new(), 0)?;
-        if let Some(under) = &mut self.under {
-            under.made = Some(to);
-        }
-        Ok(self.under.is_some())
+        let job = Job::Restore { snapshot, to, only, into, outside };
+        self.begin(&job, Some(run), Vec::new(), 0)
     }
 
     /// A folder that nothing was restored into goes; what is in one stays.

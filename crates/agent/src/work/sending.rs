@@ -29,9 +29,8 @@ impl Agent<'_> {
     /// Sends what the vault server lacks; else says how long not.
     pub(super) fn begin_sending(&mut self) -> Option<Duration> {
         let lacks = self.sent.is_none_or(|sent| sent < self.spool.entries);
-        let tidying = self.under.as_ref().is_some_and(|under| under.run.is_none());
         let place = self.books.vault().cloned()?;
-        if !lacks || tidying || self.spool.entries < 2 {
+        if !lacks || self.under.is_tidying() || self.spool.entries < 2 {
             return None;
         }
         if let Some(left) = self.sending.waits() {
