@@ -63,6 +63,41 @@ const silent = changed(/\/api\/v1\/sensors(\?|$)/, (list) => ({
   })),
 }));
 
+const FULL = "no space left on the server's disk";
+const SINCE = new Date(Date.now() - 95_000).toISOString();
+/** The server's disk is full, and was last night. */
+const full = async (page) => {
+  await changed(/\/api\/v1\/health(\?|$)/, (health) => ({
+    state: 'failed',
+    checks: [
+      {
+        name: 'database',
+        state: 'failed',
+        detail: `nothing is saved: ${FULL}; see to the disk of /var/lib/spandrel`,
+        since: SINCE,
+      },
+      ...health.checks.slice(1),
+    ],
+  }))(page);
+  await changed(/\/api\/v1\/(sensors|overview)(\?|$)/, (answer) => {
+    const told = (sensor) => ({
+      ...sensor,
+      unsaved: { since: SINCE, reason: FULL, waiting: 1_288, lost: 0 },
+      gaps: [
+        {
+          from: new Date(Date.now() - 9 * 3_600_000).toISOString(),
+          until: new Date(Date.now() - 8 * 3_600_000).toISOString(),
+          reason: FULL,
+          late: 20_117,
+          lost: 412,
+        },
+      ],
+    });
+    if (answer.items) return { ...answer, items: answer.items.map(told) };
+    return { ...answer, sensors: answer.sensors.map(told) };
+  })(page);
+};
+
 const button = (name, exact = true) => (page) =>
   page.getByRole('button', { name, exact }).first().click();
 const first = (selector) => (page) => page.locator(selector).first().click();
@@ -139,6 +174,8 @@ export async function scenes(api) {
   add('sensors-end', '/settings/sensors', { before: learns, act: button('End learning now') });
   add('sensors-failed', '/settings/sensors', { before: silent });
   add('overview-failed', '/', { before: silent });
+  add('overview-full', '/', { before: full });
+  add('sensors-full', '/settings/sensors', { before: full });
   add('zone-new', '/settings/zones', { act: button('New zone') });
   add('user-new', '/settings/users', { act: button('New user') });
   add('user-edit', '/settings/users', { act: button(/^Edit /, false) });

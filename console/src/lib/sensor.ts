@@ -1,6 +1,6 @@
 // Sensors in words: who saw something, and what one could not do; an empty list means that nothing
 // was lost.
-import type { Sensor } from './api/types';
+import type { Schemas, Sensor } from './api/types';
 import { bytes, counted, whole } from './format';
 
 const sum = (counts: Record<string, number>) => Object.values(counts).reduce((a, b) => a + b, 0);
@@ -23,6 +23,20 @@ export function lossOf(sensor: Sensor): string[] {
   }
   if (health.damaged) said.push(health.damaged);
   return said;
+}
+
+/** Where what cannot be saved is, and what of it is gone. */
+export function heldOf({ waiting, lost }: Schemas['SensorUnsaved']): string {
+  if (waiting === null || waiting === undefined) return 'Its reports wait in its spool.';
+  const held = `${counted(waiting, 'report')} ${waiting === 1 ? 'is' : 'are'} held in memory`;
+  const gone = `${counted(lost, 'report')} found no room`;
+  return lost > 0 ? `${held}, ${gone}.` : `${held}, none is lost.`;
+}
+
+/** What is not known of a time that is over. */
+export function missingOf({ late, lost }: Schemas['SensorGap']): string {
+  if (typeof lost !== 'number') return 'only the outcome is known';
+  return `${counted(lost, 'report')} not kept, ${whole(late ?? 0)} saved late`;
 }
 
 /** Who saw something: a sensor by its name, or a capture that joined the site. */

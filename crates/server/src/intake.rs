@@ -3,9 +3,13 @@
 //!
 //! Not here: the process that writes it. Invariant: a line is taken only when its batch is
 //! committed; a sensor that writes faster than the disk waits at its pipe and counts what it drops.
+//! Where the disk takes nothing at all, lines are held (`held`), for a plant that goes on must go
+//! on being seen, and batches wait at the other end of their line.
 
+mod held;
 mod remote;
 
+use held::{AGAIN, Held};
 pub use remote::Remote;
 
 use crate::limits::{BAD_LINES_MAX, INSIGHT_BYTES_MAX, INSIGHTS_BATCH_MAX, SILENCE_MAX};
@@ -49,7 +53,7 @@ pub async fn intake(
     if stream.fill_buf().await?.first() == uplink::PREAMBLE.first() {
         return remote.hear(store, sensor, stream).await;
     }
-    lines(store, sensor, Lines { stream, line: Vec::new() }).await
+    lines(store, sensor, Lines { stream, line: Vec::new() }, &mut remote.held).await
 }
 
 /// A stream of JSON lines.
@@ -57,6 +61,7 @@ async fn lines(
     store: &Store,
     sensor: &str,
     mut lines: Lines<impl AsyncRead + Unpin>,
+    held: &mut Held,
 ) -> Result<u64, IntakeError> {
     let mut taken = 0;
     let mut epoch: Option<Time> = None;
@@ -64,7 +69,8 @@ async fn lines(
     let mut ended = false;
     while !ended {
         let mut batch = Vec::new();
-        let mut deadline = None;
+        // What is held is tried again though the sensor says nothing.
+        let mut deadline = (!held.is_empty()).then(|| Instant::now() + AGAIN);
         while batch.len() < INSIGHTS_BATCH_MAX {
             let next = match deadline {
                 None => lines.next().await?,
@@ -95,16 +101,19 @@ async fn lines(
                     }
                 }
             }
-            deadline = deadline.or_else(|| Some(Instant::now() + BATCH_DELAY));
+            if batch.len() <= 1 {
+                deadline = Some(Instant::now() + BATCH_DELAY);
+            }
         }
         if batch.is_empty() {
+            held.save(store, sensor).await?;
             continue;
         }
         let Some(epoch) = epoch else {
             return Err(IntakeError::Garbage("its first line is no hello".to_owned()));
         };
         taken += batch.len() as u64;
-        store.take(sensor, epoch, batch).await?;
+        held.take(store, sensor, (epoch, batch)).await?;
     }
     Ok(taken)
 }

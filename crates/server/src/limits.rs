@@ -14,6 +14,9 @@ pub const REPORT_BYTES_MAX: usize = 256 << 20;
 pub const INSIGHT_BYTES_MAX: usize = 8 << 20;
 /// Insights of one batch to the store.
 pub const INSIGHTS_BATCH_MAX: usize = 500;
+/// What is held of one sensor while the disk takes nothing, and what a row takes besides its text.
+pub const HELD_OCTETS_MAX: usize = 32 << 20;
+pub const HELD_ROW_OCTETS: usize = 256;
 /// How long a sensor beyond a narrow line may say nothing; it beats each minute.
 pub const SILENCE_MAX: std::time::Duration = std::time::Duration::from_secs(300);
 /// Bad lines of one sensor run before it is given up.

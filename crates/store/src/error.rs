@@ -66,6 +66,8 @@ pub enum Error {
     Refused { path: &'static str, reason: String },
     #[error("no space left on the server's disk; nothing was saved")]
     Full,
+    #[error("the server's disk fails: {0}; nothing was saved")]
+    Disk(String),
     #[error("the store is closed")]
     Closed,
     #[error("database error: {0}")]
@@ -73,6 +75,17 @@ pub enum Error {
 }
 
 impl Error {
+    /// The disk takes nothing: the same call may succeed once somebody has seen to it.
+    pub fn is_of_disk(&self) -> bool {
+        matches!(self, Error::Full | Error::Disk(_))
+    }
+
+    /// What is wrong, without what became of the call.
+    pub fn why(&self) -> String {
+        let said = self.to_string();
+        said.strip_suffix("; nothing was saved").map_or(said.clone(), str::to_owned)
+    }
+
     pub(crate) fn refused(path: &'static str, reason: impl Into<String>) -> Self {
         Error::Refused { path, reason: reason.into() }
     }
@@ -96,10 +109,19 @@ pub(crate) const SQLITE_FULL: u32 = 13;
 pub(crate) const SQLITE_CANTOPEN: u32 = 14;
 pub(crate) const SQLITE_NOTADB: u32 = 26;
 
+/// What SQLite said, in one line.
+pub(crate) fn said(error: &sqlx::Error) -> String {
+    let text = error.as_database_error().map_or_else(|| error.to_string(), |e| e.message().into());
+    text.lines().next().unwrap_or_default().to_owned()
+}
+
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
         match (primary_code(&error), &error) {
             (Some(SQLITE_FULL), _) => Error::Full,
+            (Some(SQLITE_IOERR | SQLITE_READONLY | SQLITE_CANTOPEN), _) => {
+                Error::Disk(said(&error))
+            }
             (_, sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed) => Error::Closed,
             _ => Error::Database(error.to_string()),
         }

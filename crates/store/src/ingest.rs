@@ -4,11 +4,11 @@
 //! when it returns, all of them are on disk.
 
 use crate::{
-    Error, Event, Origin, Result, Store,
+    Error, Event, Gap, Origin, Result, Store,
     asset::{self, Stored, record_event},
     capture, finding,
     fold::fold_asset,
-    link,
+    gap, link,
     sensor::{self, Heard},
     text::clean,
     writer::Turn,
@@ -97,6 +97,8 @@ async fn take(turn: &mut Turn, name: &str, epoch: i64, insight: Insight) -> Resu
             let says = format!("of sensor {name} only the outcome is known since {from}: {reason}");
             let kind = "gap".to_owned();
             let shown = format!("until {until} only the outcome is known since {from}: {reason}");
+            let gap = Gap { from, until, reason: reason.clone(), late: None, lost: None };
+            gap::keep(turn, &name, &gap).await?;
             sensor::set_detail(turn, &name, &shown).await?;
             let event = Event { at: until, kind, asset: None, finding: None, actor: None, says };
             record_event(turn, event).await

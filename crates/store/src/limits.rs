@@ -60,6 +60,11 @@ pub const RUNS_KEPT_MAX: i64 = 20_000;
 
 /// Events kept.
 pub const EVENTS_MAX: i64 = 200_000;
+/// Gaps of sensors kept, the newest; and those shown with a sensor.
+pub const GAPS_KEPT_MAX: i64 = 1_000;
+pub const GAPS_SHOWN_MAX: i64 = 5;
+/// Times at which commits failed that are remembered until the program ends.
+pub const TROUBLES_MAX: usize = 20;
 /// Beats as they came: two hours.
 pub const BEATS_KEPT_S: i64 = 2 * 3_600;
 /// Beats rolled up to a minute: 30 days.

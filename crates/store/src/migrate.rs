@@ -17,6 +17,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (7, include_str!("../migrations/0007_read_as.sql")),
     (8, include_str!("../migrations/0008_origin.sql")),
     (9, include_str!("../migrations/0009_agents.sql")),
+    (10, include_str!("../migrations/0010_gaps.sql")),
 ];
 
 /// The newest schema this program knows.

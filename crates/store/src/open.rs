@@ -6,6 +6,7 @@
 use crate::{
     OpenError, READERS_MAX, Result, error,
     migrate::{SCHEMA, migrate, schema_of},
+    unsaved::Kept,
     watch::Watchers,
     writer::Writer,
 };
@@ -52,6 +53,7 @@ pub(crate) struct Inner {
     /// When each sensor's beat was taken last, by a clock that only goes on: sensors go by their
     /// own.
     pub(crate) beaten: Mutex<HashMap<String, Instant>>,
+    pub(crate) unsaved: Kept,
     /// Held as long as the store is open.
     _lock: Option<Lock>,
 }
@@ -65,7 +67,8 @@ impl Inner {
         lock: Option<Lock>,
     ) -> Inner {
         let (opened, beaten) = (Instant::now(), Mutex::default());
-        Inner { readers, writer, watchers, path, opened, beaten, _lock: lock }
+        let unsaved = Kept::default();
+        Inner { readers, writer, watchers, path, opened, beaten, unsaved, _lock: lock }
     }
 }
 
@@ -163,7 +166,7 @@ impl Store {
     /// One round trip through the writer: does it still commit?
     pub async fn ping(&self) -> Result<()> {
         self.write(|_| Box::pin(async { Ok(()) })).await?;
-        self.inner.writer.as_ref().and_then(Writer::trouble).map_or(Ok(()), Err)
+        self.trouble().map_or(Ok(()), |trouble| Err(trouble.error))
     }
 
     pub(crate) fn readers(&self) -> &SqlitePool {
@@ -294,18 +297,13 @@ fn explain(path: &Path, error: sqlx::Error) -> OpenError {
     let path = path.to_owned();
     match error::primary_code(&error) {
         Some(error::SQLITE_CORRUPT | error::SQLITE_NOTADB) => {
-            OpenError::Corrupt { path, reason: message(&error) }
+            OpenError::Corrupt { path, reason: error::said(&error) }
         }
         Some(error::SQLITE_FULL) => OpenError::Full { path },
         Some(error::SQLITE_BUSY) => OpenError::Locked { path, pid: None },
         Some(error::SQLITE_READONLY | error::SQLITE_CANTOPEN | error::SQLITE_IOERR) => {
-            OpenError::Directory { path, reason: message(&error) }
+            OpenError::Directory { path, reason: error::said(&error) }
         }
-        _ => OpenError::Other { path, reason: message(&error) },
+        _ => OpenError::Other { path, reason: error::said(&error) },
     }
-}
-
-fn message(error: &sqlx::Error) -> String {
-    let text = error.as_database_error().map_or_else(|| error.to_string(), |e| e.message().into());
-    text.lines().next().unwrap_or_default().to_owned()
 }

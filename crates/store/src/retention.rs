@@ -4,7 +4,8 @@
 //! findings and the audit chain are never swept.
 
 use crate::{
-    BEATS_KEPT_S, EVENTS_MAX, MINUTES_KEPT_S, REPLIES_KEPT_S, RUNS_KEPT_MAX, Result, Store, mute,
+    BEATS_KEPT_S, EVENTS_MAX, MINUTES_KEPT_S, REPLIES_KEPT_S, RUNS_KEPT_MAX, Result, Store, gap,
+    mute,
     writer::{EVENT, now},
 };
 
@@ -51,6 +52,7 @@ impl Store {
                     .bind(now().nanos())
                     .execute(&mut turn.db)
                     .await?;
+                gap::forget_old(turn).await?;
                 let mutes = mute::expire(turn).await?;
                 let [seconds, minutes, events, sessions, replies, runs] = gone;
                 Ok(Swept { beats: seconds + minutes, events, sessions, replies, runs, mutes })

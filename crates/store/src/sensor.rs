@@ -3,8 +3,9 @@
 //! Not here: starting them. Invariant: a sensor that is not running shows no rate.
 
 use crate::{
-    Change, ChangedRow, Error, Origin, Result, SensorState, Store,
+    Change, ChangedRow, Error, Gap, Origin, Result, SensorState, Store, Unsaved,
     asset::{signed, unsigned},
+    gap,
     text::clean,
     writer::Turn,
 };
@@ -33,6 +34,10 @@ pub struct SensorRecord {
     pub learning_until: Option<Time>,
     pub health: Option<Health>,
     pub revision: i64,
+    /// What it says at present cannot be saved.
+    pub unsaved: Option<Unsaved>,
+    /// Times of which less is known than it said, the newest.
+    pub gaps: Vec<Gap>,
 }
 
 /// What the supervisor knows of a sensor's process.
@@ -81,10 +86,12 @@ fn record(row: &SqliteRow) -> Result<SensorRecord> {
         learning_until: time("learning_until")?,
         health: health.map(|json| serde_json::from_str(&json)).transpose()?,
         revision: row.try_get("revision")?,
+        unsaved: None,
+        gaps: Vec::new(),
     })
 }
 
-async fn tell(turn: &mut Turn, id: &str) -> Result<()> {
+pub(crate) async fn tell(turn: &mut Turn, id: &str) -> Result<()> {
     let revision = turn.revision();
     sqlx::query("UPDATE sensors SET revision = $1 WHERE id = $2")
         .bind(revision)
@@ -93,7 +100,9 @@ async fn tell(turn: &mut Turn, id: &str) -> Result<()> {
         .await?;
     let sql = format!("SELECT {COLUMNS} FROM sensors WHERE id = $1");
     let row = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(id).fetch_one(&mut turn.db).await?;
-    turn.changed(revision, ChangedRow::Sensor(record(&row)?));
+    let mut record = record(&row)?;
+    record.gaps = gap::of_sensor(&mut turn.db, id).await?;
+    turn.changed(revision, ChangedRow::Sensor(record));
     Ok(())
 }
 
@@ -250,8 +259,16 @@ pub(crate) async fn changed_since(store: &Store, since: i64) -> Result<Vec<Chang
 impl Store {
     pub async fn sensors(&self) -> Result<Vec<SensorRecord>> {
         let sql = format!("SELECT {COLUMNS} FROM sensors ORDER BY id");
-        let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_all(self.readers()).await?;
-        rows.iter().map(record).collect()
+        let mut db = self.readers().acquire().await?;
+        let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_all(&mut *db).await?;
+        let mut sensors = Vec::with_capacity(rows.len());
+        for row in &rows {
+            let mut sensor = record(row)?;
+            sensor.gaps = gap::of_sensor(&mut db, &sensor.id).await?;
+            self.complete(&mut sensor);
+            sensors.push(sensor);
+        }
+        Ok(sensors)
     }
 
     pub async fn sensor(&self, id: &str) -> Result<SensorRecord> {
@@ -276,8 +293,19 @@ impl Store {
         }))
     }
 
-    /// What the supervisor says of a sensor's process.
+    /// What the supervisor says of a sensor's process. Where it cannot be saved it is told all the
+    /// same, and [`Store::save_state`] tries again.
     pub async fn set_sensor(&self, status: SensorStatus) -> Result<()> {
+        let id = status.id.clone();
+        let saved = self.save_status(status.clone()).await;
+        self.inner.unsaved.state(status, &saved);
+        if saved.is_err() {
+            self.say_of(&id).await;
+        }
+        saved
+    }
+
+    async fn save_status(&self, status: SensorStatus) -> Result<()> {
         self.write(move |turn| {
             Box::pin(async move {
                 let idle = status.state != SensorState::Running;
@@ -357,8 +385,8 @@ impl Store {
         Ok(silent)
     }
 
-    /// A beat of it was taken.
-    pub(crate) fn beaten(&self, sensor: String) {
+    /// A beat of it was heard.
+    pub fn beaten(&self, sensor: String) {
         let mut beaten = self.inner.beaten.lock().unwrap_or_else(PoisonError::into_inner);
         beaten.insert(sensor, Instant::now());
     }

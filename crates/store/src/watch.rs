@@ -12,7 +12,7 @@ use sqlx::{Row, sqlite::SqliteRow};
 use std::sync::Arc;
 use tokio::sync::broadcast;
 
-/// A row as it is since `revision`.
+/// A row as it is since `revision`; 0 where it is not committed and may not be gone back to.
 #[derive(Clone, Debug)]
 pub struct Change {
     pub revision: i64,

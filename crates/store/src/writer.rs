@@ -5,17 +5,12 @@
 
 use crate::{
     BATCH_CALLS_MAX, Change, Error, QUEUE_CALLS_MAX, Result, Store,
+    trouble::Troubles,
     watch::{ChangedRow, Watchers},
 };
 use model::Time;
 use sqlx::{Connection, Row, SqliteConnection};
-use std::{
-    collections::HashMap,
-    future::Future,
-    pin::Pin,
-    sync::{Arc, PoisonError},
-    time::{Duration, Instant},
-};
+use std::{collections::HashMap, future::Future, pin::Pin, sync::Arc, time::Duration};
 use tokio::sync::{Mutex, mpsc, oneshot};
 
 pub(crate) type Work<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
@@ -67,7 +62,7 @@ struct Answer {
 
 pub(crate) struct Writer {
     queue: Mutex<Option<mpsc::Sender<Job>>>,
-    trouble: Shared,
+    pub(crate) trouble: Arc<Troubles>,
     task: Mutex<Option<tokio::task::JoinHandle<()>>>,
 }
 
@@ -91,15 +86,9 @@ impl Writer {
         }
         let turn = Turn { db, counters, changes: Vec::new(), zones: None };
         let (queue, jobs) = mpsc::channel(QUEUE_CALLS_MAX);
-        let trouble = Shared::default();
+        let trouble = Arc::<Troubles>::default();
         let task = tokio::spawn(run(turn, jobs, delay, (watchers, trouble.clone())));
         Ok(Writer { queue: Mutex::new(Some(queue)), trouble, task: Mutex::new(Some(task)) })
-    }
-
-    /// Why what was to be saved last was not.
-    pub(crate) fn trouble(&self) -> Option<Error> {
-        let trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
-        trouble.as_ref().map(|trouble| trouble.error.clone())
     }
 
     /// Takes no more calls, commits those that wait, closes the database.
@@ -147,7 +136,7 @@ async fn run(
     mut turn: Turn,
     mut jobs: mpsc::Receiver<Job>,
     delay: Duration,
-    (watchers, trouble): (Watchers, Shared),
+    (watchers, trouble): (Watchers, Arc<Troubles>),
 ) {
     while let Some(first) = jobs.recv().await {
         let mut batch = vec![first];
@@ -165,12 +154,12 @@ async fn run(
             Ok(()) => {
                 // A commit of nothing needs no room and proves none.
                 if turn.counters != before {
-                    is_well(&trouble);
+                    trouble.is_well(now());
                 }
                 watchers.tell(changes);
             }
             Err(error) => {
-                is_ill(&trouble, error, answers.len());
+                trouble.is_ill(now(), error, answers.len());
                 turn.zones = None;
                 turn.counters = before;
             }
@@ -181,48 +170,6 @@ async fn run(
     }
     if let Err(error) = turn.db.close().await {
         tracing::warn!(%error, "closing the database failed");
-    }
-}
-
-/// Commits fail, since when, and what was said of it: a full disk fails several a second, and a log
-/// that says each fills what is left.
-struct Trouble {
-    error: Error,
-    since: Instant,
-    said: Instant,
-    refused: usize,
-}
-
-type Shared = Arc<std::sync::Mutex<Option<Trouble>>>;
-
-/// Between two times that the log says that commits fail.
-const SAID_EVERY: Duration = Duration::from_secs(60);
-
-fn is_ill(trouble: &Shared, error: &Error, calls: usize) {
-    let mut trouble = trouble.lock().unwrap_or_else(PoisonError::into_inner);
-    let now = Instant::now();
-    let begins = trouble.is_none();
-    let known = trouble.get_or_insert_with(|| Trouble {
-        error: error.clone(),
-        since: now,
-        said: now,
-        refused: 0,
-    });
-    known.error = error.clone();
-    known.refused += calls;
-    if begins || now.duration_since(known.said) >= SAID_EVERY {
-        known.said = now;
-        let seconds = known.since.elapsed().as_secs();
-        let refused = known.refused;
-        tracing::error!(%error, seconds, refused, "commits fail, their calls are refused");
-    }
-}
-
-fn is_well(trouble: &Shared) {
-    let ended = trouble.lock().unwrap_or_else(PoisonError::into_inner).take();
-    if let Some(Trouble { since, refused, .. }) = ended {
-        let seconds = since.elapsed().as_secs();
-        tracing::warn!(seconds, refused, "commits go on; what was refused meanwhile is not saved");
     }
 }
 

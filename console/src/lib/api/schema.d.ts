@@ -1961,8 +1961,13 @@ export interface components {
         /** @description One check of the server itself. */
         HealthCheck: {
             detail: string;
-            /** @description `database`, `disk`, `certificate`, `sensors`. */
+            /** @description `database`, `sensors`, and where there is something to tell `kept` and `clock`. */
             name: string;
+            /**
+             * Format: date-time
+             * @description Since when, where that is known.
+             */
+            since: string | null;
             /** @description `ok`, `warning` or `failed`. */
             state: string;
         };
@@ -2603,6 +2608,8 @@ export interface components {
              * @description Packets the kernel dropped before the sensor saw them, since it started.
              */
             drops: number | null;
+            /** @description Times of which less is known than it said, the newest five, newest first. */
+            gaps: components["schemas"]["SensorGap"][];
             health: components["schemas"]["SensorHealth"] | null;
             /** @description Its configured name. */
             id: string;
@@ -2628,6 +2635,25 @@ export interface components {
             /** Format: date-time */
             started_at: string | null;
             state: components["schemas"]["SensorState"];
+            unsaved: components["schemas"]["SensorUnsaved"] | null;
+        };
+        /** @description A time of which only the outcome is known. */
+        SensorGap: {
+            /** Format: date-time */
+            from: string;
+            /**
+             * Format: int64
+             * @description Reports that were saved after it, where they were counted.
+             */
+            late: number | null;
+            /**
+             * Format: int64
+             * @description Reports that were not kept, where they were counted.
+             */
+            lost: number | null;
+            reason: string;
+            /** Format: date-time */
+            until: string;
         };
         /** @description What the sensor could not do. */
         SensorHealth: {
@@ -2661,6 +2687,23 @@ export interface components {
          * @enum {string}
          */
         SensorState: "starting" | "running" | "restarting" | "failed" | "stopped";
+        /** @description What a sensor says is not on disk. */
+        SensorUnsaved: {
+            /**
+             * Format: int64
+             * @description Reports there was no room for.
+             */
+            lost: number;
+            reason: string;
+            /** Format: date-time */
+            since: string;
+            /**
+             * Format: int64
+             * @description Reports that the server holds in memory until it can save them. Null where they wait in the
+             *     sensor's spool.
+             */
+            waiting: number | null;
+        };
         /** @description The server's own health. Anybody may read `state`; the checks need a session. */
         ServerHealth: {
             checks: components["schemas"]["HealthCheck"][];

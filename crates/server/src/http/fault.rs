@@ -112,6 +112,9 @@ impl From<store::Error> for Fault {
                 "disk-full",
                 "no space left on the server's disk; nothing was saved",
             ),
+            error @ store::Error::Disk(_) => {
+                Fault::new(StatusCode::INSUFFICIENT_STORAGE, "disk-failed", error.to_string())
+            }
             store::Error::Closed => Fault::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "stopping",

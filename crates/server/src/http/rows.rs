@@ -330,7 +330,26 @@ impl From<s::SensorRecord> for dto::Sensor {
             learning_until: r.learning_until,
             health: r.health,
             revision: r.revision,
+            unsaved: r.unsaved.map(Into::into),
+            gaps: r.gaps.into_iter().map(Into::into).collect(),
         }
+    }
+}
+
+impl From<s::Unsaved> for dto::SensorUnsaved {
+    fn from(u: s::Unsaved) -> Self {
+        let waiting = match u.waits {
+            s::Waits::Here(count) => Some(count),
+            s::Waits::There => None,
+        };
+        dto::SensorUnsaved { since: u.since, reason: u.reason, waiting, lost: u.lost }
+    }
+}
+
+impl From<s::Gap> for dto::SensorGap {
+    fn from(g: s::Gap) -> Self {
+        let s::Gap { from, until, reason, late, lost } = g;
+        dto::SensorGap { from, until, reason, late, lost }
     }
 }
 

@@ -11,15 +11,19 @@ use super::{
     openapi::{Csrf, Failures},
     query::{PAGE_ROWS, PAGE_ROWS_MAX},
 };
-use crate::app::{App, Shared};
+use crate::{
+    app::{App, Shared, now},
+    clock,
+};
 use axum::{
     Json,
     extract::{Path, State},
     http::{HeaderMap, StatusCode},
 };
+use model::Time;
 use serde::Deserialize;
 use std::time::Duration;
-use store::{ChainState, ListRequest, SensorState};
+use store::{ChainState, ListRequest, SensorRecord, SensorState, Trouble};
 
 /// The site in numbers.
 #[utoipa::path(
@@ -167,43 +171,22 @@ pub(crate) async fn health(State(app): State<Shared>, headers: HeaderMap) -> Jso
 
 /// That the clock was set is told for so long.
 const CLOCK_TOLD: Duration = Duration::from_secs(86_400);
+/// So is what was not saved, or late.
+const KEPT_TOLD_S: i64 = 86_400;
+
+fn check(name: &str, state: &str, detail: String) -> HealthCheck {
+    HealthCheck { name: name.to_owned(), state: state.to_owned(), detail, since: None }
+}
 
 async fn checks(app: &App) -> Vec<HealthCheck> {
-    let check = |name: &str, state: &str, detail: String| HealthCheck {
-        name: name.to_owned(),
-        state: state.to_owned(),
-        detail,
-    };
-    let database = match app.store.ping().await {
-        Ok(()) => {
-            let mib = app.store.size_bytes() >> 20;
-            check("database", "ok", format!("commits; {mib} MiB on disk"))
-        }
-        Err(error) => check("database", "failed", format!("does not commit: {error}")),
-    };
-    let sensors = match app.store.sensors().await {
-        Ok(sensors) if sensors.is_empty() => {
-            let detail = "no sensor is configured; add a [[sensor]] to spandrel.toml".to_owned();
-            check("sensors", "warning", detail)
-        }
+    let mut all = vec![database(app).await];
+    match app.store.sensors().await {
         Ok(sensors) => {
-            let down: Vec<_> = sensors
-                .iter()
-                .filter(|s| s.state != SensorState::Running)
-                .map(|s| &*s.id)
-                .collect();
-            let silent = app.store.silent_sensors(30).await.unwrap_or_default();
-            if !down.is_empty() {
-                check("sensors", "warning", format!("not running: {}", down.join(", ")))
-            } else if !silent.is_empty() {
-                check("sensors", "warning", format!("silent for 30 s: {}", silent.join(", ")))
-            } else {
-                check("sensors", "ok", format!("{} running", sensors.len()))
-            }
+            all.push(sensors_run(app, &sensors).await);
+            all.extend(kept(app, &sensors));
         }
-        Err(error) => check("sensors", "failed", error.to_string()),
-    };
-    let mut all = vec![database, sensors];
+        Err(error) => all.push(check("sensors", "failed", error.to_string())),
+    }
     if let Some((at, seconds)) = *app.clock_set.lock().expect("no panic holds it")
         && at.elapsed() < CLOCK_TOLD
     {
@@ -216,6 +199,88 @@ async fn checks(app: &App) -> Vec<HealthCheck> {
         all.push(check("clock", "warning", detail));
     }
     all
+}
+
+async fn database(app: &App) -> HealthCheck {
+    let Err(error) = app.store.ping().await else {
+        let mib = app.store.size_bytes() >> 20;
+        return check("database", "ok", format!("commits; {mib} MiB on disk"));
+    };
+    let Some(trouble) = app.store.trouble() else {
+        return check("database", "failed", format!("does not commit: {error}"));
+    };
+    let place = app.settings.data.display();
+    let why = trouble.error.why();
+    let detail = format!("nothing is saved: {why}; see to the disk of {place}");
+    HealthCheck { since: Some(trouble.since), ..check("database", "failed", detail) }
+}
+
+async fn sensors_run(app: &App, sensors: &[SensorRecord]) -> HealthCheck {
+    if sensors.is_empty() {
+        let detail = "no sensor is configured; add a [[sensor]] to spandrel.toml".to_owned();
+        return check("sensors", "warning", detail);
+    }
+    let named = |chosen: &dyn Fn(&SensorRecord) -> bool| {
+        let chosen = sensors.iter().filter(|sensor| chosen(sensor));
+        chosen.map(|sensor| &*sensor.id).collect::<Vec<_>>().join(", ")
+    };
+    let silent = app.store.silent_sensors(30).await.unwrap_or_default();
+    let down = named(&|sensor| sensor.state != SensorState::Running);
+    // One whose line is not read, as nothing can be saved, is told of by that.
+    let silent = named(&|sensor| sensor.unsaved.is_none() && silent.contains(&sensor.id));
+    let unsaved = named(&|sensor| sensor.unsaved.is_some());
+    let wrong: Vec<String> = [
+        ("not running", down),
+        ("silent for 30 s", silent),
+        ("what they say is not saved", unsaved),
+    ]
+    .into_iter()
+    .filter(|(_, names)| !names.is_empty())
+    .map(|(what, names)| format!("{what}: {names}"))
+    .collect();
+    let since = sensors.iter().filter_map(|sensor| Some(sensor.unsaved.as_ref()?.since)).min();
+    match wrong.is_empty() {
+        true => check("sensors", "ok", format!("{} running", sensors.len())),
+        false => HealthCheck { since, ..check("sensors", "warning", wrong.join("; ")) },
+    }
+}
+
+/// What of the last day was not saved, or late.
+fn kept(app: &App, sensors: &[SensorRecord]) -> Option<HealthCheck> {
+    let recent = |until: Time| clock::is_within(until, KEPT_TOLD_S, now());
+    let mut said = Vec::new();
+    let mut since: Option<Time> = None;
+    for trouble in app.store.troubles() {
+        if let Some(until) = trouble.until.filter(|until| recent(*until)) {
+            let Trouble { since: from, error, .. } = trouble;
+            since = Some(since.map_or(from, |known| known.min(from)));
+            said.push(format!("nothing was saved {}: {}", between(from, until), error.why()));
+        }
+    }
+    for sensor in sensors {
+        for gap in sensor.gaps.iter().filter(|gap| recent(gap.until)) {
+            since = Some(since.map_or(gap.from, |known| known.min(gap.from)));
+            let missing = match (gap.lost, gap.late) {
+                (Some(lost), Some(late)) => {
+                    format!("{lost} reports not kept, {late} saved late")
+                }
+                _ => "only the outcome is known".to_owned(),
+            };
+            let when = between(gap.from, gap.until);
+            said.push(format!("sensor {}: {missing} {when}: {}", sensor.id, gap.reason));
+        }
+    }
+    let detail = said.join(". ");
+    (!said.is_empty()).then(|| HealthCheck { since, ..check("kept", "warning", detail) })
+}
+
+fn between(from: Time, until: Time) -> String {
+    // A millionth of a second is nothing that anybody reads here.
+    let whole = |time: Time| {
+        let text = time.to_string();
+        text.split_once('.').map_or(text.clone(), |(whole, _)| format!("{whole}Z"))
+    };
+    format!("between {} and {}", whole(from), whole(until))
 }
 
 /// Name and version.

@@ -43,8 +43,13 @@ impl Site {
     }
 
     pub(super) async fn with(change: impl FnOnce(&mut Settings)) -> Site {
+        Site::on(None, change).await
+    }
+
+    /// On a disk of that size.
+    async fn on(database_bytes_max: Option<u64>, change: impl FnOnce(&mut Settings)) -> Site {
         let dir = tempfile::tempdir().expect("a directory");
-        let quick = store::Settings { commit_delay: Duration::ZERO, ..Default::default() };
+        let quick = store::Settings { commit_delay: Duration::ZERO, database_bytes_max };
         let store = Store::open(dir.path(), quick).await.expect("opens");
         let mut settings = Settings::new(dir.path().to_owned(), "/bin/false".into());
         change(&mut settings);
@@ -523,4 +528,73 @@ async fn an_upload_that_is_too_large_or_empty_is_refused_and_leaves_no_file() {
         }
         watch.recv().await.expect("a change");
     }
+}
+
+#[tokio::test]
+async fn health_says_since_when_nothing_is_saved_and_afterwards_what_is_missing() {
+    let site = Site::on(Some(700 << 10), |_| {}).await;
+    let who = site.sign_in("vi").await;
+    let hello = json!({"kind": "hello", "version": 1, "sensor": "line 2", "interface": "eth0",
+        "started_at": "2026-01-01T00:00:00Z"});
+    let hello: Insight = serde_json::from_value(hello).expect("an insight");
+    site.store.take("line 2", Time::from_secs(1), vec![hello]).await.expect("room");
+    let mut filling = Vec::new();
+    while filling.len() < 900 {
+        let cidrs = (0..250).map(|n| format!("10.{}.{n}.0/24", filling.len() % 250)).collect();
+        let name = format!("zone {}", filling.len());
+        let spec = store::ZoneSpec { name, purdue: None, cidrs, vlans: vec![] };
+        match site.store.create_zone(spec).await {
+            Ok(id) => filling.push(id),
+            Err(error) => {
+                assert!(matches!(error, store::Error::Full), "{error}");
+                break;
+            }
+        }
+    }
+    let since = Time::from_secs(1_700_000_000);
+    let unsaved = |waits| store::Unsaved { since, reason: "no space".into(), waits, lost: 3 };
+    site.store.cannot_save("line 2", unsaved(store::Waits::Here(40))).await;
+    let health = read(site.call(&who, Method::GET, "/health", None).await).await;
+    assert_eq!(health["state"], "failed");
+    let check = |health: &Value, name: &str| {
+        let checks = health["checks"].as_array().expect("a list").clone();
+        checks.into_iter().find(|check| check["name"] == name).unwrap_or_default()
+    };
+    let database = check(&health, "database");
+    let detail = database["detail"].as_str().expect("text");
+    assert!(
+        detail.starts_with("nothing is saved: no space left on the server's disk;"),
+        "{detail}"
+    );
+    assert!(Time::parse(database["since"].as_str().expect("since when")).is_some());
+    let sensors = check(&health, "sensors");
+    assert_eq!(sensors["detail"], "what they say is not saved: line 2");
+    assert_eq!(sensors["since"], json!(since));
+    let listed = read(site.call(&who, Method::GET, "/sensors", None).await).await;
+    let told = json!({"since": since, "reason": "no space", "waiting": 40, "lost": 3});
+    assert_eq!(listed["items"][0]["unsaved"], told);
+    site.store.cannot_save("line 2", unsaved(store::Waits::There)).await;
+    let listed = read(site.call(&who, Method::GET, "/sensors", None).await).await;
+    assert_eq!(listed["items"][0]["unsaved"]["waiting"], Value::Null);
+
+    for id in &filling {
+        site.store.delete_zone(id, 1).await.expect("nothing new is written");
+    }
+    site.store.saves_again("line 2").await;
+    let (from, until) = (crate::app::now().plus_secs(-600), crate::app::now());
+    let reason = "no space".to_owned();
+    let gap = store::Gap { from, until, reason, late: Some(40), lost: Some(3) };
+    site.store.keep_gap("line 2", gap).await.expect("room");
+    let health = read(site.call(&who, Method::GET, "/health", None).await).await;
+    assert_eq!(health["state"], "warning");
+    assert_eq!(check(&health, "database")["state"], "ok");
+    let kept = check(&health, "kept");
+    let detail = kept["detail"].as_str().expect("text");
+    assert!(detail.contains("nothing was saved between "), "{detail}");
+    let says = "sensor line 2: 3 reports not kept, 40 saved late between ";
+    assert!(detail.contains(says), "{detail}");
+    assert_eq!(kept["since"], json!(from));
+    let listed = read(site.call(&who, Method::GET, "/sensors", None).await).await;
+    let row = &listed["items"][0];
+    assert_eq!((&row["unsaved"], &row["gaps"][0]["lost"]), (&Value::Null, &json!(3)));
 }

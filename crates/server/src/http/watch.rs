@@ -168,16 +168,25 @@ impl Watcher {
     }
 
     fn event(&mut self, change: &Change) -> Option<Event> {
-        if change.revision <= self.sent {
+        // What is told and not committed has no place that a client could come back to.
+        let committed = change.revision > 0;
+        if committed && change.revision <= self.sent {
             return None;
         }
-        self.sent = change.revision;
+        self.sent = self.sent.max(change.revision);
         let kind = kind(&change.row);
         if !self.kinds.contains(&kind) {
             return None;
         }
-        let data = WatchEvent::from(change.row.clone());
-        let event = Event::default().event(kind).id(change.revision.to_string()).json_data(data);
+        let mut row = change.row.clone();
+        if let ChangedRow::Sensor(sensor) = &mut row {
+            self.app.store.complete(sensor);
+        }
+        let mut event = Event::default().event(kind);
+        if committed {
+            event = event.id(change.revision.to_string());
+        }
+        let event = event.json_data(WatchEvent::from(row));
         event.inspect_err(|error| tracing::error!(%error, "an event could not be written")).ok()
     }
 }

@@ -2,16 +2,23 @@
 //!
 //! Its rows are remembered while the line is cut, so that it goes on where it was; how far it was
 //! heard is saved with what it said, so that nothing is taken twice. Not here: the format, which
-//! is `uplink`'s. Invariant: what is acknowledged is committed.
+//! is `uplink`'s. Invariant: what is acknowledged is committed; while nothing can be, the line is
+//! not read, and what comes stays in the sensor's spool.
 
-use super::IntakeError;
-use crate::limits::{INSIGHTS_BATCH_MAX, SILENCE_MAX};
+use super::{
+    IntakeError,
+    held::{AGAIN, Held},
+};
+use crate::{
+    app::now,
+    limits::{INSIGHTS_BATCH_MAX, SILENCE_MAX},
+};
 use model::{Insight, Time};
-use std::mem::take;
-use store::{Heard, Store};
+use std::{mem::take, time::Duration};
+use store::{Heard, Store, Unsaved, Waits};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
-    time::timeout,
+    time::{Instant, sleep, timeout},
 };
 use uplink::{Frame, Have, Head, PREAMBLE, Position, Said, Unpacker, take_frame};
 
@@ -23,6 +30,8 @@ pub struct Remote {
     /// Up to there it was unpacked.
     unpacked: Option<(Position, Unpacker)>,
     committed: Option<Position>,
+    /// Lines of a sensor beside us that could not be saved.
+    pub(super) held: Held,
 }
 
 /// What was unpacked and is not committed yet.
@@ -91,7 +100,7 @@ impl Remote {
                     self.unpacked = None;
                 }
                 if heard? {
-                    store.sensor_goes_on(sensor).await?;
+                    goes_on(store, sensor).await?;
                 }
                 if waiting.insights.len() >= INSIGHTS_BATCH_MAX {
                     taken += self.commit(store, sensor, take(&mut waiting)).await?;
@@ -161,12 +170,125 @@ impl Remote {
         let count = waiting.insights.len() as u64;
         let heard = Some(Heard { run, segment, batches });
         let epoch: Time = run;
-        if let Err(error) = store.take_up_to(sensor, epoch, waiting.insights, heard).await {
-            self.unpacked = None;
-            return Err(error.into());
+        let mut patience = Patience::default();
+        loop {
+            let insights = waiting.insights.clone();
+            match store.take_up_to(sensor, epoch, insights, heard).await {
+                Ok(()) => break,
+                Err(error) if error.is_of_disk() => patience.wait(store, sensor, &error).await,
+                Err(error) => {
+                    self.unpacked = None;
+                    return Err(error.into());
+                }
+            }
         }
+        store.saves_again(sensor).await;
         self.committed = Some(at);
         self.answer(Said::Ack(at)).await;
         Ok(count)
+    }
+
+    /// Waits until a sensor is tried again, and meanwhile to save what is held of it.
+    pub async fn pause(&mut self, store: &Store, sensor: &str, wait: Duration) {
+        let end = Instant::now() + wait;
+        while !self.held.is_empty() && Instant::now() < end {
+            if let Err(error) = self.held.save(store, sensor).await {
+                tracing::error!(sensor, %error, "what is held of a sensor cannot be saved");
+                break;
+            }
+            sleep(AGAIN.min(end - Instant::now())).await;
+        }
+        tokio::time::sleep_until(end).await;
+    }
+
+    /// The sensor is not tried again.
+    pub async fn leave(&mut self, store: &Store, sensor: &str) {
+        self.held.leave(store, sensor).await;
+    }
+}
+
+/// A sensor whose line was cut goes on where it was.
+async fn goes_on(store: &Store, sensor: &str) -> Result<(), IntakeError> {
+    let mut patience = Patience::default();
+    while let Err(error) = store.sensor_goes_on(sensor).await {
+        if !error.is_of_disk() {
+            return Err(error.into());
+        }
+        patience.wait(store, sensor, &error).await;
+    }
+    store.saves_again(sensor).await;
+    Ok(())
+}
+
+/// With a disk that takes nothing.
+#[derive(Default)]
+struct Patience {
+    since: Option<Time>,
+}
+
+impl Patience {
+    async fn wait(&mut self, store: &Store, sensor: &str, error: &store::Error) {
+        let since = *self.since.get_or_insert_with(now);
+        let (reason, waits) = (error.why(), Waits::There);
+        store.cannot_save(sensor, Unsaved { since, reason, waits, lost: 0 }).await;
+        sleep(AGAIN).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::intake::{
+        held::tests::{RUN, asset, free, full, hello},
+        intake,
+    };
+    use tokio::io::{AsyncBufReadExt, BufReader, duplex};
+    use uplink::{Packer, frame_of_batch, frame_of_head};
+
+    #[tokio::test]
+    async fn nothing_is_acknowledged_while_the_disk_is_full_and_all_of_it_is_once_it_is_not() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (store, filling) = full(dir.path()).await;
+        let mut packer = Packer::new().expect("a packer");
+        for n in 0..40 {
+            packer.add(&asset(&format!("ast_{n}"), n)).expect("it fits");
+        }
+        let head = Head { hello: hello(), segment: 0, at: RUN, passed: 0 };
+        let batch = frame_of_batch(&packer.take().expect("packed"));
+        let octets = [PREAMBLE, &frame_of_head(&head), &batch].concat();
+        let (mut sensor, line) = duplex(1 << 20);
+        let (answers, heard) = duplex(1 << 20);
+        let mut heard = BufReader::new(heard).lines();
+        let mut remote = Remote { answers: Some(Box::new(answers)), ..Remote::default() };
+        let there = store.clone();
+        let hearing = tokio::spawn(async move { intake(&there, "s", line, &mut remote).await });
+        sensor.write_all(&octets).await.expect("heard");
+        let answer = heard.next_line().await.expect("an answer");
+        assert_eq!(answer.as_deref(), Some("have nothing"));
+        let unsaved = loop {
+            if let Some(unsaved) = store.sensor("s").await.expect("reads").unsaved {
+                break unsaved;
+            }
+            tokio::task::yield_now().await;
+        };
+        assert_eq!((unsaved.waits, unsaved.lost), (Waits::There, 0));
+        let request = store::ListRequest::first(100);
+        assert_eq!(store.assets(&request).await.expect("reads").items, []);
+        free(&store, &filling).await;
+        // That the segment has begun is said by itself where that found room.
+        let at = loop {
+            let answer = heard.next_line().await.expect("an answer").expect("a line");
+            match Said::read(&answer) {
+                Ok(Said::Ack(at)) if at.batches == 0 => {}
+                Ok(Said::Ack(at)) => break at,
+                _ => panic!("{answer}"),
+            }
+        };
+        assert_eq!((at.run, at.batches), (RUN, 1));
+        assert_eq!(store.assets(&request).await.expect("reads").items.len(), 40);
+        drop(sensor);
+        assert_eq!(hearing.await.expect("it ended").expect("well"), 41);
+        assert_eq!(store.sensor("s").await.expect("reads").unsaved, None);
+        store.close().await;
     }
 }

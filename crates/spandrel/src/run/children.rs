@@ -177,12 +177,13 @@ async fn supervise(children: Arc<Children>, plan: Plan, mut stop: watch::Receive
         children.note(&plan, state, Some(end.reason), restarts).await;
         let wait = if end.hopeless { PAUSE_MAX } else { pause };
         tokio::select! {
-            () = tokio::time::sleep(wait) => {}
+            () = remote.pause(&children.store, &plan.name, wait) => {}
             _ = stop.changed() => break,
         }
         pause = (pause * 2).min(PAUSE_MAX);
         restarts += 1;
     }
+    remote.leave(&children.store, &plan.name).await;
     children.note(&plan, SensorState::Stopped, None, restarts).await;
 }
 

@@ -37,6 +37,7 @@ pub use snapshot::*;
 pub use vault::*;
 pub use words::*;
 
+use model::Time;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -58,11 +59,14 @@ pub struct Version {
 /// One check of the server itself.
 #[derive(Serialize, ToSchema, Debug)]
 pub struct HealthCheck {
-    /// `database`, `disk`, `certificate`, `sensors`.
+    /// `database`, `sensors`, and where there is something to tell `kept` and `clock`.
     pub name: String,
     /// `ok`, `warning` or `failed`.
     pub state: String,
     pub detail: String,
+    /// Since when, where that is known.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub since: Option<Time>,
 }
 
 /// The server's own health. Anybody may read `state`; the checks need a session.

@@ -37,6 +37,37 @@ pub struct Sensor {
     #[schema(value_type = Option<SensorHealth>)]
     pub health: Option<Health>,
     pub revision: i64,
+    /// What it says at present cannot be saved, e.g. as the server's disk is full.
+    pub unsaved: Option<SensorUnsaved>,
+    /// Times of which less is known than it said, the newest five, newest first.
+    pub gaps: Vec<SensorGap>,
+}
+
+/// What a sensor says is not on disk.
+#[derive(Serialize, ToSchema, Debug, Clone)]
+pub struct SensorUnsaved {
+    #[schema(value_type = String, format = DateTime)]
+    pub since: Time,
+    pub reason: String,
+    /// Reports that the server holds in memory until it can save them. Null where they wait in the
+    /// sensor's spool.
+    pub waiting: Option<u64>,
+    /// Reports there was no room for.
+    pub lost: u64,
+}
+
+/// A time of which only the outcome is known.
+#[derive(Serialize, ToSchema, Debug, Clone)]
+pub struct SensorGap {
+    #[schema(value_type = String, format = DateTime)]
+    pub from: Time,
+    #[schema(value_type = String, format = DateTime)]
+    pub until: Time,
+    pub reason: String,
+    /// Reports that were saved after it, where they were counted.
+    pub late: Option<u64>,
+    /// Reports that were not kept, where they were counted.
+    pub lost: Option<u64>,
 }
 
 /// What the sensor could not do.
