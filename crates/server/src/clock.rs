@@ -34,24 +34,52 @@ pub(crate) fn is_within(at: Time, secs: i64, now: Time) -> bool {
 pub(crate) struct Watch {
     wall: Time,
     steady: Instant,
+    boot: Option<Duration>,
+}
+
+/// What the clocks say of the time that went by.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Jump {
+    /// The wall clock was set by so many seconds: ahead, or back where negative.
+    Set(i64),
+    /// The machine slept for so many seconds, and its clock is right.
+    Slept(i64),
 }
 
 impl Watch {
     pub(crate) fn new() -> Watch {
-        Watch { wall: now(), steady: Instant::now() }
+        Watch { wall: now(), steady: Instant::now(), boot: since_boot() }
     }
 
-    /// Seconds by which it was set since it was asked last: ahead, or back where negative.
-    pub(crate) fn set_by(&mut self) -> Option<i64> {
-        self.look(now(), self.steady.elapsed())
+    /// What happened to the clock since it was asked last, if anything.
+    pub(crate) fn jump(&mut self) -> Option<Jump> {
+        self.look(now(), self.steady.elapsed(), since_boot())
     }
 
-    fn look(&mut self, wall: Time, gone: Duration) -> Option<i64> {
-        let gone_ns = i64::try_from(gone.as_nanos()).unwrap_or(i64::MAX);
-        let by = wall.since(self.wall).saturating_sub(gone_ns) / 1_000_000_000;
-        (self.wall, self.steady) = (wall, self.steady + gone);
-        (by.abs() >= SET_S).then_some(by)
+    fn look(&mut self, wall: Time, gone: Duration, boot: Option<Duration>) -> Option<Jump> {
+        let nanos = |time: Duration| i64::try_from(time.as_nanos()).unwrap_or(i64::MAX);
+        // The steady clock stands while the machine sleeps; the one since boot goes on.
+        let really = match (boot, self.boot) {
+            (Some(boot), Some(before)) => boot.saturating_sub(before).max(gone),
+            _ => gone,
+        };
+        let moved = wall.since(self.wall);
+        let set = moved.saturating_sub(nanos(really)) / 1_000_000_000;
+        let slept = nanos(really).saturating_sub(nanos(gone)) / 1_000_000_000;
+        (self.wall, self.steady, self.boot) = (wall, self.steady + gone, boot);
+        if set.abs() >= SET_S {
+            return Some(Jump::Set(set));
+        }
+        (slept >= SET_S).then_some(Jump::Slept(slept))
     }
+}
+
+/// Linux counts the time asleep in it (proc_uptime(5)); where there is none, sleep cannot be told
+/// from a clock that was set.
+fn since_boot() -> Option<Duration> {
+    let text = std::fs::read_to_string("/proc/uptime").ok()?;
+    let seconds: f64 = text.split_whitespace().next()?.parse().ok()?;
+    Duration::try_from_secs_f64(seconds).ok()
 }
 
 #[cfg(test)]
@@ -67,14 +95,37 @@ mod tests {
         assert!(!is_within(at(1_000), 60, at(999 - AHEAD_S)), "one that was set back");
     }
 
+    fn watch(boot: Option<Duration>) -> Watch {
+        Watch { wall: Time::from_secs(1_000), steady: Instant::now(), boot }
+    }
+
     #[test]
     fn a_clock_that_is_set_is_noticed_once_and_by_how_much() {
-        let mut watch = Watch { wall: Time::from_secs(1_000), steady: Instant::now() };
+        let mut watch = watch(None);
         let second = Duration::from_secs(1);
-        assert_eq!(watch.look(Time::from_secs(1_001), second), None);
-        assert_eq!(watch.look(Time::from_secs(8_202), second), Some(7_200));
-        assert_eq!(watch.look(Time::from_secs(8_203), second), None);
-        assert_eq!(watch.look(Time::from_secs(8_204 - 86_400), second), Some(-86_400));
-        assert_eq!(watch.look(Time::from_secs(8_205 - 86_400 + 59), second), None, "a correction");
+        let mut look = |secs| watch.look(Time::from_secs(secs), second, None);
+        assert_eq!(look(1_001), None);
+        assert_eq!(look(8_202), Some(Jump::Set(7_200)));
+        assert_eq!(look(8_203), None);
+        assert_eq!(look(8_204 - 86_400), Some(Jump::Set(-86_400)));
+        assert_eq!(look(8_205 - 86_400 + 59), None, "a correction");
+    }
+
+    #[test]
+    fn a_machine_that_slept_is_no_clock_that_was_set() {
+        let secs = Duration::from_secs;
+        let mut watch = watch(Some(secs(50)));
+        let mut look = |wall, boot| watch.look(Time::from_secs(wall), secs(1), Some(secs(boot)));
+        assert_eq!(look(1_001, 51), None);
+        assert_eq!(look(1_001 + 28_800, 51 + 28_800), Some(Jump::Slept(28_799)));
+        assert_eq!(look(29_802, 28_852), None, "it is said once");
+        // It slept, and its clock was set back by a day meanwhile.
+        assert_eq!(look(29_802 + 600 - 86_400, 29_452), Some(Jump::Set(-86_400)));
+    }
+
+    #[test]
+    fn the_time_since_boot_is_read_where_there_is_a_proc() {
+        let there = std::path::Path::new("/proc/uptime").exists();
+        assert_eq!(since_boot().is_some_and(|boot| boot > Duration::ZERO), there);
     }
 }

@@ -6,7 +6,7 @@
 use crate::{
     agents::{door, keeping},
     app::{App, Sensors, now},
-    http, parsing,
+    clock, http, parsing,
     protect::{lanes, reconcile},
     secret::{random, sha256},
     settings::{AgentsDoor, Settings},
@@ -18,7 +18,7 @@ use std::{
     net::{SocketAddr, TcpListener},
     path::PathBuf,
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 use store::{Role, Store};
 use tokio::{sync::watch, task::JoinHandle};
@@ -56,6 +56,9 @@ pub struct Server {
 
 /// How long open requests may take to end.
 const DRAIN: Duration = Duration::from_secs(5);
+const RENEW_EVERY: Duration = Duration::from_secs(12 * 3_600);
+/// By a clock that was set the certificate may not be good yet, or no longer.
+const CLOCK_EVERY: Duration = Duration::from_secs(30);
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
 /// The sign-in link works so long.
 const LINK_HOURS: i64 = 24;
@@ -171,18 +174,25 @@ async fn sweep(store: Store, session: Duration, mut stops: watch::Receiver<bool>
     }
 }
 
-/// Looks at the certificate twice a day and serves a new one without a restart.
+/// Looks at the certificate twice a day, and soon after the clock was set, and serves a new one
+/// without a restart.
 async fn renew(
     certificates: Certificates,
     tls: RustlsConfig,
     agents: Option<(RustlsConfig, AgentsDoor)>,
     mut stops: watch::Receiver<bool>,
 ) {
+    let mut clock = clock::Watch::new();
+    let mut looked = Instant::now();
     loop {
         tokio::select! {
             _ = stops.changed() => return,
-            () = tokio::time::sleep(Duration::from_secs(12 * 3_600)) => {}
+            () = tokio::time::sleep(CLOCK_EVERY) => {}
         }
+        if clock.jump().is_none() && looked.elapsed() < RENEW_EVERY {
+            continue;
+        }
+        looked = Instant::now();
         let renewed = certificates.ensure().and_then(|made| {
             if made {
                 tls.reload_from_config(certificates.config()?);

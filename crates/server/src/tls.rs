@@ -1,7 +1,10 @@
 //! A local certificate authority and the server's certificate, made at first start.
 //!
-//! Not here: listening. Invariant: keys are readable by their owner alone; the certificate is made
-//! anew before it runs out and whenever the names it is for change.
+//! A clock may be wrong by years when they are made, as it is without a battery, and right later;
+//! so each is good from long before on, and none ends before this program was made. Not here:
+//! listening. Invariant: keys are readable by their owner alone; the certificate is made anew
+//! before it runs out, when it is not good yet, and whenever the names it is for change. The
+//! authority keeps its key when its certificate is made anew, so who trusts it goes on doing so.
 
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
@@ -17,7 +20,13 @@ use std::{
 use time::{Duration, OffsetDateTime};
 
 const CA_DAYS: i64 = 3_650;
+/// Before that nothing of ours was made, whatever a clock says: 2020-01-01 and 2026-01-01.
+const OURS_SINCE: i64 = 1_577_836_800;
+const CLOCKS_SINCE: i64 = 1_767_225_600;
 const SERVER_DAYS: i64 = 90;
+/// A server's certificate is good since so many days: with those to come fewer than the 825 that
+/// Apple's systems take of anyone.
+const SERVER_DAYS_BACK: i64 = 365;
 /// Made anew when less is left.
 const RENEW_DAYS: i64 = 30;
 
@@ -63,15 +72,24 @@ impl Certificates {
 
     /// Makes what is missing, stale or for other names; says whether anything was made.
     pub fn ensure(&self) -> Result<bool, TlsError> {
+        self.ensure_at(OffsetDateTime::now_utc())
+    }
+
+    fn ensure_at(&self, now: OffsetDateTime) -> Result<bool, TlsError> {
+        // A clock that says less is wrong, and who calls has a better one.
+        let now = now.max(at(CLOCKS_SINCE));
         self.make_folder()?;
-        let authority = self.authority_path();
         let mut made = false;
-        if !authority.exists() {
-            self.make_authority()?;
+        if !self.authority_path().exists() {
+            self.make_authority(&KeyPair::generate()?, now)?;
+            made = true;
+        } else if !self.authority_is_good(now) {
+            let key = KeyPair::from_pem(&self.read("ca.key")?)?;
+            self.make_authority(&key, now)?;
             made = true;
         }
-        if made || !self.is_good() {
-            self.make_server()?;
+        if made || !self.is_good(now) {
+            self.make_server(now)?;
             made = true;
         }
         Ok(made)
@@ -115,20 +133,19 @@ impl Certificates {
         Ok(())
     }
 
-    fn make_authority(&self) -> Result<(), TlsError> {
-        let key = KeyPair::generate()?;
+    fn make_authority(&self, key: &KeyPair, now: OffsetDateTime) -> Result<(), TlsError> {
         let mut params = CertificateParams::new(Vec::<String>::new())?;
         let who = hostname().unwrap_or_else(|| "this machine".to_owned());
         params.distinguished_name.push(DnType::CommonName, format!("Spandrel local CA on {who}"));
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-        set_validity(&mut params, CA_DAYS);
-        let certificate = params.self_signed(&key)?;
+        set_validity(&mut params, now);
+        let certificate = params.self_signed(key)?;
         self.write("ca.key", &key.serialize_pem())?;
         self.write("ca.pem", &certificate.pem())
     }
 
-    fn make_server(&self) -> Result<(), TlsError> {
+    fn make_server(&self, now: OffsetDateTime) -> Result<(), TlsError> {
         let ca_key = KeyPair::from_pem(&self.read("ca.key")?)?;
         let issuer = Issuer::from_ca_cert_pem(&self.read("ca.pem")?, ca_key)?;
         let key = KeyPair::generate()?;
@@ -137,21 +154,29 @@ impl Certificates {
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         params.use_authority_key_identifier_extension = true;
-        set_validity(&mut params, SERVER_DAYS);
+        params.not_before = now - Duration::days(SERVER_DAYS_BACK);
+        params.not_after = now + Duration::days(SERVER_DAYS);
         let certificate = params.signed_by(&key, &issuer)?;
         self.write("server.key", &key.serialize_pem())?;
         self.write("server.pem", &certificate.pem())
     }
 
+    /// Is the authority's certificate good for longer than a server's? What cannot be read is left
+    /// alone: to use it says why.
+    fn authority_is_good(&self, now: OffsetDateTime) -> bool {
+        let Ok(text) = fs::read(self.authority_path()) else { return true };
+        let Ok((_, pem)) = x509_parser::pem::parse_x509_pem(&text) else { return true };
+        let Ok(certificate) = pem.parse_x509() else { return true };
+        is_good_for(&certificate, SERVER_DAYS, now)
+    }
+
     /// Is the server's certificate for our names, and good for a while?
-    fn is_good(&self) -> bool {
+    fn is_good(&self, now: OffsetDateTime) -> bool {
         use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
         let Ok(text) = fs::read(self.folder.join("server.pem")) else { return false };
         let Ok((_, pem)) = x509_parser::pem::parse_x509_pem(&text) else { return false };
         let Ok((_, certificate)) = X509Certificate::from_der(&pem.contents) else { return false };
-        let until = certificate.validity().not_after.timestamp();
-        let left = until - OffsetDateTime::now_utc().unix_timestamp();
-        if left < RENEW_DAYS * 86_400 || !self.folder.join("server.key").exists() {
+        if !is_good_for(&certificate, RENEW_DAYS, now) || !self.folder.join("server.key").exists() {
             return false;
         }
         let Ok(Some(alternatives)) = certificate.subject_alternative_name() else { return false };
@@ -203,17 +228,29 @@ pub fn self_made_identity(name: &str) -> Result<(String, Vec<u8>), TlsError> {
     params.distinguished_name.push(DnType::CommonName, name);
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-    set_validity(&mut params, CA_DAYS);
+    set_validity(&mut params, OffsetDateTime::now_utc());
     let certificate = params.self_signed(&key)?;
     let text = format!("{}{}", certificate.pem(), key.serialize_pem());
     Ok((text, certificate.der().to_vec()))
 }
 
-fn set_validity(params: &mut CertificateParams, days: i64) {
-    let now = OffsetDateTime::now_utc();
-    // A day back: plants have clocks that are slow.
-    params.not_before = now - Duration::days(1);
-    params.not_after = now + Duration::days(days);
+/// Since ever, and long after the later of now and when this program was made.
+fn set_validity(params: &mut CertificateParams, now: OffsetDateTime) {
+    params.not_before = at(OURS_SINCE);
+    params.not_after = now.max(at(CLOCKS_SINCE)) + Duration::days(CA_DAYS);
+}
+
+fn at(secs: i64) -> OffsetDateTime {
+    OffsetDateTime::from_unix_timestamp(secs).expect("a year that has been")
+}
+
+fn is_good_for(
+    certificate: &x509_parser::prelude::X509Certificate<'_>,
+    days: i64,
+    now: OffsetDateTime,
+) -> bool {
+    let (validity, now) = (certificate.validity(), now.unix_timestamp());
+    validity.not_before.timestamp() <= now && validity.not_after.timestamp() - now >= days * 86_400
 }
 
 fn address(bytes: &[u8]) -> Option<IpAddr> {
@@ -249,6 +286,70 @@ mod tests {
         assert!(more.ensure().expect("made again"));
         assert_eq!(fs::read(more.authority_path()).expect("a file"), authority);
         more.config().expect("rustls takes it");
+    }
+
+    /// From when to when a certificate is good, and its authority's key.
+    fn validity(dir: &Path, name: &str) -> (i64, i64, Vec<u8>) {
+        let text = fs::read(dir.join("tls").join(name)).expect("a file");
+        let (_, pem) = x509_parser::pem::parse_x509_pem(&text).expect("PEM");
+        let certificate = pem.parse_x509().expect("a certificate");
+        let validity = certificate.validity();
+        let key = certificate.public_key().raw.to_vec();
+        (validity.not_before.timestamp(), validity.not_after.timestamp(), key)
+    }
+
+    fn day(days: i64) -> OffsetDateTime {
+        at(CLOCKS_SINCE) + Duration::days(days)
+    }
+
+    #[test]
+    fn what_was_made_by_a_wrong_clock_is_good_once_it_is_right() {
+        let right = day(300);
+        for wrong in [day(301), day(330), day(300 + 4_000), day(-20_000), day(-400)] {
+            let dir = tempfile::tempdir().expect("a directory");
+            let certificates = Certificates::new(dir.path(), LISTEN, &[]);
+            assert!(certificates.ensure_at(wrong).expect("made"));
+            assert!(!certificates.ensure_at(wrong).expect("kept"), "by the same clock, {wrong}");
+            certificates.ensure_at(right).expect("made anew where it has to be");
+            assert!(!certificates.ensure_at(right).expect("kept"), "made at {wrong}");
+            for name in ["ca.pem", "server.pem"] {
+                let (from, until, _) = validity(dir.path(), name);
+                let now = right.unix_timestamp();
+                assert!(from < now && now + 86_400 < until, "{name} of {wrong}: {from}..{until}");
+            }
+            let (from, until, _) = validity(dir.path(), "server.pem");
+            assert!(until - from < 825 * 86_400, "longer than browsers take");
+        }
+    }
+
+    #[test]
+    fn a_clock_a_month_ahead_costs_no_new_certificate() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let certificates = Certificates::new(dir.path(), LISTEN, &[]);
+        certificates.ensure_at(day(330)).expect("made");
+        assert!(!certificates.ensure_at(day(300)).expect("kept"));
+    }
+
+    #[test]
+    fn an_authority_that_ends_keeps_its_key() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let certificates = Certificates::new(dir.path(), LISTEN, &[]);
+        certificates.ensure_at(day(1)).expect("made");
+        let (_, until, key) = validity(dir.path(), "ca.pem");
+        assert!(certificates.ensure_at(day(CA_DAYS - 10)).expect("made anew"));
+        let (_, later, same) = validity(dir.path(), "ca.pem");
+        assert!(later > until && same == key, "who trusts it goes on doing so");
+        certificates.config().expect("rustls takes it");
+        // One that an earlier version made, good only from a time that has not come.
+        let mut params = CertificateParams::new(Vec::<String>::new()).expect("no names");
+        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        (params.not_before, params.not_after) = (day(900), day(4_000));
+        let pair = KeyPair::from_pem(&certificates.read("ca.key").expect("a key")).expect("a key");
+        let early = params.self_signed(&pair).expect("made");
+        certificates.write("ca.pem", &early.pem()).expect("written");
+        assert!(certificates.ensure_at(day(300)).expect("made anew"));
+        let (from, _, same) = validity(dir.path(), "ca.pem");
+        assert!(from <= day(300).unix_timestamp() && same == key);
     }
 
     #[cfg(unix)]

@@ -83,17 +83,25 @@ async fn look(app: &Shared, mut stops: watch::Receiver<bool>) {
     let mut began = Instant::now();
     let mut clock = clock::Watch::new();
     while !*stops.borrow() {
-        if let Some(seconds) = clock.set_by() {
-            let way = if seconds < 0 { "back" } else { "ahead" };
-            tracing::warn!(
-                seconds = seconds.abs(),
-                "this machine's clock was set {way}: times from before do not fit those from now on"
-            );
-            *app.clock_set.lock().expect("no panic holds it") = Some((Instant::now(), seconds));
-            began = Instant::now();
+        match clock.jump() {
+            Some(clock::Jump::Set(seconds)) => {
+                let way = if seconds < 0 { "back" } else { "ahead" };
+                tracing::warn!(
+                    seconds = seconds.abs(),
+                    "this machine's clock was set {way}: times from before do not fit those from \
+                     now on"
+                );
+                *app.clock_set.lock().expect("no panic holds it") = Some((Instant::now(), seconds));
+                began = Instant::now();
+            }
+            Some(clock::Jump::Slept(seconds)) => {
+                tracing::warn!(seconds, "this machine slept: nothing was heard meanwhile");
+                began = Instant::now();
+            }
+            None => {}
         }
         let looked = async {
-            // While this server was away, or by a clock that jumped, nobody could be heard.
+            // While this server was away or asleep, or by a clock that jumped, nobody was heard.
             if began.elapsed().as_secs() >= AGENT_UNHEARD_S.unsigned_abs() {
                 keeping::fail_unheard(app, now()).await?;
             }
