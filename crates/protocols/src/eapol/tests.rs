@@ -1,3 +1,5 @@
+//! Names of keys and parameter sets, beside what fixtures show.
+
 use super::*;
 
 #[test]
