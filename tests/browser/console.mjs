@@ -13,6 +13,7 @@ import { crowd } from './crowd.mjs';
 import { scenes, show } from './scenes.mjs';
 import { startServer } from './server.mjs';
 import { speaker } from './stage.mjs';
+import { tabThrough } from './tabs.mjs';
 
 const PASSWORD = 'correct horse battery';
 const LONGEST_S = 1_500;
@@ -635,6 +636,73 @@ step('no view has a serious fault of accessibility, in either theme', async (tes
   });
   const faults = (await Promise.all(looked)).flat();
   assert.equal(faults.length, 0, faults.join('\n'));
+});
+
+/** Those with the most different things to stop at. */
+const WALKED =
+  /^(overview-full|map-filters|asset|findings-chosen|captures|protection|plan-new|zone-new|palette)$/;
+
+step('Tab alone goes through every kind of view, and shows where it is', async (test) => {
+  const { page, server, browser } = test;
+  const all = await scenes(await speaker(page, server.url));
+  const storageState = await page.context().storageState();
+  const walked = ['light', 'dark'].map(async (colorScheme, half) => {
+    const context = await browser.newContext({
+      ignoreHTTPSErrors: true,
+      viewport: { width: 1440, height: 900 },
+      reducedMotion: 'reduce',
+      colorScheme,
+      storageState,
+    });
+    const other = await openPage(context);
+    const faults = [];
+    const some = all.filter(({ name }) => WALKED.test(name));
+    for (const scene of some.filter((_, at) => at % 2 === half)) {
+      await show(other, server.url, scene);
+      const { faults: found, stops } = await tabThrough(other, 40);
+      if (stops.length === 0) found.push('has no stop');
+      faults.push(...found.map((fault) => `${scene.name}, ${colorScheme}: ${fault}`));
+    }
+    faults.push(...other.faults);
+    await context.close();
+    return faults;
+  });
+  const faults = (await Promise.all(walked)).flat();
+  assert.equal(faults.length, 0, faults.join('\n'));
+});
+
+step('a page that is gone to by keys begins at its top, and a dialog gives the focus back', async ({ page, server }) => {
+  await page.goto(`${server.url}/`);
+  await page.locator('[data-state=live]').waitFor();
+  await page.keyboard.press('Tab');
+  assert.equal(await page.evaluate(() => document.activeElement?.textContent), 'Skip to the page');
+  await page.locator('nav.rail a[href="/assets"]').focus();
+  await page.keyboard.press('Enter');
+  await page.waitForURL(/\/assets/);
+  await page.waitForFunction(() => document.activeElement?.id === 'main');
+  const columns = page.getByRole('button', { name: 'Columns' });
+  await columns.focus();
+  await page.keyboard.press('Enter');
+  await page.keyboard.press('ArrowDown');
+  await page.getByRole('menuitemcheckbox').first().and(page.locator(':focus')).waitFor();
+  await page.keyboard.press('Escape');
+  await columns.and(page.locator(':focus')).waitFor();
+  await page.keyboard.press('Enter');
+  await page.keyboard.press('Shift+Tab');
+  await page.getByRole('menuitemcheckbox').first().waitFor({ state: 'detached' });
+  const sort = page.locator('th', { hasText: 'Vendor' }).getByRole('button');
+  await sort.focus();
+  await page.keyboard.press('Enter');
+  await page.locator('th[aria-sort=ascending]', { hasText: 'Vendor' }).waitFor();
+  await page.keyboard.press('Space');
+  await page.locator('th[aria-sort=descending]', { hasText: 'Vendor' }).waitFor();
+  await page.goto(`${server.url}/settings/zones`);
+  const make = page.getByRole('button', { name: 'New zone' });
+  await make.focus();
+  await page.keyboard.press('Enter');
+  await page.getByRole('dialog', { name: /zone/i }).waitFor();
+  await page.keyboard.press('Escape');
+  await make.and(page.locator(':focus')).waitFor();
 });
 
 step('whoever wants no motion has none', async ({ page, server }) => {

@@ -90,9 +90,13 @@ class Router {
     if (query.toString() !== this.query.toString()) this.query = query;
   }
 
+  /** The next page begins at its top, for keys as well: what had the focus led here, or is gone. */
   async #top() {
     await tick();
-    document.getElementById('main')?.scrollTo(0, 0);
+    const main = document.getElementById('main');
+    main?.scrollTo(0, 0);
+    const at = document.activeElement;
+    if (!at || at === document.body || at.closest('nav')) main?.focus({ preventScroll: true });
   }
 
   #click(event: MouseEvent) {
