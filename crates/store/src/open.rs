@@ -150,11 +150,14 @@ impl Store {
     }
 
     /// Commits what waits and closes; calls after it get [`crate::Error::Closed`].
+    ///
+    /// Readers first: the last connection moves the log into the database file, which one that may
+    /// not write cannot, and whoever copies that file alone is to have all of it.
     pub async fn close(&self) {
+        self.inner.readers.close().await;
         if let Some(writer) = &self.inner.writer {
             writer.stop().await;
         }
-        self.inner.readers.close().await;
     }
 
     /// Size of the database file and of its log.

@@ -157,6 +157,21 @@ async fn reader_sees_what_a_running_server_committed_and_writes_nothing() {
 }
 
 #[tokio::test]
+async fn once_closed_the_database_file_alone_is_all_of_it() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let store = opens(dir.path()).await.expect("opens");
+    store.take("s", Time(0), vec![asset(1)]).await.expect("taken");
+    store.close().await;
+    assert!(!dir.path().join("spandrel.db-wal").exists(), "the log is moved into the database");
+    let copy = tempfile::tempdir().expect("a directory");
+    let file = "spandrel.db";
+    std::fs::copy(dir.path().join(file), copy.path().join(file)).expect("copies");
+    let store = opens(copy.path()).await.expect("opens");
+    assert_eq!(store.assets(&ListRequest::first(10)).await.expect("reads").items.len(), 1);
+    store.close().await;
+}
+
+#[tokio::test]
 async fn calls_after_close_are_refused_not_lost() {
     let dir = tempfile::tempdir().expect("a directory");
     let store = opens(dir.path()).await.expect("opens");
