@@ -5,6 +5,7 @@
 
 use crate::{
     agents::Agents,
+    clock::Clock,
     limits::{CAPTURES_WAITING_MAX, WATCHERS_MAX},
     protect::Protect,
     secret::Passwords,
@@ -15,7 +16,6 @@ use model::Time;
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex},
-    time::Instant,
 };
 use store::Store;
 use tokio::sync::{Semaphore, watch};
@@ -52,8 +52,7 @@ pub(crate) struct App {
     pub(crate) parsing: Arc<Semaphore>,
     /// The newest audit row that was checked, with its hash.
     pub(crate) audited: tokio::sync::Mutex<Option<(i64, String)>>,
-    /// When this machine's clock was set last, and by how many seconds.
-    pub(crate) clock_set: Mutex<Option<(Instant, i64)>>,
+    pub(crate) clock: Clock,
     /// True once the server stops; streams end.
     pub(crate) stopping: watch::Receiver<bool>,
 }
@@ -79,7 +78,7 @@ impl App {
             captures_waiting: Arc::new(Semaphore::new(CAPTURES_WAITING_MAX)),
             parsing: Arc::new(Semaphore::new(1)),
             audited: tokio::sync::Mutex::new(None),
-            clock_set: Mutex::new(None),
+            clock: Clock::new(),
             stopping,
         })
     }

@@ -4,7 +4,10 @@
 //! is never taken for recent; how long ago it was nobody knows, so what depends on it is due.
 
 use model::Time;
-use std::time::{Duration, Instant};
+use std::{
+    sync::Mutex,
+    time::{Duration, Instant},
+};
 
 /// So much clocks are corrected by all the time, and agents' clocks differ from ours.
 const AHEAD_S: i64 = 600;
@@ -30,8 +33,52 @@ pub(crate) fn is_within(at: Time, secs: i64, now: Time) -> bool {
     has_been(at, now) && at.plus_secs(secs) > now
 }
 
+/// The one watch over the clock: whoever looks, the log says once what happened to it.
+pub(crate) struct Clock(Mutex<Seen>);
+
+struct Seen {
+    watch: Watch,
+    jumps: u64,
+    /// When it was set last, and by how many seconds.
+    set: Option<(Instant, i64)>,
+}
+
+impl Clock {
+    pub(crate) fn new() -> Clock {
+        Clock(Mutex::new(Seen { watch: Watch::new(), jumps: 0, set: None }))
+    }
+
+    /// How often it was set or slept until now. Looks itself, so nobody acts on a time from before
+    /// a jump that another has not noticed yet.
+    pub(crate) fn jumps(&self) -> u64 {
+        let mut seen = self.0.lock().expect("no panic holds it");
+        let Some(jump) = seen.watch.jump() else { return seen.jumps };
+        seen.jumps += 1;
+        match jump {
+            Jump::Set(seconds) => {
+                let way = if seconds < 0 { "back" } else { "ahead" };
+                tracing::warn!(
+                    seconds = seconds.abs(),
+                    "this machine's clock was set {way}: times from before do not fit those from \
+                     now on"
+                );
+                seen.set = Some((Instant::now(), seconds));
+            }
+            Jump::Slept(seconds) => {
+                tracing::warn!(seconds, "this machine slept: nothing was heard meanwhile");
+            }
+        }
+        seen.jumps
+    }
+
+    /// When it was set last, and by how many seconds.
+    pub(crate) fn set_last(&self) -> Option<(Instant, i64)> {
+        self.0.lock().expect("no panic holds it").set
+    }
+}
+
 /// Notices that the wall clock was set, by one that only goes on.
-pub(crate) struct Watch {
+struct Watch {
     wall: Time,
     steady: Instant,
     boot: Option<Duration>,
@@ -39,7 +86,7 @@ pub(crate) struct Watch {
 
 /// What the clocks say of the time that went by.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Jump {
+enum Jump {
     /// The wall clock was set by so many seconds: ahead, or back where negative.
     Set(i64),
     /// The machine slept for so many seconds, and its clock is right.
@@ -47,12 +94,12 @@ pub(crate) enum Jump {
 }
 
 impl Watch {
-    pub(crate) fn new() -> Watch {
+    fn new() -> Watch {
         Watch { wall: now(), steady: Instant::now(), boot: since_boot() }
     }
 
     /// What happened to the clock since it was asked last, if anything.
-    pub(crate) fn jump(&mut self) -> Option<Jump> {
+    fn jump(&mut self) -> Option<Jump> {
         self.look(now(), self.steady.elapsed(), since_boot())
     }
 
@@ -109,6 +156,18 @@ mod tests {
         assert_eq!(look(8_203), None);
         assert_eq!(look(8_204 - 86_400), Some(Jump::Set(-86_400)));
         assert_eq!(look(8_205 - 86_400 + 59), None, "a correction");
+    }
+
+    #[test]
+    fn whoever_looks_hears_of_a_jump_whether_another_saw_it_first_or_not() {
+        let clock = Clock::new();
+        let (one, other) = (clock.jumps(), clock.jumps());
+        assert_eq!((one, other, clock.set_last()), (0, 0, None));
+        clock.0.lock().expect("it is free").watch.wall = now().plus_secs(-7_200);
+        assert_ne!(clock.jumps(), one);
+        assert_ne!(clock.jumps(), other, "it was noticed by the other");
+        let (_, seconds) = clock.set_last().expect("it was set");
+        assert!((7_199..=7_201).contains(&seconds), "{seconds}");
     }
 
     #[test]

@@ -5,8 +5,8 @@
 
 use crate::{
     agents::{door, keeping},
-    app::{App, Sensors, now},
-    clock, http, parsing,
+    app::{App, Sensors, Shared, now},
+    http, parsing,
     protect::{lanes, reconcile},
     secret::{random, sha256},
     settings::{AgentsDoor, Settings},
@@ -102,7 +102,7 @@ impl Server {
         });
         let sweeping = tokio::spawn(sweep(store, absolute, stops.clone()));
         let protecting = tokio::spawn(lanes::run(app.clone(), stops.clone()));
-        let listening = tokio::spawn(reconcile::listen(app, stops.clone()));
+        let listening = tokio::spawn(reconcile::listen(app.clone(), stops.clone()));
         let mut tasks = vec![serving, sweeping, protecting, listening];
         let mut handles = vec![handle];
         let second = opened.map(|(door, asked)| {
@@ -110,7 +110,7 @@ impl Server {
             tasks.push(door.task);
             (door.tls, asked)
         });
-        tasks.push(tokio::spawn(renew(certificates, tls, second, stops)));
+        tasks.push(tokio::spawn(renew(app, certificates, tls, second, stops)));
         Ok(Server { address, authority, first_token, agents, handles, stopping, tasks })
     }
 
@@ -177,22 +177,24 @@ async fn sweep(store: Store, session: Duration, mut stops: watch::Receiver<bool>
 /// Looks at the certificate twice a day, and soon after the clock was set, and serves a new one
 /// without a restart.
 async fn renew(
+    app: Shared,
     certificates: Certificates,
     tls: RustlsConfig,
     agents: Option<(RustlsConfig, AgentsDoor)>,
     mut stops: watch::Receiver<bool>,
 ) {
-    let mut clock = clock::Watch::new();
+    let mut jumps = app.clock.jumps();
     let mut looked = Instant::now();
     loop {
         tokio::select! {
             _ = stops.changed() => return,
             () = tokio::time::sleep(CLOCK_EVERY) => {}
         }
-        if clock.jump().is_none() && looked.elapsed() < RENEW_EVERY {
+        let jumped = app.clock.jumps();
+        if jumped == jumps && looked.elapsed() < RENEW_EVERY {
             continue;
         }
-        looked = Instant::now();
+        (looked, jumps) = (Instant::now(), jumped);
         let renewed = certificates.ensure().and_then(|made| {
             if made {
                 tls.reload_from_config(certificates.config()?);

@@ -187,7 +187,7 @@ async fn checks(app: &App) -> Vec<HealthCheck> {
         }
         Err(error) => all.push(check("sensors", "failed", error.to_string())),
     }
-    if let Some((at, seconds)) = *app.clock_set.lock().expect("no panic holds it")
+    if let Some((at, seconds)) = app.clock.set_last()
         && at.elapsed() < CLOCK_TOLD
     {
         let (way, minutes) = (if seconds < 0 { "back" } else { "ahead" }, seconds.abs() / 60);

@@ -13,7 +13,6 @@ use super::{
 use crate::{
     agents::keeping,
     app::{Shared, now},
-    clock,
     limits::AGENT_UNHEARD_S,
 };
 use std::time::{Duration, Instant};
@@ -81,27 +80,15 @@ pub(crate) async fn run(app: Shared, stops: watch::Receiver<bool>) {
 /// Queues what is due, again and again.
 async fn look(app: &Shared, mut stops: watch::Receiver<bool>) {
     let mut began = Instant::now();
-    let mut clock = clock::Watch::new();
+    let mut jumps = app.clock.jumps();
     while !*stops.borrow() {
-        match clock.jump() {
-            Some(clock::Jump::Set(seconds)) => {
-                let way = if seconds < 0 { "back" } else { "ahead" };
-                tracing::warn!(
-                    seconds = seconds.abs(),
-                    "this machine's clock was set {way}: times from before do not fit those from \
-                     now on"
-                );
-                *app.clock_set.lock().expect("no panic holds it") = Some((Instant::now(), seconds));
-                began = Instant::now();
-            }
-            Some(clock::Jump::Slept(seconds)) => {
-                tracing::warn!(seconds, "this machine slept: nothing was heard meanwhile");
-                began = Instant::now();
-            }
-            None => {}
+        // By a clock that jumped, or while this machine slept, nobody was heard.
+        let jumped = app.clock.jumps();
+        if jumped != jumps {
+            (began, jumps) = (Instant::now(), jumped);
         }
         let looked = async {
-            // While this server was away or asleep, or by a clock that jumped, nobody was heard.
+            // While this server was away nobody was heard either.
             if began.elapsed().as_secs() >= AGENT_UNHEARD_S.unsigned_abs() {
                 keeping::fail_unheard(app, now()).await?;
             }
