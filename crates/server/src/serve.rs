@@ -36,8 +36,16 @@ pub enum StartError {
     Tls(#[from] TlsError),
     #[error("cannot let agents in: {0}")]
     Agents(String),
+    #[error("{}; free some disk space and start again", .0.why())]
+    Full(store::Error),
     #[error("cannot prepare the first sign-in: {0}")]
-    Store(#[from] store::Error),
+    Store(store::Error),
+}
+
+impl From<store::Error> for StartError {
+    fn from(error: store::Error) -> Self {
+        if error.is_of_disk() { StartError::Full(error) } else { StartError::Store(error) }
+    }
 }
 
 /// A server that runs.
@@ -76,7 +84,13 @@ impl Server {
         let tls = RustlsConfig::from_config(certificates.config()?);
         let authority = certificates.authority_path();
         let first_token = first_token(&store).await?;
-        store.fail_interrupted_captures().await?;
+        match store.fail_interrupted_captures().await {
+            // What is on the disk can be looked at even if it takes no more.
+            Err(error) if error.is_of_disk() => {
+                tracing::warn!(%error, "captures that were parsed when the server ended stay open");
+            }
+            done => done?,
+        }
         parsing::clean_up(&settings.data).await;
         let (stopping, stops) = watch::channel(false);
         let absolute = settings.session_absolute;

@@ -131,7 +131,12 @@ async fn serve(file: File, data: &Path) -> Result<ExitCode> {
     welcome::print(&server, file.lab.enabled)?;
     tracing::info!(address = %server.address, "serving");
     let plans = plans(&file, &data, &learned)?;
-    store.keep_sensors(plans.iter().map(|plan| plan.name.clone()).collect()).await?;
+    match store.keep_sensors(plans.iter().map(|plan| plan.name.clone()).collect()).await {
+        Err(error) if error.is_of_disk() => {
+            tracing::warn!(%error, "sensors that are no longer configured stay in the list");
+        }
+        done => done?,
+    }
     for plan in plans {
         children.start(plan);
     }

@@ -64,9 +64,9 @@ pub enum Error {
     /// What was asked is wrong: which member, and why.
     #[error("{path}: {reason}")]
     Refused { path: &'static str, reason: String },
-    #[error("no space left on the server's disk; nothing was saved")]
+    #[error("{}; nothing was saved", self.why())]
     Full,
-    #[error("the server's disk fails: {0}; nothing was saved")]
+    #[error("{}; nothing was saved", self.why())]
     Disk(String),
     #[error("the store is closed")]
     Closed,
@@ -82,8 +82,11 @@ impl Error {
 
     /// What is wrong, without what became of the call.
     pub fn why(&self) -> String {
-        let said = self.to_string();
-        said.strip_suffix("; nothing was saved").map_or(said.clone(), str::to_owned)
+        match self {
+            Error::Full => "no space left on the server's disk".to_owned(),
+            Error::Disk(reason) => format!("the server's disk fails: {reason}"),
+            error => error.to_string(),
+        }
     }
 
     pub(crate) fn refused(path: &'static str, reason: impl Into<String>) -> Self {
