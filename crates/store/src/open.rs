@@ -296,6 +296,17 @@ fn keep_private(path: &Path) -> std::result::Result<(), OpenError> {
     Ok(())
 }
 
+/// Whether a page more finds no room beside the database.
+fn has_no_room(path: &Path) -> bool {
+    let probe = path.with_extension("probe");
+    let written = std::fs::write(&probe, [0; PAGE_BYTES as usize]);
+    drop(std::fs::remove_file(&probe));
+    written.is_err_and(|error| {
+        use std::io::ErrorKind::{QuotaExceeded, StorageFull};
+        matches!(error.kind(), StorageFull | QuotaExceeded)
+    })
+}
+
 fn explain(path: &Path, error: sqlx::Error) -> OpenError {
     let path = path.to_owned();
     match error::primary_code(&error) {
@@ -304,7 +315,11 @@ fn explain(path: &Path, error: sqlx::Error) -> OpenError {
         }
         Some(error::SQLITE_FULL) => OpenError::Full { path },
         Some(error::SQLITE_BUSY) => OpenError::Locked { path, pid: None },
+        // Where the log's index finds no room, SQLite tells it like any other failure.
         Some(error::SQLITE_READONLY | error::SQLITE_CANTOPEN | error::SQLITE_IOERR) => {
+            if has_no_room(&path) {
+                return OpenError::Full { path };
+            }
             OpenError::Directory { path, reason: error::said(&error) }
         }
         _ => OpenError::Other { path, reason: error::said(&error) },

@@ -144,6 +144,20 @@ async fn full_disk_refuses_the_call_and_keeps_what_was_acknowledged() {
     store.close().await;
 }
 
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn no_room_for_the_index_of_the_log_is_called_a_full_disk() {
+    let dir = tempfile::tempdir().expect("a directory");
+    opens(dir.path()).await.expect("opens").close().await;
+    // The index cannot be made, and what is written beside it finds no room.
+    std::fs::create_dir(dir.path().join("spandrel.db-shm")).expect("makes");
+    let error = opens(dir.path()).await.err().expect("no index");
+    says(&error, &["cannot use data directory"]);
+    std::os::unix::fs::symlink("/dev/full", dir.path().join("spandrel.probe")).expect("links");
+    let error = opens(dir.path()).await.err().expect("no index");
+    says(&error, &["no space left for database", "free some disk space"]);
+}
+
 #[tokio::test]
 async fn reader_sees_what_a_running_server_committed_and_writes_nothing() {
     let dir = tempfile::tempdir().expect("a directory");
