@@ -138,7 +138,7 @@ impl DerefMut for Counted {
 #[derive(Debug, Default)]
 pub struct Output {
     pub messages: Counted,
-    /// Messages need not be counted.
+    /// Messages need not be counted: a dissector may leave out what only a row is made of.
     pub uncounted: bool,
     pub observed: Vec<Observed>,
     /// Limits hit while reading, by stable name; the sensor adds them to its health.
@@ -354,12 +354,23 @@ const TEXT_CHARS_MAX: usize = 512;
 /// Control characters become blanks, runs of blanks at the ends and NUL padding go, length is
 /// bounded. Everything else stays as the device said it: escaping is for whoever prints it.
 pub fn clean_text(text: &str) -> Box<str> {
+    if is_plain(text.as_bytes()) {
+        return text.into();
+    }
     let trimmed = text.trim_matches(|c: char| c.is_whitespace() || c == '\0');
     if trimmed.len() <= TEXT_CHARS_MAX && !trimmed.contains(char::is_control) {
         return trimmed.into();
     }
     let replaced = trimmed.chars().take(TEXT_CHARS_MAX);
     replaced.map(|c| if c.is_control() { ' ' } else { c }).collect::<String>().into_boxed_str()
+}
+
+/// Printed as it is: letters of ASCII without a blank at either end, which most texts are.
+fn is_plain(text: &[u8]) -> bool {
+    let blank = |end: Option<&u8>| end == Some(&b' ');
+    // No early end: eight octets and more are looked at in one step.
+    let printable = text.iter().fold(true, |all, b| all & (b' '..=b'~').contains(b));
+    printable && text.len() <= TEXT_CHARS_MAX && !blank(text.first()) && !blank(text.last())
 }
 
 #[cfg(test)]
@@ -371,6 +382,10 @@ mod tests {
         assert_eq!(&*clean_text("PLC_1\0\0\0"), "PLC_1");
         assert_eq!(&*clean_text("  a\x1b[31mb\n"), "a [31mb");
         assert_eq!(&*clean_text("<script>"), "<script>");
+        assert_eq!(&*clean_text("a\x7fb"), "a b");
+        assert_eq!(&*clean_text("Füller 3 "), "Füller 3");
+        assert_eq!(&*clean_text(" "), "");
+        assert_eq!(&*clean_text(""), "");
         assert_eq!(clean_text(&"x".repeat(9_000)).len(), TEXT_CHARS_MAX);
     }
 

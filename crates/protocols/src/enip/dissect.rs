@@ -3,8 +3,8 @@
 use super::{
     CIP_CLASS_GROUP, CIP_GROUP, CIP_IO_GROUP, CIP_STATUS_GROUP, ENIP_GROUP, names, pccc, tags,
     wire::{
-        HEADER_OCTETS, Header, Identity, Message, Path, identity, is_cyclic, items, listed,
-        message, packed, unconnected,
+        Classes, HEADER_OCTETS, Header, Identity, Message, Path, identity, is_cyclic, items,
+        listed, message, packed, unconnected,
     },
 };
 use crate::{Carrier, Dissector, Gap, Malformed, Output, Progress, Segment, Side, output::Op};
@@ -43,7 +43,7 @@ struct Sent {
 /// number of who opens it (3-5.5.2); and the classes in its path.
 struct Opening {
     triad: [u8; 8],
-    classes: Vec<u32>,
+    classes: Classes,
 }
 
 struct Connection {
@@ -199,7 +199,7 @@ impl Conversation {
         let meant = |c: &&Connection| Some(c.number) == connection;
         let closed = |c: &&Connection| Some(c.opening.triad) == closes;
         let found = self.connections.iter().find(|c| meant(c) || closed(c));
-        let path = found.map(|c| c.opening.classes.as_slice()).unwrap_or_default();
+        let path = found.map(|c| &*c.opening.classes).unwrap_or_default();
         for class in path.iter().chain(&seen.classes) {
             out.count(&CIP_CLASS_GROUP, [Scalar::Number(u64::from(*class))]);
         }
@@ -267,11 +267,11 @@ fn manage(service: u8, data: &[u8], seen: &mut Seen, out: &mut Output) {
                 let yes = "yes".to_owned();
                 out.identity(Subject::Receiver, "Forward Open", [("cip_safety", yes)]);
             }
-            seen.classes.extend(&path.classes);
+            seen.classes.extend(path.classes.iter());
             seen.opens = triad(data, 10).map(|triad| Opening { triad, classes: path.classes });
         }
         0x4e => {
-            seen.classes.extend(path(12).classes);
+            seen.classes.extend(path(12).classes.iter());
             seen.closes = triad(data, 2);
         }
         _ => {}
@@ -286,7 +286,7 @@ fn triad(data: &[u8], at: usize) -> Option<[u8; 8]> {
 fn request(read: Message<'_>, slot: Option<u8>, levels: u8, seen: &mut Seen, out: &mut Output) {
     let Message::Request { service, path, data } = read else { return };
     seen.services.push(service);
-    seen.classes.extend(&path.classes);
+    seen.classes.extend(path.classes.iter());
     let class = path.classes.first().copied();
     let manager = class == Some(names::CONNECTION_MANAGER);
     if manager {

@@ -82,10 +82,37 @@ pub fn is_cyclic(bytes: &[u8]) -> bool {
     matches!(bytes, [2, 0, 2, 0x80, 8, 0, _, _, _, _, _, _, _, _, 0xb1, 0, ..])
 }
 
+/// Classes that are kept of a path; to name a link, a connection and an object takes fewer.
+const CLASSES_MAX: usize = 8;
+
+/// The classes of a path, without an allocation: most requests name one.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct Classes {
+    kept: [u32; CLASSES_MAX],
+    count: usize,
+}
+
+impl Classes {
+    fn push(&mut self, class: u32) {
+        if let Some(slot) = self.kept.get_mut(self.count) {
+            *slot = class;
+            self.count = self.count.saturating_add(1);
+        }
+    }
+}
+
+impl std::ops::Deref for Classes {
+    type Target = [u32];
+
+    fn deref(&self) -> &[u32] {
+        self.kept.get(..self.count).unwrap_or_default()
+    }
+}
+
 /// What an EPATH names (Volume 1, appendix C).
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
 pub struct Path {
-    pub classes: Vec<u32>,
+    pub classes: Classes,
     pub instance: Option<u32>,
     pub attribute: Option<u32>,
     pub symbol: Option<String>,

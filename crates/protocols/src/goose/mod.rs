@@ -100,12 +100,14 @@ impl Publisher {
             return report(damage, segment.missing, out);
         };
         if let (Some(state), Some(sequence)) = (message.state, message.sequence) {
-            let appid = match routed {
-                true => Scalar::Null,
-                false => Scalar::Number(u64::from(message.appid)),
-            };
-            let keys = [appid, Scalar::Shared(stream.control_block.clone())];
-            out.count_with(&GOOSE_GROUP, keys, (FIGURES, [state, sequence]));
+            if !out.uncounted {
+                let appid = match routed {
+                    true => Scalar::Null,
+                    false => Scalar::Number(u64::from(message.appid)),
+                };
+                let keys = [appid, Scalar::Shared(stream.control_block.clone())];
+                out.count_with(&GOOSE_GROUP, keys, (FIGURES, [state, sequence]));
+            }
             let whole = damage != Some(Damage::CutShort);
             stream.see(&message, (state, sequence), (segment.at, whole), out);
         }

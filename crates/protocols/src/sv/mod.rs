@@ -108,9 +108,9 @@ impl MergingUnit {
         for asdu in asdus(&frame) {
             count = count.saturating_add(1);
             let Some((stream, told)) = self.streams.of(frame.appid, asdu.id, out) else { continue };
-            let keys =
-                [Scalar::Number(u64::from(frame.appid)), Scalar::Shared(stream.name.clone())];
-            if counted {
+            if counted && !out.uncounted {
+                let name = Scalar::Shared(stream.name.clone());
+                let keys = [Scalar::Number(u64::from(frame.appid)), name];
                 out.count_with(&SV_GROUP, keys, (FIGURES, [1, 0]));
             }
             stream.see(&asdu, frame.simulated, (segment.at, told), out);

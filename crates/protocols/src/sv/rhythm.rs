@@ -50,7 +50,8 @@ impl Rhythm {
             return None;
         }
         (self.last, self.together) = (Some(at), 0);
-        let each = took.checked_div(samples).unwrap_or_default();
+        // A division takes as long as all the rest, and mostly there is nothing to divide.
+        let each = if samples == 1 { took } else { took.checked_div(samples).unwrap_or_default() };
         if self.known < KNOWN_AFTER {
             self.known = self.known.saturating_add(1);
             let step = each.saturating_sub(self.interval).checked_div(i64::from(self.known));

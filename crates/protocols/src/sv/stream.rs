@@ -8,7 +8,7 @@
 use super::{
     limits::{DISORDER_EVERY_NANOS, LEVEL_NANOS, NAME_OCTETS_MAX, SAMPLES_PER_VALUE, STREAMS_MAX},
     rhythm::Rhythm,
-    wire::{Asdu, light_edition, magnitudes},
+    wire::{Asdu, light_edition, light_edition_quality, magnitudes},
 };
 use crate::{
     Output,
@@ -120,8 +120,7 @@ impl Stream {
         (at, disorder_told): (Time, &mut Option<Time>),
         out: &mut Output,
     ) {
-        let values = light_edition(asdu.samples);
-        let quality = values.map_or(0, |v| v.iter().fold(0, |all, (_, q)| all | q) & QUALITY_BITS);
+        let quality = light_edition_quality(asdu.samples) & QUALITY_BITS;
         if !asdu.cut || self.said.is_none() {
             self.settings(asdu, out);
         }
@@ -137,7 +136,9 @@ impl Stream {
         self.level(asdu.samples, at, out);
         self.highest = self.highest.max(asdu.counter);
         self.said = Some(now);
-        if let (true, Some(values)) = (out.values_wanted, values) {
+        if out.values_wanted
+            && let Some(values) = light_edition(asdu.samples)
+        {
             self.sum(&values, quality, out);
         }
     }

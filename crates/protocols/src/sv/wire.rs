@@ -130,11 +130,12 @@ pub fn emit(appid: u16, simulated: bool, asdus: &[Asdu<'_>]) -> Vec<u8> {
     frame
 }
 
+const LIGHT_EDITION_OCTETS: usize = 64;
+
 /// The eight values of 9-2LE's data set: currents in mA, voltages in 10 mV, each with its
 /// quality (IEC 61850-9-2LE, 8.2); `None` for any other size of data set.
 pub fn light_edition(samples: &[u8]) -> Option<[(i32, u32); 8]> {
-    const OCTETS: usize = 64;
-    if samples.len() != OCTETS {
+    if samples.len() != LIGHT_EDITION_OCTETS {
         return None;
     }
     let mut values = [(0, 0); 8];
@@ -145,13 +146,24 @@ pub fn light_edition(samples: &[u8]) -> Option<[(i32, u32); 8]> {
     Some(values)
 }
 
+/// What the qualities of 9-2LE's data set say together; 0 for any other size of data set.
+pub fn light_edition_quality(samples: &[u8]) -> u32 {
+    if samples.len() != LIGHT_EDITION_OCTETS {
+        return 0;
+    }
+    let (pairs, _) = samples.as_chunks::<8>();
+    // Octets stay in their order until all are together.
+    let all = pairs.iter().fold(0, |all, pair| all | u64::from_ne_bytes(*pair));
+    let [.., e, f, g, h] = all.to_ne_bytes();
+    u32::from_be_bytes([e, f, g, h])
+}
+
 /// First values of a data set of values with eight octets of quality or time behind each, as
 /// 9-2LE has them: up to eight magnitudes.
 pub fn magnitudes(samples: &[u8]) -> impl Iterator<Item = u32> {
-    samples.chunks(8).take(8).filter_map(|chunk| {
-        let octets = chunk.first_chunk::<4>().filter(|_| chunk.len() == 8)?;
-        Some(i32::from_be_bytes(*octets).unsigned_abs())
-    })
+    let (chunks, _) = samples.as_chunks::<8>();
+    let values = chunks.iter().take(8).map(|[a, b, c, d, ..]| [*a, *b, *c, *d]);
+    values.map(|octets| i32::from_be_bytes(octets).unsigned_abs())
 }
 
 #[cfg(test)]
@@ -186,5 +198,17 @@ mod tests {
             prop_assert_eq!(usize::from(frame.count), written.len());
             prop_assert_eq!(asdus(&frame).collect::<Vec<_>>(), written);
         }
+    }
+
+    #[test]
+    fn qualities_of_the_light_edition_are_joined() {
+        let mut samples = [0; 64];
+        samples[..4].copy_from_slice(&[0xff; 4]);
+        samples[7] = 1;
+        samples[62] = 8;
+        assert_eq!(light_edition_quality(&samples), 0x0801);
+        let values = light_edition(&samples).expect("its size");
+        assert_eq!(values.iter().fold(0, |all, (_, quality)| all | quality), 0x0801);
+        assert_eq!(light_edition_quality(&samples[1..]), 0);
     }
 }
