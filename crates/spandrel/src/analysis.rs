@@ -29,6 +29,8 @@ use wire::file::{CaptureReader, RawPacket};
 pub struct Settings {
     pub threads: usize,
     pub values: bool,
+    /// Count messages, which a live sensor does not.
+    pub messages: bool,
     /// Keep the first octets of what gets no name.
     pub unnamed: bool,
     pub limits: Limits,
@@ -160,6 +162,7 @@ fn read<R: Read>(
     let mut counts = Counts::default();
     let worker = WorkerSettings {
         values: settings.values,
+        tally: settings.messages,
         unnamed: settings.unnamed,
         limits: settings.limits,
         ..WorkerSettings::default()

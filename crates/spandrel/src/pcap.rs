@@ -33,6 +33,9 @@ pub struct Options {
     /// Add the process values seen
     #[arg(long)]
     values: bool,
+    /// Do not count messages, as a live sensor does not: less to say, and faster
+    #[arg(long)]
+    no_messages: bool,
     /// Write the first octets of conversations in no known protocol to this file, a line of JSON
     /// for each
     #[arg(long, value_name = "FILE")]
@@ -61,6 +64,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     let mut settings = Settings {
         threads: options.threads,
         values: options.values,
+        messages: !options.no_messages,
         unnamed: options.unnamed.is_some(),
         limits: Limits::scaled(options.room),
         baseline: None,

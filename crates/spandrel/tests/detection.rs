@@ -5,6 +5,7 @@
 
 use lab::{Labels, truth::Label};
 use model::{Finding, Insight, Severity, Time};
+use serde_json::Value;
 use std::{collections::BTreeSet, path::Path, process::Command};
 
 fn spandrel(arguments: &[&str]) -> Vec<u8> {
@@ -185,6 +186,13 @@ fn findings_are_the_same_with_any_number_of_threads() {
     let text = String::from_utf8_lossy(&reports[0]);
     assert!(text.contains("\"detector\":\"scan\""), "the capture holds something to find");
     assert!(reports[0] == reports[1], "byte for byte");
+    let counted = |report: &[u8]| -> Value { serde_json::from_slice(report).expect("JSON") };
+    let mut with = counted(&reports[0]);
+    let without =
+        counted(&spandrel(&["pcap", "--format", "json", "--no-messages", "--threads", "3", &day]));
+    assert!(with["messages"].as_object().is_some_and(|groups| groups.len() > 5));
+    with["messages"] = Value::Object(serde_json::Map::new());
+    assert!(with == without, "all but the messages is the same");
 }
 
 #[test]

@@ -215,7 +215,14 @@ mod tests {
         let capture = writer.into_inner();
         for (threads, values) in [(1, false), (1, true), (3, true)] {
             let limits = Limits::default();
-            let settings = Settings { threads, values, limits, baseline: None, unnamed: false };
+            let settings = Settings {
+                threads,
+                values,
+                limits,
+                messages: true,
+                baseline: None,
+                unnamed: false,
+            };
             let analysed = || {
                 let reader = CaptureReader::open(&capture[..]).expect("a capture");
                 let progress = Progress::new("", 0, false);
