@@ -1,12 +1,14 @@
 //! What every request shares.
 //!
 //! Not here: routes. Invariant: nothing here is a second copy of what the store holds, except
-//! when sessions were last used, which is written back every minute.
+//! when sessions were last used, which is written back every minute; what waits for room on the
+//! disk is nowhere else.
 
 use crate::{
     agents::Agents,
     clock::Clock,
     limits::{CAPTURES_WAITING_MAX, WATCHERS_MAX},
+    meanwhile::Meanwhile,
     protect::Protect,
     secret::Passwords,
     settings::Settings,
@@ -47,6 +49,8 @@ pub(crate) struct App {
     pub(crate) throttle: Throttle,
     /// Session hash -> when it was used last, and when that was written.
     pub(crate) used: Mutex<HashMap<String, (Time, Time)>>,
+    /// Who signs in while the disk has no room.
+    pub(crate) meanwhile: Meanwhile,
     pub(crate) watchers: Arc<Semaphore>,
     pub(crate) captures_waiting: Arc<Semaphore>,
     pub(crate) parsing: Arc<Semaphore>,
@@ -74,6 +78,7 @@ impl App {
             agents: Agents::default(),
             throttle: Throttle::default(),
             used: Mutex::new(HashMap::new()),
+            meanwhile: Meanwhile::default(),
             watchers: Arc::new(Semaphore::new(WATCHERS_MAX)),
             captures_waiting: Arc::new(Semaphore::new(CAPTURES_WAITING_MAX)),
             parsing: Arc::new(Semaphore::new(1)),

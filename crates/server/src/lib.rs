@@ -10,6 +10,7 @@ mod clock;
 mod http;
 mod intake;
 mod limits;
+mod meanwhile;
 mod parsing;
 mod protect;
 mod secret;

@@ -23,6 +23,9 @@ pub const SILENCE_MAX: std::time::Duration = std::time::Duration::from_secs(300)
 pub const BAD_LINES_MAX: u32 = 100;
 /// Names and addresses whose failed sign-ins are remembered.
 pub const THROTTLED_MAX: usize = 10_000;
+/// Sessions and tries to sign in that wait for room on the disk.
+pub const SESSIONS_WAITING_MAX: usize = 64;
+pub const TRIES_WAITING_MAX: usize = 1_000;
 /// Passwords that are checked at the same time; each takes 19 MiB.
 pub const PASSWORD_CHECKS_MAX: usize = 2;
 /// Characters of a password.

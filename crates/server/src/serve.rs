@@ -95,7 +95,7 @@ impl Server {
         let (stopping, stops) = watch::channel(false);
         let absolute = settings.session_absolute;
         let asked = settings.agents.clone();
-        let app = App::new(store.clone(), settings, sensors, stops.clone());
+        let app = App::new(store, settings, sensors, stops.clone());
         keeping::write_clients(&app).await.map_err(StartError::Agents)?;
         let opened = asked.map(|asked| {
             let opened = door::open(&app, &certificates, &asked)?;
@@ -114,7 +114,7 @@ impl Server {
                 tracing::error!(%error, "the server ended");
             }
         });
-        let sweeping = tokio::spawn(sweep(store, absolute, stops.clone()));
+        let sweeping = tokio::spawn(sweep(app.clone(), absolute, stops.clone()));
         let protecting = tokio::spawn(lanes::run(app.clone(), stops.clone()));
         let listening = tokio::spawn(reconcile::listen(app.clone(), stops.clone()));
         let mut tasks = vec![serving, sweeping, protecting, listening];
@@ -173,17 +173,20 @@ async fn first_token(store: &Store) -> store::Result<Option<String>> {
     Ok(Some(token))
 }
 
-/// Takes away what is old, once a minute.
-async fn sweep(store: Store, session: Duration, mut stops: watch::Receiver<bool>) {
+/// Takes away what is old and saves who signed in without room, once a minute.
+async fn sweep(app: Shared, session: Duration, mut stops: watch::Receiver<bool>) {
     let session_s = i64::try_from(session.as_secs()).unwrap_or(i64::MAX);
     loop {
         tokio::select! {
             _ = stops.changed() => return,
             () = tokio::time::sleep(SWEEP_EVERY) => {}
         }
-        match store.sweep(session_s).await {
+        match app.store.sweep(session_s).await {
             Ok(swept) => tracing::debug!(?swept, "swept"),
             Err(error) => tracing::warn!(%error, "the sweep failed; it runs again in a minute"),
+        }
+        if let Err(error) = app.meanwhile.settle(&app.store).await {
+            tracing::warn!(%error, "who signed in waits to be saved; next try in a minute");
         }
     }
 }

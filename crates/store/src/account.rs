@@ -188,30 +188,25 @@ impl Store {
         .await
     }
 
-    /// Begins a session and notes the sign-in. The oldest sessions of the user give way.
-    pub async fn create_session(
-        &self,
-        name: &str,
-        hash: String,
-        csrf: String,
-        ip: Option<String>,
-    ) -> Result<()> {
-        let name = name.to_owned();
+    /// Keeps a session that began and notes the sign-in. The oldest sessions of the user give way.
+    pub async fn create_session(&self, session: Session, ip: Option<String>) -> Result<()> {
         self.write(move |turn| {
             Box::pin(async move {
+                let Session { hash, user: name, csrf, created_at, last_used, .. } = session;
                 sqlx::query(
                     "INSERT INTO sessions (hash, user_name, csrf, ip, created_at, last_used) \
-                     VALUES ($1, $2, $3, $4, $5, $5)",
+                     VALUES ($1, $2, $3, $4, $5, $6)",
                 )
                 .bind(hash)
                 .bind(&name)
                 .bind(csrf)
                 .bind(ip)
-                .bind(now().nanos())
+                .bind(created_at.nanos())
+                .bind(last_used.nanos())
                 .execute(&mut turn.db)
                 .await?;
                 sqlx::query("UPDATE users SET last_sign_in = $1 WHERE name = $2")
-                    .bind(now().nanos())
+                    .bind(created_at.nanos())
                     .bind(&name)
                     .execute(&mut turn.db)
                     .await?;

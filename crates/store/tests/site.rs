@@ -4,8 +4,8 @@ use model::{AssetId, Health, Insight, LinkId, Severity, Time};
 use serde_json::json;
 use store::{
     AssetPatch, AuditBegin, AuditEnd, Backlog, ChainState, ChangedRow, Error, FindingPatch,
-    FindingStatus, Graph, ListRequest, Origin, Role, SensorState, SensorStatus, Settings, Store,
-    UserPatch, ZoneSpec,
+    FindingStatus, Graph, ListRequest, Origin, Role, SensorState, SensorStatus, Session, Settings,
+    Store, UserPatch, ZoneSpec,
 };
 use tempfile::TempDir;
 
@@ -441,7 +441,16 @@ async fn last_admin_cannot_be_taken_away_and_links_work_once() {
     assert!(store.redeem_once("hash".into(), "phc".into()).await.expect("answers").is_none());
     store.create_once("admin", "old".into(), Time(0)).await.expect("made");
     assert!(store.redeem_once("old".into(), "phc".into()).await.expect("answers").is_none());
-    store.create_session("admin", "s1".into(), "c".into(), None).await.expect("made");
+    let at = Time::from_secs(7);
+    let session = Session {
+        hash: "s1".into(),
+        user: "admin".into(),
+        role: Role::Admin,
+        csrf: "c".into(),
+        created_at: at,
+        last_used: at,
+    };
+    store.create_session(session, None).await.expect("made");
     let patch = UserPatch { password: Some("new".into()), ..Default::default() };
     let generation = store.user("admin").await.expect("there").generation;
     store.patch_user("admin", generation, patch).await.expect("changed");

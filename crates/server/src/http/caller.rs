@@ -99,7 +99,7 @@ async fn by_token(app: &App, token: &str) -> Answer<Caller> {
     let found = found.filter(|t| t.expires_at > now()).ok_or_else(wrong)?;
     let fresh = found.last_used.is_some_and(|used| now().since(used).abs() < 60 * 1_000_000_000);
     if !fresh {
-        app.store.touch_token(&found.id).await?;
+        unless_full(app.store.touch_token(&found.id).await)?;
     }
     Ok(Caller {
         user: found.user,
@@ -111,7 +111,7 @@ async fn by_token(app: &App, token: &str) -> Answer<Caller> {
 
 async fn by_session(app: &App, secret: &str) -> Answer<Option<Caller>> {
     let hash = secret::sha256(secret.as_bytes());
-    let Some(session) = app.store.session(&hash).await? else { return Ok(None) };
+    let Some(session) = app.meanwhile.session(&app.store, &hash).await? else { return Ok(None) };
     let expires_at = absolute_end(app, &session);
     let used = app.used.lock().expect("no panic holds it").get(&hash).copied();
     let last_used = used.map_or(session.last_used, |(used, _)| used.max(session.last_used));
@@ -119,7 +119,7 @@ async fn by_session(app: &App, secret: &str) -> Answer<Option<Caller>> {
     // Set back by more, nobody can say for how long it was idle: then it ends as well.
     if now.since(last_used).abs() > idle_nanos(app) || now >= expires_at {
         app.used.lock().expect("no panic holds it").remove(&hash);
-        app.store.delete_session(&hash).await?;
+        app.meanwhile.end(&app.store, &hash).await?;
         return Ok(None);
     }
     touch(app, &hash, session.last_used, now).await?;
@@ -153,9 +153,14 @@ async fn touch(app: &App, hash: &str, on_disk: Time, now: Time) -> Answer<()> {
         due
     };
     if write {
-        app.store.touch_session(hash).await?;
+        unless_full(app.store.touch_session(hash).await)?;
     }
     Ok(())
+}
+
+/// When somebody was here last is no reason to refuse them while the disk has no room for it.
+fn unless_full(noted: store::Result<()>) -> store::Result<()> {
+    noted.or_else(|error| if error.is_of_disk() { Ok(()) } else { Err(error) })
 }
 
 /// Is the caller still who they were? For streams that outlive a request.
@@ -165,7 +170,8 @@ pub(crate) async fn still_valid(app: &App, caller: &Caller) -> bool {
     }
     match &caller.with {
         With::Session { hash, .. } => {
-            let Ok(Some(session)) = app.store.session(hash).await else { return false };
+            let found = app.meanwhile.session(&app.store, hash).await;
+            let Ok(Some(session)) = found else { return false };
             let used = app.used.lock().expect("no panic holds it").get(hash).copied();
             let last = used.map_or(session.last_used, |(used, _)| used.max(session.last_used));
             now().since(last).abs() <= idle_nanos(app)

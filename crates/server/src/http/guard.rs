@@ -9,7 +9,8 @@ use super::{
     routes::{Access, Route},
 };
 use crate::{
-    app::Shared,
+    app::{Shared, now},
+    meanwhile::Tried,
     secret::{random, same},
 };
 use axum::{
@@ -137,8 +138,14 @@ async fn change(
         action: format!("{} {}", route.method, route.path),
         resource: resource(request.uri().path()),
     };
-    // A full disk or a closed store stops changes here: no change without its record.
-    let record = app.store.audit_begin(begin).await?;
+    let ends_session = (&route.method, route.path) == (&Method::DELETE, "/session");
+    // A full disk or a closed store stops changes here: no change without its record. Whoever
+    // leaves may, and is recorded when there is room.
+    let record = match app.store.audit_begin(begin.clone()).await {
+        Ok(record) => Some(record),
+        Err(error) if error.is_of_disk() && ends_session => None,
+        Err(error) => return Err(error.into()),
+    };
     let notes = Notes::default();
     request.extensions_mut().insert(notes.clone());
     let response = match allowed {
@@ -151,6 +158,11 @@ async fn change(
         StatusCode::FORBIDDEN => "denied",
         status if status.is_client_error() => "refused",
         _ => "failed",
+    };
+    let Some(record) = record else {
+        let tried = Tried { record, begin, result: result.to_owned(), at: now() };
+        app.meanwhile.tried(tried);
+        return Ok(response);
     };
     if let Err(error) = app.store.audit_end(record, &caller.user, notes.take(result)).await {
         // The change stands and its beginning is on disk; the record shows no end.

@@ -1,7 +1,7 @@
 //! `/session` and `/me`: signing in and out.
 //!
-//! Not here: checking sessions. Invariant: every try to sign in is on the audit chain, with the
-//! name that was tried and never the password.
+//! Not here: checking sessions. Invariant: every try to sign in is on the audit chain, or waits to
+//! get there while the disk has no room, with the name that was tried and never the password.
 
 use super::{
     caller::{COOKIE, Caller, With},
@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     app::{App, Shared, now},
+    meanwhile::Tried,
     secret::{random, sha256, weakness},
 };
 use axum::{
@@ -21,7 +22,7 @@ use axum::{
     response::{AppendHeaders, IntoResponse},
 };
 use std::{net::SocketAddr, time::Instant};
-use store::{AuditBegin, AuditEnd, Role};
+use store::{AuditBegin, AuditEnd, Session, User};
 
 /// Where a try to sign in comes from.
 struct Try<'a> {
@@ -47,8 +48,8 @@ impl Try<'_> {
         }
     }
 
-    async fn begin(&self) -> Answer<i64> {
-        let begin = AuditBegin {
+    fn record(&self) -> AuditBegin {
+        AuditBegin {
             actor: self.user.clone(),
             method: "sign-in".to_owned(),
             session: None,
@@ -56,21 +57,51 @@ impl Try<'_> {
             trace_id: self.trace_id.clone(),
             action: self.action.to_owned(),
             resource: "/api/v1/session".to_owned(),
-        };
-        Ok(self.app.store.audit_begin(begin).await?)
+        }
     }
 
-    async fn end(&self, record: i64, result: &str) -> Answer<()> {
-        let end = AuditEnd { result: result.to_owned(), ..AuditEnd::default() };
-        Ok(self.app.store.audit_end(record, &self.user, end).await?)
+    /// The number of the record; `None` while the disk has no room for one.
+    async fn begin(&self) -> Answer<Option<i64>> {
+        match self.app.store.audit_begin(self.record()).await {
+            Ok(record) => Ok(Some(record)),
+            Err(error) if error.is_of_disk() => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn end(&self, record: Option<i64>, result: &str) -> Answer<()> {
+        let result = result.to_owned();
+        if let Some(record) = record {
+            let end = AuditEnd { result: result.clone(), ..AuditEnd::default() };
+            match self.app.store.audit_end(record, &self.user, end).await {
+                Err(error) if error.is_of_disk() => {}
+                ended => return Ok(ended?),
+            }
+        }
+        let tried = Tried { record, begin: self.record(), result, at: now() };
+        self.app.meanwhile.tried(tried);
+        Ok(())
     }
 
     /// A session for the user, as cookie and body.
-    async fn start(&self, user: &str, role: Role) -> Answer<impl IntoResponse + use<>> {
+    async fn start(&self, user: User) -> Answer<impl IntoResponse + use<>> {
         let (secret, csrf) = (random::<32>(), random::<16>());
-        let hash = sha256(secret.as_bytes());
+        let begun = now();
+        let session = Session {
+            hash: sha256(secret.as_bytes()),
+            user: user.name.clone(),
+            role: user.role,
+            csrf: csrf.clone(),
+            created_at: begun,
+            last_used: begun,
+        };
         let ip = Some(self.ip.clone());
-        self.app.store.create_session(user, hash, csrf.clone(), ip).await?;
+        match self.app.store.create_session(session.clone(), ip.clone()).await {
+            Err(error) if error.is_of_disk() => {
+                self.app.meanwhile.hold(session, user.generation, ip);
+            }
+            kept => kept?,
+        }
         let settings = &self.app.settings;
         let length = settings.session_absolute;
         let cookie = format!(
@@ -78,11 +109,11 @@ impl Try<'_> {
             length.as_secs()
         );
         let me = Me {
-            user: user.to_owned(),
-            role,
+            user: user.name,
+            role: user.role,
             csrf: Some(csrf),
             method: "session",
-            expires_at: Some(now().plus_secs(i64::try_from(length.as_secs()).unwrap_or(0))),
+            expires_at: Some(begun.plus_secs(i64::try_from(length.as_secs()).unwrap_or(0))),
             idle_s: Some(settings.session_idle.as_secs()),
         };
         Ok((AppendHeaders([(header::SET_COOKIE, cookie)]), Json(me)))
@@ -125,7 +156,7 @@ pub(crate) async fn sign_in(
         return Err(Fault::new(StatusCode::UNAUTHORIZED, "wrong-password", detail));
     };
     app.throttle.hit(&attempt.keys());
-    let session = attempt.start(&known.name, known.role).await?;
+    let session = attempt.start(known).await?;
     attempt.end(record, "done").await?;
     Ok(session)
 }
@@ -164,7 +195,7 @@ pub(crate) async fn redeem(
         return Err(Fault::new(StatusCode::UNAUTHORIZED, "bad-link", detail));
     };
     let user = app.store.user(&once.user).await?;
-    let session = attempt.start(&user.name, user.role).await?;
+    let session = attempt.start(user).await?;
     attempt.end(record, "done").await?;
     Ok(session)
 }
@@ -181,7 +212,7 @@ pub(crate) async fn sign_out(
     caller: Caller,
 ) -> Answer<impl IntoResponse> {
     if let With::Session { hash, .. } = &caller.with {
-        app.store.delete_session(hash).await?;
+        app.meanwhile.end(&app.store, hash).await?;
         app.used.lock().expect("no panic holds it").remove(hash);
     }
     let gone = format!("{COOKIE}=; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age=0");

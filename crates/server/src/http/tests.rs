@@ -37,6 +37,12 @@ pub(super) struct As {
     csrf: Option<String>,
 }
 
+impl As {
+    fn secret(&self) -> &str {
+        self.cookie.as_deref().and_then(|cookie| cookie.split_once('=')).unwrap_or_default().1
+    }
+}
+
 impl Site {
     async fn new() -> Site {
         Site::with(|_| {}).await
@@ -530,14 +536,31 @@ async fn an_upload_that_is_too_large_or_empty_is_refused_and_leaves_no_file() {
     }
 }
 
-#[tokio::test]
-async fn health_says_since_when_nothing_is_saved_and_afterwards_what_is_missing() {
-    let site = Site::on(Some(700 << 10), |_| {}).await;
-    let who = site.sign_in("vi").await;
-    let hello = json!({"kind": "hello", "version": 1, "sensor": "line 2", "interface": "eth0",
-        "started_at": "2026-01-01T00:00:00Z"});
-    let hello: Insight = serde_json::from_value(hello).expect("an insight");
-    site.store.take("line 2", Time::from_secs(1), vec![hello]).await.expect("room");
+fn audit_begin() -> store::AuditBegin {
+    store::AuditBegin {
+        actor: String::new(),
+        method: "sign-in".to_owned(),
+        session: None,
+        ip: None,
+        trace_id: String::new(),
+        action: String::new(),
+        resource: String::new(),
+    }
+}
+
+fn session() -> store::Session {
+    store::Session {
+        hash: String::new(),
+        user: "ad".to_owned(),
+        role: Role::Admin,
+        csrf: "0".repeat(32),
+        created_at: crate::app::now(),
+        last_used: crate::app::now(),
+    }
+}
+
+/// Makes zones until there is no room for another; gives what was made.
+async fn fill_the_disk(site: &Site) -> Vec<String> {
     let mut filling = Vec::new();
     while filling.len() < 900 {
         let cidrs = (0..250).map(|n| format!("10.{}.{n}.0/24", filling.len() % 250)).collect();
@@ -551,6 +574,98 @@ async fn health_says_since_when_nothing_is_saved_and_afterwards_what_is_missing(
             }
         }
     }
+    // What is smaller than a zone finds room in pages of its own for a while.
+    for number in 0.. {
+        let begin = store::AuditBegin { actor: "filler".to_owned(), ..audit_begin() };
+        let session = store::Session { hash: format!("{number:064}"), ..session() };
+        let tried =
+            (site.store.create_session(session, None).await, site.store.audit_begin(begin).await);
+        if tried.0.is_err() && tried.1.is_err() {
+            break;
+        }
+    }
+    filling
+}
+
+#[tokio::test]
+async fn who_signs_in_while_the_disk_is_full_may_look_and_is_on_the_chain_when_it_is_not() {
+    let site = Site::on(Some(700 << 10), |_| {}).await;
+    let before = site.sign_in("an").await;
+    let filling = fill_the_disk(&site).await;
+    let records = site.audited().await;
+    let wrong = json!({"user": "vi", "password": "guess guess guess"});
+    let wrong = site.call(&As::default(), Method::POST, "/session", Some(wrong)).await;
+    assert_eq!(wrong.status(), StatusCode::UNAUTHORIZED);
+    let (who, gone) = (site.sign_in("ad").await, site.sign_in("an").await);
+    let get = async |who: &As| site.call(who, Method::GET, "/me", None).await.status();
+    assert_eq!((get(&who).await, get(&gone).await), (StatusCode::OK, StatusCode::OK));
+    let change = site.call(&who, Method::POST, "/findings/fnd_1:unmute", None).await;
+    assert_eq!(change.status(), StatusCode::INSUFFICIENT_STORAGE);
+    for ended in [&before, &gone] {
+        let out = site.call(ended, Method::DELETE, "/session", None).await;
+        assert_eq!(out.status(), StatusCode::NO_CONTENT);
+        assert_eq!(get(ended).await, StatusCode::UNAUTHORIZED);
+    }
+    site.app.meanwhile.settle(&site.store).await.expect_err("there is no room yet");
+    assert_eq!(get(&who).await, StatusCode::OK);
+
+    for id in &filling {
+        site.store.delete_zone(id, 1).await.expect("nothing new is written");
+    }
+    site.app.meanwhile.settle(&site.store).await.expect("room");
+    let (all, _) = site.store.audit(None, None, 1_000).await.expect("reads");
+    let told = all.iter().rev().skip(records).map(|record| {
+        let (_, end) = record.end.clone().expect("completed");
+        assert!(end.reason.is_some_and(|why| why.contains("no room")), "{record:?}");
+        (record.begin.actor.clone(), end.result)
+    });
+    let tried = [("vi", "denied"), ("ad", "done"), ("an", "done")];
+    let expected = tried.into_iter().chain([("an", "done"); 2]);
+    assert_eq!(
+        told.collect::<Vec<_>>(),
+        expected.map(|(a, b)| (a.to_owned(), b.to_owned())).collect::<Vec<_>>()
+    );
+    assert_eq!(get(&who).await, StatusCode::OK);
+    assert_eq!(
+        (get(&before).await, get(&gone).await),
+        (StatusCode::UNAUTHORIZED, StatusCode::UNAUTHORIZED)
+    );
+    // It has a row now, and ends like any other.
+    let hash = |who: &As| crate::secret::sha256(who.secret().as_bytes());
+    assert!(site.store.session(&hash(&who)).await.expect("reads").is_some());
+    for ended in [&before, &gone] {
+        assert!(site.store.session(&hash(ended)).await.expect("reads").is_none());
+    }
+}
+
+#[tokio::test]
+async fn a_session_that_waits_for_room_ends_with_its_users_right_to_it() {
+    let site = Site::on(Some(700 << 10), |_| {}).await;
+    let filling = fill_the_disk(&site).await;
+    let who = site.sign_in("vi").await;
+    let status = async || site.call(&who, Method::GET, "/me", None).await.status();
+    assert_eq!(status().await, StatusCode::OK);
+    for id in &filling {
+        site.store.delete_zone(id, 1).await.expect("nothing new is written");
+    }
+    let disabled = store::UserPatch { disabled: Some(true), ..store::UserPatch::default() };
+    site.store.patch_user("vi", 1, disabled).await.expect("room");
+    assert_eq!(status().await, StatusCode::UNAUTHORIZED);
+    site.app.meanwhile.settle(&site.store).await.expect("room");
+    let enabled = store::UserPatch { disabled: Some(false), ..store::UserPatch::default() };
+    site.store.patch_user("vi", 2, enabled).await.expect("room");
+    assert_eq!(status().await, StatusCode::UNAUTHORIZED, "it got no row");
+}
+
+#[tokio::test]
+async fn health_says_since_when_nothing_is_saved_and_afterwards_what_is_missing() {
+    let site = Site::on(Some(700 << 10), |_| {}).await;
+    let who = site.sign_in("vi").await;
+    let hello = json!({"kind": "hello", "version": 1, "sensor": "line 2", "interface": "eth0",
+        "started_at": "2026-01-01T00:00:00Z"});
+    let hello: Insight = serde_json::from_value(hello).expect("an insight");
+    site.store.take("line 2", Time::from_secs(1), vec![hello]).await.expect("room");
+    let filling = fill_the_disk(&site).await;
     let since = Time::from_secs(1_700_000_000);
     let unsaved = |waits| store::Unsaved { since, reason: "no space".into(), waits, lost: 3 };
     site.store.cannot_save("line 2", unsaved(store::Waits::Here(40))).await;
