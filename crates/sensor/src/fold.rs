@@ -7,6 +7,7 @@ use crate::{
     event::{self, Event, Stamped},
     limits::Limits,
     sign_ins::SignIns,
+    supplicants::Supplicants,
 };
 use detectors::{Detection, Phase};
 use foldhash::fast::FixedState;
@@ -26,6 +27,7 @@ pub struct Fold {
     values_max: usize,
     values_refused: u64,
     sign_ins: SignIns,
+    supplicants: Supplicants,
 }
 
 /// A process value until its owner's asset is asked for.
@@ -62,6 +64,7 @@ impl Fold {
             values_max: Limits::default().values,
             values_refused: 0,
             sign_ins: SignIns::default(),
+            supplicants: Supplicants::default(),
         }
     }
 
@@ -154,7 +157,10 @@ impl Fold {
         }
     }
 
-    fn observe(&mut self, observation: &Observation) {
+    fn observe(&mut self, observation: &mut Observation) {
+        if self.supplicants.see(observation) {
+            return;
+        }
         self.sign_ins.see(observation);
         let repeated = matches!(observation.detail, Detail::Presence)
             && !self.present.insert(observation.from);

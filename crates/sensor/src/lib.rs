@@ -16,6 +16,7 @@ mod sharding;
 mod sieve;
 mod sign_ins;
 mod stream;
+mod supplicants;
 mod tally;
 mod unnamed;
 mod worker;

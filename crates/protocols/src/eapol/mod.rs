@@ -3,7 +3,8 @@
 //! Also the handshake for keys of wireless networks and the agreement on keys of MACsec, as far as
 //! they are in clear. Not here: methods ([`crate::eap`]). On a cable a supplicant speaks to a group
 //! of all bridges and is answered in person, which are two conversations: an outcome then names no
-//! user. Invariant: a body is read within its own length.
+//! user, and who the supplicant says to be is an attempt of its own, for the sensor to join them.
+//! Invariant: a body is read within its own length.
 
 #[cfg(test)]
 mod tests;
@@ -86,8 +87,9 @@ struct Conversation {
     user: Option<Box<str>>,
     /// Method it was asked for last.
     method: Option<u8>,
-    /// The sender of questions, or of keys, told what it is.
+    /// The sender of questions, of answers, or of keys, told what it is.
     authenticator_told: bool,
+    supplicant_told: bool,
     access_point_told: bool,
     agreement: Option<Agreement>,
 }
@@ -116,7 +118,7 @@ impl Dissector for Conversation {
             EAP_PACKET => self.eap(body, &segment, out),
             START => {
                 out.operation(Op::request(OperationClass::Session, number, "EAPOL-Start"));
-                supplicant(out);
+                self.supplicant(out);
             }
             LOGOFF => {
                 out.operation(Op::request(OperationClass::Session, number, "EAPOL-Logoff"));
@@ -135,12 +137,14 @@ impl Dissector for Conversation {
     fn gap(&mut self, _: Gap) {}
 }
 
-fn supplicant(out: &mut Output) {
-    let facts = [("port_access", "IEEE 802.1X supplicant".to_owned())];
-    out.identity(Subject::Sender, "EAPOL", facts);
-}
-
 impl Conversation {
+    fn supplicant(&mut self, out: &mut Output) {
+        if !std::mem::replace(&mut self.supplicant_told, true) {
+            let facts = [("port_access", "IEEE 802.1X supplicant".to_owned())];
+            out.identity(Subject::Sender, "EAPOL", facts);
+        }
+    }
+
     fn eap(&mut self, body: &[u8], segment: &Segment<'_>, out: &mut Output) {
         use OperationClass::Authenticate;
         let Some(packet) = eap::Packet::parse(body) else {
@@ -164,8 +168,9 @@ impl Conversation {
                 let op = Op::request(Authenticate, number, eap::method(kind));
                 if let Some(name) = packet.identity() {
                     out.operation(op.named("user", &name));
+                    self.supplicant(out);
                     introduced(&name, out);
-                    self.user = Some(name.into());
+                    self.said(name.into(), segment, out);
                 } else {
                     out.operation(op);
                 }
@@ -185,6 +190,21 @@ impl Conversation {
             }
         }
         self.tunnel.message(&packet, "eapol", segment, out);
+    }
+
+    /// Who the supplicant says to be, until the outcome: here, or in another conversation.
+    fn said(&mut self, name: Box<str>, segment: &Segment<'_>, out: &mut Output) {
+        if segment.receiver.mac.is_none_or(|mac| mac.is_host()) {
+            self.user = Some(name);
+            return;
+        }
+        out.authentication(Authentication {
+            user: Some(name),
+            accepted: None,
+            clear_text: false,
+            default_password: false,
+            method: "802.1x",
+        });
     }
 
     fn outcome(&mut self, accepted: bool, out: &mut Output) {
@@ -272,7 +292,6 @@ impl Conversation {
 /// What a supplicant's identity tells: a machine as Windows names it, a user, or nothing where it
 /// hides behind its realm (RFC 5216, 2.1.4).
 fn introduced(name: &str, out: &mut Output) {
-    supplicant(out);
     let user = name.split('@').next().unwrap_or_default();
     let fact = match name.strip_prefix("host/") {
         Some(host) => ("hostname", host.to_owned()),
