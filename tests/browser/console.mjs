@@ -605,11 +605,8 @@ const ALIKE = new RegExp(
   ].join('|')})`,
 );
 
-step('no view has a serious fault of accessibility, in either theme', async (test) => {
-  const { page, server, browser } = test;
-  const all = (await scenes(await speaker(page, server.url))).filter(
-    ({ name }) => !ALIKE.test(name),
-  );
+/** Runs `look` on a page in each theme, at once, signed in as `page` is; gives all faults. */
+async function inBothThemes({ page, browser }, look) {
   const storageState = await page.context().storageState();
   const looked = ['light', 'dark'].map(async (colorScheme) => {
     const context = await browser.newContext({
@@ -620,6 +617,20 @@ step('no view has a serious fault of accessibility, in either theme', async (tes
       storageState,
     });
     const other = await openPage(context);
+    const faults = await look(other, colorScheme);
+    faults.push(...other.faults);
+    await context.close();
+    return faults;
+  });
+  return (await Promise.all(looked)).flat();
+}
+
+step('no view has a serious fault of accessibility, in either theme', async (test) => {
+  const { page, server, browser } = test;
+  const all = (await scenes(await speaker(page, server.url))).filter(
+    ({ name }) => !ALIKE.test(name),
+  );
+  const looked = await inBothThemes({ page, browser }, async (other, colorScheme) => {
     other.expected.push(/503|404/);
     const faults = [];
     for (const scene of all) {
@@ -630,12 +641,9 @@ step('no view has a serious fault of accessibility, in either theme', async (tes
       const found = await faultsOf(other, dark ? ['color-contrast'] : null);
       faults.push(...found.map((fault) => `${scene.name}, ${colorScheme}: ${fault}`));
     }
-    faults.push(...other.faults);
-    await context.close();
     return faults;
   });
-  const faults = (await Promise.all(looked)).flat();
-  assert.equal(faults.length, 0, faults.join('\n'));
+  assert.equal(looked.length, 0, looked.join('\n'));
 });
 
 /** Those with the most different things to stop at. */
@@ -645,16 +653,8 @@ const WALKED =
 step('Tab alone goes through every kind of view, and shows where it is', async (test) => {
   const { page, server, browser } = test;
   const all = await scenes(await speaker(page, server.url));
-  const storageState = await page.context().storageState();
-  const walked = ['light', 'dark'].map(async (colorScheme, half) => {
-    const context = await browser.newContext({
-      ignoreHTTPSErrors: true,
-      viewport: { width: 1440, height: 900 },
-      reducedMotion: 'reduce',
-      colorScheme,
-      storageState,
-    });
-    const other = await openPage(context);
+  const walked = await inBothThemes({ page, browser }, async (other, colorScheme) => {
+    const half = colorScheme === 'dark' ? 1 : 0;
     const faults = [];
     const some = all.filter(({ name }) => WALKED.test(name));
     for (const scene of some.filter((_, at) => at % 2 === half)) {
@@ -663,12 +663,9 @@ step('Tab alone goes through every kind of view, and shows where it is', async (
       if (stops.length === 0) found.push('has no stop');
       faults.push(...found.map((fault) => `${scene.name}, ${colorScheme}: ${fault}`));
     }
-    faults.push(...other.faults);
-    await context.close();
     return faults;
   });
-  const faults = (await Promise.all(walked)).flat();
-  assert.equal(faults.length, 0, faults.join('\n'));
+  assert.equal(walked.length, 0, walked.join('\n'));
 });
 
 step('a page that is gone to by keys begins at its top, and a dialog gives the focus back', async ({ page, server }) => {
