@@ -1,7 +1,9 @@
-//! Who signs in and out while the disk has no room: what of it waits in memory to be saved.
+//! What waits in memory while the disk has no room: who signs in and out, and captures that a
+//! server left half parsed.
 //!
 //! A session is a row, and so is every try. Without room for rows nobody could look at the plant
-//! on the day it matters, so both wait here. Not here: other changes, which are refused then.
+//! on the day it matters, so both wait here. Not here: changes people ask for, which are refused
+//! then, and what sensors say, which `intake` holds.
 //! Invariant: a try is on the audit chain or waits to get there in its order, and is in the log at
 //! once; a session that waits ends as one on disk would.
 
@@ -11,7 +13,7 @@ use std::{
     collections::{HashMap, HashSet, VecDeque},
     sync::{Mutex, MutexGuard},
 };
-use store::{AuditBegin, AuditEnd, Error, Result, Session, Store};
+use store::{AuditBegin, AuditEnd, Error, Result, Session, Store, User};
 
 #[derive(Default)]
 pub(crate) struct Meanwhile(Mutex<Waiting>);
@@ -22,6 +24,8 @@ struct Waiting {
     /// Sessions on disk that were ended.
     ended: HashSet<String>,
     tries: VecDeque<Tried>,
+    /// Captures that were being parsed when the server ended.
+    interrupted: Vec<String>,
 }
 
 /// A session without a row.
@@ -31,6 +35,17 @@ struct Held {
     /// Of the user's row: another password or right ends the session.
     generation: i64,
     ip: Option<String>,
+}
+
+impl Held {
+    /// Its user, who may still sign in and whose password and right are those of then.
+    async fn user(&self, store: &Store) -> Result<Option<User>> {
+        match store.user(&self.session.user).await {
+            Ok(user) if user.generation == self.generation && !user.disabled => Ok(Some(user)),
+            Ok(_) | Err(Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
 }
 
 /// A try to sign in or out that is not on the audit chain, or not with its end.
@@ -68,13 +83,8 @@ impl Meanwhile {
             waiting.sessions.get(hash).cloned()
         };
         let Some(held) = held else { return store.session(hash).await };
-        let user = match store.user(&held.session.user).await {
-            Ok(user) => Some(user),
-            Err(Error::NotFound { .. }) => None,
-            Err(error) => return Err(error),
-        };
-        let same = user.filter(|user| user.generation == held.generation && !user.disabled);
-        Ok(same.map(|user| Session { role: user.role, ..held.session }))
+        let user = held.user(store).await?;
+        Ok(user.map(|user| Session { role: user.role, ..held.session }))
     }
 
     /// Ends a session, whether there is room to note it or not.
@@ -102,8 +112,28 @@ impl Meanwhile {
         }
     }
 
+    /// Notes captures that nobody parses any more.
+    pub(crate) fn interrupted(&self, captures: Vec<String>) {
+        self.waiting().interrupted = captures;
+    }
+
     /// Saves what waits, as far as there is room.
     pub(crate) async fn settle(&self, store: &Store) -> Result<()> {
+        let interrupted = self.waiting().interrupted.clone();
+        for id in interrupted {
+            let reason = "the server stopped while it was parsed; upload it again".to_owned();
+            match store.finish_capture(&id, Err(reason)).await {
+                // Somebody threw it away meanwhile.
+                Ok(()) | Err(Error::NotFound { .. }) => {}
+                Err(error) => return Err(error),
+            }
+            self.waiting().interrupted.retain(|waits| *waits != id);
+        }
+        self.settle_tries(store).await?;
+        self.settle_sessions(store).await
+    }
+
+    async fn settle_tries(&self, store: &Store) -> Result<()> {
         loop {
             let Some(mut tried) = self.waiting().tries.front().cloned() else { break };
             let written = write(store, &mut tried).await;
@@ -118,13 +148,16 @@ impl Meanwhile {
                 }
             }
         }
+        Ok(())
+    }
+
+    async fn settle_sessions(&self, store: &Store) -> Result<()> {
         let held: Vec<Held> = self.waiting().sessions.values().cloned().collect();
-        for Held { session, generation, ip } in held {
-            let hash = session.hash.clone();
+        for held in held {
+            let hash = held.session.hash.clone();
             // Only one that is still good gets a row.
-            let user = store.user(&session.user).await;
-            if user.is_ok_and(|user| user.generation == generation) {
-                store.create_session(session, ip).await?;
+            if held.user(store).await?.is_some() {
+                store.create_session(held.session, held.ip).await?;
             }
             self.waiting().sessions.remove(&hash);
         }

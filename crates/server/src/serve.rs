@@ -84,18 +84,20 @@ impl Server {
         let tls = RustlsConfig::from_config(certificates.config()?);
         let authority = certificates.authority_path();
         let first_token = first_token(&store).await?;
-        match store.fail_interrupted_captures().await {
+        let interrupted = store.captures_in_parsing().await?;
+        parsing::clean_up(&settings.data).await;
+        let (stopping, stops) = watch::channel(false);
+        let absolute = settings.session_absolute;
+        let asked = settings.agents.clone();
+        let app = App::new(store, settings, sensors, stops.clone());
+        app.meanwhile.interrupted(interrupted);
+        match app.meanwhile.settle(&app.store).await {
             // What is on the disk can be looked at even if it takes no more.
             Err(error) if error.is_of_disk() => {
                 tracing::warn!(%error, "captures that were parsed when the server ended stay open");
             }
             done => done?,
         }
-        parsing::clean_up(&settings.data).await;
-        let (stopping, stops) = watch::channel(false);
-        let absolute = settings.session_absolute;
-        let asked = settings.agents.clone();
-        let app = App::new(store, settings, sensors, stops.clone());
         keeping::write_clients(&app).await.map_err(StartError::Agents)?;
         let opened = asked.map(|asked| {
             let opened = door::open(&app, &certificates, &asked)?;
@@ -173,7 +175,7 @@ async fn first_token(store: &Store) -> store::Result<Option<String>> {
     Ok(Some(token))
 }
 
-/// Takes away what is old and saves who signed in without room, once a minute.
+/// Takes away what is old and saves what found no room before, once a minute.
 async fn sweep(app: Shared, session: Duration, mut stops: watch::Receiver<bool>) {
     let session_s = i64::try_from(session.as_secs()).unwrap_or(i64::MAX);
     loop {
@@ -186,7 +188,7 @@ async fn sweep(app: Shared, session: Duration, mut stops: watch::Receiver<bool>)
             Err(error) => tracing::warn!(%error, "the sweep failed; it runs again in a minute"),
         }
         if let Err(error) = app.meanwhile.settle(&app.store).await {
-            tracing::warn!(%error, "who signed in waits to be saved; next try in a minute");
+            tracing::warn!(%error, "sessions and captures wait to be saved; next try in a minute");
         }
     }
 }

@@ -188,15 +188,11 @@ impl Store {
         .await
     }
 
-    /// At start: what was being parsed is not any more.
-    pub async fn fail_interrupted_captures(&self) -> Result<()> {
-        for capture in self.captures().await? {
-            if capture.state == CaptureState::Parsing {
-                let reason = "the server stopped while it was parsed; upload it again".to_owned();
-                self.finish_capture(&capture.id, Err(reason)).await?;
-            }
-        }
-        Ok(())
+    /// Captures that are being parsed; at the start, those that were and are not any more.
+    pub async fn captures_in_parsing(&self) -> Result<Vec<String>> {
+        let all = self.captures().await?.into_iter();
+        let parsed = all.filter(|capture| capture.state == CaptureState::Parsing);
+        Ok(parsed.map(|capture| capture.id).collect())
     }
 }
 

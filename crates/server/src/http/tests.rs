@@ -639,6 +639,26 @@ async fn who_signs_in_while_the_disk_is_full_may_look_and_is_on_the_chain_when_i
 }
 
 #[tokio::test]
+async fn a_capture_left_half_parsed_is_told_of_once() {
+    let site = Site::new().await;
+    let new = store::NewCapture {
+        file: "x.pcap".to_owned(),
+        size_bytes: 10,
+        sha256: "0".repeat(64),
+        uploaded_by: "an".to_owned(),
+        read_as: None,
+    };
+    let id = site.store.create_capture(new).await.expect("made");
+    let left = site.store.captures_in_parsing().await.expect("reads");
+    assert_eq!(left, std::slice::from_ref(&id));
+    site.app.meanwhile.interrupted([left, vec!["cap_gone".to_owned()]].concat());
+    site.app.meanwhile.settle(&site.store).await.expect("room");
+    let capture = site.store.capture(&id).await.expect("reads");
+    assert!(capture.detail.is_some_and(|why| why.contains("upload it again")));
+    assert_eq!(site.store.captures_in_parsing().await.expect("reads").len(), 0);
+}
+
+#[tokio::test]
 async fn a_session_that_waits_for_room_ends_with_its_users_right_to_it() {
     let site = Site::on(Some(700 << 10), |_| {}).await;
     let filling = fill_the_disk(&site).await;
