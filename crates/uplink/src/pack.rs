@@ -25,14 +25,14 @@ pub(crate) const BEAT: u8 = 3;
 pub(crate) const GAP: u8 = 4;
 pub(crate) const LINK_MERGED: u8 = 5;
 
-/// Both ends look back so far, in powers of two octets.
-pub(crate) const WINDOW_LOG: u32 = 18;
+/// Both ends look back so far, in powers of two octets: a mebibyte, which is most of a segment.
+pub(crate) const WINDOW_LOG: u32 = 20;
 /// What a batch begins with: whether it went through the stream. Few octets gain nothing there.
 pub(crate) const PLAIN: u8 = 0;
 pub(crate) const STREAM: u8 = 1;
 const PLAIN_OCTETS_MAX: usize = 40;
 /// Thorough: a batch is small and comes seldom.
-const LEVEL: i32 = 12;
+const LEVEL: i32 = 16;
 
 pub struct Packer {
     teller: Teller,
