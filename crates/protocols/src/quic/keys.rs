@@ -3,7 +3,10 @@
 //!
 //! Invariant: nothing but Initial packets can be opened with these.
 
-use super::aes::Aes128;
+use aes_gcm::{
+    AeadInPlace, Aes128Gcm, KeyInit,
+    aes::{Aes128, cipher::BlockEncrypt},
+};
 use sha2::{Digest, Sha256};
 
 pub(super) const VERSION_1: u32 = 1;
@@ -103,7 +106,7 @@ fn expand<const N: usize>(secret: &[u8], label: &str) -> [u8; N] {
 
 /// Keys of one direction.
 pub(super) struct Keys {
-    packet: Aes128,
+    packet: Aes128Gcm,
     header: Aes128,
     iv: [u8; 12],
 }
@@ -115,8 +118,8 @@ pub(super) fn initial(version: u32, destination: &[u8]) -> Option<[Keys; 2]> {
     Some(["client in", "server in"].map(|side| {
         let secret: [u8; 32] = expand(&secret, side);
         Keys {
-            packet: Aes128::new(expand(&secret, &format!("{prefix} key"))),
-            header: Aes128::new(expand(&secret, &format!("{prefix} hp"))),
+            packet: Aes128Gcm::new(&expand::<16>(&secret, &format!("{prefix} key")).into()),
+            header: Aes128::new(&expand::<16>(&secret, &format!("{prefix} hp")).into()),
             iv: expand(&secret, &format!("{prefix} iv")),
         }
     }))
@@ -128,7 +131,9 @@ impl Keys {
         const SAMPLE_BEHIND: usize = 4;
         let sample_at = number_at.checked_add(SAMPLE_BEHIND)?;
         let sample = packet.get(sample_at..)?.first_chunk::<16>()?;
-        let [first_mask, mask @ ..] = self.header.encrypt(*sample);
+        let mut mask = (*sample).into();
+        self.header.encrypt_block(&mut mask);
+        let [first_mask, mask @ ..]: [u8; 16] = mask.into();
         let first = packet.first()? ^ (first_mask & 0x0f);
         let length = usize::from(first & 3).checked_add(1)?;
         let end = number_at.checked_add(length)?;
@@ -143,7 +148,12 @@ impl Keys {
         for (slot, octet) in nonce.iter_mut().skip(4).zip(number.to_be_bytes()) {
             *slot ^= octet;
         }
-        self.packet.open(nonce, &header, packet.get(end..)?)
+        // The tag stands at the end (RFC 5116, 5.1).
+        let (sealed, tag) = packet.get(end..)?.split_last_chunk::<16>()?;
+        let mut plain = sealed.to_vec();
+        let tag = (*tag).into();
+        self.packet.decrypt_in_place_detached(&nonce.into(), &header, &mut plain, &tag).ok()?;
+        Some(plain)
     }
 }
 

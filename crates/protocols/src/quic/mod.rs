@@ -4,7 +4,6 @@
 //! Not here: packets under negotiated keys; Google's versions before it took TLS are recognised
 //! and no more. Invariant: only packets whose tag is right are read.
 
-mod aes;
 mod keys;
 
 use crate::{
