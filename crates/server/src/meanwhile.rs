@@ -159,7 +159,11 @@ impl Meanwhile {
             if held.user(store).await?.is_some() {
                 store.create_session(held.session, held.ip).await?;
             }
-            self.waiting().sessions.remove(&hash);
+            let mut waiting = self.waiting();
+            if waiting.sessions.remove(&hash).is_none() {
+                // It was ended while it was saved: its row goes as well.
+                waiting.ended.insert(hash);
+            }
         }
         let ended: Vec<String> = self.waiting().ended.iter().cloned().collect();
         for hash in ended {
