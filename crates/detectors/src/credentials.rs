@@ -62,7 +62,7 @@ impl Watch for Credentials {
         };
         let raised = out.raise(&CREDENTIALS.about, key, o, || {
             let title = format!("{{0}} signs in to {{1}} with {what} ({})", sign_in.method);
-            Draft::about(vec![client, server], severity, title).because(explanation())
+            Draft::by(client, [server], severity, title).because(explanation())
         });
         // An attempt first, and then one that is let in.
         if let Some(open) = raised

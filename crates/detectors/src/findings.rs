@@ -27,26 +27,62 @@ pub struct Draft {
     pub explanation: String,
     /// Whom it is about, the culprit first.
     pub addresses: Vec<Address>,
+    /// Did the first do something to the others?
+    pub begun_by_first: bool,
     /// Of the detector's techniques those that fit; empty for all.
     pub techniques: &'static [&'static str],
 }
 
 impl Draft {
-    /// A draft about the observation's sender and receiver: `{0}` and `{1}`.
+    /// A draft about what the observation's sender did to its receiver: `{0}` and `{1}`.
     pub fn between(o: &Observation, severity: Severity, title: impl Into<String>) -> Self {
-        let addresses = [o.from.address(), o.to.address()].into_iter().flatten().collect();
-        Self::about(addresses, severity, title)
+        Self::of_ends(o.from.address(), o.to.address(), severity, title.into())
     }
 
     /// As [`Self::between`], receiver first: for answers.
     pub fn back(o: &Observation, severity: Severity, title: impl Into<String>) -> Self {
-        let addresses = [o.to.address(), o.from.address()].into_iter().flatten().collect();
-        Self::about(addresses, severity, title)
+        Self::of_ends(o.to.address(), o.from.address(), severity, title.into())
     }
 
+    fn of_ends(
+        first: Option<Address>,
+        second: Option<Address>,
+        severity: Severity,
+        title: String,
+    ) -> Self {
+        let begun_by_first = first.is_some();
+        let addresses = [first, second].into_iter().flatten().collect();
+        Draft { begun_by_first, ..Self::about(addresses, severity, title) }
+    }
+
+    /// A draft about `by` and whom it did something to.
+    pub fn by(
+        by: Address,
+        others: impl IntoIterator<Item = Address>,
+        severity: Severity,
+        title: impl Into<String>,
+    ) -> Self {
+        let addresses = std::iter::once(by).chain(others).collect();
+        Draft { begun_by_first: true, ..Self::about(addresses, severity, title) }
+    }
+
+    /// A draft about addresses that are all alike.
     pub fn about(addresses: Vec<Address>, severity: Severity, title: impl Into<String>) -> Self {
         let title = title.into();
-        Draft { severity, title, explanation: String::new(), addresses, techniques: &[] }
+        Draft {
+            severity,
+            title,
+            explanation: String::new(),
+            addresses,
+            begun_by_first: false,
+            techniques: &[],
+        }
+    }
+
+    /// As [`Self::about`]: it is not what the first did.
+    pub fn of_all(mut self) -> Self {
+        self.begun_by_first = false;
+        self
     }
 
     pub fn because(mut self, explanation: impl Into<String>) -> Self {
@@ -468,6 +504,9 @@ impl Open {
             if !finding.addresses.contains(address) {
                 finding.addresses.push(*address);
             }
+        }
+        if self.draft.begun_by_first && finding.addresses.len() > 1 {
+            finding.initiator = finding.addresses.first().copied();
         }
         finding.assets = words.assets;
         finding.explanation = words.explanation;

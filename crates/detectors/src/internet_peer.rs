@@ -178,7 +178,9 @@ fn contact(
             Place::Plant => "It belongs to the plant floor (level 2 or 3).",
             Place::Office => "Its place in the plant is not known.",
         };
-        Draft::about(vec![inside, other], severity, title).because(format!("{says} {level}"))
+        let draft = Draft::by(inside, [other], severity, title);
+        let draft = if outward { draft } else { draft.of_all() };
+        draft.because(format!("{says} {level}"))
     };
     let about = &INTERNET_PEER.about;
     let raised = match whole.is_news(severity) {

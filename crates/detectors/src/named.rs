@@ -48,7 +48,7 @@ impl Watch for Signs {
         let raised = out.raise(self.about, (sign.title, client, server), o, || {
             let object = evidence::object_says(&operation.object);
             let object = if object.is_empty() { object } else { format!(" ({object})") };
-            Draft::about(vec![client, server], sign.severity, sign.title)
+            Draft::by(client, [server], sign.severity, sign.title)
                 .because(format!("\"{}\"{object}: {}", operation.function_name, sign.says))
                 .techniques(sign.techniques)
         });

@@ -103,8 +103,7 @@ impl PasswordGuessing {
             } else {
                 format!("{{0}} guesses passwords of {{1}} ({method})")
             };
-            let addresses = vec![client, server];
-            Draft::about(addresses, Severity::Medium, title).because(format!(
+            Draft::by(client, [server], Severity::Medium, title).because(format!(
                 "{{1}} refused {{0}} {REFUSED_MIN} or more times within {SPAN_SECS} s: somebody \
                      guesses passwords, or a service still has an old one."
             ))
@@ -141,8 +140,7 @@ impl PasswordGuessing {
         let first = rate.first;
         let raised = out.raise(&PASSWORD_GUESSING.about, ("sessions", key), o, || {
             let title = format!("{{0}} guesses {service} passwords of {{1}}: many short sessions");
-            let addresses = vec![client, server];
-            Draft::about(addresses, Severity::Low, title).because(format!(
+            Draft::by(client, [server], Severity::Low, title).because(format!(
                 "It opened {SESSIONS_MIN} or more {service} sessions within {SPAN_SECS} s, more \
                  than a person does. What was tried is encrypted or not kept."
             ))

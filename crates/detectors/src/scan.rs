@@ -219,7 +219,7 @@ impl Source {
         let Some(example) = self.example.as_deref() else { return };
         let raised = out.raise(&SCAN.about, ("ports", source), example, || {
             let title = "{0} scans the ports of {1}";
-            Draft::about(vec![source, *first], Severity::High, title).because(format!(
+            Draft::by(source, [*first], Severity::High, title).because(format!(
                 "{{0}} tried {PORTS_MIN} or more ports of {{1}} within {SPAN_SECS} s and was \
                  refused or got no answer: somebody looks for what runs there."
             ))
@@ -252,7 +252,7 @@ impl Source {
                     format!("{{0}} tried port {port} of {HOSTS_MIN} or more hosts in vain"),
                 ),
             };
-            Draft::about(vec![source], Severity::Medium, title)
+            Draft::by(source, [], Severity::Medium, title)
                 .because(format!("{what} within {SPAN_SECS} s: somebody looks for who is there."))
         });
         let Some(open) = raised else { return };
@@ -266,12 +266,10 @@ impl Source {
         }
         let Some(example) = self.example.as_deref() else { return };
         let raised = out.raise(&SCAN.about, ("controllers", source), example, || {
-            Draft::about(vec![source], Severity::High, "{0} scans for controllers").because(
-                format!(
-                    "{{0}} tried ports at which controllers listen, at {CONTROLLERS_MIN} or more \
+            Draft::by(source, [], Severity::High, "{0} scans for controllers").because(format!(
+                "{{0}} tried ports at which controllers listen, at {CONTROLLERS_MIN} or more \
                      hosts within {SPAN_SECS} s and in vain: somebody looks for controllers."
-                ),
-            )
+            ))
         });
         let Some(open) = raised else { return };
         let numbers: Vec<_> = ports.iter().map(|(port, _)| *port).collect();
@@ -286,7 +284,7 @@ impl Source {
     fn slow(&self, source: Address, hosts: usize, targets: &[Target], out: &mut Findings) {
         let Some(example) = self.example.as_deref() else { return };
         let raised = out.raise(&SCAN.about, ("slow", source), example, || {
-            Draft::about(vec![source], Severity::Medium, "{0} scans addresses slowly")
+            Draft::by(source, [], Severity::Medium, "{0} scans addresses slowly")
                 .because("{0} tried many hosts in vain, over a long time: a scan that hides.")
         });
         let Some(open) = raised else { return };

@@ -54,6 +54,20 @@ fn every_detector_has_a_case_that_fires_and_one_that_must_not() {
 }
 
 #[test]
+fn who_began_it_is_named_where_one_end_did_something_to_the_other() {
+    let begun = |o: &model::Observation| {
+        let mut detection = Detection::new(Phase::Unlearnt);
+        detection.see(o, &Inventory::new());
+        let findings = detection.findings(&Inventory::new());
+        findings.first().expect("a finding").initiator
+    };
+    assert_eq!(begun(&asks(0, OperationClass::Stop)), host(10).address());
+    // A device that fails is the news, not who asked it.
+    let failed = refused(0, OperationClass::Read, "server device failure");
+    assert_eq!(begun(&failed), None);
+}
+
+#[test]
 fn equal_facts_join_one_finding_with_bursts_as_evidence() {
     let mut detection = Detection::new(Phase::Unlearnt);
     let inventory = Inventory::new();

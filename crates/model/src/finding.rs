@@ -73,6 +73,10 @@ pub struct Finding {
     pub count: u64,
     pub assets: Vec<AssetId>,
     pub addresses: Vec<Address>,
+    /// Of the addresses the one that began it, where one end did something to the others; none
+    /// where they are all alike.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub initiator: Option<Address>,
     pub explanation: String,
     evidence: Vec<Evidence>,
     /// What to do now, verb first, one step a line.
@@ -82,7 +86,8 @@ pub struct Finding {
 impl Finding {
     /// A finding seen once, at the time of its evidence.
     ///
-    /// `assets`, `addresses`, `explanation` and `runbook` start empty and are public to fill.
+    /// `assets`, `addresses`, `initiator`, `explanation` and `runbook` start empty and are public
+    /// to fill.
     pub fn new(
         id: FindingId,
         detector: &str,
@@ -103,6 +108,7 @@ impl Finding {
             count: 1,
             assets: Vec::new(),
             addresses: Vec::new(),
+            initiator: None,
             explanation: String::new(),
             evidence: vec![evidence],
             runbook: String::new(),
@@ -139,6 +145,9 @@ impl<'de> Deserialize<'de> for Finding {
             count: u64,
             assets: Vec<AssetId>,
             addresses: Vec<Address>,
+            /// Sensors of before did not tell.
+            #[serde(default)]
+            initiator: Option<Address>,
             explanation: String,
             evidence: Vec<Evidence>,
             runbook: String,
@@ -159,6 +168,7 @@ impl<'de> Deserialize<'de> for Finding {
             count: row.count,
             assets: row.assets,
             addresses: row.addresses,
+            initiator: row.initiator,
             explanation: row.explanation,
             evidence: row.evidence,
             runbook: row.runbook,

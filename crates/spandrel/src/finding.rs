@@ -80,9 +80,7 @@ fn compose(out: &mut Page, finding: &Value) -> io::Result<()> {
     out.paragraph("  ", &format!("{}{}", text("status"), owner.unwrap_or_default()))?;
     out.paragraph("  ", &format!("seen {times} by sensor {}", text("sensor")))?;
     out.paragraph("  ", &format!("first {first} UTC, last {last} UTC"))?;
-    for asset in finding["assets"].as_array().into_iter().flatten() {
-        out.pair("concerns", &format!("{} ({})", shown(&asset["name"]), shown(&asset["id"])))?;
-    }
+    parties(out, finding)?;
     out.pair("addresses", &text("addresses"))?;
     out.pair("detector", &text("detector"))?;
     out.pair("muted", &shown(&finding["mute"]["reason"]))?;
@@ -107,6 +105,22 @@ fn compose(out: &mut Page, finding: &Value) -> io::Result<()> {
     Ok(())
 }
 
+/// Whom it is about; who did it to whom, where somebody did.
+fn parties(out: &mut Page, finding: &Value) -> io::Result<()> {
+    let named = |asset: &Value| format!("{} ({})", shown(&asset["name"]), shown(&asset["id"]));
+    let by = &finding["initiator"];
+    let others = match by["asset"].is_object() {
+        true => out.pair("who", &named(&by["asset"])).map(|()| "to whom")?,
+        false if by.is_object() => out.pair("who", &shown(&by["address"])).map(|()| "to whom")?,
+        false => "concerns",
+    };
+    let assets = finding["assets"].as_array().into_iter().flatten();
+    for asset in assets.filter(|asset| asset["id"] != by["asset"]["id"]) {
+        out.pair(others, &named(asset))?;
+    }
+    Ok(())
+}
+
 /// To the second, as people write it.
 pub fn time(value: &Value) -> String {
     shown(value).split('.').next().unwrap_or_default().trim_end_matches('Z').replace('T', " ")
@@ -122,7 +136,9 @@ mod tests {
             "severity": "high", "title": "A\u{202e} writes to B", "count": 22, "status": "open",
             "owner": "anna", "sensor": "lab", "first_seen": "2026-11-26T04:05:34.447004Z",
             "last_seen": "2026-11-26T04:22:44.574505Z", "detector": "new-writer",
-            "assets": [{"id": "ast_1", "name": "A"}], "addresses": ["10.0.0.1"],
+            "assets": [{"id": "ast_1", "name": "A"}, {"id": "ast_2", "name": "B"}],
+            "addresses": ["10.0.0.1", "10.0.0.2"],
+            "initiator": {"address": "10.0.0.1", "asset": {"id": "ast_1", "name": "A"}},
             "explanation": "A asked B.", "runbook": "Look.\nAsk.", "techniques": ["T0836", "T9"],
             "evidence": [{"kind": "message", "at": "2026-11-26T04:05:34.447004Z", "frame": 7,
                 "protocol": "modbus", "from": "10.0.0.1", "to": null, "says": "asks: write",
@@ -136,6 +152,8 @@ mod tests {
         for said in [
             "seen 22 times by sensor lab",
             "packet 7 at 2026-11-26 04:05:34.447, 10.0.0.1 to nobody, modbus: asks: write",
+            "who          A (ast_1)",
+            "to whom      B (ast_2)",
             "  2. Ask.",
             "T0836 Modify Parameter, T9",
             "  2026-11-26 04:05:34  raised",

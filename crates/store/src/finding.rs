@@ -47,10 +47,20 @@ pub struct FindingRecord {
     pub revision: i64,
 }
 
+/// One end of what a finding is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Party {
+    pub address: String,
+    /// None for one that is no asset, as a host on the Internet.
+    pub asset: Option<NamedAsset>,
+}
+
 #[derive(Clone, Debug)]
 pub struct FindingFull {
     pub record: FindingRecord,
     pub observed: Finding,
+    /// Who began it, where one end did something to the others.
+    pub initiator: Option<Party>,
     pub note: Option<String>,
     pub mute: Option<Mute>,
     /// Newest first.
@@ -393,7 +403,12 @@ impl Store {
         let named: &[AssetId] = &observed.assets;
         record.assets.sort_by_key(|asset| named.iter().position(|id| *id == asset.id));
         let mutes = self.mutes().await?;
+        let initiator = match observed.initiator {
+            Some(address) => Some(party(self, &record.assets, address.to_string()).await?),
+            None => None,
+        };
         Ok(FindingFull {
+            initiator,
             record,
             observed,
             note,
@@ -418,6 +433,22 @@ impl Store {
         let (id, actor) = (id.to_owned(), actor.to_owned());
         self.write(move |turn| Box::pin(triage(turn, id, generation, patch, actor))).await
     }
+}
+
+/// Which of the assets has the address now: they merge, and addresses move with them.
+async fn party(store: &Store, assets: &[NamedAsset], address: String) -> Result<Party> {
+    for asset in assets {
+        let row = sqlx::query("SELECT ips, macs FROM assets WHERE id = $1")
+            .bind(&asset.id.0)
+            .fetch_optional(store.readers())
+            .await?;
+        let Some(row) = row else { continue };
+        let has = |list: Vec<String>| list.contains(&address);
+        if has(split(row.try_get("ips")?)) || has(split(row.try_get("macs")?)) {
+            return Ok(Party { address, asset: Some(asset.clone()) });
+        }
+    }
+    Ok(Party { address, asset: None })
 }
 
 async fn triage(

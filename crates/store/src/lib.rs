@@ -51,7 +51,7 @@ pub use columns::AssetColumns;
 pub use copies::VaultCopy;
 pub use error::{Error, OpenError, Result};
 pub use filter::{ASSETS, FINDINGS, Field, Filter, FilterError, Kind, LINKS, Row, Value};
-pub use finding::{FindingFull, FindingPatch, FindingRecord, NamedAsset};
+pub use finding::{FindingFull, FindingPatch, FindingRecord, NamedAsset, Party};
 pub use gap::Gap;
 pub use graph::{Edge, Graph, Node};
 pub use limits::*;

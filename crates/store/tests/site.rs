@@ -265,6 +265,34 @@ async fn merged_asset_lives_on_in_links_findings_and_the_operators_word() {
 }
 
 #[tokio::test]
+async fn who_began_a_finding_is_the_asset_that_has_the_address_or_an_address_alone() {
+    let (_dir, store) = site().await;
+    let begun = |id, by: &str| {
+        let mut insight = finding(id, &["ast_b", "ast_a"], 1, "2026-01-01T00:01:00Z");
+        let Insight::Finding(finding) = &mut insight else { panic!("a finding") };
+        finding.initiator = Some(model::Address::Ip(by.parse().expect("an address")));
+        insight
+    };
+    let rows = vec![
+        asset("ast_a", "10.0.0.1", 1),
+        asset("ast_b", "10.0.0.2", 1),
+        begun("fnd_1", "10.0.0.1"),
+        begun("fnd_2", "192.0.2.7"),
+        finding("fnd_3", &["ast_a"], 1, "2026-01-01T00:01:00Z"),
+    ];
+    store.take("s", Time(1), rows).await.expect("taken");
+    let by = |id: &'static str| {
+        let store = &store;
+        async move { store.finding(id).await.expect("there").initiator }
+    };
+    let known = by("fnd_1").await.expect("it says who");
+    assert_eq!(known.asset.map(|asset| asset.id.0).as_deref(), Some("ast_a"));
+    let outside = by("fnd_2").await.expect("it says who");
+    assert_eq!((outside.address.as_str(), outside.asset), ("192.0.2.7", None));
+    assert_eq!(by("fnd_3").await, None);
+}
+
+#[tokio::test]
 async fn finding_that_gets_worse_or_speaks_of_others_is_told_and_counted() {
     let (_dir, store) = site().await;
     let told = |severity: &str, asset: &str| {

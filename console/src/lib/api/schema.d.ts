@@ -1892,6 +1892,7 @@ export interface components {
             explanation: string;
             /** @description What was done with it, newest first. */
             history: components["schemas"]["HistoryEntry"][];
+            initiator: components["schemas"]["Party"] | null;
             mute: components["schemas"]["Mute"] | null;
             note: string | null;
             /** @description What to do now, verb first, one step a line. */
@@ -2244,6 +2245,11 @@ export interface components {
             weekly: number;
             /** Format: int32 */
             yearly: number;
+        };
+        /** @description One end of what a finding is about. */
+        Party: {
+            address: string;
+            asset: components["schemas"]["AssetName"] | null;
         };
         Plan: {
             /** Format: int64 */

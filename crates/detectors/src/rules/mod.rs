@@ -357,7 +357,7 @@ impl Rule {
             true => self.title.replace("{1}", "many devices"),
             false => self.title.clone(),
         };
-        Draft::about(vec![talk.client, talk.server], self.severity, title)
+        Draft::by(talk.client, [talk.server], self.severity, title)
             .because(self.about.why.to_owned())
     }
 

@@ -25,9 +25,10 @@ use axum::{
     response::IntoResponse,
 };
 use futures_util::{Stream, StreamExt};
+use model::Address;
 use serde::Deserialize;
 use serde_json::json;
-use std::pin::pin;
+use std::{collections::HashMap, pin::pin};
 use tokio::io::AsyncWriteExt;
 
 /// Uploaded captures.
@@ -200,7 +201,7 @@ async fn read(app: &Shared, id: &str) -> Answer<Report> {
 }
 
 fn shown(report: Report, id: &str) -> CaptureReport {
-    let names: std::collections::HashMap<String, String> = report
+    let names: HashMap<String, String> = report
         .assets
         .iter()
         .map(|asset| (asset.id.0.clone(), rows::plain(asset.display())))
@@ -211,8 +212,21 @@ fn shown(report: Report, id: &str) -> CaptureReport {
         store::LinkRecord { link, client_name, server_name, sensor: id.to_owned(), revision: 0 }
     });
     let links = links.map(Into::into).collect();
-    let findings = report.findings.into_iter().map(|finding| finding_row(finding, id, &name));
-    let findings: Vec<_> = findings.collect();
+    let addresses = |asset: &model::Asset| {
+        let (macs, ips) = (asset.macs.iter().copied(), asset.ips.iter().copied());
+        let addresses = macs.map(Address::Mac).chain(ips.map(Address::Ip));
+        let id = asset.id.0.clone();
+        addresses.map(move |address| (address, id.clone())).collect::<Vec<_>>()
+    };
+    let at: HashMap<Address, String> = report.assets.iter().flat_map(addresses).collect();
+    let shown = |finding: model::Finding| {
+        let initiator = finding.initiator.map(|address| Party {
+            address: address.to_string(),
+            asset: at.get(&address).map(|id| AssetName { id: id.clone(), name: name(id) }),
+        });
+        FindingDetail { initiator, ..finding_row(finding, id, &name) }
+    };
+    let findings: Vec<_> = report.findings.into_iter().map(shown).collect();
     let mut assets: Vec<ReportAsset> = report
         .assets
         .into_iter()
@@ -247,6 +261,7 @@ fn finding_row(finding: model::Finding, id: &str, name: &impl Fn(&str) -> String
     let assets = finding.assets.iter();
     let assets = assets.map(|a| AssetName { id: a.0.clone(), name: name(&a.0) }).collect();
     FindingDetail {
+        initiator: None,
         explanation: rows::plain(finding.explanation.clone()),
         runbook: rows::plain(finding.runbook.clone()),
         evidence: finding.evidence().iter().cloned().map(Into::into).collect(),

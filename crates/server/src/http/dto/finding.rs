@@ -93,10 +93,20 @@ pub enum Evidence {
     },
 }
 
+/// One end of what a finding is about.
+#[derive(Serialize, ToSchema, Debug, Clone)]
+pub struct Party {
+    pub address: String,
+    /// Null for one that is no asset, as a host on the Internet.
+    pub asset: Option<AssetName>,
+}
+
 #[derive(Serialize, ToSchema, Debug)]
 pub struct FindingDetail {
     #[serde(flatten)]
     pub row: FindingRow,
+    /// Who began it, where one end did something to the others.
+    pub initiator: Option<Party>,
     pub explanation: String,
     /// What to do now, verb first, one step a line.
     pub runbook: String,
