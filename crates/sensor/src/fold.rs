@@ -82,14 +82,14 @@ impl Fold {
         let detection = self.detection.limits_hit();
         let mut hit: BTreeMap<String, u64> = named
             .chain(detection.iter().map(|(name, count)| (format!("detection-{name}"), *count)))
-            .filter(|(_, count)| *count > 0)
             .collect();
-        if self.values_refused > 0 {
-            hit.insert("values".to_owned(), self.values_refused);
-        }
-        if self.sign_ins.refused > 0 {
-            hit.insert("sign-ins".to_owned(), self.sign_ins.refused);
-        }
+        let own = [
+            ("values", self.values_refused),
+            ("sign-ins", self.sign_ins.refused),
+            ("supplicants", self.supplicants.refused),
+        ];
+        hit.extend(own.map(|(name, count)| (name.to_owned(), count)));
+        hit.retain(|_, count| *count > 0);
         hit
     }
 

@@ -12,6 +12,8 @@ const SUPPLICANTS_MAX: usize = 10_000;
 #[derive(Default)]
 pub(crate) struct Supplicants {
     said: BTreeMap<Address, Box<str>>,
+    /// There was no room for what they said.
+    pub(crate) refused: u64,
 }
 
 impl Supplicants {
@@ -25,10 +27,12 @@ impl Supplicants {
         match (sign_in.accepted, from.address(), to.address()) {
             (None, Some(supplicant), Some(bridges)) if !bridges.is_host() => {
                 let room = self.said.len() < SUPPLICANTS_MAX;
-                if let Some(user) = sign_in.user.take()
-                    && (room || self.said.contains_key(&supplicant))
-                {
-                    self.said.insert(supplicant, user);
+                match sign_in.user.take() {
+                    Some(user) if room || self.said.contains_key(&supplicant) => {
+                        self.said.insert(supplicant, user);
+                    }
+                    Some(_) => self.refused += 1,
+                    None => {}
                 }
                 true
             }

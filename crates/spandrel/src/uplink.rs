@@ -20,7 +20,7 @@ use std::{
 };
 use uplink::{
     Frame, Have, PREAMBLE, Position, Said, Shelf, Tape, Unpacker, frame_of_batch, frame_of_head,
-    take_frame,
+    take_frame, take_preamble,
 };
 
 #[derive(clap::Subcommand)]
@@ -228,9 +228,7 @@ fn read() -> Result<()> {
     let mut out = io::stdout().lock();
     let mut preamble = [0; PREAMBLE.len()];
     input.read_exact(&mut preamble).context("no packed stream")?;
-    if preamble != PREAMBLE {
-        bail!("no packed stream, or one of another version");
-    }
+    take_preamble(&preamble)?;
     let (mut octets, mut unpacker, mut run) = (Vec::new(), Unpacker::new()?, None);
     loop {
         let mut used = 0;

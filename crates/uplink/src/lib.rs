@@ -20,5 +20,8 @@ mod value;
 pub use octets::Malformed;
 pub use pack::Packer;
 pub use spool::{Head, Shelf, Spool, Tape};
-pub use talk::{Frame, Have, PREAMBLE, Position, Said, frame_of_batch, frame_of_head, take_frame};
+pub use talk::{
+    Frame, Have, PREAMBLE, Position, Said, UnknownPreamble, frame_of_batch, frame_of_head,
+    take_frame, take_preamble,
+};
 pub use unpack::Unpacker;

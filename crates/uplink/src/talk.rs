@@ -12,8 +12,24 @@ use crate::{
 };
 use model::Time;
 
-/// The first line.
-pub const PREAMBLE: &[u8] = b"spandrel uplink 1\n";
+/// The first line. Since 2 a batch may look back a mebibyte, which who reads 1 does not remember.
+pub const PREAMBLE: &[u8] = b"spandrel uplink 2\n";
+/// The first line of those that look back less far: what reads 2 reads them too.
+const EARLIER: &[u8] = b"spandrel uplink 1\n";
+const _: () = assert!(PREAMBLE.len() == EARLIER.len());
+
+/// The first line as it was read, if what follows can be read.
+pub fn take_preamble(line: &[u8]) -> Result<(), UnknownPreamble> {
+    if [PREAMBLE, EARLIER].contains(&line) { Ok(()) } else { Err(UnknownPreamble) }
+}
+
+/// Nothing packed, or packed in a way that came later.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error(
+    "it is no packed stream, or the sensor is newer than this control plane: update the control \
+     plane first"
+)]
+pub struct UnknownPreamble;
 
 const HEAD: u8 = 1;
 const BATCH: u8 = 2;
@@ -153,6 +169,15 @@ mod tests {
         }
         for wrong in ["", "have", "ack 1 2", "ack 1 2 x", "have 1 2 3 dead", &"a".repeat(999)] {
             assert!(Said::read(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn streams_of_before_are_read_and_others_are_told_what_to_do() {
+        assert_eq!(take_preamble(PREAMBLE), Ok(()));
+        assert_eq!(take_preamble(b"spandrel uplink 1\n"), Ok(()));
+        for unknown in [&b"spandrel uplink 3\n"[..], b"spandrel uplink", b""] {
+            assert_eq!(take_preamble(unknown), Err(UnknownPreamble));
         }
     }
 

@@ -20,7 +20,7 @@ use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     time::{Instant, sleep, timeout},
 };
-use uplink::{Frame, Have, Head, PREAMBLE, Position, Said, Unpacker, take_frame};
+use uplink::{Frame, Have, Head, PREAMBLE, Position, Said, Unpacker, take_frame, take_preamble};
 
 /// What is remembered of a sensor between two connections, and the way back to it.
 #[derive(Default)]
@@ -78,9 +78,7 @@ impl Remote {
     ) -> Result<u64, IntakeError> {
         let mut preamble = [0; PREAMBLE.len()];
         stream.read_exact(&mut preamble).await?;
-        if preamble != PREAMBLE {
-            return Err(IntakeError::Garbage("it is packed by another version".to_owned()));
-        }
+        take_preamble(&preamble).map_err(|unknown| IntakeError::Garbage(unknown.to_string()))?;
         let mut octets = Vec::new();
         let mut taken = 0;
         loop {
