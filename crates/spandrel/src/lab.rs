@@ -132,9 +132,13 @@ fn onlookers(options: &Options) -> Result<Vec<Onlooker>> {
         let mut historian = historian::Historian::open(path)?;
         let mut works = true;
         found.push(Box::new(move |world| {
-            if let (true, Err(error)) = (works, historian.look(world)) {
-                complain(&format!("the plant's historian ends here: {error:#}"));
-                works = false;
+            let looked = historian.look(world);
+            // Told when it changes: a disk stays full for a while, and has room again.
+            if std::mem::replace(&mut works, looked.is_ok()) != works {
+                complain(&match looked {
+                    Ok(()) => "the plant's historian writes again".to_owned(),
+                    Err(error) => format!("the plant's historian has a gap: {error:#}"),
+                });
             }
         }));
     }

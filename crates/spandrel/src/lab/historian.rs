@@ -23,6 +23,8 @@ pub struct Historian {
     /// The newest value of each point; one that did not change is not written again.
     last: HashMap<(usize, u16), f64>,
     seconds: u32,
+    /// The newest sample could not be written.
+    gap: bool,
 }
 
 impl Historian {
@@ -44,18 +46,29 @@ impl Historian {
                    value REAL NOT NULL, PRIMARY KEY (point, at)) WITHOUT ROWID;",
             )
             .with_context(shown)?;
-        Ok(Historian { database, last: HashMap::new(), seconds: 0 })
+        Ok(Historian { database, last: HashMap::new(), seconds: 0, gap: false })
     }
 
-    /// One second of the plant has gone.
+    /// One second of the plant has gone. After a sample that could not be written the next has the
+    /// values of all points.
     pub fn look(&mut self, world: &World) -> Result<()> {
         self.seconds = self.seconds.wrapping_add(1);
-        if !self.seconds.is_multiple_of(EVERY_S) {
+        // A gap ends with the first sample that can be written.
+        if !self.seconds.is_multiple_of(EVERY_S) && !self.gap {
             return Ok(());
         }
+        let written = self.write(world).context("cannot write to the historian");
+        self.gap = written.is_err();
+        if self.gap {
+            self.last.clear();
+        }
+        written
+    }
+
+    fn write(&mut self, world: &World) -> Result<()> {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let at = i64::try_from(since.as_secs())?;
-        let turn = self.database.transaction().context("cannot write to the historian")?;
+        let turn = self.database.transaction()?;
         for (index, unit) in UNITS.iter().enumerate() {
             let words = memory::read_registers(unit.cells, &world.process, 0, unit.registers);
             for cell in unit.cells {
@@ -76,6 +89,33 @@ impl Historian {
             }
         }
         turn.execute("DELETE FROM sample WHERE at < ?1", [at - KEPT_S])?;
-        turn.commit().context("cannot write to the historian")
+        Ok(turn.commit()?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sample_that_cannot_be_written_leaves_a_gap_and_no_end() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let mut historian = Historian::open(&dir.path().join("plant/h.db")).expect("opens");
+        let world = World::new(7, 0);
+        let lock = |historian: &Historian, on: bool| {
+            historian.database.pragma_update(None, "query_only", on).expect("set");
+        };
+        let samples = |historian: &Historian| -> i64 {
+            let count = "SELECT count(*) FROM sample";
+            historian.database.query_row(count, [], |row| row.get(0)).expect("counts")
+        };
+        lock(&historian, true);
+        let looks: Vec<_> = (0..EVERY_S).map(|_| historian.look(&world).is_ok()).collect();
+        assert!(looks[..looks.len() - 1].iter().all(|ok| *ok) && !looks[looks.len() - 1]);
+        assert_eq!(samples(&historian), 0);
+        lock(&historian, false);
+        historian.look(&world).expect("writes again, at once");
+        let cells: usize = UNITS.iter().map(|unit| unit.cells.len()).sum();
+        assert_eq!(usize::try_from(samples(&historian)), Ok(cells));
     }
 }
