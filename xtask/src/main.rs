@@ -19,6 +19,7 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   tidy          check layers, sizes, banned calls and file headers
   bench pcap    speed and memory of `spandrel pcap` on a long mix of captures
                 [--captures DIR] [--packets N] [--mix NAME] [--binary PATH] [--peers 0]
+                [--runs N]
                 [--keep DIR]
   bench upstream
                 what a sensor tells, as a share of what it hears, on long captures
