@@ -1,20 +1,16 @@
-//! A capture from packets to report: reads, works, folds.
+//! A capture from file to report.
 //!
-//! With one thread all of it happens here; with more this thread reads and folds, and the others
-//! work ([`crew`]). Not here: printing. Invariant: any number of threads gives the same report.
+//! Not here: who does the work (`crew`), printing. Invariant: any number of threads gives the same
+//! report.
 
-mod crew;
-mod hands;
 pub mod json;
 pub mod progress;
 
-pub use crew::Lies;
-pub use hands::{Hands, Outcome};
-
-use ::sensor::{Fold, Limits, Messages, Packet, Unnamed, Worker, WorkerSettings};
+use ::sensor::{Fold, Limits, Messages, Unnamed, Worker, WorkerSettings};
 use anyhow::{Context as _, Result};
+use crew::{Counts, Hands, Outcome, Reading, read_capture};
 use detectors::{Baseline, Detection, Phase};
-use model::{CaptureReport, Health, MessageRow, Time};
+use model::{CaptureReport, Health, MessageRow};
 use progress::{Progress, Watched};
 use std::{
     collections::BTreeMap,
@@ -22,7 +18,7 @@ use std::{
     io::Read,
     path::{Path, PathBuf},
 };
-use wire::file::{CaptureReader, RawPacket};
+use wire::file::CaptureReader;
 
 /// How to analyse.
 #[derive(Clone, Debug)]
@@ -37,9 +33,6 @@ pub struct Settings {
     /// What is normal; without it nothing is new.
     pub baseline: Option<Baseline>,
 }
-
-/// Packets between two looks at the clock for progress.
-const SHOWN_PACKETS: u64 = 4_096;
 
 /// Does both, at the same time where there are several threads.
 pub fn both<A: Send, B>(
@@ -134,7 +127,7 @@ fn open(path: &Path, settings: &Settings, shown: bool, fold: Fold) -> Result<Ana
         (Box::new(file), about.len())
     };
     let progress = Progress::new(&name, length, shown);
-    let source = Watched::new(source, &progress);
+    let source: Box<dyn Read> = Box::new(Watched::new(source, &progress));
     let reader = CaptureReader::open(source).with_context(|| format!("cannot read {name}"))?;
     let analysed = read(reader, (path, settings), &progress, fold);
     progress.clear();
@@ -153,13 +146,12 @@ pub struct Analysed {
 }
 
 /// Reads a capture to its end, or to its first damage.
-fn read<R: Read>(
-    mut reader: CaptureReader<R>,
+fn read(
+    reader: CaptureReader<Box<dyn Read + '_>>,
     (path, settings): (&Path, &Settings),
     progress: &Progress,
     mut fold: Fold,
 ) -> Result<Analysed> {
-    let mut counts = Counts::default();
     let worker = WorkerSettings {
         values: settings.values,
         tally: settings.messages,
@@ -167,29 +159,11 @@ fn read<R: Read>(
         limits: settings.limits,
         ..WorkerSettings::default()
     };
-    let mut hands = Hands::new(settings.threads, worker)?;
-    let mut damaged = None;
-    loop {
-        match reader.next() {
-            Ok(Some(raw)) => {
-                let packet = counts.take(&raw);
-                hands.push(&packet, (raw.block, raw.start), &mut fold)?;
-                if counts.packets.is_multiple_of(SHOWN_PACKETS) {
-                    progress.show(counts.packets);
-                }
-            }
-            Ok(None) => break,
-            Err(error) => {
-                damaged = Some(format!("{:#}", anyhow::Error::from(error)));
-                break;
-            }
-        }
-    }
-    let last = counts.last.unwrap_or_default();
-    let Outcome { messages, mut health, unnamed, workers } =
-        hands.finish(counts.packets, last, &mut fold)?;
-    fold.finish();
-    health.damaged = damaged;
+    let hands = Hands::new(settings.threads, worker);
+    let mut shown = |packets| progress.show(packets);
+    let Reading { counts, outcome, damage } = read_capture(reader, hands, &mut fold, &mut shown)?;
+    let Outcome { messages, mut health, unnamed, workers } = outcome;
+    health.damaged = damage.map(|error| format!("{:#}", anyhow::Error::from(error)));
     health.at = counts.last;
     health.limits.extend(fold.limits_hit());
     let file = path.display().to_string();
@@ -242,25 +216,4 @@ fn rows(messages: Vec<Messages>) -> BTreeMap<&'static str, Vec<MessageRow>> {
     let mut all = Messages::default();
     messages.into_iter().for_each(|some| all.merge(some));
     all.into_rows()
-}
-
-/// What the capture as a whole is.
-#[derive(Default)]
-struct Counts {
-    packets: u64,
-    bytes: u64,
-    first: Option<Time>,
-    last: Option<Time>,
-}
-
-impl Counts {
-    fn take<'a>(&mut self, raw: &RawPacket<'a>) -> Packet<'a> {
-        self.packets += 1;
-        self.bytes += u64::from(raw.wire_len);
-        let at = Time::from_nanos(raw.at_nanos);
-        self.first = Some(self.first.map_or(at, |first| first.min(at)));
-        self.last = Some(self.last.map_or(at, |last| last.max(at)));
-        let (wire_len, link, data) = (raw.wire_len, raw.link, raw.data);
-        Packet { at, frame: self.packets, wire_len, link, data }
-    }
 }

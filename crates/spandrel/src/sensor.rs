@@ -12,13 +12,11 @@ mod queue;
 mod silence;
 mod telling;
 
-use crate::{
-    analysis::{Hands, threads},
-    site_files::SiteFiles,
-};
+use crate::{analysis::threads, site_files::SiteFiles};
 use ::sensor::{Fold, Packet, WorkerSettings};
 use anyhow::{Context as _, Result, bail};
 use capture::{Interface, Seen};
+use crew::Hands;
 use landlock::{ABI, Access, AccessFs, AccessNet};
 use memory::Memory;
 use model::{Health, INSIGHT_VERSION, Insight, Time};
@@ -296,7 +294,7 @@ impl Live {
         Ok(Live {
             name: name.to_owned(),
             interface: interface.to_owned(),
-            hands: Some(Hands::new(threads, settings)?),
+            hands: Some(Hands::new(threads, settings)),
             fold: Fold::new(),
             health: Health::default(),
             frame: 0,

@@ -16,6 +16,8 @@ pub const LAYERS: &[(&str, &[&str])] = &[
     ("policies", &["model", "inventory"]),
     ("capture", &["model", "wire"]),
     ("sensor", &["model", "wire", "protocols", "inventory", "detectors"]),
+    // The threads a sensor must not have.
+    ("crew", &["model", "wire", "sensor"]),
     ("uplink", &["model"]),
     ("historian", &["model"]),
     ("vault", &["model"]),
@@ -44,7 +46,20 @@ pub const LAYERS: &[(&str, &[&str])] = &[
     ),
     ("lab", &["model", "wire", "protocols"]),
     ("spandrel", &["*"]),
-    ("edge", &["model", "capture", "sensor", "uplink", "agent", "connectors", "policies", "vault"]),
+    (
+        "edge",
+        &[
+            "model",
+            "capture",
+            "sensor",
+            "crew",
+            "uplink",
+            "agent",
+            "connectors",
+            "policies",
+            "vault",
+        ],
+    ),
     ("testkit", &[]),
     (
         "xtask",

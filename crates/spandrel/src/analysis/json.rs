@@ -197,7 +197,7 @@ mod tests {
     use super::*;
     use crate::analysis::{Progress, fold, read};
     use sensor::Limits;
-    use std::path::Path;
+    use std::{io::Read, path::Path};
     use wire::{
         LinkType,
         file::{CaptureReader, PcapWriter},
@@ -224,7 +224,8 @@ mod tests {
                 unnamed: false,
             };
             let analysed = || {
-                let reader = CaptureReader::open(&capture[..]).expect("a capture");
+                let source: Box<dyn Read> = Box::new(&capture[..]);
+                let reader = CaptureReader::open(source).expect("a capture");
                 let progress = Progress::new("", 0, false);
                 read(reader, (Path::new("x"), &settings), &progress, fold(&settings))
                     .expect("it is whole")

@@ -5,7 +5,7 @@
 //! [`OCTETS_MAX`] octets wait; what there is no room for is counted, for neither ring nor pipe may
 //! back up into whoever fills it, unless it is a capture that can wait.
 
-use crate::analysis::Lies;
+use crew::Lies;
 use model::Time;
 use std::{
     sync::{

@@ -3,7 +3,7 @@
 //! Not here: waiting. Invariant: a shard's worker is either on the board or with the one thread
 //! that works on its next part.
 
-use super::round::{Done, Round};
+use crate::round::{Done, Round};
 use model::Health;
 use sensor::{Stamped, Worker, limits::SHARDS};
 use std::{collections::VecDeque, sync::Arc};

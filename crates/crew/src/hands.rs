@@ -2,8 +2,7 @@
 //!
 //! Invariant: both give the fold the same events in the same order.
 
-use super::crew::{Crew, Lies};
-use anyhow::Result;
+use crate::{CrewError, many::Crew, round::Lies};
 use model::{Health, Time};
 use sensor::{
     Fold, Messages, Packet, Stamped, Unnamed, Worker, WorkerSettings, add_health, slices,
@@ -30,17 +29,22 @@ pub struct Outcome {
 }
 
 impl Hands {
-    pub fn new(threads: usize, settings: WorkerSettings) -> Result<Hands> {
-        Ok(if threads <= 1 {
+    pub fn new(threads: usize, settings: WorkerSettings) -> Hands {
+        if threads <= 1 {
             Hands::Alone(Box::new(Worker::new(settings)), Vec::new(), 0)
         } else {
-            Hands::Many(Box::new(Crew::start(threads, settings)?))
-        })
+            Hands::Many(Box::new(Crew::start(threads, settings)))
+        }
     }
 
     /// Takes a packet, and where it lies.
     #[inline]
-    pub fn push(&mut self, packet: &Packet<'_>, lies: Lies<'_>, fold: &mut Fold) -> Result<()> {
+    pub fn push(
+        &mut self,
+        packet: &Packet<'_>,
+        lies: Lies<'_>,
+        fold: &mut Fold,
+    ) -> Result<(), CrewError> {
         match self {
             Hands::Alone(worker, events, _) => {
                 worker.push(packet);
@@ -55,7 +59,7 @@ impl Hands {
     }
 
     /// Everything so far reaches the fold, with counters stamped with `frame`.
-    pub fn tick(&mut self, frame: u64, fold: &mut Fold) -> Result<Health> {
+    pub fn tick(&mut self, frame: u64, fold: &mut Fold) -> Result<Health, CrewError> {
         match self {
             Hands::Alone(worker, events, before) => {
                 report(worker, events, (std::mem::replace(before, frame), frame), fold);
@@ -65,7 +69,7 @@ impl Hands {
         }
     }
 
-    pub fn finish(self, frame: u64, at: Time, fold: &mut Fold) -> Result<Outcome> {
+    pub fn finish(self, frame: u64, at: Time, fold: &mut Fold) -> Result<Outcome, CrewError> {
         let mut workers = match self {
             Hands::Alone(mut worker, mut events, before) => {
                 worker.give_up(frame, at);

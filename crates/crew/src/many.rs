@@ -6,14 +6,12 @@
 //! packets in order and the fold sees whole rounds in order, so the number of threads changes
 //! nothing, and only so many rounds are under way.
 
-mod board;
-mod round;
-
-use anyhow::{Context as _, Result, bail};
-use board::{Board, Task};
+use crate::{
+    CrewError,
+    board::{Board, Task},
+    round::{Lies, Round, Then},
+};
 use model::{Health, Time};
-pub use round::Lies;
-use round::{Round, Then};
 use sensor::{
     Packet, Stamped, Worker, WorkerSettings, add_health, limits::SHARDS, shard_of, slices,
 };
@@ -55,29 +53,28 @@ enum Step {
 
 impl Crew {
     /// A crew of so many threads, of which the caller's is one.
-    pub fn start(threads: usize, settings: WorkerSettings) -> Result<Crew> {
+    pub fn start(threads: usize, settings: WorkerSettings) -> Crew {
         let worker = |own| Worker::new(WorkerSettings { shard: (own, SHARDS), ..settings });
         let board = Board::new((0..SHARDS).map(worker), threads);
         let yard = Arc::new(Yard { board: Mutex::new(board), changed: Condvar::new() });
-        Ok(Crew {
+        Crew {
             yard,
             threads,
             helpers: Vec::new(),
             reported: 0,
             round: Round::default(),
             spare: Vec::new(),
-        })
+        }
     }
 
     /// Called when there is work: a thread that begins by waiting is often woken on the processor
     /// of who wakes it, and shares that for milliseconds.
-    fn call_helpers(&mut self) -> Result<()> {
+    fn call_helpers(&mut self) -> Result<(), CrewError> {
         for number in self.helpers.len() + 1..self.threads {
             let yard = Arc::clone(&self.yard);
             let helper = std::thread::Builder::new()
                 .name(format!("worker {number}"))
-                .spawn(move || help(&yard, number))
-                .context("cannot start a worker thread")?;
+                .spawn(move || help(&yard, number))?;
             self.helpers.push(helper);
         }
         Ok(())
@@ -90,7 +87,7 @@ impl Crew {
         packet: &Packet<'_>,
         lies: Lies<'_>,
         fold: &mut impl FnMut(&mut [Vec<Stamped>]),
-    ) -> Result<()> {
+    ) -> Result<(), CrewError> {
         if !self.round.goes_on(packet) {
             self.send()?;
             self.catch_up(fold)?;
@@ -105,7 +102,7 @@ impl Crew {
 
     /// Folds what is whole, as long as it is near; works as long as that leaves the others enough,
     /// and in any case until there may be another round.
-    fn catch_up(&mut self, fold: &mut impl FnMut(&mut [Vec<Stamped>])) -> Result<()> {
+    fn catch_up(&mut self, fold: &mut impl FnMut(&mut [Vec<Stamped>])) -> Result<(), CrewError> {
         loop {
             let board = self.yard.board();
             let many = board.under_way() >= ROUNDS;
@@ -125,7 +122,7 @@ impl Crew {
         &mut self,
         frame: u64,
         fold: &mut impl FnMut(&mut [Vec<Stamped>]),
-    ) -> Result<Health> {
+    ) -> Result<Health, CrewError> {
         self.report(frame, fold)
     }
 
@@ -135,7 +132,7 @@ impl Crew {
         frame: u64,
         at: Time,
         fold: &mut impl FnMut(&mut [Vec<Stamped>]),
-    ) -> Result<Vec<Worker>> {
+    ) -> Result<Vec<Worker>, CrewError> {
         self.round.then = Then::GiveUp(frame, at);
         self.send()?;
         self.report(frame, fold)?;
@@ -145,7 +142,11 @@ impl Crew {
     }
 
     /// Has all counters reported, slice by slice, and waits for the last.
-    fn report(&mut self, frame: u64, fold: &mut impl FnMut(&mut [Vec<Stamped>])) -> Result<Health> {
+    fn report(
+        &mut self,
+        frame: u64,
+        fold: &mut impl FnMut(&mut [Vec<Stamped>]),
+    ) -> Result<Health, CrewError> {
         for slice in slices(std::mem::replace(&mut self.reported, frame), frame) {
             self.catch_up(fold)?;
             self.round.then = Then::Report(frame, slice);
@@ -161,7 +162,7 @@ impl Crew {
     }
 
     /// Puts the round on the board and begins another.
-    fn send(&mut self) -> Result<()> {
+    fn send(&mut self) -> Result<(), CrewError> {
         let next = self.spare.pop().unwrap_or_default();
         let round = std::mem::replace(&mut self.round, next);
         let mut board = self.yard.board();
@@ -177,7 +178,11 @@ impl Crew {
     /// Folds the oldest round if it is whole, else works on a part. No more is to be read where
     /// there are `many`: then it works on any part and waits for a change where there is none.
     /// Else it works only on one that leaves the others enough.
-    fn step(&mut self, fold: &mut impl FnMut(&mut [Vec<Stamped>]), many: bool) -> Result<Step> {
+    fn step(
+        &mut self,
+        fold: &mut impl FnMut(&mut [Vec<Stamped>]),
+        many: bool,
+    ) -> Result<Step, CrewError> {
         let mut board = self.yard.board();
         if let Some((round, mut done)) = board.take_whole() {
             drop(board);
@@ -194,7 +199,7 @@ impl Crew {
         if board.is_broken() {
             drop(board);
             self.dismiss();
-            bail!("a worker thread ended before its packets did");
+            return Err(CrewError::Ended);
         }
         if !many {
             return Ok(Step::Idle);

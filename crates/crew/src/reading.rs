@@ -1,0 +1,69 @@
+//! A capture from its first packet to its last, or to its first damage.
+//!
+//! Not here: what is made of it. Invariant: what was read before the damage counts.
+
+use crate::{CrewError, Hands, Outcome};
+use model::Time;
+use sensor::{Fold, Packet};
+use std::io::Read;
+use wire::file::{CaptureReader, RawPacket, ReadError};
+
+/// Packets between two calls of `shown`.
+const SHOWN_PACKETS: u64 = 4_096;
+
+/// What a capture as a whole is.
+#[derive(Default)]
+pub struct Counts {
+    pub packets: u64,
+    /// On the wire.
+    pub bytes: u64,
+    pub first: Option<Time>,
+    pub last: Option<Time>,
+}
+
+/// A capture that was read.
+pub struct Reading {
+    pub counts: Counts,
+    pub outcome: Outcome,
+    /// Where it could not be read on.
+    pub damage: Option<ReadError>,
+}
+
+/// Gives all packets to the hands and what they said to the fold; now and then `shown` hears how
+/// many there were.
+pub fn read_capture(
+    mut reader: CaptureReader<Box<dyn Read + '_>>,
+    mut hands: Hands,
+    fold: &mut Fold,
+    shown: &mut dyn FnMut(u64),
+) -> Result<Reading, CrewError> {
+    let mut counts = Counts::default();
+    let damage = loop {
+        match reader.next() {
+            Ok(Some(raw)) => {
+                let packet = counts.take(&raw);
+                hands.push(&packet, (raw.block, raw.start), fold)?;
+                if counts.packets.is_multiple_of(SHOWN_PACKETS) {
+                    shown(counts.packets);
+                }
+            }
+            Ok(None) => break None,
+            Err(error) => break Some(error),
+        }
+    };
+    let outcome = hands.finish(counts.packets, counts.last.unwrap_or_default(), fold)?;
+    fold.finish();
+    Ok(Reading { counts, outcome, damage })
+}
+
+impl Counts {
+    fn take<'a>(&mut self, raw: &RawPacket<'a>) -> Packet<'a> {
+        self.packets += 1;
+        self.bytes += u64::from(raw.wire_len);
+        let at = Time::from_nanos(raw.at_nanos);
+        self.first = Some(self.first.map_or(at, |first| first.min(at)));
+        self.last = Some(self.last.map_or(at, |last| last.max(at)));
+        let (wire_len, link, data) = (raw.wire_len, raw.link, raw.data);
+        Packet { at, frame: self.packets, wire_len, link, data }
+    }
+}
