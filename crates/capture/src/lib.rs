@@ -6,10 +6,13 @@
 #[cfg(target_os = "linux")]
 mod interface;
 pub mod limits;
+mod near;
 #[cfg(target_os = "linux")]
 mod ring;
 #[cfg(target_os = "linux")]
 mod socket;
+
+pub use near::bring_near;
 
 #[cfg(target_os = "linux")]
 pub use interface::{Interface, Seen, Settings};

@@ -1,11 +1,11 @@
 //! The board where rounds hang until each of their parts is done.
 //!
 //! Not here: waiting. Invariant: a shard's worker is either on the board or with the one thread
-//! that works on its next part.
+//! that works on its next part, and one thread at most folds a round, the oldest.
 
 use crate::round::{Done, Round};
 use model::Health;
-use sensor::{Stamped, Worker, limits::SHARDS};
+use sensor::{Stamped, Worker, add_health, limits::SHARDS};
 use std::{collections::VecDeque, sync::Arc};
 
 /// Events after which a worker goes on in another list. Lists that each grew to the length of a
@@ -39,6 +39,9 @@ const PLENTY_PACKETS: usize = 6_000;
 const HUNGRY_PACKETS: usize = 2_048;
 /// Rounds within which a thread prefers shards that it had last.
 const NEAR_ROUNDS: u64 = 4;
+/// Rounds to be folded above which any thread does it: what the fold knows is near the processor
+/// of who did it last.
+const LATE_ROUNDS: usize = 4;
 
 pub(super) struct Board {
     lanes: Vec<Lane>,
@@ -48,10 +51,24 @@ pub(super) struct Board {
     first: u64,
     /// Of each thread, while it has no task.
     spare: Vec<Lists>,
+    /// Come back and to be used again.
+    spare_rounds: Vec<Round>,
+    /// Thread that folded last.
+    folder: usize,
+    /// It is at it.
+    folding: bool,
+    /// State of the workers, of reports that were folded.
+    health: Health,
     /// Threads that wait for a change.
     waiting: usize,
     closed: bool,
     broken: bool,
+}
+
+/// A round of which all parts are done, with a thread that folds it.
+pub(super) struct Whole {
+    round: Round,
+    pub(super) done: Done,
 }
 
 /// A shard.
@@ -114,6 +131,11 @@ impl Board {
             rounds: VecDeque::new(),
             first: 0,
             spare: (0..threads).map(|_| Lists::default()).collect(),
+            spare_rounds: Vec::new(),
+            // The caller's thread reads, and has enough to do.
+            folder: 1,
+            folding: false,
+            health: Health::default(),
             waiting: 0,
             closed: false,
             broken: false,
@@ -134,15 +156,50 @@ impl Board {
         self.rounds.push_back(UnderWay { round: Arc::new(round), done, left });
     }
 
-    /// The oldest round if all its parts are done.
-    pub(super) fn take_whole(&mut self) -> Option<(Round, Done)> {
-        self.rounds.front().filter(|oldest| oldest.left == 0)?;
+    /// Has all that was put up been folded?
+    pub(super) fn is_settled(&self) -> bool {
+        self.rounds.is_empty() && !self.folding
+    }
+
+    /// The oldest round for the thread to fold, if all its parts are done and it is this thread's
+    /// turn: it folded last, has nothing else to do, or there are too many.
+    pub(super) fn take_whole(&mut self, thread: usize, idle: bool) -> Option<Whole> {
+        if self.folding || self.rounds.front()?.left > 0 {
+            return None;
+        }
+        let late = || self.rounds.iter().take_while(|one| one.left == 0).count() >= LATE_ROUNDS;
+        if thread != self.folder && !idle && !late() {
+            return None;
+        }
         let UnderWay { round, done, .. } = self.rounds.pop_front()?;
         self.first += 1;
+        (self.folder, self.folding) = (thread, true);
         // Tasks let go of it before they are put back.
-        let mut round = Arc::try_unwrap(round).unwrap_or_default();
+        let round = Arc::try_unwrap(round).unwrap_or_default();
+        Some(Whole { round, done })
+    }
+
+    /// Takes back a round that was folded. True when somebody waits.
+    pub(super) fn put_away(&mut self, whole: Whole) -> bool {
+        let Whole { mut round, done } = whole;
+        self.folding = false;
+        for (list, maker) in done.events.into_iter().zip(done.makers) {
+            self.spare[maker].keep(list);
+        }
+        done.health.into_iter().for_each(|part| add_health(&mut self.health, part));
         round.clear();
-        Some((round, done))
+        self.spare_rounds.push(round);
+        self.waiting > 0
+    }
+
+    /// One to be filled.
+    pub(super) fn spare_round(&mut self) -> Round {
+        self.spare_rounds.pop().unwrap_or_default()
+    }
+
+    /// What the workers said of their state since the last call.
+    pub(super) fn take_health(&mut self) -> Health {
+        std::mem::take(&mut self.health)
     }
 
     /// The oldest part that can be done now; of several about as old one whose shard the thread
@@ -231,13 +288,6 @@ impl Board {
         lane.next = number + 1;
         lane.last = thread;
         self.waiting > 0 && (whole || at + 1 < self.rounds.len())
-    }
-
-    /// Lists that were read, and who made them.
-    pub(super) fn give_back(&mut self, lists: Vec<Vec<Stamped>>, makers: &[usize]) {
-        for (list, maker) in lists.into_iter().zip(makers) {
-            self.spare[*maker].keep(list);
-        }
     }
 
     /// A thread begins or ends to wait for a change.

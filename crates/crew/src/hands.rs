@@ -2,19 +2,25 @@
 //!
 //! Invariant: both give the fold the same events in the same order.
 
-use crate::{CrewError, many::Crew, round::Lies};
+use crate::{CrewError, SharedFold, many::Crew, round::Lies};
 use model::{Health, Time};
-use sensor::{
-    Fold, Messages, Packet, Stamped, Unnamed, Worker, WorkerSettings, add_health, slices,
-};
+use sensor::{Messages, Packet, Stamped, Unnamed, Worker, WorkerSettings, add_health, slices};
 
 /// Packets between two deliveries to the fold: few, so that what they said is still near.
 const FOLD_PACKETS: u64 = 512;
 
 pub enum Hands {
-    /// With room for events, and the frame at which all was reported last.
-    Alone(Box<Worker>, Vec<Stamped>, u64),
+    Alone(Box<Alone>),
     Many(Box<Crew>),
+}
+
+pub struct Alone {
+    worker: Worker,
+    fold: SharedFold,
+    /// Room for those under way.
+    events: Vec<Stamped>,
+    /// Frame at which all was reported last.
+    reported: u64,
 }
 
 /// What workers know besides events.
@@ -29,54 +35,49 @@ pub struct Outcome {
 }
 
 impl Hands {
-    pub fn new(threads: usize, settings: WorkerSettings) -> Hands {
-        if threads <= 1 {
-            Hands::Alone(Box::new(Worker::new(settings)), Vec::new(), 0)
-        } else {
-            Hands::Many(Box::new(Crew::start(threads, settings)))
+    pub fn new(threads: usize, settings: WorkerSettings, fold: SharedFold) -> Hands {
+        if threads > 1 {
+            return Hands::Many(Box::new(Crew::start(threads, settings, fold)));
         }
+        let (worker, events) = (Worker::new(settings), Vec::new());
+        Hands::Alone(Box::new(Alone { worker, fold, events, reported: 0 }))
     }
 
     /// Takes a packet, and where it lies.
     #[inline]
-    pub fn push(
-        &mut self,
-        packet: &Packet<'_>,
-        lies: Lies<'_>,
-        fold: &mut Fold,
-    ) -> Result<(), CrewError> {
+    pub fn push(&mut self, packet: &Packet<'_>, lies: Lies<'_>) -> Result<(), CrewError> {
         match self {
-            Hands::Alone(worker, events, _) => {
-                worker.push(packet);
+            Hands::Alone(alone) => {
+                alone.worker.push(packet);
                 if packet.frame.is_multiple_of(FOLD_PACKETS) {
-                    worker.swap_events(events);
-                    fold.apply_list(events);
+                    alone.fold();
                 }
                 Ok(())
             }
-            Hands::Many(crew) => crew.push(packet, lies, &mut |events| fold.apply_all(events)),
+            Hands::Many(crew) => crew.push(packet, lies),
         }
     }
 
     /// Everything so far reaches the fold, with counters stamped with `frame`.
-    pub fn tick(&mut self, frame: u64, fold: &mut Fold) -> Result<Health, CrewError> {
+    pub fn tick(&mut self, frame: u64) -> Result<Health, CrewError> {
         match self {
-            Hands::Alone(worker, events, before) => {
-                report(worker, events, (std::mem::replace(before, frame), frame), fold);
-                Ok(worker.health())
+            Hands::Alone(alone) => {
+                alone.report(frame);
+                Ok(alone.worker.health())
             }
-            Hands::Many(crew) => crew.tick(frame, &mut |events| fold.apply_all(events)),
+            Hands::Many(crew) => crew.tick(frame),
         }
     }
 
-    pub fn finish(self, frame: u64, at: Time, fold: &mut Fold) -> Result<Outcome, CrewError> {
+    /// The same, for nothing comes any more.
+    pub fn finish(self, frame: u64, at: Time) -> Result<Outcome, CrewError> {
         let mut workers = match self {
-            Hands::Alone(mut worker, mut events, before) => {
-                worker.give_up(frame, at);
-                report(&mut worker, &mut events, (before, frame), fold);
-                vec![*worker]
+            Hands::Alone(mut alone) => {
+                alone.worker.give_up(frame, at);
+                alone.report(frame);
+                vec![alone.worker]
             }
-            Hands::Many(crew) => crew.finish(frame, at, &mut |events| fold.apply_all(events))?,
+            Hands::Many(crew) => crew.finish(frame, at)?,
         };
         let (mut health, mut messages) = (Health::default(), Vec::new());
         let mut unnamed = Vec::new();
@@ -90,16 +91,17 @@ impl Hands {
     }
 }
 
-/// Has all counters reported, slice by slice: there are many, and what tells of them is larger.
-fn report(
-    worker: &mut Worker,
-    events: &mut Vec<Stamped>,
-    (before, frame): (u64, u64),
-    fold: &mut Fold,
-) {
-    for slice in slices(before, frame) {
-        worker.report(frame, slice);
-        worker.swap_events(events);
-        fold.apply_list(events);
+impl Alone {
+    fn fold(&mut self) {
+        self.worker.swap_events(&mut self.events);
+        self.fold.lock().apply_list(&mut self.events);
+    }
+
+    /// Has all counters reported, slice by slice: there are many, and what tells of them is larger.
+    fn report(&mut self, frame: u64) {
+        for slice in slices(std::mem::replace(&mut self.reported, frame), frame) {
+            self.worker.report(frame, slice);
+            self.fold();
+        }
     }
 }

@@ -8,10 +8,12 @@ mod hands;
 mod many;
 mod reading;
 mod round;
+mod shared;
 
 pub use hands::{Hands, Outcome};
 pub use reading::{Counts, Reading, read_capture};
 pub use round::Lies;
+pub use shared::SharedFold;
 
 /// Why the work cannot go on.
 #[derive(thiserror::Error, Debug)]

@@ -1,20 +1,19 @@
 //! Threads that share the work: whoever is free takes the oldest part nobody works on.
 //!
-//! Packets go out in rounds of one part for each shard. The caller's thread fills rounds and folds
-//! what came of them in their order; while it can do neither it works on a part like the others,
-//! so no thread waits while there is work. Not here: what packets mean. Invariant: a shard sees its
-//! packets in order and the fold sees whole rounds in order, so the number of threads changes
+//! Packets go out in rounds of one part for each shard. The caller's thread fills rounds, another
+//! folds what came of them in their order; beside that both work on parts like the others, so no
+//! thread waits while there is work. What one processor has written is far from another, so who
+//! reads also works on much of what it read. Not here: what packets mean. Invariant: a shard sees
+//! its packets in order and the fold sees whole rounds in order, so the number of threads changes
 //! nothing, and only so many rounds are under way.
 
 use crate::{
-    CrewError,
-    board::{Board, Task},
+    CrewError, SharedFold,
+    board::{Board, Task, Whole},
     round::{Lies, Round, Then},
 };
 use model::{Health, Time};
-use sensor::{
-    Packet, Stamped, Worker, WorkerSettings, add_health, limits::SHARDS, shard_of, slices,
-};
+use sensor::{Packet, Worker, WorkerSettings, limits::SHARDS, shard_of, slices};
 use std::{
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread::JoinHandle,
@@ -28,6 +27,7 @@ const ROUNDS: usize = 32;
 struct Yard {
     board: Mutex<Board>,
     changed: Condvar,
+    fold: SharedFold,
 }
 
 pub struct Crew {
@@ -39,32 +39,15 @@ pub struct Crew {
     reported: u64,
     /// Being filled.
     round: Round,
-    /// Come back and to be used again.
-    spare: Vec<Round>,
-}
-
-/// What the caller's thread found to do.
-enum Step {
-    /// A round, of which the workers said this of their state.
-    Folded(Vec<Health>),
-    Worked,
-    Idle,
 }
 
 impl Crew {
     /// A crew of so many threads, of which the caller's is one.
-    pub fn start(threads: usize, settings: WorkerSettings) -> Crew {
+    pub fn start(threads: usize, settings: WorkerSettings, fold: SharedFold) -> Crew {
         let worker = |own| Worker::new(WorkerSettings { shard: (own, SHARDS), ..settings });
         let board = Board::new((0..SHARDS).map(worker), threads);
-        let yard = Arc::new(Yard { board: Mutex::new(board), changed: Condvar::new() });
-        Crew {
-            yard,
-            threads,
-            helpers: Vec::new(),
-            reported: 0,
-            round: Round::default(),
-            spare: Vec::new(),
-        }
+        let yard = Arc::new(Yard { board: Mutex::new(board), changed: Condvar::new(), fold });
+        Crew { yard, threads, helpers: Vec::new(), reported: 0, round: Round::default() }
     }
 
     /// Called when there is work: a thread that begins by waiting is often woken on the processor
@@ -80,29 +63,23 @@ impl Crew {
         Ok(())
     }
 
-    /// Takes a packet and holds on to the block it lies in; gives events that have come back to
-    /// `fold`.
-    pub fn push(
-        &mut self,
-        packet: &Packet<'_>,
-        lies: Lies<'_>,
-        fold: &mut impl FnMut(&mut [Vec<Stamped>]),
-    ) -> Result<(), CrewError> {
+    /// Takes a packet and holds on to the block it lies in.
+    pub fn push(&mut self, packet: &Packet<'_>, lies: Lies<'_>) -> Result<(), CrewError> {
         if !self.round.goes_on(packet) {
             self.send()?;
-            self.catch_up(fold)?;
+            self.catch_up()?;
         }
         self.round.take(packet, shard_of(packet.link, packet.data), lies);
         if self.round.is_full() {
             self.send()?;
-            self.catch_up(fold)?;
+            self.catch_up()?;
         }
         Ok(())
     }
 
-    /// Folds what is whole, as long as it is near; works as long as that leaves the others enough,
-    /// and in any case until there may be another round.
-    fn catch_up(&mut self, fold: &mut impl FnMut(&mut [Vec<Stamped>])) -> Result<(), CrewError> {
+    /// Works as long as that leaves the others enough, and in any case until there may be another
+    /// round.
+    fn catch_up(&mut self) -> Result<(), CrewError> {
         loop {
             let board = self.yard.board();
             let many = board.under_way() >= ROUNDS;
@@ -110,7 +87,7 @@ impl Crew {
                 return Ok(());
             }
             drop(board);
-            if matches!(self.step(fold, many)?, Step::Idle) {
+            if !self.step(many)? {
                 return Ok(());
             }
         }
@@ -118,55 +95,40 @@ impl Crew {
 
     /// Waits for all that is under way, with counters stamped with `frame`; gives the state of
     /// all workers.
-    pub fn tick(
-        &mut self,
-        frame: u64,
-        fold: &mut impl FnMut(&mut [Vec<Stamped>]),
-    ) -> Result<Health, CrewError> {
-        self.report(frame, fold)
+    pub fn tick(&mut self, frame: u64) -> Result<Health, CrewError> {
+        self.report(frame)
     }
 
     /// Waits for all that is under way and gives the workers back.
-    pub fn finish(
-        mut self,
-        frame: u64,
-        at: Time,
-        fold: &mut impl FnMut(&mut [Vec<Stamped>]),
-    ) -> Result<Vec<Worker>, CrewError> {
+    pub fn finish(mut self, frame: u64, at: Time) -> Result<Vec<Worker>, CrewError> {
         self.round.then = Then::GiveUp(frame, at);
         self.send()?;
-        self.report(frame, fold)?;
+        self.report(frame)?;
         let workers = self.yard.board().take_workers();
         self.dismiss();
         Ok(workers)
     }
 
     /// Has all counters reported, slice by slice, and waits for the last.
-    fn report(
-        &mut self,
-        frame: u64,
-        fold: &mut impl FnMut(&mut [Vec<Stamped>]),
-    ) -> Result<Health, CrewError> {
+    fn report(&mut self, frame: u64) -> Result<Health, CrewError> {
         for slice in slices(std::mem::replace(&mut self.reported, frame), frame) {
-            self.catch_up(fold)?;
+            self.catch_up()?;
             self.round.then = Then::Report(frame, slice);
             self.send()?;
         }
-        let mut health = Health::default();
-        while self.yard.board().under_way() > 0 {
-            if let Step::Folded(said) = self.step(fold, true)? {
-                said.into_iter().for_each(|part| add_health(&mut health, part));
-            }
+        while !self.yard.board().is_settled() {
+            self.step(true)?;
         }
-        Ok(health)
+        Ok(self.yard.board().take_health())
     }
 
     /// Puts the round on the board and begins another.
     fn send(&mut self) -> Result<(), CrewError> {
-        let next = self.spare.pop().unwrap_or_default();
-        let round = std::mem::replace(&mut self.round, next);
+        let mut round = std::mem::take(&mut self.round);
+        round.sort();
         let mut board = self.yard.board();
         board.put_up(round);
+        self.round = board.spare_round();
         let rings = board.has_waiting();
         drop(board);
         if rings {
@@ -175,26 +137,14 @@ impl Crew {
         self.call_helpers()
     }
 
-    /// Folds the oldest round if it is whole, else works on a part. No more is to be read where
-    /// there are `many`: then it works on any part and waits for a change where there is none.
-    /// Else it works only on one that leaves the others enough.
-    fn step(
-        &mut self,
-        fold: &mut impl FnMut(&mut [Vec<Stamped>]),
-        many: bool,
-    ) -> Result<Step, CrewError> {
+    /// Does something on the board, or waits for a change where no more is to be read since there
+    /// are `many` rounds. Else only what leaves the others enough; false if there is nothing.
+    fn step(&mut self, many: bool) -> Result<bool, CrewError> {
         let mut board = self.yard.board();
-        if let Some((round, mut done)) = board.take_whole() {
-            drop(board);
-            fold(&mut done.events);
-            self.spare.push(round);
-            self.yard.board().give_back(done.events, &done.makers);
-            return Ok(Step::Folded(done.health));
-        }
         if let Some(task) = if many { board.pick(0) } else { board.pick_of_plenty(0) } {
             drop(board);
             self.yard.work(task);
-            return Ok(Step::Worked);
+            return Ok(true);
         }
         if board.is_broken() {
             drop(board);
@@ -202,10 +152,16 @@ impl Crew {
             return Err(CrewError::Ended);
         }
         if !many {
-            return Ok(Step::Idle);
+            return Ok(false);
         }
-        drop(self.yard.wait(board));
-        Ok(Step::Worked)
+        match board.take_whole(0, true) {
+            Some(whole) => {
+                drop(board);
+                self.yard.fold(whole);
+            }
+            None => drop(self.yard.wait(board)),
+        }
+        Ok(true)
     }
 
     /// Sends the helpers home and waits until they are gone.
@@ -242,6 +198,14 @@ impl Yard {
         board
     }
 
+    fn fold(&self, mut whole: Whole) {
+        self.fold.lock().apply_all(&mut whole.done.events);
+        let rings = self.board().put_away(whole);
+        if rings {
+            self.changed.notify_all();
+        }
+    }
+
     fn work(&self, mut task: Task) {
         task.run();
         let rings = self.board().put_back(task);
@@ -266,14 +230,21 @@ fn help(yard: &Yard, number: usize) {
     let alarm = Alarm(yard);
     let mut board = alarm.0.board();
     loop {
-        match board.pick(number) {
-            Some(task) => {
-                drop(board);
-                yard.work(task);
-                board = yard.board();
-            }
-            None if board.is_closed() => return,
-            None => board = yard.wait(board),
+        if let Some(whole) = board.take_whole(number, false) {
+            drop(board);
+            yard.fold(whole);
+        } else if let Some(task) = board.pick(number) {
+            drop(board);
+            yard.work(task);
+        } else if let Some(whole) = board.take_whole(number, true) {
+            drop(board);
+            yard.fold(whole);
+        } else if board.is_closed() {
+            return;
+        } else {
+            board = yard.wait(board);
+            continue;
         }
+        board = yard.board();
     }
 }

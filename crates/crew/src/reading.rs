@@ -4,7 +4,7 @@
 
 use crate::{CrewError, Hands, Outcome};
 use model::Time;
-use sensor::{Fold, Packet};
+use sensor::Packet;
 use std::io::Read;
 use wire::file::{CaptureReader, RawPacket, ReadError};
 
@@ -29,12 +29,10 @@ pub struct Reading {
     pub damage: Option<ReadError>,
 }
 
-/// Gives all packets to the hands and what they said to the fold; now and then `shown` hears how
-/// many there were.
+/// Gives all packets to the hands; now and then `shown` hears how many there were.
 pub fn read_capture(
     mut reader: CaptureReader<Box<dyn Read + '_>>,
     mut hands: Hands,
-    fold: &mut Fold,
     shown: &mut dyn FnMut(u64),
 ) -> Result<Reading, CrewError> {
     let mut counts = Counts::default();
@@ -42,7 +40,7 @@ pub fn read_capture(
         match reader.next() {
             Ok(Some(raw)) => {
                 let packet = counts.take(&raw);
-                hands.push(&packet, (raw.block, raw.start), fold)?;
+                hands.push(&packet, (raw.block, raw.start))?;
                 if counts.packets.is_multiple_of(SHOWN_PACKETS) {
                     shown(counts.packets);
                 }
@@ -51,8 +49,7 @@ pub fn read_capture(
             Err(error) => break Some(error),
         }
     };
-    let outcome = hands.finish(counts.packets, counts.last.unwrap_or_default(), fold)?;
-    fold.finish();
+    let outcome = hands.finish(counts.packets, counts.last.unwrap_or_default())?;
     Ok(Reading { counts, outcome, damage })
 }
 

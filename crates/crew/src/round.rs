@@ -19,6 +19,11 @@ pub(super) struct Round {
     /// All packets in order, as many as there may be: lists of each shard's own would all grow
     /// to the longest there ever was.
     slots: Vec<Slot>,
+    /// Of each packet.
+    shards: Vec<u8>,
+    /// The same shard by shard, once the round is [sorted](Round::sort): another thread reads them,
+    /// and what lies in a row is on its way to it before it asks.
+    sorted: Vec<Slot>,
     parts: [Part; SHARDS],
     /// What to do after these packets.
     pub(super) then: Then,
@@ -38,20 +43,19 @@ pub(super) enum Then {
 #[derive(Clone, Copy, Default)]
 struct Part {
     packets: u16,
-    /// Places of the first and the last.
+    /// Where its packets begin among the sorted.
     first: u16,
-    last: u16,
 }
 
 /// A packet that lies in a block of the round. Small: one thread writes it, another reads it.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 struct Slot {
     at: Time,
     wire_len: u32,
     start: u32,
     length: u32,
-    /// Place of the shard's next packet, its own if there is none.
-    next: u16,
+    /// Place among all packets of the round.
+    place: u16,
     block: u8,
     link: u8,
 }
@@ -66,6 +70,12 @@ const ROUND_OCTETS: usize = 512 << 10;
 const ROUND_BLOCKS: usize = 8;
 /// Link types after which it does.
 const ROUND_LINKS: usize = 64;
+
+/// Packets that are on their way to the thread that reads them while it reads those before.
+const NEAR_PACKETS: usize = 4;
+/// Octets of a packet that are brought near; of what follows the processor sees that it is read in
+/// a row.
+const NEAR_OCTETS: usize = 256;
 
 /// Packets that take about as long as a slice of a report.
 const REPORT_PACKETS: usize = 512;
@@ -107,20 +117,14 @@ impl Round {
         let small = |number: usize| u32::try_from(number).expect("blocks are small");
         let few = |number: usize| u8::try_from(number).expect("a round is small");
         let place = u16::try_from(self.slots.len()).expect("a round is small");
-        let part = &mut self.parts[shard];
-        if part.packets == 0 {
-            part.first = place;
-        } else {
-            self.slots[usize::from(part.last)].next = place;
-        }
-        part.packets += 1;
-        part.last = place;
+        self.parts[shard].packets += 1;
+        self.shards.push(few(shard));
         self.slots.push(Slot {
             at: packet.at,
             wire_len: packet.wire_len,
             start: small(start),
             length: small(packet.data.len()),
-            next: place,
+            place,
             block: few(self.blocks.len() - 1),
             link: few(link),
         });
@@ -133,6 +137,24 @@ impl Round {
             || self.octets >= ROUND_OCTETS
             || self.blocks.len() >= ROUND_BLOCKS
             || self.links.len() >= ROUND_LINKS
+    }
+
+    /// Puts the packets of each shard in a row. Called when there will be no more of them.
+    pub(super) fn sort(&mut self) {
+        let mut next = 0;
+        for part in &mut self.parts {
+            part.first = next;
+            next += part.packets;
+        }
+        let mut ends = self.parts.map(|part| usize::from(part.first));
+        if self.sorted.len() < self.slots.len() {
+            self.sorted.resize(self.slots.len(), Slot::default());
+        }
+        for (slot, shard) in self.slots.iter().zip(&self.shards) {
+            let end = &mut ends[usize::from(*shard)];
+            self.sorted[*end] = *slot;
+            *end += 1;
+        }
     }
 
     /// Is there anything to do for the shard?
@@ -154,15 +176,13 @@ impl Round {
         worker: &mut Worker,
         mut after: impl FnMut(&mut Worker),
     ) -> Option<Health> {
-        let part = self.parts[shard];
-        let mut next = (part.packets > 0).then(|| self.packet(part.first)).flatten();
-        while let Some((packet, after_it)) = next {
-            // Another thread's processor has the next one: it is on its way while this is read.
-            next = after_it.and_then(|place| self.packet(place));
-            if let Some((Packet { data, .. }, _)) = &next {
-                std::hint::black_box(data.get(12));
+        let slots = self.slots_of(shard);
+        slots.iter().take(NEAR_PACKETS).for_each(|slot| self.bring_near(slot));
+        for (at, slot) in slots.iter().enumerate() {
+            if let Some(soon) = slots.get(at + NEAR_PACKETS) {
+                self.bring_near(soon);
             }
-            worker.push_to(shard, &packet);
+            worker.push_to(shard, &self.packet(slot));
             after(worker);
         }
         match self.then {
@@ -178,21 +198,37 @@ impl Round {
         }
     }
 
-    /// A packet, and the place of the shard's next.
+    /// The packets of the shard.
+    fn slots_of(&self, shard: usize) -> &[Slot] {
+        let Part { packets, first } = self.parts[shard];
+        let first = usize::from(first);
+        self.sorted.get(first..first + usize::from(packets)).unwrap_or_default()
+    }
+
+    /// Another thread's processor has the packet.
     #[inline]
-    fn packet(&self, place: u16) -> Option<(Packet<'_>, Option<u16>)> {
-        let slot = self.slots.get(usize::from(place))?;
+    fn bring_near(&self, slot: &Slot) {
+        let data = self.data(slot);
+        capture::bring_near(data.get(..NEAR_OCTETS).unwrap_or(data));
+    }
+
+    #[inline]
+    fn data(&self, slot: &Slot) -> &[u8] {
         let start = slot.start as usize;
         let block = self.blocks.get(usize::from(slot.block));
-        let data = block.and_then(|block| block.get(start..start + slot.length as usize));
-        let packet = Packet {
+        block.and_then(|block| block.get(start..start + slot.length as usize)).unwrap_or_default()
+    }
+
+    #[inline]
+    fn packet(&self, slot: &Slot) -> Packet<'_> {
+        Packet {
             at: slot.at,
-            frame: self.first + u64::from(place),
+            frame: self.first + u64::from(slot.place),
             wire_len: slot.wire_len,
-            link: *self.links.get(usize::from(slot.link))?,
-            data: data.unwrap_or_default(),
-        };
-        Some((packet, (slot.next != place).then_some(slot.next)))
+            // A round knows the link types of all its packets.
+            link: self.links[usize::from(slot.link)],
+            data: self.data(slot),
+        }
     }
 
     /// Forgets everything, keeps the memory.
@@ -201,6 +237,7 @@ impl Round {
         self.links.clear();
         self.octets = 0;
         self.slots.clear();
+        self.shards.clear();
         self.parts = Default::default();
         self.then = Then::GoOn;
     }

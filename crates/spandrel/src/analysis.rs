@@ -8,7 +8,7 @@ pub mod progress;
 
 use ::sensor::{Fold, Limits, Messages, Unnamed, Worker, WorkerSettings};
 use anyhow::{Context as _, Result};
-use crew::{Counts, Hands, Outcome, Reading, read_capture};
+use crew::{Counts, Hands, Outcome, Reading, SharedFold, read_capture};
 use detectors::{Baseline, Detection, Phase};
 use model::{CaptureReport, Health, MessageRow};
 use progress::{Progress, Watched};
@@ -150,7 +150,7 @@ fn read(
     reader: CaptureReader<Box<dyn Read + '_>>,
     (path, settings): (&Path, &Settings),
     progress: &Progress,
-    mut fold: Fold,
+    fold: Fold,
 ) -> Result<Analysed> {
     let worker = WorkerSettings {
         values: settings.values,
@@ -159,9 +159,12 @@ fn read(
         limits: settings.limits,
         ..WorkerSettings::default()
     };
-    let hands = Hands::new(settings.threads, worker);
+    let fold = SharedFold::new(fold);
+    let hands = Hands::new(settings.threads, worker, fold.clone());
     let mut shown = |packets| progress.show(packets);
-    let Reading { counts, outcome, damage } = read_capture(reader, hands, &mut fold, &mut shown)?;
+    let Reading { counts, outcome, damage } = read_capture(reader, hands, &mut shown)?;
+    let mut fold = fold.into_inner().context("a thread still has the fold")?;
+    fold.finish();
     let Outcome { messages, mut health, unnamed, workers } = outcome;
     health.damaged = damage.map(|error| format!("{:#}", anyhow::Error::from(error)));
     health.at = counts.last;

@@ -16,7 +16,7 @@ use crate::{analysis::threads, site_files::SiteFiles};
 use ::sensor::{Fold, Packet, WorkerSettings};
 use anyhow::{Context as _, Result, bail};
 use capture::{Interface, Seen};
-use crew::Hands;
+use crew::{Hands, SharedFold};
 use landlock::{ABI, Access, AccessFs, AccessNet};
 use memory::Memory;
 use model::{Health, INSIGHT_VERSION, Insight, Time};
@@ -249,7 +249,7 @@ struct Live {
     interface: String,
     /// Until the input ends.
     hands: Option<Hands>,
-    fold: Fold,
+    fold: SharedFold,
     /// Of the workers, at the last beat.
     health: Health,
     frame: u64,
@@ -276,6 +276,8 @@ struct Live {
 #[derive(Default)]
 struct Learning {
     secs: u32,
+    /// What detection does; asked for often, while another thread may have it.
+    is_on: bool,
     /// It goes by a clock that only goes on: packets of an interface carry this machine's, and one
     /// that is set right after the start would end two weeks of learning at once.
     is_steady: bool,
@@ -291,11 +293,12 @@ struct Learning {
 impl Live {
     fn new((name, interface): (&str, &str), threads: usize, drops: Arc<Drops>) -> Result<Self> {
         let settings = WorkerSettings { tally: false, ..WorkerSettings::default() };
+        let fold = SharedFold::default();
         Ok(Live {
             name: name.to_owned(),
             interface: interface.to_owned(),
-            hands: Some(Hands::new(threads, settings)),
-            fold: Fold::new(),
+            hands: Some(Hands::new(threads, settings, fold.clone())),
+            fold,
             health: Health::default(),
             frame: 0,
             packets: 0,
@@ -324,13 +327,14 @@ impl Live {
         if secs > 0 {
             let learning = self.learning.secs > 0;
             let phase = if learning { Phase::Learning } else { Phase::Learnt };
-            self.fold = Fold::with(Detection::with_baseline(known, phase));
+            self.learning.is_on = learning;
+            *self.fold.lock() = Fold::with(Detection::with_baseline(known, phase));
         }
     }
 
     /// Ends learning when its time has come.
     fn look_at_learning(&mut self) -> std::io::Result<()> {
-        if self.fold.detection.phase() != Phase::Learning {
+        if !self.learning.is_on {
             return Ok(());
         }
         let Some(newest) = self.newest else { return Ok(()) };
@@ -340,7 +344,8 @@ impl Live {
         if self.learning_left() <= 0 || self.learning.end.load(Ordering::Relaxed) {
             // What the conversations counted so far is part of what is normal.
             self.tick()?;
-            self.fold.detection.end_learning();
+            self.fold.lock().detection.end_learning();
+            self.learning.is_on = false;
             self.keep_learned();
         } else if self.learning.kept_at.get_or_insert_with(Instant::now).elapsed() >= KEEP {
             self.keep_learned();
@@ -366,7 +371,8 @@ impl Live {
         self.learning.kept_at = Some(Instant::now());
         let Some(memory) = &self.learning.memory else { return };
         let left = u32::try_from(self.learning_left().max(0)).unwrap_or(u32::MAX);
-        let detection = &self.fold.detection;
+        let fold = self.fold.lock();
+        let detection = &fold.detection;
         if let Err(error) = memory.keep(detection.baseline(), detection.phase(), left) {
             // Nobody listens to complaints: then there is nobody to tell.
             drop(writeln!(std::io::stderr().lock(), "spandrel: {error:#}"));
@@ -376,7 +382,7 @@ impl Live {
     /// Everything so far reaches the fold.
     fn tick(&mut self) -> std::io::Result<()> {
         if let Some(hands) = &mut self.hands {
-            let health = hands.tick(self.frame, &mut self.fold);
+            let health = hands.tick(self.frame);
             self.health = health.map_err(std::io::Error::other)?;
         }
         Ok(())
@@ -386,10 +392,10 @@ impl Live {
     fn finish(&mut self) -> std::io::Result<()> {
         if let Some(hands) = self.hands.take() {
             let last = self.newest.unwrap_or_default();
-            let outcome = hands.finish(self.frame, last, &mut self.fold);
+            let outcome = hands.finish(self.frame, last);
             self.health = outcome.map_err(std::io::Error::other)?.health;
-            self.fold.finish();
-            if self.fold.detection.phase() == Phase::Learning {
+            self.fold.lock().finish();
+            if self.learning.is_on {
                 self.keep_learned();
             }
         }
@@ -443,7 +449,7 @@ impl Live {
             }
             if self.stop.load(Ordering::Relaxed) {
                 self.tick()?;
-                if self.fold.detection.phase() == Phase::Learning {
+                if self.learning.is_on {
                     self.keep_learned();
                 }
                 self.tell(&mut out, Due::ALL)?;
@@ -473,7 +479,7 @@ impl Live {
         if let Some(hands) = &mut self.hands {
             let Waiting { at, wire_len, link, data, lies } = packet;
             let packet = Packet { at, frame: self.frame, wire_len, link, data };
-            hands.push(&packet, lies, &mut self.fold).map_err(std::io::Error::other)?;
+            hands.push(&packet, lies).map_err(std::io::Error::other)?;
         }
         if self.frame.is_multiple_of(LEARNING_PACKETS) { self.look_at_learning() } else { Ok(()) }
     }
@@ -492,13 +498,13 @@ impl Live {
     /// What is due: rows before the findings that name them, then the beat.
     fn tell(&mut self, out: &mut Telling, due: Due) -> std::io::Result<()> {
         let findings = match due.repeats {
-            true => self.fold.changed_findings(),
-            false => self.fold.news_of_findings(),
+            true => self.fold.lock().changed_findings(),
+            false => self.fold.lock().news_of_findings(),
         };
         let news = due.news || !findings.is_empty();
         let changes = match (due.counters, news) {
-            (true, _) => Some(self.fold.inventory.drain_changes()),
-            (false, true) => Some(self.fold.inventory.drain_news()),
+            (true, _) => Some(self.fold.lock().inventory.drain_changes()),
+            (false, true) => Some(self.fold.lock().inventory.drain_news()),
             (false, false) => None,
         };
         if let Some(changes) = changes {
@@ -533,7 +539,7 @@ impl Live {
         if self.drops.from_kernel.load(Ordering::Relaxed) {
             health.kernel_drops = Some(self.drops.kernel.load(Ordering::Relaxed));
         }
-        health.limits.extend(self.fold.limits_hit());
+        health.limits.extend(self.fold.lock().limits_hit());
         if self.dropped > 0 {
             health.limits.insert("sensor-queue-packets".to_owned(), self.dropped);
         }
@@ -551,7 +557,7 @@ impl Live {
             at,
             packets: std::mem::take(&mut self.packets),
             bytes: std::mem::take(&mut self.bytes),
-            learning: self.fold.detection.phase() == Phase::Learning,
+            learning: self.learning.is_on,
             health,
         }
     }
@@ -578,7 +584,7 @@ mod tests {
                 live.newest = Some(Time::from_secs(secs));
                 live.look_at_learning().expect("no packets, no faults");
             }
-            assert_eq!(live.fold.detection.phase(), expect, "steady: {is_steady}");
+            assert_eq!(live.fold.lock().detection.phase(), expect, "steady: {is_steady}");
         }
     }
 }

@@ -17,7 +17,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
     ("capture", &["model", "wire"]),
     ("sensor", &["model", "wire", "protocols", "inventory", "detectors"]),
     // The threads a sensor must not have.
-    ("crew", &["model", "wire", "sensor"]),
+    ("crew", &["model", "wire", "capture", "sensor"]),
     ("uplink", &["model"]),
     ("historian", &["model"]),
     ("vault", &["model"]),
