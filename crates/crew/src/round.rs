@@ -72,7 +72,7 @@ const ROUND_BLOCKS: usize = 8;
 const ROUND_LINKS: usize = 64;
 
 /// Packets that are on their way to the thread that reads them while it reads those before.
-const NEAR_PACKETS: usize = 4;
+const NEAR_PACKETS: usize = 8;
 /// Octets of a packet that are brought near; of what follows the processor sees that it is read in
 /// a row.
 const NEAR_OCTETS: usize = 256;
