@@ -210,8 +210,10 @@ fn failed(o: &Observation, name: &str, unit: Option<u32>, out: &mut Findings) {
     let Some(device) = o.from.address() else { return };
     let raised = out.raise(&DEVICE_TROUBLE.about, (name, device, unit), o, || {
         let unit = unit.map(|unit| format!(" (unit {unit})")).unwrap_or_default();
-        Draft::back(o, Severity::Low, format!("{{1}}{unit} answers {{0}} with \"{name}\""))
-            .of_all()
+        // What it was asked is no fault of who asked.
+        let ends = [o.to.address(), o.from.address()].into_iter().flatten().collect();
+        let title = format!("{{1}}{unit} answers {{0}} with \"{name}\"");
+        Draft::about(ends, Severity::Low, title)
             .because(
                 "It understood the request and could not do it: a fault of the device or of \
                  what is behind it (MODBUS Application Protocol 1.1b3, section 7).",

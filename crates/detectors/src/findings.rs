@@ -79,12 +79,6 @@ impl Draft {
         }
     }
 
-    /// As [`Self::about`]: it is not what the first did.
-    pub fn of_all(mut self) -> Self {
-        self.begun_by_first = false;
-        self
-    }
-
     pub fn because(mut self, explanation: impl Into<String>) -> Self {
         self.explanation = explanation.into();
         self

@@ -178,8 +178,11 @@ fn contact(
             Place::Plant => "It belongs to the plant floor (level 2 or 3).",
             Place::Office => "Its place in the plant is not known.",
         };
-        let draft = Draft::by(inside, [other], severity, title);
-        let draft = if outward { draft } else { draft.of_all() };
+        let draft = match outward {
+            true => Draft::by(inside, [other], severity, title),
+            // More of them may reach it.
+            false => Draft::about(vec![inside, other], severity, title),
+        };
         draft.because(format!("{says} {level}"))
     };
     let about = &INTERNET_PEER.about;

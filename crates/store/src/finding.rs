@@ -14,7 +14,7 @@ use crate::{
     text::{clean, from_word, join, severity_from_rank, severity_rank, split, word},
     writer::{Turn, now},
 };
-use model::{AssetId, Engine, Finding, FindingId, Severity, Time};
+use model::{Address, AssetId, Engine, Finding, FindingId, Severity, Time};
 use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection, sqlite::SqliteRow};
 use std::collections::{BTreeSet, HashMap};
 
@@ -53,6 +53,8 @@ pub struct Party {
     pub address: String,
     /// None for one that is no asset, as a host on the Internet.
     pub asset: Option<NamedAsset>,
+    /// The other addresses the finding names that are this asset's.
+    pub others: Vec<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -114,17 +116,8 @@ pub(crate) async fn name_assets(
         lists.iter().flat_map(|list| list.iter().map(|asset| asset.id.0.clone())).collect();
     ids.sort();
     ids.dedup();
-    // SQLite takes 32,766 parameters, PostgreSQL 65,535.
-    for some in ids.chunks(1_000) {
-        let mut query = QueryBuilder::<Sqlite>::new("SELECT id, name FROM assets WHERE id IN (");
-        let mut list = query.separated(", ");
-        for id in some {
-            list.push_bind(id.clone());
-        }
-        query.push(")");
-        for row in query.build().fetch_all(&mut *db).await? {
-            names.insert(row.try_get("id")?, row.try_get("name")?);
-        }
+    for row in rows_of_assets(db, "id, name", &ids).await? {
+        names.insert(row.try_get("id")?, row.try_get("name")?);
     }
     for list in lists {
         for asset in list.iter_mut() {
@@ -404,7 +397,10 @@ impl Store {
         record.assets.sort_by_key(|asset| named.iter().position(|id| *id == asset.id));
         let mutes = self.mutes().await?;
         let initiator = match observed.initiator {
-            Some(address) => Some(party(self, &record.assets, address.to_string()).await?),
+            Some(address) => {
+                let by = address.to_string();
+                Some(party(self, &record.assets, by, &observed.addresses).await?)
+            }
             None => None,
         };
         Ok(FindingFull {
@@ -435,20 +431,48 @@ impl Store {
     }
 }
 
+/// These columns of these assets, as many as there are.
+async fn rows_of_assets(
+    db: &mut SqliteConnection,
+    columns: &str,
+    ids: &[String],
+) -> Result<Vec<SqliteRow>> {
+    let mut rows = Vec::new();
+    // SQLite takes 32,766 parameters, PostgreSQL 65,535.
+    for some in ids.chunks(1_000) {
+        let sql = format!("SELECT {columns} FROM assets WHERE id IN (");
+        let mut query = QueryBuilder::<Sqlite>::new(sql);
+        let mut list = query.separated(", ");
+        for id in some {
+            list.push_bind(id.clone());
+        }
+        query.push(")");
+        rows.extend(query.build().fetch_all(&mut *db).await?);
+    }
+    Ok(rows)
+}
+
 /// Which of the assets has the address now: they merge, and addresses move with them.
-async fn party(store: &Store, assets: &[NamedAsset], address: String) -> Result<Party> {
-    for asset in assets {
-        let row = sqlx::query("SELECT ips, macs FROM assets WHERE id = $1")
-            .bind(&asset.id.0)
-            .fetch_optional(store.readers())
-            .await?;
-        let Some(row) = row else { continue };
-        let has = |list: Vec<String>| list.contains(&address);
-        if has(split(row.try_get("ips")?)) || has(split(row.try_get("macs")?)) {
-            return Ok(Party { address, asset: Some(asset.clone()) });
+async fn party(
+    store: &Store,
+    assets: &[NamedAsset],
+    address: String,
+    named: &[Address],
+) -> Result<Party> {
+    let ids: Vec<String> = assets.iter().map(|asset| asset.id.0.clone()).collect();
+    let mut db = store.readers().acquire().await?;
+    for row in rows_of_assets(&mut db, "id, ips, macs", &ids).await? {
+        let mut own = split(row.try_get("ips")?);
+        own.extend(split(row.try_get("macs")?));
+        if own.contains(&address) {
+            let id: String = row.try_get("id")?;
+            let asset = assets.iter().find(|asset| asset.id.0 == id).cloned();
+            let others = named.iter().map(ToString::to_string);
+            let others = others.filter(|other| *other != address && own.contains(other)).collect();
+            return Ok(Party { address, asset, others });
         }
     }
-    Ok(Party { address, asset: None })
+    Ok(Party { address, asset: None, others: Vec::new() })
 }
 
 async fn triage(

@@ -271,10 +271,15 @@ async fn who_began_a_finding_is_the_asset_that_has_the_address_or_an_address_alo
         let mut insight = finding(id, &["ast_b", "ast_a"], 1, "2026-01-01T00:01:00Z");
         let Insight::Finding(finding) = &mut insight else { panic!("a finding") };
         finding.initiator = Some(model::Address::Ip(by.parse().expect("an address")));
+        let named = [by, "10.0.0.9", "10.0.0.2"].map(|ip| ip.parse().expect("an address"));
+        finding.addresses = named.map(model::Address::Ip).to_vec();
         insight
     };
+    let mut two = asset("ast_a", "10.0.0.1", 1);
+    let Insight::Asset(has) = &mut two else { panic!("an asset") };
+    has.ips.insert("10.0.0.9".parse().expect("an address"));
     let rows = vec![
-        asset("ast_a", "10.0.0.1", 1),
+        two,
         asset("ast_b", "10.0.0.2", 1),
         begun("fnd_1", "10.0.0.1"),
         begun("fnd_2", "192.0.2.7"),
@@ -287,6 +292,7 @@ async fn who_began_a_finding_is_the_asset_that_has_the_address_or_an_address_alo
     };
     let known = by("fnd_1").await.expect("it says who");
     assert_eq!(known.asset.map(|asset| asset.id.0).as_deref(), Some("ast_a"));
+    assert_eq!(known.others, ["10.0.0.9"]);
     let outside = by("fnd_2").await.expect("it says who");
     assert_eq!((outside.address.as_str(), outside.asset), ("192.0.2.7", None));
     assert_eq!(by("fnd_3").await, None);

@@ -185,6 +185,30 @@ mod tests {
     }
 
     #[test]
+    fn a_finding_says_who_began_it_on_the_other_side_too() {
+        let (mut packer, mut unpacker) =
+            (Packer::new().expect("memory"), Unpacker::new().expect("memory"));
+        let evidence = model::Evidence::Count {
+            first: Time(0),
+            last: Time(1),
+            count: 2,
+            says: "writes".to_owned(),
+        };
+        let (id, title) = (model::FindingId("fnd_1".to_owned()), "it writes".to_owned());
+        let grade = (model::Engine::Policy, model::Severity::High);
+        let mut one = model::Finding::new(id, "new-writer", grade, title, Time(0), evidence);
+        one.addresses = ["10.0.0.2", "10.0.0.1"]
+            .map(|ip| model::Address::Ip(ip.parse().expect("an address")))
+            .to_vec();
+        for initiator in [None, one.addresses.last().copied(), None] {
+            one.initiator = initiator;
+            let told = Insight::Finding(one.clone());
+            packer.add(&told).expect("memory");
+            assert_eq!(hear(&mut unpacker, &mut packer).1, [told]);
+        }
+    }
+
+    #[test]
     fn a_segment_begins_with_all_that_holds() {
         let mut packer = Packer::new().expect("memory");
         for insight in

@@ -283,7 +283,11 @@ impl From<s::Event> for dto::HistoryEntry {
 
 impl From<s::FindingFull> for dto::FindingDetail {
     fn from(f: s::FindingFull) -> Self {
-        let party = |p: s::Party| dto::Party { address: p.address, asset: p.asset.map(Into::into) };
+        let party = |p: s::Party| dto::Party {
+            address: p.address,
+            asset: p.asset.map(Into::into),
+            others: p.others,
+        };
         dto::FindingDetail {
             initiator: f.initiator.map(party),
             row: f.record.into(),

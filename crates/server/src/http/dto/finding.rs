@@ -99,6 +99,8 @@ pub struct Party {
     pub address: String,
     /// Null for one that is no asset, as a host on the Internet.
     pub asset: Option<AssetName>,
+    /// The other addresses the finding names that are this asset's.
+    pub others: Vec<String>,
 }
 
 #[derive(Serialize, ToSchema, Debug)]
