@@ -277,7 +277,7 @@ async fn who_began_a_finding_is_the_asset_that_has_the_address_or_an_address_alo
     };
     let mut two = asset("ast_a", "10.0.0.1", 1);
     let Insight::Asset(has) = &mut two else { panic!("an asset") };
-    has.ips.insert("10.0.0.9".parse().expect("an address"));
+    has.ips.push("10.0.0.9".parse().expect("an address"));
     let rows = vec![
         two,
         asset("ast_b", "10.0.0.2", 1),

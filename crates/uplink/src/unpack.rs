@@ -190,7 +190,7 @@ mod tests {
             (Packer::new().expect("memory"), Unpacker::new().expect("memory"));
         let evidence = model::Evidence::Count {
             first: Time(0),
-            last: Time(1),
+            last: Time(1_000),
             count: 2,
             says: "writes".to_owned(),
         };

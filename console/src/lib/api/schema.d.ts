@@ -2250,6 +2250,8 @@ export interface components {
         Party: {
             address: string;
             asset: components["schemas"]["AssetName"] | null;
+            /** @description The other addresses the finding names that are this asset's. */
+            others: string[];
         };
         Plan: {
             /** Format: int64 */
