@@ -1,7 +1,8 @@
 //! Packets from an interface, by AF_PACKET with a TPACKET_V3 ring (Linux).
 //!
-//! Read `interface`, then `ring`. Not here: capture files (`wire::file`). Invariant: this crate has
-//! no call that sends; the socket it opens is only ever read.
+//! Read `interface`, then `ring`; `near` tells the processor what is soon read. Not here: capture
+//! files (`wire::file`). Invariant: this crate has no call that sends; the socket it opens is only
+//! ever read.
 
 #[cfg(target_os = "linux")]
 mod interface;

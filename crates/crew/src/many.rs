@@ -93,24 +93,19 @@ impl Crew {
         }
     }
 
-    /// Waits for all that is under way, with counters stamped with `frame`; gives the state of
-    /// all workers.
-    pub fn tick(&mut self, frame: u64) -> Result<Health, CrewError> {
-        self.report(frame)
-    }
-
     /// Waits for all that is under way and gives the workers back.
     pub fn finish(mut self, frame: u64, at: Time) -> Result<Vec<Worker>, CrewError> {
         self.round.then = Then::GiveUp(frame, at);
         self.send()?;
-        self.report(frame)?;
+        self.tick(frame)?;
         let workers = self.yard.board().take_workers();
         self.dismiss();
         Ok(workers)
     }
 
-    /// Has all counters reported, slice by slice, and waits for the last.
-    fn report(&mut self, frame: u64) -> Result<Health, CrewError> {
+    /// Has all counters reported, slice by slice and stamped with `frame`, and waits for all that
+    /// is under way; gives the state of all workers.
+    pub fn tick(&mut self, frame: u64) -> Result<Health, CrewError> {
         for slice in slices(std::mem::replace(&mut self.reported, frame), frame) {
             self.catch_up()?;
             self.round.then = Then::Report(frame, slice);
