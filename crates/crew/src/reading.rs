@@ -2,9 +2,9 @@
 //!
 //! Not here: what is made of it. Invariant: what was read before the damage counts.
 
-use crate::{CrewError, Hands, Outcome};
+use crate::{CrewError, Hands, Outcome, SharedFold};
 use model::Time;
-use sensor::Packet;
+use sensor::{Fold, Packet, WorkerSettings};
 use std::io::Read;
 use wire::file::{CaptureReader, RawPacket, ReadError};
 
@@ -25,16 +25,22 @@ pub struct Counts {
 pub struct Reading {
     pub counts: Counts,
     pub outcome: Outcome,
+    /// What all of it was folded into.
+    pub fold: Fold,
     /// Where it could not be read on.
     pub damage: Option<ReadError>,
 }
 
-/// Gives all packets to the hands; now and then `shown` hears how many there were.
+/// Has so many threads read all packets, and folds what they said into the fold; now and then
+/// `shown` hears how many there were.
 pub fn read_capture(
     mut reader: CaptureReader<Box<dyn Read + '_>>,
-    mut hands: Hands,
+    (threads, settings): (usize, WorkerSettings),
+    fold: Fold,
     shown: &mut dyn FnMut(u64),
 ) -> Result<Reading, CrewError> {
+    let fold = SharedFold::new(fold);
+    let mut hands = Hands::new(threads, settings, fold.clone());
     let mut counts = Counts::default();
     let damage = loop {
         match reader.next() {
@@ -50,7 +56,9 @@ pub fn read_capture(
         }
     };
     let outcome = hands.finish(counts.packets, counts.last.unwrap_or_default())?;
-    Ok(Reading { counts, outcome, damage })
+    // The hands are gone, and with them all who shared it.
+    let fold = fold.into_inner().ok_or(CrewError::Ended)?;
+    Ok(Reading { counts, outcome, fold, damage })
 }
 
 impl Counts {

@@ -1,9 +1,9 @@
 //! A capture gives the same with any number of threads, also one that is damaged, one that is all
 //! one conversation, and one with a clock that jumps.
 
-use crew::{Hands, SharedFold, read_capture};
+use crew::read_capture;
 use model::Time;
-use sensor::WorkerSettings;
+use sensor::{Fold, WorkerSettings};
 use std::io::Read;
 use wire::{
     LinkType,
@@ -35,12 +35,12 @@ type Told = (u64, Option<Time>, Option<String>, String);
 fn told(capture: &[u8], threads: usize) -> Told {
     let source: Box<dyn Read> = Box::new(capture);
     let reader = CaptureReader::open(source).expect("a capture");
-    let fold = SharedFold::default();
-    let hands = Hands::new(threads, WorkerSettings::default(), fold.clone());
+    let work = (threads, WorkerSettings::default());
     let mut shown = 0;
-    let read = read_capture(reader, hands, &mut |packets| shown = packets).expect("threads");
+    let read = read_capture(reader, work, Fold::default(), &mut |packets| shown = packets);
+    let mut read = read.expect("threads");
     assert!(read.counts.packets - shown < 4_096, "progress is shown");
-    let mut fold = fold.into_inner().expect("all threads have ended");
+    let fold = &mut read.fold;
     fold.finish();
     let all = format!("{:?} {:?}", fold.inventory.assets(), fold.inventory.links());
     (read.counts.packets, read.counts.last, read.damage.map(|damage| damage.to_string()), all)

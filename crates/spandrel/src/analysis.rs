@@ -8,7 +8,7 @@ pub mod progress;
 
 use ::sensor::{Fold, Limits, Messages, Unnamed, Worker, WorkerSettings};
 use anyhow::{Context as _, Result};
-use crew::{Counts, Hands, Outcome, Reading, SharedFold, read_capture};
+use crew::{Counts, Outcome, Reading, read_capture};
 use detectors::{Baseline, Detection, Phase};
 use model::{CaptureReport, Health, MessageRow};
 use progress::{Progress, Watched};
@@ -159,11 +159,9 @@ fn read(
         limits: settings.limits,
         ..WorkerSettings::default()
     };
-    let fold = SharedFold::new(fold);
-    let hands = Hands::new(settings.threads, worker, fold.clone());
-    let mut shown = |packets| progress.show(packets);
-    let Reading { counts, outcome, damage } = read_capture(reader, hands, &mut shown)?;
-    let mut fold = fold.into_inner().context("a thread still has the fold")?;
+    let work = (settings.threads, worker);
+    let read = read_capture(reader, work, fold, &mut |packets| progress.show(packets))?;
+    let Reading { counts, outcome, mut fold, damage } = read;
     fold.finish();
     let Outcome { messages, mut health, unnamed, workers } = outcome;
     health.damaged = damage.map(|error| format!("{:#}", anyhow::Error::from(error)));

@@ -57,6 +57,26 @@ pub struct Party {
     pub others: Vec<String>,
 }
 
+impl Party {
+    /// The end that has the address, of a finding that `named` these.
+    pub fn of(
+        address: Address,
+        named: &[Address],
+        owner: impl Fn(&Address) -> Option<NamedAsset>,
+    ) -> Party {
+        let asset = owner(&address);
+        let others = match &asset {
+            None => Vec::new(),
+            Some(asset) => {
+                let own = |other: &Address| owner(other).is_some_and(|by| by.id == asset.id);
+                let others = named.iter().filter(|other| **other != address && own(other));
+                others.map(ToString::to_string).collect()
+            }
+        };
+        Party { address: address.to_string(), asset, others }
+    }
+}
+
 #[derive(Clone, Debug)]
 pub struct FindingFull {
     pub record: FindingRecord,
@@ -398,8 +418,9 @@ impl Store {
         let mutes = self.mutes().await?;
         let initiator = match observed.initiator {
             Some(address) => {
-                let by = address.to_string();
-                Some(party(self, &record.assets, by, &observed.addresses).await?)
+                let owners = owners(self, &record.assets).await?;
+                let owner = |address: &Address| owners.get(&address.to_string()).cloned();
+                Some(Party::of(address, &observed.addresses, owner))
             }
             None => None,
         };
@@ -452,27 +473,19 @@ async fn rows_of_assets(
     Ok(rows)
 }
 
-/// Which of the assets has the address now: they merge, and addresses move with them.
-async fn party(
-    store: &Store,
-    assets: &[NamedAsset],
-    address: String,
-    named: &[Address],
-) -> Result<Party> {
+/// Which of the assets has which address now: they merge, and addresses move with them.
+async fn owners(store: &Store, assets: &[NamedAsset]) -> Result<HashMap<String, NamedAsset>> {
     let ids: Vec<String> = assets.iter().map(|asset| asset.id.0.clone()).collect();
     let mut db = store.readers().acquire().await?;
+    let mut owners = HashMap::new();
     for row in rows_of_assets(&mut db, "id, ips, macs", &ids).await? {
-        let mut own = split(row.try_get("ips")?);
-        own.extend(split(row.try_get("macs")?));
-        if own.contains(&address) {
-            let id: String = row.try_get("id")?;
-            let asset = assets.iter().find(|asset| asset.id.0 == id).cloned();
-            let others = named.iter().map(ToString::to_string);
-            let others = others.filter(|other| *other != address && own.contains(other)).collect();
-            return Ok(Party { address, asset, others });
+        let id: String = row.try_get("id")?;
+        let Some(asset) = assets.iter().find(|asset| asset.id.0 == id) else { continue };
+        for address in split(row.try_get("ips")?).into_iter().chain(split(row.try_get("macs")?)) {
+            owners.insert(address, asset.clone());
         }
     }
-    Ok(Party { address, asset: None, others: Vec::new() })
+    Ok(owners)
 }
 
 async fn triage(
@@ -559,4 +572,30 @@ pub(crate) async fn log(turn: &mut Turn, id: &str, actor: &str, says: String) ->
         says,
     };
     record_event(turn, event).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_end_is_the_asset_that_has_its_address_or_an_address_alone() {
+        let ip = |text: &str| Address::Ip(text.parse().expect("an address"));
+        let (panel, its_other, controller) = (ip("10.0.0.1"), ip("10.0.0.9"), ip("10.0.0.2"));
+        let owner = |address: &Address| {
+            let id = match *address {
+                one if one == panel || one == its_other => "ast_a",
+                one if one == controller => "ast_b",
+                _ => return None,
+            };
+            Some(NamedAsset { id: AssetId(id.to_owned()), name: format!("name of {id}") })
+        };
+        let named = [panel, its_other, controller, ip("192.0.2.7")];
+        let known = Party::of(panel, &named, owner);
+        assert_eq!(known.asset.map(|asset| asset.name).as_deref(), Some("name of ast_a"));
+        assert_eq!(known.others, ["10.0.0.9"]);
+        let outside = Party::of(ip("192.0.2.7"), &[ip("192.0.2.7"), ip("192.0.2.8")], owner);
+        assert_eq!((outside.address.as_str(), outside.asset.is_some()), ("192.0.2.7", false));
+        assert!(outside.others.is_empty());
+    }
 }

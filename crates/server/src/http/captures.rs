@@ -25,7 +25,7 @@ use axum::{
     response::IntoResponse,
 };
 use futures_util::{Stream, StreamExt};
-use model::Address;
+use model::{Address, AssetId};
 use serde::Deserialize;
 use serde_json::json;
 use std::{collections::HashMap, pin::pin};
@@ -251,33 +251,21 @@ fn count_findings(assets: &mut [ReportAsset], findings: &[FindingDetail]) {
     }
 }
 
-/// An end of a finding, of which the assets have these addresses.
-fn party(
-    address: Address,
-    named: &[Address],
-    name: &impl Fn(&str) -> String,
-    at: &HashMap<Address, String>,
-) -> Party {
-    let id = at.get(&address);
-    let others = named.iter().filter(|other| **other != address && at.get(other) == id);
-    Party {
-        address: address.to_string(),
-        asset: id.map(|id| AssetName { id: id.clone(), name: name(id) }),
-        others: id.map_or_else(Vec::new, |_| others.map(ToString::to_string).collect()),
-    }
-}
-
 fn finding_row(
     finding: model::Finding,
     id: &str,
     name: &impl Fn(&str) -> String,
     at: &HashMap<Address, String>,
 ) -> FindingDetail {
-    let by = finding.initiator.map(|by| party(by, &finding.addresses, name, at));
+    let owner = |address: &Address| {
+        let id = at.get(address)?;
+        Some(store::NamedAsset { id: AssetId(id.clone()), name: name(id) })
+    };
+    let by = finding.initiator.map(|by| store::Party::of(by, &finding.addresses, owner));
     let assets = finding.assets.iter();
     let assets = assets.map(|a| AssetName { id: a.0.clone(), name: name(&a.0) }).collect();
     FindingDetail {
-        initiator: by,
+        initiator: by.map(Into::into),
         explanation: rows::plain(finding.explanation.clone()),
         runbook: rows::plain(finding.runbook.clone()),
         evidence: finding.evidence().iter().cloned().map(Into::into).collect(),
@@ -353,25 +341,4 @@ pub(crate) async fn import(
     app.store.import(&id, capture.uploaded_at, report.into_insights()).await?;
     notes.after(json!(done));
     Ok(Json(done))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_end_is_the_asset_that_has_its_address_or_an_address_alone() {
-        let ip = |text: &str| Address::Ip(text.parse().expect("an address"));
-        let (panel, its_other, controller) = (ip("10.0.0.1"), ip("10.0.0.9"), ip("10.0.0.2"));
-        let at = [(panel, "ast_a"), (its_other, "ast_a"), (controller, "ast_b")];
-        let at = at.map(|(address, id)| (address, id.to_owned())).into();
-        let name = |id: &str| format!("name of {id}");
-        let named = [panel, its_other, controller, ip("192.0.2.7")];
-        let known = party(panel, &named, &name, &at);
-        assert_eq!(known.asset.map(|asset| asset.name).as_deref(), Some("name of ast_a"));
-        assert_eq!(known.others, ["10.0.0.9"]);
-        let outside = party(ip("192.0.2.7"), &[ip("192.0.2.7"), ip("192.0.2.8")], &name, &at);
-        assert_eq!((outside.address.as_str(), outside.asset.is_some()), ("192.0.2.7", false));
-        assert!(outside.others.is_empty());
-    }
 }

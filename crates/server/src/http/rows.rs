@@ -227,6 +227,12 @@ impl From<s::NamedAsset> for dto::AssetName {
     }
 }
 
+impl From<s::Party> for dto::Party {
+    fn from(p: s::Party) -> Self {
+        dto::Party { address: p.address, asset: p.asset.map(Into::into), others: p.others }
+    }
+}
+
 impl From<s::FindingRecord> for dto::FindingRow {
     fn from(f: s::FindingRecord) -> Self {
         dto::FindingRow {
@@ -283,13 +289,8 @@ impl From<s::Event> for dto::HistoryEntry {
 
 impl From<s::FindingFull> for dto::FindingDetail {
     fn from(f: s::FindingFull) -> Self {
-        let party = |p: s::Party| dto::Party {
-            address: p.address,
-            asset: p.asset.map(Into::into),
-            others: p.others,
-        };
         dto::FindingDetail {
-            initiator: f.initiator.map(party),
+            initiator: f.initiator.map(Into::into),
             row: f.record.into(),
             explanation: plain(f.observed.explanation.clone()),
             runbook: plain(f.observed.runbook.clone()),
