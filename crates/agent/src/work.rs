@@ -218,8 +218,11 @@ impl Agent<'_> {
             true => self.begin_writing()?,
             false => None,
         };
-        if self.under.is_free(Slot::Reading) {
-            self.begin_reading()?;
+        if self.under.is_free(Slot::Restoring) {
+            self.begin_restoring()?;
+        }
+        if self.under.is_free(Slot::Proving) {
+            self.begin_proving()?;
         }
         // What could not even begin has an end already, and another may be due.
         if self.under.is_idle() && wait != Some(Duration::ZERO) {
@@ -242,13 +245,18 @@ impl Agent<'_> {
         Ok((!begun).then_some(Duration::ZERO))
     }
 
-    /// What reads the vault; first that for which somebody waits. Says whether it began.
-    fn begin_reading(&mut self) -> Result<bool> {
+    /// The first restore somebody asked for. Says whether one began.
+    fn begin_restoring(&mut self) -> Result<bool> {
         while let Some(ask) = (!self.restores.is_empty()).then(|| self.restores.remove(0)) {
             if self.begin_asked_restore(&ask)? {
                 return Ok(true);
             }
         }
+        Ok(false)
+    }
+
+    /// A drill or proof, first one that somebody waits for. Says whether it began.
+    fn begin_proving(&mut self) -> Result<bool> {
         while let Some((ask, heard)) = (!self.drills.is_empty()).then(|| self.drills.remove(0)) {
             if self.begin_asked_drill(&ask, heard)? {
                 return Ok(true);

@@ -187,10 +187,33 @@ struct Process(Child);
 
 impl Process {
     fn terminate(mut self) {
-        let id = self.0.id().to_string();
-        assert!(Command::new("kill").arg(id).status().unwrap().success());
+        signal("TERM", &self.0.id().to_string());
         assert_eq!(self.0.wait().unwrap().code(), Some(0));
     }
+
+    /// The processes it has begun, by number.
+    fn children(&self) -> Vec<String> {
+        let own = self.0.id().to_string();
+        let processes = fs::read_dir("/proc").unwrap().flatten();
+        let is_child = |process: &Path| {
+            let stat = fs::read_to_string(process.join("stat")).unwrap_or_default();
+            // Number, name in brackets, state, parent.
+            let parent = stat.rsplit_once(") ").and_then(|(_, rest)| rest.split(' ').nth(1));
+            parent == Some(own.as_str())
+        };
+        let children = processes.filter(|process| is_child(&process.path()));
+        children.map(|process| process.file_name().into_string().unwrap()).collect()
+    }
+}
+
+fn signal(name: &str, process: &str) {
+    let sent = Command::new("kill").args(["-s", name, process]).status();
+    assert!(sent.unwrap().success(), "{name} to {process}");
+}
+
+/// So many octets that hardly shrink.
+fn noise(octets: u32) -> Vec<u8> {
+    (0..octets).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect()
 }
 
 impl Drop for Process {
@@ -499,9 +522,7 @@ fn a_drill_and_a_restore_go_beside_a_backup_and_stop_alone() {
     let agent = host.run();
     let first = scene.run("kind=backup", "complete");
     // Minutes of reading, by what the owner allows.
-    let noise: Vec<u8> =
-        (0..16u32 << 20).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
-    fs::write(plant.join("archive"), noise).unwrap();
+    fs::write(plant.join("archive"), noise(16 << 20)).unwrap();
     let id = plan["id"].as_str().unwrap();
     let run_of = |answer: Value| {
         let run = answer["items"][0]["id"].as_str().or(answer["id"].as_str()).unwrap();
@@ -529,6 +550,43 @@ fn a_drill_and_a_restore_go_beside_a_backup_and_stop_alone() {
     let again = run_of(scene.post(&format!("/plans/{id}:run"), &json!({})));
     let run = scene.until(&again, |run| run["finished_at"].is_string());
     assert_eq!(run["state"], "complete", "the vault is whole: {run:#}");
+    agent.terminate();
+}
+
+#[test]
+fn who_needs_a_file_back_does_not_wait_for_a_drill() {
+    let scene = Scene::new();
+    let (plant, back) = (scene.at("plant"), scene.at("back"));
+    fs::create_dir(&back).unwrap();
+    fs::write(plant.join("archive"), noise(24 << 20)).unwrap();
+    let host = scene.enrolled("press-4", &format!("restore_into = [{back:?}]"));
+    let plan = scene.post("/plans", &scene.plan("Press 4", "press-4", &["files:@plant"]));
+    let agent = host.run();
+    let backup = scene.run("kind=backup", "complete");
+    let id = plan["id"].as_str().unwrap();
+    let drill = scene.post(&format!("/plans/{id}:drill"), &json!({}));
+    let drill = format!("/runs/{}", drill["items"][0]["id"].as_str().unwrap());
+    // It holds still as soon as it has begun to restore.
+    let begun = Instant::now();
+    let drills = host.data.join("drills");
+    while fs::read_dir(&drills).map_or(0, Iterator::count) == 0 {
+        assert!(begun.elapsed() < PATIENCE, "no drill begins: {}", host.log());
+        thread::sleep(Duration::from_millis(1));
+    }
+    let held = agent.children();
+    assert_eq!(held.len(), 1, "the drill alone");
+    signal("STOP", &held[0]);
+    let ask = format!("/runs/{}:restore", backup["id"].as_str().unwrap());
+    let restore = scene.post(&ask, &json!({"to": back.join("new"), "path": null}));
+    let restore = format!("/runs/{}", restore["id"].as_str().unwrap());
+    let run = scene.until(&restore, |run| run["finished_at"].is_string());
+    assert_eq!(run["state"], "complete", "{run:#}");
+    same_tree(&back.join("new").join(plant.strip_prefix("/").unwrap()), "line 2/recipe", "milk\n");
+    let run = scene.get(&drill);
+    assert_eq!(run["finished_at"], Value::Null, "it is still held: {run:#}");
+    signal("CONT", &held[0]);
+    let run = scene.until(&drill, |run| run["finished_at"].is_string());
+    assert_eq!((&run["state"], &run["drill"]["ok"]), (&json!("complete"), &json!(true)), "{run:#}");
     agent.terminate();
 }
 
@@ -629,9 +687,7 @@ fn wait_for(host: &Host, words: &str) {
 #[test]
 fn an_agent_killed_in_the_middle_says_so_and_its_vault_is_whole() {
     let scene = Scene::new();
-    let noise: Vec<u8> =
-        (0..4u32 << 20).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
-    fs::write(scene.at("plant/archive"), noise).unwrap();
+    fs::write(scene.at("plant/archive"), noise(4 << 20)).unwrap();
     let host = scene.enrolled("press-4", "read_kib_per_s = 64");
     let plan = scene.post("/plans", &scene.plan("Press 4", "press-4", &["files:@plant"]));
     let agent = host.run();
