@@ -54,12 +54,26 @@ class Router {
   blocker: (() => boolean) | null = null;
 
   constructor() {
-    addEventListener('popstate', () => this.#read());
+    addEventListener('popstate', () => {
+      // The address has changed already: it is put back.
+      if (this.leaves()) this.#read();
+      else history.pushState(null, '', this.here);
+    });
+    addEventListener('beforeunload', (event) => {
+      if (this.blocker) event.preventDefault();
+    });
     document.addEventListener('click', (event) => this.#click(event));
   }
 
+  /** Asks the page whether it may be left; if so it is not asked again. */
+  leaves(): boolean {
+    if (this.blocker && !this.blocker()) return false;
+    this.blocker = null;
+    return true;
+  }
+
   go(to: string, options: { replace?: boolean } = {}) {
-    if (this.blocker && !this.blocker()) return;
+    if (!this.leaves()) return;
     const url = new URL(to, location.href);
     const before = location.pathname;
     if (options.replace) history.replaceState(null, '', url);

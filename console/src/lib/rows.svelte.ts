@@ -71,6 +71,7 @@ export class Rows<T extends Row> {
   #request: AbortController | null = null;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #lookAt = 0;
+  readonly #due = () => void this.#look();
   readonly #fetch: (asked: Asked) => Promise<PageOf<T>>;
   readonly #isNew: (row: T) => boolean;
 
@@ -142,13 +143,14 @@ export class Rows<T extends Row> {
     this.#lookAt = at;
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
-      if (session.attended) void this.#look();
+      session.whenAttended(this.#due);
     }, ms);
   }
 
   stop() {
     this.#request?.abort();
     clearTimeout(this.#timer);
+    session.forget(this.#due);
     this.#timer = undefined;
   }
 

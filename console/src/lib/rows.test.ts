@@ -2,7 +2,9 @@ import { beforeEach, expect, test, vi } from 'vitest';
 
 const began: (number | null)[] = [];
 vi.mock('./live/live.svelte', () => ({ live: { begin: (at: number | null) => began.push(at) } }));
-vi.mock('./session.svelte', () => ({ session: { attended: true } }));
+vi.mock('./session.svelte', () => ({
+  session: { whenAttended: (read: () => void) => read(), forget: () => undefined },
+}));
 const { Rows } = await import('./rows.svelte');
 import type { PageOf } from './rows.svelte';
 

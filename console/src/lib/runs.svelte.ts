@@ -6,6 +6,7 @@ import { onMount, untrack } from 'svelte';
 import type { Run } from './api/types';
 import { live } from './live/live.svelte';
 import { isOpen } from './protection';
+import { session } from './session.svelte';
 
 export class OpenRuns {
   list = $state.raw<Run[]>([]);
@@ -14,14 +15,22 @@ export class OpenRuns {
   constructor(ended: () => void) {
     onMount(() => {
       live.begin(null);
-      return live.subscribe(
+      const stop = live.subscribe(
         ['run'],
         (events) => {
           const rows = events.flatMap((event) => (event.kind === 'run' ? [event.row] : []));
-          if (this.take(rows)) ended();
+          if (this.take(rows)) session.whenAttended(ended);
         },
-        ended,
+        () => {
+          // Some may have ended, and nobody will tell.
+          this.list = [];
+          session.whenAttended(ended);
+        },
       );
+      return () => {
+        stop();
+        session.forget(ended);
+      };
     });
   }
 

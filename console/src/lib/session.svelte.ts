@@ -1,10 +1,12 @@
 // Who is signed in, and the one client of the API.
 //
 // Invariant: the CSRF value lives in memory only. A session ends when its person is idle: what the
-// page reads by itself must not keep it alive, so background reads ask `attended` first.
-import { Client } from './api/client';
+// page reads by itself must not keep it alive, so it waits until somebody is there again.
+import { Client, Fault } from './api/client';
 import type { Me, UserRole } from './api/types';
+import { AWAY_MS, Presence } from './presence';
 import { router } from './router.svelte';
+import { toasts } from './toasts.svelte';
 
 const RANK: Record<UserRole, number> = { viewer: 0, analyst: 1, admin: 2 };
 
@@ -13,24 +15,31 @@ class Session {
   /** Until the first answer of `/me` nothing is known. */
   known = $state(false);
   ended = $state(false);
-  #active = Date.now();
+  readonly #presence = new Presence();
   #touched = Date.now();
 
   readonly api: Client = new Client({
     csrf: () => this.me?.csrf ?? null,
     onUnauthenticated: () => this.lost(),
+    renew: () => this.renew(),
   });
 
   constructor() {
     for (const kind of ['pointerdown', 'pointermove', 'keydown', 'wheel', 'touchstart']) {
-      addEventListener(kind, () => (this.#active = Date.now()), { passive: true });
+      addEventListener(kind, () => this.#presence.seen(), { passive: true });
     }
+    // Somebody turned to this tab.
+    document.addEventListener('visibilitychange', () => document.hidden || this.#presence.seen());
     setInterval(() => void this.#touch(), 60_000);
   }
 
-  /** Somebody is there: used the page within the last four minutes. */
-  get attended(): boolean {
-    return Date.now() - this.#active < 240_000;
+  /** What the page reads by itself: see there. */
+  whenAttended(read: () => void) {
+    this.#presence.whenAttended(read);
+  }
+
+  forget(read: () => void) {
+    this.#presence.forget(read);
   }
 
   can(role: UserRole): boolean {
@@ -53,17 +62,40 @@ class Session {
     this.me = me;
     this.ended = false;
     this.known = true;
-    this.#active = this.#touched = Date.now();
+    this.#touched = Date.now();
+    this.#presence.seen();
   }
 
+  /** Nobody is told that they are signed out while their session goes on. */
   async signOut(): Promise<void> {
+    if (!router.leaves()) return;
     try {
       await this.api.delete('/api/v1/session');
-    } finally {
-      this.me = null;
-      this.ended = false;
-      router.go('/sign-in');
+    } catch (error) {
+      // Without a session there is nothing to end.
+      if (!(error instanceof Fault && error.status === 401)) {
+        toasts.failed('Not signed out', error);
+        return;
+      }
     }
+    this.me = null;
+    this.ended = false;
+    router.go('/sign-in');
+  }
+
+  /**
+   * Another tab may have signed in anew: its session is the cookie's now, with a value of its own.
+   * False when it is somebody else's; then the page begins anew, as theirs.
+   */
+  async renew(): Promise<boolean> {
+    const { data } = await this.api.get('/api/v1/me');
+    if (this.me && this.me.user !== data.user) {
+      router.blocker = null;
+      location.reload();
+      return false;
+    }
+    this.me = data;
+    return true;
   }
 
   /** To the sign-in page, and back here after it. */
@@ -80,10 +112,10 @@ class Session {
 
   /** Reading a long page is being there too. */
   async #touch() {
-    if (!this.me || !this.attended || Date.now() - this.#touched < 240_000) return;
+    if (!this.me || !this.#presence.attended || Date.now() - this.#touched < AWAY_MS) return;
     this.#touched = Date.now();
     try {
-      await this.api.get('/api/v1/me');
+      await this.renew();
     } catch {
       // A lost session has been dealt with; a lost server shows in the live state.
     }

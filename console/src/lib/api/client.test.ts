@@ -132,3 +132,39 @@ describe('failures', () => {
     expect(faultOf(429, JSON.stringify(problem), 'Wed, 21 Oct 2026').retryAfterS).toBeNull();
   });
 });
+
+describe('a CSRF value that is no more the one of the session', () => {
+  const csrf = { ...problem, status: 403, code: 'csrf', title: 'Forbidden', errors: [] };
+  function renewing(answers: Response[], renewed: boolean) {
+    let value = 'old';
+    const sent: (string | null)[] = [];
+    const api = new Client({
+      csrf: () => value,
+      onUnauthenticated: () => undefined,
+      renew: () => {
+        value = 'new';
+        return Promise.resolve(renewed);
+      },
+      fetch: (_, init) => {
+        sent.push(new Headers(init?.headers).get('x-csrf-token'));
+        return Promise.resolve(answers.shift() ?? new Response(null, { status: 204 }));
+      },
+    });
+    return { api, sent };
+  }
+
+  test('is read anew, and the change is sent once more', async () => {
+    const { api, sent } = renewing([json(csrf, 403)], true);
+    await api.delete('/api/v1/session');
+    expect(sent).toEqual(['old', 'new']);
+  });
+
+  test('is not sent for ever, and not for somebody else', async () => {
+    const again = renewing([json(csrf, 403), json(csrf, 403)], true);
+    expect((await faultFrom(again.api.delete('/api/v1/session'))).code).toBe('csrf');
+    expect(again.sent).toEqual(['old', 'new']);
+    const other = renewing([json(csrf, 403)], false);
+    expect((await faultFrom(other.api.delete('/api/v1/session'))).status).toBe(403);
+    expect(other.sent).toEqual(['old']);
+  });
+});

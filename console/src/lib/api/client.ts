@@ -104,6 +104,8 @@ export interface ClientOptions {
   csrf: () => string | null;
   /** The session has ended, or there never was one. */
   onUnauthenticated: () => void;
+  /** The CSRF value is not the session's any more. False: there is no sense in another try. */
+  renew?: () => Promise<boolean>;
 }
 
 /** One per page; `fetch` can be another one in tests. */
@@ -169,21 +171,29 @@ export class Client {
     const init: RequestInit = { method, headers, credentials: 'same-origin' };
     if (body !== undefined) init.body = body;
     if (asked.signal) init.signal = asked.signal;
+    let answer = await this.#once(url, init);
+    if (answer instanceof Fault && answer.code === 'csrf' && (await this.#options.renew?.())) {
+      headers['x-csrf-token'] = this.#options.csrf() ?? '';
+      answer = await this.#once(url, init);
+    }
+    if (!(answer instanceof Fault)) return answer;
+    // A wrong password is also 401, but no session was lost by it.
+    if (answer.status === 401 && !url.startsWith('/api/v1/session')) {
+      this.#options.onUnauthenticated();
+    }
+    throw answer;
+  }
+
+  async #once(url: string, init: RequestInit): Promise<Response | Fault> {
     let response: Response;
     try {
       response = await this.#fetch(url, init);
     } catch (error) {
       if (error instanceof DOMException && error.name === 'AbortError') throw error;
-      throw new Fault(0, 'unreachable', 'the server cannot be reached; is it running?');
+      return new Fault(0, 'unreachable', 'the server cannot be reached; is it running?');
     }
     if (response.ok) return response;
-    const fault = faultOf(
-      response.status,
-      await response.text(),
-      response.headers.get('retry-after'),
-    );
-    // A wrong password is also 401, but no session was lost by it.
-    if (fault.status === 401 && !url.startsWith('/api/v1/session')) this.#options.onUnauthenticated();
-    throw fault;
+    const text = await response.text();
+    return faultOf(response.status, text, response.headers.get('retry-after'));
   }
 }

@@ -4,18 +4,20 @@
 import { session } from '../session.svelte';
 import { live, type Kind } from './live.svelte';
 
-/** Gives what stops it. Nothing is read for a page nobody looks at. */
+/** Gives what stops it. While nobody is there it waits until somebody is. */
 export function readAgain(kinds: readonly Kind[], afterMs: number, read: () => Promise<void>) {
   let timer: ReturnType<typeof setTimeout> | undefined;
+  const due = () => void read();
   const soon = () => {
     timer ??= setTimeout(() => {
       timer = undefined;
-      if (session.attended) void read();
+      session.whenAttended(due);
     }, afterMs);
   };
   const stop = live.subscribe(kinds, soon, soon);
   return () => {
     stop();
     clearTimeout(timer);
+    session.forget(due);
   };
 }

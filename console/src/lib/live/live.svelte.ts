@@ -52,7 +52,8 @@ class Live {
           if (state === 'live' && unknown) this.#reset();
           if (state === 'live') unknown = false;
         },
-        onReset: () => this.#reset(),
+        // Once it is live again, so that nothing lies between what is read and the stream.
+        onReset: () => (unknown = true),
         onUnauthenticated: () => {
           this.end();
           session.lost();

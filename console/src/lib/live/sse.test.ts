@@ -105,6 +105,14 @@ describe('the watch', () => {
     expect(server.asked).toEqual(['3', null, '90']);
   });
 
+  test('410 after an outage does not wait as long as the outage made it', async () => {
+    const broken = Array.from({ length: 8 }, () => new Response('', { status: 503 }));
+    const server = serve([...broken, new Response('', { status: 410 }), stream('data: a\n\n')], 3);
+    await server.watch.run();
+    expect(server.waits[7]).toBe(15_000);
+    expect(server.waits[8]).toBe(500);
+  });
+
   test('401 ends it: somebody has to sign in', async () => {
     const server = serve([new Response('', { status: 401 }), stream('data: never\n\n')]);
     await server.watch.run();

@@ -146,6 +146,7 @@ export class Watch {
       }
       if (response.status === 410) {
         this.#last = null;
+        this.#failures = 0;
         options.onReset();
         return true;
       }

@@ -5,7 +5,7 @@
 import { readAgain } from '../live/again';
 import { live } from '../live/live.svelte';
 import type { WatchEvent } from '../api/types';
-import { api } from '../session.svelte';
+import { api, session } from '../session.svelte';
 import { addressOf, queryOf, type Address } from './address';
 import { arranged, type Arranged } from './arrange';
 import type { Filter } from './filter';
@@ -15,6 +15,9 @@ import type { Scene } from './scene';
 
 /** A merged link takes what it held out of one line into another: the lines are read again. */
 const AGAIN_MS = 3_000;
+
+/** After a failure it is tried again so much later. */
+const RETRY_MS = 15_000;
 
 /** So often at most is a map of so many assets made anew while rows change. */
 const rebuildMs = (assets: number): number => 1_000 + assets * 1.5;
@@ -44,6 +47,8 @@ export class MapState {
   private due: ReturnType<typeof setTimeout> | undefined;
   private unsubscribe: (() => void) | null = null;
   private reading = false;
+  private retry: ReturnType<typeof setTimeout> | undefined;
+  private readonly again = () => void this.load(this.shown !== null);
   private zonesRead: Promise<void> | null = null;
   /** Zones that were not there: each is asked for once. */
   private readonly missed = new Set<string>();
@@ -54,12 +59,14 @@ export class MapState {
     this.unsubscribe = live.subscribe(
       ['asset', 'asset-merged', 'link'],
       (events) => this.take(events),
-      () => void this.load(),
+      () => void this.load(this.shown !== null),
     );
     const stop = readAgain(['link-merged'], AGAIN_MS, () => this.load(true));
     void this.load();
     return () => {
       stop();
+      clearTimeout(this.retry);
+      session.forget(this.again);
       this.unsubscribe?.();
       this.unsubscribe = null;
       clearTimeout(this.due);
@@ -84,20 +91,22 @@ export class MapState {
   }
 
   private async read(again: boolean): Promise<void> {
-    this.graph = null;
-    this.waiting = [];
+    clearTimeout(this.retry);
     try {
       const [map] = await Promise.all([api.get('/api/v1/map'), this.readZones()]);
       this.graph = new LiveGraph(graphOf(map.data));
       this.truncated = map.data.truncated;
       live.begin(map.data.revision);
       for (const event of this.waiting) this.apply(event);
-      this.waiting = [];
       this.graph.taken();
       this.failure = null;
       this.rebuild(again ? this.graph.whole() : null);
     } catch (error) {
-      this.failure = error;
+      // The picture that is there stays, and goes on changing.
+      if (this.shown === null) this.failure = error;
+      this.retry = setTimeout(() => session.whenAttended(this.again), RETRY_MS);
+    } finally {
+      this.waiting = [];
     }
   }
 
@@ -131,10 +140,9 @@ export class MapState {
   }
 
   private take(events: WatchEvent[]): void {
-    if (!this.graph) {
-      this.waiting.push(...events);
-      return;
-    }
+    // Those that come while it is read may be newer than the answer.
+    if (this.reading) this.waiting.push(...events);
+    if (!this.graph) return;
     for (const event of events) this.apply(event);
     if (!this.graph.pending || this.due !== undefined) return;
     const wait = Math.max(0, this.builtAt + rebuildMs(this.total) - performance.now());
