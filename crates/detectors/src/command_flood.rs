@@ -4,7 +4,7 @@ use crate::{
     About, Detector, Draft, Findings, Kind, Site, Watch,
     baseline::{Memory, memory},
     limits::WATCHED_MAX,
-    window::Rate,
+    window::{Rate, is_set_back},
 };
 use inventory::is_industrial;
 use model::{Address, Detail, Direction, Observation, OperationClass, Severity, Time};
@@ -69,6 +69,9 @@ impl Watch for CommandFlood {
             before: 0,
             rate: Rate::default(),
         });
+        if is_set_back(pair.rate.last, o.at) {
+            *pair = Pair { first: o.at, before: 0, rate: Rate::default() };
+        }
         pair.before += 1;
         let lately = pair.rate.count(o.at, SPAN_SECS);
         if lately < COMMANDS_MIN {
@@ -106,9 +109,12 @@ fn cases() -> Vec<crate::testing::Case> {
     use model::OperationClass::Write;
     let mut flood: Vec<_> = (0..20).map(|i| asks(i * 10_000, Write)).collect();
     flood.extend((0..200).map(|i| asks(200_000 + i * 20, Write)));
+    let mut back: Vec<_> = (0..20).map(|i| asks(9_000_000 + i * 10_000, Write)).collect();
+    back.extend(flood.iter().cloned());
     vec![
         Case::fires("many at once after few", flood),
         Case::silent("always many", (0..2_000).map(|i| asks(i * 100, Write)).collect()),
         Case::silent("many at the start", (0..200).map(|i| asks(i * 20, Write)).collect()),
+        Case::fires("the same after the clock was set back", back),
     ]
 }

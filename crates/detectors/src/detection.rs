@@ -1,9 +1,10 @@
 //! All watches at work over one stream of observations: what the sensor's fold calls.
 //!
 //! Invariant: watches see an observation before it is learned, in the order of the registry, and
-//! ticks come at whole seconds of the observations' own time.
+//! ticks come at whole seconds of the observations' own time, which goes back where their clock
+//! was set back.
 
-use crate::{Baseline, Findings, Kind, Phase, REGISTRY, Site, Watch};
+use crate::{Baseline, Findings, Kind, Phase, REGISTRY, Site, Watch, window::is_set_back};
 use inventory::{Inventory, is_industrial};
 use model::{Detail, Finding, Observation, Operation, OperationClass, Time};
 use std::collections::BTreeMap;
@@ -16,7 +17,47 @@ pub struct Detection {
     baseline: Baseline,
     findings: Findings,
     phase: Phase,
-    last: Time,
+    clock: Clock,
+}
+
+/// The time of the observations.
+#[derive(Default)]
+struct Clock {
+    now: Time,
+    /// Observations in a row that are long before.
+    behind: u32,
+    /// Where it stood when it was set back.
+    set_back_from: Time,
+}
+
+impl Clock {
+    /// A capture of several files may have clocks that are hours apart, each packet of another;
+    /// one that was set back goes on.
+    const BEHIND_MIN: u32 = 8;
+
+    /// Goes by the observation; says whether that is another second.
+    fn follow(&mut self, o: &Observation) -> bool {
+        let second = |time: Time| time.nanos() / 1_000_000_000;
+        // Counters are told of when a conversation is over: theirs is an earlier time by nature,
+        // and of one that began before the clock was set back it lies ahead.
+        let counters = matches!(o.detail, Detail::Exchange(_));
+        if is_set_back(self.now, o.at) {
+            self.behind += u32::from(!counters);
+            if counters || self.behind < Self::BEHIND_MIN {
+                return false;
+            }
+            self.set_back_from = self.now;
+        } else {
+            if !counters {
+                self.behind = 0;
+            }
+            if second(o.at) <= second(self.now) || (counters && o.at <= self.set_back_from) {
+                return false;
+            }
+        }
+        (self.now, self.behind) = (o.at, 0);
+        true
+    }
 }
 
 /// Whom operations matter to, by protocol and class, worked out as they come: there are many
@@ -67,14 +108,12 @@ impl Detection {
             }
         }
         let watches = REGISTRY.iter().map(|d| (d.watch)()).collect();
-        let (findings, last, concerned) = Default::default();
-        Detection { watches, sees, concerned, baseline, findings, phase, last }
+        let (findings, clock, concerned) = Default::default();
+        Detection { watches, sees, concerned, baseline, findings, phase, clock }
     }
 
     pub fn see(&mut self, o: &Observation, inventory: &Inventory) {
-        let second = o.at.nanos() / 1_000_000_000;
-        if second > self.last.nanos() / 1_000_000_000 {
-            self.last = o.at;
+        if self.clock.follow(o) {
             self.tick(inventory);
         }
         let protocol = self.concerned.protocol(o.protocol);
@@ -109,13 +148,13 @@ impl Detection {
         let (phase, industrial) = (self.phase, false);
         let site = Site { inventory, baseline: &self.baseline, phase, industrial };
         for watch in &mut self.watches {
-            watch.tick(self.last, &site, &mut self.findings);
+            watch.tick(self.clock.now, &site, &mut self.findings);
         }
     }
 
     /// The stream ends: what waits for more time is decided.
     pub fn finish(&mut self, inventory: &Inventory) {
-        self.last = self.last.plus_secs(3_600);
+        self.clock.now = self.clock.now.plus_secs(3_600);
         self.tick(inventory);
     }
 
@@ -156,5 +195,33 @@ impl Detection {
         self.findings.limits_hit(&mut limits);
         self.baseline.limits_hit(&mut limits);
         limits
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{asks, exchange, host};
+
+    #[test]
+    fn the_clock_goes_back_when_observations_do_and_not_for_counters_or_another_file() {
+        let mut clock = Clock::default();
+        let read = |secs: i64| asks(secs * 1_000, OperationClass::Read);
+        let counters = |secs: i64| exchange(secs * 1_000, host(10), host(20), "modbus");
+        assert!(clock.follow(&read(90_000)));
+        assert!(!clock.follow(&read(89_970)), "out of order");
+        for secs in 0..20 {
+            assert!(!clock.follow(&counters(secs)), "counters of what is over");
+        }
+        for secs in 0..20 {
+            // Two files, a day apart, packet by packet.
+            assert!(!clock.follow(&read(secs)));
+            assert!(clock.follow(&read(90_001 + secs)));
+        }
+        let back: Vec<bool> = (0..20).map(|secs| clock.follow(&read(secs))).collect();
+        let (before, after) = back.split_at(Clock::BEHIND_MIN as usize - 1);
+        assert!(!before.contains(&true) && !after.contains(&false), "{back:?}");
+        assert!(!clock.follow(&counters(90_019)), "of a conversation from before");
+        assert!(clock.follow(&read(20)) && clock.follow(&counters(90_021)));
     }
 }

@@ -1,6 +1,8 @@
 //! Hosts that were not there while the site was learned.
 
-use crate::{About, Detector, Draft, Findings, Kind, Phase, Site, Watch, evidence};
+use crate::{
+    About, Detector, Draft, Findings, Kind, Phase, Site, Watch, evidence, window::apart_secs,
+};
 use inventory::{is_external, is_industrial};
 use model::{Address, Evidence, Observation, Severity, Time};
 
@@ -52,10 +54,8 @@ impl Watch for NewAsset {
     }
 
     fn tick(&mut self, now: Time, site: &Site<'_>, out: &mut Findings) {
-        let due = |o: &Observation| now.since(o.at) >= SETTLING_SECS * 1_000_000_000;
-        if !self.waiting.first().is_some_and(due) {
-            return;
-        }
+        // Where the clock was set back, those from before have waited long enough.
+        let due = |o: &Observation| apart_secs(now, o.at) >= SETTLING_SECS;
         let waiting = std::mem::take(&mut self.waiting);
         for o in waiting {
             if due(&o) {

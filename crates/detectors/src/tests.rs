@@ -209,3 +209,32 @@ fn a_finding_that_only_goes_on_is_told_when_it_was_seen_ten_times_as_often() {
     detection.see(&refused(45, OperationClass::Stop, "access denied"), &inventory);
     assert_eq!(detection.drain_news(&inventory).len(), 1);
 }
+
+#[test]
+fn a_clock_that_is_set_back_stops_no_detector_and_makes_no_flood() {
+    let mut learning = Detection::new(Phase::Learning);
+    let mut inventory = Inventory::new();
+    for last in [10, 20] {
+        learning.see(&presence(0, host(last)), &inventory);
+    }
+    let mut detection = Detection::with_baseline(learning.into_baseline(), Phase::Learnt);
+    let day = 86_400_000;
+    let refusals = |from: i64| (0..4).map(move |i| sign_in(from + i * 500, Some(false), false));
+    let attempt = |i: i64| {
+        let attempted = model::SessionEvent::Attempted { syn: true };
+        let server = port(host(20), u16::try_from(i).expect("few") + 100);
+        session(2_000 + i * 100, port(host(9), 50_000), server, attempted)
+    };
+    let mut seen: Vec<_> = refusals(day).collect();
+    seen.push(presence(1_000, host(9)));
+    seen.extend((0..30).map(attempt));
+    seen.extend(refusals(60_000));
+    for o in &seen {
+        inventory.apply(o);
+        detection.see(o, &inventory);
+    }
+    let found = detection.findings(&inventory);
+    let ids: BTreeSet<_> = found.iter().map(|f| f.detector.as_str()).collect();
+    assert!(ids.contains("new-asset") && ids.contains("scan"), "{ids:?}");
+    assert!(!ids.contains("password-guessing"), "{ids:?}");
+}

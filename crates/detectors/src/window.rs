@@ -1,6 +1,7 @@
 //! Counting within a span of time.
 //!
-//! Invariant: captures may be out of order; a time before the newest one counts as the newest.
+//! Invariant: captures may be out of order; a time a little before the newest one counts as the
+//! newest. One long before it is of a clock that was set back: counting begins anew.
 
 use model::Time;
 
@@ -10,19 +11,34 @@ pub(crate) struct Rate {
     slots: [u32; SLOTS],
     newest: i64,
     pub(crate) first: Time,
+    /// The newest time counted.
+    pub(crate) last: Time,
     begun: bool,
 }
 
 const SLOTS: usize = 8;
+
+/// Packets that come out of order, from several files or queues, are closer together.
+const OUT_OF_ORDER_SECS: i64 = 60;
+
+/// Is `at` so long before `newest` that the clock was set back between the two?
+pub(crate) fn is_set_back(newest: Time, at: Time) -> bool {
+    newest.since(at) > OUT_OF_ORDER_SECS * 1_000_000_000
+}
 
 impl Rate {
     /// Counts one event; gives how many came within the last `span_secs`.
     pub(crate) fn count(&mut self, at: Time, span_secs: i64) -> u32 {
         let width = (span_secs * 1_000_000_000 / SLOTS as i64).max(1);
         let slot = at.nanos().div_euclid(width);
-        if !self.begun {
-            (self.begun, self.newest, self.first) = (true, slot, at);
+        let before_all = self.newest.saturating_sub(slot) >= SLOTS as i64;
+        if before_all && is_set_back(self.last, at) {
+            *self = Rate::default();
         }
+        if !self.begun {
+            (self.begun, self.newest, self.first, self.last) = (true, slot, at, at);
+        }
+        self.last = self.last.max(at);
         let behind = slot.saturating_sub(self.newest);
         if behind > 0 {
             for step in 1..=behind.min(SLOTS as i64) {
@@ -42,7 +58,7 @@ impl Rate {
 
 /// Seconds between two times, whichever came first.
 pub(crate) fn apart_secs(a: Time, b: Time) -> i64 {
-    a.since(b).abs() / 1_000_000_000
+    a.since(b).saturating_abs() / 1_000_000_000
 }
 
 #[cfg(test)]
@@ -58,5 +74,20 @@ mod tests {
         assert_eq!(rate.count(Time::from_secs(10), 80), 11);
         assert_eq!(rate.count(Time::from_secs(500), 80), 1);
         assert_eq!(rate.count(Time::from_secs(499), 80), 2, "out of order counts as now");
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_begins_anew() {
+        for span in [10, 300] {
+            let mut rate = Rate::default();
+            for i in 0..6 {
+                rate.count(Time::from_secs(100_000 + i), span);
+            }
+            // One a span from here on: a flood only for who adds it to the time before.
+            for i in 0..6 {
+                let at = Time::from_secs(50_000 + i * span);
+                assert_eq!((rate.count(at, span), rate.first), (1, at), "span {span}, event {i}");
+            }
+        }
     }
 }
