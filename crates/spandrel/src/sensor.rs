@@ -288,6 +288,8 @@ struct Learning {
     end: Arc<AtomicBool>,
     memory: Option<Memory>,
     kept_at: Option<Instant>,
+    /// What was learned could not be written last time.
+    unsaved: bool,
 }
 
 impl Live {
@@ -335,6 +337,11 @@ impl Live {
     /// Ends learning when its time has come.
     fn look_at_learning(&mut self) -> std::io::Result<()> {
         if !self.learning.is_on {
+            // The disk was full when it ended.
+            let is_due = || self.learning.kept_at.is_none_or(|at| at.elapsed() >= KEEP);
+            if self.learning.unsaved && is_due() {
+                self.keep_learned();
+            }
             return Ok(());
         }
         let Some(newest) = self.newest else { return Ok(()) };
@@ -373,9 +380,18 @@ impl Live {
         let left = u32::try_from(self.learning_left().max(0)).unwrap_or(u32::MAX);
         let fold = self.fold.lock();
         let detection = &fold.detection;
-        if let Err(error) = memory.keep(detection.baseline(), detection.phase(), left) {
+        let kept = memory.keep(detection.baseline(), detection.phase(), left);
+        self.learning.unsaved = kept.is_err();
+        if let Err(error) = kept {
             // Nobody listens to complaints: then there is nobody to tell.
             drop(writeln!(std::io::stderr().lock(), "spandrel: {error:#}"));
+        }
+    }
+
+    /// The sensor ends: the last chance to keep what is in no file yet.
+    fn keep_the_rest(&mut self) {
+        if self.learning.is_on || self.learning.unsaved {
+            self.keep_learned();
         }
     }
 
@@ -395,9 +411,7 @@ impl Live {
             let outcome = hands.finish(self.frame, last);
             self.health = outcome.map_err(std::io::Error::other)?.health;
             self.fold.lock().finish();
-            if self.learning.is_on {
-                self.keep_learned();
-            }
+            self.keep_the_rest();
         }
         Ok(())
     }
@@ -449,9 +463,7 @@ impl Live {
             }
             if self.stop.load(Ordering::Relaxed) {
                 self.tick()?;
-                if self.learning.is_on {
-                    self.keep_learned();
-                }
+                self.keep_the_rest();
                 self.tell(&mut out, Due::ALL)?;
                 return Ok(None);
             }
@@ -585,6 +597,33 @@ mod tests {
                 live.look_at_learning().expect("no packets, no faults");
             }
             assert_eq!(live.fold.lock().detection.phase(), expect, "steady: {is_steady}");
+        }
+    }
+
+    #[test]
+    fn what_could_not_be_written_when_learning_ended_is_written_when_there_is_room() {
+        for at_the_end in [false, true] {
+            let folder = tempfile::tempdir().expect("a temporary folder");
+            let path = folder.path().join("disk").join("line 2.learned");
+            let mut live = Live::new(("s", "eth0"), 1, Arc::default()).expect("a sensor");
+            live.learning.memory = Some(Memory::new(path.clone()));
+            live.learn(60, None);
+            for secs in [0, 61] {
+                live.newest = Some(Time::from_secs(secs));
+                live.look_at_learning().expect("no packets, no faults");
+            }
+            assert!(!live.learning.is_on && live.learning.unsaved, "there is no such folder");
+            std::fs::create_dir(folder.path().join("disk")).expect("room");
+            live.look_at_learning().expect("no packets, no faults");
+            assert!(!path.exists(), "not with every packet");
+            live.learning.kept_at = None;
+            match at_the_end {
+                true => live.finish().expect("no packets, no faults"),
+                false => live.look_at_learning().expect("no packets, no faults"),
+            }
+            assert!(!live.learning.unsaved);
+            let (head, _) = Memory::new(path).recall().expect("whole").expect("there");
+            assert_eq!(head.secs_left, 0);
         }
     }
 }
