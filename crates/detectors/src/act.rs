@@ -123,20 +123,28 @@ impl Acts {
         };
         let key = self.key(act.class, client, server);
         let safety = o.protocol == "tristation";
-        let raised = out.raise(self.about, key, o, || {
+        let others = if key.2.is_some() { "" } else { " and others" };
+        let why = |asked: &str| {
             let what = described(o, operation);
-            let (title, others) = match key.2 {
-                Some(_) => (act.title.to_owned(), ""),
-                None => (act.title.replace("{1}", "many devices"), " and others"),
-            };
             let safety = if safety { " It is a safety controller (Triconex)." } else { "" };
             let how = standing.words(site);
-            Draft::between(o, severity, title)
-                .because(format!("{{0}} asked {{1}}{others} for {what}. {how}{safety}"))
-                .techniques(act.techniques)
+            format!("{{0}} asked {asked}{others} for {what}. {how}{safety}")
+        };
+        let raised = out.raise(self.about, key, o, || {
+            let title = match key.2 {
+                Some(_) => act.title.to_owned(),
+                None => act.title.replace("{1}", "many devices"),
+            };
+            Draft::between(o, severity, title).because(why("{1}")).techniques(act.techniques)
         });
         let Some(open) = raised else { return };
         open.names(server);
+        if severity > open.severity() {
+            // It joins what is usual with other devices.
+            open.at_least(severity);
+            open.explained(why(&server.to_string()));
+            open.proof_of("worst", o);
+        }
         if safety && severity >= Severity::High {
             open.at_least(Severity::Critical);
         }

@@ -238,3 +238,26 @@ fn a_clock_that_is_set_back_stops_no_detector_and_makes_no_flood() {
     assert!(ids.contains("new-asset") && ids.contains("scan"), "{ids:?}");
     assert!(!ids.contains("password-guessing"), "{ids:?}");
 }
+
+#[test]
+fn an_act_that_joins_those_on_many_devices_is_no_less_severe_for_that() {
+    let downloads = |millis: i64, to: u8| Observation {
+        to: port(host(to), 502),
+        ..asks(millis, OperationClass::ProgramDownload)
+    };
+    let inventory = Inventory::new();
+    let mut learning = Detection::new(Phase::Learning);
+    (20..25).for_each(|to| learning.see(&downloads(0, to), &inventory));
+    let mut detection = Detection::with_baseline(learning.into_baseline(), Phase::Learnt);
+    let shared = |detection: &Detection| {
+        let mut found = detection.findings(&inventory).into_iter();
+        let shared = found.find(|f| f.title.contains("many devices")).expect("a shared one");
+        (shared.severity, shared.explanation)
+    };
+    (20..25).for_each(|to| detection.see(&downloads(9, to), &inventory));
+    assert_eq!(shared(&detection).0, Severity::Low, "it always does so");
+    detection.see(&downloads(20, 77), &inventory);
+    let (severity, explanation) = shared(&detection);
+    assert_eq!(severity, Severity::Medium);
+    assert!(explanation.contains("asked 192.168.1.77 and others"), "{explanation}");
+}
