@@ -219,6 +219,28 @@ step('a finding is understood and triaged', async ({ page, server }) => {
   await page.getByText('engineering week').first().waitFor();
 });
 
+step('a note that somebody else writes meanwhile is not overwritten unseen', async ({ page }) => {
+  const note = page.locator('textarea[name=note]');
+  await note.fill('mine');
+  const id = page.url().split('/').at(-1);
+  await page.evaluate(async (id) => {
+    const { csrf } = await (await fetch('/api/v1/me')).json();
+    const path = `/api/v1/findings/${id}`;
+    const etag = (await fetch(path)).headers.get('etag');
+    const headers = { 'x-csrf-token': csrf, 'if-match': etag, 'content-type': 'application/json' };
+    const body = JSON.stringify({ note: 'the shift leader knows' });
+    const answer = await fetch(path, { method: 'PATCH', headers, body });
+    if (!answer.ok) throw new Error(await answer.text());
+  }, id);
+  await page.getByText('Somebody else wrote meanwhile:').waitFor();
+  const save = page.getByRole('button', { name: 'Save note' });
+  assert.ok(await save.isDisabled(), 'which of the two is meant comes first');
+  await page.getByRole('button', { name: 'Keep both' }).click();
+  await save.click();
+  await page.getByText('The note is saved').waitFor();
+  assert.equal(await note.inputValue(), 'the shift leader knows\n\nmine');
+});
+
 /** Goes on with Tab until something has the focus; whatever has it on the way shows it. */
 async function tabTo(page, locator, key = 'Tab') {
   for (let presses = 0; presses < 120; presses += 1) {
@@ -793,9 +815,19 @@ step('a session that ends comes back to the same page', async ({ page, server })
 });
 
 step('signing out is signing out', async ({ page, server }) => {
+  // Another tab has signed in anew: the session is that one's now.
+  page.expected.push(/403/);
+  await page.evaluate(async (password) => {
+    const headers = { 'content-type': 'application/json' };
+    const body = JSON.stringify({ user: 'admin', password });
+    const answer = await fetch('/api/v1/session', { method: 'POST', headers, body });
+    if (!answer.ok) throw new Error(await answer.text());
+  }, PASSWORD);
   await page.getByRole('button', { name: /Account of admin/ }).click();
   await page.getByRole('menuitem', { name: 'Sign out' }).click();
   await page.waitForURL(`${server.url}/sign-in`);
+  await page.goBack();
+  await page.waitForURL(/\/sign-in\?return=/);
   await page.goto(`${server.url}/assets`);
   await page.waitForURL(/\/sign-in\?return=/);
   await page.fill('input[name=user]', 'admin');
