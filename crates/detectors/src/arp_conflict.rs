@@ -1,10 +1,7 @@
 //! Addresses that two hosts claim, and answers nobody asked for.
 
 use crate::{
-    About, Detector, Draft, Findings, Kind, Site, Watch,
-    baseline::{Memory, memory},
-    limits::WATCHED_MAX,
-    window::apart_secs,
+    About, Detector, Draft, Findings, Kind, Site, Watch, watched::Watched, window::apart_secs,
 };
 use model::{
     Address, Detail, Direction, Identity, Mac, Object, Observation, OperationClass, Severity,
@@ -30,8 +27,9 @@ pub static ARP_CONFLICT: Detector = Detector {
         sees: &[Kind::Identity, Kind::Operation],
     },
     watch: || {
-        let (holders, asked) = (memory(), memory());
-        Box::new(ArpConflict { holders, asked, rivals: memory(), claims: memory() })
+        let (holders, asked) = (Watched::new(CONFLICT_SECS), Watched::new(ANSWER_SECS));
+        let (rivals, claims) = (Watched::new(CONFLICT_SECS), Watched::new(CONFLICT_SECS));
+        Box::new(ArpConflict { holders, asked, rivals, claims })
     },
     #[cfg(test)]
     cases,
@@ -48,13 +46,13 @@ const RIVALS_MAX: usize = 4;
 
 struct ArpConflict {
     /// Address -> who claimed it last, and when.
-    holders: Memory<IpAddr, (Mac, Time)>,
+    holders: Watched<IpAddr, (Mac, Time)>,
     /// Who asked for which address, and when.
-    asked: Memory<(Mac, IpAddr), Time>,
+    asked: Watched<(Mac, IpAddr), Time>,
     /// Address -> pairs that fought for it.
-    rivals: Memory<IpAddr, Vec<(Mac, Mac)>>,
+    rivals: Watched<IpAddr, Vec<(Mac, Mac)>>,
     /// Addresses a host claims, and whether one of them by an answer nobody asked for.
-    claims: Memory<Mac, Claims>,
+    claims: Watched<Mac, Claims>,
 }
 
 #[derive(Default)]
@@ -78,14 +76,16 @@ impl Watch for ArpConflict {
                 let (Some(mac), target) = (o.from.mac, IpAddr::V4(Ipv4Addr::from(first))) else {
                     return;
                 };
-                if self.asked.len() >= WATCHED_MAX {
-                    self.asked.clear();
-                }
-                self.asked.insert((mac, target), o.at);
+                *self.asked.of((mac, target), o.at, || o.at) = o.at;
             }
             Detail::Identity(identity) => self.claimed(o, identity, out),
             _ => {}
         }
+    }
+
+    fn dropped(&self) -> u64 {
+        let of_addresses = self.holders.dropped() + self.rivals.dropped();
+        of_addresses + self.asked.dropped() + self.claims.dropped()
     }
 }
 
@@ -94,21 +94,13 @@ impl ArpConflict {
         let Subject::Address(Address::Mac(mac)) = identity.subject else { return };
         let claimed = identity.attributes.iter().find(|a| a.path == "ip");
         let Some(ip) = claimed.and_then(|a| a.value.parse::<IpAddr>().ok()) else { return };
-        if !self.holders.contains_key(&ip) && self.holders.len() >= WATCHED_MAX {
-            return;
-        }
-        let before = self.holders.insert(ip, (mac, o.at));
-        if let Some((other, at)) = before
-            && other != mac
-            && apart_secs(o.at, at) <= CONFLICT_SECS
-        {
+        let holder = self.holders.of(ip, o.at, || (mac, o.at));
+        let (other, at) = std::mem::replace(holder, (mac, o.at));
+        if other != mac && apart_secs(o.at, at) <= CONFLICT_SECS {
             self.conflict(o, ip, (mac, other), out);
         }
         let unasked = identity.message == "ARP reply" && self.is_unasked(o, ip);
-        if self.claims.len() >= WATCHED_MAX && !self.claims.contains_key(&mac) {
-            return;
-        }
-        let claims = self.claims.entry(mac).or_default();
+        let claims = self.claims.of(mac, o.at, Claims::default);
         if !claims.ips.contains(&ip) && claims.ips.len() <= CLAIMS_MAX {
             claims.ips.push(ip);
         }
@@ -129,10 +121,7 @@ impl ArpConflict {
         out: &mut Findings,
     ) {
         let pair = if mac < other { (mac, other) } else { (other, mac) };
-        if self.rivals.len() >= WATCHED_MAX && !self.rivals.contains_key(&ip) {
-            self.rivals.clear();
-        }
-        let rivals = self.rivals.entry(ip).or_default();
+        let rivals = self.rivals.of(ip, o.at, Vec::new);
         if rivals.contains(&pair) || rivals.len() < RIVALS_MAX {
             if !rivals.contains(&pair) {
                 rivals.push(pair);
@@ -150,9 +139,9 @@ impl ArpConflict {
     }
 
     /// Nobody asked lately; only of answers to one host, for announcements ask nothing.
-    fn is_unasked(&self, o: &Observation, ip: IpAddr) -> bool {
+    fn is_unasked(&mut self, o: &Observation, ip: IpAddr) -> bool {
         let Some(told) = o.to.mac.filter(|m| m.is_host()) else { return false };
-        match self.asked.get(&(told, ip)) {
+        match self.asked.known(&(told, ip)) {
             Some(at) => apart_secs(o.at, *at) > ANSWER_SECS,
             None => true,
         }

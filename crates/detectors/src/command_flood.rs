@@ -2,8 +2,7 @@
 
 use crate::{
     About, Detector, Draft, Findings, Kind, Site, Watch,
-    baseline::{Memory, memory},
-    limits::WATCHED_MAX,
+    watched::Watched,
     window::{Rate, is_set_back},
 };
 use inventory::is_industrial;
@@ -24,7 +23,7 @@ pub static COMMAND_FLOOD: Detector = Detector {
                   If nobody meant it, disconnect the sender.",
         sees: &[Kind::Operation],
     },
-    watch: || Box::new(CommandFlood { pairs: memory() }),
+    watch: || Box::new(CommandFlood { pairs: Watched::new(USUAL_SECS) }),
     #[cfg(test)]
     cases,
 };
@@ -36,9 +35,11 @@ const COMMANDS_MIN: u32 = 50;
 const TIMES_USUAL: f64 = 8.0;
 /// Seconds a pair is known before its usual rate means something.
 const KNOWN_SECS: i64 = 60;
+/// After so long without commands nothing is usual.
+const USUAL_SECS: i64 = 86_400;
 
 struct CommandFlood {
-    pairs: Memory<(Address, Address), Pair>,
+    pairs: Watched<(Address, Address), Pair>,
 }
 
 struct Pair {
@@ -61,16 +62,10 @@ impl Watch for CommandFlood {
         }
         let (Some(client), Some(server)) = (o.from.address(), o.to.address()) else { return };
         let key = (client, server);
-        if self.pairs.len() >= WATCHED_MAX && !self.pairs.contains_key(&key) {
-            return;
-        }
-        let pair = self.pairs.entry(key).or_insert_with(|| Pair {
-            first: o.at,
-            before: 0,
-            rate: Rate::default(),
-        });
+        let new = || Pair { first: o.at, before: 0, rate: Rate::default() };
+        let pair = self.pairs.of(key, o.at, new);
         if is_set_back(pair.rate.last, o.at) {
-            *pair = Pair { first: o.at, before: 0, rate: Rate::default() };
+            *pair = new();
         }
         pair.before += 1;
         let lately = pair.rate.count(o.at, SPAN_SECS);
@@ -100,6 +95,10 @@ impl Watch for CommandFlood {
         const _: () = assert!(SPAN_SECS == 10, "the words below say so");
         let says = "commands in the newest 10 s";
         open.proof_count("rate", (first, o.at), (u64::from(lately), says));
+    }
+
+    fn dropped(&self) -> u64 {
+        self.pairs.dropped()
     }
 }
 

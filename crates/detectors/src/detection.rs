@@ -194,6 +194,10 @@ impl Detection {
         let mut limits = BTreeMap::new();
         self.findings.limits_hit(&mut limits);
         self.baseline.limits_hit(&mut limits);
+        let dropped = self.watches.iter().map(|watch| watch.dropped()).sum();
+        if dropped > 0 {
+            limits.insert("watched", dropped);
+        }
         limits
     }
 }

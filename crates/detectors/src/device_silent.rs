@@ -6,10 +6,7 @@
 //! finding; tries must go on for a while.
 
 use crate::{
-    About, Detector, Draft, Findings, Kind, Site, Watch,
-    baseline::{Memory, memory},
-    limits::WATCHED_MAX,
-    window::apart_secs,
+    About, Detector, Draft, Findings, Kind, Site, Watch, watched::Watched, window::apart_secs,
 };
 use inventory::is_external;
 use model::{Address, Detail, Observation, PortNumber, SessionEvent, Severity, Time};
@@ -31,7 +28,7 @@ pub static DEVICE_SILENT: Detector = Detector {
                   Tell the operators that values of it are old.",
         sees: &[Kind::Session],
     },
-    watch: || Box::new(DeviceSilent { channels: memory() }),
+    watch: || Box::new(DeviceSilent { channels: Watched::new(KNOWN_SECS) }),
     #[cfg(test)]
     cases,
 };
@@ -41,11 +38,13 @@ const TRIES_MIN: u32 = 5;
 const SPAN_SECS: i64 = 30;
 /// Tries that are further apart are not one attempt to come back.
 const GAP_SECS: i64 = 300;
+/// After so long nobody expects an answer.
+const KNOWN_SECS: i64 = 86_400;
 /// The first port that no service has for itself.
 const DYNAMIC_PORTS: PortNumber = 49_152;
 
 struct DeviceSilent {
-    channels: Memory<Key, Channel>,
+    channels: Watched<Key, Channel>,
 }
 
 /// Client, server, its port, and whether by datagrams.
@@ -75,6 +74,10 @@ impl Watch for DeviceSilent {
             _ => {}
         }
     }
+
+    fn dropped(&self) -> u64 {
+        self.channels.dropped()
+    }
 }
 
 impl DeviceSilent {
@@ -85,12 +88,10 @@ impl DeviceSilent {
         // Who never answered is not remembered, so that a scan does not fill the table. That two
         // talk says nothing of datagrams: many are never answered, and are not meant to be.
         let pair = site.baseline.pair(client, server).filter(|_| !datagram);
-        let room = pair.is_some() && self.channels.len() < WATCHED_MAX;
-        let channel = match self.channels.get_mut(&key) {
-            Some(channel) => channel,
-            None if room => self.channels.entry(key).or_default(),
-            None => return,
-        };
+        if pair.is_none() && self.channels.known(&key).is_none() {
+            return;
+        }
+        let channel = self.channels.of(key, o.at, Channel::default);
         if channel.tries == 0 || apart_secs(o.at, channel.last) > GAP_SECS {
             (channel.tries, channel.first) = (0, o.at);
         }
@@ -141,10 +142,7 @@ impl DeviceSilent {
             return;
         }
         let key = (client, server, port, datagram);
-        if !self.channels.contains_key(&key) && self.channels.len() >= WATCHED_MAX {
-            return;
-        }
-        let channel = self.channels.entry(key).or_default();
+        let channel = self.channels.of(key, o.at, Channel::default);
         (channel.answered, channel.tries) = (Some(o.at), 0);
     }
 }

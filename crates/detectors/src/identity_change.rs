@@ -5,10 +5,7 @@
 //! about the same time is no change.
 
 use crate::{
-    About, Detector, Draft, Findings, Kind, Site, Watch,
-    act::whose,
-    baseline::{Memory, memory},
-    limits::WATCHED_MAX,
+    About, Detector, Draft, Findings, Kind, Site, Watch, act::whose, watched::Watched,
     window::apart_secs,
 };
 use model::{Address, Detail, Evidence, Identity, Observation, Severity, Subject, Time};
@@ -30,7 +27,7 @@ pub static IDENTITY_CHANGE: Detector = Detector {
                   If nobody planned it, take the device out of service and examine it.",
         sees: &[Kind::Identity],
     },
-    watch: || Box::new(IdentityChange { known: memory() }),
+    watch: || Box::new(IdentityChange { known: Watched::new(i64::MAX) }),
     #[cfg(test)]
     cases,
 };
@@ -50,7 +47,7 @@ const TOGETHER_SECS: i64 = 60;
 const PARTS_MAX: usize = 8;
 
 struct IdentityChange {
-    known: Memory<Said, Vec<Part>>,
+    known: Watched<Said, Vec<Part>>,
 }
 
 /// Whose attribute, in which message.
@@ -92,15 +89,16 @@ impl Watch for IdentityChange {
             }
         }
     }
+
+    fn dropped(&self) -> u64 {
+        self.known.dropped()
+    }
 }
 
 impl IdentityChange {
     /// What was said before, where this is another value.
     fn before(&mut self, said: Said, value: &str, at: Time) -> Option<Box<str>> {
-        if !self.known.contains_key(&said) && self.known.len() >= WATCHED_MAX {
-            return None;
-        }
-        let parts = self.known.entry(said).or_default();
+        let parts = self.known.of(said, at, Vec::new);
         if let Some(part) = parts.iter_mut().find(|part| *part.value == *value) {
             part.last = part.last.max(at);
             return None;

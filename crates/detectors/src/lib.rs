@@ -18,6 +18,7 @@ pub mod seam;
 mod act;
 mod conversation;
 mod named;
+mod watched;
 mod window;
 
 // detectors

@@ -20,7 +20,7 @@ pub const MEMBERS_SHOWN_MAX: usize = 12;
 pub const LEARNED_MAX: usize = 200_000;
 /// Different names of protocols and areas read back from a kept baseline: `learned-set`.
 pub const LEARNED_WORDS_MAX: usize = 4_096;
-/// Sources, pairs or hosts one detector remembers: `watched`.
+/// Sources, pairs or hosts one detector remembers: `watched`, what it forgot before its time.
 pub const WATCHED_MAX: usize = 20_000;
 /// Targets remembered of one source.
 pub const TARGETS_MAX: usize = 256;

@@ -2,9 +2,10 @@
 
 use crate::{
     About, Detector, Draft, Findings, Kind, Site, Watch,
-    baseline::{Few, Memory, few, memory},
+    baseline::{Few, few},
     credentials::ends,
-    limits::{TARGETS_MAX, WATCHED_MAX},
+    limits::TARGETS_MAX,
+    watched::Watched,
     window::Rate,
 };
 use model::{Address, Detail, Evidence, Observation, SessionEvent, Severity};
@@ -24,7 +25,10 @@ pub static PASSWORD_GUESSING: Detector = Detector {
                   If not, block the source and change the passwords of the accounts it tried.",
         sees: &[Kind::Authentication, Kind::Session],
     },
-    watch: || Box::new(PasswordGuessing { refusals: memory(), sessions: memory() }),
+    watch: || {
+        let (refusals, sessions) = (Watched::new(SPAN_SECS), Watched::new(SPAN_SECS));
+        Box::new(PasswordGuessing { refusals, sessions })
+    },
     #[cfg(test)]
     cases,
 };
@@ -41,8 +45,8 @@ const SERVICES: &[(u16, &str)] =
     &[(22, "SSH"), (23, "Telnet"), (3_389, "remote desktop"), (5_900, "VNC")];
 
 struct PasswordGuessing {
-    refusals: Memory<(Address, Address), Refusals>,
-    sessions: Memory<(Address, Address, u16), Rate>,
+    refusals: Watched<(Address, Address), Refusals>,
+    sessions: Watched<(Address, Address, u16), Rate>,
 }
 
 struct Refusals {
@@ -65,6 +69,10 @@ impl Watch for PasswordGuessing {
             _ => {}
         }
     }
+
+    fn dropped(&self) -> u64 {
+        self.refusals.dropped() + self.sessions.dropped()
+    }
 }
 
 impl PasswordGuessing {
@@ -77,14 +85,8 @@ impl PasswordGuessing {
     ) {
         let Some((client, server)) = ends(o) else { return };
         let key = (client, server);
-        if !self.refusals.contains_key(&key) && self.refusals.len() >= WATCHED_MAX {
-            return;
-        }
-        let known = self.refusals.entry(key).or_insert_with(|| Refusals {
-            rate: Rate::default(),
-            users: few(),
-            total: 0,
-        });
+        let new = || Refusals { rate: Rate::default(), users: few(), total: 0 };
+        let known = self.refusals.of(key, o.at, new);
         known.total += 1;
         if let Some(user) = user
             && known.users.len() < TARGETS_MAX
@@ -129,10 +131,7 @@ impl PasswordGuessing {
             return;
         };
         let key = (client, server, port);
-        if !self.sessions.contains_key(&key) && self.sessions.len() >= WATCHED_MAX {
-            return;
-        }
-        let rate = self.sessions.entry(key).or_default();
+        let rate = self.sessions.of(key, o.at, Rate::default);
         let lately = rate.count(o.at, SPAN_SECS);
         if lately < SESSIONS_MIN {
             return;

@@ -2,8 +2,9 @@
 
 use crate::{
     About, Detector, Draft, Findings, Kind, Site, Watch,
-    baseline::{Few, Memory, few, memory},
-    limits::{TARGETS_MAX, WATCHED_MAX},
+    baseline::{Few, few},
+    limits::TARGETS_MAX,
+    watched::Watched,
     window::apart_secs,
 };
 use inventory::is_industrial;
@@ -29,7 +30,7 @@ pub static REFUSED_REQUESTS: Detector = Detector {
                   If not, disconnect it and look at what it was answered.",
         sees: &[Kind::Operation],
     },
-    watch: || Box::new(RefusedRequests { pairs: memory() }),
+    watch: || Box::new(RefusedRequests { pairs: Watched::new(SPAN_SECS) }),
     #[cfg(test)]
     cases,
 };
@@ -39,7 +40,7 @@ const DIFFERENT_MIN: usize = 5;
 const SPAN_SECS: i64 = 300;
 
 struct RefusedRequests {
-    pairs: Memory<(Address, Address), Refusals>,
+    pairs: Watched<(Address, Address), Refusals>,
 }
 
 struct Refusals {
@@ -61,12 +62,8 @@ impl Watch for RefusedRequests {
             return;
         }
         let (Some(server), Some(client)) = (o.from.address(), o.to.address()) else { return };
-        let room = self.pairs.len() < WATCHED_MAX;
         let key = (client, server);
-        if !room && !self.pairs.contains_key(&key) {
-            return;
-        }
-        let pair = self.pairs.entry(key).or_insert_with(|| Refusals::new(o.at));
+        let pair = self.pairs.of(key, o.at, || Refusals::new(o.at));
         if apart_secs(o.at, pair.since) > SPAN_SECS {
             *pair = Refusals::new(o.at);
         }
@@ -97,6 +94,10 @@ impl Watch for RefusedRequests {
                 ),
             },
         );
+    }
+
+    fn dropped(&self) -> u64 {
+        self.pairs.dropped()
     }
 }
 

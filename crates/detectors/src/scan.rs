@@ -3,9 +3,7 @@
 //! What counts is attempts that fail; who talks to many and is answered is a server's client.
 
 use crate::{
-    About, Detector, Draft, Findings, Kind, Site, Watch,
-    baseline::{Memory, memory},
-    limits::{TARGETS_MAX, WATCHED_MAX},
+    About, Detector, Draft, Findings, Kind, Site, Watch, limits::TARGETS_MAX, watched::Watched,
 };
 use inventory::is_external;
 use model::{
@@ -30,7 +28,7 @@ pub static SCAN: Detector = Detector {
                   See whether the controllers it touched still work.",
         sees: &[Kind::Session, Kind::Operation],
     },
-    watch: || Box::new(Scan { sources: memory(), dirty: BTreeSet::new() }),
+    watch: || Box::new(Scan { sources: Watched::new(SPAN_SECS), dirty: BTreeSet::new() }),
     #[cfg(test)]
     cases,
 };
@@ -62,7 +60,7 @@ const ARP_MIN: usize = 40;
 const PATIENCE_SECS: i64 = 2;
 
 struct Scan {
-    sources: Memory<Address, Source>,
+    sources: Watched<Address, Source>,
     /// Sources to look at when the second is over.
     dirty: BTreeSet<Address>,
 }
@@ -110,12 +108,16 @@ impl Watch for Scan {
     fn tick(&mut self, now: Time, _: &Site<'_>, out: &mut Findings) {
         let dirty = std::mem::take(&mut self.dirty);
         for address in dirty {
-            let Some(source) = self.sources.get_mut(&address) else { continue };
+            let Some(source) = self.sources.known(&address) else { continue };
             let waits = source.judge(address, now, out);
             if waits {
                 self.dirty.insert(address);
             }
         }
+    }
+
+    fn dropped(&self) -> u64 {
+        self.sources.dropped()
     }
 }
 
@@ -131,13 +133,8 @@ impl Scan {
         if !target.is_host() || !source.is_host() || source == target {
             return;
         }
-        if !self.sources.contains_key(&source) && self.sources.len() >= WATCHED_MAX {
-            return;
-        }
-        let source_of = self
-            .sources
-            .entry(source)
-            .or_insert_with(|| Source { targets: Vec::new(), example: None });
+        let new = || Source { targets: Vec::new(), example: None };
+        let source_of = self.sources.of(source, o.at, new);
         let same = |t: &&mut Target| t.address == target && t.port == port;
         if let Some(known) = source_of.targets.iter_mut().find(same) {
             known.at = known.at.max(o.at);
@@ -157,14 +154,14 @@ impl Scan {
     /// `o` is the server's answer.
     fn answered(&mut self, o: &Observation) {
         let (Some(source), Some(target)) = (o.to.address(), o.from.address()) else { return };
-        let Some(known) = self.sources.get_mut(&source) else { return };
+        let Some(known) = self.sources.known(&source) else { return };
         let port = o.from.port.unwrap_or_default();
         known.targets.retain(|t| t.address != target || t.port != port || t.refused);
     }
 
     fn refused(&mut self, o: &Observation) {
         let (Some(source), Some(target)) = (o.to.address(), o.from.address()) else { return };
-        let Some(known) = self.sources.get_mut(&source) else { return };
+        let Some(known) = self.sources.known(&source) else { return };
         let port = o.from.port.unwrap_or_default();
         for t in known.targets.iter_mut().filter(|t| t.address == target && t.port == port) {
             t.refused = true;

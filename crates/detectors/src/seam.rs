@@ -46,6 +46,11 @@ pub trait Watch: Send + Sync {
 
     /// Called about once a second of the observations' time, and at the end.
     fn tick(&mut self, _now: Time, _site: &Site<'_>, _out: &mut Findings) {}
+
+    /// How much it had to forget before its time.
+    fn dropped(&self) -> u64 {
+        0
+    }
 }
 
 /// What is known of the site while an observation is looked at.

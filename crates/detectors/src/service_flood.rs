@@ -1,11 +1,6 @@
 //! Conversations opened at a rate that wears out a service: DHCP, TCP.
 
-use crate::{
-    About, Detector, Draft, Findings, Kind, Site, Watch,
-    baseline::{Memory, memory},
-    limits::WATCHED_MAX,
-    window::Rate,
-};
+use crate::{About, Detector, Draft, Findings, Kind, Site, Watch, watched::Watched, window::Rate};
 use model::{Address, Detail, Observation, SessionEvent, Severity};
 
 pub static SERVICE_FLOOD: Detector = Detector {
@@ -22,7 +17,7 @@ pub static SERVICE_FLOOD: Detector = Detector {
                   For DHCP, look for addresses that were given to hosts that do not exist.",
         sees: &[Kind::Session],
     },
-    watch: || Box::new(ServiceFlood { senders: memory() }),
+    watch: || Box::new(ServiceFlood { senders: Watched::new(SPAN_SECS) }),
     #[cfg(test)]
     cases,
 };
@@ -36,7 +31,7 @@ const CONNECTIONS_MIN: u32 = 500;
 
 struct ServiceFlood {
     /// Sender's MAC address for DHCP, the server for TCP; and the port.
-    senders: Memory<(Address, u16), Rate>,
+    senders: Watched<(Address, u16), Rate>,
 }
 
 impl Watch for ServiceFlood {
@@ -47,10 +42,7 @@ impl Watch for ServiceFlood {
         let about = if dhcp { o.from.mac.map(Address::Mac) } else { o.to.address() };
         let Some(address) = about.filter(|_| dhcp || syn) else { return };
         let key = (address, port);
-        if !self.senders.contains_key(&key) && self.senders.len() >= WATCHED_MAX {
-            return;
-        }
-        let rate = self.senders.entry(key).or_default();
+        let rate = self.senders.of(key, o.at, Rate::default);
         let lately = rate.count(o.at, SPAN_SECS);
         if lately < if dhcp { DHCP_MIN } else { CONNECTIONS_MIN } {
             return;
@@ -75,6 +67,10 @@ impl Watch for ServiceFlood {
         const _: () = assert!(SPAN_SECS == 10, "the words below say so");
         let says = "new conversations in the newest 10 s";
         open.proof_count("rate", (first, o.at), (u64::from(lately), says));
+    }
+
+    fn dropped(&self) -> u64 {
+        self.senders.dropped()
     }
 }
 

@@ -261,3 +261,26 @@ fn an_act_that_joins_those_on_many_devices_is_no_less_severe_for_that() {
     assert_eq!(severity, Severity::Medium);
     assert!(explanation.contains("asked 192.168.1.77 and others"), "{explanation}");
 }
+
+#[test]
+fn senders_that_are_made_up_blind_no_detector_and_are_counted() {
+    let mut detection = Detection::new(Phase::Unlearnt);
+    let inventory = Inventory::new();
+    let attempt = |millis: i64, from, to: u8| {
+        let attempted = model::SessionEvent::Attempted { syn: true };
+        session(millis, port(from, 50_000), port(host(to), 445), attempted)
+    };
+    let made_up = limits::WATCHED_MAX as u32 + 1;
+    for i in 0..made_up {
+        let ip = Some(std::net::Ipv4Addr::from(0x0a00_0000 + i).into());
+        let from = model::Endpoint { ip, mac: None, ..host(1) };
+        detection.see(&attempt(i.into(), from, 20), &inventory);
+    }
+    for to in 30..40 {
+        detection.see(&attempt(i64::from(made_up) + i64::from(to), host(10), to), &inventory);
+    }
+    assert!(detection.limits_hit()["watched"] > 0);
+    detection.finish(&inventory);
+    let found = detection.findings(&inventory);
+    assert!(found.iter().any(|f| f.detector == "scan"), "{found:#?}");
+}

@@ -13,6 +13,7 @@ use crate::{
     act::Targets,
     baseline::{Memory, memory},
     limits::{MEMBERS_SHOWN_MAX, WATCHED_MAX},
+    watched::Watched,
     window::Rate,
 };
 use model::{
@@ -40,8 +41,8 @@ pub static SITE_RULE: Detector = Detector {
         sees: &[Kind::Operation, Kind::Exchange],
     },
     watch: || {
-        let (concerned, rates, targets) = (memory(), memory(), Targets::default());
-        Box::new(SiteRules { concerned, broken: Broken { rates, targets } })
+        let (rates, targets) = (Watched::new(SPAN_SECS_MAX), Targets::default());
+        Box::new(SiteRules { concerned: memory(), broken: Broken { rates, targets } })
     },
     #[cfg(test)]
     cases: tests::cases,
@@ -225,7 +226,7 @@ struct SiteRules {
 /// By whom, and how often.
 struct Broken {
     /// Rule and pair -> how often of late.
-    rates: Memory<(usize, Address, Address), Rate>,
+    rates: Watched<(usize, Address, Address), Rate>,
     /// By rule and client: one that scans breaks a rule with hundreds.
     targets: Targets<(usize, Address)>,
 }
@@ -289,7 +290,14 @@ impl Watch for SiteRules {
             }
         }
     }
+
+    fn dropped(&self) -> u64 {
+        self.broken.rates.dropped()
+    }
 }
+
+/// The longest span of a rule with a rate.
+const SPAN_SECS_MAX: i64 = 86_400;
 
 impl Broken {
     /// The finding it joins: the pair's, or the client's where it breaks the rule with many.
@@ -326,10 +334,7 @@ impl Broken {
         let mut often = None;
         if let Some((least, secs)) = rule.rate {
             let pair = (place, talk.client, talk.server);
-            if !self.rates.contains_key(&pair) && self.rates.len() >= WATCHED_MAX {
-                return;
-            }
-            let rate = self.rates.entry(pair).or_default();
+            let rate = self.rates.of(pair, o.at, Rate::default);
             let count = rate.count(o.at, secs);
             if count < least {
                 return;

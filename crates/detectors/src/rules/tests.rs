@@ -6,6 +6,7 @@ use crate::{
     act::Targets,
     limits::WATCHED_MAX,
     testing::{Case, asked, exchange, host, operation, port, refused},
+    watched::Watched,
 };
 use model::{Address, Evidence, Object, Observation, Operation, OperationClass as Class};
 
@@ -182,7 +183,7 @@ fn what_is_wrong_with_a_rule_is_said() {
 fn a_pair_that_is_known_costs_a_full_memory_nothing() {
     let mut watch = SiteRules {
         concerned: memory(),
-        broken: Broken { rates: memory(), targets: Targets::default() },
+        broken: Broken { rates: Watched::new(60), targets: Targets::default() },
     };
     let known = writes(0, 100, 1);
     let talk = Talk::of(&known).expect("a request");
