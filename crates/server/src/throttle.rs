@@ -3,7 +3,10 @@
 //! Not here: checking passwords. Invariant: the table is bounded; when it is full the entry that
 //! has waited longest gives way.
 
-use crate::limits::THROTTLED_MAX;
+use crate::{
+    http::fault::{Answer, Fault},
+    limits::THROTTLED_MAX,
+};
 use std::{
     collections::HashMap,
     sync::Mutex,
@@ -33,6 +36,13 @@ impl Misses {
 }
 
 impl Throttle {
+    /// An answer that says how long to wait, unless the caller may try now.
+    pub(crate) fn allows(&self, keys: &[String]) -> Answer<()> {
+        let Some(wait) = self.wait(keys, Instant::now()) else { return Ok(()) };
+        let seconds = wait.as_secs() + 1;
+        Err(Fault::wait(seconds, format!("too many failed tries; wait {seconds} s")))
+    }
+
     /// How long the caller has to wait before the next try, for any of the keys.
     pub(crate) fn wait(&self, keys: &[String], now: Instant) -> Option<Duration> {
         let misses = self.0.lock().expect("no panic holds it");

@@ -60,11 +60,15 @@ pub(super) async fn enrol(
     if hash.len() != 64 || !hash.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return Err(Fault::bad_request("vault_token_sha256 is no SHA-256"));
     }
+    // Each try is written down for good: who only guesses would fill the disk.
+    let ip = peer.ip().to_canonical().to_string();
+    let keys = [format!("enrol/{ip}")];
+    app.throttle.allows(&keys)?;
     let begin = AuditBegin {
         actor: "agent".to_owned(),
         method: "invitation".to_owned(),
         session: Some(certificate.chars().take(12).collect()),
-        ip: Some(peer.ip().to_canonical().to_string()),
+        ip: Some(ip),
         trace_id: String::new(),
         action: "POST /agent/v1/enrol".to_owned(),
         resource: "/agents".to_owned(),
@@ -80,10 +84,12 @@ pub(super) async fn enrol(
     let end = AuditEnd { result: result.to_owned(), after, ..AuditEnd::default() };
     app.store.audit_end(record, "agent", end).await?;
     let Some(name) = name? else {
+        app.throttle.miss(&keys, Instant::now());
         let why = "the token is unknown, was used by another host or has run out; make a new one \
                    in the console";
         return Err(Fault::new(StatusCode::FORBIDDEN, "no-invitation", why));
     };
+    app.throttle.hit(&keys);
     keeping::write_clients(&app).await.map_err(Fault::internal)?;
     tracing::info!(agent = name, host = asked.host, "an agent was enrolled");
     Ok(Json(host::Enrolled { name }))

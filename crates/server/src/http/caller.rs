@@ -65,15 +65,28 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
     }
 }
 
+/// Whether a request shows that somebody is there.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Presence {
+    /// The session is used, and goes on.
+    Shown,
+    /// What a page asks by itself as long as it is open: an idle session ends all the same.
+    NotShown,
+}
+
 /// `None`: nobody is signed in. An API token that is wrong is an error, not nobody.
-pub(crate) async fn identify(app: &App, headers: &HeaderMap) -> Answer<Option<Caller>> {
+pub(crate) async fn identify(
+    app: &App,
+    headers: &HeaderMap,
+    presence: Presence,
+) -> Answer<Option<Caller>> {
     if let Some(value) = headers.get(header::AUTHORIZATION) {
         let text = value.to_str().unwrap_or_default();
         let token = text.strip_prefix("Bearer ").unwrap_or_default();
         return by_token(app, token).await.map(Some);
     }
     match cookie(headers) {
-        Some(secret) => by_session(app, &secret).await,
+        Some(secret) => by_session(app, &secret, presence).await,
         None => Ok(None),
     }
 }
@@ -109,7 +122,7 @@ async fn by_token(app: &App, token: &str) -> Answer<Caller> {
     })
 }
 
-async fn by_session(app: &App, secret: &str) -> Answer<Option<Caller>> {
+async fn by_session(app: &App, secret: &str, presence: Presence) -> Answer<Option<Caller>> {
     let hash = secret::sha256(secret.as_bytes());
     let Some(session) = app.meanwhile.session(&app.store, &hash).await? else { return Ok(None) };
     let expires_at = absolute_end(app, &session);
@@ -122,7 +135,9 @@ async fn by_session(app: &App, secret: &str) -> Answer<Option<Caller>> {
         app.meanwhile.end(&app.store, &hash).await?;
         return Ok(None);
     }
-    touch(app, &hash, session.last_used, now).await?;
+    if presence == Presence::Shown {
+        touch(app, &hash, session.last_used, now).await?;
+    }
     Ok(Some(Caller {
         user: session.user,
         role: session.role,

@@ -4,7 +4,7 @@
 //! runs, and each request that may change something has exactly one record.
 
 use super::{
-    caller::{Caller, identify},
+    caller::{Caller, Presence, identify},
     fault::{Answer, Fault},
     routes::{Access, Route},
 };
@@ -90,7 +90,9 @@ async fn guarded(
     mut request: Request,
     next: Next,
 ) -> Answer<Response> {
-    let caller = identify(app, request.headers()).await?;
+    let by_itself = route.access == Access::Open || route.path == "/watch";
+    let presence = if by_itself { Presence::NotShown } else { Presence::Shown };
+    let caller = identify(app, request.headers(), presence).await?;
     if let Some(caller) = &caller {
         request.extensions_mut().insert(caller.clone());
     }

@@ -39,13 +39,7 @@ impl Try<'_> {
     }
 
     fn allowed(&self) -> Answer<()> {
-        match self.app.throttle.wait(&self.keys(), Instant::now()) {
-            None => Ok(()),
-            Some(wait) => {
-                let detail = format!("too many failed tries; wait {} s", wait.as_secs() + 1);
-                Err(Fault::wait(wait.as_secs() + 1, detail))
-            }
-        }
+        self.app.throttle.allows(&self.keys())
     }
 
     fn record(&self) -> AuditBegin {

@@ -363,6 +363,22 @@ async fn idle_and_disabled_sessions_end() {
 }
 
 #[tokio::test]
+async fn what_a_page_asks_by_itself_keeps_no_session_alive() {
+    let site = Site::new().await;
+    let who = site.sign_in("vi").await;
+    let used = || site.app.used.lock().expect("no panic holds it").clone();
+    for path in ["/health", "/watch"] {
+        let answer = site.call(&who, Method::GET, path, None).await;
+        assert_eq!(answer.status(), StatusCode::OK, "{path}");
+        assert!(used().is_empty(), "{path} counts as use");
+    }
+    let health = read(site.call(&who, Method::GET, "/health", None).await).await;
+    assert!(!health["checks"].as_array().expect("checks").is_empty(), "it is known who asks");
+    assert_eq!(site.call(&who, Method::GET, "/assets", None).await.status(), StatusCode::OK);
+    assert_eq!(used().len(), 1, "who reads a list is there");
+}
+
+#[tokio::test]
 async fn api_tokens_carry_a_role_and_end_when_revoked() {
     let site = Site::new().await;
     let who = site.sign_in("an").await;
