@@ -9,18 +9,50 @@
 use crate::{
     Inventory,
     limits::{IPS_PER_HOST_MAX, IPS_PER_MAC_MAX, UNCLAIMED_IPS_PER_HOST_MAX},
-    record::Record,
+    record::{Claim, Record},
     vendor,
 };
-use model::{Address, Mac};
+use model::{Address, Mac, Time};
 use std::net::{IpAddr, Ipv6Addr};
 
+/// More IPv4 addresses claimed within this are those of others, for which a router answers. A host
+/// gets its leases one after the other, and makes IPv6 addresses as it likes (RFC 8981).
+const TOGETHER_SECS: i64 = 86_400;
+
 impl Inventory {
+    /// What is claimed finds room, unless a router claims so much at a time.
+    pub(crate) fn make_room_for_claim(&mut self, mac: u32, at: Time) -> bool {
+        if self.records[mac as usize].claims().len() >= IPS_PER_MAC_MAX {
+            *self.limits.entry("claims").or_default() += 1;
+            let oldest = uses(&self.records, mac).min();
+            let old = |(used, _): &(Time, u32)| apart_secs(at, *used) > TOGETHER_SECS;
+            let Some((_, oldest)) = oldest.filter(old) else { return false };
+            self.forget_claim(mac, oldest);
+        }
+        self.make_room_for_partner(mac);
+        true
+    }
+
+    /// An address that was a host's long ago.
+    fn forget_claim(&mut self, mac: u32, ip: u32) {
+        if self.records[ip as usize].owner == Some(mac) {
+            self.belongs(ip, None);
+        }
+        for (one, other) in [(mac, ip), (ip, mac)] {
+            let record = &mut self.records[one as usize];
+            record.partners.retain(|partner| *partner != other);
+            record.more_mut().claims.retain(|claim| claim.of != other);
+        }
+        for claim in self.records[ip as usize].claims().to_vec() {
+            self.regroup(claim.of);
+        }
+    }
+
     /// What a router claims is its own, however many hosts were seen behind it before.
-    pub(crate) fn make_room_for_claim(&mut self, mac: u32) {
+    fn make_room_for_partner(&mut self, mac: u32) {
         let record = &mut self.records[mac as usize];
         if record.partners.len() >= IPS_PER_MAC_MAX
-            && let Some(at) = record.partners.iter().rposition(|ip| !record.claims().contains(ip))
+            && let Some(at) = record.partners.iter().rposition(|ip| !record.has_claim(*ip))
         {
             let gone = record.partners.remove(at);
             if self.records[gone as usize].owner == Some(mac) {
@@ -77,8 +109,37 @@ fn owned(records: &[Record], mac: u32) -> Vec<u32> {
         .copied()
         .filter(|ip| belongs(records, (mac, address), *ip, router))
         .collect();
-    owned.truncate(IPS_PER_HOST_MAX);
+    let mut room = IPS_PER_HOST_MAX;
+    let bounds_all = answers_for_others(records, mac);
+    owned.retain(|ip| {
+        let counts = bounds_all || !record.has_claim(*ip);
+        let fits = !counts || room > 0;
+        room = room.saturating_sub(usize::from(counts));
+        fits
+    });
     owned
+}
+
+/// Does it claim more addresses at a time than a host has?
+fn answers_for_others(records: &[Record], mac: u32) -> bool {
+    let Some((newest, _)) = uses(records, mac).max() else { return false };
+    let of_v4 = |ip: u32| ip_of(&records[ip as usize]).is_some_and(|ip| ip.is_ipv4());
+    let together = |used: Time| apart_secs(newest, used) <= TOGETHER_SECS;
+    let claimed = uses(records, mac).filter(|(used, ip)| of_v4(*ip) && together(*used));
+    claimed.count() > IPS_PER_HOST_MAX
+}
+
+/// When the MAC address claimed each address last, or sent from it as from its own.
+fn uses(records: &[Record], mac: u32) -> impl Iterator<Item = (Time, u32)> {
+    records[mac as usize].claims().iter().map(move |claim| {
+        let of = &records[claim.of as usize];
+        let used = if of.owner == Some(mac) { claim.at.max(of.last) } else { claim.at };
+        (used, claim.of)
+    })
+}
+
+fn apart_secs(a: Time, b: Time) -> i64 {
+    a.since(b).saturating_abs() / 1_000_000_000
 }
 
 /// Unclaimed IPv4 addresses of the Internet beside others, or too many of any kind.
@@ -86,7 +147,7 @@ fn is_router(records: &[Record], record: &Record) -> bool {
     let unclaimed: Vec<IpAddr> = record
         .partners
         .iter()
-        .filter(|ip| !record.claims().contains(ip))
+        .filter(|ip| !record.has_claim(**ip))
         .filter_map(|ip| ip_of(&records[*ip as usize]))
         .filter(|ip| !is_link_local(*ip))
         .collect();
@@ -94,7 +155,7 @@ fn is_router(records: &[Record], record: &Record) -> bool {
     let claimed_v4 = record
         .claims()
         .iter()
-        .filter_map(|ip| ip_of(&records[*ip as usize]))
+        .filter_map(|claim| ip_of(&records[claim.of as usize]))
         .filter(IpAddr::is_ipv4)
         .count();
     let several_nets = v4.iter().any(|ip| !same_net(**ip, *v4[0]));
@@ -109,16 +170,16 @@ fn belongs(records: &[Record], (mac, address): (u32, Mac), ip: u32, router: bool
     let record = &records[ip as usize];
     let Some(ip_address) = ip_of(record) else {
         // Only the way back with the local bit set, never the other way round; and of one only.
-        let is_mac = |claim: &&u32| ip_of(&records[**claim as usize]).is_none();
-        return !address.is_local() && record.claims().iter().find(is_mac) == Some(&mac);
+        let is_mac = |claim: &&Claim| ip_of(&records[claim.of as usize]).is_none();
+        let first = record.claims().iter().find(is_mac);
+        return !address.is_local() && first.is_some_and(|claim| claim.of == mac);
     };
     // One MAC address only: who claimed it, else who used it first.
-    let rightful = record.claims().first().or(record.partners.first());
-    if rightful != Some(&mac) {
-        return false;
+    if let Some(rightful) = record.claims().first() {
+        return rightful.of == mac;
     }
-    if record.claims().contains(&mac) {
-        return true;
+    if record.partners.first() != Some(&mac) {
+        return false;
     }
     match ip_address {
         IpAddr::V6(v6) if is_link_local(ip_address) => !router || eui64(address) == interface(v6),

@@ -30,7 +30,7 @@ use model::{
     Address, Detail, Direction, Endpoint, Exchange, Identity, Mac, Object, Observation, Operation,
     OperationClass, Subject, Time,
 };
-use record::{Known, Learnt, Record};
+use record::{Claim, Known, Learnt, Record};
 use std::collections::BTreeMap;
 use told::Told;
 
@@ -251,22 +251,21 @@ impl Inventory {
     }
 
     /// A MAC address said that an IP address is its own.
-    fn claim(&mut self, mac: u32, ip: u32) {
-        if self.records[mac as usize].claims().contains(&ip) {
+    fn claim(&mut self, mac: u32, ip: u32, at: Time) {
+        if self.records[mac as usize].renew_claim(ip, at) {
+            self.records[ip as usize].renew_claim(mac, at);
             return;
         }
-        if self.records[mac as usize].claims().len() >= limits::IPS_PER_MAC_MAX {
-            *self.limits.entry("claims").or_default() += 1;
+        if !self.make_room_for_claim(mac, at) {
             return;
         }
         self.ends.forget();
-        self.records[mac as usize].more_mut().claims.push(ip);
-        self.records[ip as usize].more_mut().claims.push(mac);
+        self.records[mac as usize].more_mut().claims.push(Claim { of: ip, at });
+        self.records[ip as usize].more_mut().claims.push(Claim { of: mac, at });
         // What is claimed stands in the plant, whoever it belongs to.
         self.touch(ip);
         self.touch(mac);
         let other_macs = self.records[ip as usize].partners.clone();
-        self.make_room_for_claim(mac);
         self.pair(mac, ip);
         self.regroup(mac);
         for other in other_macs {
@@ -286,7 +285,7 @@ impl Inventory {
                     continue;
                 }
                 if attribute.path == "returned_from" {
-                    inventory.returned(record, &attribute.value);
+                    inventory.returned(record, &attribute.value, observation.at);
                     continue;
                 }
                 let source = (attribute.path, identity.message);
@@ -330,13 +329,13 @@ impl Inventory {
             return;
         }
         if let Some(ip) = self.record(address, at) {
-            self.claim(record, ip);
+            self.claim(record, ip, at);
         }
     }
 
     /// Frames of another address came back with this one, which is the other with its local bit
     /// set: both are one station's. So nobody who owns an address this way is owned himself.
-    fn returned(&mut self, record: u32, sender: &str) {
+    fn returned(&mut self, record: u32, sender: &str, at: Time) {
         let local = |record: &u32| match self.records[*record as usize].address {
             Address::Mac(mac) => mac.is_local(),
             Address::Ip(_) => false,
@@ -344,7 +343,7 @@ impl Inventory {
         let sender = sender.parse().ok().and_then(|mac| self.index.get(&Address::Mac(mac)));
         let sender = sender.copied().filter(|s| self.records[*s as usize].sent && !local(s));
         if let Some(sender) = sender.filter(|_| local(&record)) {
-            self.claim(sender, record);
+            self.claim(sender, record, at);
         }
     }
 

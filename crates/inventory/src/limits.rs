@@ -10,9 +10,9 @@ pub const MODULES_PER_ADDRESS_MAX: usize = 64;
 pub const LINKS_MAX: usize = 100_000;
 /// VLANs kept of one address.
 pub const VLANS_PER_ADDRESS_MAX: usize = 16;
-/// IP addresses seen from one MAC address that are remembered.
+/// IP addresses seen from one MAC address that are remembered: those it claimed last.
 pub const IPS_PER_MAC_MAX: usize = 64;
-/// IP addresses of one host; more from one MAC address is a router.
+/// IP addresses of one host at a time; more from one MAC address is a router.
 pub const IPS_PER_HOST_MAX: usize = 8;
 /// IPv4 addresses a host uses without ever claiming them by ARP.
 pub const UNCLAIMED_IPS_PER_HOST_MAX: usize = 4;

@@ -33,8 +33,16 @@ pub(crate) struct More {
     pub(crate) modules: BTreeMap<u16, Module>,
     pub(crate) vlans: Vec<u16>,
     pub(crate) behaviour: Behaviour,
-    /// Of a MAC: IP records it claimed as its own. Of an IP: MAC records that claimed it.
-    pub(crate) claims: Vec<u32>,
+    /// Of a MAC: IP records it claimed as its own. Of an IP: MAC records that claimed it, whose
+    /// it is first.
+    pub(crate) claims: Vec<Claim>,
+}
+
+/// The other record, and when it was claimed last.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Claim {
+    pub(crate) of: u32,
+    pub(crate) at: Time,
 }
 
 static NOTHING: More = More {
@@ -102,8 +110,19 @@ impl Record {
         &self.more().behaviour
     }
 
-    pub(crate) fn claims(&self) -> &[u32] {
+    pub(crate) fn claims(&self) -> &[Claim] {
         &self.more().claims
+    }
+
+    pub(crate) fn has_claim(&self, of: u32) -> bool {
+        self.claims().iter().any(|claim| claim.of == of)
+    }
+
+    /// It is claimed again; says whether it was before.
+    pub(crate) fn renew_claim(&mut self, of: u32, at: Time) -> bool {
+        let claims = self.more.as_mut().map(|more| more.claims.iter_mut());
+        let known = claims.and_then(|mut claims| claims.find(|claim| claim.of == of));
+        known.map(|claim| claim.at = at).is_some()
     }
 
     /// Is it worth a row of its own?

@@ -31,6 +31,18 @@ fn claim(inventory: &mut Inventory, mac_last: u8, ip: &str) {
     inventory.apply(&observed(from, Endpoint::default(), "arp", Detail::Identity(identity)));
 }
 
+/// At so many hours.
+fn claims_at(inventory: &mut Inventory, hours: i64, mac_last: u8, ip: &str) {
+    let identity = Identity {
+        subject: Subject::Address(Address::Mac(mac(mac_last))),
+        message: "ARP reply",
+        attributes: vec![Attribute { path: "ip", value: ip.into(), confidence: 90 }],
+    };
+    let from = end(Some(mac_last), ip);
+    let claim = observed(from, Endpoint::default(), "arp", Detail::Identity(identity));
+    inventory.apply(&Observation { at: Time::from_secs(hours * 3_600), ..claim });
+}
+
 fn operation(direction: Direction, class: OperationClass) -> Detail {
     Detail::Operation(Operation {
         direction,
@@ -79,6 +91,41 @@ fn a_router_owns_what_it_claims_after_a_thousand_hosts_behind_it() {
     assert_eq!(assets.len(), 1_001);
     let router = assets.iter().find(|a| !a.macs.is_empty()).expect("a router");
     assert_eq!(router.ips, ["10.0.0.1".parse::<std::net::IpAddr>().expect("an address")]);
+}
+
+#[test]
+fn addresses_that_a_host_claims_one_after_the_other_are_its_own() {
+    let mut inventory = Inventory::new();
+    for lease in 1..=20 {
+        claims_at(&mut inventory, lease * 30, 1, &format!("10.0.0.{lease}"));
+        claims_at(&mut inventory, lease * 30, 1, &format!("2001:db8::{lease}"));
+        let assets = inventory.assets();
+        assert_eq!(assets.len(), 1, "lease {lease}");
+        assert_eq!(assets[0].ips.len() as i64, lease * 2);
+    }
+    // The oldest make room.
+    for lease in 21..=40 {
+        claims_at(&mut inventory, lease * 30, 1, &format!("10.0.0.{lease}"));
+        claims_at(&mut inventory, lease * 30, 1, &format!("2001:db8::{lease}"));
+    }
+    assert_eq!(inventory.limits_hit()["claims"], 16);
+    let newest = Address::Ip([10, 0, 0, 40].into());
+    let key = inventory.asset_of(&newest).expect("known");
+    let asset = inventory.asset(key);
+    assert_eq!((asset.macs, asset.ips.len()), (vec![mac(1)], limits::IPS_PER_MAC_MAX));
+    assert_eq!(inventory.assets().len(), 1 + 16);
+}
+
+#[test]
+fn who_answers_for_a_whole_net_is_not_all_of_it() {
+    let mut inventory = Inventory::new();
+    for host in 1..=200 {
+        claims_at(&mut inventory, host / 20, 1, &format!("10.0.0.{host}"));
+    }
+    let assets = inventory.assets();
+    let most = assets.iter().map(|asset| asset.ips.len()).max();
+    assert_eq!(most, Some(limits::IPS_PER_HOST_MAX));
+    assert_eq!(inventory.limits_hit()["claims"], 200 - limits::IPS_PER_MAC_MAX as u64);
 }
 
 #[test]
