@@ -18,6 +18,8 @@ use std::net::{IpAddr, Ipv6Addr};
 /// More IPv4 addresses claimed within this are those of others, for which a router answers. A host
 /// gets its leases one after the other, and makes IPv6 addresses as it likes (RFC 8981).
 const TOGETHER_SECS: i64 = 86_400;
+/// So long an address is held by who claimed it; `arp-conflict` has the same patience.
+const HELD_SECS: i64 = 600;
 
 impl Inventory {
     /// What is claimed finds room, unless a router claims so much at a time.
@@ -31,6 +33,40 @@ impl Inventory {
         }
         self.make_room_for_partner(mac);
         true
+    }
+
+    /// Another one holds the address and has not said so for long, so it was given to this one.
+    /// Of IPv6 hosts say once what they have, and none is given twice.
+    pub(crate) fn is_handed_over(&self, mac: u32, ip: u32, at: Time) -> bool {
+        let record = &self.records[ip as usize];
+        let Some(holder) = record.claims().first().filter(|claim| claim.of != mac) else {
+            return false;
+        };
+        let is_v4 = ip_of(record).is_some_and(|ip| ip.is_ipv4());
+        let shared = match self.records[mac as usize].address {
+            Address::Mac(address) => vendor::is_shared(address),
+            Address::Ip(_) => true,
+        };
+        let silent = apart_secs(at, holder.at) > HELD_SECS;
+        is_v4 && silent && !shared && !answers_for_others(&self.records, mac)
+    }
+
+    /// The address is this one's from here on. What was learned of it is of the host that had it.
+    pub(crate) fn hand_over(&mut self, mac: u32, ip: u32, at: Time) {
+        let claims = &mut self.records[ip as usize].more_mut().claims;
+        let Some(holder) = claims.first().map(|claim| claim.of) else { return };
+        claims.sort_by_key(|claim| claim.of != mac);
+        self.touch(ip);
+        let (one, other) = (holder as usize, ip as usize);
+        if let Ok([holder, ip]) = self.records.get_disjoint_mut([one, other]) {
+            let refused = holder.take_over(ip, at);
+            if refused > 0 {
+                *self.limits.entry("facts").or_default() += refused;
+            }
+        }
+        self.touch(holder);
+        self.regroup(holder);
+        self.regroup(mac);
     }
 
     /// An address that was a host's long ago.

@@ -252,16 +252,22 @@ impl Inventory {
 
     /// A MAC address said that an IP address is its own.
     fn claim(&mut self, mac: u32, ip: u32, at: Time) {
-        if self.records[mac as usize].renew_claim(ip, at) {
-            self.records[ip as usize].renew_claim(mac, at);
+        let known = self.records[mac as usize].renew_claim(ip, at);
+        if !known && !self.make_room_for_claim(mac, at) {
             return;
         }
-        if !self.make_room_for_claim(mac, at) {
+        let handed_over = self.is_handed_over(mac, ip, at);
+        self.records[ip as usize].claimed_by(mac, at);
+        if known && !handed_over {
             return;
         }
         self.ends.forget();
-        self.records[mac as usize].more_mut().claims.push(Claim { of: ip, at });
-        self.records[ip as usize].more_mut().claims.push(Claim { of: mac, at });
+        if handed_over {
+            self.hand_over(mac, ip, at);
+        }
+        if !known {
+            self.records[mac as usize].more_mut().claims.push(Claim { of: ip, at });
+        }
         // What is claimed stands in the plant, whoever it belongs to.
         self.touch(ip);
         self.touch(mac);

@@ -3,7 +3,8 @@
 //! Invariant: bounded; facts that conflict stand side by side.
 
 use crate::limits::{
-    FACTS_PER_ADDRESS_MAX, MODULES_PER_ADDRESS_MAX, PEERS_MAX, VLANS_PER_ADDRESS_MAX,
+    FACTS_PER_ADDRESS_MAX, IPS_PER_MAC_MAX, MODULES_PER_ADDRESS_MAX, PEERS_MAX,
+    VLANS_PER_ADDRESS_MAX,
 };
 use model::{Address, Module, OperationClass, Time};
 use std::collections::{BTreeMap, BTreeSet};
@@ -163,6 +164,40 @@ impl Record {
         }
         self.facts.push(fact);
         Learnt::New
+    }
+
+    /// Of an IP: a MAC address claims it. Those that never held it make room for others.
+    pub(crate) fn claimed_by(&mut self, mac: u32, at: Time) {
+        if self.renew_claim(mac, at) {
+            return;
+        }
+        let claims = &mut self.more_mut().claims;
+        if claims.len() >= IPS_PER_MAC_MAX {
+            claims.remove(1);
+        }
+        claims.push(Claim { of: mac, at });
+    }
+
+    /// Takes over what is known of another address of the same host; says how many facts found no
+    /// room. The other one is as if never seen before `at`.
+    pub(crate) fn take_over(&mut self, other: &mut Record, at: Time) -> u64 {
+        let facts = std::mem::take(&mut other.facts).into_iter();
+        let full = facts.map(|fact| self.learn(fact)).filter(|learnt| *learnt == Learnt::Full);
+        let refused = full.count() as u64;
+        let more = other.more_mut();
+        let (modules, behaviour) =
+            (std::mem::take(&mut more.modules), std::mem::take(&mut more.behaviour));
+        for (slot, module) in modules {
+            if let Some(place) = self.module(slot) {
+                *place = module;
+            }
+        }
+        self.more_mut().behaviour.merge(&behaviour);
+        self.packets += std::mem::take(&mut other.packets);
+        self.seen(other.first);
+        self.sent |= other.sent;
+        other.first = at;
+        refused
     }
 
     pub(crate) fn module(&mut self, slot: u16) -> Option<&mut Module> {

@@ -33,6 +33,10 @@ fn claim(inventory: &mut Inventory, mac_last: u8, ip: &str) {
 
 /// At so many hours.
 fn claims_at(inventory: &mut Inventory, hours: i64, mac_last: u8, ip: &str) {
+    claims_after(inventory, hours * 3_600, mac_last, ip);
+}
+
+fn claims_after(inventory: &mut Inventory, secs: i64, mac_last: u8, ip: &str) {
     let identity = Identity {
         subject: Subject::Address(Address::Mac(mac(mac_last))),
         message: "ARP reply",
@@ -40,7 +44,7 @@ fn claims_at(inventory: &mut Inventory, hours: i64, mac_last: u8, ip: &str) {
     };
     let from = end(Some(mac_last), ip);
     let claim = observed(from, Endpoint::default(), "arp", Detail::Identity(identity));
-    inventory.apply(&Observation { at: Time::from_secs(hours * 3_600), ..claim });
+    inventory.apply(&Observation { at: Time::from_secs(secs), ..claim });
 }
 
 fn operation(direction: Direction, class: OperationClass) -> Detail {
@@ -114,6 +118,46 @@ fn addresses_that_a_host_claims_one_after_the_other_are_its_own() {
     let asset = inventory.asset(key);
     assert_eq!((asset.macs, asset.ips.len()), (vec![mac(1)], limits::IPS_PER_MAC_MAX));
     assert_eq!(inventory.assets().len(), 1 + 16);
+}
+
+/// The asset that has the address: its MAC addresses and names.
+fn holder(inventory: &Inventory, ip: [u8; 4]) -> (Vec<Mac>, Vec<String>) {
+    let key = inventory.asset_of(&Address::Ip(ip.into())).expect("known");
+    let asset = inventory.asset(key);
+    (asset.macs, asset.names)
+}
+
+#[test]
+fn an_address_given_to_another_host_is_its_own_without_the_name_of_the_first() {
+    let mut inventory = Inventory::new();
+    let named = |inventory: &mut Inventory, mac_last: u8, name: &str| {
+        let attributes = vec![Attribute { path: "name", value: name.into(), confidence: 90 }];
+        let identity = Identity { subject: Subject::Sender, message: "test", attributes };
+        let from = end(Some(mac_last), "10.0.0.50");
+        inventory.apply(&observed(from, Endpoint::default(), "nbns", Detail::Identity(identity)));
+    };
+    claims_after(&mut inventory, 0, 1, "10.0.0.50");
+    named(&mut inventory, 1, "anna");
+    let held = |name: &str, last: u8| (vec![mac(last)], vec![name.to_owned()]);
+    // Two that fight for it: whoever had it first.
+    claims_after(&mut inventory, 500, 2, "10.0.0.50");
+    claims_after(&mut inventory, 900, 1, "10.0.0.50");
+    claims_after(&mut inventory, 1_400, 2, "10.0.0.50");
+    assert_eq!(holder(&inventory, [10, 0, 0, 50]), held("anna", 1));
+    inventory.drain_changes();
+    claims_after(&mut inventory, 1_600, 2, "10.0.0.50");
+    assert_eq!(holder(&inventory, [10, 0, 0, 50]), (vec![mac(2)], vec![]));
+    named(&mut inventory, 2, "bob");
+    assert_eq!(holder(&inventory, [10, 0, 0, 50]), held("bob", 2));
+    let told = inventory.drain_changes().assets;
+    let told: Vec<_> = told.into_iter().map(|a| (a.macs, a.names, a.ips.len())).collect();
+    let row = |name: &str, last: u8, ips| (vec![mac(last)], vec![name.to_owned()], ips);
+    assert!(told.contains(&row("anna", 1, 0)) && told.contains(&row("bob", 2, 1)), "{told:#?}");
+    // Who answers for a whole net is given none of it.
+    for host in 1..60 {
+        claims_after(&mut inventory, 9_000, 3, &format!("10.0.0.{host}"));
+    }
+    assert_eq!(holder(&inventory, [10, 0, 0, 50]), held("bob", 2));
 }
 
 #[test]
