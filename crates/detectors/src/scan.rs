@@ -1,6 +1,7 @@
 //! Hosts that look for others: addresses, ports, ARP.
 //!
-//! What counts is attempts that fail; who talks to many and is answered is a server's client.
+//! What counts is attempts that fail; who talks to many and is answered is a server's client, and
+//! controllers that are away are no strangers to their master.
 
 use crate::{
     About, Detector, Draft, Findings, Kind, Site, Watch, limits::TARGETS_MAX, watched::Watched,
@@ -78,6 +79,8 @@ struct Target {
     port: PortNumber,
     at: Time,
     refused: bool,
+    /// The source asks it for something as a rule: it need not look for it.
+    known: bool,
 }
 
 impl Watch for Scan {
@@ -85,10 +88,11 @@ impl Watch for Scan {
         protocol == "arp" && class == OperationClass::Browse
     }
 
-    fn see(&mut self, o: &Observation, _: &Site<'_>, _: &mut Findings) {
+    fn see(&mut self, o: &Observation, site: &Site<'_>, _: &mut Findings) {
         match &o.detail {
             Detail::Session(SessionEvent::Attempted { syn: true }) => {
-                self.attempted(o, &o.from, o.to.address(), o.to.port.unwrap_or_default());
+                let to = (o.to.address(), o.to.port.unwrap_or_default());
+                self.attempted(o, &o.from, to, site);
             }
             Detail::Session(SessionEvent::Answered) if o.protocol == "tcp" => self.answered(o),
             Detail::Session(SessionEvent::Refused) => self.refused(o),
@@ -98,7 +102,7 @@ impl Watch for Scan {
                 if let Object::Range { first, .. } = operation.object {
                     let target = Address::Ip(std::net::Ipv4Addr::from(first).into());
                     let from = Endpoint { ip: None, ..o.from };
-                    self.attempted(o, &from, Some(target), 0);
+                    self.attempted(o, &from, (Some(target), 0), site);
                 }
             }
             _ => {}
@@ -126,8 +130,8 @@ impl Scan {
         &mut self,
         o: &Observation,
         from: &Endpoint,
-        target: Option<Address>,
-        port: PortNumber,
+        (target, port): (Option<Address>, PortNumber),
+        site: &Site<'_>,
     ) {
         let (Some(source), Some(target)) = (from.address(), target) else { return };
         if !target.is_host() || !source.is_host() || source == target {
@@ -144,7 +148,9 @@ impl Scan {
             // The older half has been judged.
             source_of.targets.drain(..TARGETS_MAX / 2);
         }
-        source_of.targets.push(Target { address: target, port, at: o.at, refused: false });
+        let known = site.baseline.pair(source, target).is_some();
+        let (address, at, refused) = (target, o.at, false);
+        source_of.targets.push(Target { address, port, at, refused, known });
         if source_of.targets.len() >= TARGETS_MIN {
             source_of.example = Some(Box::new(o.clone()));
         }
@@ -156,7 +162,8 @@ impl Scan {
         let (Some(source), Some(target)) = (o.to.address(), o.from.address()) else { return };
         let Some(known) = self.sources.known(&source) else { return };
         let port = o.from.port.unwrap_or_default();
-        known.targets.retain(|t| t.address != target || t.port != port || t.refused);
+        // One that was refused before was only starting.
+        known.targets.retain(|t| t.address != target || t.port != port);
     }
 
     fn refused(&mut self, o: &Observation) {
@@ -181,7 +188,9 @@ impl Source {
         let mut by_port: BTreeMap<PortNumber, Vec<Target>> = BTreeMap::new();
         for target in &failed {
             by_host.entry(target.address).or_default().push(*target);
-            by_port.entry(target.port).or_default().push(*target);
+            if !target.known {
+                by_port.entry(target.port).or_default().push(*target);
+            }
         }
         by_host.retain(|_, targets| targets.iter().any(|t| t.port != 0));
         let bursts = by_host.iter().filter_map(|(host, t)| Some((*host, densest(t, PORTS_MIN)?)));
@@ -203,9 +212,10 @@ impl Source {
         self.controllers(source, &controllers, out);
         let outside = matches!(source, Address::Ip(ip) if is_external(ip));
         let least = if outside { SLOW_OUTSIDE_MIN } else { SLOW_INSIDE_MIN };
+        by_host.retain(|_, targets| targets.iter().any(|t| !t.known));
         if by_host.len() >= least {
-            let targets: Vec<Target> = failed.iter().filter(|t| t.port != 0).copied().collect();
-            self.slow(source, by_host.len(), &targets, out);
+            let sought = failed.iter().filter(|t| t.port != 0 && !t.known);
+            self.slow(source, by_host.len(), &sought.copied().collect::<Vec<_>>(), out);
         }
         waits
     }
@@ -340,7 +350,7 @@ fn densest(targets: &[Target], least: usize) -> Option<&[Target]> {
 
 #[cfg(test)]
 fn cases() -> Vec<crate::testing::Case> {
-    use crate::testing::{Case, arp_asks, host, outside, port, session};
+    use crate::testing::{Case, arp_asks, asks, host, outside, port, session};
     let attempt = |at: i64, from, to: u8, number: u16| {
         let (from, to) = (port(from, 50_000), port(host(to), number));
         session(at, from, to, SessionEvent::Attempted { syn: true })
@@ -362,7 +372,31 @@ fn cases() -> Vec<crate::testing::Case> {
         client.push(attempt(i.into(), host(10), i, 445));
         client.push(answer(i64::from(i) + 1, i, 445));
     }
+    let asks_for = |to: u8| Observation { to: host(to), ..asks(0, OperationClass::Read) };
+    let polls = || (30..40).map(asks_for).collect();
+    let away = |to: u8, ports: std::ops::Range<u16>| {
+        ports.map(move |i| attempt(i64::from(i), host(10), to, i))
+    };
+    let refuses = |at: i64, from: u8| Observation {
+        detail: Detail::Session(SessionEvent::Refused),
+        ..answer(at, from, 502)
+    };
+    // Others than it polls: they start, and answer a second later.
+    let starting = (50..60).flat_map(|i: u8| {
+        let at = i64::from(i);
+        let again = attempt(at + 1_000, host(10), i, 502);
+        [attempt(at, host(10), i, 502), refuses(at, i), again, answer(at + 1_001, i, 502)]
+    });
     vec![
+        Case::silent(
+            "a master whose controllers are away",
+            (30..40).flat_map(|to| away(to, 502..503)).collect(),
+        )
+        .after(polls()),
+        Case::fires("the ports of one of them", away(30, 1..20).collect()).after(polls()),
+        Case::fires("others than its own", (50..60).flat_map(|to| away(to, 502..503)).collect())
+            .after(polls()),
+        Case::silent("controllers that start", starting.collect()),
         Case::fires("ports of one host", many(20)),
         Case::fires("one port of many hosts", sweep),
         Case::fires("ports of controllers", controllers),
