@@ -3,8 +3,8 @@
 use crate::{
     About, Detector, Draft, Findings, Kind, Phase, Site, Watch, evidence, window::apart_secs,
 };
-use inventory::{is_external, is_industrial};
-use model::{Address, Evidence, Observation, Severity, Time};
+use inventory::{is_external, is_industrial, vendor};
+use model::{Address, Evidence, Mac, Observation, Severity, Time};
 
 pub static NEW_ASSET: Detector = Detector {
     about: About {
@@ -44,7 +44,13 @@ impl Watch for NewAsset {
         }
         let known = |a: Option<Address>| a.is_some_and(|a| site.baseline.knows_host(&a));
         let (mac, ip) = (o.from.mac.map(Address::Mac), o.from.ip.map(Address::Ip));
-        if known(ip) || (ip.is_none() && known(mac)) {
+        let stranger = stranger(o, site);
+        if stranger.is_none() && (known(ip) || (ip.is_none() && known(mac))) {
+            return;
+        }
+        // Behind a router that is new there may be many who are known.
+        let waits = |w: &Observation| w.from.mac == stranger;
+        if known(ip) && self.waiting.iter().any(waits) {
             return;
         }
         if o.from.ip.is_some_and(is_external) {
@@ -67,29 +73,55 @@ impl Watch for NewAsset {
     }
 }
 
+/// The sender's MAC address, where it is one host's and was not learned.
+fn stranger(o: &Observation, site: &Site<'_>) -> Option<Mac> {
+    let own = |mac: &Mac| mac.is_host() && !vendor::is_shared(*mac);
+    o.from.mac.filter(own).filter(|mac| !site.baseline.knows_host(&Address::Mac(*mac)))
+}
+
 fn decide(o: &Observation, site: &Site<'_>, out: &mut Findings) {
-    let Some(address) = o.from.address() else { return };
+    let is_known = |address: &Address| site.baseline.knows_host(address);
+    // At an address that was learned stands another device, or it is a router before who had it.
+    let taken = o.from.ip.map(Address::Ip).filter(is_known);
+    let stranger = taken.and(stranger(o, site)).map(Address::Mac);
+    let Some(address) = stranger.or(o.from.address()) else { return };
     let Some(key) = site.inventory.asset_of(&address) else { return };
     let addresses = site.inventory.addresses(key);
-    // A known host with another address is no new asset.
-    if addresses.iter().any(|a| site.baseline.knows_host(a)) {
+    let is_own = |a: &&Address| matches!(a, Address::Mac(mac) if !vendor::is_shared(*mac));
+    let mut macs = addresses.iter().filter(is_own).peekable();
+    // A known host with another address is no new asset, but another host with a known one is.
+    let known = match macs.peek() {
+        Some(_) => macs.any(is_known),
+        None => addresses.iter().any(is_known),
+    };
+    if known {
         return;
     }
     let asset = site.inventory.asset(key);
+    let taken = taken.or(addresses.iter().copied().find(is_known));
     let industrial = asset.protocols.iter().any(|p| is_industrial(p));
-    let severity = if industrial { Severity::High } else { Severity::Medium };
+    let severity = match taken {
+        _ if industrial => Severity::High,
+        Some(ip) if is_of_plant(&ip, site) => Severity::High,
+        // Offices give their addresses out anew.
+        Some(_) => Severity::Low,
+        None => Severity::Medium,
+    };
     // The addresses of an asset come one by one; the first record names it.
-    let Some(first) = addresses.first().copied() else { return };
+    let Some(first) = stranger.or(addresses.first().copied()) else { return };
     let raised = out.raise(&NEW_ASSET.about, first, o, || {
         let vendor = asset.vendor.as_deref().unwrap_or("unknown vendor").to_owned();
         let does = match asset.protocols.as_slice() {
             [] => "It has asked for nothing yet.".to_owned(),
             protocols => format!("It speaks {}.", protocols.join(", ")),
         };
+        let seen = match taken {
+            Some(ip) => format!("Its MAC address was not seen, and {ip} was another's,"),
+            None => "None of its addresses was seen".to_owned(),
+        };
         Draft::about(addresses.clone(), severity, format!("New asset {{0}}, made by {vendor}"))
             .because(format!(
-                "None of its addresses was seen in {} of learning, in which {} addresses were. \
-                 {does}",
+                "{seen} in {} of learning, in which {} addresses were. {does}",
                 site.baseline.watched_words(),
                 site.baseline.hosts(),
             ))
@@ -108,13 +140,23 @@ fn decide(o: &Observation, site: &Site<'_>, out: &mut Findings) {
     open.proof("learned", evidence::learned(says, []));
 }
 
+/// Was it learned as one that asks controllers, or is asked as one?
+fn is_of_plant(ip: &Address, site: &Site<'_>) -> bool {
+    !site.baseline.classes_of(ip).is_empty() || !site.baseline.clients_of(ip).is_empty()
+}
+
 #[cfg(test)]
 fn cases() -> Vec<crate::testing::Case> {
     use crate::testing::{Case, host, outside, presence};
     let known = || vec![presence(0, host(1)), presence(1, host(2))];
     let other = model::Endpoint { ip: host(7).ip, ..host(2) };
+    let taken = model::Endpoint { mac: host(9).mac, ..host(2) };
+    let routed = model::Endpoint { mac: host(1).mac, ..host(2) };
     vec![
         Case::fires("a stranger", vec![presence(9, host(9))]).after(known()),
+        Case::fires("a stranger at a known address", vec![presence(9, taken)]).after(known()),
+        Case::silent("a known host behind a known router", vec![presence(9, routed)])
+            .after(known()),
         Case::silent("somebody known", vec![presence(9, host(2))]).after(known()),
         Case::silent("a known host's new address", vec![presence(9, other)]).after(known()),
         Case::silent("a host of the Internet", vec![presence(9, outside(3))]).after(known()),

@@ -284,3 +284,30 @@ fn senders_that_are_made_up_blind_no_detector_and_are_counted() {
     let found = detection.findings(&inventory);
     assert!(found.iter().any(|f| f.detector == "scan"), "{found:#?}");
 }
+
+#[test]
+fn another_device_at_a_learned_address_is_new_to_a_sensor_that_starts_again() {
+    let mut learning = Detection::new(Phase::Learning);
+    for o in [presence(0, host(10)), presence(1, host(20)), presence(1, host(30))] {
+        learning.see(&o, &Inventory::new());
+    }
+    learning.see(&asks(2, OperationClass::Read), &Inventory::new());
+    let baseline = learning.into_baseline();
+    let severity = |from: model::Endpoint| {
+        let mut inventory = Inventory::new();
+        let mut detection = Detection::with_baseline(baseline.clone(), Phase::Learnt);
+        let o = presence(86_400_000, from);
+        inventory.apply(&o);
+        detection.see(&o, &inventory);
+        detection.finish(&inventory);
+        let found = detection.findings(&inventory);
+        assert!(found.iter().all(|f| f.addresses.contains(&from.address().expect("it has one"))));
+        found.first().map(|f| f.severity)
+    };
+    let at = |who: u8, address: u8| model::Endpoint { mac: host(who).mac, ..host(address) };
+    assert_eq!(severity(at(99, 20)), Some(Severity::High), "where a controller was");
+    assert_eq!(severity(at(99, 30)), Some(Severity::Low), "where nobody asked anything");
+    assert_eq!(severity(at(99, 98)), Some(Severity::Medium));
+    assert_eq!(severity(at(20, 20)), None);
+    assert_eq!(severity(at(20, 98)), None, "another address of a known device");
+}
