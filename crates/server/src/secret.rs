@@ -9,7 +9,8 @@ use argon2::{
     password_hash::{PasswordHasher, PasswordVerifier, phc::PasswordHash},
 };
 use ring::rand::{SecureRandom, SystemRandom};
-use tokio::sync::Semaphore;
+use std::sync::Arc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 pub(crate) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write;
@@ -75,26 +76,24 @@ const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$c3BhbmRyZWxub2JvZHk$\
     u1v8q0v0m2Zb0o3b8k5H0m0d0C0y0w0n0a0p0e0l0r0";
 
 /// Hashes and checks passwords off the runtime's threads, few at a time: each takes 19 MiB.
-pub(crate) struct Passwords(Semaphore);
+pub(crate) struct Passwords(Arc<Semaphore>);
 
 impl Passwords {
     pub(crate) fn new() -> Self {
-        Passwords(Semaphore::new(PASSWORD_CHECKS_MAX))
+        Passwords(Arc::new(Semaphore::new(PASSWORD_CHECKS_MAX)))
     }
 
     /// Argon2id, 19 MiB, two passes (OWASP's minimum), as a PHC text.
     pub(crate) async fn hash(&self, password: String) -> String {
-        let _room = self.0.acquire().await.expect("never closed");
         let work = move || {
             let hash = Argon2::default().hash_password(password.as_bytes());
             hash.expect("the salt is random and the length was checked").to_string()
         };
-        tokio::task::spawn_blocking(work).await.expect("hashing does not panic")
+        self.work(work).await
     }
 
     /// Is it the password of this hash? Without a hash it takes as long, and is not.
     pub(crate) async fn check(&self, password: String, hash: Option<String>) -> bool {
-        let _room = self.0.acquire().await.expect("never closed");
         let work = move || {
             let known = hash.is_some();
             let text = hash.unwrap_or_else(|| NOBODY.to_owned());
@@ -102,7 +101,19 @@ impl Passwords {
             let right = Argon2::default().verify_password(password.as_bytes(), &parsed).is_ok();
             right && known
         };
-        tokio::task::spawn_blocking(work).await.expect("checking does not panic")
+        self.work(work).await
+    }
+
+    /// The place is the work's, not the caller's: work that nobody waits for any more goes on.
+    async fn work<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
+        let place: OwnedSemaphorePermit =
+            Arc::clone(&self.0).acquire_owned().await.expect("never closed");
+        let work = move || {
+            let done = work();
+            drop(place);
+            done
+        };
+        tokio::task::spawn_blocking(work).await.expect("work on passwords does not panic")
     }
 }
 
@@ -129,6 +140,23 @@ mod tests {
         assert!(passwords.check("correct horse battery".into(), Some(hash.clone())).await);
         assert!(!passwords.check("correct horse".into(), Some(hash)).await);
         assert!(!passwords.check("correct horse battery".into(), None).await);
+    }
+
+    #[tokio::test]
+    async fn a_check_that_nobody_waits_for_any_more_keeps_its_place() {
+        let passwords = Passwords::new();
+        let (begun, begins) = std::sync::mpsc::channel::<()>();
+        let (end, ends) = std::sync::mpsc::channel::<()>();
+        let work = passwords.work(move || {
+            begun.send(()).expect("somebody listens");
+            ends.recv().expect("somebody says when");
+        });
+        assert_eq!(futures_util::FutureExt::now_or_never(work), None);
+        begins.recv().expect("it began");
+        assert_eq!(passwords.0.available_permits(), PASSWORD_CHECKS_MAX - 1);
+        end.send(()).expect("it goes on");
+        let all = u32::try_from(PASSWORD_CHECKS_MAX).expect("few");
+        drop(passwords.0.acquire_many(all).await.expect("it ended, and gave its place back"));
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Slows guessing of passwords down: after five misses each one more doubles the wait.
 //!
-//! Not here: checking passwords. Invariant: the table is bounded; when it is full the entry that
-//! has waited longest gives way.
+//! A try counts from its beginning, so that many at once are no more than as many in a row: those
+//! that could be one miss too many wait for how the others end. Not here: checking passwords.
+//! Invariant: the table is bounded; when it is full the entry that has waited longest gives way.
 
 use crate::{
     http::fault::{Answer, Fault},
@@ -9,9 +10,10 @@ use crate::{
 };
 use std::{
     collections::HashMap,
-    sync::Mutex,
+    sync::{Mutex, MutexGuard},
     time::{Duration, Instant},
 };
+use tokio::sync::Notify;
 
 const FREE_MISSES: u32 = 5;
 const WAIT_MAX: Duration = Duration::from_secs(900);
@@ -19,7 +21,17 @@ const WAIT_MAX: Duration = Duration::from_secs(900);
 const FORGET_AFTER: Duration = Duration::from_secs(3_600);
 
 #[derive(Default)]
-pub(crate) struct Throttle(Mutex<HashMap<String, Misses>>);
+pub(crate) struct Throttle {
+    table: Mutex<Table>,
+    ended: Notify,
+}
+
+#[derive(Default)]
+struct Table {
+    misses: HashMap<String, Misses>,
+    /// Tries under way, by key.
+    open: HashMap<String, u32>,
+}
 
 #[derive(Clone, Copy)]
 struct Misses {
@@ -35,22 +47,21 @@ impl Misses {
     }
 }
 
-impl Throttle {
-    /// An answer that says how long to wait, unless the caller may try now.
-    pub(crate) fn allows(&self, keys: &[String]) -> Answer<()> {
-        let Some(wait) = self.wait(keys, Instant::now()) else { return Ok(()) };
-        let seconds = wait.as_secs() + 1;
-        Err(Fault::wait(seconds, format!("too many failed tries; wait {seconds} s")))
-    }
-
+impl Table {
     /// How long the caller has to wait before the next try, for any of the keys.
-    pub(crate) fn wait(&self, keys: &[String], now: Instant) -> Option<Duration> {
-        let misses = self.0.lock().expect("no panic holds it");
-        keys.iter().filter_map(|key| misses.get(key)?.wait(now)).max()
+    fn wait(&self, keys: &[String], now: Instant) -> Option<Duration> {
+        keys.iter().filter_map(|key| self.misses.get(key)?.wait(now)).max()
     }
 
-    pub(crate) fn miss(&self, keys: &[String], now: Instant) {
-        let mut misses = self.0.lock().expect("no panic holds it");
+    /// Whether one more may be under way: were all of them misses, none of them came too early.
+    fn has_room(&self, key: &str) -> bool {
+        let open = self.open.get(key).copied().unwrap_or(0);
+        let missed = self.misses.get(key).map_or(0, |misses| misses.count);
+        open == 0 || open.saturating_add(missed) < FREE_MISSES
+    }
+
+    fn miss(&mut self, keys: &[String], now: Instant) {
+        let misses = &mut self.misses;
         misses.retain(|_, entry| now.duration_since(entry.last) < FORGET_AFTER);
         for key in keys {
             if misses.len() >= THROTTLED_MAX && !misses.contains_key(key) {
@@ -64,12 +75,73 @@ impl Throttle {
             entry.last = now;
         }
     }
+}
 
-    pub(crate) fn hit(&self, keys: &[String]) {
-        let mut misses = self.0.lock().expect("no panic holds it");
-        for key in keys {
-            misses.remove(key);
+impl Throttle {
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().expect("no panic holds it")
+    }
+
+    /// Begins a try, or says how long to wait.
+    pub(crate) async fn begin(&self, keys: Vec<String>) -> Answer<Try<'_>> {
+        loop {
+            // Made before the look at the table: an end in between is not missed.
+            let ended = self.ended.notified();
+            if let Some(begun) = self.try_begin(&keys, Instant::now())? {
+                return Ok(begun);
+            }
+            ended.await;
         }
+    }
+
+    fn try_begin(&self, keys: &[String], now: Instant) -> Answer<Option<Try<'_>>> {
+        let mut table = self.table();
+        if let Some(wait) = table.wait(keys, now) {
+            let seconds = wait.as_secs() + 1;
+            let detail = format!("too many failed tries; wait {seconds} s");
+            return Err(Fault::wait(seconds, detail));
+        }
+        if !keys.iter().all(|key| table.has_room(key)) {
+            return Ok(None);
+        }
+        for key in keys {
+            *table.open.entry(key.clone()).or_default() += 1;
+        }
+        drop(table);
+        Ok(Some(Try { throttle: self, keys: keys.to_vec(), hit: false }))
+    }
+}
+
+/// A try under way. Dropped without a word it is a miss: whoever hangs up has guessed as well.
+pub(crate) struct Try<'a> {
+    throttle: &'a Throttle,
+    keys: Vec<String>,
+    hit: bool,
+}
+
+impl Try<'_> {
+    /// It was right: misses before it are forgotten.
+    pub(crate) fn hit(mut self) {
+        self.hit = true;
+    }
+}
+
+impl Drop for Try<'_> {
+    fn drop(&mut self) {
+        let mut table = self.throttle.table();
+        for key in &self.keys {
+            if let Some(open) = table.open.get_mut(key) {
+                *open -= 1;
+            }
+        }
+        table.open.retain(|_, open| *open > 0);
+        if self.hit {
+            table.misses.retain(|key, _| !self.keys.contains(key));
+        } else {
+            table.miss(&self.keys, Instant::now());
+        }
+        drop(table);
+        self.throttle.ended.notify_waiters();
     }
 }
 
@@ -79,33 +151,51 @@ mod tests {
 
     #[test]
     fn each_miss_after_the_fifth_doubles_the_wait() {
-        let throttle = Throttle::default();
+        let mut table = Table::default();
         let keys = ["user/ada".to_owned()];
         let start = Instant::now();
         for _ in 0..4 {
-            throttle.miss(&keys, start);
+            table.miss(&keys, start);
         }
-        assert_eq!(throttle.wait(&keys, start), None);
+        assert_eq!(table.wait(&keys, start), None);
         for seconds in [1, 2, 4, 8] {
-            throttle.miss(&keys, start);
-            assert_eq!(throttle.wait(&keys, start), Some(Duration::from_secs(seconds)));
+            table.miss(&keys, start);
+            assert_eq!(table.wait(&keys, start), Some(Duration::from_secs(seconds)));
         }
-        assert_eq!(throttle.wait(&keys, start + Duration::from_secs(8)), None);
+        assert_eq!(table.wait(&keys, start + Duration::from_secs(8)), None);
         for _ in 0..40 {
-            throttle.miss(&keys, start);
+            table.miss(&keys, start);
         }
-        assert_eq!(throttle.wait(&keys, start), Some(WAIT_MAX));
-        throttle.hit(&keys);
-        assert_eq!(throttle.wait(&keys, start), None);
+        assert_eq!(table.wait(&keys, start), Some(WAIT_MAX));
+    }
+
+    #[test]
+    fn tries_at_once_are_no_more_than_tries_in_a_row() {
+        let throttle = Throttle::default();
+        let keys = ["user/ada".to_owned(), "ip/10.0.0.1".to_owned()];
+        let begin = || throttle.try_begin(&keys, Instant::now());
+        let mut open: Vec<_> = (0..5).map(|_| begin().expect("free").expect("room")).collect();
+        assert!(begin().expect("no wait yet").is_none(), "the sixth waits for the others");
+        open.pop().expect("five").hit();
+        open.push(begin().expect("free").expect("one was right"));
+        drop(open);
+        assert!(begin().is_err(), "five misses, the last of them now");
+        assert!(throttle.table().open.is_empty());
+        // Once the wait is over there is one at a time.
+        let later = Instant::now() + Duration::from_secs(2);
+        let one = throttle.try_begin(&keys, later).expect("over").expect("room");
+        assert!(throttle.try_begin(&keys, later).expect("over").is_none());
+        one.hit();
+        assert!(throttle.table().misses.is_empty());
     }
 
     #[test]
     fn table_is_bounded_and_the_oldest_gives_way() {
-        let throttle = Throttle::default();
+        let mut table = Table::default();
         let start = Instant::now();
         for n in 0..THROTTLED_MAX + 2 {
-            throttle.miss(&[format!("ip/{n}")], start + Duration::from_millis(n as u64 / 16));
+            table.miss(&[format!("ip/{n}")], start + Duration::from_millis(n as u64 / 16));
         }
-        assert_eq!(throttle.0.lock().expect("free").len(), THROTTLED_MAX);
+        assert_eq!(table.misses.len(), THROTTLED_MAX);
     }
 }

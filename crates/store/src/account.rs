@@ -395,6 +395,16 @@ impl Store {
         .await
     }
 
+    /// Whether a sign-in link could be used now.
+    pub async fn has_once(&self, hash: &str) -> Result<bool> {
+        let row = sqlx::query("SELECT 1 FROM links_once WHERE hash = $1 AND expires_at > $2")
+            .bind(hash)
+            .bind(now().nanos())
+            .fetch_optional(self.readers())
+            .await?;
+        Ok(row.is_some())
+    }
+
     /// Uses a sign-in link up: its user has this password from here on. `None` when the link is
     /// unknown, used or too old.
     pub async fn redeem_once(&self, hash: String, password: String) -> Result<Option<Once>> {

@@ -62,8 +62,7 @@ pub(super) async fn enrol(
     }
     // Each try is written down for good: who only guesses would fill the disk.
     let ip = peer.ip().to_canonical().to_string();
-    let keys = [format!("enrol/{ip}")];
-    app.throttle.allows(&keys)?;
+    let counted = app.throttle.begin(vec![format!("enrol/{ip}")]).await?;
     let begin = AuditBegin {
         actor: "agent".to_owned(),
         method: "invitation".to_owned(),
@@ -84,12 +83,12 @@ pub(super) async fn enrol(
     let end = AuditEnd { result: result.to_owned(), after, ..AuditEnd::default() };
     app.store.audit_end(record, "agent", end).await?;
     let Some(name) = name? else {
-        app.throttle.miss(&keys, Instant::now());
+        drop(counted);
         let why = "the token is unknown, was used by another host or has run out; make a new one \
                    in the console";
         return Err(Fault::new(StatusCode::FORBIDDEN, "no-invitation", why));
     };
-    app.throttle.hit(&keys);
+    counted.hit();
     keeping::write_clients(&app).await.map_err(Fault::internal)?;
     tracing::info!(agent = name, host = asked.host, "an agent was enrolled");
     Ok(Json(host::Enrolled { name }))

@@ -14,6 +14,7 @@ use crate::{
     app::{App, Shared, now},
     meanwhile::Tried,
     secret::{random, sha256, weakness},
+    throttle,
 };
 use axum::{
     Json,
@@ -21,7 +22,7 @@ use axum::{
     http::{StatusCode, header},
     response::{AppendHeaders, IntoResponse},
 };
-use std::{net::SocketAddr, time::Instant};
+use std::net::SocketAddr;
 use store::{AuditBegin, AuditEnd, Session, User};
 
 /// Where a try to sign in comes from.
@@ -34,12 +35,10 @@ struct Try<'a> {
 }
 
 impl Try<'_> {
-    fn keys(&self) -> [String; 2] {
-        [format!("user/{}", self.user), format!("ip/{}", self.ip)]
-    }
-
-    fn allowed(&self) -> Answer<()> {
-        self.app.throttle.allows(&self.keys())
+    /// Counts it, unless too many failed.
+    async fn counted(&self) -> Answer<throttle::Try<'_>> {
+        let keys = [format!("user/{}", self.user), format!("ip/{}", self.ip)];
+        self.app.throttle.begin(keys.to_vec()).await
     }
 
     fn record(&self) -> AuditBegin {
@@ -134,7 +133,7 @@ pub(crate) async fn sign_in(
         trace_id: trace.0,
         action: "POST /session",
     };
-    attempt.allowed()?;
+    let counted = attempt.counted().await?;
     let record = attempt.begin().await?;
     let known = match app.store.user(&user).await {
         Ok(known) => Some(known),
@@ -144,12 +143,12 @@ pub(crate) async fn sign_in(
     let hash = known.as_ref().and_then(|user| user.password.clone());
     let right = app.passwords.check(body.password, hash).await;
     let Some(known) = known.filter(|user| right && !user.disabled) else {
-        app.throttle.miss(&attempt.keys(), Instant::now());
         attempt.end(record, "denied").await?;
+        drop(counted);
         let detail = "the name or the password is wrong";
         return Err(Fault::new(StatusCode::UNAUTHORIZED, "wrong-password", detail));
     };
-    app.throttle.hit(&attempt.keys());
+    counted.hit();
     let session = attempt.start(known).await?;
     attempt.end(record, "done").await?;
     Ok(session)
@@ -174,20 +173,26 @@ pub(crate) async fn redeem(
         trace_id: trace.0,
         action: "POST /session:redeem",
     };
-    attempt.allowed()?;
     if let Some(weakness) = weakness(&body.password, "admin") {
         return Err(Fault::member("password", "weak", weakness));
     }
+    let counted = attempt.counted().await?;
     let record = attempt.begin().await?;
-    let password = app.passwords.hash(body.password).await;
-    let once = app.store.redeem_once(sha256(body.token.as_bytes()), password).await?;
+    let token = sha256(body.token.as_bytes());
+    let mut once = None;
+    // Hashing takes time and 19 MiB: not for whoever has no link.
+    if app.store.has_once(&token).await? {
+        let password = app.passwords.hash(body.password).await;
+        once = app.store.redeem_once(token, password).await?;
+    }
     let Some(once) = once else {
-        app.throttle.miss(&attempt.keys(), Instant::now());
         attempt.end(record, "denied").await?;
+        drop(counted);
         let detail = "the sign-in link was used, has run out or is not of this server; \
             restart the server for a new one if no admin can sign in";
         return Err(Fault::new(StatusCode::UNAUTHORIZED, "bad-link", detail));
     };
+    counted.hit();
     let user = app.store.user(&once.user).await?;
     let session = attempt.start(user).await?;
     attempt.end(record, "done").await?;

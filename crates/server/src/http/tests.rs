@@ -347,6 +347,21 @@ async fn guessing_passwords_gets_slow_and_says_how_long() {
 }
 
 #[tokio::test]
+async fn many_tries_at_once_are_no_more_than_as_many_in_a_row() {
+    let site = Site::new().await;
+    let stranger = As::default();
+    let tries = async |password: &str, count: usize| {
+        let body = || Some(json!({"user": "ad", "password": password}));
+        let tries = (0..count).map(|_| site.call(&stranger, Method::POST, "/session", body()));
+        let answers = futures_util::future::join_all(tries).await;
+        let refused = |answer: &&Response| answer.status() == StatusCode::TOO_MANY_REQUESTS;
+        (count - answers.iter().filter(refused).count(), answers[0].status())
+    };
+    assert_eq!(tries(PASSWORD, 8).await, (8, StatusCode::OK), "nobody stands in their own way");
+    assert_eq!(tries("guess guess guess", 30).await, (5, StatusCode::UNAUTHORIZED));
+}
+
+#[tokio::test]
 async fn idle_and_disabled_sessions_end() {
     let site = Site::with(|settings| settings.session_idle = Duration::ZERO).await;
     let who = site.sign_in("vi").await;
