@@ -95,6 +95,39 @@ async fn one_click_makes_vault_and_plan_and_the_plan_is_carried_out() {
 }
 
 #[tokio::test]
+async fn what_the_server_keeps_of_itself_is_shown_to_admins_alone() {
+    let (site, admin) = site().await;
+    post(&site, &admin, "/vault", json!({})).await;
+    let analyst = site.sign_in("an").await;
+    let data = site.app.settings.data.display().to_string();
+    let ask = async |who: &As, what: &str| {
+        let path = format!("/snapshots/{SNAPSHOT}/{what}");
+        site.call(who, Method::GET, &path, None).await.status()
+    };
+    // The worker of these tests shows nothing to whoever may ask.
+    let (shown, denied) = (StatusCode::CONFLICT, StatusCode::FORBIDDEN);
+    for path in [format!("{data}/tls/ca.key"), format!("{}/tls", &data[1..])] {
+        let what = format!("file?path={path}");
+        assert_eq!((ask(&analyst, &what).await, ask(&admin, &what).await), (denied, shown));
+    }
+    let diff = format!("diff?before={SNAPSHOT}");
+    let worker = std::fs::read_to_string(&site.app.settings.program).expect("there");
+    for (source, file, of_all) in [
+        ("files:/x".to_owned(), shown, shown),
+        (format!("files:{data}/tls"), denied, denied),
+        (format!("sqlite:{data}/spandrel.db"), denied, denied),
+        ("files:/".to_owned(), shown, denied),
+    ] {
+        let worker = worker.replace("files:/x", &source);
+        std::fs::write(&site.app.settings.program, worker).expect("written");
+        site.app.protect.changed().await;
+        let asked = (ask(&analyst, "file?path=/x/a").await, ask(&analyst, &diff).await);
+        assert_eq!(asked, (file, of_all), "{source}");
+        assert_eq!(ask(&admin, &diff).await, shown, "{source}");
+    }
+}
+
+#[tokio::test]
 async fn a_backup_asked_for_is_made_whatever_else_is_under_way() {
     let (site, admin) = site().await;
     post(&site, &admin, "/vault", json!({})).await;
