@@ -282,14 +282,24 @@ impl Store {
 
     /// The token with this hash, of a user who may still sign in, with the lesser of both roles.
     pub async fn token_by_hash(&self, hash: &str) -> Result<Option<Token>> {
-        let row = sqlx::query(
+        self.token_where("t.hash", hash).await
+    }
+
+    /// The token with this id, as by its hash.
+    pub async fn token_by_id(&self, id: &str) -> Result<Option<Token>> {
+        self.token_where("t.id", id).await
+    }
+
+    async fn token_where(&self, column: &'static str, value: &str) -> Result<Option<Token>> {
+        let sql = format!(
             "SELECT t.id, t.prefix, t.name, t.user_name, t.role, t.created_at, t.expires_at, \
              t.last_used, u.role AS user_role FROM tokens t JOIN users u ON u.name = t.user_name \
-             WHERE t.hash = $1 AND u.disabled = 0",
-        )
-        .bind(hash)
-        .fetch_optional(self.readers())
-        .await?;
+             WHERE {column} = $1 AND u.disabled = 0",
+        );
+        let row = sqlx::query(sqlx::AssertSqlSafe(sql))
+            .bind(value)
+            .fetch_optional(self.readers())
+            .await?;
         let Some(row) = row else { return Ok(None) };
         let mut token = token(&row)?;
         let user_role = Role::from_word(row.try_get("user_role")?).unwrap_or(Role::Viewer);

@@ -191,9 +191,9 @@ pub(crate) async fn still_valid(app: &App, caller: &Caller) -> bool {
             let last = used.map_or(session.last_used, |(used, _)| used.max(session.last_used));
             now().since(last).abs() <= idle_nanos(app)
         }
-        With::Token { id } => match app.store.tokens(Some(&caller.user)).await {
-            Ok(tokens) => tokens.iter().any(|token| token.id == *id),
-            Err(_) => false,
-        },
+        With::Token { id } => {
+            let found = app.store.token_by_id(id).await;
+            found.is_ok_and(|token| token.is_some_and(|token| token.expires_at > now()))
+        }
     }
 }

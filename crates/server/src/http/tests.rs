@@ -418,7 +418,20 @@ async fn api_tokens_carry_a_role_and_end_when_revoked() {
     assert_eq!(denied.status(), StatusCode::FORBIDDEN);
     let list = text(site.call(&who, Method::GET, "/tokens", None).await).await;
     assert!(!list.contains(&secret) && list.contains("export"));
-    let path = format!("/tokens/{}", made["id"].as_str().expect("an id"));
+    let id = made["id"].as_str().expect("an id");
+    let caller = super::caller::Caller {
+        user: "an".to_owned(),
+        role: Role::Viewer,
+        with: super::caller::With::Token { id: id.to_owned() },
+        expires_at: crate::app::now().plus_secs(60),
+    };
+    let disabled = |disabled| store::UserPatch { disabled: Some(disabled), ..Default::default() };
+    assert!(super::caller::still_valid(&site.app, &caller).await);
+    site.store.patch_user("an", 1, disabled(true)).await.expect("changed");
+    assert!(!super::caller::still_valid(&site.app, &caller).await, "a stream of theirs ends");
+    site.store.patch_user("an", 2, disabled(false)).await.expect("changed");
+    let who = site.sign_in("an").await;
+    let path = format!("/tokens/{id}");
     assert_eq!(site.call(&who, Method::DELETE, &path, None).await.status(), StatusCode::NO_CONTENT);
     assert_eq!(with(secret, Method::GET, "/me").await.status(), StatusCode::UNAUTHORIZED);
 }
