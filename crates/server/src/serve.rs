@@ -38,13 +38,19 @@ pub enum StartError {
     Agents(String),
     #[error("{}; free some disk space and start again", .0.why())]
     Full(store::Error),
+    #[error("{0}")]
+    Limit(store::Error),
     #[error("cannot prepare the first sign-in: {0}")]
     Store(store::Error),
 }
 
 impl From<store::Error> for StartError {
     fn from(error: store::Error) -> Self {
-        if error.is_of_disk() { StartError::Full(error) } else { StartError::Store(error) }
+        match error {
+            store::Error::Limit { .. } => StartError::Limit(error),
+            error if error.is_of_disk() => StartError::Full(error),
+            error => StartError::Store(error),
+        }
     }
 }
 

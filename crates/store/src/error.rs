@@ -3,7 +3,7 @@
 //! Invariant: an [`OpenError`] is one line that says what to do; the text of [`Error::Refused`] is
 //! for the caller, that of [`Error::Database`] only for the log.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -24,9 +24,11 @@ pub enum OpenError {
     )]
     Locked { path: PathBuf, pid: Option<u32> },
     #[error(
-        "database {} is damaged ({reason}); restore it from a backup, or move it away to start \
-         with an empty one",
-        path.display()
+        "database {} is damaged ({reason}); move it away together with {1}-wal and {1}-shm, which \
+         would be played into what stands in its place, put a copy of a backup there, or nothing \
+         to start empty",
+        path.display(),
+        name(path)
     )]
     Corrupt { path: PathBuf, reason: String },
     #[error(
@@ -44,12 +46,21 @@ pub enum OpenError {
     #[error("no space left for database {}; free some disk space and start again", path.display())]
     Full { path: PathBuf },
     #[error(
+        "database {} has reached storage.database_mib_max; raise it and start again",
+        path.display()
+    )]
+    Limit { path: PathBuf },
+    #[error(
         "there is no spandrel database in {}; name the directory of a server with --data",
         path.display()
     )]
     Missing { path: PathBuf },
     #[error("cannot open database {}: {reason}", path.display())]
     Other { path: PathBuf, reason: String },
+}
+
+fn name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 /// A call did not do what it was asked.
@@ -67,6 +78,8 @@ pub enum Error {
     #[error("{}; nothing was saved", self.why())]
     Full,
     #[error("{}; nothing was saved", self.why())]
+    Limit { mib: u64 },
+    #[error("{}; nothing was saved", self.why())]
     Disk(String),
     #[error("the store is closed")]
     Closed,
@@ -75,15 +88,20 @@ pub enum Error {
 }
 
 impl Error {
-    /// The disk takes nothing: the same call may succeed once somebody has seen to it.
+    /// There is no room, or none on the disk: the same call may succeed once somebody has seen to
+    /// it.
     pub fn is_of_disk(&self) -> bool {
-        matches!(self, Error::Full | Error::Disk(_))
+        matches!(self, Error::Full | Error::Limit { .. } | Error::Disk(_))
     }
 
     /// What is wrong, without what became of the call.
     pub fn why(&self) -> String {
         match self {
             Error::Full => "no space left on the server's disk".to_owned(),
+            Error::Limit { mib } => format!(
+                "the database has reached storage.database_mib_max ({mib} MiB); raise it and \
+                 restart"
+            ),
             Error::Disk(reason) => format!("the server's disk fails: {reason}"),
             error => error.to_string(),
         }

@@ -85,7 +85,7 @@ impl Drop for Lock {
 
 const DATABASE: &str = "spandrel.db";
 const LOCK: &str = "spandrel.lock";
-const PAGE_BYTES: u64 = 4_096;
+pub(crate) const PAGE_BYTES: u64 = 4_096;
 
 impl Store {
     /// Opens or makes the database in `dir` for writing, and locks the directory.
@@ -93,7 +93,14 @@ impl Store {
         make_directory(dir)?;
         let lock = lock(dir)?;
         let path = dir.join(DATABASE);
-        let fail = |error| explain(&path, error);
+        let has_limit = settings.database_bytes_max.is_some();
+        // SQLite says the same of a full disk and of a limit that is reached.
+        let fail = |error| match explain(&path, error) {
+            OpenError::Full { path } if has_limit && !has_no_room(&path) => {
+                OpenError::Limit { path }
+            }
+            other => other,
+        };
         check_header(&path)?;
         let mut options = options(&path)
             .create_if_missing(true)
@@ -112,8 +119,9 @@ impl Store {
         keep_private(&path)?;
         let readers = readers(&path, false).await.map_err(fail)?;
         let watchers = Watchers::new();
-        let writer =
-            Writer::start(db, settings.commit_delay, watchers.clone()).await.map_err(fail)?;
+        let writer = Writer::start(db, settings.commit_delay, (watchers.clone(), path.clone()))
+            .await
+            .map_err(fail)?;
         let inner = Inner::new(readers, Some(writer), watchers, path, Some(lock));
         Ok(Store { inner: Arc::new(inner) })
     }
@@ -297,7 +305,7 @@ fn keep_private(path: &Path) -> std::result::Result<(), OpenError> {
 }
 
 /// Whether a page more finds no room beside the database.
-fn has_no_room(path: &Path) -> bool {
+pub(crate) fn has_no_room(path: &Path) -> bool {
     let probe = path.with_extension("probe");
     let written = std::fs::write(&probe, [0; PAGE_BYTES as usize]);
     drop(std::fs::remove_file(&probe));

@@ -5,12 +5,15 @@
 
 use crate::{
     BATCH_CALLS_MAX, Change, Error, QUEUE_CALLS_MAX, Result, Store,
+    open::{PAGE_BYTES, has_no_room},
     trouble::Troubles,
     watch::{ChangedRow, Watchers},
 };
 use model::Time;
 use sqlx::{Connection, Row, SqliteConnection};
-use std::{collections::HashMap, future::Future, pin::Pin, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap, future::Future, path::PathBuf, pin::Pin, sync::Arc, time::Duration,
+};
 use tokio::sync::{Mutex, mpsc, oneshot};
 
 pub(crate) type Work<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
@@ -21,6 +24,7 @@ pub(crate) struct Turn {
     counters: HashMap<&'static str, i64>,
     changes: Vec<Change>,
     pub(crate) zones: Option<Vec<crate::Zone>>,
+    path: PathBuf,
 }
 
 impl Turn {
@@ -44,7 +48,29 @@ impl Turn {
     pub(crate) fn changed(&mut self, revision: i64, row: ChangedRow) {
         self.changes.push(Change { revision, row });
     }
+
+    /// Which room SQLite has run out of: it says the same of the disk and of the database's limit.
+    /// What was taken back is not counted, so at the limit is more than half of it, with a disk
+    /// that takes a page more.
+    async fn without_room(&mut self) -> Error {
+        let (most, used) = match (self.pages(MAX_PAGE_COUNT).await, self.pages(PAGE_COUNT).await) {
+            (Ok(most), Ok(used)) => (most, used),
+            _ => return Error::Full,
+        };
+        if used < most / 2 || has_no_room(&self.path) {
+            return Error::Full;
+        }
+        Error::Limit { mib: most * PAGE_BYTES >> 20 }
+    }
+
+    async fn pages(&mut self, pragma: &'static str) -> Result<u64> {
+        let row = sqlx::query(pragma).fetch_one(&mut self.db).await?;
+        Ok(row.try_get::<i64, _>(0)?.unsigned_abs())
+    }
 }
+
+const MAX_PAGE_COUNT: &str = "PRAGMA max_page_count";
+const PAGE_COUNT: &str = "PRAGMA page_count";
 
 pub(crate) const REVISION: &str = "revision";
 pub(crate) const EVENT: &str = "event";
@@ -70,7 +96,7 @@ impl Writer {
     pub(crate) async fn start(
         mut db: SqliteConnection,
         delay: Duration,
-        watchers: Watchers,
+        (watchers, path): (Watchers, PathBuf),
     ) -> sqlx::Result<Writer> {
         let mut counters = HashMap::new();
         for name in COUNTERS {
@@ -84,7 +110,7 @@ impl Writer {
                 .await?;
             counters.insert(name, row.try_get(0)?);
         }
-        let turn = Turn { db, counters, changes: Vec::new(), zones: None };
+        let turn = Turn { db, counters, changes: Vec::new(), zones: None, path };
         let (queue, jobs) = mpsc::channel(QUEUE_CALLS_MAX);
         let trouble = Arc::<Troubles>::default();
         let task = tokio::spawn(run(turn, jobs, delay, (watchers, trouble.clone())));
@@ -116,7 +142,11 @@ impl Store {
         let job: Job = Box::new(move |turn| {
             Box::pin(async move {
                 let result = match turn {
-                    Ok(turn) => work(turn).await,
+                    Ok(turn) => match work(&mut *turn).await {
+                        // A limit ends a statement; a commit fails for want of a disk alone.
+                        Err(Error::Full) => Err(turn.without_room().await),
+                        done => done,
+                    },
                     Err(error) => Err(error),
                 };
                 let failed = result.as_ref().err().cloned();
@@ -216,7 +246,7 @@ async fn take_back(turn: &mut Turn, error: &Error) -> Result<()> {
         Ok(()) => command(turn, "RELEASE call").await,
         failed => failed,
     };
-    if undone.is_err() && matches!(error, Error::Full) { Err(Error::Full) } else { undone }
+    if undone.is_err() && error.is_of_disk() { Err(error.clone()) } else { undone }
 }
 
 async fn commit(turn: &mut Turn) -> Result<()> {

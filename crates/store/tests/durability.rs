@@ -57,7 +57,7 @@ async fn overwritten_header_is_called_damaged() {
     let mut file = std::fs::File::options().write(true).open(&path).expect("a file");
     file.write_all(&[0x5a; 64]).expect("written");
     let error = opens(dir.path()).await.err().expect("damaged");
-    says(&error, &["is damaged", "restore it from a backup"]);
+    says(&error, &["is damaged", "together with spandrel.db-wal and spandrel.db-shm", "a copy"]);
     let error = Store::open_read_only(dir.path()).await.err().expect("damaged");
     says(&error, &["is damaged"]);
 }
@@ -75,7 +75,7 @@ async fn damaged_pages_are_found_at_start() {
     bytes[middle..middle + 8_192].fill(0xa5);
     std::fs::write(&path, bytes).expect("written");
     let error = opens(dir.path()).await.err().expect("damaged");
-    says(&error, &["is damaged", "restore it from a backup"]);
+    says(&error, &["is damaged", "together with spandrel.db-wal and spandrel.db-shm", "a copy"]);
 }
 
 #[tokio::test]
@@ -118,9 +118,9 @@ async fn a_directory_that_is_a_file_is_named() {
 }
 
 #[tokio::test]
-async fn full_disk_refuses_the_call_and_keeps_what_was_acknowledged() {
+async fn limit_of_the_database_refuses_the_call_and_keeps_what_was_acknowledged() {
     let dir = tempfile::tempdir().expect("a directory");
-    let settings = Settings { database_bytes_max: Some(600 * 1_024), ..Settings::default() };
+    let settings = Settings { database_bytes_max: Some(1_025 << 10), ..Settings::default() };
     let store = Store::open(dir.path(), settings).await.expect("opens");
     let mut acknowledged = 0;
     let error = loop {
@@ -131,9 +131,17 @@ async fn full_disk_refuses_the_call_and_keeps_what_was_acknowledged() {
         }
         assert!(acknowledged < 10_000, "the limit is never reached");
     };
+    assert!(matches!(error, Error::Limit { mib: 1 }), "{error}");
+    let said = "the database has reached storage.database_mib_max (1 MiB); raise it and restart";
+    assert!(error.to_string().starts_with(said), "{error}");
+    let ping = store.ping().await;
+    assert!(matches!(ping, Err(Error::Limit { .. })), "a commit of nothing proves no room");
+    // The same where a page more finds no room on the disk is the disk's.
+    std::os::unix::fs::symlink("/dev/full", dir.path().join("spandrel.probe")).expect("links");
+    let more = (acknowledged..acknowledged + 50).map(asset).collect();
+    let error = store.take("s", Time(0), more).await.expect_err("no room");
     assert!(matches!(error, Error::Full), "{error}");
-    assert!(error.to_string().contains("no space left"));
-    assert!(matches!(store.ping().await, Err(Error::Full)), "a commit of nothing proves no room");
+    assert!(error.to_string().contains("no space left on the server's disk"));
     let kept = store.assets(&ListRequest::first(1_000)).await.expect("still reads").items.len();
     assert_eq!(kept, acknowledged);
     store.close().await;
@@ -142,6 +150,14 @@ async fn full_disk_refuses_the_call_and_keeps_what_was_acknowledged() {
     store.take("s", Time(0), vec![asset(9_999)]).await.expect("writes again");
     store.ping().await.expect("is well");
     store.close().await;
+}
+
+#[tokio::test]
+async fn limit_that_is_reached_at_the_start_is_no_full_disk() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let settings = Settings { database_bytes_max: Some(64 << 10), ..Settings::default() };
+    let error = Store::open(dir.path(), settings).await.err().expect("no room for the tables");
+    says(&error, &["has reached storage.database_mib_max", "raise it and start again"]);
 }
 
 #[cfg(target_os = "linux")]

@@ -112,6 +112,9 @@ impl From<store::Error> for Fault {
                 "disk-full",
                 "no space left on the server's disk; nothing was saved",
             ),
+            error @ store::Error::Limit { .. } => {
+                Fault::new(StatusCode::INSUFFICIENT_STORAGE, "database-full", error.to_string())
+            }
             error @ store::Error::Disk(_) => {
                 Fault::new(StatusCode::INSUFFICIENT_STORAGE, "disk-failed", error.to_string())
             }

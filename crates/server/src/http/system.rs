@@ -212,7 +212,10 @@ async fn database(app: &App) -> HealthCheck {
     };
     let place = app.settings.data.display();
     let why = trouble.error.why();
-    let detail = format!("nothing is saved: {why}; see to the disk of {place}");
+    let detail = match trouble.error {
+        store::Error::Limit { .. } => format!("nothing is saved: {why}"),
+        _ => format!("nothing is saved: {why}; see to the disk of {place}"),
+    };
     HealthCheck { since: Some(trouble.since), ..check("database", "failed", detail) }
 }
 
