@@ -114,19 +114,12 @@ pub(super) async fn call(
     let skew = now().since(call.now);
     // What a call takes on its way is no fault of a clock.
     let skew = if skew.abs() < SKEW_NANOS_MIN { 0 } else { skew };
-    let (mut runs, mut accepted) = (Vec::new(), Vec::new());
     let read_at = match call.runs.iter().any(|told| told.kind == host::RunKind::Drill) {
         true => keeping::last_whole(&app, &agent.name).await?,
         false => None,
     };
     let heard = Heard { call: &call, arrived: &arrived, skew, read_at };
-    for told in call.runs.iter().take(AGENT_RUNS_MAX) {
-        match own.iter().find(|plan| plan.id == told.plan) {
-            Some(plan) => runs.push(heard.checked(plan, told)),
-            // The plan is gone, or was given to another: nobody asks for its runs any more.
-            None => accepted.push(told.number),
-        }
-    }
+    let (runs, mut accepted) = heard.runs(&app, &agent, &own).await?;
     let noted = AgentCall {
         told: noted(&call),
         address: Some(peer.ip().to_canonical().to_string()),
@@ -269,13 +262,54 @@ struct Heard<'a> {
 }
 
 impl Heard<'_> {
+    /// What is taken of the runs, and the numbers of those that nobody waits for.
+    async fn runs(
+        &self,
+        app: &Shared,
+        agent: &Agent,
+        own: &[&Planned],
+    ) -> Answer<(Vec<AgentRun>, Vec<u64>)> {
+        let (mut runs, mut accepted) = (Vec::new(), Vec::new());
+        let mut open: Option<Vec<Run>> = None;
+        for told in self.call.runs.iter().take(AGENT_RUNS_MAX) {
+            if let Some(plan) = own.iter().find(|plan| plan.id == told.plan) {
+                let target = plan.targets.iter().find(|target| target.id == told.target);
+                runs.push(self.checked(&plan.id, target.map(|target| &*target.name), told));
+                continue;
+            }
+            // The plan is gone, or was given to another. What was asked for before still ends.
+            let open = match &mut open {
+                Some(open) => open,
+                none => none.insert(app.store.open_runs().await?),
+            };
+            let mut of_agent = open.iter().filter(|run| run.agent.as_ref() == Some(&agent.name));
+            match of_agent.find(|run| is_of(run, told)) {
+                Some(_) if told.state == host::RunState::Running => {}
+                Some(run) => runs.push(self.orphaned(run, told)),
+                None => accepted.push(told.number),
+            }
+        }
+        Ok((runs, accepted))
+    }
+
+    /// The end of a run whose plan is not the agent's any more: a restore came to what it came to,
+    /// anything else counts for nothing.
+    fn orphaned(&self, run: &Run, told: &host::RunTold) -> AgentRun {
+        let mut ended = self.checked(&told.plan, Some(&run.name), told);
+        if told.kind != host::RunKind::Restore {
+            let detail = "its plan was deleted or given to another meanwhile".to_owned();
+            let state = Some(RunState::Cancelled);
+            ended.end = RunEnd { state, detail: Some(detail), ..RunEnd::default() };
+        }
+        ended
+    }
+
     /// A run of one of the agent's plans, as far as it can be believed. A backup counts when it is
     /// in the vault here, whatever the host says.
-    fn checked(&self, plan: &Planned, told: &host::RunTold) -> AgentRun {
+    fn checked(&self, plan: &str, name: Option<&str>, told: &host::RunTold) -> AgentRun {
         let here = |time: Time| time.plus_nanos(self.skew).min(now());
         let target: String = cut(&told.target, 128);
-        let name = plan.targets.iter().find(|other| other.id == target);
-        let name = name.map_or_else(|| target.clone(), |target| target.name.clone());
+        let name = name.map_or_else(|| target.clone(), str::to_owned);
         let state = self.state_of(told);
         let on_the_way = told.state != host::RunState::Running && state == RunState::Running;
         let detail = if on_the_way {
@@ -312,12 +346,8 @@ impl Heard<'_> {
         AgentRun {
             number: told.number,
             asked: told.asked.as_ref().map(|asked| cut(asked, 64)),
-            kind: match told.kind {
-                host::RunKind::Backup => "backup",
-                host::RunKind::Verify | host::RunKind::Drill => "verify",
-                host::RunKind::Restore => "restore",
-            },
-            plan: plan.id.clone(),
+            kind: kind_of(told),
+            plan: plan.to_owned(),
             target,
             name,
             cause: match told.cause.as_str() {
@@ -399,6 +429,22 @@ impl Heard<'_> {
             host::RunState::Failed => RunState::Failed,
             host::RunState::Cancelled => RunState::Cancelled,
         }
+    }
+}
+
+/// Whether a run that is open here is the one that is told of.
+fn is_of(run: &Run, told: &host::RunTold) -> bool {
+    match run.agent_run {
+        Some(number) => number == told.number,
+        None => told.asked.as_ref() == Some(&run.id) && run.kind == kind_of(told),
+    }
+}
+
+fn kind_of(told: &host::RunTold) -> &'static str {
+    match told.kind {
+        host::RunKind::Backup => "backup",
+        host::RunKind::Verify | host::RunKind::Drill => "verify",
+        host::RunKind::Restore => "restore",
     }
 }
 

@@ -219,6 +219,22 @@ pub(super) async fn can(app: &Shared, name: &str, what: &str) -> Answer<()> {
     Err(Fault::conflict("cannot", why))
 }
 
+/// Whether an agent knows a plan; of one that it was not told of it does nothing.
+pub(super) fn knows(agent: &str, plan: &PlanSpec) -> Answer<()> {
+    if plan.agent.as_deref() != Some(agent) {
+        let why = format!("the plan {} is not one of agent {agent} any more", plan.name);
+        return Err(Fault::conflict("other-agent", why));
+    }
+    if !plan.enabled {
+        let why = format!(
+            "the plan {} is switched off, so agent {agent} does not know it; switch it on first",
+            plan.name
+        );
+        return Err(Fault::conflict("plan-off", why));
+    }
+    Ok(())
+}
+
 /// Restore what an agent backed up, or a part of it, into a new folder on its host. As soon as
 /// there is a second administrator one of the others must approve (`/runs/{id}:approve`).
 #[utoipa::path(
@@ -267,7 +283,8 @@ pub(crate) async fn restore(
         return Err(Fault::member("path", "invalid", "it begins with /"));
     }
     if let Some(plan) = &backup.plan {
-        app.store.plan(plan).await?;
+        let spec = app.store.plan(plan).await?.spec;
+        knows(agent, &serde_json::from_value(spec).map_err(Fault::internal)?)?;
     }
     let others = app.store.users().await?.into_iter();
     let mut others = others.filter(|u| u.role == store::Role::Admin && !u.disabled);

@@ -332,8 +332,9 @@ pub(crate) async fn run_plan(
 ) -> Answer<(StatusCode, Json<RunList>)> {
     let plan = app.store.plan(&id).await?;
     let spec: PlanSpec = serde_json::from_value(plan.spec).map_err(Fault::internal)?;
-    if spec.agent.is_none() {
-        super::vault::settings(&app).await?;
+    match &spec.agent {
+        Some(agent) => super::agents::knows(agent, &spec)?,
+        None => drop(super::vault::settings(&app).await?),
     }
     let assets = reconcile::assets(&app.store).await?;
     let open = app.store.open_runs().await?;
@@ -401,7 +402,10 @@ pub(crate) async fn drill_plan(
     let plan = app.store.plan(&id).await?;
     let spec: PlanSpec = serde_json::from_value(plan.spec).map_err(Fault::internal)?;
     match &spec.agent {
-        Some(agent) => super::agents::can(&app, agent, "drill").await?,
+        Some(agent) => {
+            super::agents::can(&app, agent, "drill").await?;
+            super::agents::knows(agent, &spec)?;
+        }
         None => drop(super::vault::settings(&app).await?),
     }
     let wanted = asked.target.as_deref();

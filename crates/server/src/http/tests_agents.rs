@@ -133,6 +133,77 @@ async fn an_agent_hears_its_own_plans_and_its_words_count_for_them_alone() {
 }
 
 #[tokio::test]
+async fn nothing_is_asked_of_an_agent_by_a_plan_that_it_does_not_know() {
+    let (site, admin) = scene().await;
+    enrol(&site, &admin, "press-4", b"first").await;
+    let mut can = words(json!([]));
+    can["can"] = json!(["drill", "restore"]);
+    can["restore_into"] = json!(["/srv/back"]);
+    say(&site, Some(b"first"), "call", can).await;
+    let off = json!({"name": "Off", "subject": "Press", "agent": "press-4", "enabled": false,
+                     "sources": ["files:/srv/plc"], "every_minutes": 60, "rpo_minutes": 120});
+    let (_, made) = post(&site, &admin, "/plans", off).await;
+    let id = made["id"].as_str().expect("an id").to_owned();
+    let backup = store::NewRun {
+        kind: "backup",
+        plan: Some(id.clone()),
+        target: Some("Press".to_owned()),
+        cause: "schedule",
+        snapshot: Some("cd".repeat(32)),
+        agent: Some("press-4".to_owned()),
+        ..store::NewRun::default()
+    };
+    let backup = site.store.create_run(backup).await.expect("made");
+    for (path, body) in [
+        (format!("/plans/{id}:run"), json!({})),
+        (format!("/plans/{id}:drill"), json!({})),
+        (format!("/runs/{backup}:restore"), json!({"to": "/srv/back/x"})),
+    ] {
+        let (status, answer) = post(&site, &admin, &path, body).await;
+        assert_eq!((status.as_u16(), &answer["code"]), (409, &json!("plan-off")), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_asked_for_ends_though_its_plan_is_gone() {
+    let (site, admin) = scene().await;
+    enrol(&site, &admin, "press-4", b"first").await;
+    let asked = async |kind: &'static str| {
+        let run = store::NewRun {
+            kind,
+            plan: Some("pln_gone".to_owned()),
+            target: Some("Press".to_owned()),
+            name: "Press".to_owned(),
+            cause: "person",
+            agent: Some("press-4".to_owned()),
+            ..store::NewRun::default()
+        };
+        site.store.create_run(run).await.expect("made")
+    };
+    let (backup, restore) = (asked("backup").await, asked("restore").await);
+    let tell = async |state: &str| {
+        let of = |number, kind: &str, asked: &str| {
+            let mut run = told(number, "pln_gone", state);
+            (run["kind"], run["asked"]) = (json!(kind), json!(asked));
+            run
+        };
+        let runs =
+            json!([of(1, "backup", &backup), of(2, "restore", &restore), of(3, "verify", "?")]);
+        later(&site);
+        let (_, reply) = say(&site, Some(b"first"), "call", words(runs)).await;
+        let mut accepted: Vec<u64> =
+            serde_json::from_value(reply["accepted"].clone()).expect("numbers");
+        accepted.sort_unstable();
+        accepted
+    };
+    assert_eq!(tell("running").await, [3], "the others are waited for");
+    assert_eq!(tell("complete").await, [1, 2, 3]);
+    let state = async |id: &str| site.store.run(id).await.expect("there").state.word();
+    assert_eq!((state(&backup).await, state(&restore).await), ("cancelled", "complete"));
+    assert_eq!(site.store.open_runs().await.expect("reads").len(), 0);
+}
+
+#[tokio::test]
 async fn a_backup_counts_when_it_is_in_the_vault_whatever_the_host_says() {
     let (site, admin) = scene().await;
     enrol(&site, &admin, "press-4", b"first").await;
