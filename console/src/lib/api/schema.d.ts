@@ -7094,7 +7094,9 @@ export interface operations {
     vault_rules: {
         parameters: {
             query?: never;
-            header?: {
+            header: {
+                /** @description ETag of the row that was read. */
+                "If-Match": string;
                 /** @description For cookie sessions: `csrf` of `/me`. */
                 "X-CSRF-Token"?: string | null;
             };

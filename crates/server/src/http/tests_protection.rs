@@ -128,6 +128,28 @@ async fn what_the_server_keeps_of_itself_is_shown_to_admins_alone() {
 }
 
 #[tokio::test]
+async fn rules_that_somebody_changed_meanwhile_are_not_written_over() {
+    let (site, admin) = site().await;
+    post(&site, &admin, "/vault", json!({})).await;
+    let shown = site.call(&admin, Method::GET, "/vault", None).await;
+    let tag = shown.headers()[header::ETAG].to_str().expect("text").to_owned();
+    let mut rules = read(shown).await["rules"].clone();
+    rules["auto_forget"] = json!(true);
+    let put = async |tag: Option<&str>| {
+        let request = site.request(&admin, Method::PUT, "/vault/rules");
+        let mut request = request.header(header::CONTENT_TYPE, "application/json");
+        if let Some(tag) = tag {
+            request = request.header(header::IF_MATCH, tag);
+        }
+        let request = request.body(Body::from(rules.to_string())).expect("a request");
+        site.send(request).await.status()
+    };
+    assert_eq!(put(None).await, StatusCode::PRECONDITION_REQUIRED);
+    assert_eq!(put(Some(&tag)).await, StatusCode::OK);
+    assert_eq!(put(Some(&tag)).await, StatusCode::PRECONDITION_FAILED, "they are others now");
+}
+
+#[tokio::test]
 async fn a_backup_asked_for_is_made_whatever_else_is_under_way() {
     let (site, admin) = site().await;
     post(&site, &admin, "/vault", json!({})).await;

@@ -55,6 +55,8 @@ pub(crate) struct Protect {
     questions: Semaphore,
     /// What the vault said last; forgotten when something was written to it.
     view: tokio::sync::Mutex<Option<Arc<VaultView>>>,
+    /// Held from the look at the vault's rules to the change of them.
+    pub(crate) setting_rules: tokio::sync::Mutex<()>,
     /// Copies that are late, and when that was said last.
     said_late: Mutex<BTreeMap<String, Time>>,
     /// When it was said last that this site is fenced.
@@ -83,6 +85,7 @@ impl Protect {
             wake_copies: Notify::new(),
             questions: Semaphore::new(VAULT_QUESTIONS_MAX),
             view: tokio::sync::Mutex::new(None),
+            setting_rules: tokio::sync::Mutex::new(()),
             said_late: Mutex::new(BTreeMap::new()),
             said_fenced: Mutex::new(None),
         }

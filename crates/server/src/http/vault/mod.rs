@@ -12,10 +12,10 @@ pub(crate) use {holds::*, rows::*, snapshots::*};
 use super::{
     caller::Caller,
     dto::*,
-    extract::Sent,
+    extract::{IfMatch, Sent, etag},
     fault::{Answer, Fault},
     guard::Notes,
-    openapi::{Csrf, Failures},
+    openapi::{Csrf, Failures, Precondition},
 };
 use crate::{
     app::{Shared, now},
@@ -24,8 +24,9 @@ use crate::{
         work::{Job, Order, Rules},
         worker::{self, Failure},
     },
+    secret::sha256,
 };
-use axum::{Json, extract::State, http::StatusCode};
+use axum::{Json, extract::State, http::StatusCode, response::IntoResponse};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::json;
 use std::path::PathBuf;
@@ -66,8 +67,15 @@ async fn told(app: &Shared) -> Answer<Vault> {
     responses((status = 200, description = "Done", body = Vault), Failures),
     security(("session" = []), ("token" = []))
 )]
-pub(crate) async fn show(State(app): State<Shared>) -> Answer<Json<Vault>> {
-    Ok(Json(told(&app).await?))
+pub(crate) async fn show(State(app): State<Shared>) -> Answer<impl IntoResponse> {
+    let vault = told(&app).await?;
+    Ok((etag(tag_of(&vault.rules)), Json(vault)))
+}
+
+/// What rules are told apart by: the vault counts no generations of them.
+fn tag_of(rules: &RetentionRules) -> i64 {
+    let hash = sha256(&serde_json::to_vec(rules).expect("plain data"));
+    i64::from_str_radix(&hash[..15], 16).expect("hexadecimal digits of 60 bits")
 }
 
 /// Make the vault.
@@ -124,7 +132,7 @@ pub(crate) async fn make(
 /// Change the rules of retention.
 #[utoipa::path(
     put, path = "/api/v1/vault/rules", tag = "vault", operation_id = "vault_rules",
-    params(Csrf),
+    params(Precondition, Csrf),
     request_body = RetentionRules,
     responses((status = 200, description = "Done", body = Vault), Failures),
     security(("session" = []), ("token" = []))
@@ -133,11 +141,20 @@ pub(crate) async fn set_rules(
     State(app): State<Shared>,
     caller: Caller,
     notes: Notes,
+    IfMatch(read): IfMatch,
     Sent(asked): Sent<RetentionRules>,
-) -> Answer<Json<Vault>> {
+) -> Answer<impl IntoResponse> {
+    let _turn = app.protect.setting_rules.lock().await;
     let mut settings = settings(&app).await?;
+    // The command line may have set others since the vault was asked last.
+    app.protect.changed().await;
     let view = app.protect.view(&settings).await.map_err(refused)?;
     let before = self::rules(&view.rules, &settings);
+    if tag_of(&before) != read {
+        let status = StatusCode::PRECONDITION_FAILED;
+        let detail = "somebody changed the rules meanwhile; read them again";
+        return Err(Fault::new(status, "generation-mismatch", detail));
+    }
     let rules = Rules {
         keep_last: asked.keep_last,
         keep_hourly: asked.keep_hourly,
@@ -164,7 +181,8 @@ pub(crate) async fn set_rules(
         app.protect.set_vault(&app.store, &settings).await?;
         app.protect.wake.notify_one();
     }
-    Ok(Json(told(&app).await?))
+    let vault = told(&app).await?;
+    Ok((etag(tag_of(&vault.rules)), Json(vault)))
 }
 
 /// Rules that keep less are asked for as soon as there are two people; others are set.
