@@ -7,6 +7,7 @@
 mod agents;
 mod app;
 mod clock;
+mod connections;
 mod http;
 mod intake;
 mod limits;

@@ -4,6 +4,10 @@
 
 /// Body of a JSON request.
 pub const BODY_BYTES_MAX: usize = 1 << 20;
+/// Connections to one port at the same time, and those of one address: each is a file of the
+/// system, of which a process has 1,024 as a rule.
+pub const CONNECTIONS_MAX: usize = 320;
+pub const CONNECTIONS_OF_ONE_MAX: usize = 100;
 /// Watchers at the same time; each is a connection held open.
 pub const WATCHERS_MAX: usize = 64;
 /// Captures that wait to be parsed.

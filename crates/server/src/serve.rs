@@ -6,6 +6,7 @@
 use crate::{
     agents::{door, keeping},
     app::{App, Sensors, Shared, now},
+    connections::{self, SILENCE, patient},
     http, parsing,
     protect::{lanes, reconcile},
     secret::{random, sha256},
@@ -115,10 +116,9 @@ impl Server {
         let server = axum_server::from_tcp_rustls(listener, tls.clone())
             .map_err(|error| refused(address, &error))?
             .handle(handle.clone());
-        let service =
-            http::service(app.clone()).into_make_service_with_connect_info::<SocketAddr>();
+        let service = connections::each(http::service(app.clone()), SILENCE);
         let serving = tokio::spawn(async move {
-            if let Err(error) = server.serve(service).await {
+            if let Err(error) = patient(server, SILENCE).serve(service).await {
                 tracing::error!(%error, "the server ended");
             }
         });

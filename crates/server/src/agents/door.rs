@@ -8,6 +8,7 @@
 use super::calls;
 use crate::{
     app::Shared,
+    connections::{self, SILENCE, patient},
     http::finish,
     limits::BODY_BYTES_MAX,
     serve::{StartError, listen},
@@ -76,9 +77,9 @@ pub(crate) fn open(
         .map_err(|error| StartError::Listen { address, reason: error.to_string() })?
         .handle(handle.clone());
     app.agents.address.get_or_init(|| address);
-    let service = service(app.clone()).into_make_service_with_connect_info::<SocketAddr>();
+    let service = connections::each(service(app.clone()), SILENCE);
     let task = tokio::spawn(async move {
-        if let Err(error) = server.serve(service).await {
+        if let Err(error) = patient(server, SILENCE).serve(service).await {
             tracing::error!(%error, "the door of the agents closed");
         }
     });
