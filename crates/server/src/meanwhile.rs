@@ -1,5 +1,5 @@
-//! What waits in memory while the disk has no room: who signs in and out, and captures that a
-//! server left half parsed.
+//! What waits in memory while the disk has no room: who signs in and out, and how the parsing of
+//! captures ended.
 //!
 //! A session is a row, and so is every try. Without room for rows nobody could look at the plant
 //! on the day it matters, so both wait here. Not here: changes people ask for, which are refused
@@ -13,7 +13,7 @@ use std::{
     collections::{HashMap, HashSet, VecDeque},
     sync::{Mutex, MutexGuard},
 };
-use store::{AuditBegin, AuditEnd, Error, Result, Session, Store, User};
+use store::{AuditBegin, AuditEnd, CaptureSummary, Error, Result, Session, Store, User};
 
 #[derive(Default)]
 pub(crate) struct Meanwhile(Mutex<Waiting>);
@@ -24,9 +24,11 @@ struct Waiting {
     /// Sessions on disk that were ended.
     ended: HashSet<String>,
     tries: VecDeque<Tried>,
-    /// Captures that were being parsed when the server ended.
-    interrupted: Vec<String>,
+    parsed: VecDeque<(String, Parsed)>,
 }
+
+/// What came of a capture, or why nothing did.
+pub(crate) type Parsed = std::result::Result<CaptureSummary, String>;
 
 /// A session without a row.
 #[derive(Clone)]
@@ -112,22 +114,29 @@ impl Meanwhile {
         }
     }
 
-    /// Notes captures that nobody parses any more.
+    /// Notes captures that were being parsed when the server ended.
     pub(crate) fn interrupted(&self, captures: Vec<String>) {
-        self.waiting().interrupted = captures;
+        for id in captures {
+            let reason = "the server stopped while it was parsed; upload it again".to_owned();
+            self.parsed(id, Err(reason));
+        }
+    }
+
+    /// Notes what came of a capture.
+    pub(crate) fn parsed(&self, id: String, outcome: Parsed) {
+        self.waiting().parsed.push_back((id, outcome));
     }
 
     /// Saves what waits, as far as there is room.
     pub(crate) async fn settle(&self, store: &Store) -> Result<()> {
-        let interrupted = self.waiting().interrupted.clone();
-        for id in interrupted {
-            let reason = "the server stopped while it was parsed; upload it again".to_owned();
-            match store.finish_capture(&id, Err(reason)).await {
+        let parsed: Vec<_> = self.waiting().parsed.iter().cloned().collect();
+        for (id, outcome) in parsed {
+            match store.finish_capture(&id, outcome).await {
                 // Somebody threw it away meanwhile.
                 Ok(()) | Err(Error::NotFound { .. }) => {}
                 Err(error) => return Err(error),
             }
-            self.waiting().interrupted.retain(|waits| *waits != id);
+            self.waiting().parsed.retain(|(waits, _)| *waits != id);
         }
         self.settle_tries(store).await?;
         self.settle_sessions(store).await

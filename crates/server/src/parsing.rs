@@ -151,8 +151,15 @@ pub(crate) async fn parse(
     if let Err(reason) = &outcome {
         tracing::warn!(capture = id, reason, "a capture could not be parsed");
     }
-    if let Err(error) = app.store.finish_capture(&id, outcome).await {
-        tracing::error!(capture = id, %error, "the end of a capture could not be noted");
+    match app.store.finish_capture(&id, outcome.clone()).await {
+        Ok(()) => {}
+        Err(error) if error.is_of_disk() => {
+            tracing::warn!(capture = id, %error, "the end of a capture waits to be noted");
+            app.meanwhile.parsed(id, outcome);
+        }
+        Err(error) => {
+            tracing::error!(capture = id, %error, "the end of a capture could not be noted");
+        }
     }
 }
 

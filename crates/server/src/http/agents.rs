@@ -107,7 +107,10 @@ pub(crate) async fn revoke(
     let before = app.store.agent(&name).await?;
     notes.before(json!({"state": before.state.word(), "certificate": before.certificate}));
     notes.after(json!({"state": AgentState::Revoked.word()}));
-    app.store.revoke_agent(&name).await?;
+    // One that is revoked may still be in the file: the disk took the one and not the other.
+    if before.state != AgentState::Revoked {
+        app.store.revoke_agent(&name).await?;
+    }
     keeping::write_clients(&app).await.map_err(Fault::internal)?;
     let agent = app.store.agent(&name).await?;
     Ok(Json(row(&app, agent, &app.store.plans().await?).await?))

@@ -362,6 +362,26 @@ async fn many_tries_at_once_are_no_more_than_as_many_in_a_row() {
 }
 
 #[tokio::test]
+async fn who_hangs_up_has_guessed_as_well_and_is_on_the_chain() {
+    use futures_util::FutureExt;
+    let site = Site::new().await;
+    let before = site.audited().await;
+    let stranger = As::default();
+    let guess = || {
+        let body = json!({"user": "ad", "password": "guess guess guess"});
+        site.call(&stranger, Method::POST, "/session", Some(body))
+    };
+    for _ in 0..5 {
+        assert!(guess().now_or_never().is_none(), "the answer takes a while");
+    }
+    let why = "it waited for the five, which were misses";
+    assert_eq!(guess().await.status(), StatusCode::TOO_MANY_REQUESTS, "{why}");
+    let (all, _) = site.store.audit(None, None, 1_000).await.expect("reads");
+    let ended = all.iter().filter(|record| record.end.is_some()).count();
+    assert_eq!(ended, before + 5);
+}
+
+#[tokio::test]
 async fn idle_and_disabled_sessions_end() {
     let site = Site::with(|settings| settings.session_idle = Duration::ZERO).await;
     let who = site.sign_in("vi").await;
@@ -700,6 +720,83 @@ async fn a_capture_left_half_parsed_is_told_of_once() {
     let capture = site.store.capture(&id).await.expect("reads");
     assert!(capture.detail.is_some_and(|why| why.contains("upload it again")));
     assert_eq!(site.store.captures_in_parsing().await.expect("reads").len(), 0);
+}
+
+#[tokio::test]
+async fn what_came_of_a_capture_is_noted_once_there_is_room() {
+    use std::os::unix::fs::PermissionsExt;
+    let site = Site::on(Some(700 << 10), |settings| {
+        settings.program = settings.data.join("parser");
+        let parser = "#!/bin/sh\nhead -c 9000 /dev/zero | tr '\\0' 'x' >&2\nexit 1\n";
+        std::fs::write(&settings.program, parser).expect("written");
+        let executable = std::fs::Permissions::from_mode(0o700);
+        std::fs::set_permissions(&settings.program, executable).expect("set");
+    })
+    .await;
+    let new = || store::NewCapture {
+        file: "x.pcap".to_owned(),
+        size_bytes: 10,
+        sha256: "0".repeat(64),
+        uploaded_by: "an".to_owned(),
+        read_as: None,
+    };
+    let mut id = site.store.create_capture(new()).await.expect("made");
+    let filling = fill_the_disk(&site).await;
+    // Until the last row has no room beside it either.
+    while let Ok(made) = site.store.create_capture(new()).await {
+        id = made;
+    }
+    let spool = crate::parsing::Spool::new(&site.app.settings.data).await.expect("a file");
+    let received = spool.finish().await.expect("written");
+    let place = Arc::clone(&site.app.captures_waiting).try_acquire_owned().expect("free");
+    crate::parsing::parse(site.app.clone(), id.clone(), (received, None), place).await;
+    let state = async || site.store.capture(&id).await.expect("there").state;
+    assert_eq!(state().await, store::CaptureState::Parsing);
+    for id in &filling {
+        site.store.delete_zone(id, 1).await.expect("nothing new is written");
+    }
+    site.app.meanwhile.settle(&site.store).await.expect("room");
+    assert_eq!(state().await, store::CaptureState::Failed);
+}
+
+#[tokio::test]
+async fn a_change_that_nobody_waits_for_any_more_is_done_and_its_record_ends() {
+    let site = Site::new().await;
+    let who = site.sign_in("ad").await;
+    let before = site.audited().await;
+    let (said, body) = tokio::sync::mpsc::unbounded_channel::<String>();
+    let body = futures_util::stream::unfold(body, |mut body| async move {
+        Some((Ok::<_, std::io::Error>(body.recv().await?), body))
+    });
+    let request = || {
+        let request = site.request(&who, Method::POST, "/zones").header("idempotency-key", "one");
+        request.header(header::CONTENT_TYPE, "application/json")
+    };
+    let begun = async {
+        while site.audited().await == before {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        _ = site.send(request().body(Body::from_stream(body)).expect("a request")) => {
+            panic!("its body did not come yet")
+        }
+        () = begun => {}
+    }
+    let zone = json!({"name": "Line 2", "cidrs": ["10.2.0.0/16"]}).to_string();
+    said.send(zone.clone()).expect("somebody reads");
+    drop(said);
+    let record = loop {
+        let (all, _) = site.store.audit(None, None, 1_000).await.expect("reads");
+        match all.into_iter().find(|record| record.begin.action == "POST /zones") {
+            Some(record) if record.end.is_some() => break record,
+            _ => tokio::task::yield_now().await,
+        }
+    };
+    assert_eq!(record.end.map(|(_, end)| end.result).as_deref(), Some("done"));
+    let again = site.send(request().body(Body::from(zone)).expect("a request")).await;
+    assert_eq!(again.status(), StatusCode::CREATED, "the first answer");
+    assert_eq!(site.store.zones().await.expect("reads").len(), 1);
 }
 
 #[tokio::test]

@@ -263,6 +263,13 @@ async fn strangers_the_revoked_and_the_hasty_are_turned_away() {
     assert_eq!(runs["items"][0]["detail"], "its agent was revoked", "nothing waits for ever");
     let clients = std::fs::read_to_string(keeping::clients_file(&site.app.settings.data));
     assert_eq!(clients.expect("written"), "");
+    // As after a disk that took the one and not the other: it is out when it is asked for again.
+    let stale = format!("agent-press-4 edge press-4 {0} {0}\n", "ab".repeat(32));
+    std::fs::write(keeping::clients_file(&site.app.settings.data), stale).expect("written");
+    let (status, _) = post(&site, &admin, "/agents/press-4:revoke", json!({})).await;
+    assert_eq!(status, StatusCode::OK);
+    let clients = std::fs::read_to_string(keeping::clients_file(&site.app.settings.data));
+    assert_eq!(clients.expect("written"), "");
 }
 
 #[tokio::test]
