@@ -3,6 +3,7 @@
 use super::routes::{Access, Route, service, table};
 use crate::{
     app::{App, NoSensors},
+    protect::reconcile,
     settings::Settings,
 };
 use axum::{
@@ -720,6 +721,40 @@ async fn a_capture_left_half_parsed_is_told_of_once() {
     let capture = site.store.capture(&id).await.expect("reads");
     assert!(capture.detail.is_some_and(|why| why.contains("upload it again")));
     assert_eq!(site.store.captures_in_parsing().await.expect("reads").len(), 0);
+}
+
+#[tokio::test]
+async fn how_a_run_ended_is_noted_once_there_is_room() {
+    let site = Site::on(Some(700 << 10), |_| {}).await;
+    let run = store::NewRun { kind: "restore", cause: "person", ..store::NewRun::default() };
+    let run = site.store.create_run(run).await.expect("room");
+    site.store.start_run(&run).await.expect("room");
+    let filling = fill_the_disk(&site).await;
+    let state = Some(store::RunState::Complete);
+    let report = Some(json!("x".repeat(64 << 10)));
+    let end = store::RunEnd { state, report, ..store::RunEnd::default() };
+    let refused = site.store.finish_run(&run, end.clone()).await.expect_err("no room");
+    assert!(refused.is_of_disk(), "{refused}");
+    let note = async |end: store::RunEnd| {
+        let mut stops = site.stop.subscribe();
+        reconcile::note_end(&site.app, &run, end, &mut stops).await
+    };
+    let free = async {
+        for id in &filling {
+            // It may share a commit with what is still too much.
+            while let Err(error) = site.store.delete_zone(id, 1).await {
+                assert!(error.is_of_disk(), "{error}");
+            }
+        }
+    };
+    let (noted, ()) = tokio::join!(note(end.clone()), free);
+    noted.expect("there is room");
+    let row = site.store.run(&run).await.expect("there");
+    assert_eq!(row.state, store::RunState::Complete);
+    // A server that stops waits for no room.
+    fill_the_disk(&site).await;
+    site.stop.send_replace(true);
+    note(store::RunEnd { report: Some(json!("y".repeat(128 << 10))), ..end }).await.expect("left");
 }
 
 #[tokio::test]

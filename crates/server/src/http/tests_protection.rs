@@ -150,6 +150,21 @@ async fn rules_that_somebody_changed_meanwhile_are_not_written_over() {
 }
 
 #[tokio::test]
+async fn what_was_begun_is_not_begun_again() {
+    let (site, admin) = site().await;
+    post(&site, &admin, "/vault", json!({})).await;
+    let path = format!("/snapshots/{SNAPSHOT}:verify");
+    let (status, run) = post(&site, &admin, &path, json!({"level": 1})).await;
+    assert_eq!(status, StatusCode::ACCEPTED, "{run}");
+    let id = run["id"].as_str().expect("an id");
+    site.store.start_run(id).await.expect("it waited");
+    let mut stops = site.stop.subscribe();
+    let begun = lanes::one(&site.app, lanes::Lane::Proving, &mut stops).await.expect("looks");
+    assert!(!begun, "its end is not noted yet");
+    assert_eq!(site.store.run(id).await.expect("there").state, RunState::Running);
+}
+
+#[tokio::test]
 async fn a_backup_asked_for_is_made_whatever_else_is_under_way() {
     let (site, admin) = site().await;
     post(&site, &admin, "/vault", json!({})).await;

@@ -161,7 +161,8 @@ async fn one(app: &Shared, stops: &mut watch::Receiver<bool>) -> store::Result<b
     let open = app.store.open_runs().await?;
     queue(app, &open, now()).await?;
     let waiting = app.store.open_runs().await?;
-    let Some(run) = waiting.into_iter().find(|run| Lane::of(run) == Lane::Copying) else {
+    let mut waiting = waiting.into_iter().filter(|run| run.state == RunState::Queued);
+    let Some(run) = waiting.find(|run| Lane::of(run) == Lane::Copying) else {
         return Ok(false);
     };
     carry_out(app, &vault, run, stops).await?;

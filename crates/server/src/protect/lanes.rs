@@ -16,7 +16,7 @@ use crate::{
     limits::AGENT_UNHEARD_S,
 };
 use std::time::{Duration, Instant};
-use store::Run;
+use store::{Run, RunState};
 use tokio::sync::{Notify, watch};
 
 const CLEAN_EVERY: Duration = Duration::from_secs(3_600);
@@ -139,11 +139,17 @@ async fn work_on(app: &Shared, lane: Lane, mut stops: watch::Receiver<bool>) {
 }
 
 /// Has the oldest run of a lane done; false when there is none.
-async fn one(app: &Shared, lane: Lane, stops: &mut watch::Receiver<bool>) -> store::Result<bool> {
+pub(crate) async fn one(
+    app: &Shared,
+    lane: Lane,
+    stops: &mut watch::Receiver<bool>,
+) -> store::Result<bool> {
     let vault = app.protect.vault(&app.store).await?;
     // The vault of an agent lies elsewhere, and is verified whether there is another or not.
     let of_agent = |run: &Run| keeping::verified_by(run, &app.settings.data);
     let mut waiting = app.store.open_runs().await?;
+    // One that is under way and not here has an end that is not noted yet: it was done.
+    waiting.retain(|run| run.state == RunState::Queued);
     waiting.retain(|run| Lane::of(run) == lane && !run.is_elsewhere());
     waiting.retain(|run| vault.is_some() || of_agent(run).is_some());
     // What a person or a change asked for goes before the clock's own.

@@ -41,6 +41,8 @@ use tokio::sync::{
 
 /// How often plans are looked at when nothing else asks for it.
 pub(super) const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// How often it is tried to note an end that the disk did not take.
+const NOTE_EVERY: Duration = if cfg!(test) { Duration::from_millis(5) } else { LOOK_EVERY };
 /// How often it is told how far a run is.
 const TELL_EVERY: Duration = Duration::from_millis(500);
 const DAY_S: i64 = 86_400;
@@ -364,8 +366,8 @@ pub(super) async fn carry_out(
     let end = Arc::new(Notify::new());
     let (says, told) = unbounded_channel();
     let running = Running { id: run.id.clone(), end: end.clone(), says };
-    app.protect.running.lock().expect("no panic holds it").push(running);
     app.store.start_run(&run.id).await?;
+    app.protect.running.lock().expect("no panic holds it").push(running);
     let outcome = match serde_json::from_value::<Job>(run.job.clone()) {
         Ok(job) => work(app, vault, (&run.id, job), told, &end, stops).await,
         Err(error) => Err(Failure::of(format!("its order cannot be read: {error}"))),
@@ -385,9 +387,38 @@ pub(super) async fn carry_out(
             "a run failed"
         );
     }
-    app.store.finish_run(&run.id, end).await?;
+    note_end(app, &run.id, end, stops).await?;
     app.protect.wake_copies.notify_one();
     Ok(())
+}
+
+/// Notes how a run ended. While the disk takes nothing its lane waits here with what is known:
+/// nothing that was done is done a second time.
+pub(crate) async fn note_end(
+    app: &Shared,
+    run: &str,
+    end: RunEnd,
+    stops: &mut watch::Receiver<bool>,
+) -> store::Result<()> {
+    let mut told = false;
+    loop {
+        match app.store.finish_run(run, end.clone()).await {
+            Err(error) if error.is_of_disk() => {
+                if !std::mem::replace(&mut told, true) {
+                    tracing::warn!(run, %error, "the end of a run waits to be noted");
+                }
+            }
+            done => return done,
+        }
+        // The next start finds it under way, and says that it was.
+        if *stops.borrow() {
+            return Ok(());
+        }
+        tokio::select! {
+            _ = stops.changed() => {}
+            () = tokio::time::sleep(NOTE_EVERY) => {}
+        }
+    }
 }
 
 /// What a worker said that is not told yet.

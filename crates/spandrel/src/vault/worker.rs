@@ -158,6 +158,10 @@ fn with_key(vault: &Unlocked, order: &Order) -> Result<Value> {
             Ok(serde_json::to_value(vault.diff(&before, &after, &[&SqliteSchema])?)?)
         }
         Job::Restore { snapshot, to, only } => {
+            // It was empty when this was asked for; another restore may have been here since.
+            if fs::read_dir(to).is_ok_and(|mut entries| entries.next().is_some()) {
+                bail!("{} is not empty; nothing is ever written over", to.display());
+            }
             let id = find(vault, snapshot)?;
             let only = only.as_deref().map(Path::new);
             let done = vault.restore_watched(&id, to, only, now()?, &Teller::new(None))?;
