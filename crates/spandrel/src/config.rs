@@ -50,7 +50,7 @@ fn absent(sensors: &[Sensor], interfaces: &Path) -> Vec<String> {
     let mut known: Vec<_> =
         known.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
     known.sort_unstable();
-    let absent = sensors.iter().filter(|sensor| sensor.command.is_empty());
+    let absent = sensors.iter().filter(|sensor| !sensor.is_elsewhere());
     let absent = absent.filter(|sensor| !known.contains(&sensor.interface));
     let all = known.join(", ");
     absent

@@ -240,25 +240,21 @@ fn readings(file: &File) -> Vec<server::Reading> {
 }
 
 fn plans(file: &File, data: &Path, learned: &Path) -> Result<Vec<Plan>> {
-    for sensor in &file.sensor {
+    for sensor in file.sensor.iter().filter(|sensor| !sensor.is_elsewhere()) {
         let memory = memory_of(&sensor.name, learned);
         let folder = memory.parent().unwrap_or(learned);
         std::fs::create_dir_all(folder)
             .with_context(|| format!("cannot make the folder {}", folder.display()))?;
     }
-    let sensors = file.sensor.iter().map(|sensor| {
-        let elsewhere = !sensor.command.is_empty();
-        let hours = if elsewhere { 0 } else { sensor.learning_hours };
-        Plan {
-            name: sensor.name.clone(),
-            source: match elsewhere {
-                true => Source::Remote(sensor.command.clone()),
-                false => Source::Interface(sensor.interface.clone()),
-            },
-            learning: Duration::from_secs(u64::from(hours) * 3_600),
-            memory: (!elsewhere).then(|| memory_of(&sensor.name, learned)),
-            site: SiteFiles { protocols: sensor.protocols.clone(), rules: sensor.rules.clone() },
-        }
+    let sensors = file.sensor.iter().map(|sensor| Plan {
+        name: sensor.name.clone(),
+        source: match sensor.is_elsewhere() {
+            true => Source::Remote(sensor.command.clone()),
+            false => Source::Interface(sensor.interface.clone()),
+        },
+        learning: sensor.learning(),
+        memory: (!sensor.is_elsewhere()).then(|| memory_of(&sensor.name, learned)),
+        site: SiteFiles { protocols: sensor.protocols.clone(), rules: sensor.rules.clone() },
     });
     let lab = file.lab.enabled.then(|| Plan {
         name: settings::LAB.to_owned(),

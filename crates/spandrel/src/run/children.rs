@@ -95,7 +95,8 @@ impl Sensors for Children {
     fn end_learning(&self, sensor: &str) -> Result<(), String> {
         let running = self.running.lock().expect("no panic holds it");
         let Some(pid) = running.get(sensor) else {
-            return Err(format!("{sensor} does not run at present"));
+            let there = "one elsewhere ends its learning there, by SIGUSR1";
+            return Err(format!("{sensor} does not run here at present; {there}"));
         };
         // Its input is packets and its output insights: a signal is how it is told.
         kill_process(*pid, Signal::USR1).map_err(|error| format!("{sensor} is gone: {error}"))

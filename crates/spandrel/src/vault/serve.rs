@@ -73,7 +73,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
             name: options.site.clone(),
             clients: options.clients.clone(),
             seal,
-            quota_bytes: options.quota_mib.map(|mib| mib << 20),
+            quota_bytes: options.quota_mib.map(|mib| mib.saturating_mul(1 << 20)),
         },
         Box::new(Machine),
     )?;
