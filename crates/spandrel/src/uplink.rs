@@ -19,8 +19,8 @@ use std::{
     time::Duration,
 };
 use uplink::{
-    Frame, Have, PREAMBLE, Position, Said, Shelf, Tape, Unpacker, frame_of_batch, frame_of_head,
-    take_frame, take_preamble,
+    Frame, Have, Head, PREAMBLE, Position, Said, Shelf, Tape, Unpacker, frame_of_batch,
+    frame_of_head, take_frame, take_preamble,
 };
 
 #[derive(clap::Subcommand)]
@@ -124,6 +124,7 @@ fn send_all(folder: &Path, have: Have, once: bool, arrived: &Arrived) -> Result<
     let mut out = io::stdout().lock();
     out.write_all(PREAMBLE)?;
     let mut next = begin(folder, have)?;
+    let mut last = 0;
     while once || !arrived.is_gone() {
         let shelf = Shelf::list(folder).context("cannot list the spool")?;
         let mut left = shelf.0.into_iter().filter(|(segment, _)| *segment >= next.segment);
@@ -138,12 +139,16 @@ fn send_all(folder: &Path, have: Have, once: bool, arrived: &Arrived) -> Result<
         if segment != next.segment || next.tape.is_none() {
             next = Next::open(segment, &path)?;
         }
-        let sent = next.send(&mut out)?;
-        out.flush()?;
+        let mut sent = next.send(&mut out)?;
         if !is_last {
             // What was written between the last look into it and the next segment.
-            next.send(&mut out)?;
-            out.flush()?;
+            sent += next.send(&mut out)?;
+        }
+        out.flush()?;
+        if next.sent > 0 {
+            last = place(segment, next.sent);
+        }
+        if !is_last {
             next = Next { segment: segment + 1, ..Next::default() };
         } else if once && sent == 0 {
             break;
@@ -151,7 +156,7 @@ fn send_all(folder: &Path, have: Have, once: bool, arrived: &Arrived) -> Result<
             std::thread::sleep(LOOK);
         }
     }
-    Ok(place(next.segment, next.sent))
+    Ok(last)
 }
 
 /// Takes what has arrived off the shelf until the line ends.
@@ -171,8 +176,8 @@ fn hear(folder: &Path, arrived: &Arrived) {
 struct Next {
     segment: u32,
     tape: Option<Tape>,
-    /// Batches that the other end has and remembers.
-    passed: u64,
+    /// As it is told, where it was read and is not told yet.
+    head: Option<Head>,
     /// Batches of it that the other end has, or was sent.
     sent: u64,
     begun: bool,
@@ -182,11 +187,22 @@ struct Next {
 fn begin(folder: &Path, have: Have) -> Result<Next> {
     let Have::Saved { position, live } = have else { return Ok(Next::default()) };
     for (segment, path) in Shelf::list(folder).context("cannot list the spool")?.0 {
-        let head = Tape::open(&path)?.head()?;
-        if segment == position.segment && head.and_then(|head| head.run()) == Some(position.run) {
-            let passed = if live { position.batches } else { 0 };
-            return Ok(Next { passed, ..Next::open(segment, &path)? });
+        let mut next = Next::open(segment, &path)?;
+        let Some(tape) = &mut next.tape else { continue };
+        let Some(mut head) = tape.head()? else { continue };
+        if (segment, head.run()) != (position.segment, Some(position.run)) {
+            continue;
         }
+        // What the other end has and remembers.
+        let passed = if live { position.batches } else { 0 };
+        for _ in 0..passed {
+            if tape.batch()?.is_none() {
+                // A power cut took what had arrived: that run is over, another begins a segment.
+                return Ok(Next { segment: segment + 1, ..Next::default() });
+            }
+        }
+        head.passed = passed;
+        return Ok(Next { head: Some(head), sent: passed, ..next });
     }
     Ok(Next::default())
 }
@@ -202,16 +218,13 @@ impl Next {
         let Some(tape) = &mut self.tape else { return Ok(0) };
         let mut sent = 0;
         if !self.begun {
-            let Some(mut head) = tape.head()? else { return Ok(0) };
-            head.passed = self.passed;
-            for _ in 0..self.passed {
-                if tape.batch()?.is_none() {
-                    bail!("the spool has less of segment {} than arrived", self.segment);
-                }
-            }
+            let head = match self.head.take() {
+                Some(head) => Some(head),
+                None => tape.head()?,
+            };
+            let Some(head) = head else { return Ok(0) };
             out.write_all(&frame_of_head(&head))?;
             self.begun = true;
-            self.sent = self.passed;
             sent += 1;
         }
         while let Some(batch) = tape.batch()? {
@@ -262,4 +275,64 @@ fn print(out: &mut impl Write, insight: &Insight) -> Result<()> {
     serde_json::to_writer(&mut *out, insight).map_err(io::Error::from)?;
     out.write_all(b"\n")?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::Time;
+    use std::fs::{OpenOptions, metadata};
+    use uplink::Spool;
+
+    fn spool(folder: &Path, run: i64, batches: &[&[u8]]) {
+        let hello = Insight::Hello {
+            version: 1,
+            sensor: "s".to_owned(),
+            interface: "eth1".to_owned(),
+            started_at: Time(run),
+            replay: false,
+        };
+        let mut spool = Spool::open(folder, hello, 1 << 30).expect("opens");
+        spool.begin(&[], Time(run)).expect("room");
+        batches.iter().for_each(|batch| spool.put(batch).expect("room"));
+    }
+
+    /// What is sent of the first segment, as its head's `passed` and its batches.
+    fn sent(mut next: Next) -> Vec<String> {
+        let mut out = Vec::new();
+        next.send(&mut out).expect("memory");
+        let (mut frames, mut used) = (Vec::new(), 0);
+        while let Some((frame, length)) = take_frame(&out[used..]).expect("frames") {
+            used += length;
+            frames.push(match frame {
+                Frame::Head(head) => format!("segment {} after {}", head.segment, head.passed),
+                Frame::Batch(batch) => String::from_utf8_lossy(batch).into_owned(),
+            });
+        }
+        frames
+    }
+
+    #[test]
+    fn what_a_power_cut_took_of_a_segment_holds_up_nothing() {
+        let folder = tempfile::tempdir().expect("a folder");
+        spool(folder.path(), 5, &[b"one", b"two", b"three"]);
+        spool(folder.path(), 6, &[b"of the next run"]);
+        let have = |batches, live| {
+            let position = Position { run: Time(5), segment: 0, batches };
+            begin(folder.path(), Have::Saved { position, live }).expect("reads")
+        };
+        assert_eq!(sent(have(2, true)), ["segment 0 after 2", "three"]);
+        let file = Shelf::list(folder.path()).expect("a folder").0.remove(0).1;
+        let octets = metadata(&file).expect("there").len();
+        let cut = OpenOptions::new().write(true).open(&file).expect("there");
+        cut.set_len(octets - 1).expect("cut");
+        assert_eq!(sent(have(2, true)), ["segment 0 after 2"]);
+        assert_eq!(sent(have(3, false)), ["segment 0 after 0", "one", "two"]);
+        let next = have(3, true);
+        assert_eq!((next.segment, next.tape.is_none()), (1, true));
+        // Zeros instead of what was not written yet.
+        cut.set_len(octets - 13).expect("cut");
+        cut.set_len(octets + 4_096).expect("zeros");
+        assert_eq!(sent(have(0, false)), ["segment 0 after 0", "one", "two"]);
+    }
 }

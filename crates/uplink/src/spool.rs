@@ -194,7 +194,9 @@ impl Tape {
         Ok(record.map(|octets| serde_json::from_slice(&octets)).transpose()?)
     }
 
-    /// The next batch that is there as a whole. What a crash left half written never is.
+    /// The next batch that is there as a whole. What a crash left half written never is; nor are
+    /// zeros, which a file system may leave at the end of a file after a power cut: they read as a
+    /// batch of no octets, and none is put.
     pub fn batch(&mut self) -> io::Result<Option<Vec<u8>>> {
         let left = self.file.metadata()?.len().saturating_sub(self.at);
         let mut front = [0; 8];
@@ -204,7 +206,7 @@ impl Tape {
         self.file.read_exact_at(&mut front, self.at)?;
         let [a, b, c, d, e, f, g, h] = front;
         let length = u32::from_le_bytes([a, b, c, d]) as usize;
-        if length > FRAME_OCTETS_MAX || left - 8 < length as u64 {
+        if length == 0 || length > FRAME_OCTETS_MAX || left - 8 < length as u64 {
             return Ok(None);
         }
         let mut octets = vec![0; length];
@@ -281,6 +283,10 @@ mod tests {
             let whole = head.is_some() && tape.batch().expect("readable").is_some();
             assert!(!whole || tape.batch().expect("readable").is_none());
         }
+        fs::write(&path, [&octets[..], &[0; 4_096]].concat()).expect("room");
+        assert_eq!(batches(&path), [b"all".to_vec(), b"more".to_vec()]);
+        fs::write(&path, [0; 4_096]).expect("room");
+        assert_eq!(Tape::open(&path).expect("there").head().expect("readable"), None);
         let mut wrong = octets.clone();
         *wrong.last_mut().expect("some") ^= 1;
         fs::write(&path, wrong).expect("room");

@@ -29,6 +29,10 @@ pub struct Remote {
     pub answers: Option<Box<dyn AsyncWrite + Send + Unpin>>,
     /// Up to there it was unpacked.
     unpacked: Option<(Position, Unpacker)>,
+    /// When the segment began that is heard.
+    began: Time,
+    /// A segment of which a batch could not be read, which ends it, and when it began.
+    unread: Option<(Position, Time)>,
     committed: Option<Position>,
     /// Lines of a sensor beside us that could not be saved.
     pub(super) held: Held,
@@ -92,7 +96,10 @@ impl Remote {
                         taken += self.commit(store, sensor, take(&mut waiting)).await?;
                         self.begin(*head, &mut waiting)
                     }
-                    Frame::Batch(batch) => self.unpack(batch, &mut waiting).map(|()| false),
+                    Frame::Batch(batch) => {
+                        let unpacked = self.unpack(batch, &mut waiting);
+                        self.pass_over(sensor, unpacked).map(|()| false)
+                    }
                 };
                 if heard.is_err() {
                     self.unpacked = None;
@@ -131,16 +138,47 @@ impl Remote {
         if !goes_on {
             self.unpacked = Some((begins, Unpacker::new()?));
         }
+        self.began = head.at;
         let known = self.committed.is_some_and(|at| at.run == run);
         if !known {
             waiting.insights.push(head.hello);
             waiting.at = Some(begins);
         }
+        // The same segment may only be told again: the line was cut.
+        if let Some((place, from)) = self.unread.take()
+            && (place.run, place.segment) != (run, head.segment)
+        {
+            let reason = "a part of what it told cannot be read".to_owned();
+            waiting.insights.push(Insight::Gap { from, until: head.at, reason });
+            waiting.at = Some(begins);
+        }
         Ok(known)
+    }
+
+    /// A batch that cannot be read ends its segment, as the rest goes on from there: the next
+    /// segment tells all rows again. Till that has begun the place stays before it.
+    fn pass_over(
+        &mut self,
+        sensor: &str,
+        done: Result<(), IntakeError>,
+    ) -> Result<(), IntakeError> {
+        match (done, self.unpacked.as_ref()) {
+            (Err(IntakeError::Malformed(error)), Some((at, _))) => {
+                let segment = at.segment;
+                tracing::warn!(sensor, %error, segment, "the rest of a segment cannot be read");
+                self.unread = Some((*at, self.began));
+                self.unpacked = None;
+                Ok(())
+            }
+            (done, _) => done,
+        }
     }
 
     fn unpack(&mut self, batch: &[u8], waiting: &mut Waiting) -> Result<(), IntakeError> {
         let Some((at, unpacker)) = &mut self.unpacked else {
+            if self.unread.is_some() {
+                return Ok(());
+            }
             return Err(IntakeError::Garbage("a batch comes before its segment".to_owned()));
         };
         let insights = unpacker.unpack(batch)?;
@@ -287,6 +325,45 @@ mod tests {
         drop(sensor);
         assert_eq!(hearing.await.expect("it ended").expect("well"), 41);
         assert_eq!(store.sensor("s").await.expect("reads").unsaved, None);
+        store.close().await;
+    }
+
+    #[tokio::test]
+    async fn a_batch_that_cannot_be_read_ends_its_segment_and_leaves_a_gap() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let store = Store::open(dir.path(), store::Settings::default()).await.expect("opens");
+        let mut packer = Packer::new().expect("a packer");
+        let mut batch = |n| {
+            packer.add(&asset(&format!("ast_{n}"), n)).expect("it fits");
+            frame_of_batch(&packer.take().expect("packed"))
+        };
+        let at = |segment: u32| RUN.plus_secs(i64::from(segment) * 60);
+        let head =
+            |segment| frame_of_head(&Head { hello: hello(), segment, at: at(segment), passed: 0 });
+        let damaged = frame_of_batch(&[9, 9, 9]);
+        let first = [PREAMBLE, &head(0), &batch(0), &damaged, &batch(1), &batch(2)].concat();
+        let mut packer = Packer::new().expect("a packer");
+        packer.add(&asset("ast_9", 9)).expect("it fits");
+        let anew = [head(1), frame_of_batch(&packer.take().expect("packed"))].concat();
+        let mut remote = Remote::default();
+        let names = async || {
+            let page = store.assets(&store::ListRequest::first(9)).await.expect("reads");
+            page.items.into_iter().map(|asset| asset.id.0).collect::<Vec<_>>()
+        };
+        // Twice, as after a cut: the gap is known only when another segment has begun.
+        for _ in 0..2 {
+            intake(&store, "s", &first[..], &mut remote).await.expect("it goes on");
+            assert_eq!(names().await, ["ast_0"]);
+            assert_eq!(store.sensor("s").await.expect("reads").gaps, []);
+        }
+        let all = [&first[..], &anew].concat();
+        intake(&store, "s", &all[..], &mut remote).await.expect("it goes on");
+        assert_eq!(names().await, ["ast_0", "ast_9"]);
+        let gaps = store.sensor("s").await.expect("reads").gaps;
+        let told: Vec<_> = gaps.iter().map(|gap| (gap.from, gap.until)).collect();
+        assert_eq!(told, [(at(0), at(1))]);
+        let heard = store.heard("s").await.expect("reads").expect("a place");
+        assert_eq!((heard.segment, heard.batches), (1, 1));
         store.close().await;
     }
 }
