@@ -9,6 +9,8 @@ pub struct Field {
     pub name: &'static str,
     pub column: &'static str,
     pub kind: Kind,
+    /// A row may be without it: NULL in the column.
+    pub optional: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,11 +35,17 @@ pub enum Kind {
 }
 
 const fn field(name: &'static str, column: &'static str, kind: Kind) -> Field {
-    Field { name, column, kind }
+    Field { name, column, kind, optional: false }
 }
 
 const fn same(name: &'static str, kind: Kind) -> Field {
-    Field { name, column: name, kind }
+    field(name, name, kind)
+}
+
+impl Field {
+    const fn or_none(self) -> Field {
+        Field { optional: true, ..self }
+    }
 }
 
 pub const ASSETS: &[Field] = &[
@@ -45,25 +53,25 @@ pub const ASSETS: &[Field] = &[
     same("name", Kind::Text),
     same("class", Kind::Text),
     same("role", Kind::Text),
-    same("purdue", Kind::Real),
-    same("vendor", Kind::Text),
-    same("model", Kind::Text),
-    same("firmware", Kind::Text),
-    same("serial", Kind::Text),
-    same("os", Kind::Text),
+    same("purdue", Kind::Real).or_none(),
+    same("vendor", Kind::Text).or_none(),
+    same("model", Kind::Text).or_none(),
+    same("firmware", Kind::Text).or_none(),
+    same("serial", Kind::Text).or_none(),
+    same("os", Kind::Text).or_none(),
     field("ip", "ips", Kind::List),
     field("mac", "macs", Kind::List),
     field("vlan", "vlans", Kind::List),
     field("protocol", "protocols", Kind::List),
-    same("zone", Kind::Text),
-    same("criticality", Kind::Whole),
+    same("zone", Kind::Text).or_none(),
+    same("criticality", Kind::Whole).or_none(),
     same("lifecycle", Kind::Text),
     same("labels", Kind::Labels),
     same("first_seen", Kind::Time),
     same("last_seen", Kind::Time),
     same("packets", Kind::Whole),
     same("findings", Kind::Whole),
-    same("severity", Kind::Severity),
+    same("severity", Kind::Severity).or_none(),
     same("sensor", Kind::Text),
     same("origin", Kind::Text),
     field("text", "name,names,vendor,model,ips,macs,serial,os", Kind::Search),
@@ -75,12 +83,12 @@ pub const LINKS: &[Field] = &[
     same("server", Kind::Text),
     same("protocol", Kind::Text),
     same("transport", Kind::Text),
-    same("port", Kind::Whole),
+    same("port", Kind::Whole).or_none(),
     same("first_seen", Kind::Time),
     same("last_seen", Kind::Time),
     same("packets", Kind::Whole),
     same("bytes", Kind::Whole),
-    same("poll_interval_ms", Kind::Whole),
+    same("poll_interval_ms", Kind::Whole).or_none(),
     same("sensor", Kind::Text),
 ];
 
@@ -92,8 +100,8 @@ pub const FINDINGS: &[Field] = &[
     same("title", Kind::Text),
     field("technique", "techniques", Kind::List),
     same("status", Kind::Text),
-    same("owner", Kind::Text),
-    same("note", Kind::Text),
+    same("owner", Kind::Text).or_none(),
+    same("note", Kind::Text).or_none(),
     same("muted", Kind::Flag),
     same("first_seen", Kind::Time),
     same("last_seen", Kind::Time),
