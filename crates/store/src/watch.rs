@@ -12,7 +12,8 @@ use sqlx::{Row, sqlite::SqliteRow};
 use std::sync::Arc;
 use tokio::sync::broadcast;
 
-/// A row as it is since `revision`; 0 where it is not committed and may not be gone back to.
+/// A row as it is since `revision`; 0 where that is no place to go on from: it is not committed, or
+/// what was committed before is not told yet.
 #[derive(Clone, Debug)]
 pub struct Change {
     pub revision: i64,
@@ -49,7 +50,7 @@ pub enum ChangedRow {
 /// What a watcher missed.
 #[derive(Debug)]
 pub enum Backlog {
-    /// In the order of their revisions.
+    /// In the order of their revisions; those without one come last, and again to who watches.
     Changes(Vec<Change>),
     /// Too much, or from another database: read the lists again.
     TooOld,
@@ -102,11 +103,19 @@ impl Store {
         Ok(row.try_get(0)?)
     }
 
-    /// Rows changed after `since`.
+    /// Rows changed after `since`, for who watches since before.
     pub async fn backlog(&self, since: i64) -> Result<Backlog> {
-        if since > self.revision().await? || since < 0 {
+        let newest = self.revision().await?;
+        if since > newest || since < 0 {
             return Ok(Backlog::TooOld);
         }
+        self.backlog_to(since, newest).await
+    }
+
+    /// Tables are read one after the other and commits go on: what is newer than `newest` may be
+    /// there of one and not of another. A row that is newer may still be the first word of what
+    /// was committed before, so it is told, but as no place to go on from.
+    async fn backlog_to(&self, since: i64, newest: i64) -> Result<Backlog> {
         let limit = i64::try_from(BACKLOG_ROWS_MAX).expect("a small constant");
         let mut changes = asset::changed_since(self, since, limit).await?;
         changes.extend(link::changed_since(self, since, limit).await?);
@@ -118,6 +127,48 @@ impl Store {
             return Ok(Backlog::TooOld);
         }
         changes.sort_by_key(|change| change.revision);
+        for change in changes.iter_mut().filter(|change| change.revision > newest) {
+            change.revision = 0;
+        }
         Ok(Backlog::Changes(changes))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Origin, SensorState, SensorStatus, Settings};
+
+    #[tokio::test]
+    async fn what_is_committed_while_tables_are_read_is_no_place_to_go_on_from() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let store = Store::open(dir.path(), Settings::default()).await.expect("opens");
+        let say = async |id: &str, state| {
+            let status = SensorStatus {
+                id: id.to_owned(),
+                interface: "eth0".to_owned(),
+                origin: Origin::Network,
+                state,
+                detail: None,
+                restarts: 0,
+                learning_until: None,
+            };
+            store.set_sensor(status).await.expect("saved");
+        };
+        say("a", SensorState::Running).await;
+        say("b", SensorState::Running).await;
+        let newest = store.revision().await.expect("reads");
+        say("a", SensorState::Failed).await;
+        let Backlog::Changes(changes) = store.backlog_to(0, newest).await.expect("reads") else {
+            panic!("not too old")
+        };
+        let told = changes.iter().map(|change| match &change.row {
+            ChangedRow::Sensor(sensor) => (sensor.id.as_str(), sensor.state, change.revision),
+            other => panic!("{other:?}"),
+        });
+        let expected = [("b", SensorState::Running, newest), ("a", SensorState::Failed, 0)];
+        assert_eq!(told.collect::<Vec<_>>(), expected);
+        assert!(store.revision().await.expect("reads") > newest);
+        store.close().await;
     }
 }
