@@ -6,8 +6,10 @@
 use crate::{
     ASSETS, Change, ChangedRow, Error, LABELS_MAX, Lifecycle, ListRequest, Origin, Page, Result,
     Store, TIMELINE_EVENTS_MAX, Zone,
+    link::current_id,
     overview::Count,
     page::Order,
+    tally::Tally,
     text::{clean, from_word, join, severity_from_rank, split, word},
     watch::changes,
     writer::{Turn, now},
@@ -162,6 +164,7 @@ pub(crate) struct Stored {
     pub(crate) origin: Origin,
     pub(crate) epoch: i64,
     pub(crate) earlier: Option<Asset>,
+    pub(crate) packets: Tally<u64>,
     pub(crate) observed: Asset,
     pub(crate) declared: Declared,
     pub(crate) generation: i64,
@@ -220,6 +223,7 @@ impl AssetFull {
             origin: Origin::Capture,
             epoch: 0,
             earlier: None,
+            packets: Tally::default(),
             observed,
             declared: Declared::default(),
             generation: 0,
@@ -231,7 +235,6 @@ impl AssetFull {
     }
 }
 
-/// Reads an asset's row in the writer's transaction.
 /// The asset it was found to be part of.
 pub(crate) async fn merged_into(turn: &mut Turn, id: &str) -> Result<Option<String>> {
     let row = sqlx::query("SELECT merged_into FROM assets WHERE id = $1")
@@ -241,22 +244,29 @@ pub(crate) async fn merged_into(turn: &mut Turn, id: &str) -> Result<Option<Stri
     Ok(row.map(|row| row.try_get("merged_into")).transpose()?.flatten())
 }
 
+/// Reads an asset's row in the writer's transaction.
 pub(crate) async fn load(turn: &mut Turn, id: &str) -> Result<Option<Stored>> {
     let row = sqlx::query(
-        "SELECT sensor, origin, epoch, earlier, observed, declared, generation, findings, severity \
-         FROM assets WHERE id = $1",
+        "SELECT sensor, origin, epoch, earlier, told, observed, declared, generation, findings, \
+         severity FROM assets WHERE id = $1",
     )
     .bind(id)
     .fetch_optional(&mut turn.db)
     .await?;
     let Some(row) = row else { return Ok(None) };
+    let (sensor, epoch): (String, i64) = (row.try_get("sensor")?, row.try_get("epoch")?);
     let earlier: Option<String> = row.try_get("earlier")?;
+    let earlier: Option<Asset> = earlier.map(|json| serde_json::from_str(&json)).transpose()?;
+    let observed: Asset = serde_json::from_str(row.try_get("observed")?)?;
+    let before = earlier.as_ref().map_or(0, |asset| asset.packets);
+    let told = row.try_get("told")?;
     Ok(Some(Stored {
-        sensor: row.try_get("sensor")?,
+        packets: Tally::read(told, (&sensor, epoch), before, &observed.packets)?,
+        sensor,
         origin: origin(&row)?,
-        epoch: row.try_get("epoch")?,
-        earlier: earlier.map(|json| serde_json::from_str(&json)).transpose()?,
-        observed: serde_json::from_str(row.try_get("observed")?)?,
+        epoch,
+        earlier,
+        observed,
         declared: serde_json::from_str(row.try_get("declared")?)?,
         generation: row.try_get("generation")?,
         findings: u32::try_from(row.try_get::<i64, _>("findings")?).unwrap_or(0),
@@ -274,16 +284,16 @@ pub(crate) async fn save(turn: &mut Turn, stored: &Stored) -> Result<AssetRecord
         "INSERT INTO assets (id, sensor, epoch, earlier, observed, observed_zone, declared, \
          merged_into, generation, revision, name, names, class, role, purdue, vendor, model, \
          firmware, serial, os, ips, macs, vlans, protocols, zone, criticality, lifecycle, labels, \
-         first_seen, last_seen, packets, findings, severity, origin) VALUES ($1, $2, $3, $4, $5, \
-         $6, $7, NULL, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, \
-         $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33) ON CONFLICT (id) DO \
+         first_seen, last_seen, packets, findings, severity, origin, told) VALUES ($1, $2, $3, $4, \
+         $5, $6, $7, NULL, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, \
+         $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34) ON CONFLICT (id) DO \
          UPDATE SET sensor = $2, epoch = $3, earlier = $4, observed = $5, \
          observed_zone = $6, declared = $7, \
          merged_into = NULL, generation = $8, revision = $9, name = $10, names = $11, class = $12, \
          role = $13, purdue = $14, vendor = $15, model = $16, firmware = $17, serial = $18, \
          os = $19, ips = $20, macs = $21, vlans = $22, protocols = $23, zone = $24, \
          criticality = $25, lifecycle = $26, labels = $27, first_seen = $28, last_seen = $29, \
-         packets = $30, findings = $31, severity = $32, origin = $33",
+         packets = $30, findings = $31, severity = $32, origin = $33, told = $34",
     )
     .bind(&record.id.0)
     .bind(&stored.sensor)
@@ -318,6 +328,7 @@ pub(crate) async fn save(turn: &mut Turn, stored: &Stored) -> Result<AssetRecord
     .bind(i64::from(record.findings))
     .bind(record.severity.map(crate::text::severity_rank))
     .bind(record.origin.word())
+    .bind(stored.packets.told(&stored.sensor)?)
     .execute(&mut turn.db)
     .await?;
     turn.changed(revision, ChangedRow::Asset(record.clone()));
@@ -405,7 +416,8 @@ impl Store {
         })
     }
 
-    /// Lays the operator's word over what is observed. `generation` is the one that was read.
+    /// Lays the operator's word over what is observed, of the asset that [`Store::asset`] gives for
+    /// the id. `generation` is the one that was read.
     pub async fn patch_asset(
         &self,
         id: &str,
@@ -417,6 +429,8 @@ impl Store {
         let (id, actor) = (id.to_owned(), actor.to_owned());
         self.write(move |turn| {
             Box::pin(async move {
+                // What an id that was merged away shows is the asset it is part of.
+                let id = current_id(turn, &id).await?;
                 let stored = load(turn, &id).await?;
                 let mut stored = stored.ok_or_else(|| Error::missing("asset", &id))?;
                 if stored.generation != generation {

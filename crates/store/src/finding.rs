@@ -11,6 +11,7 @@ use crate::{
     link::current_id,
     mute,
     page::Order,
+    tally::Tally,
     text::{clean, from_word, join, severity_from_rank, severity_rank, split, word},
     writer::{Turn, now},
 };
@@ -174,23 +175,25 @@ pub(crate) async fn take(
     }
     finding.assets = assets;
     let known = sqlx::query(
-        "SELECT epoch, earlier_count, observed, count, status, closed_at FROM findings \
-         WHERE id = $1",
+        "SELECT sensor, epoch, told, earlier_count, observed, count, status, closed_at \
+         FROM findings WHERE id = $1",
     )
     .bind(&finding.id.0)
     .fetch_optional(&mut turn.db)
     .await?;
-    let mut earlier_count = 0;
+    let counted = finding.count;
+    let mut counts = Tally::default();
     let mut opened = true;
     let mut worse = false;
+    let mut moved = false;
     let mut event = format!("raised with severity {}", word(finding.severity));
     let mut concerned: BTreeSet<AssetId> = finding.assets.iter().cloned().collect();
     if let Some(row) = known {
-        let same_run = row.try_get::<i64, _>("epoch")? == epoch;
-        let column = if same_run { "earlier_count" } else { "count" };
-        earlier_count = unsigned(row.try_get(column)?);
+        let (earlier, all) = (row.try_get("earlier_count")?, row.try_get("count")?);
+        let run = (row.try_get("sensor")?, row.try_get("epoch")?);
+        counts = Tally::read(row.try_get("told")?, run, unsigned(earlier), &unsigned(all))?;
         let before: Finding = serde_json::from_str(row.try_get("observed")?)?;
-        finding = fold_finding(&before, finding, earlier_count);
+        finding = fold_finding(&before, finding);
         let status = FindingStatus::from_word(row.try_get("status")?);
         let closed: Option<i64> = row.try_get("closed_at")?;
         opened = status == Some(FindingStatus::Resolved)
@@ -205,13 +208,17 @@ pub(crate) async fn take(
             leave(turn, &finding.id.0, &gone.0).await?;
         }
         // Those it is about no more count one less, new ones one more.
-        concerned = match worse || opened {
+        moved = before != concerned;
+        concerned = match worse || opened || moved {
             true => &concerned | &before,
-            false => &concerned ^ &before,
+            false => BTreeSet::new(),
         };
     }
-    put(turn, sensor, epoch, earlier_count, &finding, opened).await?;
-    if opened {
+    counts.take(sensor, epoch, counted);
+    finding.count = counts.all();
+    put(turn, (sensor, epoch), &counts, &finding, opened).await?;
+    // Rules are for exactly the assets they name.
+    if opened || moved {
         mute::settle(turn, &finding.id.0).await?;
     }
     if opened || worse {
@@ -237,26 +244,25 @@ async fn note(turn: &mut Turn, finding: &Finding, event: &str) -> Result<()> {
 
 async fn put(
     turn: &mut Turn,
-    sensor: &str,
-    epoch: i64,
-    earlier_count: u64,
+    (sensor, epoch): (&str, i64),
+    counts: &Tally<u64>,
     finding: &Finding,
     opened: bool,
 ) -> Result<()> {
     sqlx::query(
         "INSERT INTO findings (id, sensor, epoch, earlier_count, observed, detector, engine, \
          severity, title, techniques, status, muted, first_seen, last_seen, count, assets, \
-         addresses, generation, revision) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, \
-         'open', 0, $11, $12, $13, $14, $15, 1, 0) ON CONFLICT (id) DO UPDATE SET sensor = $2, \
+         addresses, generation, revision, told) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, \
+         'open', 0, $11, $12, $13, $14, $15, 1, 0, $17) ON CONFLICT (id) DO UPDATE SET sensor = $2, \
          epoch = $3, earlier_count = $4, observed = $5, engine = $7, severity = $8, title = $9, \
          techniques = $10, first_seen = $11, last_seen = $12, count = $13, assets = $14, \
          addresses = $15, status = CASE WHEN $16 = 1 THEN 'open' ELSE findings.status END, \
-         generation = findings.generation + $16",
+         generation = findings.generation + $16, told = $17",
     )
     .bind(&finding.id.0)
     .bind(sensor)
     .bind(epoch)
-    .bind(signed(earlier_count))
+    .bind(signed(*counts.earlier()))
     .bind(serde_json::to_string(finding)?)
     .bind(clean(&finding.detector))
     .bind(word(finding.engine))
@@ -270,6 +276,7 @@ async fn put(
     .bind(join(finding.assets.iter().collect::<BTreeSet<_>>()))
     .bind(join(&finding.addresses))
     .bind(i64::from(opened))
+    .bind(counts.told(sensor)?)
     .execute(&mut turn.db)
     .await?;
     for id in &finding.assets {
@@ -319,13 +326,11 @@ pub(crate) async fn rename_assets(turn: &mut Turn, id: &str, into: &str) -> Resu
     .bind(id)
     .fetch_all(&mut turn.db)
     .await?;
+    let mut concerned = BTreeSet::from([into.to_owned()]);
+    let mut findings = Vec::with_capacity(rows.len());
     for row in rows {
         let finding: String = row.try_get("id")?;
-        let mut assets = split(row.try_get("assets")?);
-        assets.retain(|asset| asset != id);
-        assets.push(into.to_owned());
-        assets.sort();
-        assets.dedup();
+        let assets = renamed(row.try_get("assets")?, id, into);
         leave(turn, &finding, id).await?;
         sqlx::query(
             "INSERT INTO finding_assets (asset, finding) VALUES ($1, $2) ON CONFLICT DO NOTHING",
@@ -339,9 +344,24 @@ pub(crate) async fn rename_assets(turn: &mut Turn, id: &str, into: &str) -> Resu
             .bind(&finding)
             .execute(&mut turn.db)
             .await?;
-        tell(turn, &finding).await?;
+        concerned.extend(assets);
+        findings.push(finding);
     }
-    asset::recount(turn, into).await
+    mute::rename_assets(turn, id, into).await?;
+    for finding in &findings {
+        mute::settle(turn, finding).await?;
+        tell(turn, finding).await?;
+    }
+    for asset in &concerned {
+        asset::recount(turn, asset).await?;
+    }
+    Ok(())
+}
+
+/// A set of assets in which `id` is part of `into`.
+pub(crate) fn renamed(assets: &str, id: &str, into: &str) -> BTreeSet<String> {
+    let name = |asset| if asset == id { into.to_owned() } else { asset };
+    split(assets).into_iter().map(name).collect()
 }
 
 /// Assets of a finding, in the writer's transaction.
@@ -415,7 +435,10 @@ impl Store {
         let mut record = records.pop().expect("one row in, one record out");
         let named: &[AssetId] = &observed.assets;
         record.assets.sort_by_key(|asset| named.iter().position(|id| *id == asset.id));
-        let mutes = self.mutes().await?;
+        let mute = match mute {
+            Some(id) => self.mutes_of(Some(id)).await?.pop(),
+            None => None,
+        };
         let initiator = match observed.initiator {
             Some(address) => {
                 let owners = owners(self, &record.assets).await?;
@@ -429,7 +452,7 @@ impl Store {
             record,
             observed,
             note,
-            mute: mutes.into_iter().find(|m| Some(&m.id) == mute.as_ref()),
+            mute,
             history: events(self, "finding", id).await?,
         })
     }

@@ -109,12 +109,11 @@ pub(crate) fn fold_counts(
 }
 
 /// The present run's finding with the first evidence of the earlier one before its own.
-pub(crate) fn fold_finding(earlier: &Finding, new: Finding, earlier_count: u64) -> Finding {
+pub(crate) fn fold_finding(earlier: &Finding, new: Finding) -> Finding {
     let mut finding = new;
     finding.first_seen = finding.first_seen.min(earlier.first_seen);
     finding.last_seen = finding.last_seen.max(earlier.last_seen);
     finding.severity = finding.severity.max(earlier.severity);
-    finding.count = finding.count.saturating_add(earlier_count);
     for evidence in earlier.evidence() {
         // Counts and learned sets are told anew in each row; messages are what they were.
         let lasting = matches!(evidence, Evidence::Message { .. });

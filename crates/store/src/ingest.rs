@@ -10,6 +10,7 @@ use crate::{
     fold::fold_asset,
     gap, link,
     sensor::{self, Heard},
+    tally::Tally,
     text::clean,
     writer::Turn,
 };
@@ -85,7 +86,7 @@ async fn take(turn: &mut Turn, name: &str, epoch: i64, insight: Insight) -> Resu
         Insight::Asset(asset) => take_asset(turn, name, epoch, asset).await,
         Insight::AssetMerged { id, into } => merge(turn, &id, &into).await,
         Insight::Link(link) => link::take(turn, name, epoch, link).await,
-        Insight::LinkMerged { id, into } => link::merge(turn, epoch, &id, &into).await,
+        Insight::LinkMerged { id, into } => link::merge(turn, (name, epoch), &id, &into).await,
         Insight::Finding(finding) => finding::take(turn, name, epoch, finding).await,
         Insight::Beat { at, packets, bytes, learning, health } => {
             let health = &health;
@@ -109,7 +110,10 @@ async fn take(turn: &mut Turn, name: &str, epoch: i64, insight: Insight) -> Resu
 async fn take_asset(turn: &mut Turn, sensor: &str, epoch: i64, asset: Asset) -> Result<()> {
     let id = asset.id.0.clone();
     let origin = sensor::origin_of(turn, sensor).await?;
+    let counted = asset.packets;
     let Some(mut stored) = asset::load(turn, &id).await? else {
+        let mut packets = Tally::default();
+        packets.take(sensor, epoch, counted);
         let observed = fold_asset(None, asset);
         let at = observed.first_seen;
         let stored = Stored {
@@ -117,6 +121,7 @@ async fn take_asset(turn: &mut Turn, sensor: &str, epoch: i64, asset: Asset) -> 
             origin,
             epoch,
             earlier: None,
+            packets,
             observed,
             declared: crate::Declared::default(),
             generation: 1,
@@ -133,11 +138,17 @@ async fn take_asset(turn: &mut Turn, sensor: &str, epoch: i64, asset: Asset) -> 
         return asset::recount(turn, &id).await;
     };
     if stored.epoch != epoch {
+        // What is known of it is, whoever found it out; only counts are told apart.
         stored.earlier = Some(stored.observed.clone());
         stored.epoch = epoch;
     }
+    stored.packets.take(sensor, epoch, counted);
+    if let Some(earlier) = &mut stored.earlier {
+        earlier.packets = *stored.packets.earlier();
+    }
     stored.origin = stored.origin.max(origin);
-    let observed = fold_asset(stored.earlier.as_ref(), asset);
+    let mut observed = fold_asset(stored.earlier.as_ref(), asset);
+    observed.packets = stored.packets.all();
     let before = std::mem::replace(&mut stored.observed, observed);
     asset::save(turn, &stored).await?;
     let changes = differences(&before, &stored.observed);

@@ -33,6 +33,7 @@ mod reply;
 mod retention;
 mod run;
 mod sensor;
+mod tally;
 mod text;
 mod trouble;
 mod unsaved;

@@ -28,6 +28,9 @@ pub const FACET_VALUES_MAX: usize = 50;
 pub const FACTS_MAX: usize = 400;
 /// Elements of a list kept of an asset over sensor restarts: addresses, names, protocols.
 pub const LIST_ELEMENTS_MAX: usize = 256;
+/// Sensors of which it is known apart how much each counted of one asset, link or finding; what the
+/// others counted is known as a sum.
+pub const SENSORS_COUNTED_MAX: usize = 16;
 /// Characters of a text column; a hostile device may call itself anything.
 pub const TEXT_CHARS_MAX: usize = 512;
 /// Links shown with an asset.
@@ -55,7 +58,7 @@ pub const COPIES_MAX: i64 = 20;
 pub const AGENTS_MAX: i64 = 10_000;
 /// Runs that one agent may tell of within a day; others are taken and not kept.
 pub const AGENT_RUNS_A_DAY_MAX: i64 = 5_000;
-/// Finished runs kept, the newest.
+/// Finished runs kept, the newest; besides those of backups that are what a target has.
 pub const RUNS_KEPT_MAX: i64 = 20_000;
 
 /// Events kept.

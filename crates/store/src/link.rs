@@ -9,11 +9,13 @@ use crate::{
     asset::{push_filter, signed, unsigned},
     fold::fold_counts,
     page::Order,
+    tally::{Count, Tally},
     text::clean,
     watch::changes,
     writer::Turn,
 };
 use model::{AssetId, Link, LinkId, Time};
+use serde::{Deserialize, Serialize};
 use sqlx::{QueryBuilder, Row, Sqlite, sqlite::SqliteRow};
 use std::collections::BTreeMap;
 
@@ -60,16 +62,14 @@ fn record(row: &SqliteRow) -> Result<LinkRecord> {
 
 /// What is kept of a link.
 struct Known {
-    epoch: i64,
-    /// Of runs before that.
-    earlier: Counts,
-    all: Counts,
+    sensor: String,
+    counts: Tally<Counts>,
     first_seen: Time,
     last_seen: Time,
     poll_interval_ms: Option<u64>,
 }
 
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 struct Counts {
     packets: u64,
     bytes: u64,
@@ -79,7 +79,7 @@ struct Counts {
 impl Known {
     async fn load(turn: &mut Turn, id: &LinkId) -> Result<Option<Known>> {
         let row = sqlx::query(
-            "SELECT epoch, earlier_packets, earlier_bytes, earlier_operations, packets, bytes, \
+            "SELECT sensor, epoch, told, earlier_packets, earlier_bytes, earlier_operations, packets, bytes, \
              operations, first_seen, last_seen, poll_interval_ms FROM links \
              WHERE id = $1 AND merged_into IS NULL",
         )
@@ -94,53 +94,69 @@ impl Known {
                 operations: serde_json::from_str(row.try_get(operations)?)?,
             })
         };
+        let earlier = counts(["earlier_packets", "earlier_bytes", "earlier_operations"])?;
+        let all = counts(["packets", "bytes", "operations"])?;
+        let sensor: String = row.try_get("sensor")?;
+        let run = (sensor.as_str(), row.try_get("epoch")?);
         Ok(Some(Known {
-            epoch: row.try_get("epoch")?,
-            earlier: counts(["earlier_packets", "earlier_bytes", "earlier_operations"])?,
-            all: counts(["packets", "bytes", "operations"])?,
+            counts: Tally::read(row.try_get("told")?, run, earlier, &all)?,
+            sensor,
             first_seen: Time(row.try_get("first_seen")?),
             last_seen: Time(row.try_get("last_seen")?),
             poll_interval_ms: row.try_get::<Option<i64>, _>("poll_interval_ms")?.map(unsigned),
         }))
     }
-
-    /// What runs before `epoch` saw.
-    fn before(self, epoch: i64) -> Counts {
-        if self.epoch == epoch { self.earlier } else { self.all }
-    }
 }
 
-impl Counts {
+impl Count for Counts {
     fn add(&mut self, more: &Counts) {
         self.packets = self.packets.saturating_add(more.packets);
         self.bytes = self.bytes.saturating_add(more.bytes);
         let own = std::mem::take(&mut self.operations);
         self.operations = fold_counts(&more.operations, own);
     }
+
+    fn without(&self, part: &Counts) -> Counts {
+        let left = self.operations.iter().map(|(name, count)| {
+            let part = part.operations.get(name).copied().unwrap_or(0);
+            (name.clone(), count.saturating_sub(part))
+        });
+        Counts {
+            packets: self.packets.saturating_sub(part.packets),
+            bytes: self.bytes.saturating_sub(part.bytes),
+            operations: left.filter(|(_, count)| *count > 0).collect(),
+        }
+    }
 }
 
 /// Takes a link of a sensor's run that began at `epoch`.
 pub(crate) async fn take(turn: &mut Turn, sensor: &str, epoch: i64, mut link: Link) -> Result<()> {
-    let mut earlier = Counts::default();
+    let mut counts = Tally::default();
     if let Some(known) = Known::load(turn, &link.id).await? {
         link.first_seen = link.first_seen.min(known.first_seen);
         link.last_seen = link.last_seen.max(known.last_seen);
         link.poll_interval_ms = link.poll_interval_ms.or(known.poll_interval_ms);
-        earlier = known.before(epoch);
+        counts = known.counts;
     }
     let operations = std::mem::take(&mut link.operations);
-    let mut all = Counts { packets: link.packets, bytes: link.bytes, operations };
-    all.add(&earlier);
+    let counted = Counts { packets: link.packets, bytes: link.bytes, operations };
+    counts.take(sensor, epoch, counted);
+    let all = counts.all();
     (link.packets, link.bytes, link.operations) = (all.packets, all.bytes, all.operations);
     link.protocol = clean(&link.protocol);
     link.client = AssetId(current_id(turn, &link.client.0).await?);
     link.server = AssetId(current_id(turn, &link.server.0).await?);
-    put(turn, sensor, epoch, &earlier, &link).await
+    put(turn, (sensor, epoch), &counts, &link).await
 }
 
-/// A link proved to be part of `into`, whose row tells what this run saw of both; what earlier
-/// runs saw goes over to it.
-pub(crate) async fn merge(turn: &mut Turn, epoch: i64, id: &LinkId, into: &LinkId) -> Result<()> {
+/// A link proved to be part of `into`, whose row tells what this run of a sensor saw of both; what
+/// earlier runs and other sensors saw goes over to it.
+pub(crate) async fn merge(
+    turn: &mut Turn,
+    run: (&str, i64),
+    id: &LinkId,
+    into: &LinkId,
+) -> Result<()> {
     if id == into {
         return Err(Error::refused("into", "a link cannot merge into itself"));
     }
@@ -148,9 +164,8 @@ pub(crate) async fn merge(turn: &mut Turn, epoch: i64, id: &LinkId, into: &LinkI
     let Some(gone) = Known::load(turn, id).await? else { return Ok(()) };
     let Some(mut heir) = Known::load(turn, into).await? else { return Ok(()) };
     let (first_seen, last_seen) = (gone.first_seen, gone.last_seen);
-    let more = gone.before(epoch);
-    heir.earlier.add(&more);
-    heir.all.add(&more);
+    heir.counts.join(gone.counts, run);
+    let (earlier, all) = (heir.counts.earlier(), heir.counts.all());
     let revision = turn.revision();
     sqlx::query(
         "UPDATE links SET merged_into = $1, revision = $2 WHERE id = $3 OR merged_into = $3",
@@ -164,18 +179,19 @@ pub(crate) async fn merge(turn: &mut Turn, epoch: i64, id: &LinkId, into: &LinkI
     sqlx::query(
         "UPDATE links SET earlier_packets = $1, earlier_bytes = $2, earlier_operations = $3, \
          packets = $4, bytes = $5, operations = $6, first_seen = $7, last_seen = $8, \
-         revision = $9 WHERE id = $10",
+         revision = $9, told = $11 WHERE id = $10",
     )
-    .bind(signed(heir.earlier.packets))
-    .bind(signed(heir.earlier.bytes))
-    .bind(serde_json::to_string(&heir.earlier.operations)?)
-    .bind(signed(heir.all.packets))
-    .bind(signed(heir.all.bytes))
-    .bind(serde_json::to_string(&heir.all.operations)?)
+    .bind(signed(earlier.packets))
+    .bind(signed(earlier.bytes))
+    .bind(serde_json::to_string(&earlier.operations)?)
+    .bind(signed(all.packets))
+    .bind(signed(all.bytes))
+    .bind(serde_json::to_string(&all.operations)?)
     .bind(heir.first_seen.min(first_seen).nanos())
     .bind(heir.last_seen.max(last_seen).nanos())
     .bind(turn.revision())
     .bind(&into.0)
+    .bind(heir.counts.told(&heir.sensor)?)
     .execute(&mut turn.db)
     .await?;
     tell(turn, &into.0).await
@@ -183,21 +199,22 @@ pub(crate) async fn merge(turn: &mut Turn, epoch: i64, id: &LinkId, into: &LinkI
 
 async fn put(
     turn: &mut Turn,
-    sensor: &str,
-    epoch: i64,
-    earlier: &Counts,
+    (sensor, epoch): (&str, i64),
+    counts: &Tally<Counts>,
     link: &Link,
 ) -> Result<()> {
     let revision = turn.revision();
+    let earlier = counts.earlier();
     sqlx::query(
         "INSERT INTO links (id, sensor, epoch, earlier_packets, earlier_bytes, \
          earlier_operations, client, server, protocol, transport, port, first_seen, last_seen, \
-         packets, bytes, operations, poll_interval_ms, revision) VALUES ($1, $2, $3, $4, $5, $6, \
-         $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) ON CONFLICT (id) DO UPDATE SET \
-         sensor = $2, epoch = $3, earlier_packets = $4, earlier_bytes = $5, \
+         packets, bytes, operations, poll_interval_ms, revision, told) VALUES ($1, $2, $3, $4, \
+         $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19) ON CONFLICT (id) \
+         DO UPDATE SET sensor = $2, epoch = $3, earlier_packets = $4, earlier_bytes = $5, \
          earlier_operations = $6, client = $7, server = $8, protocol = $9, transport = $10, \
          port = $11, first_seen = $12, last_seen = $13, packets = $14, bytes = $15, \
-         operations = $16, poll_interval_ms = $17, revision = $18, merged_into = NULL",
+         operations = $16, poll_interval_ms = $17, revision = $18, merged_into = NULL, \
+         told = $19",
     )
     .bind(&link.id.0)
     .bind(sensor)
@@ -217,6 +234,7 @@ async fn put(
     .bind(serde_json::to_string(&link.operations)?)
     .bind(link.poll_interval_ms.map(signed))
     .bind(revision)
+    .bind(counts.told(sensor)?)
     .execute(&mut turn.db)
     .await?;
     tell(turn, &link.id.0).await

@@ -18,6 +18,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (8, include_str!("../migrations/0008_origin.sql")),
     (9, include_str!("../migrations/0009_agents.sql")),
     (10, include_str!("../migrations/0010_gaps.sql")),
+    (11, include_str!("../migrations/0011_tallies.sql")),
 ];
 
 /// The newest schema this program knows.

@@ -8,7 +8,7 @@ use crate::{
     asset::unsigned,
     finding,
     finding::name_assets,
-    text::{new_id, split},
+    text::{join, new_id, split},
     writer::{Turn, now},
 };
 use model::{AssetId, Time};
@@ -44,11 +44,17 @@ fn mute(row: &SqliteRow) -> Result<Mute> {
 
 impl Store {
     pub async fn mutes(&self) -> Result<Vec<Mute>> {
+        self.mutes_of(None).await
+    }
+
+    /// The rule of that id, or all.
+    pub(crate) async fn mutes_of(&self, id: Option<String>) -> Result<Vec<Mute>> {
         let rows = sqlx::query(
             "SELECT m.id, m.detector, m.assets, m.reason, m.until, m.created_by, m.created_at, \
              (SELECT COUNT(*) FROM findings f WHERE f.mute = m.id) AS findings FROM mutes m \
-             ORDER BY m.created_at DESC, m.id",
+             WHERE $1 IS NULL OR m.id = $1 ORDER BY m.created_at DESC, m.id",
         )
+        .bind(id)
         .fetch_all(self.readers())
         .await?;
         let mut mutes = rows.iter().map(mute).collect::<Result<Vec<_>>>()?;
@@ -104,13 +110,11 @@ impl Store {
         self.write(move |turn| {
             Box::pin(async move {
                 let (detector, assets) = subject(turn, &id).await?;
-                sqlx::query("DELETE FROM mutes WHERE detector = $1 AND assets = $2")
-                    .bind(&detector)
-                    .bind(&assets)
-                    .execute(&mut turn.db)
-                    .await?;
                 finding::log(turn, &id, &actor, "unmuted".to_owned()).await?;
-                settle_subject(turn, &detector, &assets).await
+                match rule_of(turn, &detector, &assets).await? {
+                    Some(rule) => remove(turn, &rule).await,
+                    None => settle_subject(turn, &detector, &assets).await,
+                }
             })
         })
         .await
@@ -137,9 +141,51 @@ async fn remove(turn: &mut Turn, id: &str) -> Result<()> {
         .fetch_optional(&mut turn.db)
         .await?
         .ok_or_else(|| Error::missing("mute rule", id))?;
-    let (detector, assets): (String, String) = (row.try_get("detector")?, row.try_get("assets")?);
+    // Also those it muted before they came to be about others.
+    let muted =
+        sqlx::query("SELECT id FROM findings WHERE mute = $1 OR (detector = $2 AND assets = $3)")
+            .bind(id)
+            .bind(row.try_get::<&str, _>("detector")?)
+            .bind(row.try_get::<&str, _>("assets")?)
+            .fetch_all(&mut turn.db)
+            .await?;
     sqlx::query("DELETE FROM mutes WHERE id = $1").bind(id).execute(&mut turn.db).await?;
-    settle_subject(turn, &detector, &assets).await
+    settle_all(turn, &muted).await
+}
+
+async fn rule_of(turn: &mut Turn, detector: &str, assets: &str) -> Result<Option<String>> {
+    let row = sqlx::query("SELECT id FROM mutes WHERE detector = $1 AND assets = $2")
+        .bind(detector)
+        .bind(assets)
+        .fetch_optional(&mut turn.db)
+        .await?;
+    Ok(row.map(|row| row.try_get("id")).transpose()?)
+}
+
+/// What was said of `id` is said of `into` from here on; its findings are about that by now. Where
+/// there is a rule for those assets, that one holds.
+pub(crate) async fn rename_assets(turn: &mut Turn, id: &str, into: &str) -> Result<()> {
+    let rows =
+        sqlx::query("SELECT id, detector, assets FROM mutes").fetch_all(&mut turn.db).await?;
+    for row in rows {
+        let before: &str = row.try_get("assets")?;
+        if !split(before).iter().any(|asset| asset == id) {
+            continue;
+        }
+        let (rule, detector): (&str, &str) = (row.try_get("id")?, row.try_get("detector")?);
+        let assets = join(finding::renamed(before, id, into));
+        if rule_of(turn, detector, &assets).await?.is_some() {
+            remove(turn, rule).await?;
+            continue;
+        }
+        sqlx::query("UPDATE mutes SET assets = $1 WHERE id = $2")
+            .bind(&assets)
+            .bind(rule)
+            .execute(&mut turn.db)
+            .await?;
+        settle_subject(turn, detector, &assets).await?;
+    }
+    Ok(())
 }
 
 /// Takes rules away that ran out; says how many.
@@ -152,6 +198,13 @@ pub(crate) async fn expire(turn: &mut Turn) -> Result<u64> {
         let id: String = row.try_get("id")?;
         remove(turn, &id).await?;
     }
+    // A database of before may hold findings that a rule mutes which is gone.
+    let left = sqlx::query(
+        "SELECT id FROM findings WHERE mute IS NOT NULL AND mute NOT IN (SELECT id FROM mutes)",
+    )
+    .fetch_all(&mut turn.db)
+    .await?;
+    settle_all(turn, &left).await?;
     Ok(rows.len() as u64)
 }
 
@@ -161,7 +214,12 @@ async fn settle_subject(turn: &mut Turn, detector: &str, assets: &str) -> Result
         .bind(assets)
         .fetch_all(&mut turn.db)
         .await?;
-    for row in rows {
+    settle_all(turn, &rows).await
+}
+
+/// Findings by their ids, and the assets they count on.
+async fn settle_all(turn: &mut Turn, findings: &[SqliteRow]) -> Result<()> {
+    for row in findings {
         let id: String = row.try_get("id")?;
         settle(turn, &id).await?;
         for asset in finding::assets_of(turn, &id).await? {

@@ -36,9 +36,13 @@ impl Store {
                     ("DELETE FROM sessions WHERE created_at < $1", ago(session_s)),
                     ("DELETE FROM replies WHERE created_at < $1", ago(REPLIES_KEPT_S)),
                     (
+                        // A proof of a snapshot finds its plan and target by the backup's run.
                         "DELETE FROM runs WHERE finished_at IS NOT NULL AND queued_at < (SELECT \
                          MIN(q) FROM (SELECT queued_at AS q FROM runs ORDER BY queued_at DESC \
-                         LIMIT $1) AS newest)",
+                         LIMIT $1) AS newest) AND NOT (kind = 'backup' AND EXISTS (SELECT 1 FROM \
+                         protections p WHERE p.plan = runs.plan AND p.target = runs.target AND \
+                         runs.snapshot IN (p.complete_snapshot, p.partial_snapshot, \
+                         p.proven_snapshot, p.recovered_snapshot)))",
                         RUNS_KEPT_MAX,
                     ),
                 ]
