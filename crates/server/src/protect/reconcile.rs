@@ -200,19 +200,20 @@ async fn proof(
     let by_reading = due::verification(&plan.spec, known, now);
     let by_recovering = due::recovery(&plan.spec, known, now);
     let Some(snapshot) = by_reading.or(by_recovering) else { return Ok(None) };
-    let open = proving.contains(snapshot);
-    if open || was_tried(&app.store, &target.id, snapshot, now).await? {
+    if proving.contains(snapshot) {
         return Ok(None);
     }
     let run = |level| {
         let run = verification(level, Some(snapshot), Some(&target.id), &target.name);
         NewRun { plan: Some(plan.id.clone()), ..run }
     };
-    if by_reading.is_some() {
-        return Ok(Some(run(plan.spec.verify_level)));
-    }
-    let job = proof_job(&app.protect, &plan.spec, snapshot);
-    Ok(job.map(|job| NewRun { job: json!(job), ..run(3) }))
+    let run = if by_reading.is_some() {
+        run(plan.spec.verify_level)
+    } else {
+        let Some(job) = proof_job(&app.protect, &plan.spec, snapshot) else { return Ok(None) };
+        NewRun { job: json!(job), ..run(3) }
+    };
+    Ok(if was_tried(&app.store, &run, now).await? { None } else { Some(run) })
 }
 
 /// The job of a proof of level 3: restore in isolation, start, check.
@@ -296,10 +297,11 @@ fn verified(now: Time) -> RunsWanted {
     RunsWanted { kind, until, limit: 200, ..RunsWanted::default() }
 }
 
-/// A verification that failed is not tried again before a day has gone.
-async fn was_tried(store: &Store, target: &str, snapshot: &str, now: Time) -> store::Result<bool> {
+/// A verification that failed is not tried again before a day has gone, nor is the same one that
+/// passed, whatever became of what it proved.
+async fn was_tried(store: &Store, proof: &NewRun, now: Time) -> store::Result<bool> {
     let wanted = RunsWanted {
-        target: Some(target.to_owned()),
+        target: proof.target.clone(),
         kind: Some("verify".to_owned()),
         until: Some(clock::latest(now)),
         limit: 5,
@@ -307,9 +309,9 @@ async fn was_tried(store: &Store, target: &str, snapshot: &str, now: Time) -> st
     };
     let runs = store.runs(&wanted).await?;
     let recent = |run: &Run| {
-        run.snapshot.as_deref() == Some(snapshot)
+        run.snapshot == proof.snapshot
             && run.queued_at.plus_secs(DAY_S) > now
-            && run.state != RunState::Complete
+            && (run.state != RunState::Complete || run.job == proof.job)
     };
     Ok(runs.iter().any(recent))
 }
@@ -586,6 +588,27 @@ mod tests {
             agent_run: None,
             revision: 0,
         }
+    }
+
+    #[tokio::test]
+    async fn a_proof_is_not_repeated_within_a_day_unless_it_is_another_one() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let store = Store::open(dir.path(), store::Settings::default()).await.expect("opens");
+        let proof = |level| verification(level, Some("s1"), Some("press"), "press");
+        let ends = async |run: NewRun, state| {
+            let id = store.create_run(run).await.expect("queued");
+            let end = RunEnd { state: Some(state), ..RunEnd::default() };
+            store.finish_run(&id, end).await.expect("ended");
+        };
+        let tried = async |run: NewRun, at| was_tried(&store, &run, at).await.expect("reads");
+        assert!(!tried(proof(1), now()).await);
+        // What it proved is not known of the target: it is not repeated without end all the same.
+        ends(proof(1), RunState::Complete).await;
+        assert!(tried(proof(1), now()).await && !tried(proof(2), now()).await);
+        assert!(!tried(proof(1), now().plus_secs(DAY_S + 60)).await);
+        ends(proof(3), RunState::Failed).await;
+        assert!(tried(proof(2), now()).await);
+        store.close().await;
     }
 
     #[test]
