@@ -63,9 +63,17 @@ impl Wakes {
 }
 
 /// Looks and works until the server stops.
-pub(crate) async fn run(app: Shared, stops: watch::Receiver<bool>) {
-    if let Err(error) = app.store.fail_interrupted_runs().await {
+pub(crate) async fn run(app: Shared, mut stops: watch::Receiver<bool>) {
+    while let Err(error) = app.store.fail_interrupted_runs().await {
         tracing::error!(%error, "runs that were under way could not be noted as failed");
+        // Without room none can begin either, and later nobody could tell those from new ones.
+        if !error.is_of_disk() || *stops.borrow() {
+            break;
+        }
+        tokio::select! {
+            _ = stops.changed() => {}
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+        }
     }
     let lane = |lane| work_on(&app, lane, stops.clone());
     tokio::join!(
