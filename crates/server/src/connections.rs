@@ -68,14 +68,17 @@ struct Places(Mutex<HashMap<IpAddr, usize>>);
 
 impl Places {
     fn take(self: &Arc<Self>, ip: IpAddr) -> Option<Arc<Place>> {
-        let from = match ip.to_canonical() {
+        let ip = ip.to_canonical();
+        // A proxy on this machine brings everybody.
+        let most = if ip.is_loopback() { CONNECTIONS_MAX } else { CONNECTIONS_OF_ONE_MAX };
+        let from = match ip {
             // Who has one address of a /64 has all of them.
             IpAddr::V6(ip) => IpAddr::V6(Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64)),
             ip => ip,
         };
         let mut open = self.0.lock().expect("no panic holds it");
         let of_one = open.get(&from).copied().unwrap_or(0);
-        if of_one >= CONNECTIONS_OF_ONE_MAX || open.values().sum::<usize>() >= CONNECTIONS_MAX {
+        if of_one >= most || open.values().sum::<usize>() >= CONNECTIONS_MAX {
             return None;
         }
         open.insert(from, of_one + 1);
@@ -129,6 +132,7 @@ mod tests {
         let more: Vec<_> = (2..20).flat_map(|n| many(&format!("10.0.0.{n}"))).collect();
         assert_eq!(one.len() + held.len() + more.len(), CONNECTIONS_MAX);
         drop((one, held, more));
+        assert_eq!(many("::1").len(), CONNECTIONS_MAX, "a proxy on this machine");
         assert!(places.0.lock().expect("free").is_empty());
     }
 
