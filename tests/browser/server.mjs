@@ -51,7 +51,7 @@ class Server {
       child.once('exit', (code) => reject(new Error(`ended at once with ${code}:\n${this.#log}`)));
     });
     this.url = /https:\/\/127\.0\.0\.1:\d+/.exec(said)?.[0] ?? '';
-    this.link = /https:\/\/\S+\/welcome#token=\w+/.exec(said)?.[0] ?? null;
+    this.link = /https:\/\/\S+\/welcome#token=\S+/.exec(said)?.[0] ?? null;
   }
 
   async end() {

@@ -24,6 +24,6 @@ pub use app::{NoSensors, Sensors};
 pub use http::{AssetDetail, AssetRow, FindingDetail, FindingRow, asset_detail, csv, openapi_json};
 pub use intake::{IntakeError, Remote, intake};
 pub use protect::work;
-pub use serve::{Server, StartError};
+pub use serve::{Server, SignInLink, StartError};
 pub use settings::{AgentsDoor, Reading, Settings};
 pub use tls::{Certificates, TlsError, self_made_identity};

@@ -56,6 +56,21 @@ pub(crate) fn is_token(text: &str) -> bool {
     body.bytes().all(|b| b.is_ascii_hexdigit()) && same(sum, &checksum(body))
 }
 
+/// The user of the first sign-in.
+pub(crate) const FIRST_ADMIN: &str = "admin";
+
+/// The token of a sign-in link: whose password it sets, so that the page and the audit can say it,
+/// and 24 random bytes.
+pub(crate) fn link_token(user: &str) -> String {
+    format!("{user}.{}", random::<24>())
+}
+
+/// Whose password a link says that it sets; the hash of the whole is what proves it.
+pub(crate) fn user_of_link(token: &str) -> String {
+    let user = token.rsplit_once('.').map(|(user, _)| user).filter(|user| !user.is_empty());
+    user.unwrap_or(FIRST_ADMIN).chars().take(64).collect()
+}
+
 /// Why a password will not do.
 pub(crate) fn weakness(password: &str, user: &str) -> Option<String> {
     let length = password.chars().count();

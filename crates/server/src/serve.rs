@@ -9,7 +9,7 @@ use crate::{
     connections::{self, SILENCE, patient},
     http, parsing,
     protect::{lanes, reconcile},
-    secret::{random, sha256},
+    secret::{FIRST_ADMIN, link_token, sha256},
     settings::{AgentsDoor, Settings},
     tls::{Certificates, TlsError},
 };
@@ -21,7 +21,7 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use store::{Role, Store};
+use store::{AuditBegin, AuditEnd, Role, Store};
 use tokio::{sync::watch, task::JoinHandle};
 
 #[derive(thiserror::Error, Debug)]
@@ -37,6 +37,8 @@ pub enum StartError {
     Tls(#[from] TlsError),
     #[error("cannot let agents in: {0}")]
     Agents(String),
+    #[error("cannot make a sign-in link: {0}")]
+    Link(String),
     #[error("{}; free some disk space and start again", .0.why())]
     Full(store::Error),
     #[error("{0}")]
@@ -60,13 +62,21 @@ pub struct Server {
     pub address: SocketAddr,
     /// What a browser has to trust.
     pub authority: PathBuf,
-    /// The token of the first sign-in, as long as no admin has a password.
-    pub first_token: Option<String>,
+    /// As long as no admin has a password, and where the settings ask for one.
+    pub sign_in: Option<SignInLink>,
     /// Where agents of hosts call.
     pub agents: Option<SocketAddr>,
     handles: Vec<Handle<SocketAddr>>,
     stopping: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
+}
+
+/// What sets an admin's password, once.
+pub struct SignInLink {
+    pub user: String,
+    pub token: String,
+    /// No admin has a password yet.
+    pub is_first: bool,
 }
 
 /// How long open requests may take to end.
@@ -90,7 +100,7 @@ impl Server {
         certificates.ensure()?;
         let tls = RustlsConfig::from_config(certificates.config()?);
         let authority = certificates.authority_path();
-        let first_token = first_token(&store).await?;
+        let sign_in = sign_in_link(&store, settings.sign_in_link.as_deref()).await?;
         let interrupted = store.captures_in_parsing().await?;
         parsing::clean_up(&settings.data).await;
         let (stopping, stops) = watch::channel(false);
@@ -133,7 +143,7 @@ impl Server {
             (door.tls, asked)
         });
         tasks.push(tokio::spawn(renew(app, certificates, tls, second, stops)));
-        Ok(Server { address, authority, first_token, agents, handles, stopping, tasks })
+        Ok(Server { address, authority, sign_in, agents, handles, stopping, tasks })
     }
 
     /// Ends streams and requests, then returns. The store stays open: its owner closes it.
@@ -166,19 +176,69 @@ fn refused(address: SocketAddr, error: &io::Error) -> StartError {
     StartError::Listen { address, reason }
 }
 
-/// Makes the first admin; as long as no admin has a password, a new link at each start.
-async fn first_token(store: &Store) -> store::Result<Option<String>> {
+/// Makes the first admin; as long as no admin has a password, a new link at each start. Later one
+/// where it is `asked` for by an admin's name, or by none where there is one admin: who may start
+/// the server owns its data.
+async fn sign_in_link(
+    store: &Store,
+    asked: Option<&str>,
+) -> Result<Option<SignInLink>, StartError> {
     let users = store.users().await?;
-    if users.iter().any(|u| u.role == Role::Admin && u.password.is_some() && !u.disabled) {
-        return Ok(None);
+    let admins: Vec<_> = users.iter().filter(|u| u.role == Role::Admin && !u.disabled).collect();
+    let is_first = admins.iter().all(|admin| admin.password.is_none());
+    let mut names: Vec<&str> = admins.iter().map(|admin| admin.name.as_str()).collect();
+    if names.is_empty() {
+        names.push(FIRST_ADMIN);
     }
-    if !users.iter().any(|user| user.name == "admin") {
-        store.create_user("admin", Role::Admin, None).await?;
+    let user = match (asked, &names[..]) {
+        (None, _) if !is_first => return Ok(None),
+        (None | Some(""), _) if is_first => FIRST_ADMIN,
+        (Some(""), [one]) => one,
+        (Some(name), _) if names.contains(&name) => name,
+        (asked, _) => {
+            let what = asked.filter(|name| !name.is_empty());
+            let what = what.map(|name| format!("{name:?} is no admin"));
+            let what = what.unwrap_or_else(|| "there are several admins".to_owned());
+            let names = names.join(", ");
+            return Err(StartError::Link(format!("{what}; name one of: {names}")));
+        }
+    };
+    if user == FIRST_ADMIN && !users.iter().any(|user| user.name == FIRST_ADMIN) {
+        store.create_user(FIRST_ADMIN, Role::Admin, None).await?;
     }
-    let token = random::<24>();
+    let token = link_token(user);
     let until = now().plus_secs(LINK_HOURS * 3_600);
-    store.create_once("admin", sha256(token.as_bytes()), until).await?;
-    Ok(Some(token))
+    let (hash, user) = (sha256(token.as_bytes()), user.to_owned());
+    if is_first {
+        store.create_once(&user, hash, until).await?;
+    } else {
+        audited(store, &user, store.create_once(&user, hash, until)).await?;
+    }
+    Ok(Some(SignInLink { user, token, is_first }))
+}
+
+/// Has the making of a link on the audit chain, from before it is there.
+async fn audited(
+    store: &Store,
+    user: &str,
+    making: impl Future<Output = store::Result<()>>,
+) -> store::Result<()> {
+    let actor = "spandrel run --sign-in-link";
+    let begin = AuditBegin {
+        actor: actor.to_owned(),
+        method: "start".to_owned(),
+        session: None,
+        ip: None,
+        trace_id: String::new(),
+        action: "make a sign-in link".to_owned(),
+        resource: format!("/api/v1/users/{user}"),
+    };
+    let record = store.audit_begin(begin).await?;
+    let made = making.await;
+    let result = if made.is_ok() { "done" } else { "failed" };
+    let end = AuditEnd { result: result.to_owned(), ..AuditEnd::default() };
+    store.audit_end(record, actor, end).await?;
+    made
 }
 
 /// Takes away what is old and saves what found no room before, once a minute.
@@ -234,5 +294,61 @@ async fn renew(
             Ok(false) => {}
             Err(error) => tracing::error!(%error, "the certificate could not be renewed"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LATER: Option<&str> = Some("");
+
+    async fn link(store: &Store, asked: Option<&str>) -> Result<Option<SignInLink>, String> {
+        sign_in_link(store, asked).await.map_err(|error| error.to_string())
+    }
+
+    async fn redeem(store: &Store, link: &SignInLink) -> Option<String> {
+        let redeemed = store.redeem_once(sha256(link.token.as_bytes()), "phc".to_owned()).await;
+        redeemed.expect("answers").map(|once| once.user)
+    }
+
+    #[tokio::test]
+    async fn a_link_is_made_while_no_admin_has_a_password_and_later_when_asked_for() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let store = Store::open(dir.path(), store::Settings::default()).await.expect("opens");
+        let records = async || store.audit(None, None, 100).await.expect("reads").0;
+        let said = link(&store, Some("ada")).await.err().expect("nobody is there");
+        assert!(said.ends_with("\"ada\" is no admin; name one of: admin"), "{said}");
+        let old = link(&store, None).await.expect("made").expect("the first start");
+        let first = link(&store, LATER).await.expect("made").expect("still no password");
+        assert_eq!((first.user.as_str(), first.is_first), ("admin", true));
+        assert_eq!(records().await.len(), 0);
+        assert_eq!(redeem(&store, &old).await, None, "a new link ends the one before");
+        assert_eq!(redeem(&store, &first).await.as_deref(), Some("admin"));
+        assert!(link(&store, None).await.expect("no fault").is_none(), "there is a password");
+
+        let later = link(&store, LATER).await.expect("made").expect("the only admin");
+        assert_eq!((later.user.as_str(), later.is_first), ("admin", false));
+        let (record, all) = (&records().await[0], records().await.len());
+        assert_eq!((record.begin.actor.as_str(), all), ("spandrel run --sign-in-link", 1));
+        assert_eq!(record.begin.resource, "/api/v1/users/admin");
+        assert_eq!(record.end.as_ref().map(|(_, end)| end.result.as_str()), Some("done"));
+        assert_eq!(redeem(&store, &later).await.as_deref(), Some("admin"));
+        assert_eq!(redeem(&store, &later).await, None, "it works once");
+
+        for (name, role) in [("ada", Role::Admin), ("an", Role::Analyst)] {
+            store.create_user(name, role, Some("phc".to_owned())).await.expect("made");
+        }
+        let several = "cannot make a sign-in link: there are several admins; \
+            name one of: ada, admin";
+        assert_eq!(link(&store, LATER).await.err().as_deref(), Some(several));
+        for name in ["an", "nobody"] {
+            let said = link(&store, Some(name)).await.err().expect("no admin");
+            assert!(said.contains(&format!("{name:?} is no admin")), "{said}");
+        }
+        let ada = link(&store, Some("ada")).await.expect("made").expect("named");
+        assert_eq!(crate::secret::user_of_link(&ada.token), "ada");
+        assert_eq!(redeem(&store, &ada).await.as_deref(), Some("ada"));
+        store.close().await;
     }
 }

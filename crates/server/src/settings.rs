@@ -34,6 +34,9 @@ pub struct Settings {
     pub suggested_recovery: Vec<(String, String)>,
     /// Where agents of hosts call; none: nobody can.
     pub agents: Option<AgentsDoor>,
+    /// Make a sign-in link at this start for the admin of that name, or where it is empty for the
+    /// only one.
+    pub sign_in_link: Option<String>,
 }
 
 /// A port for agents of hosts.
@@ -78,6 +81,7 @@ impl Settings {
             suggested_plans: Vec::new(),
             suggested_recovery: Vec::new(),
             agents: None,
+            sign_in_link: None,
         }
     }
 }

@@ -43,6 +43,9 @@ pub struct Options {
     /// Address and port of console and API
     #[arg(long, value_name = "ADDRESS:PORT", value_parser = address)]
     listen: Option<SocketAddr>,
+    /// Print a link that sets this admin's password, once; without a name the only admin's
+    #[arg(long, value_name = "ADMIN", num_args = 0..=1, default_missing_value = "")]
+    sign_in_link: Option<String>,
 }
 
 fn address(text: &str) -> Result<SocketAddr, String> {
@@ -66,7 +69,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     };
     log_to_stderr();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(serve(file, &data))
+    runtime.block_on(serve(file, &data, options.sign_in_link.clone()))
 }
 
 /// Where state lives when nobody says: the system's place for root, else the user's.
@@ -94,7 +97,7 @@ pub fn log_to_stderr() {
     drop(set);
 }
 
-async fn serve(file: File, data: &Path) -> Result<ExitCode> {
+async fn serve(file: File, data: &Path, sign_in_link: Option<String>) -> Result<ExitCode> {
     let mut stop = StopSignals::listen()?;
     let bytes = u64::from(file.storage.database_mib_max) << 20;
     let limits = store::Settings {
@@ -106,7 +109,8 @@ async fn serve(file: File, data: &Path) -> Result<ExitCode> {
     let program = std::env::current_exe().context("cannot find this program's file")?;
     let children = Arc::new(Children::new(store.clone(), program.clone()));
     let learned = data.join("learned");
-    let mut settings = server_settings(&file, data.clone(), program);
+    let settings = server_settings(&file, data.clone(), program);
+    let mut settings = server::Settings { sign_in_link, ..settings };
     let (ending, ends) = tokio::sync::watch::channel(false);
     #[cfg(feature = "vault")]
     let keeping = door(&file, &mut settings);
@@ -121,7 +125,7 @@ async fn serve(file: File, data: &Path) -> Result<ExitCode> {
             return Err(error.into());
         }
     };
-    if file.lab.enabled && server.first_token.is_some() {
+    if file.lab.enabled && server.sign_in.as_ref().is_some_and(|link| link.is_first) {
         declare_zones(&store).await?;
     }
     #[cfg(feature = "vault")]

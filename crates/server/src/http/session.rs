@@ -13,7 +13,7 @@ use super::{
 use crate::{
     app::{App, Shared, now},
     meanwhile::Tried,
-    secret::{random, sha256, weakness},
+    secret::{random, sha256, user_of_link, weakness},
     throttle,
 };
 use axum::{
@@ -168,12 +168,12 @@ pub(crate) async fn redeem(
 ) -> Answer<impl IntoResponse> {
     let attempt = Try {
         app: &app,
-        user: "admin".to_owned(),
+        user: user_of_link(&body.token),
         ip: peer.ip().to_canonical().to_string(),
         trace_id: trace.0,
         action: "POST /session:redeem",
     };
-    if let Some(weakness) = weakness(&body.password, "admin") {
+    if let Some(weakness) = weakness(&body.password, &attempt.user) {
         return Err(Fault::member("password", "weak", weakness));
     }
     let counted = attempt.counted().await?;
@@ -188,8 +188,8 @@ pub(crate) async fn redeem(
     let Some(once) = once else {
         attempt.end(record, "denied").await?;
         drop(counted);
-        let detail = "the sign-in link was used, has run out or is not of this server; \
-            restart the server for a new one if no admin can sign in";
+        let detail = "the sign-in link was used, has run out or is not the newest of this server; \
+            if no admin can sign in, start the server once with --sign-in-link";
         return Err(Fault::new(StatusCode::UNAUTHORIZED, "bad-link", detail));
     };
     counted.hit();

@@ -415,6 +415,40 @@ async fn what_a_page_asks_by_itself_keeps_no_session_alive() {
 }
 
 #[tokio::test]
+async fn a_sign_in_link_sets_the_password_of_whom_it_names_and_the_audit_has_the_name() {
+    let site = Site::new().await;
+    let before = site.sign_in("ad").await;
+    let token = crate::secret::link_token("ad");
+    let hash = crate::secret::sha256(token.as_bytes());
+    let later = crate::app::now().plus_secs(60);
+    site.store.create_once("ad", hash, later).await.expect("made");
+    let redeem = async |token: &str, password: &str| {
+        let body = json!({"token": token, "password": password});
+        let path = "/session:redeem";
+        site.call(&As::default(), Method::POST, path, Some(body)).await
+    };
+    let renamed = token.replacen("ad.", "an.", 1);
+    let cases = [
+        (&renamed, "a sentence to keep", StatusCode::UNAUTHORIZED),
+        (&token, "what has adam in it", StatusCode::UNPROCESSABLE_ENTITY),
+        (&token, "a sentence to keep", StatusCode::OK),
+        (&token, "a sentence to keep", StatusCode::UNAUTHORIZED),
+    ];
+    for (token, password, status) in cases {
+        assert_eq!(redeem(token, password).await.status(), status, "{token} {password}");
+    }
+    let (all, _) = site.store.audit(None, None, 3).await.expect("reads");
+    let told = all.iter().rev().map(|record| {
+        let (_, end) = record.end.as_ref().expect("completed");
+        (record.begin.actor.as_str(), end.result.as_str())
+    });
+    let expect = [("an", "denied"), ("ad", "done"), ("ad", "denied")];
+    assert_eq!(told.collect::<Vec<_>>(), expect);
+    let gone = site.call(&before, Method::GET, "/me", None).await;
+    assert_eq!(gone.status(), StatusCode::UNAUTHORIZED, "a new password ends old sessions");
+}
+
+#[tokio::test]
 async fn api_tokens_carry_a_role_and_end_when_revoked() {
     let site = Site::new().await;
     let who = site.sign_in("an").await;

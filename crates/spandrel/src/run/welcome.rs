@@ -3,7 +3,7 @@
 //! Invariant: the sign-in link is printed here and nowhere else; it never reaches the log.
 
 use anyhow::Result;
-use server::Server;
+use server::{Server, SignInLink};
 use std::{io::Write, net::IpAddr};
 
 /// Prints the box to standard output.
@@ -15,9 +15,13 @@ pub fn print(server: &Server, lab: bool) -> Result<()> {
     };
     let url = format!("https://{host}:{}", server.address.port());
     let mut lines = vec![format!("Spandrel runs at  {url}")];
-    if let Some(token) = &server.first_token {
+    if let Some(SignInLink { user, token, is_first }) = &server.sign_in {
+        let what = match is_first {
+            true => "Sign in for the first time".to_owned(),
+            false => format!("Set a new password of {user}"),
+        };
         lines.push(String::new());
-        lines.push("Sign in for the first time (works once, for 24 hours):".to_owned());
+        lines.push(format!("{what} (works once, for 24 hours):"));
         // After the # it never leaves the browser, so it is in no log on the way.
         lines.push(format!("  {url}/welcome#token={token}"));
     }
