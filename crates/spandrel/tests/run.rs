@@ -140,6 +140,10 @@ fn first_sign_in_upload_import_list_and_stop() {
     assert_eq!(server.token, None, "an admin has a password: no link any more");
     assert_eq!(server.call("GET", "/assets", &who[..1], b"").0, 200, "sessions survive a restart");
     assert_eq!(server.stop(), Some(0));
+    let server = Server::start(dir.path(), &["--sign-in-link"]);
+    server.first_sign_in();
+    assert_eq!(server.call("GET", "/assets", &who[..1], b"").0, 401, "the password is another");
+    assert_eq!(server.stop(), Some(0));
 }
 
 #[test]
