@@ -376,6 +376,49 @@ fn a_folder_of_a_share_and_what_cannot_be_had_of_one() {
     }
 }
 
+/// Listens before `port` and passes on until a connection has had `most` bytes; then both its ends
+/// are closed.
+fn breaking(port: u16, most: u64) -> u16 {
+    use std::{io::Read as _, net::TcpStream, thread};
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let own = listener.local_addr().unwrap().port();
+    thread::spawn(move || {
+        for client in listener.incoming() {
+            let client = client.unwrap();
+            let server = TcpStream::connect(("127.0.0.1", port)).unwrap();
+            let (mut up, mut back) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+            thread::spawn(move || std::io::copy(&mut up, &mut back));
+            thread::spawn(move || {
+                // Either end may be gone already, which is what this is for.
+                drop(std::io::copy(&mut (&server).take(most), &mut &client));
+                drop(client.shutdown(std::net::Shutdown::Both));
+                drop(server.shutdown(std::net::Shutdown::Both));
+            });
+        }
+    });
+    own
+}
+
+#[test]
+fn a_file_during_which_the_link_broke_is_a_fault_and_not_kept() {
+    let place = Place::with_vault(STRICT);
+    let tree = place.at("plant");
+    // smbclient takes the files of a folder before the folders in it.
+    fs::create_dir_all(tree.join("db")).unwrap();
+    fs::write(tree.join("line.cfg"), b"1").unwrap();
+    fs::write(tree.join("db/dump.bak"), noise(9, 3_000_000)).unwrap();
+    let Some(server) = Samba::start(&place, &tree) else { return };
+    let port = breaking(server.port, 1_500_000);
+    let report = backup(&place, &format!("smb://eva@127.0.0.1:{port}/plant"), "eva secret");
+    assert_eq!(report.state, State::Partial);
+    let share = format!("/@smb/127.0.0.1:{port}/plant/");
+    let faults: Vec<_> = report.errors.iter().map(|fault| fault.path.as_str()).collect();
+    assert_eq!(faults, [share.clone(), format!("{share}db/dump.bak")], "{:?}", report.errors);
+    let folder = restore(&place, &report).join(&share[1..]);
+    assert_eq!(fs::read(folder.join("line.cfg")).unwrap(), b"1");
+    assert!(!folder.join("db/dump.bak").exists());
+}
+
 /// A program that ends with the test.
 struct Running(Child);
 

@@ -3,14 +3,15 @@
 //! The `smbclient` program carries the connection: once to list what there is, once to fetch all
 //! of it as an archive, which is split here. `old=yes` allows SMB 1, which HMIs before Windows
 //! Vista speak only; it is neither encrypted nor signed. Not kept: access lists, streams.
-//! Invariant: a file that was listed and did not come is a fault.
+//! Invariant: a file that was listed and did not come whole is a fault.
 
 pub(super) mod tar;
 
 use super::{Context, Kind, Unusable, login, login::Login, spool, url::Url};
 use crate::limits::LISTING_BYTES_MAX;
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
+    fmt,
     fs::File,
     io::{self, Read},
     path::PathBuf,
@@ -90,12 +91,21 @@ impl Share {
             }
         };
         let listed = self.list(login.as_ref())?;
-        let file = self.fetch(login.as_ref())?;
+        let (file, failed) = self.fetch(login.as_ref())?;
+        let mut whole = members(&file)?;
+        let mut broken = BTreeSet::new();
+        if let Some(failed) = failed {
+            broken = failed.broken(&mut whole);
+            offer.fault(&folder.join(&self.path), failed.to_string());
+        }
+        for name in &broken {
+            offer.fault(&folder.join(name), "reading it broke off");
+        }
         let mut came: BTreeMap<String, Member> =
-            members(&file)?.into_iter().map(|member| (member.name.clone(), member)).collect();
+            whole.into_iter().map(|member| (member.name.clone(), member)).collect();
         let file = Arc::new(file);
         for name in &listed {
-            if !came.contains_key(&name.path) {
+            if !came.contains_key(&name.path) && !broken.contains(&name.path) {
                 if name.is_directory {
                     let meta = Meta { mode: 0o755, ..Meta::default() };
                     offer.entry(folder.join(&name.path), What::Directory(meta));
@@ -128,23 +138,29 @@ impl Share {
         let output = child.stdout.take().expect("it is piped");
         let mut text = Vec::new();
         output.take(LISTING_BYTES_MAX).read_to_end(&mut text)?;
-        self.ended(child, errors)?;
+        if let Some(failed) = ended(child, errors)? {
+            return Err(io::Error::other(failed.to_string()));
+        }
         if text.len() as u64 == LISTING_BYTES_MAX {
             return Err(io::Error::other("the listing is too long; split the backup"));
         }
         listed(&self.path, &String::from_utf8_lossy(&text))
     }
 
-    /// All of it in one archive.
-    fn fetch(&self, login: Option<&Login>) -> io::Result<File> {
+    /// All of it in one archive; and how smbclient failed, if it did.
+    fn fetch(&self, login: Option<&Login>) -> io::Result<(File, Option<Failed>)> {
         // Create; the attribute that says "to be archived" is not reset.
         let mut child = self.start(login, &["-Tc", "-"])?;
         let errors = errors_of(&mut child);
         let output = child.stdout.take().expect("it is piped");
         let file = spool::copy(output, &self.context.staging)?;
-        // What could not be read is found by the listing; smbclient goes on without it.
-        let ended = self.ended(child, errors);
-        if file.metadata()?.len() == 0 { ended.map(|()| file) } else { Ok(file) }
+        // What could not be opened is found by the listing; smbclient goes on without it.
+        match ended(child, errors)? {
+            Some(failed) if file.metadata()?.len() == 0 => {
+                Err(io::Error::other(failed.to_string()))
+            }
+            failed => Ok((file, failed)),
+        }
     }
 
     fn start(&self, login: Option<&Login>, arguments: &[&str]) -> io::Result<Child> {
@@ -174,16 +190,44 @@ impl Share {
             io::Error::other(format!("cannot start smbclient; install smbclient: {error}"))
         })
     }
+}
 
-    /// Waits for the end; what smbclient says last is the reason when it failed.
-    fn ended(&self, mut child: Child, errors: thread::JoinHandle<String>) -> io::Result<()> {
-        let status = child.wait()?;
-        let said = errors.join().unwrap_or_default();
-        let last = said.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default();
-        if status.success() {
-            return Ok(());
+/// Waits for the end; how smbclient failed, if it did.
+fn ended(mut child: Child, errors: thread::JoinHandle<String>) -> io::Result<Option<Failed>> {
+    let status = child.wait()?;
+    let said = errors.join().unwrap_or_default();
+    Ok((!status.success()).then_some(Failed { said }))
+}
+
+/// What smbclient said when it failed.
+struct Failed {
+    said: String,
+}
+
+impl fmt::Display for Failed {
+    /// The last line is the reason.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let last = self.said.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default();
+        write!(f, "smbclient: {}", last.trim())
+    }
+}
+
+impl Failed {
+    /// Takes out of the archive what is not whole. A file whose reading breaks off is in it with
+    /// the length it should have, filled with zeros; smbclient names it. If it names none it was
+    /// at the last one.
+    fn broken(&self, members: &mut Vec<Member>) -> BTreeSet<String> {
+        let name = |line: &str| {
+            let (_, rest) = line.split_once("Error reading file \\")?;
+            Some(rest.rsplit_once(" : ")?.0.replace('\\', "/"))
+        };
+        let mut broken: BTreeSet<_> = self.said.lines().filter_map(name).collect();
+        if !members.iter().any(|member| broken.contains(&member.name)) {
+            let last = members.iter().rfind(|member| !member.is_directory);
+            broken.extend(last.map(|member| member.name.clone()));
         }
-        Err(io::Error::other(format!("smbclient: {}", last.trim())))
+        members.retain(|member| !broken.contains(&member.name));
+        broken
     }
 }
 
@@ -285,5 +329,29 @@ mod tests {
             ]
         );
         assert!(listed("", "  cut off\n").is_err());
+    }
+    #[test]
+    fn a_file_whose_reading_broke_off_is_not_one_of_the_archive() {
+        let read = |said: &str| {
+            let member = |name: &str, is_directory| Member {
+                name: name.to_owned(),
+                is_directory,
+                offset: 0,
+                length: 0,
+                modified: model::Time::default(),
+            };
+            let mut members =
+                vec![member("db/a : b", false), member("z", false), member("end", true)];
+            let failed = Failed { said: said.to_owned() };
+            let broken = failed.broken(&mut members);
+            let left = members.into_iter().map(|member| member.name).collect::<Vec<_>>();
+            (broken.into_iter().collect::<Vec<_>>().join(","), left.join(","), failed.to_string())
+        };
+        let is = |broken: &str, left: &str, said: &str| {
+            (broken.to_owned(), left.to_owned(), format!("smbclient: {said}"))
+        };
+        let named = "Error reading file \\db\\a : b : NT_STATUS_IO_TIMEOUT\ntar:716 failed\n";
+        assert_eq!(read(named), is("db/a : b", "z,end", "tar:716 failed"));
+        assert_eq!(read("Fatal: no space\n"), is("z", "db/a : b,end", "Fatal: no space"));
     }
 }
