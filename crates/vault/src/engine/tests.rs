@@ -62,6 +62,7 @@ fn file(path: impl Into<PathBuf>, bytes: Vec<u8>, torn: Option<usize>) -> Entry 
         size: bytes.len() as u64,
         mode: 0o640,
         modified: Some(Time::from_secs(1_773_144_000)),
+        changed: Some(Time::from_secs(1_773_144_000)),
         inode: 7,
         ..Meta::default()
     };
@@ -185,6 +186,24 @@ fn what_is_unchanged_is_not_read_and_what_is_known_is_not_stored() {
     let moved = archive(&engine, vec![file("/a/moved", moved, None)]);
     assert_eq!(moved.stored, 1);
     assert!(moved.bytes_stored < 8_000_000, "{}", moved.bytes_stored);
+}
+
+#[test]
+fn a_file_without_both_times_is_read_though_its_length_and_the_other_are_the_same() {
+    let time = Some(Time::from_secs(1_773_144_000));
+    for (modified, changed) in [(None, None), (time, None), (None, time)] {
+        let (_root, engine) = repository();
+        let with = |bytes: &[u8]| {
+            let bytes = bytes.to_vec();
+            let meta = Meta { size: bytes.len() as u64, modified, changed, ..Meta::default() };
+            let what = What::File(Box::new(Item { meta, bytes, torn: None }));
+            Entry { path: "/@ftp/DB1.dat".into(), source: "test:engine".into(), what }
+        };
+        engine.publish(&archive(&engine, vec![with(b"before")])).unwrap();
+        let id = engine.publish(&archive(&engine, vec![with(b"after!")])).unwrap();
+        let found = files(&*engine.read(&id).unwrap());
+        assert_eq!(found[Path::new("/@ftp/DB1.dat")], b"after!", "{modified:?} {changed:?}");
+    }
 }
 
 #[test]

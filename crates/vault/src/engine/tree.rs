@@ -2,7 +2,7 @@
 //!
 //! Entries come in the order of a depth-first walk ([`super::archive::in_order`]); a directory is
 //! put when the walk leaves it. Invariant: a file is taken as unchanged only when type, length,
-//! times and inode are those of the snapshot before, and all its chunks are in the index.
+//! both times and inode are those of the snapshot before, and all its chunks are in the index.
 
 use super::{
     Scratch, from_id,
@@ -53,14 +53,17 @@ impl<'a> Before<'a> {
     }
 
     /// Compares an entry that is no directory; one that is unchanged gets the content it had.
+    ///
+    /// Only who has the time of the last change (ctime), which no program can set, can say so. A
+    /// server gives whole seconds, or no time at all; what it sent is read, as it has come already.
     pub fn compare(&mut self, node: &mut Node, store: &Store) -> Standing {
         let name = node.name().into_owned();
         let Some(old) = self.find(&name) else { return Standing::New };
         let same = |a: u64, b: u64| a == 0 || b == 0 || a == b;
-        let times = |a: Option<_>, b: Option<_>| a.zip(b).is_none_or(|(a, b)| a == b);
+        let times = |a: Option<_>, b: Option<_>| a.zip(b).is_some_and(|(a, b)| a == b);
         let unchanged = old.node_type == node.node_type
             && old.meta.size == node.meta.size
-            && old.meta.mtime == node.meta.mtime
+            && times(old.meta.mtime, node.meta.mtime)
             && times(old.meta.ctime, node.meta.ctime)
             && same(old.meta.inode, node.meta.inode)
             && old.content.iter().flatten().all(|id| store.knows(&from_id(id)));
