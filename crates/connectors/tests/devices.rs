@@ -83,6 +83,33 @@ fn a_device_that_does_not_answer_is_a_fault_and_the_other_sources_are_kept() {
 }
 
 #[test]
+fn two_devices_behind_one_address_lie_in_two_folders() {
+    let place = Place::with_vault(STRICT);
+    // A port that nobody listens at, of TCP and of UDP.
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let sources = ["cip:A", "cip:A?slot=2", "bacnet:A", "bacnet:A?device=7", "ads:A"]
+        .into_iter()
+        .chain(["ads:A?net=5.1.2.3.1.1", "ads:A?net=127.0.0.1.1.1&ams_port=852"])
+        .map(|source| source.replace('A', &closed.to_string()))
+        .collect::<Vec<_>>();
+    let report = place.backup(&sources.iter().map(String::as_str).collect::<Vec<_>>(), 1);
+    let shown = |text: &str| text.replace(&closed.to_string(), "A");
+    let faults = report.errors.iter().map(|f| format!("{} {}", shown(&f.source), shown(&f.path)));
+    assert_eq!(
+        faults.collect::<Vec<_>>(),
+        [
+            "cip:A /@cip/A/identity.csv",
+            "cip:A?slot=2 /@cip/A/slot-2/identity.csv",
+            "bacnet:A /@bacnet/A/objects.csv",
+            "bacnet:A?device=7 /@bacnet/A/device-7/objects.csv",
+            "ads:A?ams_port=851 /@ads/A/port-851",
+            "ads:A?ams_port=851&net=5.1.2.3.1.1 /@ads/A/net-5.1.2.3.1.1/port-851",
+            "ads:A?ams_port=852 /@ads/A/port-852",
+        ]
+    );
+}
+
+#[test]
 fn s7_blocks_are_uploaded_and_no_job_but_reading_ones_is_sent() {
     let Some(peer) = Peer::start("s7", "snap7", &[]) else { return };
     let (port, sent) = tap(peer.port);

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use std::{
     io::{self, Cursor, Read},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 /// Something to back up. Read-only by contract: a source must not change what it reads.
@@ -37,7 +38,7 @@ pub struct Offer {
     pub(crate) entries: Vec<Entry>,
     pub(crate) faults: Vec<Fault>,
     pub(crate) warnings: Vec<Fault>,
-    source: String,
+    source: Arc<str>,
     left_out: Vec<PathBuf>,
     entries_max: usize,
     now: Time,
@@ -50,7 +51,7 @@ impl Offer {
             entries: Vec::new(),
             faults: Vec::new(),
             warnings: Vec::new(),
-            source: String::new(),
+            source: "".into(),
             left_out,
             entries_max,
             now,
@@ -88,7 +89,7 @@ impl Offer {
 
     /// What follows is of the source with this name.
     pub(crate) fn begin(&mut self, source: &str) {
-        source.clone_into(&mut self.source);
+        self.source = source.into();
     }
 
     /// The moment of the snapshot: modification time of what has none of its own.
@@ -103,7 +104,7 @@ impl Offer {
 
     pub fn entry(&mut self, path: PathBuf, what: What) {
         if self.entries.len() < self.entries_max {
-            self.entries.push(Entry { path, source: self.source.clone().into(), what });
+            self.entries.push(Entry { path, source: self.source.clone(), what });
         } else if self.entries.len() == self.entries_max {
             let why = format!("more than {} entries; split the backup", self.entries_max);
             self.fault(&path, why);
@@ -135,7 +136,8 @@ impl Offer {
 /// One thing a source offers, at its path in the snapshot.
 pub struct Entry {
     pub path: PathBuf,
-    pub(crate) source: std::sync::Arc<str>,
+    /// Its name; the entries of one source share it, those of another of this name do not.
+    pub(crate) source: Arc<str>,
     pub what: What,
 }
 

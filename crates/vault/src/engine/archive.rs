@@ -15,6 +15,7 @@ use rustic_core::{
 };
 use std::{
     io::{self, Read},
+    mem,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -37,12 +38,49 @@ impl Tally {
 }
 
 /// In the order of a depth-first walk: parents before children, siblings by the bytes of their
-/// names, which is the order restic wants in a tree. A path offered twice counts once.
-pub(super) fn in_order(mut entries: Vec<Entry>) -> Vec<Entry> {
+/// names, which is the order restic wants in a tree. No path comes twice, and none below a file:
+/// what is left out is a fault, unless it is the same thing as what is kept.
+pub(super) fn in_order(mut entries: Vec<Entry>, tally: &mut Tally) -> Vec<Entry> {
     // Path compares by component.
     entries.sort_by(|a, b| a.path.cmp(&b.path));
-    entries.dedup_by(|a, b| a.path == b.path);
+    entries.dedup_by(|next, last| {
+        let same = next.path == last.path;
+        let (next_is, last_is) = (is_directory(next), is_directory(last));
+        if !same && (last_is || !next.path.starts_with(&last.path)) {
+            return false;
+        }
+        if same && next_is == last_is && (next_is || are_one(next, last)) {
+            return true;
+        }
+        if !last_is && (!same || next_is) {
+            // Of a file and a folder of one name the folder stays, as there is more in it.
+            mem::swap(next, last);
+        }
+        let (left_out, kept) = (next, last);
+        let what = if same { "has this path too" } else { "has a folder of this name" };
+        let why = format!("{} {what}: make them backups of two assets", kept.source);
+        tally.offered += 1;
+        tally.faults.push(Fault::new(&left_out.source, &left_out.path, why));
+        true
+    });
     entries
+}
+
+fn is_directory(entry: &Entry) -> bool {
+    matches!(entry.what, What::Directory(_))
+}
+
+/// Whether two entries of a path are one thing: a source gave it twice, or the tree of one source
+/// lies in that of the other. That a name tells if it is a path: a device's name leaves out which
+/// registers are read.
+fn are_one(a: &Entry, b: &Entry) -> bool {
+    let within = |inner: &str, outer: &str| {
+        let is_path = outer.split_once(':').is_some_and(|(_, place)| place.starts_with('/'));
+        let rest = inner.strip_prefix(outer.trim_end_matches('/'));
+        is_path && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    let (a, b) = (&a.source, &b.source);
+    Arc::ptr_eq(a, b) || within(a, b) || within(b, a)
 }
 
 /// An entry as it goes into the repository, and the content of a file.
@@ -219,5 +257,43 @@ mod tests {
         };
         assert_eq!(read(b"growing log", 7), (true, b"growing".to_vec(), 0));
         assert_eq!(read(b"cut", 7), (false, b"cut".to_vec(), 1));
+    }
+
+    #[test]
+    fn what_two_sources_have_is_a_fault_unless_it_is_one_thing() {
+        // A path that ends with a slash is a directory.
+        let check = |given: &[(&str, &str)], kept: &[&str], left_out: &[&str]| {
+            let entry = |(source, path): &(&str, &str)| {
+                let what = match path.ends_with('/') {
+                    true => What::Directory(Meta::default()),
+                    false => What::Special(Meta::default(), Special::Pipe),
+                };
+                Entry { path: path.into(), source: Arc::from(*source), what }
+            };
+            let mut tally = Tally::new(Arc::new(()));
+            let entries = in_order(given.iter().map(entry).collect(), &mut tally);
+            let shown = |entry: &Entry| format!("{} {}", entry.source, entry.path.display());
+            assert_eq!(entries.iter().map(shown).collect::<Vec<_>>(), kept);
+            let shown = |fault: &Fault| format!("{} {}", fault.source, fault.path);
+            assert_eq!(tally.faults.iter().map(shown).collect::<Vec<_>>(), left_out);
+            assert_eq!(tally.offered, left_out.len() as u64);
+        };
+        // Two readings of one device, of which the name tells nothing.
+        let csv = "/@opcua/h/values.csv";
+        let kept = ["opcua:h /@opcua/h/values.csv"];
+        check(&[("opcua:h", csv), ("opcua:h", csv)], &kept, &kept);
+        check(&[("files:/a", "/a/"), ("files:/a/b", "/a/")], &["files:/a /a/"], &[]);
+        check(&[("files:/a", "/a/b"), ("files:/a/b", "/a/b")], &["files:/a /a/b"], &[]);
+        check(&[("files:/a/b", "/a/b"), ("files:/", "/a/b")], &["files:/a/b /a/b"], &[]);
+        check(&[("files:/a", "/a"), ("files:/a", "/a")], &["files:/a /a"], &[]);
+        check(&[("ftp://h/a", "/x"), ("ftp://h/ab", "/x")], &["ftp://h/a /x"], &["ftp://h/ab /x"]);
+        // A document and others below it: only the folder can be laid out.
+        check(
+            &[("http://h/a", "/h/a"), ("http://h/a/b", "/h/a/b"), ("http://h/a/c", "/h/a/c")],
+            &["http://h/a/b /h/a/b", "http://h/a/c /h/a/c"],
+            &["http://h/a /h/a"],
+        );
+        check(&[("http://h/a", "/a"), ("x:", "/a/")], &["x: /a/"], &["http://h/a /a"]);
+        check(&[("x:", "/a/"), ("http://h/a", "/a")], &["x: /a/"], &["http://h/a /a"]);
     }
 }

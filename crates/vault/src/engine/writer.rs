@@ -205,7 +205,7 @@ impl Feeder<'_, '_> {
         tally: &mut Tally,
     ) -> Result<(Sha256, SnapshotSummary)> {
         let mut inside: Vec<OsString> = Vec::new();
-        for entry in in_order(entries) {
+        for entry in in_order(entries, tally) {
             let Some(handed) = hand_over(entry, tally) else { continue };
             self.go_to(&handed, &mut inside, &mut before)?;
             if !handed.node.is_dir() {

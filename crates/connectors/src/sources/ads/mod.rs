@@ -43,9 +43,8 @@ impl Kind for Ads {
             let place = NetworkPlace::parse(text, 48_898, &OPTIONS)?;
             let net = match place.options.get("net") {
                 Some(text) => net_id(text)?,
-                // By custom the NetId is the address with 1.1 behind it.
-                None => net_id(&format!("{}.1.1", place.host))
-                    .map_err(|_| "give net=, the AMS NetId of the target".to_owned())?,
+                None => usual_net(&place.host)
+                    .ok_or_else(|| "give net=, the AMS NetId of the target".to_owned())?,
             };
             let own = place.options.get("own").map(|text| net_id(text)).transpose()?;
             let target = Address { net, port: place.number("ams_port", 851)? };
@@ -70,6 +69,11 @@ fn net_id(text: &str) -> Result<[u8; 6], String> {
     parts.ok_or_else(|| format!("`{text}` is no NetId such as 5.1.2.3.1.1"))
 }
 
+/// By custom the NetId is the address with 1.1 behind it.
+fn usual_net(host: &str) -> Option<[u8; 6]> {
+    net_id(&format!("{host}.1.1")).ok()
+}
+
 struct Runtime {
     place: NetworkPlace,
     target: Address,
@@ -80,7 +84,8 @@ struct Runtime {
 
 impl Source for Runtime {
     fn name(&self) -> String {
-        format!("ads:{}?ams_port={}", self.place.address(), self.target.port)
+        let net = self.told_net().map(|net| format!("&net={net}")).unwrap_or_default();
+        format!("ads:{}?ams_port={}{net}", self.place.address(), self.target.port)
     }
 
     fn device(&self) -> Option<String> {
@@ -88,9 +93,9 @@ impl Source for Runtime {
     }
 
     fn offer(&mut self, offer: &mut Offer) {
-        let folder = PathBuf::from("/@ads")
-            .join(self.place.address())
-            .join(format!("port-{}", self.target.port));
+        let mut folder = PathBuf::from("/@ads").join(self.place.address());
+        folder.extend(self.told_net().map(|net| format!("net-{net}")));
+        folder.push(format!("port-{}", self.target.port));
         if let Err(error) = self.read(&folder, offer) {
             offer.fault(&folder, error.to_string());
         }
@@ -98,6 +103,12 @@ impl Source for Runtime {
 }
 
 impl Runtime {
+    /// The NetId where it is not the usual one: one address may lead to several.
+    fn told_net(&self) -> Option<String> {
+        let net = Some(self.target.net).filter(|net| Some(*net) != usual_net(&self.place.host))?;
+        Some(net.map(|part| part.to_string()).join("."))
+    }
+
     fn read(&self, folder: &Path, offer: &mut Offer) -> Result<(), NoAnswer> {
         let address = self.place.address();
         let mut client = Client::open(&address, self.target, self.own, self.pause)?;

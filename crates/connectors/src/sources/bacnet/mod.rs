@@ -71,7 +71,8 @@ struct Device {
 
 impl Source for Device {
     fn name(&self) -> String {
-        format!("bacnet:{}", self.place.address())
+        let device = self.told().map(|number| format!("?device={number}"));
+        format!("bacnet:{}{}", self.place.address(), device.unwrap_or_default())
     }
 
     fn device(&self) -> Option<String> {
@@ -79,7 +80,8 @@ impl Source for Device {
     }
 
     fn offer(&mut self, offer: &mut Offer) {
-        let folder = PathBuf::from("/@bacnet").join(self.place.address());
+        let mut folder = PathBuf::from("/@bacnet").join(self.place.address());
+        folder.extend(self.told().map(|number| format!("device-{number}")));
         let path = folder.join("objects.csv");
         match self.read(&mut |object, why| offer.fault(&path, format!("{object}: {why}"))) {
             Ok(text) => offer.bytes(path, text.into_bytes()),
@@ -89,6 +91,11 @@ impl Source for Device {
 }
 
 impl Device {
+    /// The number of the device, where it is told: one address may lead to several.
+    fn told(&self) -> Option<u32> {
+        (self.instance != ANY_INSTANCE).then_some(self.instance)
+    }
+
     fn read(&self, fault: &mut dyn FnMut(ObjectId, String)) -> Result<String, NoAnswer> {
         let mut client = Client::open(&self.place.address(), self.pause)?;
         let device = self.find(&mut client)?;
@@ -125,7 +132,7 @@ impl Device {
                 _ => Err(super::link::malformed().into()),
             },
             Err(NoAnswer::Io(error)) => Err(error.into()),
-            Err(error) if self.instance != ANY_INSTANCE => Err(error),
+            Err(error) if self.told().is_some() => Err(error),
             Err(_) => Ok(client.who_is()?),
         }
     }

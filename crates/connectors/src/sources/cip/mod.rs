@@ -69,7 +69,8 @@ struct Device {
 
 impl Source for Device {
     fn name(&self) -> String {
-        format!("cip:{}", self.place.address())
+        let slot = self.slot.map(|slot| format!("?slot={slot}"));
+        format!("cip:{}{}", self.place.address(), slot.unwrap_or_default())
     }
 
     fn device(&self) -> Option<String> {
@@ -77,7 +78,8 @@ impl Source for Device {
     }
 
     fn offer(&mut self, offer: &mut Offer) {
-        let folder = PathBuf::from("/@cip").join(self.place.address());
+        let mut folder = PathBuf::from("/@cip").join(self.place.address());
+        folder.extend(self.slot.map(|slot| format!("slot-{slot}")));
         let path = folder.join("identity.csv");
         let mut client = match self.identity() {
             Ok((client, text)) => {
