@@ -5,6 +5,7 @@
 //! give the same answer.
 
 use crate::books::Past;
+use model::Time;
 use std::time::Duration;
 use uplink::host::{Plan, RunState};
 
@@ -32,6 +33,12 @@ pub fn backup(plan: &Plan, past: Option<&Past>, since: Duration, every_minutes_m
         Some(left) => Due::In(left),
         None => Due::Now { cause },
     }
+}
+
+/// How long ago that was. What was done at a time that lies ahead counts as never done: a clock
+/// that was ahead once must not end it for as long.
+pub fn ago(at: Option<Time>, now: Time) -> Option<Duration> {
+    u64::try_from(now.since(at?)).ok().map(Duration::from_nanos)
 }
 
 /// The snapshot whose proof is due. `proven` and `tried` are how long ago that was.
@@ -134,5 +141,18 @@ mod tests {
         assert_eq!(drill(&plan, &known, None, Some(MINUTE)), None, "it failed just now");
         let never = Plan { drill_days: 0, ..plan };
         assert_eq!(drill(&never, &known, None, None), None);
+    }
+
+    #[test]
+    fn what_was_tried_under_a_clock_that_was_ahead_does_not_end_proofs_and_drills() {
+        let plan = Plan { drill_days: 30, ..plan() };
+        let past = Past { complete: Some("ab".to_owned()), proven_level: 2, ..Past::default() };
+        let now = Time::from_secs(1_773_144_000);
+        let at = |secs| ago(Some(now.plus_secs(secs)), now);
+        assert_eq!((ago(None, now), at(-60), at(0)), (None, Some(MINUTE), Some(Duration::ZERO)));
+        for (secs, due) in [(-60, None), (0, None), (1, Some("ab")), (86_400 * 365, Some("ab"))] {
+            assert_eq!(proof(&plan, &past, at(secs), at(secs)), due, "{secs}");
+            assert_eq!(drill(&plan, &past, at(secs), at(secs)), due, "{secs}");
+        }
     }
 }

@@ -167,7 +167,7 @@ pub fn work(
 
 fn ago(at: Time, now: Time) -> (Instant, Duration) {
     // What lies in the future was written under a clock that was ahead.
-    (Instant::now(), Duration::from_nanos(u64::try_from(now.since(at)).unwrap_or(0)))
+    (Instant::now(), due::ago(Some(at), now).unwrap_or(Duration::ZERO))
 }
 
 impl Agent<'_> {
@@ -387,7 +387,7 @@ impl Agent<'_> {
         ) -> Option<&'p str>,
     ) -> Option<(Plan, String)> {
         let now = HostClock.now();
-        let since = |at: Option<Time>| at.map(|at| ago(at, now).1);
+        let since = |at| due::ago(at, now);
         self.books.plans().iter().find_map(|plan| {
             let snapshot = due(plan, self.books.past(plan)?, &since)?;
             Some((plan.clone(), snapshot.to_owned()))
@@ -397,7 +397,8 @@ impl Agent<'_> {
     /// Once a day what the vault's rules let go is deleted here; not while it is being sent.
     fn begin_tidying(&mut self) -> Result<bool> {
         let now = HostClock.now();
-        let fresh = self.books.tidied_at().is_some_and(|at| ago(at, now).1 < due::DAY);
+        let since = due::ago(self.books.tidied_at(), now);
+        let fresh = since.is_some_and(|since| since < due::DAY);
         if fresh || self.sending.under_way || self.spool.entries < 2 {
             return Ok(false);
         }
