@@ -19,10 +19,13 @@ use crate::{
     limits::LEAF_BYTES_MAX,
 };
 use std::{
-    fs,
+    fs, io,
     path::{Path, PathBuf},
 };
 use tile::Levels;
+
+/// How often a reader begins anew because the log grew under it.
+const READ_TRIES: u32 = 5;
 
 pub struct Log {
     directory: PathBuf,
@@ -48,31 +51,56 @@ impl Log {
     }
 
     /// Reads the log and shows each entry with its number; checks that they give the signed root.
+    /// Readers take no turn, so somebody may append meanwhile.
     pub fn open(
         directory: &Path,
         key: &VerifyingKey,
         mut each: impl FnMut(u64, &[u8]),
     ) -> Result<Self> {
-        let path = directory.join(tile::CHECKPOINT);
-        let note = fs::read_to_string(&path).doing("read", &path)?;
-        let checkpoint = Checkpoint::open(&note, key)
-            .map_err(|why| Error::Damaged(format!("the log's checkpoint is not valid: {why}")))?;
         let mut log = Self::empty(directory, key);
-        for (index, width) in tile::tiles(checkpoint.size, 0) {
-            let path = directory.join(tile::path(None, index, width));
+        let mut tries = READ_TRIES;
+        loop {
+            let checkpoint = log.checkpoint()?;
+            match log.read_up_to(checkpoint.size, &mut each) {
+                // It grew: its last bundle, which was not full, has another name now, and the
+                // checkpoint that leads there is on disk. The full ones before it stand.
+                Err(Error::Io { source, .. })
+                    if tries > 0 && source.kind() == io::ErrorKind::NotFound =>
+                {
+                    tries -= 1;
+                    continue;
+                }
+                done => done?,
+            }
+            if log.size() != checkpoint.size || log.levels.root(log.size()) != checkpoint.root {
+                let text = "the log's entries are not those that were signed";
+                return Err(Error::Damaged(text.to_owned()));
+            }
+            return Ok(log);
+        }
+    }
+
+    fn checkpoint(&self) -> Result<Checkpoint> {
+        let path = self.directory.join(tile::CHECKPOINT);
+        let note = fs::read_to_string(&path).doing("read", &path)?;
+        Checkpoint::open(&note, &self.key)
+            .map_err(|why| Error::Damaged(format!("the log's checkpoint is not valid: {why}")))
+    }
+
+    /// Reads the bundles after those that were read, all of which were full.
+    fn read_up_to(&mut self, size: u64, each: &mut impl FnMut(u64, &[u8])) -> Result<()> {
+        for (index, width) in tile::tiles(size, self.size() / tile::WIDTH) {
+            let path = self.directory.join(tile::path(None, index, width));
             let bytes = fs::read(&path).doing("read", &path)?;
             let damaged = || Error::Damaged(format!("log entries {index} cannot be read"));
             let entries = tile::entries(&bytes, width).ok_or_else(damaged)?;
             for (entry, number) in entries.iter().zip(index * tile::WIDTH..) {
-                log.levels.push(merkle::leaf(entry));
+                self.levels.push(merkle::leaf(entry));
                 each(number, entry);
             }
-            log.tail = if width < tile::WIDTH { entries } else { Vec::new() };
+            self.tail = if width < tile::WIDTH { entries } else { Vec::new() };
         }
-        if log.levels.root(checkpoint.size) != checkpoint.root {
-            return Err(Error::Damaged("the log's entries are not those that were signed".into()));
-        }
-        Ok(log)
+        Ok(())
     }
 
     /// Number of entries.
@@ -284,5 +312,39 @@ mod tests {
         fs::write(&bundle, bytes).unwrap();
         let error = Log::open(directory.path(), &key, |_, _| ()).err().expect("refused");
         assert!(matches!(error, Error::Damaged(_)), "{error}");
+    }
+
+    #[test]
+    fn who_reads_while_the_log_grows_sees_all_of_it_and_each_entry_once() {
+        // The last bundle goes on, becomes full, or another follows it.
+        for (before, after) in [(300, 301), (300, 512), (300, 700), (300, 1_100)] {
+            let directory = tempfile::tempdir().unwrap();
+            let signer = Signer::from_seed("log.example/1", &[1; 32]);
+            let mut log = Log::create(directory.path(), &signer).unwrap();
+            let entries = |from: u64, to| (from..to).map(|n: u64| n.to_be_bytes().to_vec());
+            log.append_all(&signer, entries(0, before).collect()).unwrap();
+            let mut seen = Vec::new();
+            // The first entry is shown when the checkpoint has been read and the last bundle not.
+            let each = |number, entry: &[u8]| {
+                if number == 0 {
+                    log.append_all(&signer, entries(before, after).collect()).unwrap();
+                }
+                seen.push(entry.to_vec());
+            };
+            let read = Log::open(directory.path(), &signer.verifying_key(), each).unwrap();
+            assert_eq!(read.size(), after);
+            assert!(seen.into_iter().eq(entries(0, after)), "{after}");
+        }
+    }
+
+    #[test]
+    fn a_bundle_that_is_missing_is_an_error_and_not_waited_for() {
+        let directory = tempfile::tempdir().unwrap();
+        let signer = Signer::from_seed("log.example/1", &[1; 32]);
+        let mut log = Log::create(directory.path(), &signer).unwrap();
+        log.append(&signer, vec![0]).unwrap();
+        fs::remove_file(directory.path().join("tile/entries/000.p/1")).unwrap();
+        let error = Log::open(directory.path(), &signer.verifying_key(), |_, _| ()).err();
+        assert!(matches!(error, Some(Error::Io { .. })), "{error:?}");
     }
 }
