@@ -4,14 +4,21 @@
 //! protocol in it is ours: SFTP version 3 (draft-ietf-secsh-filexfer-02). Invariant: [`Request`]
 //! has nothing that writes, removes, makes or renames, and files are opened for reading only.
 
-use super::{Context, Kind, Unusable, login::Login, spool, ssh, url::Url};
-use crate::limits::{DEPTH_MAX, DIRECTORY_ENTRIES_MAX, PACKET_BYTES_MAX};
+use super::{
+    Context, Kind, Unusable,
+    login::Login,
+    spool,
+    ssh::{self, Talk},
+    url::Url,
+};
+use crate::limits::{DEPTH_MAX, DIRECTORY_ENTRIES_MAX, PACKET_BYTES_MAX, SERVER_TIMEOUT};
 use model::Time;
 use std::{
-    io::{self, Read, Write},
+    io::{self, Write},
+    mem,
     path::{Path, PathBuf},
-    process::{Child, ChildStdin, ChildStdout},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, mpsc::RecvTimeoutError},
+    time::Duration,
 };
 use vault::{Meta, Offer, Open, Opened, Source, Special, What};
 
@@ -213,31 +220,24 @@ impl Attributes {
 }
 
 struct Session {
-    ssh: Child,
-    to: ChildStdin,
-    from: ChildStdout,
+    talk: Talk,
+    /// What came and was not taken yet.
+    heard: Vec<u8>,
+    wait: Duration,
     id: u32,
-}
-
-impl Drop for Session {
-    fn drop(&mut self) {
-        // It may have ended by itself; then there is nothing to kill.
-        drop(self.ssh.kill());
-        drop(self.ssh.wait());
-    }
 }
 
 impl Session {
     fn open(url: &Url, login: Option<&Login>, staging: &Path) -> io::Result<Self> {
         let mut command = ssh::command(url, login, staging)?;
-        let started = command.arg("-s").arg(&url.host).arg("sftp").spawn();
-        let mut ssh = started.map_err(|error| ssh::cannot_start(&error))?;
-        let to = ssh.stdin.take().expect("it is piped");
-        let from = ssh.stdout.take().expect("it is piped");
-        let mut session = Self { ssh, to, from, id: 0 };
+        let talk = Talk::start(command.arg("-s").arg(&url.host).arg("sftp"))?;
+        let mut session = Self { talk, heard: Vec::new(), wait: ssh::FIRST_TIMEOUT, id: 0 };
         session.send(&Request::Init)?;
         match session.receive() {
-            Ok((2, _)) => Ok(session),
+            Ok((2, _)) => {
+                session.wait = SERVER_TIMEOUT;
+                Ok(session)
+            }
             Ok(_) => Err(malformed()),
             Err(_) => Err(io::Error::other("ssh could not connect; its own message is above")),
         }
@@ -247,22 +247,38 @@ impl Session {
         self.id = self.id.wrapping_add(1);
         let packet = request.packet(self.id);
         let length = u32::try_from(packet.len()).expect("requests are short");
-        self.to.write_all(&[&length.to_be_bytes()[..], &packet].concat())?;
-        self.to.flush()
+        self.talk.send(&[&length.to_be_bytes()[..], &packet].concat())
     }
 
     /// Type and body of the next packet.
     fn receive(&mut self) -> io::Result<(u8, Vec<u8>)> {
-        let mut length = [0; 4];
-        self.from.read_exact(&mut length)?;
-        let length = u32::from_be_bytes(length);
+        let length = self.take(4)?;
+        let length = length.try_into().map(u32::from_be_bytes).map_err(|_| malformed())?;
         if !(1..=PACKET_BYTES_MAX).contains(&length) {
             return Err(malformed());
         }
-        let mut packet = vec![0; length as usize];
-        self.from.read_exact(&mut packet)?;
+        let mut packet = self.take(length as usize)?;
         let body = packet.split_off(1);
         Ok((packet[0], body))
+    }
+
+    /// The next octets. A server that sends none in time is left: every question that follows is
+    /// an error at once.
+    fn take(&mut self, length: usize) -> io::Result<Vec<u8>> {
+        while self.heard.len() < length {
+            match self.talk.hear(self.wait) {
+                Ok(bytes) => self.heard.extend(bytes),
+                Err(RecvTimeoutError::Timeout) => {
+                    self.talk.end();
+                    return Err(ssh::silent());
+                }
+                Err(RecvTimeoutError::Disconnected) => {
+                    return Err(io::Error::other("the connection has ended"));
+                }
+            }
+        }
+        let rest = self.heard.split_off(length);
+        Ok(mem::replace(&mut self.heard, rest))
     }
 
     /// The answer to a request: its type and what follows the id.
@@ -418,4 +434,30 @@ fn status(body: &[u8]) -> io::Error {
 
 fn malformed() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, "the answer is not one of an SFTP server")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::Command;
+
+    #[test]
+    fn a_server_that_falls_silent_is_left_and_nothing_more_is_asked_of_it() {
+        // It takes every question; it says its version, or less than that, and then nothing.
+        for (answer, is_version) in
+            [(r"\0\0\0\5\2\0\0\0\3", true), (r"\0\0", false), (r"\0\0\0\5\2", false)]
+        {
+            let script = format!("printf '{answer}'; exec sleep 1000");
+            let talk = Talk::start(Command::new("sh").args(["-c", &script])).unwrap();
+            let mut session = Session { talk, heard: Vec::new(), wait: SERVER_TIMEOUT, id: 0 };
+            if is_version {
+                assert_eq!(session.receive().unwrap(), (2, vec![0, 0, 0, 3]));
+            }
+            session.wait = Duration::from_millis(50);
+            let error = session.status(b"/").err().expect("it is silent");
+            assert_eq!(error.kind(), io::ErrorKind::TimedOut, "{answer}");
+            session.wait = Duration::from_secs(3_600);
+            assert!(session.status(b"/").is_err() && session.list(b"/").is_err());
+        }
+    }
 }

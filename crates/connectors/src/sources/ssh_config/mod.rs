@@ -141,11 +141,8 @@ impl Device {
     fn run(&self, show: &Show, login: Option<&Login>) -> Result<String, Silent> {
         let run = || {
             let mut command = ssh::command(&self.url, login, &self.context.staging)?;
-            command.stderr(std::process::Stdio::piped());
-            let child = command.arg("-T").arg(&self.url.host).arg(show.command).spawn();
-            let mut child = child.map_err(|error| ssh::cannot_start(&error))?;
-            drop(child.stdin.take());
-            child.wait_with_output()
+            command.arg("-T").arg(&self.url.host).arg(show.command);
+            ssh::output(&mut command, ssh::FIRST_TIMEOUT)
         };
         let output = run().map_err(Silent::Broken)?;
         let errors = String::from_utf8_lossy(&output.stderr);

@@ -3,31 +3,23 @@
 //! Invariant: an answer is whole: it ends with the prompt that the device showed at first, else
 //! it is an error.
 
-use super::super::{login::Login, ssh, url::Url};
+use super::super::{
+    login::Login,
+    ssh::{self, Talk},
+    url::Url,
+};
 use crate::limits::{ANSWER_BYTES_MAX, PROMPT_QUIET, SERVER_TIMEOUT};
 use std::{
-    io::{self, Read, Write},
+    io,
     path::Path,
-    process::{Child, ChildStdin},
-    sync::mpsc::{Receiver, RecvTimeoutError, channel},
-    thread,
+    sync::mpsc::RecvTimeoutError,
     time::{Duration, Instant},
 };
 
 pub struct Shell {
-    ssh: Child,
-    to: ChildStdin,
-    from: Receiver<Vec<u8>>,
+    talk: Talk,
     heard: Vec<u8>,
     prompt: String,
-}
-
-impl Drop for Shell {
-    fn drop(&mut self) {
-        // It may have ended by itself; then there is nothing to kill.
-        drop(self.ssh.kill());
-        drop(self.ssh.wait());
-    }
 }
 
 impl Shell {
@@ -40,20 +32,8 @@ impl Shell {
     ) -> io::Result<Self> {
         // Two times: a terminal is asked for though we have none; devices want one.
         let mut command = ssh::command(url, login, staging)?;
-        let mut ssh =
-            command.arg("-tt").arg(&url.host).spawn().map_err(|e| ssh::cannot_start(&e))?;
-        let to = ssh.stdin.take().expect("it is piped");
-        let mut output = ssh.stdout.take().expect("it is piped");
-        let (send, from) = channel();
-        thread::spawn(move || {
-            let mut buffer = [0; 4_096];
-            while let Ok(length @ 1..) = output.read(&mut buffer) {
-                if send.send(buffer[..length].to_vec()).is_err() {
-                    break;
-                }
-            }
-        });
-        let mut shell = Self { ssh, to, from, heard: Vec::new(), prompt: String::new() };
+        let talk = Talk::start(command.arg("-tt").arg(&url.host))?;
+        let mut shell = Self { talk, heard: Vec::new(), prompt: String::new() };
         shell.first_prompt(prompts)?;
         Ok(shell)
     }
@@ -77,15 +57,15 @@ impl Shell {
     /// The answer to a command, without its echo and the prompt.
     pub fn ask(&mut self, command: &str) -> io::Result<String> {
         self.heard.clear();
-        self.send(command.as_bytes())?;
-        self.send(b"\r")?;
+        self.talk.send(command.as_bytes())?;
+        self.talk.send(b"\r")?;
         loop {
             let line = last_line(&self.heard);
             // Devices wait for a key after a page: the space bar shows the next.
             if is_pager(&line) {
                 let start = self.heard.len() - last_line_length(&self.heard);
                 self.heard.truncate(start);
-                self.send(b" ")?;
+                self.talk.send(b" ")?;
             } else if line == self.prompt && self.heard.contains(&b'\n') {
                 break;
             }
@@ -107,19 +87,14 @@ impl Shell {
     /// devices have more than five. One that stays on the line is left after `SERVER_TIMEOUT`.
     pub fn leave(mut self, command: &str) {
         self.heard.clear();
-        drop(self.send(command.as_bytes()).and_then(|()| self.send(b"\r")));
+        drop(self.talk.send(command.as_bytes()).and_then(|()| self.talk.send(b"\r")));
         let end = Instant::now() + SERVER_TIMEOUT;
         while let Ok(true) = self.hear(end.saturating_duration_since(Instant::now())) {}
     }
 
-    fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.to.write_all(bytes)?;
-        self.to.flush()
-    }
-
     /// Takes in what comes; false when nothing came in time.
     fn hear(&mut self, wait: Duration) -> io::Result<bool> {
-        match self.from.recv_timeout(wait) {
+        match self.talk.hear(wait) {
             Ok(bytes) => self.heard.extend(bytes),
             Err(RecvTimeoutError::Timeout) => return Ok(false),
             Err(RecvTimeoutError::Disconnected) => {
