@@ -233,6 +233,22 @@ pub const NOT_KEPT: &str = concat!(
     " FROM pg_catalog.pg_rewrite w JOIN pg_catalog.pg_class c ON c.oid = w.ev_class JOIN ",
     "pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE w.rulename <> '_RETURN' AND ",
     own!("pg_class", "c.oid"),
+    " UNION ALL SELECT 'row-level security of', ",
+    name!("c.relname"),
+    " FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE ",
+    "c.relrowsecurity AND ",
+    own!("pg_class", "c.oid"),
+    " UNION ALL SELECT 'policy', quote_ident(y.polname) || ' of ' || ",
+    name!("c.relname"),
+    " FROM pg_catalog.pg_policy y JOIN pg_catalog.pg_class c ON c.oid = y.polrelid JOIN ",
+    "pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE ",
+    own!("pg_class", "c.oid"),
+    " UNION ALL SELECT 'collation', ",
+    name!("l.collname"),
+    " FROM pg_catalog.pg_collation l JOIN pg_catalog.pg_namespace n ON n.oid = l.collnamespace ",
+    "WHERE ",
+    own!("pg_collation", "l.oid"),
+    " UNION ALL SELECT 'publication', quote_ident(pubname) FROM pg_catalog.pg_publication ",
     " ORDER BY 1, 2"
 );
 

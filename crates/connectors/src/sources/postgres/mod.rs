@@ -15,6 +15,7 @@ use super::{Context, Kind, Unusable, link::quoted, login, login::Login, spool, u
 use session::{Session, Statement};
 use std::{
     fmt::Write as _,
+    fs::File,
     io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -113,6 +114,7 @@ impl Database {
         }
         let tables = tables(&mut session)?;
         offer.bytes(folder.join("restore.psql"), restore(&tables).into_bytes());
+        session.rows(&Statement::Mark)?;
         let shared = Arc::new(Mutex::new(Copying { session, done: Vec::new() }));
         let staging = self.context.staging.clone();
         for table in tables {
@@ -206,21 +208,29 @@ impl Open for Copy {
     fn open(self: Box<Self>) -> io::Result<Opened> {
         let mut file = spool::file(&self.staging)?;
         let mut copying = lock(&self.shared);
-        let Table { schema, name, time } = &self.table;
-        let newest = match time {
-            None => String::new(),
-            Some(column) => {
-                let newest = Statement::Newest { schema, table: name, column };
-                first(copying.session.rows(&newest)?)
+        match copy(&mut copying.session, &self.table, &mut file) {
+            Ok((rows, newest)) => copying.done.push((self.table, rows, newest)),
+            Err(error) => {
+                // If that is not possible either, the next table says so.
+                drop(copying.session.rows(&Statement::GoBack));
+                return Err(error);
             }
-        };
-        let mut out = io::BufWriter::new(&mut file);
-        let rows = copying.session.copy(schema, name, &mut out)?;
-        io::Write::flush(&mut out)?;
-        drop(out);
-        copying.done.push((self.table.clone(), rows, newest));
+        }
         spool::opened(file, Some(self.now), 0o600)
     }
+}
+
+/// How many rows a table has, and the newest of its times.
+fn copy(session: &mut Session, table: &Table, file: &mut File) -> io::Result<(u64, String)> {
+    let Table { schema, name, time } = table;
+    let newest = match time {
+        None => String::new(),
+        Some(column) => first(session.rows(&Statement::Newest { schema, table: name, column })?),
+    };
+    let mut out = io::BufWriter::new(file);
+    let rows = session.copy(schema, name, &mut out)?;
+    io::Write::flush(&mut out)?;
+    Ok((rows, newest))
 }
 
 struct List {

@@ -29,6 +29,9 @@ use std::{
 /// What can be sent once the session is open.
 pub enum Statement<'a> {
     Begin,
+    /// Where the transaction goes back to when a table cannot be read: else no other could be.
+    Mark,
+    GoBack,
     /// A query of the catalogues, one of ours.
     Catalogue(&'static str),
     /// The rows of one table, in the text format of COPY.
@@ -60,6 +63,8 @@ impl Statement<'_> {
         let quote = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
         match self {
             Self::Begin => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY".to_owned(),
+            Self::Mark => "SAVEPOINT tables".to_owned(),
+            Self::GoBack => "ROLLBACK TO SAVEPOINT tables".to_owned(),
             Self::Catalogue(text) => (*text).to_owned(),
             Self::Copy { schema, table } => {
                 format!("COPY {}.{} TO STDOUT", quote(schema), quote(table))
@@ -77,6 +82,11 @@ impl Statement<'_> {
         }
     }
 }
+
+/// Nothing of the session's own is ever written either. Rows that a policy hides from this user are
+/// an error of their table and not left out.
+const OPTIONS: &str = "-c default_transaction_read_only=on -c search_path= -c datestyle=ISO \
+                       -c row_security=off";
 
 /// TCP, in clear or encrypted, or a socket of this machine.
 trait Stream: Read + Write + Send {}
@@ -98,8 +108,7 @@ impl Session {
             ("database", database),
             ("application_name", "spandrel backup"),
             ("client_encoding", "UTF8"),
-            // Nothing of the session's own is ever written either.
-            ("options", "-c default_transaction_read_only=on -c search_path= -c datestyle=ISO"),
+            ("options", OPTIONS),
         ];
         let mut session = Self::connect(way, login, &parameters)?;
         session.rows(&Statement::Begin)?;
