@@ -31,9 +31,6 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-/// What is said of a file, and of all, when the onlooker had enough.
-const BROKEN_OFF: &str = "broken off";
-
 /// Chunks of a file that one thread takes at a time.
 const PIECE_CHUNKS: usize = 8;
 
@@ -61,7 +58,7 @@ pub(crate) fn extract(
             Layout { reading, target, base, directories, as_root, pieces, done: &done };
         reading.walk(&mut |found| {
             if !onlooker.goes_on() {
-                return Err(Error::Refused(BROKEN_OFF.to_owned()));
+                return Err(Error::Refused(onlooker.why_not()));
             }
             let path = match &found {
                 Found::Entry { path, .. } | Found::Damaged { path, .. } => path,
@@ -136,7 +133,7 @@ impl Filler<'_> {
         let mut offset = *offset;
         for chunk in &file.chunks[chunks.clone()] {
             if !self.onlooker.goes_on() {
-                return Err(io::Error::other(BROKEN_OFF));
+                return Err(io::Error::other(self.onlooker.why_not()));
             }
             let bytes = self.reading.chunk(chunk, scratch).map_err(io::Error::other)?;
             file.file.write_all_at(bytes, offset)?;

@@ -14,6 +14,11 @@ pub trait Onlooker: Send + Sync {
     fn goes_on(&self) -> bool {
         true
     }
+
+    /// Why not; it is said of what was not done.
+    fn why_not(&self) -> String {
+        "broken off".to_owned()
+    }
 }
 
 /// Nobody.

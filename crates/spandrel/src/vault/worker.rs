@@ -25,7 +25,7 @@ use std::{
     path::{Path, PathBuf},
     process::ExitCode,
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, OnceLock,
         mpsc::{Receiver, channel},
     },
     time::{Duration, Instant},
@@ -175,7 +175,7 @@ fn with_key(vault: &Unlocked, order: &Order) -> Result<Value> {
             let size = rows.iter().find(|row| row.id == id).filter(|_| only.is_none());
             rehearsal::room(to, size.map_or(0, |row| row.bytes))?;
             let only = only.as_deref().map(Path::new);
-            let done = vault.restore_watched(&id, to, only, now()?, &Teller::new(None))?;
+            let done = vault.restore_watched(&id, to, only, now()?, &Teller::writing(to))?;
             Ok(serde_json::to_value(&done)?)
         }
         Job::Kit { snapshot, only, file } => {
@@ -509,11 +509,15 @@ fn person(vault: &Unlocked, people: &Path, name: &str) -> Result<PersonKey> {
     Ok(key)
 }
 
-/// Tells how far the work is, and keeps it below a speed.
+/// Tells how far the work is, keeps it below a speed, and ends it before the disk is full.
 pub struct Teller {
     state: Mutex<Told>,
     bytes_per_s: Option<f64>,
     began: Instant,
+    /// Where it writes, and how much of the disk must stay free.
+    place: Option<(PathBuf, u64)>,
+    /// Why it was ended.
+    full: OnceLock<String>,
 }
 
 struct Told {
@@ -525,7 +529,14 @@ impl Teller {
     pub fn new(kib_per_s: Option<u32>) -> Self {
         let began = Instant::now();
         let bytes_per_s = kib_per_s.map(|kib| f64::from(kib) * 1_024.0);
-        Teller { state: Mutex::new(Told { bytes: 0, last: began }), bytes_per_s, began }
+        let state = Mutex::new(Told { bytes: 0, last: began });
+        Teller { state, bytes_per_s, began, place: None, full: OnceLock::new() }
+    }
+
+    /// Of work that writes below `place`: others may take of the room that was there when it began.
+    pub fn writing(place: &Path) -> Self {
+        let place = Some((place.to_owned(), rehearsal::LEFT_FREE_BYTES));
+        Teller { place, ..Self::new(None) }
     }
 }
 
@@ -546,6 +557,23 @@ impl Onlooker for Teller {
             std::thread::sleep(due.saturating_sub(self.began.elapsed()));
         }
     }
+
+    fn goes_on(&self) -> bool {
+        if let Some((place, left)) = &self.place
+            && let Ok(free) = rehearsal::free(place)
+            && free < *left
+        {
+            let (free, left) = (free >> 20, left >> 20);
+            let why = format!("broken off: {free} MiB are free on the disk and {left} must stay");
+            self.full.get_or_init(|| why);
+        }
+        // What is taken away again makes no room to go on.
+        self.full.get().is_none()
+    }
+
+    fn why_not(&self) -> String {
+        self.full.get().cloned().unwrap_or_default()
+    }
 }
 
 #[cfg(test)]
@@ -558,5 +586,20 @@ mod tests {
         assert_eq!(shown(&text[..8], true), Some("Ventil "));
         assert_eq!(shown(&text[..8], false), None);
         assert_eq!(shown(b"a\0b", false), None);
+    }
+
+    #[test]
+    fn work_that_writes_ends_when_the_disk_has_no_more_room_than_must_stay() {
+        let place = std::env::temp_dir();
+        let on = |left| Teller { place: Some((place.clone(), left)), ..Teller::new(None) };
+        assert!(on(0).goes_on() && Teller::new(None).goes_on());
+        let mut teller = on(u64::MAX);
+        assert!(!teller.goes_on());
+        let why = teller.why_not();
+        assert!(why.starts_with("broken off: ") && why.ends_with(" must stay"), "{why}");
+        teller.place = None;
+        assert!(!teller.goes_on() && teller.why_not() == why, "it stays so");
+        let writing = Teller::writing(&place).place;
+        assert_eq!(writing, Some((place, 256 << 20)));
     }
 }

@@ -31,7 +31,7 @@ const GROUP: &str = "on the host";
 const RESTORE: (&str, &str) = ("restore all of it", "restore");
 const COMPARE: (&str, &str) = ("compare every file, open databases", "wait_for");
 /// So much of the disk stays free.
-const LEFT_FREE_BYTES: u64 = 256 << 20;
+pub const LEFT_FREE_BYTES: u64 = 256 << 20;
 
 pub struct Order<'a> {
     pub snapshot: &'a str,
@@ -64,8 +64,7 @@ pub fn perform(
 
 /// A disk that is filled helps nobody.
 pub fn room(work: &Path, bytes: u64) -> Result<()> {
-    let disk = rustix::fs::statvfs(work).context("cannot see how much room there is")?;
-    let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+    let free = free(work)?;
     if free < bytes.saturating_add(LEFT_FREE_BYTES) {
         let mib = |bytes: u64| bytes >> 20;
         bail!(
@@ -76,6 +75,12 @@ pub fn room(work: &Path, bytes: u64) -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// Bytes of the disk that are free.
+pub fn free(work: &Path) -> Result<u64> {
+    let disk = rustix::fs::statvfs(work).context("cannot see how much room there is")?;
+    Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
 }
 
 struct Rehearsal {
@@ -134,7 +139,7 @@ impl Rehearsal {
         let mut proof = Proof::default();
         self.step(RESTORE, say, |vault| {
             fs::DirBuilder::new().recursive(true).mode(0o700).create(&root)?;
-            let done = vault.extract_watched(id, &root, None, false, &Teller::new(None))?;
+            let done = vault.extract_watched(id, &root, None, false, &Teller::writing(&root))?;
             if let Some(fault) = done.errors.first() {
                 let n = done.errors.len();
                 bail!("{n} files were not restored, the first {}: {}", fault.path, fault.error);
