@@ -49,7 +49,7 @@ pub const DIFF_HISTORY_MAX: usize = 8;
 pub const WEAKENING_DELAY_SECS: i64 = 72 * 3_600;
 
 /// How far one log entry may move the clock that locks expire by, in seconds. A clock set years
-/// ahead therefore frees eight days, not years.
+/// ahead therefore frees eight days with each entry, not years at once.
 pub const EXPIRY_STEP_MAX_SECS: i64 = 8 * 86_400;
 
 /// Engineering projects of one snapshot that facts are kept of; about 300 bytes each.

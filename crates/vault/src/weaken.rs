@@ -3,8 +3,8 @@
 //! As soon as two people are enrolled, nobody alone makes a vault keep less: one asks, a second
 //! agrees, and [`WEAKENING_DELAY_SECS`] later it comes into force, unless anybody enrolled
 //! withdraws it. Not here: rules that keep more, which need nobody, and releases of holds
-//! ([`crate::release`]). Invariant: the delay runs by the vault's own clock, which no
-//! machine's clock drives.
+//! ([`crate::release`]). Invariant: the delay runs by the vault's own clock, which a machine's
+//! clock moves by [`EXPIRY_STEP_MAX_SECS`](crate::limits::EXPIRY_STEP_MAX_SECS) an entry at most.
 
 use crate::{
     custody::is_enrolled,
