@@ -289,11 +289,11 @@ mod tests {
             version: 1,
             sensor: "s".to_owned(),
             interface: "eth1".to_owned(),
-            started_at: Time(run),
+            started_at: Time::from_secs(run),
             replay: false,
         };
         let mut spool = Spool::open(folder, hello, 1 << 30).expect("opens");
-        spool.begin(&[], Time(run)).expect("room");
+        spool.begin(&[], Time::from_secs(run)).expect("room");
         batches.iter().for_each(|batch| spool.put(batch).expect("room"));
     }
 
@@ -318,7 +318,7 @@ mod tests {
         spool(folder.path(), 5, &[b"one", b"two", b"three"]);
         spool(folder.path(), 6, &[b"of the next run"]);
         let have = |batches, live| {
-            let position = Position { run: Time(5), segment: 0, batches };
+            let position = Position { run: Time::from_secs(5), segment: 0, batches };
             begin(folder.path(), Have::Saved { position, live }).expect("reads")
         };
         assert_eq!(sent(have(2, true)), ["segment 0 after 2", "three"]);

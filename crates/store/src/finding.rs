@@ -253,10 +253,10 @@ async fn put(
         "INSERT INTO findings (id, sensor, epoch, earlier_count, observed, detector, engine, \
          severity, title, techniques, status, muted, first_seen, last_seen, count, assets, \
          addresses, generation, revision, told) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, \
-         'open', 0, $11, $12, $13, $14, $15, 1, 0, $17) ON CONFLICT (id) DO UPDATE SET sensor = $2, \
-         epoch = $3, earlier_count = $4, observed = $5, engine = $7, severity = $8, title = $9, \
-         techniques = $10, first_seen = $11, last_seen = $12, count = $13, assets = $14, \
-         addresses = $15, status = CASE WHEN $16 = 1 THEN 'open' ELSE findings.status END, \
+         'open', 0, $11, $12, $13, $14, $15, 1, 0, $17) ON CONFLICT (id) DO UPDATE SET sensor = \
+         $2, epoch = $3, earlier_count = $4, observed = $5, engine = $7, severity = $8, \
+         title = $9, techniques = $10, first_seen = $11, last_seen = $12, count = $13, \
+         assets = $14, addresses = $15, status = CASE WHEN $16 = 1 THEN 'open' ELSE findings.status END, \
          generation = findings.generation + $16, told = $17",
     )
     .bind(&finding.id.0)

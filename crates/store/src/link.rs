@@ -79,8 +79,8 @@ struct Counts {
 impl Known {
     async fn load(turn: &mut Turn, id: &LinkId) -> Result<Option<Known>> {
         let row = sqlx::query(
-            "SELECT sensor, epoch, told, earlier_packets, earlier_bytes, earlier_operations, packets, bytes, \
-             operations, first_seen, last_seen, poll_interval_ms FROM links \
+            "SELECT sensor, epoch, told, earlier_packets, earlier_bytes, earlier_operations, \
+             packets, bytes, operations, first_seen, last_seen, poll_interval_ms FROM links \
              WHERE id = $1 AND merged_into IS NULL",
         )
         .bind(&id.0)
