@@ -256,7 +256,8 @@ async fn put(
          'open', 0, $11, $12, $13, $14, $15, 1, 0, $17) ON CONFLICT (id) DO UPDATE SET sensor = \
          $2, epoch = $3, earlier_count = $4, observed = $5, engine = $7, severity = $8, \
          title = $9, techniques = $10, first_seen = $11, last_seen = $12, count = $13, \
-         assets = $14, addresses = $15, status = CASE WHEN $16 = 1 THEN 'open' ELSE findings.status END, \
+         assets = $14, addresses = $15, \
+         status = CASE WHEN $16 = 1 THEN 'open' ELSE findings.status END, \
          generation = findings.generation + $16, told = $17",
     )
     .bind(&finding.id.0)
