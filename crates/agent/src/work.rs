@@ -32,6 +32,7 @@ use model::Time;
 use quiet::{by_the_wall, span_of};
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fs::{File, TryLockError},
     path::PathBuf,
     sync::{
         Arc,
@@ -132,6 +133,7 @@ pub fn work(
     let path = Enrolment::identity(config);
     let identity = std::fs::read_to_string(&path).map_err(crate::file("read", &path))?;
     let line = Line::open(&enrolment.address, &enrolment.authority, &identity)?;
+    let _held = hold(config)?;
     let now = HostClock.now();
     let books = Books::open(&config.place("books.json"), now)?;
     let (events, heard) = channel();
@@ -163,6 +165,24 @@ pub fn work(
     // What a drill left that was killed with its agent is plant data in clear.
     agent.clear_drills();
     agent.run(&heard)
+}
+
+/// Two agents would write the same books. Held while the file is open, by the kernel: who is killed
+/// lets go.
+fn hold(config: &Config) -> Result<File> {
+    let path = config.place("agent.lock");
+    let made = File::options().create(true).truncate(false).write(true).open(&path);
+    let file = made.map_err(crate::file("open", &path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            let data = config.data.display();
+            let why =
+                format!("another agent works in {data}; stop that one, or the service, first");
+            Err(Error::Refused(why))
+        }
+        Err(TryLockError::Error(error)) => Err(crate::file("lock", &path)(error)),
+    }
 }
 
 fn ago(at: Time, now: Time) -> (Instant, Duration) {

@@ -288,19 +288,24 @@ fn a_host_is_enrolled_backed_up_proven_and_restored() {
     symlink(scene.at("secret"), plant.join("out")).unwrap();
     let database = rusqlite::Connection::open(plant.join("history.db")).unwrap();
     database.execute_batch("CREATE TABLE t (x); INSERT INTO t VALUES (42)").unwrap();
+    // One whose program is stopped, and beside which nothing may be made.
+    let idle = rusqlite::Connection::open(plant.join("idle.db")).unwrap();
+    idle.query_row("PRAGMA journal_mode=wal", [], |_| Ok(())).unwrap();
+    idle.execute_batch("CREATE TABLE t (x); INSERT INTO t VALUES (42)").unwrap();
+    idle.close().unwrap();
 
     let host = scene.enrolled("press-4", "");
     let agents = scene.get("/agents");
     let agent = &agents["items"][0];
     assert_eq!((&agent["state"], &agent["vault"]), (&json!("silent"), &Value::Null), "{agents:#}");
-    let sources = ["files:@plant", "sqlite:@plant/history.db"];
+    let sources = ["files:@plant", "sqlite:@plant/history.db", "sqlite:@plant/idle.db"];
     let mut plan = scene.plan("Press 4", "press-4", &sources);
     (plan["verify_days"], plan["verify_level"]) = (json!(1), json!(2));
     scene.post("/plans", &plan);
     let agent = host.run();
     let run = scene.run("kind=backup", "complete");
     assert_eq!((&run["agent"], &run["faults"]), (&json!("press-4"), &json!(0)), "{run:#}");
-    assert_eq!(run["entries"], 8, "files and links: {run:#}");
+    assert_eq!(run["entries"], 9, "files and links: {run:#}");
     // The agent proves it by itself, since the key is nowhere else.
     let proof = scene.until("/runs?kind=verify&target=Press%204", |runs| {
         runs["items"][0]["state"] == "complete"
@@ -340,8 +345,11 @@ fn a_host_is_enrolled_backed_up_proven_and_restored() {
         assert_eq!(fs::read(restored.join(OsStr::from_bytes(name))).unwrap(), b"x", "{name:?}");
     }
     assert_eq!(fs::read_link(restored.join("out")).unwrap(), scene.at("secret"));
-    let copy = rusqlite::Connection::open(restored.join("history.db")).unwrap();
-    assert_eq!(copy.query_row("SELECT x FROM t", [], |row| row.get::<_, i64>(0)), Ok(42));
+    for name in ["history.db", "idle.db"] {
+        let copy = rusqlite::Connection::open(restored.join(name)).unwrap();
+        let value = copy.query_row("SELECT x FROM t", [], |row| row.get::<_, i64>(0));
+        assert_eq!(value, Ok(42), "{name}");
+    }
     stock_restic(&vault, &key, &scene.at("restic"), &plant);
     agent.terminate();
     assert_eq!(scene.server.take().unwrap().stop(), Some(0), "the vault server with it");
@@ -782,6 +790,8 @@ fn a_token_works_once_and_a_revoked_agent_is_turned_away() {
     scene.post("/plans", &scene.plan("Press 4", "press-4", &["files:@plant"]));
     let mut agent = host.run();
     scene.run("kind=backup", "complete");
+    let second = String::from_utf8(host.command(&["run"]).output().unwrap().stderr).unwrap();
+    assert!(second.contains("another agent works in"), "{second}");
     let clients = scene.at("data/agents/clients");
     assert!(fs::read_to_string(&clients).unwrap().contains("agent-press-4 edge press-4 "));
     let revoked = scene.post("/agents/press-4:revoke", &json!({}));
