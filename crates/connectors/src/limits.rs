@@ -11,6 +11,10 @@ pub const DEVICE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a server may take to connect and to go on sending.
 pub const SERVER_TIMEOUT: Duration = Duration::from_secs(20);
 
+/// How long a server may take to open what lies on its disks: those of a file server wake up one
+/// after another, and folders may be huge. A dead link is noticed sooner, by ssh itself.
+pub const DISK_TIMEOUT: Duration = Duration::from_secs(180);
+
 /// How long one document may take as a whole.
 pub const DOCUMENT_TIMEOUT: Duration = Duration::from_secs(3_600);
 

@@ -11,7 +11,7 @@ use super::{
     ssh::{self, Talk},
     url::Url,
 };
-use crate::limits::{DEPTH_MAX, DIRECTORY_ENTRIES_MAX, PACKET_BYTES_MAX, SERVER_TIMEOUT};
+use crate::limits::{DEPTH_MAX, DIRECTORY_ENTRIES_MAX, DISK_TIMEOUT, PACKET_BYTES_MAX};
 use model::Time;
 use std::{
     io::{self, Write},
@@ -235,7 +235,7 @@ impl Session {
         session.send(&Request::Init)?;
         match session.receive() {
             Ok((2, _)) => {
-                session.wait = SERVER_TIMEOUT;
+                session.wait = DISK_TIMEOUT;
                 Ok(session)
             }
             Ok(_) => Err(malformed()),
@@ -449,7 +449,7 @@ mod tests {
         {
             let script = format!("printf '{answer}'; exec sleep 1000");
             let talk = Talk::start(Command::new("sh").args(["-c", &script])).unwrap();
-            let mut session = Session { talk, heard: Vec::new(), wait: SERVER_TIMEOUT, id: 0 };
+            let mut session = Session { talk, heard: Vec::new(), wait: DISK_TIMEOUT, id: 0 };
             if is_version {
                 assert_eq!(session.receive().unwrap(), (2, vec![0, 0, 0, 3]));
             }

@@ -4,8 +4,8 @@
 //! database in WAL mode is copied in one read transaction, which never blocks its writer. With a
 //! rollback journal a reader does block the writer's commit, so the copy goes in short steps and
 //! gives up rather than hold the lock. A database in WAL mode that nobody has open is read as it
-//! lies there: SQLite would make files beside it, which who only reads must not. Invariant: the copy
-//! passed SQLite's own check before it is offered.
+//! lies there: SQLite would make files beside it, which who only reads must not. Invariant: the
+//! copy passed SQLite's own check before it is offered.
 
 use super::{Context, Kind, Unusable, files};
 use rusqlite::{

@@ -233,7 +233,12 @@ pub const NOT_KEPT: &str = concat!(
     " FROM pg_catalog.pg_rewrite w JOIN pg_catalog.pg_class c ON c.oid = w.ev_class JOIN ",
     "pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE w.rulename <> '_RETURN' AND ",
     own!("pg_class", "c.oid"),
-    " UNION ALL SELECT 'row-level security of', ",
+    " ORDER BY 1, 2"
+);
+
+/// What is left out without any row being lost by it.
+pub const LEFT_OUT: &str = concat!(
+    "SELECT 'row-level security of', ",
     name!("c.relname"),
     " FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE ",
     "c.relrowsecurity AND ",

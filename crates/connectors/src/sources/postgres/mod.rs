@@ -101,6 +101,11 @@ impl Database {
             let words: Vec<_> = row.into_iter().flatten().collect();
             offer.fault(folder, format!("not kept: {}", words.join(" ")));
         }
+        // Made for this server rather than by its applications: all rows are there without them.
+        for row in session.rows(&Statement::Catalogue(catalogue::LEFT_OUT))? {
+            let words: Vec<_> = row.into_iter().flatten().collect();
+            offer.warn(folder, format!("not kept: {}", words.join(" ")));
+        }
         let mut identity = String::from("attribute,value\n");
         for row in session.rows(&Statement::Catalogue(catalogue::IDENTITY))? {
             let words: Vec<_> = row.into_iter().flatten().map(|word| quoted(&word)).collect();

@@ -99,6 +99,8 @@ pub type Way<'a> = (&'a str, Option<&'a Path>, &'a Tls);
 
 pub struct Session {
     stream: BufReader<Box<dyn Stream>>,
+    /// It broke off within an answer: what comes next would be taken for that of another statement.
+    is_lost: bool,
 }
 
 impl Session {
@@ -142,7 +144,7 @@ impl Session {
                 }
             }
         };
-        let mut session = Self { stream: BufReader::new(stream) };
+        let mut session = Self { stream: BufReader::new(stream), is_lost: false };
         let mut startup = Vec::from(196_608_u32.to_be_bytes());
         for (name, value) in [("user", login.user.as_str())].iter().chain(parameters) {
             startup.extend(name.bytes().chain([0]).chain(value.bytes()).chain([0]));
@@ -210,7 +212,7 @@ impl Session {
                 Err(error) => return Err(error),
             };
             match kind {
-                b'D' => rows.push(row(&body)?),
+                b'D' => rows.push(row(&body).inspect_err(|_| self.is_lost = true)?),
                 b'Z' => return failed.map_or(Ok(rows), Err),
                 _ => {}
             }
@@ -231,7 +233,7 @@ impl Session {
                 Err(error) => return Err(error),
             };
             match kind {
-                b'd' => to.write_all(&body)?,
+                b'd' => to.write_all(&body).inspect_err(|_| self.is_lost = true)?,
                 // The tag: `COPY 42`.
                 b'C' => {
                     let tag = String::from_utf8_lossy(&body);
@@ -256,15 +258,24 @@ impl Session {
     }
 
     pub fn send(&mut self, kind: Option<u8>, body: &[u8]) -> io::Result<()> {
+        if self.is_lost {
+            let text = "the connection was given up at an earlier table";
+            return Err(io::Error::new(io::ErrorKind::NotConnected, text));
+        }
         let length = u32::try_from(body.len() + 4).expect("statements are short");
         let head: Vec<u8> = kind.into_iter().chain(length.to_be_bytes()).collect();
         let stream = self.stream.get_mut();
-        stream.write_all(&[&head, body].concat())?;
-        stream.flush()
+        let sent = stream.write_all(&[&head, body].concat()).and_then(|()| stream.flush());
+        sent.inspect_err(|_| self.is_lost = true)
     }
 
     /// The next message. What the server says of a failure is an error of kind `Other`.
     pub fn receive(&mut self) -> io::Result<(u8, Vec<u8>)> {
+        let (kind, body) = self.message().inspect_err(|_| self.is_lost = true)?;
+        if kind == b'E' { Err(said(&body)) } else { Ok((kind, body)) }
+    }
+
+    fn message(&mut self) -> io::Result<(u8, Vec<u8>)> {
         let mut head = [0; 5];
         self.stream.read_exact(&mut head)?;
         let [kind, length @ ..] = head;
@@ -274,7 +285,7 @@ impl Session {
         }
         let mut body = vec![0; length as usize - 4];
         self.stream.read_exact(&mut body)?;
-        if kind == b'E' { Err(said(&body)) } else { Ok((kind, body)) }
+        Ok((kind, body))
     }
 }
 

@@ -10,7 +10,7 @@ pub(super) mod tar;
 use super::{Context, Kind, Unusable, login, login::Login, spool, url::Url};
 use crate::limits::LISTING_BYTES_MAX;
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     fmt,
     fs::File,
     io::{self, Read},
@@ -91,21 +91,20 @@ impl Share {
             }
         };
         let listed = self.list(login.as_ref())?;
-        let (file, failed) = self.fetch(login.as_ref())?;
+        let (file, said) = self.fetch(login.as_ref())?;
         let mut whole = members(&file)?;
-        let mut broken = BTreeSet::new();
-        if let Some(failed) = failed {
-            broken = failed.broken(&mut whole);
-            offer.fault(&folder.join(&self.path), failed.to_string());
+        let broken = said.broken(&mut whole);
+        if said.failed {
+            offer.fault(&folder.join(&self.path), said.to_string());
         }
-        for name in &broken {
-            offer.fault(&folder.join(name), "reading it broke off");
+        for (name, why) in &broken {
+            offer.fault(&folder.join(name), format!("it could not be read: {why}"));
         }
         let mut came: BTreeMap<String, Member> =
             whole.into_iter().map(|member| (member.name.clone(), member)).collect();
         let file = Arc::new(file);
         for name in &listed {
-            if !came.contains_key(&name.path) && !broken.contains(&name.path) {
+            if !came.contains_key(&name.path) && !broken.contains_key(&name.path) {
                 if name.is_directory {
                     let meta = Meta { mode: 0o755, ..Meta::default() };
                     offer.entry(folder.join(&name.path), What::Directory(meta));
@@ -138,8 +137,9 @@ impl Share {
         let output = child.stdout.take().expect("it is piped");
         let mut text = Vec::new();
         output.take(LISTING_BYTES_MAX).read_to_end(&mut text)?;
-        if let Some(failed) = ended(child, errors)? {
-            return Err(io::Error::other(failed.to_string()));
+        let said = ended(child, errors)?;
+        if said.failed {
+            return Err(io::Error::other(said.to_string()));
         }
         if text.len() as u64 == LISTING_BYTES_MAX {
             return Err(io::Error::other("the listing is too long; split the backup"));
@@ -147,20 +147,18 @@ impl Share {
         listed(&self.path, &String::from_utf8_lossy(&text))
     }
 
-    /// All of it in one archive; and how smbclient failed, if it did.
-    fn fetch(&self, login: Option<&Login>) -> io::Result<(File, Option<Failed>)> {
+    /// All of it in one archive, and what smbclient said of it.
+    fn fetch(&self, login: Option<&Login>) -> io::Result<(File, Said)> {
         // Create; the attribute that says "to be archived" is not reset.
         let mut child = self.start(login, &["-Tc", "-"])?;
         let errors = errors_of(&mut child);
         let output = child.stdout.take().expect("it is piped");
         let file = spool::copy(output, &self.context.staging)?;
-        // What could not be opened is found by the listing; smbclient goes on without it.
-        match ended(child, errors)? {
-            Some(failed) if file.metadata()?.len() == 0 => {
-                Err(io::Error::other(failed.to_string()))
-            }
-            failed => Ok((file, failed)),
+        let said = ended(child, errors)?;
+        if said.failed && file.metadata()?.len() == 0 {
+            return Err(io::Error::other(said.to_string()));
         }
+        Ok((file, said))
     }
 
     fn start(&self, login: Option<&Login>, arguments: &[&str]) -> io::Result<Child> {
@@ -192,41 +190,47 @@ impl Share {
     }
 }
 
-/// Waits for the end; how smbclient failed, if it did.
-fn ended(mut child: Child, errors: thread::JoinHandle<String>) -> io::Result<Option<Failed>> {
-    let status = child.wait()?;
-    let said = errors.join().unwrap_or_default();
-    Ok((!status.success()).then_some(Failed { said }))
+/// Waits for the end.
+fn ended(mut child: Child, errors: thread::JoinHandle<String>) -> io::Result<Said> {
+    let failed = !child.wait()?.success();
+    Ok(Said { text: errors.join().unwrap_or_default(), failed })
 }
 
-/// What smbclient said when it failed.
-struct Failed {
-    said: String,
+/// What smbclient said of errors, and whether it ended with one: of one file it only speaks.
+struct Said {
+    text: String,
+    failed: bool,
 }
 
-impl fmt::Display for Failed {
+impl fmt::Display for Said {
     /// The last line is the reason.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let last = self.said.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default();
+        let last = self.text.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default();
         write!(f, "smbclient: {}", last.trim())
     }
 }
 
-impl Failed {
-    /// Takes out of the archive what is not whole. A file whose reading breaks off is in it with
-    /// the length it should have, filled with zeros; smbclient names it. If it names none it was
-    /// at the last one.
-    fn broken(&self, members: &mut Vec<Member>) -> BTreeSet<String> {
-        let name = |line: &str| {
-            let (_, rest) = line.split_once("Error reading file \\")?;
-            Some(rest.rsplit_once(" : ")?.0.replace('\\', "/"))
+impl Said {
+    /// Takes out of the archive what is not whole, and says why. A file that cannot be opened, or
+    /// whose reading breaks off, is in it with the length it should have, filled with zeros, and
+    /// smbclient may end well; it names them. If it fails and names none it was at the last one.
+    fn broken(&self, members: &mut Vec<Member>) -> BTreeMap<String, String> {
+        let named = |line: &str| {
+            let (name, why) = match line.split_once("Error reading file \\") {
+                Some((_, rest)) => rest.rsplit_once(" : ")?,
+                None => {
+                    let (why, name) = line.split_once(" opening remote file \\")?;
+                    (name, why)
+                }
+            };
+            Some((name.trim_end().replace('\\', "/"), why.trim().to_owned()))
         };
-        let mut broken: BTreeSet<_> = self.said.lines().filter_map(name).collect();
-        if !members.iter().any(|member| broken.contains(&member.name)) {
+        let mut broken: BTreeMap<_, _> = self.text.lines().filter_map(named).collect();
+        if self.failed && !members.iter().any(|member| broken.contains_key(&member.name)) {
             let last = members.iter().rfind(|member| !member.is_directory);
-            broken.extend(last.map(|member| member.name.clone()));
+            broken.extend(last.map(|member| (member.name.clone(), "it broke off".to_owned())));
         }
-        members.retain(|member| !broken.contains(&member.name));
+        members.retain(|member| !broken.contains_key(&member.name));
         broken
     }
 }
@@ -330,9 +334,10 @@ mod tests {
         );
         assert!(listed("", "  cut off\n").is_err());
     }
+
     #[test]
-    fn a_file_whose_reading_broke_off_is_not_one_of_the_archive() {
-        let read = |said: &str| {
+    fn a_file_that_could_not_be_read_is_not_one_of_the_archive() {
+        let read = |said: &str, failed: bool| {
             let member = |name: &str, is_directory| Member {
                 name: name.to_owned(),
                 is_directory,
@@ -342,16 +347,26 @@ mod tests {
             };
             let mut members =
                 vec![member("db/a : b", false), member("z", false), member("end", true)];
-            let failed = Failed { said: said.to_owned() };
-            let broken = failed.broken(&mut members);
+            let said = Said { text: said.to_owned(), failed };
+            let broken = said.broken(&mut members);
             let left = members.into_iter().map(|member| member.name).collect::<Vec<_>>();
-            (broken.into_iter().collect::<Vec<_>>().join(","), left.join(","), failed.to_string())
+            let broken: Vec<_> =
+                broken.into_iter().map(|(name, why)| format!("{name} ({why})")).collect();
+            (broken.join(","), left.join(","), said.to_string())
         };
         let is = |broken: &str, left: &str, said: &str| {
             (broken.to_owned(), left.to_owned(), format!("smbclient: {said}"))
         };
         let named = "Error reading file \\db\\a : b : NT_STATUS_IO_TIMEOUT\ntar:716 failed\n";
-        assert_eq!(read(named), is("db/a : b", "z,end", "tar:716 failed"));
-        assert_eq!(read("Fatal: no space\n"), is("z", "db/a : b,end", "Fatal: no space"));
+        let broken = "db/a : b (NT_STATUS_IO_TIMEOUT)";
+        assert_eq!(read(named, true), is(broken, "z,end", "tar:716 failed"));
+        let last = is("z (it broke off)", "db/a : b,end", "Fatal: no space");
+        assert_eq!(read("Fatal: no space\n", true), last);
+        // Of one file among many it speaks, and ends well.
+        let held = "NT_STATUS_SHARING_VIOLATION opening remote file \\z\n";
+        let said = is("z (NT_STATUS_SHARING_VIOLATION)", "db/a : b,end", held.trim());
+        assert_eq!(read(held, false), said);
+        let all = is("", "db/a : b,z,end", "tar:1 nothing wrong");
+        assert_eq!(read("tar:1 nothing wrong\n", false), all);
     }
 }
