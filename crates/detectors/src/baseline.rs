@@ -196,6 +196,11 @@ impl Baseline {
         all
     }
 
+    /// Who is known to be asked over industrial protocols.
+    pub fn servers(&self) -> std::collections::HashSet<Address> {
+        self.pairs.known.keys().map(|(_, server)| *server).collect()
+    }
+
     /// Everything the client asks of anybody over industrial protocols.
     pub fn classes_of(&self, client: &Address) -> Classes {
         self.classes.known.get(client).copied().unwrap_or_default()

@@ -245,6 +245,9 @@ fn cases() -> Vec<crate::testing::Case> {
         _ => Observation { protocol: "udp", ..o },
     };
     let again = |from: i64| (0..9).map(move |i| tries(from + i * 10, 50_100 + i as u16));
+    let each_answered = || {
+        (0..9).flat_map(|i| [tries(i * 10, 50_000 + i as u16), answers(i * 10, 50_000 + i as u16)])
+    };
     let polls = || vec![asks(0, Read)];
     let sought = |from: i64| (0..9).map(move |i| arp_asks((from + i * 10) * 1_000, 10, 20));
     let there = |second: i64| arp(second * 1_000, "ARP reply", mac(20), 20, host(10));
@@ -285,20 +288,8 @@ fn cases() -> Vec<crate::testing::Case> {
         ),
         Case::silent(
             "datagrams from ever new ports, each answered",
-            (0..9)
-                .flat_map(|i| {
-                    [tries(i * 10, 50_000 + i as u16), answers(i * 10, 50_000 + i as u16)]
-                })
-                .map(by_udp)
-                .collect(),
+            each_answered().map(by_udp).collect(),
         ),
-        Case::silent(
-            "a new connection each time",
-            (0..9)
-                .flat_map(|i| {
-                    [tries(i * 10, 50_000 + i as u16), answers(i * 10, 50_000 + i as u16)]
-                })
-                .collect(),
-        ),
+        Case::silent("a new connection each time", each_answered().collect()),
     ]
 }

@@ -98,7 +98,8 @@ impl Watch for IdentityChange {
 impl IdentityChange {
     /// What was said before, where this is another value.
     fn before(&mut self, said: Said, value: &str, at: Time) -> Option<Box<str>> {
-        let parts = self.known.of(said, at, Vec::new);
+        // Whoever makes up devices must not make the real ones forgotten.
+        let parts = self.known.of_if_room(said, at, Vec::new)?;
         if let Some(part) = parts.iter_mut().find(|part| *part.value == *value) {
             part.last = part.last.max(at);
             return None;

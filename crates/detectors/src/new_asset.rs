@@ -5,6 +5,7 @@ use crate::{
 };
 use inventory::{is_external, is_industrial, vendor};
 use model::{Address, Evidence, Mac, Observation, Severity, Time};
+use std::{cell::OnceCell, collections::HashSet};
 
 pub static NEW_ASSET: Detector = Detector {
     about: About {
@@ -63,9 +64,10 @@ impl Watch for NewAsset {
         // Where the clock was set back, those from before have waited long enough.
         let due = |o: &Observation| apart_secs(now, o.at) >= SETTLING_SECS;
         let waiting = std::mem::take(&mut self.waiting);
+        let servers = OnceCell::new();
         for o in waiting {
             if due(&o) {
-                decide(&o, site, out);
+                decide(&o, site, &servers, out);
             } else {
                 self.waiting.push(o);
             }
@@ -79,7 +81,10 @@ fn stranger(o: &Observation, site: &Site<'_>) -> Option<Mac> {
     o.from.mac.filter(own).filter(|mac| !site.baseline.knows_host(&Address::Mac(*mac)))
 }
 
-fn decide(o: &Observation, site: &Site<'_>, out: &mut Findings) {
+/// Who is known to be asked over industrial protocols; read once for all that are decided at once.
+type Servers = OnceCell<HashSet<Address>>;
+
+fn decide(o: &Observation, site: &Site<'_>, servers: &Servers, out: &mut Findings) {
     let is_known = |address: &Address| site.baseline.knows_host(address);
     // At an address that was learned stands another device, or it is a router before who had it.
     let taken = o.from.ip.map(Address::Ip).filter(is_known);
@@ -102,7 +107,9 @@ fn decide(o: &Observation, site: &Site<'_>, out: &mut Findings) {
     let industrial = asset.protocols.iter().any(|p| is_industrial(p));
     let severity = match taken {
         _ if industrial => Severity::High,
-        Some(ip) if is_of_plant(&ip, site) => Severity::High,
+        Some(ip) if is_of_plant(&ip, site, servers) => Severity::High,
+        // A telephone that makes up its address, and got that of another one.
+        Some(_) if o.from.mac.is_some_and(Mac::is_local) => return,
         // Offices give their addresses out anew.
         Some(_) => Severity::Low,
         None => Severity::Medium,
@@ -141,8 +148,9 @@ fn decide(o: &Observation, site: &Site<'_>, out: &mut Findings) {
 }
 
 /// Was it learned as one that asks controllers, or is asked as one?
-fn is_of_plant(ip: &Address, site: &Site<'_>) -> bool {
-    !site.baseline.classes_of(ip).is_empty() || !site.baseline.clients_of(ip).is_empty()
+fn is_of_plant(ip: &Address, site: &Site<'_>, servers: &Servers) -> bool {
+    let asks = !site.baseline.classes_of(ip).is_empty();
+    asks || servers.get_or_init(|| site.baseline.servers()).contains(ip)
 }
 
 #[cfg(test)]

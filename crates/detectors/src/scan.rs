@@ -148,7 +148,9 @@ impl Scan {
             // The older half has been judged.
             source_of.targets.drain(..TARGETS_MAX / 2);
         }
-        let known = site.baseline.pair(source, target).is_some();
+        // A master may look for its controllers where it asks them, and for nothing else of theirs.
+        let asks = port == 0 || CONTROLLER_PORTS.contains(&port);
+        let known = asks && site.baseline.pair(source, target).is_some();
         let (address, at, refused) = (target, o.at, false);
         source_of.targets.push(Target { address, port, at, refused, known });
         if source_of.targets.len() >= TARGETS_MIN {
@@ -394,6 +396,11 @@ fn cases() -> Vec<crate::testing::Case> {
         )
         .after(polls()),
         Case::fires("the ports of one of them", away(30, 1..20).collect()).after(polls()),
+        Case::fires(
+            "another service of its own",
+            (30..50).flat_map(|to| away(to, 445..446)).collect(),
+        )
+        .after((30..50).map(asks_for).collect()),
         Case::fires("others than its own", (50..60).flat_map(|to| away(to, 502..503)).collect())
             .after(polls()),
         Case::silent("controllers that start", starting.collect()),

@@ -42,6 +42,21 @@ impl<K: Eq + Hash, V> Watched<K, V> {
         value
     }
 
+    /// The same where what is known is worth more than what is new, however old it is: `None`, and
+    /// counted, when there is no room. Not for a table that also takes by [`Watched::of`].
+    pub(crate) fn of_if_room(
+        &mut self,
+        key: K,
+        at: Time,
+        new: impl FnOnce() -> V,
+    ) -> Option<&mut V> {
+        if self.young.len() >= WATCHED_MAX && !self.young.contains_key(&key) {
+            self.dropped += 1;
+            return None;
+        }
+        Some(&mut self.young.entry(key).or_insert_with(|| (at, new())).1)
+    }
+
     /// What is remembered of `key`, if anything.
     pub(crate) fn known(&mut self, key: &K) -> Option<&mut V> {
         let known = self.young.get_mut(key).or_else(|| self.old.get_mut(key));
@@ -83,6 +98,12 @@ mod tests {
         let kept = (table.young.len() + table.old.len()) as u64;
         // Each half is dropped ten seconds after its first, and at most twenty after it.
         assert!(table.dropped() > 0 && table.dropped() <= count as u64 - kept);
+        let mut kept = Watched::new(i64::MAX);
+        for i in 0..count {
+            assert_eq!(kept.of_if_room(i, Time::default(), || i).is_some(), i < WATCHED_MAX as i64);
+        }
+        assert_eq!(kept.of_if_room(0, Time::default(), || -1), Some(&mut 0), "known first");
+        assert_eq!(kept.dropped(), count as u64 - WATCHED_MAX as u64);
         let before = table.dropped();
         for i in 0..2 * WATCHED_MAX as i64 {
             table.of(-i, Time::from_secs(1_000 + i), || 0);

@@ -58,8 +58,10 @@ impl Inventory {
         claims.sort_by_key(|claim| claim.of != mac);
         self.touch(ip);
         let (one, other) = (holder as usize, ip as usize);
+        // One that answered for others, or an address that several share, never was this host.
+        let was_its = self.records[other].owner == Some(holder);
         if let Ok([holder, ip]) = self.records.get_disjoint_mut([one, other]) {
-            let refused = holder.take_over(ip, at);
+            let refused = if was_its { holder.take_over(ip, at) } else { 0 };
             if refused > 0 {
                 *self.limits.entry("facts").or_default() += refused;
             }
