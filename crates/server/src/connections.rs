@@ -19,8 +19,29 @@ use std::{
 use tower::{Layer, Service, service_fn};
 use tower_http::timeout::{RequestBodyTimeout, RequestBodyTimeoutLayer};
 
-/// How long a connection may say nothing: before a request, within its head, within its body.
-pub(crate) const SILENCE: Duration = Duration::from_secs(60);
+/// What a port bears.
+#[derive(Clone, Copy)]
+pub(crate) struct Patience {
+    /// How long a connection may say nothing: before its first request, within a body.
+    silence: Duration,
+    /// The same between two requests and within the head of one. `None`: it has one request.
+    idle: Option<Duration>,
+    /// Connections of one address.
+    of_one: usize,
+}
+
+const SILENCE: Duration = Duration::from_secs(60);
+/// Proxies keep a connection for a minute, as a rule: none of them should send a request on one
+/// that is just being closed.
+const IDLE: Duration = Duration::from_secs(90);
+
+/// With the console and the API.
+pub(crate) const WITH_PEOPLE: Patience =
+    Patience { silence: SILENCE, idle: Some(IDLE), of_one: CONNECTIONS_OF_ONE_MAX };
+/// With agents: each calls twice a minute, and those of a plant may all have one address.
+pub(crate) const WITH_AGENTS: Patience =
+    Patience { silence: SILENCE, idle: None, of_one: CONNECTIONS_MAX };
+
 /// A client of HTTP/2 that does not answer is gone.
 const PING_EVERY: Duration = Duration::from_secs(30);
 const PING_ANSWER: Duration = Duration::from_secs(30);
@@ -31,10 +52,10 @@ type Connected =
 /// A server that ends connections on which nothing comes.
 pub(crate) fn patient<A>(
     mut server: Server<SocketAddr, A>,
-    silence: Duration,
+    Patience { silence, idle, .. }: Patience,
 ) -> Server<SocketAddr, A> {
     let http = server.http_builder();
-    http.http1().header_read_timeout(silence);
+    http.http1().header_read_timeout(idle.unwrap_or(silence)).keep_alive(idle.is_some());
     http.http2().keep_alive_interval(PING_EVERY).keep_alive_timeout(PING_ANSWER);
     server.first_request_timeout(silence)
 }
@@ -42,7 +63,7 @@ pub(crate) fn patient<A>(
 /// The service for each connection that there is a place for.
 pub(crate) fn each(
     service: Router,
-    silence: Duration,
+    Patience { silence, of_one, .. }: Patience,
 ) -> impl Service<
     SocketAddr,
     Response = Connected,
@@ -51,7 +72,7 @@ pub(crate) fn each(
 > + Send {
     let places = Arc::new(Places::default());
     service_fn(move |peer: SocketAddr| {
-        let connected = places.take(peer.ip()).map(|place| {
+        let connected = places.take(peer.ip(), of_one).map(|place| {
             let service = RequestBodyTimeoutLayer::new(silence).layer(service.clone());
             Extension(ConnectInfo(peer)).layer(Extension(place).layer(service))
         });
@@ -67,10 +88,10 @@ pub(crate) fn each(
 struct Places(Mutex<HashMap<IpAddr, usize>>);
 
 impl Places {
-    fn take(self: &Arc<Self>, ip: IpAddr) -> Option<Arc<Place>> {
+    fn take(self: &Arc<Self>, ip: IpAddr, of_one_max: usize) -> Option<Arc<Place>> {
         let ip = ip.to_canonical();
         // A proxy on this machine brings everybody.
-        let most = if ip.is_loopback() { CONNECTIONS_MAX } else { CONNECTIONS_OF_ONE_MAX };
+        let most = if ip.is_loopback() { CONNECTIONS_MAX } else { of_one_max };
         let from = match ip {
             // Who has one address of a /64 has all of them.
             IpAddr::V6(ip) => IpAddr::V6(Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64)),
@@ -122,7 +143,7 @@ mod tests {
         let places = Arc::new(Places::default());
         let many = |ip: &str| {
             let ip: IpAddr = ip.parse().expect("an address");
-            std::iter::from_fn(|| places.take(ip)).collect::<Vec<_>>()
+            std::iter::from_fn(|| places.take(ip, CONNECTIONS_OF_ONE_MAX)).collect::<Vec<_>>()
         };
         let one = many("10.0.0.1");
         assert_eq!(one.len(), CONNECTIONS_OF_ONE_MAX);
@@ -148,10 +169,10 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread")]
     async fn who_says_nothing_is_let_go_and_who_listens_is_not() {
-        let silence = Duration::from_millis(50);
+        let silence = Duration::from_millis(500);
         let events = move || async move {
             let events = futures_util::stream::iter(0..4).then(move |n| async move {
-                tokio::time::sleep(silence).await;
+                tokio::time::sleep(silence / 2).await;
                 Ok::<_, io::Error>(format!("event {n}\n"))
             });
             Body::from_stream(events)
@@ -164,7 +185,8 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("it has one");
         let server = axum_server::from_tcp(listener).expect("it listens");
-        let server = patient(server, silence).serve(each(service, silence));
+        let patience = Patience { silence, idle: Some(silence), of_one: CONNECTIONS_OF_ONE_MAX };
+        let server = patient(server, patience).serve(each(service, patience));
         let server = tokio::spawn(server);
         let said = move |words: &'static str| {
             let answer = tokio::task::spawn_blocking(move || answer_to(address, words));

@@ -6,7 +6,7 @@
 use crate::{
     agents::{door, keeping},
     app::{App, Sensors, Shared, now},
-    connections::{self, SILENCE, patient},
+    connections::{self, WITH_PEOPLE, patient},
     http, parsing,
     protect::{lanes, reconcile},
     secret::{FIRST_ADMIN, link_token, sha256},
@@ -126,9 +126,9 @@ impl Server {
         let server = axum_server::from_tcp_rustls(listener, tls.clone())
             .map_err(|error| refused(address, &error))?
             .handle(handle.clone());
-        let service = connections::each(http::service(app.clone()), SILENCE);
+        let service = connections::each(http::service(app.clone()), WITH_PEOPLE);
         let serving = tokio::spawn(async move {
-            if let Err(error) = patient(server, SILENCE).serve(service).await {
+            if let Err(error) = patient(server, WITH_PEOPLE).serve(service).await {
                 tracing::error!(%error, "the server ended");
             }
         });

@@ -108,7 +108,7 @@ impl Throttle {
             *table.open.entry(key.clone()).or_default() += 1;
         }
         drop(table);
-        Ok(Some(Try { throttle: self, keys: keys.to_vec(), hit: false }))
+        Ok(Some(Try { throttle: self, keys: keys.to_vec(), came_to: CameTo::Miss }))
     }
 }
 
@@ -116,13 +116,31 @@ impl Throttle {
 pub(crate) struct Try<'a> {
     throttle: &'a Throttle,
     keys: Vec<String>,
-    hit: bool,
+    came_to: CameTo,
+}
+
+enum CameTo {
+    Miss,
+    Hit,
+    Nothing,
 }
 
 impl Try<'_> {
     /// It was right: misses before it are forgotten.
     pub(crate) fn hit(mut self) {
-        self.hit = true;
+        self.came_to = CameTo::Hit;
+    }
+
+    /// Goes on with what was done. A failure of this server, as a full disk, says nothing of who
+    /// tried.
+    pub(crate) fn with<T>(mut self, done: Answer<T>) -> Answer<(Self, T)> {
+        match done {
+            Ok(done) => Ok((self, done)),
+            Err(fault) => {
+                self.came_to = CameTo::Nothing;
+                Err(fault)
+            }
+        }
     }
 }
 
@@ -135,10 +153,10 @@ impl Drop for Try<'_> {
             }
         }
         table.open.retain(|_, open| *open > 0);
-        if self.hit {
-            table.misses.retain(|key, _| !self.keys.contains(key));
-        } else {
-            table.miss(&self.keys, Instant::now());
+        match self.came_to {
+            CameTo::Hit => table.misses.retain(|key, _| !self.keys.contains(key)),
+            CameTo::Miss => table.miss(&self.keys, Instant::now()),
+            CameTo::Nothing => {}
         }
         drop(table);
         self.throttle.ended.notify_waiters();
@@ -178,6 +196,9 @@ mod tests {
         assert!(begin().expect("no wait yet").is_none(), "the sixth waits for the others");
         open.pop().expect("five").hit();
         open.push(begin().expect("free").expect("one was right"));
+        let failed = open.pop().expect("five").with::<()>(Err(Fault::bad_request("of ours")));
+        assert!(failed.is_err());
+        open.push(begin().expect("free").expect("a failure of ours is no miss"));
         drop(open);
         assert!(begin().is_err(), "five misses, the last of them now");
         assert!(throttle.table().open.is_empty());

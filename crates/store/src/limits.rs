@@ -30,7 +30,7 @@ pub const FACTS_MAX: usize = 400;
 pub const LIST_ELEMENTS_MAX: usize = 256;
 /// Sensors of which it is known apart how much each counted of one asset, link or finding; what the
 /// others counted is known as a sum.
-pub const SENSORS_COUNTED_MAX: usize = 16;
+pub const SENSORS_COUNTED_MAX: usize = 256;
 /// Characters of a text column; a hostile device may call itself anything.
 pub const TEXT_CHARS_MAX: usize = 512;
 /// Links shown with an asset.

@@ -72,17 +72,21 @@ pub(super) async fn enrol(
         action: "POST /agent/v1/enrol".to_owned(),
         resource: "/agents".to_owned(),
     };
-    let record = app.store.audit_begin(begin).await?;
-    let secret = sha256(asked.secret.as_bytes());
-    let token = hash.to_ascii_lowercase();
-    let name = app.store.enrol_agent(secret, certificate.clone(), token).await;
-    let result = if matches!(name, Ok(Some(_))) { "done" } else { "denied" };
-    let after = name.as_ref().ok().and_then(Option::as_ref).map(
-        |name| json!({"name": name, "certificate": certificate, "host": cut(&asked.host, 64)}),
-    );
-    let end = AuditEnd { result: result.to_owned(), after, ..AuditEnd::default() };
-    app.store.audit_end(record, "agent", end).await?;
-    let Some(name) = name? else {
+    let tried = async {
+        let record = app.store.audit_begin(begin).await?;
+        let secret = sha256(asked.secret.as_bytes());
+        let token = hash.to_ascii_lowercase();
+        let name = app.store.enrol_agent(secret, certificate.clone(), token).await;
+        let result = if matches!(name, Ok(Some(_))) { "done" } else { "denied" };
+        let after = name.as_ref().ok().and_then(Option::as_ref).map(
+            |name| json!({"name": name, "certificate": certificate, "host": cut(&asked.host, 64)}),
+        );
+        let end = AuditEnd { result: result.to_owned(), after, ..AuditEnd::default() };
+        app.store.audit_end(record, "agent", end).await?;
+        Ok(name?)
+    };
+    let (counted, name) = counted.with(tried.await)?;
+    let Some(name) = name else {
         drop(counted);
         let why = "the token is unknown, was used by another host or has run out; make a new one \
                    in the console";

@@ -8,7 +8,7 @@
 use super::calls;
 use crate::{
     app::Shared,
-    connections::{self, SILENCE, patient},
+    connections::{self, WITH_AGENTS, patient},
     http::finish,
     limits::BODY_BYTES_MAX,
     serve::{StartError, listen},
@@ -77,9 +77,9 @@ pub(crate) fn open(
         .map_err(|error| StartError::Listen { address, reason: error.to_string() })?
         .handle(handle.clone());
     app.agents.address.get_or_init(|| address);
-    let service = connections::each(service(app.clone()), SILENCE);
+    let service = connections::each(service(app.clone()), WITH_AGENTS);
     let task = tokio::spawn(async move {
-        if let Err(error) = patient(server, SILENCE).serve(service).await {
+        if let Err(error) = patient(server, WITH_AGENTS).serve(service).await {
             tracing::error!(%error, "the door of the agents closed");
         }
     });

@@ -134,15 +134,19 @@ pub(crate) async fn sign_in(
         action: "POST /session",
     };
     let counted = attempt.counted().await?;
-    let record = attempt.begin().await?;
-    let known = match app.store.user(&user).await {
-        Ok(known) => Some(known),
-        Err(store::Error::NotFound { .. }) => None,
-        Err(error) => return Err(error.into()),
+    let looked = async {
+        let record = attempt.begin().await?;
+        let known = match app.store.user(&user).await {
+            Ok(known) => Some(known),
+            Err(store::Error::NotFound { .. }) => None,
+            Err(error) => return Err(error.into()),
+        };
+        let hash = known.as_ref().and_then(|user| user.password.clone());
+        let right = app.passwords.check(body.password, hash).await;
+        Ok((record, known.filter(|user| right && !user.disabled)))
     };
-    let hash = known.as_ref().and_then(|user| user.password.clone());
-    let right = app.passwords.check(body.password, hash).await;
-    let Some(known) = known.filter(|user| right && !user.disabled) else {
+    let (counted, (record, known)) = counted.with(looked.await)?;
+    let Some(known) = known else {
         attempt.end(record, "denied").await?;
         drop(counted);
         let detail = "the name or the password is wrong";
@@ -177,14 +181,17 @@ pub(crate) async fn redeem(
         return Err(Fault::member("password", "weak", weakness));
     }
     let counted = attempt.counted().await?;
-    let record = attempt.begin().await?;
-    let token = sha256(body.token.as_bytes());
-    let mut once = None;
-    // Hashing takes time and 19 MiB: not for whoever has no link.
-    if app.store.has_once(&token).await? {
+    let looked = async {
+        let record = attempt.begin().await?;
+        let token = sha256(body.token.as_bytes());
+        // Hashing takes time and 19 MiB: not for whoever has no link.
+        if !app.store.has_once(&token).await? {
+            return Ok((record, None));
+        }
         let password = app.passwords.hash(body.password).await;
-        once = app.store.redeem_once(token, password).await?;
-    }
+        Ok((record, app.store.redeem_once(token, password).await?))
+    };
+    let (counted, (record, once)) = counted.with(looked.await)?;
     let Some(once) = once else {
         attempt.end(record, "denied").await?;
         drop(counted);
