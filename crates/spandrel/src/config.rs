@@ -31,7 +31,8 @@ pub fn run(options: &Options) -> Result<ExitCode> {
                     .check()
                     .with_context(|| format!("sensor {:?} cannot start", sensor.name))?;
             }
-            for line in absent(&read.sensor, Path::new("/sys/class/net")) {
+            let advice = read.advice().into_iter();
+            for line in advice.chain(absent(&read.sensor, Path::new("/sys/class/net"))) {
                 complain(&format!("warning: {line}"));
             }
             let lab = if read.lab.enabled { " and the lab" } else { "" };

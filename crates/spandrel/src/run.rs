@@ -68,6 +68,9 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         (None, true) => default_data()?,
     };
     log_to_stderr();
+    for advice in file.advice() {
+        tracing::warn!("{advice}");
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(serve(file, &data, options.sign_in_link.clone()))
 }

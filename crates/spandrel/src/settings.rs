@@ -108,13 +108,36 @@ pub struct Sensor {
 const LEARNING_HOURS: u32 = 14 * 24;
 /// A sensor counts seconds in 32 bits.
 const LEARNING_HOURS_MAX: u32 = u32::MAX / 3_600;
-/// Below it a new database has hardly room for what comes with it.
-const DATABASE_MIB_MIN: u32 = 64;
+/// Below it a database has hardly room for what comes with it.
+const DATABASE_MIB_SMALL: u32 = 64;
 /// A folder is named after the sensor, with three octets for each that is no letter or digit.
 const SENSOR_NAME_OCTETS_MAX: usize = 64;
 /// RFC 1035, section 2.3.4: of a name in text, and of a label of it.
 const HOST_OCTETS_MAX: usize = 253;
 const LABEL_OCTETS_MAX: usize = 63;
+
+impl File {
+    /// What works and is hardly meant.
+    pub fn advice(&self) -> Vec<String> {
+        let room = self.storage.database_mib_max;
+        let small = (1..DATABASE_MIB_SMALL).contains(&room);
+        let small = small.then(|| {
+            format!(
+                "storage.database_mib_max: {room} MiB are soon full; give it \
+                 {DATABASE_MIB_SMALL} or more, or 0 for no limit"
+            )
+        });
+        let elsewhere = self.sensor.iter().filter(|sensor| sensor.is_elsewhere());
+        let learns = elsewhere.filter(|sensor| sensor.learning_hours.is_some()).map(|sensor| {
+            format!(
+                "learning_hours: sensor {:?} is elsewhere, and learns nothing by it; give the \
+                 command there --learn, in seconds, with --memory",
+                sensor.name
+            )
+        });
+        small.into_iter().chain(learns).collect()
+    }
+}
 
 impl Sensor {
     /// Another place has the sensor, and its learning, protocols and rules.
@@ -176,11 +199,6 @@ impl Mistakes {
         ];
         for (key, _) in positive.iter().filter(|(_, value)| *value == 0) {
             self.note(*key, format!("{key} is 0; it has to be 1 or more"));
-        }
-        let (key, room) = ("storage.database_mib_max", file.storage.database_mib_max);
-        if (1..DATABASE_MIB_MIN).contains(&room) {
-            let least = DATABASE_MIB_MIN;
-            self.note(key, format!("{key} is {room}; it has to be {least} or more, or 0"));
         }
     }
 
@@ -257,7 +275,6 @@ impl Mistakes {
             let there = [
                 ("protocols", protocols.is_some(), "--protocols"),
                 ("rules", rules.is_some(), "--rules"),
-                ("learning_hours", learning_hours.is_some(), "--learn, in seconds, with --memory"),
             ];
             for (key, _, option) in there.iter().filter(|(_, is_set, _)| *is_set) {
                 let says = "is elsewhere, and so is what this says: give the command there";
@@ -415,15 +432,13 @@ mod tests {
     #[test]
     fn wrong_numbers_are_named_and_the_first_mistake_of_a_file_comes_first() {
         complains(
-            "[storage]\ndatabase_mib_max = 63\n\n[server]\nsession_hours = 0\n",
-            ":2: storage.database_mib_max is 63; it has to be 64 or more, or 0",
+            "[server]\nupload_mib_max = 0\nsession_hours = 0\n",
+            ":2: server.upload_mib_max is 0; it has to be 1 or more",
         );
         complains(
             "server.session_idle_minutes = 9\nserver.session_hours = 0\n",
             ":2: server.session_hours is 0; it has to be 1 or more",
         );
-        let good = parse("[storage]\ndatabase_mib_max = 64\n").expect("enough");
-        assert_eq!(good.storage.database_mib_max, 64);
     }
 
     #[test]
@@ -507,13 +522,22 @@ mod tests {
     }
 
     #[test]
+    fn what_works_and_is_hardly_meant_is_told() {
+        let told = |text: &str| parse(text).expect("it works").advice();
+        let there = "[[sensor]]\nname = \"a\"\ncommand = [\"ssh\"]\n";
+        assert_eq!(told(&format!("{there}[storage]\ndatabase_mib_max = 64\n")), [""; 0]);
+        let small = told("[storage]\ndatabase_mib_max = 63\n");
+        assert!(small[0].contains("63 MiB are soon full"), "{small:?}");
+        let learns = told(&format!("{there}learning_hours = 9\n"));
+        assert!(learns[0].contains("give the command there --learn"), "{learns:?}");
+    }
+
+    #[test]
     fn what_belongs_to_a_sensor_elsewhere_is_not_said_here() {
         let there = "[[sensor]]\nname = \"a\"\ncommand = [\"ssh\"]\n";
-        for (key, value, option) in [
-            ("learning_hours", "0", "--learn, in seconds, with --memory"),
-            ("rules", "\"r.toml\"", "--rules"),
-            ("protocols", "\"p.toml\"", "--protocols"),
-        ] {
+        for (key, value, option) in
+            [("rules", "\"r.toml\"", "--rules"), ("protocols", "\"p.toml\"", "--protocols")]
+        {
             complains(
                 &format!("{there}{key} = {value}\n"),
                 &format!(
