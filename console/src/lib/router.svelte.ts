@@ -56,7 +56,7 @@ class Router {
   constructor() {
     addEventListener('popstate', () => {
       // The address has changed already: it is put back.
-      if (this.leaves()) this.#read();
+      if (this.#leaves(location.pathname)) this.#read();
       else history.pushState(null, '', this.here);
     });
     addEventListener('beforeunload', (event) => {
@@ -65,16 +65,22 @@ class Router {
     document.addEventListener('click', (event) => this.#click(event));
   }
 
-  /** Asks the page whether it may be left; if so it is not asked again. */
+  /** Asks the page whether it may be left. */
   leaves(): boolean {
-    if (this.blocker && !this.blocker()) return false;
+    return !this.blocker || this.blocker();
+  }
+
+  /** The same where another page comes, which then is not asked. */
+  #leaves(path: string): boolean {
+    if (path === this.path) return true;
+    if (!this.leaves()) return false;
     this.blocker = null;
     return true;
   }
 
   go(to: string, options: { replace?: boolean } = {}) {
-    if (!this.leaves()) return;
     const url = new URL(to, location.href);
+    if (!this.#leaves(url.pathname)) return;
     const before = location.pathname;
     if (options.replace) history.replaceState(null, '', url);
     else if (url.href !== location.href) history.pushState(null, '', url);

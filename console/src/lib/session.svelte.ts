@@ -2,6 +2,7 @@
 //
 // Invariant: the CSRF value lives in memory only. A session ends when its person is idle: what the
 // page reads by itself must not keep it alive, so it waits until somebody is there again.
+import { untrack } from 'svelte';
 import { Client, Fault } from './api/client';
 import type { Me, UserRole } from './api/types';
 import { AWAY_MS, Presence } from './presence';
@@ -19,7 +20,8 @@ class Session {
   #touched = Date.now();
 
   readonly api: Client = new Client({
-    csrf: () => this.me?.csrf ?? null,
+    // Who reads something in an effect does not wait for who is signed in.
+    csrf: () => untrack(() => this.me?.csrf ?? null),
     onUnauthenticated: () => this.lost(),
     renew: () => this.renew(),
   });
@@ -80,6 +82,7 @@ class Session {
     }
     this.me = null;
     this.ended = false;
+    router.blocker = null;
     router.go('/sign-in');
   }
 
@@ -89,12 +92,16 @@ class Session {
    */
   async renew(): Promise<boolean> {
     const { data } = await this.api.get('/api/v1/me');
-    if (this.me && this.me.user !== data.user) {
+    const { me } = this;
+    // Signed out meanwhile.
+    if (!me) return false;
+    if (me.user !== data.user) {
       router.blocker = null;
       location.reload();
       return false;
     }
-    this.me = data;
+    // The same again would wake everything that shows it.
+    if (me.csrf !== data.csrf || me.role !== data.role) this.me = data;
     return true;
   }
 

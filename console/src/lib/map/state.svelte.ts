@@ -104,7 +104,8 @@ export class MapState {
     } catch (error) {
       // The picture that is there stays, and goes on changing.
       if (this.shown === null) this.failure = error;
-      this.retry = setTimeout(() => session.whenAttended(this.again), RETRY_MS);
+      if (this.unsubscribe)
+        this.retry = setTimeout(() => session.whenAttended(this.again), RETRY_MS);
     } finally {
       this.waiting = [];
     }
