@@ -277,6 +277,18 @@ fn same_tree(restored: &Path, name: &str, expect: &str) {
     assert_eq!(found, expect, "{name}");
 }
 
+fn database(path: &Path, journal: &str) -> rusqlite::Connection {
+    let open = rusqlite::Connection::open(path).unwrap();
+    open.query_row(&format!("PRAGMA journal_mode={journal}"), [], |_| Ok(())).unwrap();
+    open.execute_batch("CREATE TABLE t (x); INSERT INTO t VALUES (42)").unwrap();
+    open
+}
+
+fn value(path: &Path) -> i64 {
+    let copy = rusqlite::Connection::open(path).unwrap();
+    copy.query_row("SELECT x FROM t", [], |row| row.get(0)).unwrap()
+}
+
 #[test]
 fn a_host_is_enrolled_backed_up_proven_and_restored() {
     let mut scene = Scene::new();
@@ -286,13 +298,9 @@ fn a_host_is_enrolled_backed_up_proven_and_restored() {
         fs::write(plant.join(OsStr::from_bytes(name)), "x").unwrap();
     }
     symlink(scene.at("secret"), plant.join("out")).unwrap();
-    let database = rusqlite::Connection::open(plant.join("history.db")).unwrap();
-    database.execute_batch("CREATE TABLE t (x); INSERT INTO t VALUES (42)").unwrap();
+    let _in_use = database(&plant.join("history.db"), "delete");
     // One whose program is stopped, and beside which nothing may be made.
-    let idle = rusqlite::Connection::open(plant.join("idle.db")).unwrap();
-    idle.query_row("PRAGMA journal_mode=wal", [], |_| Ok(())).unwrap();
-    idle.execute_batch("CREATE TABLE t (x); INSERT INTO t VALUES (42)").unwrap();
-    idle.close().unwrap();
+    database(&plant.join("idle.db"), "wal").close().unwrap();
 
     let host = scene.enrolled("press-4", "");
     let agents = scene.get("/agents");
@@ -346,9 +354,7 @@ fn a_host_is_enrolled_backed_up_proven_and_restored() {
     }
     assert_eq!(fs::read_link(restored.join("out")).unwrap(), scene.at("secret"));
     for name in ["history.db", "idle.db"] {
-        let copy = rusqlite::Connection::open(restored.join(name)).unwrap();
-        let value = copy.query_row("SELECT x FROM t", [], |row| row.get::<_, i64>(0));
-        assert_eq!(value, Ok(42), "{name}");
+        assert_eq!(value(&restored.join(name)), 42, "{name}");
     }
     stock_restic(&vault, &key, &scene.at("restic"), &plant);
     agent.terminate();
@@ -566,7 +572,7 @@ fn who_needs_a_file_back_does_not_wait_for_a_drill() {
     let scene = Scene::new();
     let (plant, back) = (scene.at("plant"), scene.at("back"));
     fs::create_dir(&back).unwrap();
-    fs::write(plant.join("archive"), noise(24 << 20)).unwrap();
+    fs::write(plant.join("archive"), noise(64 << 20)).unwrap();
     let host = scene.enrolled("press-4", &format!("restore_into = [{back:?}]"));
     let plan = scene.post("/plans", &scene.plan("Press 4", "press-4", &["files:@plant"]));
     let agent = host.run();
