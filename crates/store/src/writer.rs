@@ -60,7 +60,7 @@ impl Turn {
         if used < most / 2 || has_no_room(&self.path) {
             return Error::Full;
         }
-        Error::Limit { mib: most * PAGE_BYTES >> 20 }
+        Error::Limit { mib: (most * PAGE_BYTES) >> 20 }
     }
 
     async fn pages(&mut self, pragma: &'static str) -> Result<u64> {
