@@ -34,9 +34,13 @@ mod tests_agents;
 #[cfg(test)]
 mod tests_copies;
 #[cfg(test)]
+mod tests_finish;
+#[cfg(test)]
 mod tests_protection;
 #[cfg(test)]
 mod tests_recovery;
+#[cfg(test)]
+mod tests_session;
 mod vault;
 mod watch;
 

@@ -3,7 +3,6 @@
 use super::routes::{Access, Route, service, table};
 use crate::{
     app::{App, NoSensors},
-    protect::reconcile,
     settings::Settings,
 };
 use axum::{
@@ -21,7 +20,7 @@ use tempfile::TempDir;
 use tokio::sync::watch;
 use tower::ServiceExt;
 
-const PASSWORD: &str = "correct horse battery";
+pub(super) const PASSWORD: &str = "correct horse battery";
 
 pub(super) struct Site {
     _dir: TempDir,
@@ -39,13 +38,13 @@ pub(super) struct As {
 }
 
 impl As {
-    fn secret(&self) -> &str {
+    pub(super) fn secret(&self) -> &str {
         self.cookie.as_deref().and_then(|cookie| cookie.split_once('=')).unwrap_or_default().1
     }
 }
 
 impl Site {
-    async fn new() -> Site {
+    pub(super) async fn new() -> Site {
         Site::with(|_| {}).await
     }
 
@@ -54,7 +53,10 @@ impl Site {
     }
 
     /// On a disk of that size.
-    async fn on(database_bytes_max: Option<u64>, change: impl FnOnce(&mut Settings)) -> Site {
+    pub(super) async fn on(
+        database_bytes_max: Option<u64>,
+        change: impl FnOnce(&mut Settings),
+    ) -> Site {
         let dir = tempfile::tempdir().expect("a directory");
         let quick = store::Settings { commit_delay: Duration::ZERO, database_bytes_max };
         let store = Store::open(dir.path(), quick).await.expect("opens");
@@ -127,7 +129,7 @@ impl Site {
         self.sign_in(name).await
     }
 
-    async fn audited(&self) -> usize {
+    pub(super) async fn audited(&self) -> usize {
         self.store.audit(None, None, 1_000).await.expect("reads").0.len()
     }
 
@@ -161,7 +163,7 @@ impl Site {
     }
 }
 
-async fn text(answer: Response) -> String {
+pub(super) async fn text(answer: Response) -> String {
     let bytes = axum::body::to_bytes(answer.into_body(), usize::MAX).await.expect("a body");
     String::from_utf8(bytes.to_vec()).expect("text")
 }
@@ -333,165 +335,6 @@ async fn without_the_csrf_value_a_session_changes_nothing() {
 }
 
 #[tokio::test]
-async fn guessing_passwords_gets_slow_and_says_how_long() {
-    let site = Site::new().await;
-    let guess = || async {
-        let body = json!({"user": "ad", "password": "guess guess guess"});
-        site.call(&As::default(), Method::POST, "/session", Some(body)).await
-    };
-    for _ in 0..5 {
-        assert_eq!(guess().await.status(), StatusCode::UNAUTHORIZED);
-    }
-    let answer = guess().await;
-    assert_eq!(answer.status(), StatusCode::TOO_MANY_REQUESTS);
-    assert!(answer.headers().contains_key(header::RETRY_AFTER));
-}
-
-#[tokio::test]
-async fn many_tries_at_once_are_no_more_than_as_many_in_a_row() {
-    let site = Site::new().await;
-    let stranger = As::default();
-    let tries = async |password: &str, count: usize| {
-        let body = || Some(json!({"user": "ad", "password": password}));
-        let tries = (0..count).map(|_| site.call(&stranger, Method::POST, "/session", body()));
-        let answers = futures_util::future::join_all(tries).await;
-        let refused = |answer: &&Response| answer.status() == StatusCode::TOO_MANY_REQUESTS;
-        (count - answers.iter().filter(refused).count(), answers[0].status())
-    };
-    assert_eq!(tries(PASSWORD, 8).await, (8, StatusCode::OK), "nobody stands in their own way");
-    assert_eq!(tries("guess guess guess", 30).await, (5, StatusCode::UNAUTHORIZED));
-}
-
-#[tokio::test]
-async fn who_hangs_up_has_guessed_as_well_and_is_on_the_chain() {
-    use futures_util::FutureExt;
-    let site = Site::new().await;
-    let before = site.audited().await;
-    let stranger = As::default();
-    let guess = || {
-        let body = json!({"user": "ad", "password": "guess guess guess"});
-        site.call(&stranger, Method::POST, "/session", Some(body))
-    };
-    for _ in 0..5 {
-        assert!(guess().now_or_never().is_none(), "the answer takes a while");
-    }
-    let why = "it waited for the five, which were misses";
-    assert_eq!(guess().await.status(), StatusCode::TOO_MANY_REQUESTS, "{why}");
-    let (all, _) = site.store.audit(None, None, 1_000).await.expect("reads");
-    let ended = all.iter().filter(|record| record.end.is_some()).count();
-    assert_eq!(ended, before + 5);
-}
-
-#[tokio::test]
-async fn idle_and_disabled_sessions_end() {
-    let site = Site::with(|settings| settings.session_idle = Duration::ZERO).await;
-    let who = site.sign_in("vi").await;
-    assert_eq!(site.call(&who, Method::GET, "/me", None).await.status(), StatusCode::UNAUTHORIZED);
-    let site = Site::new().await;
-    let (who, admin) = (site.sign_in("vi").await, site.sign_in("ad").await);
-    assert_eq!(site.call(&who, Method::GET, "/me", None).await.status(), StatusCode::OK);
-    let request = site.request(&admin, Method::PATCH, "/users/vi");
-    let request = request.header(header::IF_MATCH, "\"1\"");
-    let request = request.header(header::CONTENT_TYPE, "application/json");
-    let request = request.body(Body::from(json!({"disabled": true}).to_string()));
-    assert_eq!(site.send(request.expect("a request")).await.status(), StatusCode::OK);
-    assert_eq!(site.call(&who, Method::GET, "/me", None).await.status(), StatusCode::UNAUTHORIZED);
-}
-
-#[tokio::test]
-async fn what_a_page_asks_by_itself_keeps_no_session_alive() {
-    let site = Site::new().await;
-    let who = site.sign_in("vi").await;
-    let used = || site.app.used.lock().expect("no panic holds it").clone();
-    for path in ["/health", "/watch"] {
-        let answer = site.call(&who, Method::GET, path, None).await;
-        assert_eq!(answer.status(), StatusCode::OK, "{path}");
-        assert!(used().is_empty(), "{path} counts as use");
-    }
-    let health = read(site.call(&who, Method::GET, "/health", None).await).await;
-    assert!(!health["checks"].as_array().expect("checks").is_empty(), "it is known who asks");
-    assert_eq!(site.call(&who, Method::GET, "/assets", None).await.status(), StatusCode::OK);
-    assert_eq!(used().len(), 1, "who reads a list is there");
-}
-
-#[tokio::test]
-async fn a_sign_in_link_sets_the_password_of_whom_it_names_and_the_audit_has_the_name() {
-    let site = Site::new().await;
-    let before = site.sign_in("ad").await;
-    let token = crate::secret::link_token("ad");
-    let hash = crate::secret::sha256(token.as_bytes());
-    let later = crate::app::now().plus_secs(60);
-    site.store.create_once("ad", hash, later).await.expect("made");
-    let redeem = async |token: &str, password: &str| {
-        let body = json!({"token": token, "password": password});
-        let path = "/session:redeem";
-        site.call(&As::default(), Method::POST, path, Some(body)).await
-    };
-    let renamed = token.replacen("ad.", "an.", 1);
-    let cases = [
-        (&renamed, "a sentence to keep", StatusCode::UNAUTHORIZED),
-        (&token, "what has adam in it", StatusCode::UNPROCESSABLE_ENTITY),
-        (&token, "a sentence to keep", StatusCode::OK),
-        (&token, "a sentence to keep", StatusCode::UNAUTHORIZED),
-    ];
-    for (token, password, status) in cases {
-        assert_eq!(redeem(token, password).await.status(), status, "{token} {password}");
-    }
-    let (all, _) = site.store.audit(None, None, 3).await.expect("reads");
-    let told = all.iter().rev().map(|record| {
-        let (_, end) = record.end.as_ref().expect("completed");
-        (record.begin.actor.as_str(), end.result.as_str())
-    });
-    let expect = [("an", "denied"), ("ad", "done"), ("ad", "denied")];
-    assert_eq!(told.collect::<Vec<_>>(), expect);
-    let gone = site.call(&before, Method::GET, "/me", None).await;
-    assert_eq!(gone.status(), StatusCode::UNAUTHORIZED, "a new password ends old sessions");
-}
-
-#[tokio::test]
-async fn api_tokens_carry_a_role_and_end_when_revoked() {
-    let site = Site::new().await;
-    let who = site.sign_in("an").await;
-    let greedy = json!({"name": "x", "role": "admin"});
-    assert_eq!(
-        site.call(&who, Method::POST, "/tokens", Some(greedy)).await.status(),
-        StatusCode::FORBIDDEN
-    );
-    let made = json!({"name": "export", "role": "viewer", "days": 3});
-    let made = site.call(&who, Method::POST, "/tokens", Some(made)).await;
-    assert_eq!(made.status(), StatusCode::CREATED);
-    let made = read(made).await;
-    let secret = made["secret"].as_str().expect("shown once").to_owned();
-    let with = |secret: String, method: Method, path: &str| {
-        let request = Request::builder().method(method).uri(format!("/api/v1{path}"));
-        let request = request.header(header::AUTHORIZATION, format!("Bearer {secret}"));
-        site.send(request.body(Body::empty()).expect("a request"))
-    };
-    let me = read(with(secret.clone(), Method::GET, "/me").await).await;
-    assert_eq!((me["role"].as_str(), me["method"].as_str()), (Some("viewer"), Some("token")));
-    let denied = with(secret.clone(), Method::POST, "/findings/fnd_1:unmute").await;
-    assert_eq!(denied.status(), StatusCode::FORBIDDEN);
-    let list = text(site.call(&who, Method::GET, "/tokens", None).await).await;
-    assert!(!list.contains(&secret) && list.contains("export"));
-    let id = made["id"].as_str().expect("an id");
-    let caller = super::caller::Caller {
-        user: "an".to_owned(),
-        role: Role::Viewer,
-        with: super::caller::With::Token { id: id.to_owned() },
-        expires_at: crate::app::now().plus_secs(60),
-    };
-    let disabled = |disabled| store::UserPatch { disabled: Some(disabled), ..Default::default() };
-    assert!(super::caller::still_valid(&site.app, &caller).await);
-    site.store.patch_user("an", 1, disabled(true)).await.expect("changed");
-    assert!(!super::caller::still_valid(&site.app, &caller).await, "a stream of theirs ends");
-    site.store.patch_user("an", 2, disabled(false)).await.expect("changed");
-    let who = site.sign_in("an").await;
-    let path = format!("/tokens/{id}");
-    assert_eq!(site.call(&who, Method::DELETE, &path, None).await.status(), StatusCode::NO_CONTENT);
-    assert_eq!(with(secret, Method::GET, "/me").await.status(), StatusCode::UNAUTHORIZED);
-}
-
-#[tokio::test]
 async fn lists_come_as_json_lines_and_csv_without_formulas() {
     let site = Site::new().await;
     site.fill().await;
@@ -633,311 +476,4 @@ async fn an_upload_that_is_too_large_or_empty_is_refused_and_leaves_no_file() {
         }
         watch.recv().await.expect("a change");
     }
-}
-
-fn audit_begin() -> store::AuditBegin {
-    store::AuditBegin {
-        actor: String::new(),
-        method: "sign-in".to_owned(),
-        session: None,
-        ip: None,
-        trace_id: String::new(),
-        action: String::new(),
-        resource: String::new(),
-    }
-}
-
-fn session() -> store::Session {
-    store::Session {
-        hash: String::new(),
-        user: "ad".to_owned(),
-        role: Role::Admin,
-        csrf: "0".repeat(32),
-        created_at: crate::app::now(),
-        last_used: crate::app::now(),
-    }
-}
-
-/// Makes zones until there is no room for another; gives what was made.
-async fn fill_the_disk(site: &Site) -> Vec<String> {
-    let mut filling = Vec::new();
-    while filling.len() < 900 {
-        let cidrs = (0..250).map(|n| format!("10.{}.{n}.0/24", filling.len() % 250)).collect();
-        let name = format!("zone {}", filling.len());
-        let spec = store::ZoneSpec { name, purdue: None, cidrs, vlans: vec![] };
-        match site.store.create_zone(spec).await {
-            Ok(id) => filling.push(id),
-            Err(error) => {
-                assert!(error.is_of_disk(), "{error}");
-                break;
-            }
-        }
-    }
-    // What is smaller than a zone finds room in pages of its own for a while.
-    for number in 0.. {
-        let begin = store::AuditBegin { actor: "filler".to_owned(), ..audit_begin() };
-        let session = store::Session { hash: format!("{number:064}"), ..session() };
-        let tried =
-            (site.store.create_session(session, None).await, site.store.audit_begin(begin).await);
-        if tried.0.is_err() && tried.1.is_err() {
-            break;
-        }
-    }
-    filling
-}
-
-#[tokio::test]
-async fn who_signs_in_while_the_disk_is_full_may_look_and_is_on_the_chain_when_it_is_not() {
-    let site = Site::on(Some(700 << 10), |_| {}).await;
-    let before = site.sign_in("an").await;
-    let filling = fill_the_disk(&site).await;
-    let records = site.audited().await;
-    let wrong = json!({"user": "vi", "password": "guess guess guess"});
-    let wrong = site.call(&As::default(), Method::POST, "/session", Some(wrong)).await;
-    assert_eq!(wrong.status(), StatusCode::UNAUTHORIZED);
-    let (who, gone) = (site.sign_in("ad").await, site.sign_in("an").await);
-    let get = async |who: &As| site.call(who, Method::GET, "/me", None).await.status();
-    assert_eq!((get(&who).await, get(&gone).await), (StatusCode::OK, StatusCode::OK));
-    let change = site.call(&who, Method::POST, "/findings/fnd_1:unmute", None).await;
-    assert_eq!(change.status(), StatusCode::INSUFFICIENT_STORAGE);
-    for ended in [&before, &gone] {
-        let out = site.call(ended, Method::DELETE, "/session", None).await;
-        assert_eq!(out.status(), StatusCode::NO_CONTENT);
-        assert_eq!(get(ended).await, StatusCode::UNAUTHORIZED);
-    }
-    site.app.meanwhile.settle(&site.store).await.expect_err("there is no room yet");
-    assert_eq!(get(&who).await, StatusCode::OK);
-
-    for id in &filling {
-        site.store.delete_zone(id, 1).await.expect("nothing new is written");
-    }
-    site.app.meanwhile.settle(&site.store).await.expect("room");
-    let (all, _) = site.store.audit(None, None, 1_000).await.expect("reads");
-    let told = all.iter().rev().skip(records).map(|record| {
-        let (_, end) = record.end.clone().expect("completed");
-        assert!(end.reason.is_some_and(|why| why.contains("no room")), "{record:?}");
-        (record.begin.actor.clone(), end.result)
-    });
-    let tried = [("vi", "denied"), ("ad", "done"), ("an", "done")];
-    let expected = tried.into_iter().chain([("an", "done"); 2]);
-    assert_eq!(
-        told.collect::<Vec<_>>(),
-        expected.map(|(a, b)| (a.to_owned(), b.to_owned())).collect::<Vec<_>>()
-    );
-    assert_eq!(get(&who).await, StatusCode::OK);
-    assert_eq!(
-        (get(&before).await, get(&gone).await),
-        (StatusCode::UNAUTHORIZED, StatusCode::UNAUTHORIZED)
-    );
-    // It has a row now, and ends like any other.
-    let hash = |who: &As| crate::secret::sha256(who.secret().as_bytes());
-    assert!(site.store.session(&hash(&who)).await.expect("reads").is_some());
-    for ended in [&before, &gone] {
-        assert!(site.store.session(&hash(ended)).await.expect("reads").is_none());
-    }
-}
-
-#[tokio::test]
-async fn a_capture_left_half_parsed_is_told_of_once() {
-    let site = Site::new().await;
-    let new = store::NewCapture {
-        file: "x.pcap".to_owned(),
-        size_bytes: 10,
-        sha256: "0".repeat(64),
-        uploaded_by: "an".to_owned(),
-        read_as: None,
-    };
-    let id = site.store.create_capture(new).await.expect("made");
-    let left = site.store.captures_in_parsing().await.expect("reads");
-    assert_eq!(left, std::slice::from_ref(&id));
-    site.app.meanwhile.interrupted([left, vec!["cap_gone".to_owned()]].concat());
-    site.app.meanwhile.settle(&site.store).await.expect("room");
-    let capture = site.store.capture(&id).await.expect("reads");
-    assert!(capture.detail.is_some_and(|why| why.contains("upload it again")));
-    assert_eq!(site.store.captures_in_parsing().await.expect("reads").len(), 0);
-}
-
-#[tokio::test]
-async fn how_a_run_ended_is_noted_once_there_is_room() {
-    let site = Site::on(Some(700 << 10), |_| {}).await;
-    let run = store::NewRun { kind: "restore", cause: "person", ..store::NewRun::default() };
-    let run = site.store.create_run(run).await.expect("room");
-    site.store.start_run(&run).await.expect("room");
-    let filling = fill_the_disk(&site).await;
-    let state = Some(store::RunState::Complete);
-    let report = Some(json!("x".repeat(64 << 10)));
-    let end = store::RunEnd { state, report, ..store::RunEnd::default() };
-    let refused = site.store.finish_run(&run, end.clone()).await.expect_err("no room");
-    assert!(refused.is_of_disk(), "{refused}");
-    let note = async |end: store::RunEnd| {
-        let mut stops = site.stop.subscribe();
-        reconcile::note_end(&site.app, &run, end, &mut stops).await
-    };
-    let free = async {
-        for id in &filling {
-            // It may share a commit with what is still too much.
-            while let Err(error) = site.store.delete_zone(id, 1).await {
-                assert!(error.is_of_disk(), "{error}");
-            }
-        }
-    };
-    let (noted, ()) = tokio::join!(note(end.clone()), free);
-    noted.expect("there is room");
-    let row = site.store.run(&run).await.expect("there");
-    assert_eq!(row.state, store::RunState::Complete);
-    // A server that stops waits for no room.
-    fill_the_disk(&site).await;
-    site.stop.send_replace(true);
-    note(store::RunEnd { report: Some(json!("y".repeat(128 << 10))), ..end }).await.expect("left");
-}
-
-#[tokio::test]
-async fn what_came_of_a_capture_is_noted_once_there_is_room() {
-    use std::os::unix::fs::PermissionsExt;
-    let site = Site::on(Some(700 << 10), |settings| {
-        settings.program = settings.data.join("parser");
-        let parser = "#!/bin/sh\nhead -c 9000 /dev/zero | tr '\\0' 'x' >&2\nexit 1\n";
-        std::fs::write(&settings.program, parser).expect("written");
-        let executable = std::fs::Permissions::from_mode(0o700);
-        std::fs::set_permissions(&settings.program, executable).expect("set");
-    })
-    .await;
-    let new = || store::NewCapture {
-        file: "x.pcap".to_owned(),
-        size_bytes: 10,
-        sha256: "0".repeat(64),
-        uploaded_by: "an".to_owned(),
-        read_as: None,
-    };
-    let mut id = site.store.create_capture(new()).await.expect("made");
-    let filling = fill_the_disk(&site).await;
-    // Until the last row has no room beside it either.
-    while let Ok(made) = site.store.create_capture(new()).await {
-        id = made;
-    }
-    let spool = crate::parsing::Spool::new(&site.app.settings.data).await.expect("a file");
-    let received = spool.finish().await.expect("written");
-    let place = Arc::clone(&site.app.captures_waiting).try_acquire_owned().expect("free");
-    crate::parsing::parse(site.app.clone(), id.clone(), (received, None), place).await;
-    let state = async || site.store.capture(&id).await.expect("there").state;
-    assert_eq!(state().await, store::CaptureState::Parsing);
-    for id in &filling {
-        site.store.delete_zone(id, 1).await.expect("nothing new is written");
-    }
-    site.app.meanwhile.settle(&site.store).await.expect("room");
-    assert_eq!(state().await, store::CaptureState::Failed);
-}
-
-#[tokio::test]
-async fn a_change_that_nobody_waits_for_any_more_is_done_and_its_record_ends() {
-    let site = Site::new().await;
-    let who = site.sign_in("ad").await;
-    let before = site.audited().await;
-    let (said, body) = tokio::sync::mpsc::unbounded_channel::<String>();
-    let body = futures_util::stream::unfold(body, |mut body| async move {
-        Some((Ok::<_, std::io::Error>(body.recv().await?), body))
-    });
-    let request = || {
-        let request = site.request(&who, Method::POST, "/zones").header("idempotency-key", "one");
-        request.header(header::CONTENT_TYPE, "application/json")
-    };
-    let begun = async {
-        while site.audited().await == before {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::select! {
-        _ = site.send(request().body(Body::from_stream(body)).expect("a request")) => {
-            panic!("its body did not come yet")
-        }
-        () = begun => {}
-    }
-    let zone = json!({"name": "Line 2", "cidrs": ["10.2.0.0/16"]}).to_string();
-    said.send(zone.clone()).expect("somebody reads");
-    drop(said);
-    let record = loop {
-        let (all, _) = site.store.audit(None, None, 1_000).await.expect("reads");
-        match all.into_iter().find(|record| record.begin.action == "POST /zones") {
-            Some(record) if record.end.is_some() => break record,
-            _ => tokio::task::yield_now().await,
-        }
-    };
-    assert_eq!(record.end.map(|(_, end)| end.result).as_deref(), Some("done"));
-    let again = site.send(request().body(Body::from(zone)).expect("a request")).await;
-    assert_eq!(again.status(), StatusCode::CREATED, "the first answer");
-    assert_eq!(site.store.zones().await.expect("reads").len(), 1);
-}
-
-#[tokio::test]
-async fn a_session_that_waits_for_room_ends_with_its_users_right_to_it() {
-    let site = Site::on(Some(700 << 10), |_| {}).await;
-    let filling = fill_the_disk(&site).await;
-    let who = site.sign_in("vi").await;
-    let status = async || site.call(&who, Method::GET, "/me", None).await.status();
-    assert_eq!(status().await, StatusCode::OK);
-    for id in &filling {
-        site.store.delete_zone(id, 1).await.expect("nothing new is written");
-    }
-    let disabled = store::UserPatch { disabled: Some(true), ..store::UserPatch::default() };
-    site.store.patch_user("vi", 1, disabled).await.expect("room");
-    assert_eq!(status().await, StatusCode::UNAUTHORIZED);
-    site.app.meanwhile.settle(&site.store).await.expect("room");
-    let enabled = store::UserPatch { disabled: Some(false), ..store::UserPatch::default() };
-    site.store.patch_user("vi", 2, enabled).await.expect("room");
-    assert_eq!(status().await, StatusCode::UNAUTHORIZED, "it got no row");
-}
-
-#[tokio::test]
-async fn health_says_since_when_nothing_is_saved_and_afterwards_what_is_missing() {
-    let site = Site::on(Some(700 << 10), |_| {}).await;
-    let who = site.sign_in("vi").await;
-    let hello = json!({"kind": "hello", "version": 1, "sensor": "line 2", "interface": "eth0",
-        "started_at": "2026-01-01T00:00:00Z"});
-    let hello: Insight = serde_json::from_value(hello).expect("an insight");
-    site.store.take("line 2", Time::from_secs(1), vec![hello]).await.expect("room");
-    let filling = fill_the_disk(&site).await;
-    let since = Time::from_secs(1_700_000_000);
-    let unsaved = |waits| store::Unsaved { since, reason: "no space".into(), waits, lost: 3 };
-    site.store.cannot_save("line 2", unsaved(store::Waits::Here(40))).await;
-    let health = read(site.call(&who, Method::GET, "/health", None).await).await;
-    assert_eq!(health["state"], "failed");
-    let check = |health: &Value, name: &str| {
-        let checks = health["checks"].as_array().expect("a list").clone();
-        checks.into_iter().find(|check| check["name"] == name).unwrap_or_default()
-    };
-    let database = check(&health, "database");
-    let detail = database["detail"].as_str().expect("text");
-    let says = "nothing is saved: the database has reached storage.database_mib_max (0 MiB); ";
-    assert!(detail.starts_with(says), "{detail}");
-    assert!(Time::parse(database["since"].as_str().expect("since when")).is_some());
-    let sensors = check(&health, "sensors");
-    assert_eq!(sensors["detail"], "what they say is not saved: line 2");
-    assert_eq!(sensors["since"], json!(since));
-    let listed = read(site.call(&who, Method::GET, "/sensors", None).await).await;
-    let told = json!({"since": since, "reason": "no space", "waiting": 40, "lost": 3});
-    assert_eq!(listed["items"][0]["unsaved"], told);
-    site.store.cannot_save("line 2", unsaved(store::Waits::There)).await;
-    let listed = read(site.call(&who, Method::GET, "/sensors", None).await).await;
-    assert_eq!(listed["items"][0]["unsaved"]["waiting"], Value::Null);
-
-    for id in &filling {
-        site.store.delete_zone(id, 1).await.expect("nothing new is written");
-    }
-    site.store.saves_again("line 2").await;
-    let (from, until) = (crate::app::now().plus_secs(-600), crate::app::now());
-    let reason = "no space".to_owned();
-    let gap = store::Gap { from, until, reason, late: Some(40), lost: Some(3) };
-    site.store.keep_gap("line 2", gap).await.expect("room");
-    let health = read(site.call(&who, Method::GET, "/health", None).await).await;
-    assert_eq!(health["state"], "warning");
-    assert_eq!(check(&health, "database")["state"], "ok");
-    let kept = check(&health, "kept");
-    let detail = kept["detail"].as_str().expect("text");
-    assert!(detail.contains("nothing was saved between "), "{detail}");
-    let says = "sensor line 2: 3 reports not kept, 40 saved late between ";
-    assert!(detail.contains(says), "{detail}");
-    assert_eq!(kept["since"], json!(from));
-    let listed = read(site.call(&who, Method::GET, "/sensors", None).await).await;
-    let row = &listed["items"][0];
-    assert_eq!((&row["unsaved"], &row["gaps"][0]["lost"]), (&Value::Null, &json!(3)));
 }

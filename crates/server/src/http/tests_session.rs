@@ -1,0 +1,169 @@
+//! Who signs in, and what ends that, from outside.
+
+use super::tests::{As, PASSWORD, Site, read, text};
+use axum::{
+    body::Body,
+    http::{Method, Request, StatusCode, header},
+    response::Response,
+};
+use serde_json::json;
+use std::time::Duration;
+use store::Role;
+#[tokio::test]
+async fn guessing_passwords_gets_slow_and_says_how_long() {
+    let site = Site::new().await;
+    let guess = || async {
+        let body = json!({"user": "ad", "password": "guess guess guess"});
+        site.call(&As::default(), Method::POST, "/session", Some(body)).await
+    };
+    for _ in 0..5 {
+        assert_eq!(guess().await.status(), StatusCode::UNAUTHORIZED);
+    }
+    let answer = guess().await;
+    assert_eq!(answer.status(), StatusCode::TOO_MANY_REQUESTS);
+    assert!(answer.headers().contains_key(header::RETRY_AFTER));
+}
+
+#[tokio::test]
+async fn many_tries_at_once_are_no_more_than_as_many_in_a_row() {
+    let site = Site::new().await;
+    let stranger = As::default();
+    let tries = async |password: &str, count: usize| {
+        let body = || Some(json!({"user": "ad", "password": password}));
+        let tries = (0..count).map(|_| site.call(&stranger, Method::POST, "/session", body()));
+        let answers = futures_util::future::join_all(tries).await;
+        let refused = |answer: &&Response| answer.status() == StatusCode::TOO_MANY_REQUESTS;
+        (count - answers.iter().filter(refused).count(), answers[0].status())
+    };
+    assert_eq!(tries(PASSWORD, 8).await, (8, StatusCode::OK), "nobody stands in their own way");
+    assert_eq!(tries("guess guess guess", 30).await, (5, StatusCode::UNAUTHORIZED));
+}
+
+#[tokio::test]
+async fn who_hangs_up_has_guessed_as_well_and_is_on_the_chain() {
+    use futures_util::FutureExt;
+    let site = Site::new().await;
+    let before = site.audited().await;
+    let stranger = As::default();
+    let guess = || {
+        let body = json!({"user": "ad", "password": "guess guess guess"});
+        site.call(&stranger, Method::POST, "/session", Some(body))
+    };
+    for _ in 0..5 {
+        assert!(guess().now_or_never().is_none(), "the answer takes a while");
+    }
+    let why = "it waited for the five, which were misses";
+    assert_eq!(guess().await.status(), StatusCode::TOO_MANY_REQUESTS, "{why}");
+    let (all, _) = site.store.audit(None, None, 1_000).await.expect("reads");
+    let ended = all.iter().filter(|record| record.end.is_some()).count();
+    assert_eq!(ended, before + 5);
+}
+
+#[tokio::test]
+async fn idle_and_disabled_sessions_end() {
+    let site = Site::with(|settings| settings.session_idle = Duration::ZERO).await;
+    let who = site.sign_in("vi").await;
+    assert_eq!(site.call(&who, Method::GET, "/me", None).await.status(), StatusCode::UNAUTHORIZED);
+    let site = Site::new().await;
+    let (who, admin) = (site.sign_in("vi").await, site.sign_in("ad").await);
+    assert_eq!(site.call(&who, Method::GET, "/me", None).await.status(), StatusCode::OK);
+    let request = site.request(&admin, Method::PATCH, "/users/vi");
+    let request = request.header(header::IF_MATCH, "\"1\"");
+    let request = request.header(header::CONTENT_TYPE, "application/json");
+    let request = request.body(Body::from(json!({"disabled": true}).to_string()));
+    assert_eq!(site.send(request.expect("a request")).await.status(), StatusCode::OK);
+    assert_eq!(site.call(&who, Method::GET, "/me", None).await.status(), StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn what_a_page_asks_by_itself_keeps_no_session_alive() {
+    let site = Site::new().await;
+    let who = site.sign_in("vi").await;
+    let used = || site.app.used.lock().expect("no panic holds it").clone();
+    for path in ["/health", "/watch"] {
+        let answer = site.call(&who, Method::GET, path, None).await;
+        assert_eq!(answer.status(), StatusCode::OK, "{path}");
+        assert!(used().is_empty(), "{path} counts as use");
+    }
+    let health = read(site.call(&who, Method::GET, "/health", None).await).await;
+    assert!(!health["checks"].as_array().expect("checks").is_empty(), "it is known who asks");
+    assert_eq!(site.call(&who, Method::GET, "/assets", None).await.status(), StatusCode::OK);
+    assert_eq!(used().len(), 1, "who reads a list is there");
+}
+
+#[tokio::test]
+async fn a_sign_in_link_sets_the_password_of_whom_it_names_and_the_audit_has_the_name() {
+    let site = Site::new().await;
+    let before = site.sign_in("ad").await;
+    let token = crate::secret::link_token("ad");
+    let hash = crate::secret::sha256(token.as_bytes());
+    let later = crate::app::now().plus_secs(60);
+    site.store.create_once("ad", hash, later).await.expect("made");
+    let redeem = async |token: &str, password: &str| {
+        let body = json!({"token": token, "password": password});
+        let path = "/session:redeem";
+        site.call(&As::default(), Method::POST, path, Some(body)).await
+    };
+    let renamed = token.replacen("ad.", "an.", 1);
+    let cases = [
+        (&renamed, "a sentence to keep", StatusCode::UNAUTHORIZED),
+        (&token, "what has adam in it", StatusCode::UNPROCESSABLE_ENTITY),
+        (&token, "a sentence to keep", StatusCode::OK),
+        (&token, "a sentence to keep", StatusCode::UNAUTHORIZED),
+    ];
+    for (token, password, status) in cases {
+        assert_eq!(redeem(token, password).await.status(), status, "{token} {password}");
+    }
+    let (all, _) = site.store.audit(None, None, 3).await.expect("reads");
+    let told = all.iter().rev().map(|record| {
+        let (_, end) = record.end.as_ref().expect("completed");
+        (record.begin.actor.as_str(), end.result.as_str())
+    });
+    let expect = [("an", "denied"), ("ad", "done"), ("ad", "denied")];
+    assert_eq!(told.collect::<Vec<_>>(), expect);
+    let gone = site.call(&before, Method::GET, "/me", None).await;
+    assert_eq!(gone.status(), StatusCode::UNAUTHORIZED, "a new password ends old sessions");
+}
+
+#[tokio::test]
+async fn api_tokens_carry_a_role_and_end_when_revoked() {
+    let site = Site::new().await;
+    let who = site.sign_in("an").await;
+    let greedy = json!({"name": "x", "role": "admin"});
+    assert_eq!(
+        site.call(&who, Method::POST, "/tokens", Some(greedy)).await.status(),
+        StatusCode::FORBIDDEN
+    );
+    let made = json!({"name": "export", "role": "viewer", "days": 3});
+    let made = site.call(&who, Method::POST, "/tokens", Some(made)).await;
+    assert_eq!(made.status(), StatusCode::CREATED);
+    let made = read(made).await;
+    let secret = made["secret"].as_str().expect("shown once").to_owned();
+    let with = |secret: String, method: Method, path: &str| {
+        let request = Request::builder().method(method).uri(format!("/api/v1{path}"));
+        let request = request.header(header::AUTHORIZATION, format!("Bearer {secret}"));
+        site.send(request.body(Body::empty()).expect("a request"))
+    };
+    let me = read(with(secret.clone(), Method::GET, "/me").await).await;
+    assert_eq!((me["role"].as_str(), me["method"].as_str()), (Some("viewer"), Some("token")));
+    let denied = with(secret.clone(), Method::POST, "/findings/fnd_1:unmute").await;
+    assert_eq!(denied.status(), StatusCode::FORBIDDEN);
+    let list = text(site.call(&who, Method::GET, "/tokens", None).await).await;
+    assert!(!list.contains(&secret) && list.contains("export"));
+    let id = made["id"].as_str().expect("an id");
+    let caller = super::caller::Caller {
+        user: "an".to_owned(),
+        role: Role::Viewer,
+        with: super::caller::With::Token { id: id.to_owned() },
+        expires_at: crate::app::now().plus_secs(60),
+    };
+    let disabled = |disabled| store::UserPatch { disabled: Some(disabled), ..Default::default() };
+    assert!(super::caller::still_valid(&site.app, &caller).await);
+    site.store.patch_user("an", 1, disabled(true)).await.expect("changed");
+    assert!(!super::caller::still_valid(&site.app, &caller).await, "a stream of theirs ends");
+    site.store.patch_user("an", 2, disabled(false)).await.expect("changed");
+    let who = site.sign_in("an").await;
+    let path = format!("/tokens/{id}");
+    assert_eq!(site.call(&who, Method::DELETE, &path, None).await.status(), StatusCode::NO_CONTENT);
+    assert_eq!(with(secret, Method::GET, "/me").await.status(), StatusCode::UNAUTHORIZED);
+}
