@@ -5,7 +5,7 @@
 //! about the same time is no change.
 
 use crate::{
-    About, Detector, Draft, Findings, Kind, Site, Watch, act::whose, watched::Watched,
+    About, Detector, Draft, Findings, Kind, Site, Watch, act::whose, watched::FirstKnown,
     window::apart_secs,
 };
 use model::{Address, Detail, Evidence, Identity, Observation, Severity, Subject, Time};
@@ -27,7 +27,7 @@ pub static IDENTITY_CHANGE: Detector = Detector {
                   If nobody planned it, take the device out of service and examine it.",
         sees: &[Kind::Identity],
     },
-    watch: || Box::new(IdentityChange { known: Watched::new(i64::MAX) }),
+    watch: || Box::new(IdentityChange { known: FirstKnown::new() }),
     #[cfg(test)]
     cases,
 };
@@ -47,7 +47,7 @@ const TOGETHER_SECS: i64 = 60;
 const PARTS_MAX: usize = 8;
 
 struct IdentityChange {
-    known: Watched<Said, Vec<Part>>,
+    known: FirstKnown<Said, Vec<Part>>,
 }
 
 /// Whose attribute, in which message.
@@ -91,7 +91,7 @@ impl Watch for IdentityChange {
     }
 
     fn dropped(&self) -> u64 {
-        self.known.dropped()
+        self.known.refused()
     }
 }
 
@@ -99,7 +99,7 @@ impl IdentityChange {
     /// What was said before, where this is another value.
     fn before(&mut self, said: Said, value: &str, at: Time) -> Option<Box<str>> {
         // Whoever makes up devices must not make the real ones forgotten.
-        let parts = self.known.of_if_room(said, at, Vec::new)?;
+        let parts = self.known.of(said, Vec::new)?;
         if let Some(part) = parts.iter_mut().find(|part| *part.value == *value) {
             part.last = part.last.max(at);
             return None;

@@ -1,8 +1,10 @@
 //! What a detector remembers of senders, pairs or hosts, of which anybody can make up any number.
 //!
-//! Two halves: what is asked for stands in the young one; when that is full it becomes the old
-//! one, and what was in there is dropped. Invariant: whoever is new finds room, and of the newest
-//! [`HALF`] none is dropped; what is dropped within the detector's span is counted.
+//! [`Watched`] has two halves: what is asked for stands in the young one; when that is full it
+//! becomes the old one, and what was in there is dropped. Invariant: whoever is new finds room,
+//! and of the newest [`HALF`] none is dropped; what is dropped within the detector's span is
+//! counted. [`FirstKnown`] is for what is worth more the older it is: who is new finds no room in
+//! a full one.
 
 use crate::{
     baseline::{Memory, memory},
@@ -42,21 +44,6 @@ impl<K: Eq + Hash, V> Watched<K, V> {
         value
     }
 
-    /// The same where what is known is worth more than what is new, however old it is: `None`, and
-    /// counted, when there is no room. Not for a table that also takes by [`Watched::of`].
-    pub(crate) fn of_if_room(
-        &mut self,
-        key: K,
-        at: Time,
-        new: impl FnOnce() -> V,
-    ) -> Option<&mut V> {
-        if self.young.len() >= WATCHED_MAX && !self.young.contains_key(&key) {
-            self.dropped += 1;
-            return None;
-        }
-        Some(&mut self.young.entry(key).or_insert_with(|| (at, new())).1)
-    }
-
     /// What is remembered of `key`, if anything.
     pub(crate) fn known(&mut self, key: &K) -> Option<&mut V> {
         let known = self.young.get_mut(key).or_else(|| self.old.get_mut(key));
@@ -73,6 +60,31 @@ impl<K: Eq + Hash, V> Watched<K, V> {
         let of_use = |(last, _): &&(Time, V)| apart_secs(now, *last) <= self.span_secs;
         self.dropped += self.young.values().filter(of_use).count() as u64;
         self.young.clear();
+    }
+}
+
+pub(crate) struct FirstKnown<K, V> {
+    known: Memory<K, V>,
+    refused: u64,
+}
+
+impl<K: Eq + Hash, V> FirstKnown<K, V> {
+    pub(crate) fn new() -> Self {
+        FirstKnown { known: memory(), refused: 0 }
+    }
+
+    /// What is remembered of `key`, made if there is nothing: `None`, and counted, without room.
+    pub(crate) fn of(&mut self, key: K, new: impl FnOnce() -> V) -> Option<&mut V> {
+        if self.known.len() >= WATCHED_MAX && !self.known.contains_key(&key) {
+            self.refused += 1;
+            return None;
+        }
+        Some(self.known.entry(key).or_insert_with(new))
+    }
+
+    /// How often there was no room.
+    pub(crate) fn refused(&self) -> u64 {
+        self.refused
     }
 }
 
@@ -98,16 +110,20 @@ mod tests {
         let kept = (table.young.len() + table.old.len()) as u64;
         // Each half is dropped ten seconds after its first, and at most twenty after it.
         assert!(table.dropped() > 0 && table.dropped() <= count as u64 - kept);
-        let mut kept = Watched::new(i64::MAX);
-        for i in 0..count {
-            assert_eq!(kept.of_if_room(i, Time::default(), || i).is_some(), i < WATCHED_MAX as i64);
-        }
-        assert_eq!(kept.of_if_room(0, Time::default(), || -1), Some(&mut 0), "known first");
-        assert_eq!(kept.dropped(), count as u64 - WATCHED_MAX as u64);
         let before = table.dropped();
         for i in 0..2 * WATCHED_MAX as i64 {
             table.of(-i, Time::from_secs(1_000 + i), || 0);
         }
         assert!(table.dropped() <= before + 20, "one a second: those are over");
+    }
+
+    #[test]
+    fn who_is_first_known_stays_and_who_finds_no_room_is_counted() {
+        let mut table = FirstKnown::new();
+        for i in 0..WATCHED_MAX + 7 {
+            assert_eq!(table.of(i, || i).is_some(), i < WATCHED_MAX);
+        }
+        assert_eq!(table.of(0, || 1), Some(&mut 0));
+        assert_eq!(table.refused(), 7);
     }
 }
