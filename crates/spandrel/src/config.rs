@@ -2,7 +2,11 @@
 //!
 //! Invariant: what `default` prints passes `check`.
 
-use crate::{complain, settings, settings::Sensor, site_files::SiteFiles};
+use crate::{
+    complain, settings,
+    settings::{Over, Sensor},
+    site_files::SiteFiles,
+};
 use anyhow::{Context as _, Result};
 use std::{
     io::Write,
@@ -25,7 +29,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     match options {
         Options::Default => std::io::stdout().write_all(settings::DEFAULT.as_bytes())?,
         Options::Check { file } => {
-            let read = settings::read(Some(file))?;
+            let read = settings::read(Some(file), &Over::default())?;
             for sensor in &read.sensor {
                 SiteFiles { protocols: sensor.protocols.clone(), rules: sensor.rules.clone() }
                     .check()
@@ -73,7 +77,7 @@ mod tests {
         }
         let text = "[[sensor]]\nname = \"a\"\ninterface = \"eth1\"\n[[sensor]]\nname = \"b\"\n\
              interface = \"eht1\"\n[[sensor]]\nname = \"c\"\ncommand = [\"ssh\"]\n";
-        let file = settings::parse(text).expect("settings");
+        let file = settings::parse(text, &Over::default()).expect("settings");
         let said = absent(&file.sensor, folder.path());
         assert_eq!(said, ["sensor \"b\": this machine has no interface eht1; it has: eth0, eth1"]);
         assert!(absent(&file.sensor, &folder.path().join("none")).is_empty(), "no such system");

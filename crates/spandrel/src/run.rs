@@ -14,7 +14,7 @@ use crate::{
     settings::{self, File},
     site_files::SiteFiles,
 };
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use children::{Children, Plan, Source};
 use server::Server;
 use std::{
@@ -54,14 +54,8 @@ fn address(text: &str) -> Result<SocketAddr, String> {
 }
 
 pub fn run(options: &Options) -> Result<ExitCode> {
-    let mut file = settings::read(options.config.as_deref())?;
-    file.lab.enabled |= options.lab;
-    if let Some(listen) = options.listen {
-        file.server.listen = listen;
-    }
-    if file.lab.enabled && file.sensor.iter().any(|sensor| sensor.name == settings::LAB) {
-        bail!("a sensor is named {:?} like the lab's; give it another name", settings::LAB);
-    }
+    let over = settings::Over { lab: options.lab, listen: options.listen };
+    let file = settings::read(options.config.as_deref(), &over)?;
     let data = match (&options.data, file.storage.data.as_os_str().is_empty()) {
         (Some(data), _) => data.clone(),
         (None, false) => file.storage.data.clone(),
@@ -119,7 +113,7 @@ async fn serve(file: File, data: &Path, sign_in_link: Option<String>) -> Result<
     let keeping = door(&file, &mut settings);
     #[cfg(not(feature = "vault"))]
     if file.agents.is_some() {
-        bail!("this program was built without vaults, which [agents] needs");
+        anyhow::bail!("this program was built without vaults, which [agents] needs");
     }
     let server = match Server::start(settings, store.clone(), children.clone()).await {
         Ok(server) => server,

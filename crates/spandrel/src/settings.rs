@@ -153,31 +153,51 @@ impl Sensor {
     }
 }
 
+/// What a command line lays over a file.
+#[derive(Default)]
+pub struct Over {
+    pub lab: bool,
+    pub listen: Option<SocketAddr>,
+}
+
 /// Reads a file, or the system's where none is named, or the defaults where there is none.
-pub fn read(path: Option<&Path>) -> Result<File> {
+pub fn read(path: Option<&Path>, over: &Over) -> Result<File> {
     let path = match path {
         Some(path) => path,
         None if Path::new(SYSTEM_FILE).exists() => Path::new(SYSTEM_FILE),
-        None => return Ok(File::default()),
+        None => {
+            let whole = File::default().under(over).checked("");
+            return whole.map_err(|(_, says)| anyhow!("{says}; there is no settings file"));
+        }
     };
     let text = std::fs::read_to_string(path).map_err(|error| {
         anyhow!("cannot read settings {}: {error}; name a file with --config", path.display())
     })?;
-    parse(&text).map_err(|complaint| anyhow!("{}{complaint}", path.display()))
+    parse(&text, over).map_err(|complaint| anyhow!("{}{complaint}", path.display()))
 }
 
 /// A file's text. The complaint starts with `:LINE: `, to stand after the file's name.
-pub fn parse(text: &str) -> Result<File, String> {
+pub fn parse(text: &str, over: &Over) -> Result<File, String> {
     let file: File = toml::from_str(text).map_err(|error| explain(text, &error))?;
-    let mut mistakes = Mistakes::default();
-    mistakes.of_numbers(&file);
-    mistakes.of_names(&file.server.names);
-    mistakes.of_ports(&file);
-    mistakes.of_sensors(&file);
-    let placed = mistakes.0.into_iter().map(|(key, says)| (line_of(text, &key), says));
-    match placed.min_by_key(|(line, _)| *line) {
-        Some((line, says)) => Err(format!(":{line}: {says}")),
-        None => Ok(file),
+    file.under(over).checked(text).map_err(|(line, says)| format!(":{line}: {says}"))
+}
+
+impl File {
+    fn under(mut self, over: &Over) -> File {
+        self.lab.enabled |= over.lab;
+        self.server.listen = over.listen.unwrap_or(self.server.listen);
+        self
+    }
+
+    /// The first mistake of settings that can be read, with its line in their text.
+    fn checked(self, text: &str) -> Result<File, (usize, String)> {
+        let mut mistakes = Mistakes::default();
+        mistakes.of_numbers(&self);
+        mistakes.of_names(&self.server.names);
+        mistakes.of_ports(&self);
+        mistakes.of_sensors(&self);
+        let placed = mistakes.0.into_iter().map(|(key, says)| (line_of(text, &key), says));
+        placed.min_by_key(|(line, _)| *line).map_or(Ok(self), Err)
     }
 }
 
@@ -394,6 +414,10 @@ mod tests {
         assert_eq!(parse(DEFAULT).expect("the default file"), File::default());
     }
 
+    fn parse(text: &str) -> Result<File, String> {
+        super::parse(text, &Over::default())
+    }
+
     #[track_caller]
     fn complains(text: &str, expect: &str) {
         assert_eq!(parse(text).expect_err(text), expect);
@@ -489,6 +513,23 @@ mod tests {
             "[lab]\nenabled = true\ns7_port = 15020\n",
             ":3: lab.s7_port and lab.modbus_port both take port 15020",
         );
+    }
+
+    #[test]
+    fn ports_are_compared_as_the_command_line_leaves_them() {
+        let text = "[agents]\nlisten = \"127.0.0.1:8443\"\n[[sensor]]\nname = \"lab\"\n\
+                    interface = \"eth0\"\n";
+        let listen = |port| Over { listen: Some(([127, 0, 0, 1], port).into()), lab: false };
+        let says = ":2: agents.listen and server.listen both take port";
+        assert_eq!(parse(text).expect_err("one port"), format!("{says} 8443"));
+        assert!(super::parse(text, &listen(1)).is_ok(), "the command line parts them");
+        let text = text.replace("8443", "1");
+        assert_eq!(super::parse(&text, &listen(1)).expect_err("one port"), format!("{says} 1"));
+        let lab = Over { lab: true, ..Over::default() };
+        let twice = ":4: two sensors are named \"lab\"; give each its own name";
+        assert_eq!(super::parse(&text, &lab).expect_err("two labs"), twice);
+        let over = Over { lab: true, listen: listen(15_020).listen };
+        assert!(File::default().under(&over).checked("").is_err(), "there need be no file");
     }
 
     #[test]
