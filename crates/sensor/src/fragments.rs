@@ -47,6 +47,10 @@ impl Fragments {
     pub(crate) fn push(&mut self, ip: &Ip<'_>, at: Time) -> Option<Vec<u8>> {
         let fragment = ip.fragment?;
         let key = (ip.source, ip.destination, ip.protocol, fragment.id);
+        if self.packets.get(&key).is_some_and(|partial| partial.is_over(at)) {
+            // Its number is used again, for another packet.
+            self.evict(&key);
+        }
         self.make_room(&key, ip.payload.len(), at);
         let partial = self.packets.entry(key).or_insert_with(|| Partial {
             pieces: BTreeMap::new(),
@@ -78,9 +82,8 @@ impl Fragments {
     /// Drops what is too old, then the oldest while there is too much.
     fn make_room(&mut self, key: &Key, more: usize, at: Time) {
         if self.packets.len() > self.packets_max / 2 {
-            let old = |p: &Partial| at.since(p.since) > FRAGMENTED_SECS_MAX * 1_000_000_000;
             let expired: Vec<_> =
-                self.packets.iter().filter(|(_, p)| old(p)).map(|(k, _)| *k).collect();
+                self.packets.iter().filter(|(_, p)| p.is_over(at)).map(|(k, _)| *k).collect();
             expired.iter().for_each(|key| self.evict(key));
         }
         let full = |table: &Self| {
@@ -137,6 +140,11 @@ impl Partial {
 }
 
 impl Partial {
+    /// Nothing of it will come any more: it is too long ago, or in a time that was set back.
+    fn is_over(&self, at: Time) -> bool {
+        at.since(self.since).saturating_abs() > FRAGMENTED_SECS_MAX * 1_000_000_000
+    }
+
     fn overlaps(&self, start: usize, end: usize) -> bool {
         let before = self.pieces.range(..=start).next_back();
         let after = self.pieces.range(start..).next();
@@ -183,6 +191,19 @@ mod tests {
         assert_eq!(table.odd.map(|(rule, _)| rule), Some("ip-fragments-overlap"));
         table.push(&fragment(2, 65_528, false, &[3; 100]), Time(3));
         assert_eq!(table.odd.map(|(rule, _)| rule), Some("ip-fragments-too-long"));
+    }
+
+    #[test]
+    fn a_piece_left_over_joins_no_packet_that_has_its_number_later() {
+        for later in [1, -1] {
+            let mut table = Fragments::new(64, 1 << 20);
+            let (then, now) = (Time(0), Time::from_secs(later * (FRAGMENTED_SECS_MAX + 1)));
+            assert_eq!(table.push(&fragment(1, 8, false, b"old!"), then), None);
+            assert_eq!(table.push(&fragment(1, 0, true, b"12345678"), now), None);
+            let whole = table.push(&fragment(1, 8, false, b"tail"), now);
+            assert_eq!(whole.as_deref(), Some(&b"12345678tail"[..]));
+            assert_eq!((table.overlaps, table.octets), (0, 0));
+        }
     }
 
     #[test]
