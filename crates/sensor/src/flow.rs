@@ -223,6 +223,10 @@ pub(crate) struct Flow {
     pub(crate) closed: bool,
     /// Segments in a row that were no message.
     pub(crate) give_ups: u8,
+    /// Number of a SYN that the other end has yet to answer, while the conversation goes on.
+    pub(crate) opening: Option<(Side, u32)>,
+    /// A port of it has protocols of its own, and what was found is none of them.
+    pub(crate) elsewhere: bool,
     pub(crate) rhythm: Rhythm,
 }
 
@@ -287,6 +291,8 @@ impl Flow {
             answered: false,
             closed: false,
             give_ups: 0,
+            opening: None,
+            elsewhere: false,
             rhythm: Rhythm::default(),
         }
     }
@@ -323,6 +329,7 @@ impl Flow {
         self.client_is_low = !self.client_is_low;
         std::mem::swap(&mut self.client, &mut self.server);
         self.halves.swap(0, 1);
+        self.opening = self.opening.map(|(side, number)| (side.other(), number));
     }
 
     /// What the conversation speaks, by its most precise name.

@@ -4,7 +4,7 @@
 
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
-use protocols::{Carrier, Hint, Probe, Protocol, REGISTRY, Side};
+use protocols::{About, Carrier, Hint, Probe, Protocol, REGISTRY, Side};
 
 /// Protocols by what carries them, in registry order, and by usual port.
 pub(crate) struct Directory {
@@ -81,6 +81,44 @@ impl Directory {
             }
         }
         if need_more { Verdict::NeedMore } else { Verdict::Nothing }
+    }
+
+    /// Has one of the ports protocols of its own, and this is none of them?
+    pub(crate) fn is_elsewhere(
+        &self,
+        carrier: Carrier,
+        ports: [u16; 2],
+        known: Option<&'static About>,
+    ) -> bool {
+        let is_it = |p: &&dyn Protocol| known.is_some_and(|known| std::ptr::eq(p.about(), known));
+        let mut own = ports.iter().filter_map(|port| self.ports.get(&(carrier, *port)));
+        own.any(|protocols| !protocols.iter().any(is_it))
+    }
+
+    /// A protocol of one of the ports that says these octets are its own, where the one `known`
+    /// says they are not.
+    pub(crate) fn ask_ports(
+        &self,
+        head: &[u8],
+        carrier: Carrier,
+        ports: [u16; 2],
+        (known, from): (Option<&'static About>, Side),
+    ) -> Option<(&'static dyn Protocol, Option<Side>)> {
+        let own = ports.iter().filter_map(|port| self.ports.get(&(carrier, *port))).flatten();
+        let found = own.copied().find_map(|protocol| {
+            let found = protocol.probe(head, Hint { carrier, port: true, from });
+            (!matches!(found, Probe::NoMatch | Probe::NeedMore)).then(|| (protocol, side(found)))
+        });
+        let (protocol, sender) = found?;
+        if let Some(known) = known {
+            let all = self.carried.get(&carrier)?;
+            let known = all.iter().find(|p| std::ptr::eq(p.about(), known))?;
+            let hint = Hint { carrier, port: false, from };
+            if !matches!(known.probe(head, hint), Probe::NoMatch) {
+                return None;
+            }
+        }
+        self.stronger(head, carrier, protocol, from).is_none().then_some((protocol, sender))
     }
 
     /// Another protocol that needs no port to be recognised, where `likely` does: what is said

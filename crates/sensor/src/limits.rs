@@ -29,6 +29,8 @@ pub const FRAGMENTED_OCTETS_MAX: usize = 65_535;
 pub const FRAGMENTED_OCTETS_ALL_MAX: usize = 16 * 1024 * 1024;
 /// Pieces of one IP packet being put together.
 pub const FRAGMENTS_PER_PACKET_MAX: usize = 256;
+/// Nanoseconds by which a packet is older than the newest, from which on the clock was set back.
+pub const CLOCK_SET_BACK_NANOS: i64 = 60_000_000_000;
 /// Seconds of capture time an incomplete IP packet is kept.
 pub const FRAGMENTED_SECS_MAX: i64 = 30;
 /// Distinct rows of counted messages.

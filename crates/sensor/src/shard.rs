@@ -15,6 +15,7 @@ use crate::{
     flow::{Flow, FlowTable, Foreign, Identity, Kind},
     fragments::Fragments,
     identify::Directory,
+    limits::CLOCK_SET_BACK_NANOS,
     senders::Senders,
     tally::{Cursor, Tally},
     unnamed::{Heads, Unnamed},
@@ -352,7 +353,9 @@ impl Shard {
         } else if half.packets == 0 {
             half.first = context.at;
         }
-        half.last = half.last.max(context.at);
+        // Packets come a little out of order; what lies far ahead was said by a clock set back since.
+        let set_back = half.last.since(context.at) > CLOCK_SET_BACK_NANOS;
+        half.last = if set_back { context.at } else { half.last.max(context.at) };
         half.packets += 1;
         half.bytes += u64::from(context.wire_len);
         if !own || context.counted {

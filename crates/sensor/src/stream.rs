@@ -1,14 +1,18 @@
 //! One direction of a TCP conversation put back in order (RFC 9293, 3.10.7.4).
 //!
-//! Not here: what the octets mean. The octets seen first win; what comes twice is dropped.
-//! Invariant: octets are given out once, in order, and a hole is always announced before what
-//! stands behind it.
+//! Not here: what the octets mean. The octets seen first win; what comes twice is dropped. What
+//! only the sensor believes, because somebody made up a segment that the receiver drops, is given
+//! up as soon as what the receiver waits for goes on. Invariant: octets are given out in order,
+//! and a hole is always announced before what stands behind it.
 
 use crate::limits::{
     HELD_OCTETS_PER_FLOW_MAX, HELD_SEGMENTS_PER_FLOW_MAX, LOST_AFTER_NANOS, LOST_AFTER_SEGMENTS,
     LOST_BY_ALL_AFTER_NANOS, SEQUENCE_JUMP_MAX,
 };
 use std::{cmp::Ordering, net::IpAddr};
+
+/// More than a receiver takes ahead of what it waits for, where the window is not scaled.
+const WINDOW_OCTETS: i32 = 65_535;
 
 #[derive(Default)]
 pub(crate) struct Stream {
@@ -18,6 +22,10 @@ pub(crate) struct Stream {
     acknowledged: Option<u32>,
     /// Segments of the other side since a hole was acknowledged.
     patience: u8,
+    /// A hole was given up that the receiver has as well, as far as is known.
+    jumped: bool,
+    /// Where the octets given out begin that have no hole in them.
+    run: u32,
     /// Apart, because most conversations never have any.
     early: Option<Box<Early>>,
 }
@@ -34,6 +42,8 @@ struct Held {
     sequence: u32,
     bytes: Vec<u8>,
     frame: Origin,
+    /// What was expected when it came.
+    expected: u32,
 }
 
 /// What the packet of a segment said besides its octets.
@@ -55,7 +65,8 @@ pub(crate) enum Arrival {
     Repeated,
     /// Kept until what is missing before it comes.
     Early,
-    /// So far from what was expected that the conversation must have begun anew.
+    /// So far from what was expected that the conversation must have begun anew, or what was
+    /// expected is nothing the receiver knows of.
     Elsewhere,
 }
 
@@ -74,8 +85,13 @@ fn distance(a: u32, b: u32) -> i32 {
 impl Stream {
     /// A SYN fixes the numbers: data begin behind it.
     pub(crate) fn begin(&mut self, sequence: u32) {
-        self.next = Some(sequence.wrapping_add(1));
+        self.start(sequence.wrapping_add(1));
         self.early = None;
+    }
+
+    fn start(&mut self, sequence: u32) {
+        self.next = Some(sequence);
+        (self.run, self.jumped) = (sequence, false);
     }
 
     pub(crate) fn is_begun(&self) -> bool {
@@ -103,7 +119,7 @@ impl Stream {
     /// [`Self::advance`].
     pub(crate) fn arrive(&mut self, sequence: u32, bytes: &[u8], frame: Origin) -> Arrival {
         let Some(next) = self.next else {
-            self.next = Some(sequence);
+            self.start(sequence);
             return Arrival::InOrder(0);
         };
         let ahead = distance(sequence, next);
@@ -113,16 +129,27 @@ impl Stream {
             return match ahead.saturating_add(length).cmp(&0) {
                 Ordering::Greater => Arrival::InOrder(old),
                 _ if ahead.unsigned_abs() > SEQUENCE_JUMP_MAX => Arrival::Elsewhere,
+                _ if self.is_passed_over(sequence) => Arrival::Elsewhere,
                 _ => Arrival::Repeated,
             };
         }
         if ahead as u32 > SEQUENCE_JUMP_MAX {
             return Arrival::Elsewhere;
         }
-        self.hold(sequence, bytes, frame)
+        self.hold((sequence, next), bytes, frame)
     }
 
-    fn hold(&mut self, sequence: u32, bytes: &[u8], frame: Origin) -> Arrival {
+    /// Were octets of this number never given out, and does the receiver wait for them? They are
+    /// what is really sent, and a segment far ahead of them was none the receiver took.
+    fn is_passed_over(&self, sequence: u32) -> bool {
+        let before = distance(self.run, sequence);
+        let wanted = self.acknowledged.is_some_and(|a| distance(a, sequence) <= 0);
+        // Of a conversation seen from its middle on, the first segments may change places.
+        let apart = if self.jumped { 0 } else { WINDOW_OCTETS };
+        wanted && before > apart
+    }
+
+    fn hold(&mut self, (sequence, expected): (u32, u32), bytes: &[u8], frame: Origin) -> Arrival {
         let held = self.early.as_ref().map_or(&[][..], |early| early.held.as_slice());
         let at = held.partition_point(|h| distance(h.sequence, sequence) < 0);
         let end = sequence.wrapping_add(bytes.len() as u32);
@@ -136,7 +163,7 @@ impl Stream {
         }
         let early = self.early.get_or_insert_default();
         early.octets = early.octets.saturating_add(bytes.len());
-        early.held.insert(at, Held { sequence, bytes: bytes.to_vec(), frame });
+        early.held.insert(at, Held { sequence, bytes: bytes.to_vec(), frame, expected });
         Arrival::Early
     }
 
@@ -161,33 +188,42 @@ impl Stream {
     /// time of the packet being looked at; `last` says that nothing more will come.
     pub(crate) fn ready(&mut self, at_nanos: i64, last: bool) -> Option<Ready> {
         let next = self.next?;
-        let early = self.early.as_mut()?;
-        let first = early.held.first()?;
-        let ahead = distance(first.sequence, next);
-        if ahead <= 0 {
-            let held = early.held.remove(0);
-            early.octets = early.octets.saturating_sub(held.bytes.len());
-            if early.held.is_empty() {
-                self.early = None;
-            }
-            let old = (ahead.unsigned_abs() as usize).min(held.bytes.len());
-            let mut bytes = held.bytes;
-            bytes.drain(..old);
-            return Some(Ready::Bytes(bytes, held.frame));
-        }
-        let full = early.held.len() > HELD_SEGMENTS_PER_FLOW_MAX
-            || early.octets > HELD_OCTETS_PER_FLOW_MAX;
         let missed_by_all = self.acknowledged.is_some_and(|a| distance(a, next) <= 0);
         let wait = if missed_by_all { LOST_BY_ALL_AFTER_NANOS } else { LOST_AFTER_NANOS };
-        let old = at_nanos.saturating_sub(first.frame.at_nanos) > wait;
-        let acknowledged = self.acknowledged.is_some_and(|a| distance(a, first.sequence) >= 0)
-            && self.patience >= LOST_AFTER_SEGMENTS;
-        if !(full || old || acknowledged || last) {
-            return None;
+        loop {
+            let early = self.early.as_mut()?;
+            let first = early.held.first()?;
+            let ahead = distance(first.sequence, next);
+            let old = at_nanos.saturating_sub(first.frame.at_nanos) > wait;
+            // The sender has gone on before it and the receiver waits: it was none of theirs.
+            let made_up = missed_by_all && old && !last && distance(next, first.expected) > 0;
+            if ahead <= 0 || made_up {
+                let held = early.held.remove(0);
+                early.octets = early.octets.saturating_sub(held.bytes.len());
+                if early.held.is_empty() {
+                    self.early = None;
+                }
+                if ahead > 0 {
+                    continue;
+                }
+                let passed = (ahead.unsigned_abs() as usize).min(held.bytes.len());
+                let mut bytes = held.bytes;
+                bytes.drain(..passed);
+                return Some(Ready::Bytes(bytes, held.frame));
+            }
+            let full = early.held.len() > HELD_SEGMENTS_PER_FLOW_MAX
+                || early.octets > HELD_OCTETS_PER_FLOW_MAX;
+            let acknowledged = self.acknowledged.is_some_and(|a| distance(a, first.sequence) >= 0)
+                && self.patience >= LOST_AFTER_SEGMENTS;
+            if !(full || old || acknowledged || last) {
+                return None;
+            }
+            let sequence = first.sequence;
+            self.start(sequence);
+            self.jumped = missed_by_all;
+            self.patience = 0;
+            return Some(Ready::Gap(ahead.unsigned_abs()));
         }
-        self.next = Some(first.sequence);
-        self.patience = 0;
-        Some(Ready::Gap(ahead.unsigned_abs()))
     }
 }
 
@@ -262,6 +298,55 @@ mod tests {
             assert_eq!(stream.ready(late, false).is_some(), given_up, "{acknowledged:?}");
             assert!(given_up || stream.ready(LOST_BY_ALL_AFTER_NANOS + 1, false).is_some());
         }
+    }
+
+    const FAR: u32 = 1 << 20;
+
+    #[test]
+    fn what_the_receiver_waits_for_is_read_behind_a_segment_it_dropped() {
+        let mut stream = begun();
+        stream.acknowledge(u32::MAX);
+        let made_up = Origin { at_nanos: 0, ..Origin::default() };
+        assert_eq!(stream.arrive(FAR, b"?", made_up), Arrival::Early);
+        let late = LOST_BY_ALL_AFTER_NANOS + 1;
+        let gap = stream.ready(late, false);
+        assert!(matches!(gap, Some(Ready::Gap(_))), "nothing else came");
+        assert!(matches!(stream.ready(late, false), Some(Ready::Bytes(..))));
+        stream.advance(1);
+        assert_eq!(stream.arrive(u32::MAX, b"ab", Origin::default()), Arrival::Elsewhere);
+        // What the receiver has is not wanted again.
+        stream.acknowledge(1);
+        assert_eq!(stream.arrive(u32::MAX, b"ab", Origin::default()), Arrival::Repeated);
+    }
+
+    #[test]
+    fn a_segment_far_ahead_is_dropped_while_the_sender_goes_on_before_it() {
+        let mut stream = begun();
+        stream.acknowledge(u32::MAX);
+        assert_eq!(stream.arrive(FAR, b"?", Origin::default()), Arrival::Early);
+        for (count, sequence) in [u32::MAX, 0, 1].into_iter().enumerate() {
+            let at_nanos = LOST_BY_ALL_AFTER_NANOS * count as i64;
+            let here = Origin { at_nanos, ..Origin::default() };
+            assert_eq!(stream.arrive(sequence, b"a", here), Arrival::InOrder(0));
+            stream.advance(1);
+            stream.acknowledge(sequence.wrapping_add(1));
+            assert!(stream.ready(at_nanos, false).is_none());
+        }
+        assert!(!stream.is_holding());
+    }
+
+    #[test]
+    fn of_a_stream_seen_from_its_middle_on_the_first_segments_may_change_places() {
+        let mut stream = Stream::default();
+        stream.acknowledge(1_000);
+        assert_eq!(stream.arrive(2_000, b"b", Origin::default()), Arrival::InOrder(0));
+        stream.advance(1);
+        assert_eq!(stream.arrive(1_000, b"a", Origin::default()), Arrival::Repeated);
+        let mut stream = Stream::default();
+        stream.acknowledge(1_000);
+        assert_eq!(stream.arrive(FAR, b"?", Origin::default()), Arrival::InOrder(0));
+        stream.advance(1);
+        assert_eq!(stream.arrive(1_000, b"a", Origin::default()), Arrival::Elsewhere);
     }
 
     #[test]

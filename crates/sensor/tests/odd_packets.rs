@@ -247,3 +247,71 @@ fn a_long_message_that_the_capture_cut_is_passed_over_to_its_end() {
     frames.push(whole(modbus(false, sequence, &[0xc0, 0])));
     assert_eq!(read_group("mqtt", &frames).1, 3);
 }
+
+/// A segment between a master and a controller, with numbers and flags as given.
+fn segment(from_server: bool, numbers: (u32, u32), flags: u8, message: &[u8]) -> (Vec<u8>, u32) {
+    let mut frame = modbus(from_server, numbers.0, message);
+    frame[42..46].copy_from_slice(&numbers.1.to_be_bytes());
+    frame[47] = flags;
+    whole(frame)
+}
+
+const SYN: u8 = 2;
+const ACK: u8 = 0x10;
+const PUSH: u8 = 0x18;
+
+/// Asks and answers of one register each, from and to these numbers, and the numbers behind.
+fn polls(count: u32, (mut client, mut server): (u32, u32)) -> (Vec<(Vec<u8>, u32)>, (u32, u32)) {
+    let mut frames = Vec::new();
+    for number in 0..count as u8 {
+        let ask = [0, number, 0, 0, 0, 6, 1, 3, 0, 0, 0, 1];
+        frames.push(segment(false, (client, server), PUSH, &ask));
+        client += 12;
+        let answer = [0, number, 0, 0, 0, 5, 1, 3, 2, 0, 9];
+        frames.push(segment(true, (server, client), PUSH, &answer));
+        server += 11;
+    }
+    (frames, (client, server))
+}
+
+#[test]
+fn a_segment_that_the_receiver_drops_hides_nothing_behind_it() {
+    const FAR: u32 = 1 << 20;
+    let (mut frames, (client, server)) = polls(5, (1, 1));
+    let (mut more, _) = polls(20, (client, server));
+    let ahead = segment(false, (client + FAR, server), PUSH, b"?");
+    let syn = segment(false, (client + FAR, 0), SYN, &[]);
+    let challenge = segment(true, (server, client), ACK, &[]);
+    for made_up in [vec![ahead.clone()], vec![syn.clone(), challenge], vec![syn.clone(), ahead]] {
+        let all = [frames.clone(), made_up, more.clone()].concat();
+        assert_eq!(read_group("modbus", &all), (vec![], 50));
+    }
+    // The same ports again, and the server agrees.
+    let (client, server) = (client + FAR, 900_000);
+    let answer = segment(true, (server, client + 1), SYN | ACK, &[]);
+    let (anew, _) = polls(3, (client + 1, server + 1));
+    more.extend([syn.clone(), syn, answer]);
+    frames.extend(more.into_iter().chain(anew));
+    assert_eq!(read_group("modbus", &frames), (vec![], 56));
+}
+
+#[test]
+fn a_datagram_of_another_protocol_hides_nothing_behind_it() {
+    let udp = |message: &[u8]| {
+        let mut datagram = vec![0xc3, 0x50, 0x25, 0x80];
+        datagram.extend((message.len() as u16 + 8).to_be_bytes());
+        datagram.extend([0, 0]);
+        datagram.extend(message);
+        whole(ip(HOST, OTHER, 17, 0, &datagram))
+    };
+    let search = b"M-SEARCH * HTTP/1.1\r\nHOST: 239.255.255.250:1900\r\n\
+        MAN: \"ssdp:discover\"\r\nMX: 1\r\nST: ssdp:all\r\n\r\n";
+    // OMRON FINS: stop (W342, 5-3-12), to node 2 from node 1.
+    let stop = |number| udp(&[0x80, 0, 2, 0, 2, 0, 0, 1, 0, number, 4, 2]);
+    let stops = || (1..=20).map(stop);
+    assert_eq!(read_group("fins", &stops().collect::<Vec<_>>()).1, 20);
+    for (first, count) in [(&search[..], 1), (b"\xff\xfe nothing at all", 9)] {
+        let frames: Vec<_> = std::iter::repeat_n(udp(first), count).chain(stops()).collect();
+        assert_eq!(read_group("fins", &frames).1, 20, "{first:?}");
+    }
+}

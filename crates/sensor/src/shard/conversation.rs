@@ -27,11 +27,28 @@ impl Shard {
         }
         let at = match self.flows.find(&key) {
             Some(at) if opening && self.begins_anew(at, context, tcp) => {
-                let flow = self.opened(context, key, tcp);
-                let old = self.flows.replace(at, flow);
-                self.retire(old, context.frame);
+                let (waits, told) = self.is_to_be_answered(at, context, tcp);
+                if !waits {
+                    let flow = self.opened(context, key, tcp);
+                    self.replace(at, flow, context);
+                }
                 self.count(at, context);
-                self.attempted(context, tcp);
+                if !told {
+                    self.attempted(context, tcp);
+                }
+                if waits {
+                    return;
+                }
+                at
+            }
+            Some(at) if self.answers_anew(at, context, tcp) => {
+                let flow = self.flows.get(at);
+                let opener = context.sent_by(flow, context.side(flow).other());
+                let mut flow = new_flow(&opener, key, true);
+                (flow.client_certain, flow.syn) = (true, true);
+                flow.half(Side::Client).stream.begin(tcp.acknowledgement.wrapping_sub(1));
+                self.replace(at, flow, context);
+                self.count(at, context);
                 at
             }
             Some(at) => {
@@ -67,6 +84,32 @@ impl Shard {
         let half = flow.half(side);
         let other_number = half.stream.is_begun() && !half.stream.began_at(tcp.sequence);
         !tcp.ack() && (other_number || (closed && half.seen))
+    }
+
+    /// Where the other end is seen as well, a SYN counts when that end says so: everybody can send
+    /// one, and an end that has a connection goes on with it (RFC 9293, 3.10.7.4; RFC 5961, 4).
+    /// Says whether this one has to wait for that, and whether it came before.
+    fn is_to_be_answered(&mut self, at: u32, context: &Context, tcp: &Tcp<'_>) -> (bool, bool) {
+        let flow = self.flows.get(at);
+        let side = context.side(flow);
+        if !flow.half(side.other()).seen {
+            return (false, false);
+        }
+        let before = flow.opening.replace((side, tcp.sequence));
+        (true, before == Some((side, tcp.sequence)))
+    }
+
+    /// Does this end answer a SYN that would begin the conversation anew?
+    fn answers_anew(&mut self, at: u32, context: &Context, tcp: &Tcp<'_>) -> bool {
+        let flow = self.flows.get(at);
+        let other = context.side(flow).other();
+        let asked = flow.opening.filter(|(side, _)| *side == other);
+        tcp.ack() && asked.is_some_and(|(_, number)| tcp.acknowledgement == number.wrapping_add(1))
+    }
+
+    fn replace(&mut self, at: u32, flow: Flow, context: &Context) {
+        let old = self.flows.replace(at, flow);
+        self.retire(old, context.frame);
     }
 
     fn opened(&self, context: &Context, key: FlowKey, tcp: &Tcp<'_>) -> Flow {

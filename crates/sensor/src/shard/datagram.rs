@@ -9,9 +9,12 @@ use super::{
     reading::{search, segment},
     session,
 };
-use crate::flow::{FlowKey, Identity, Kind};
+use crate::{
+    flow::{Flow, FlowKey, Identity, Kind},
+    identify::Directory,
+};
 use model::SessionEvent;
-use protocols::{Progress, Side};
+use protocols::{About, Progress, Side};
 
 /// A server that is asked in vain for so long is silent.
 const SILENT_NANOS: i64 = 10_000_000_000;
@@ -20,6 +23,36 @@ const ASKS_APART_NANOS: i64 = 5_000_000_000;
 /// Fewer octets keep a way through translators open and ask for nothing (RFC 3948, 2.3; RFC 5626,
 /// 3.5.1).
 const ASK_OCTETS_MIN: usize = 5;
+
+/// Numbers of the ports of both ends.
+fn ports(flow: &Flow) -> [u16; 2] {
+    [flow.server.port, flow.client.port].map(Option::unwrap_or_default)
+}
+
+fn about(flow: &Flow) -> Option<&'static About> {
+    match flow.identity {
+        Identity::Known { about, .. } => Some(about),
+        _ => None,
+    }
+}
+
+/// Looks at each datagram of a conversation whose port is that of another protocol: one that says
+/// something else, sent first, must not hide what is said to a controller behind it.
+fn find_again(directory: &Directory, flow: &mut Flow, side: Side, payload: &[u8]) {
+    let (ports, known) = (ports(flow), (about(flow), side));
+    let Some((protocol, sender)) =
+        directory.ask_ports(payload, flow.kind().carrier(), ports, known)
+    else {
+        return;
+    };
+    if sender.is_some_and(|sender| sender != side) && !flow.client_certain {
+        flow.swap();
+    }
+    let (about, dissector) = (protocol.about(), protocol.open());
+    flow.identity = Identity::Known { about, dissector };
+    flow.refined = None;
+    flow.elsewhere = directory.is_elsewhere(flow.kind().carrier(), ports, Some(about));
+}
 
 impl Shard {
     /// A datagram or a frame's payload: one message or several, never a part of one.
@@ -56,9 +89,16 @@ impl Shard {
         let flow = self.flows.get(at);
         let side = context.side(flow);
         flow.half(side).spoke = true;
-        if let Identity::Searching { tries } = flow.identity {
-            self.heads.see(flow, side, payload);
-            search(&self.directory, flow, side, payload, tries);
+        match flow.identity {
+            Identity::Searching { tries } => {
+                self.heads.see(flow, side, payload);
+                search(&self.directory, flow, side, payload, tries);
+                flow.elsewhere = kind == Kind::Udp
+                    && !matches!(flow.identity, Identity::Searching { .. })
+                    && self.directory.is_elsewhere(kind.carrier(), ports(flow), about(flow));
+            }
+            _ if flow.elsewhere => find_again(&self.directory, flow, side, payload),
+            _ => {}
         }
         let side = context.side(self.flows.get(at));
         self.feed_whole(at, context, side, payload);
@@ -86,7 +126,8 @@ impl Shard {
         }
         flow.rhythm.asked();
         let [before, last] = [Side::Client, Side::Server].map(|side| flow.half(side).last);
-        let silent = context.at.since(last) >= SILENT_NANOS;
+        // Where the clock was ahead, its last answer is yet to come.
+        let silent = context.at.since(last).saturating_abs() >= SILENT_NANOS;
         if !flow.rhythm.is_broken() || !silent {
             return;
         }
