@@ -20,7 +20,7 @@ use serde::Serialize;
 use std::{fs, io, path::PathBuf};
 
 /// Where files of deleted snapshots lie in the directory of a vault.
-const WITHDRAWN: &str = ".withdrawn";
+pub(crate) const WITHDRAWN: &str = ".withdrawn";
 
 /// A deleted snapshot.
 #[derive(Clone, Debug)]

@@ -503,7 +503,7 @@ fn failback(
     complain(&format!("the first {common} log entries are the same"));
     match kept {
         Some(kept) => complain(&format!(
-            "{} entries and {} snapshots of this site alone are kept in {}",
+            "what this site alone had, {} entries and {} snapshots in its log, is kept in {}",
             only_here.entries,
             only_here.snapshots.len(),
             kept.display()

@@ -10,16 +10,21 @@ use super::{
 };
 use crate::{
     durable,
+    engine::Objects,
     error::{Error, IoContext, Result},
     recovery::{Comparison, Side, compare},
-    vault::{SET_ASIDE, Vault},
+    undelete::WITHDRAWN,
+    vault::{REPOSITORY, SET_ASIDE, Vault},
 };
 use model::Time;
 use serde::Serialize;
 use std::{
-    fs,
+    fs, io,
     path::{Path, PathBuf},
 };
+
+/// Where sources keep in the directory of a vault what they need from one backup to the next.
+const KEPT: &str = ".kept";
 
 pub struct Failback<'a> {
     /// The vault of the site that returned.
@@ -71,12 +76,14 @@ impl Failback<'_> {
         let Comparison { common, only_a, only_b: _ } = compare(&here, &Vault::open(&coming)?)?;
         let now = self.pace.clock.now();
         // What is not whole on the other side may be here.
-        let own = only_a.entries > 0 || copied.state != Progress::Complete;
+        let own = only_a.entries > 0
+            || copied.state != Progress::Complete
+            || has_own(self.directory, &coming)?;
         let kept = own.then(|| place_for(self.directory, now));
         let old = kept.clone().unwrap_or_else(|| beside(self.directory, "before"));
         self.set_aside(&old, &coming, (common, only_a.entries), by)?;
         if kept.is_none() {
-            // All of it is in the new one, entry by entry and object by object.
+            // All of it is in the new one: entries, objects, and there was nothing beside them.
             remove(&old)?;
         }
         Ok(FailedBack { common, only_here: only_a, kept, copied })
@@ -106,6 +113,24 @@ impl Failback<'_> {
         let parent = self.directory.parent().unwrap_or(Path::new("."));
         durable::sync_directory(parent).doing("write", parent)
     }
+}
+
+/// Whether it has what no entry tells of and the other one lacks: a backup that was published or
+/// begun and not logged yet, deleted snapshots that can be taken back, what sources keep.
+fn has_own(here: &Path, there: &Path) -> Result<bool> {
+    for folder in [WITHDRAWN, KEPT].map(|folder| here.join(folder)) {
+        match fs::read_dir(&folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            entries => {
+                if entries.doing("read", &folder)?.next().is_some() {
+                    return Ok(true);
+                }
+            }
+        }
+    }
+    let objects = |directory: &Path| Objects::new(&directory.join(REPOSITORY)).list();
+    let there = objects(there)?;
+    Ok(objects(here)?.keys().any(|path| !there.contains_key(path)))
 }
 
 /// `DIR.kept-20260301T120000`.

@@ -1,8 +1,8 @@
 //! A house without HTTP: what a log may and may not become there.
 
 use super::{
-    Asked, Calendar, Client, Clients, Clock, Grown, Held, House, LogCopy, Mirror, Name, Noted,
-    Options, Pace, Push, Pushed, Refusal, Role, Seal, Sent, Taken, Target, What, journal,
+    Asked, Calendar, Client, Clients, Clock, Failback, Grown, Held, House, LogCopy, Mirror, Name,
+    Noted, Options, Pace, Push, Pushed, Refusal, Role, Seal, Sent, Taken, Target, What, journal,
 };
 use crate::{
     Policy, Sha256, SnapshotId, Vault,
@@ -255,4 +255,39 @@ fn a_house_that_burned_and_came_back_from_an_older_copy_is_told_apart() {
     assert_eq!(setting.vault.engine.objects().unwrap().len() as u64, verdict.objects);
     let grown = Grown { size: 2, missing: 0 };
     assert_eq!(serde_json::to_string(&grown).unwrap(), r#"{"size":2,"missing":0}"#);
+}
+
+#[test]
+fn a_site_that_returns_loses_nothing_that_its_log_does_not_tell_of() {
+    let own = format!("repository/snapshots/{}", Sha256::of(b"not logged yet"));
+    for (own, kept) in [
+        (None, false),
+        (Some(&own[..]), true),
+        (Some(".withdrawn/snapshot"), true),
+        (Some(".kept/opcua/key"), true),
+    ] {
+        let setting = Setting::new();
+        setting.mirror().unwrap();
+        if let Some(own) = own {
+            let own = setting.at("b").join(own);
+            fs::create_dir_all(own.parent().unwrap()).unwrap();
+            fs::write(own, b"own").unwrap();
+        }
+        setting.vault.set_policy(Policy::default(), "anna", NOON).unwrap();
+        let clock = Still(NOON);
+        let pace = Pace { clock: &clock, bytes_per_second: None, calendar: Calendar::default() };
+        let failback = Failback {
+            directory: &setting.at("b"),
+            origin: &Directory(setting.at("edge")),
+            pace: &pace,
+            site: "site-b",
+            seal: Seal::OFF,
+            tries_max: 0,
+        };
+        let done = failback.run("anna").unwrap();
+        assert_eq!((done.only_here.entries, done.kept.is_some()), (0, kept), "{own:?}");
+        let there = done.kept.zip(own).map(|(kept, own)| fs::read(kept.join(own)).unwrap());
+        assert_eq!(there.as_deref(), own.map(|_| &b"own"[..]), "{own:?}");
+        assert_eq!(verify(&Directory(setting.at("b")), &Demands::default()).entries, 2);
+    }
 }
