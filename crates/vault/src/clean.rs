@@ -50,7 +50,7 @@ impl Unlocked {
         }
         let before = self.engine.objects()?;
         let ledger = self.vault.ledger()?;
-        self.engine.prune(self.kept_hours(&ledger))?;
+        self.engine.prune(ledger.kept_hours(now))?;
         let after = self.engine.objects()?;
         let mut manifest = self.difference(&objects)?;
         // Not what was lost before: that stays on the list, and `verify` keeps naming it.

@@ -68,6 +68,18 @@ impl Ledger {
         self.snapshots.insert(*snapshot, record);
         Ok(())
     }
+
+    /// Hours for which the repository keeps what no snapshot needs: as long as any deleted one
+    /// can be taken back. The repository counts them by the machine's clock, so what that is ahead
+    /// of the vault's comes on top.
+    pub(crate) fn kept_hours(&self, now: Time) -> i64 {
+        let hours = |from: Time, until: Time| {
+            until.nanos().saturating_sub(from.nanos()).max(0) / 3_600_000_000_000 + 1
+        };
+        let longest = self.withdrawn.values().map(|w| hours(w.at, w.until)).max();
+        let kept = longest.unwrap_or_default().max(i64::from(self.policy.undelete_days) * 24);
+        kept + hours(self.clock_at(now), now)
+    }
 }
 
 impl Vault {
@@ -175,7 +187,7 @@ impl Unlocked {
         durable::write(&place, &[&bytes], 0o400).doing("write", &place)?;
         let before = self.engine.objects()?;
         // Takes the packs it needs off the list of those to be deleted.
-        let recovered = self.engine.prune(self.kept_hours(&ledger));
+        let recovered = self.engine.prune(ledger.kept_hours(now));
         if let Err(why) = recovered.and_then(|()| self.is_whole(&snapshot)) {
             fs::remove_file(&place).doing("remove", &place)?;
             return Err(why);
@@ -195,15 +207,6 @@ impl Unlocked {
         Ok(until)
     }
 
-    /// Hours for which the repository keeps what no snapshot needs: as long as any deleted one
-    /// can be taken back.
-    pub(crate) fn kept_hours(&self, ledger: &Ledger) -> i64 {
-        let hours =
-            |from: Time, until: Time| (until.nanos() - from.nanos()) / 3_600_000_000_000 + 1;
-        let longest = ledger.withdrawn.values().map(|w| hours(w.at, w.until)).max();
-        longest.unwrap_or_default().max(i64::from(ledger.policy.undelete_days) * 24)
-    }
-
     fn is_whole(&self, snapshot: &SnapshotId) -> Result<()> {
         let reading = self.engine.read(snapshot)?;
         let lost =
@@ -219,5 +222,30 @@ impl Unlocked {
             Found::Entry { .. } => Ok(()),
             Found::Damaged { .. } => Err(lost()),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Policy;
+
+    #[test]
+    fn a_clock_that_is_ahead_ends_nothing_that_can_be_taken_back() {
+        let at = Time::from_secs(1_773_144_000);
+        let id = SnapshotId(Sha256::of(b"snapshot"));
+        let record = Record::for_test(id, "press-4", at, State::Complete);
+        let policy = Policy { undelete_days: 60, ..Policy::default() };
+        let mut ledger = Ledger::for_test(vec![record.clone()], policy);
+        let until = at.plus_secs(60 * 86_400);
+        ledger.withdrawn.insert(id, Withdrawn { record, at, until });
+        for days in [0, 7, 9, 59, 100, 3_650] {
+            let now = at.plus_secs(days * 86_400);
+            assert!(ledger.clock_at(now) < until);
+            // The repository counts from `at` on.
+            let (kept, passed) = (ledger.kept_hours(now), days * 24);
+            assert!(kept > passed, "{kept} hours are over after {days} days");
+            assert!(kept <= passed + 60 * 24 + 2, "{kept} after {days} days");
+        }
     }
 }
