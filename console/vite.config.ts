@@ -67,6 +67,9 @@ export default defineConfig({
   build: {
     target: 'es2022',
     assetsInlineLimit: 0,
+    // One sheet with the first page: Vite asks for a later page's sheet once, and where that fails
+    // for a moment the page has no looks until the browser loads everything anew.
+    cssCodeSplit: false,
     modulePreload: { polyfill: false },
     reportCompressedSize: true,
   },

@@ -120,7 +120,8 @@ describe('failures', () => {
 
   test('an ended session is told once, a wrong password is none', async () => {
     const ended = client(json({ ...problem, code: 'unauthenticated', errors: [] }, 401));
-    await faultFrom(ended.api.get('/api/v1/overview'));
+    const fault = await faultFrom(ended.api.get('/api/v1/overview'));
+    expect([fault.status, fault.message]).toEqual([401, 'your session has ended']);
     expect(ended.lost()).toBe(1);
     const wrong = client(json({ ...problem, code: 'wrong-password', errors: [] }, 401));
     await faultFrom(wrong.api.post('/api/v1/session', { user: 'ada', password: 'x' }));

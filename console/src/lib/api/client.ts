@@ -80,6 +80,13 @@ export function faultOf(status: number, body: string, retryAfter: string | null)
   return new Fault(status, problem?.code ?? `http-${status}`, message, problem, seconds);
 }
 
+/** Of code of the console that does not come; the browser's words name a file nobody knows. */
+export const NOT_LOADED = new Fault(
+  0,
+  'not-loaded',
+  'The server cannot be reached, or was updated meanwhile. Try again when the state is Live.',
+);
+
 /** The message of anything that was thrown. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
@@ -180,6 +187,8 @@ export class Client {
     // A wrong password is also 401, but no session was lost by it.
     if (answer.status === 401 && !url.startsWith('/api/v1/session')) {
       this.#options.onUnauthenticated();
+      // The server's words speak of tokens too, which programs have.
+      throw new Fault(401, answer.code, 'your session has ended', answer.problem);
     }
     throw answer;
   }
