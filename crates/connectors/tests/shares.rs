@@ -621,6 +621,50 @@ fn of_a_disk_with_a_dirty_bitmap_only_what_changed_is_read_and_the_image_is_whol
     drop(server);
 }
 
+#[test]
+fn a_bitmap_whose_name_was_offered_again_since_the_snapshot_before_is_not_trusted() {
+    let place = Place::with_vault(STRICT);
+    if Command::new("qemu-nbd").arg("--version").output().is_err() {
+        return skipped("nbd with names of bitmaps in turn", "qemu-utils");
+    }
+    let disk = place.at("disk.qcow2");
+    let mut create = Command::new("qemu-img");
+    create.args(["create", "-q", "-f", "qcow2"]).arg(&disk).arg("8M");
+    assert!(create.status().unwrap().success());
+    let port = free_port();
+    let round = std::cell::Cell::new(0_u8);
+    // Each round writes somewhere else; `more` is a source that fails, so that it is not whole.
+    let take = |served: Option<&str>, options: &str, more: Option<&str>| {
+        round.set(round.get() + 1);
+        let n = round.get();
+        let source = format!("nbd://127.0.0.1:{port}/hmi{options}");
+        let server = qemu_nbd(&disk, port, served);
+        let sources: Vec<&str> = [&source[..]].into_iter().chain(more).collect();
+        let report = place.backup(&sources, 60 * i64::from(n));
+        drop(server);
+        let write = format!("write -P {n} {n}M 64k");
+        qemu("qemu-io", &["-f", "qcow2", "-c", &write], &disk);
+        report
+    };
+    let fails = Some("http://127.0.0.1:1/nobody");
+    bitmap("--add", &disk, "b0");
+    assert_eq!(take(None, "?next=b0", None).state, State::Complete);
+    bitmap("--add", &disk, "b1");
+    assert_eq!(take(Some("b0"), "?bitmap=b0&next=b1", fails).state, State::Partial);
+    bitmap("--remove", &disk, "b0");
+    bitmap("--add", &disk, "b0");
+    assert_eq!(take(Some("b1"), "?bitmap=b1&next=b0", fails).state, State::Partial);
+    // The newest whole snapshot says `next` b0, and this b0 knows nothing of the first two writes.
+    let raw = place.at("now.raw");
+    let mut convert = Command::new("qemu-img");
+    convert.args(["convert", "-O", "raw"]).arg(&disk).arg(&raw);
+    assert!(convert.status().unwrap().success());
+    let report = take(Some("b0"), "?bitmap=b0&next=b1", None);
+    assert_eq!((report.errors.clone(), report.state), (vec![], State::Complete));
+    let image = restore(&place, &report).join(format!("@nbd/127.0.0.1:{port}/hmi.raw"));
+    assert!(fs::read(image).unwrap() == fs::read(&raw).unwrap(), "the image differs");
+}
+
 /// An authority's certificate, and one it signed for these names with its key.
 fn certified(names: &[&str]) -> (String, String, String) {
     let authority_key = rcgen::KeyPair::generate().unwrap();

@@ -4,13 +4,16 @@
 //! the server knows to be zero is not read. With `bitmap`, a dirty bitmap of QEMU, only what it
 //! marks is read and the rest is taken from the snapshot before, when that was taken as `bitmap`
 //! began; `next` is the bitmap that begins now. Invariant: the image has as many octets as the
-//! export, else it is a fault; a bitmap that does not follow the snapshot before is not used.
+//! export, else it is a fault; a bitmap that does not follow the snapshot before, or whose name
+//! was offered again since, is not used.
 
 mod client;
+mod rounds;
 
 use super::{Context, Kind, Unusable, url::Url};
 use crate::limits::NBD_READ_BYTES;
 use client::{Client, Extent};
+use rounds::Rounds;
 use std::{
     collections::VecDeque,
     io::{self, Read},
@@ -36,7 +39,7 @@ impl Kind for Nbd {
         "//HOST[:PORT]/EXPORT[?bitmap=NAME&next=NAME]"
     }
 
-    fn open(&self, text: &str, _context: &Context) -> Result<Box<dyn Source>, Unusable> {
+    fn open(&self, text: &str, context: &Context) -> Result<Box<dyn Source>, Unusable> {
         let url = Url::parse(text, &["bitmap", "next"]);
         let url = url.map_err(|why| Unusable::place(self, text, why))?;
         let parts = url.path.split('/').filter(|part| !part.is_empty());
@@ -51,18 +54,20 @@ impl Kind for Nbd {
             let why = "a bitmap's name has letters, digits, `-`, `_` and `.`";
             return Err(Unusable::place(self, text, why));
         }
-        Ok(Box::new(Server { url }))
+        Ok(Box::new(Server { url, context: context.clone() }))
     }
 }
 
 struct Server {
     url: Url,
+    context: Context,
 }
 
-/// What a snapshot says of the disk: `next` is the bitmap that has the changes since, `changed`
-/// the octets that were read because of the one before, absent when all was read.
-fn word(next: &str, size: u64, changed: Option<u64>) -> Vec<u8> {
-    let said = serde_json::json!({"next": next, "size": size, "changed": changed});
+/// What a snapshot says of the disk: `next` is the bitmap that has the changes since, offered in
+/// `round`; `changed` the octets that were read because of the one before, absent when all was
+/// read.
+fn word((round, next): (&str, &str), size: u64, changed: Option<u64>) -> Vec<u8> {
+    let said = serde_json::json!({"next": next, "round": round, "size": size, "changed": changed});
     serde_json::to_vec(&said).expect("it is plain data")
 }
 
@@ -79,27 +84,44 @@ impl Source for Server {
         let folder = PathBuf::from("/@nbd").join(&address);
         let (path, told) =
             (folder.join(format!("{name}.raw")), folder.join(format!("{name}.bitmap.json")));
-        let option = |name: &str| self.url.options.get(name).cloned();
-        let (bitmap, next) = (option("bitmap"), option("next"));
         let mut disk = Disk { address, export, now: offer.now(), since: None };
-        let mut changed = None;
-        if let Some(bitmap) = bitmap {
-            match disk.changes(&bitmap, &told, offer.earlier()) {
-                Ok(Some((octets, since))) => {
-                    changed = Some(octets);
-                    disk.since = Some((since, offer.earlier().clone(), path.clone()));
+        match self.begin(&mut disk, (&path, &told), offer.earlier()) {
+            Ok(word) => {
+                if let Some(word) = word {
+                    offer.bytes(told, word);
                 }
-                Ok(None) => {}
-                Err(error) => return offer.fault(&path, error.to_string()),
+                offer.entry(path, What::File(Box::new(disk)));
             }
+            Err(error) => offer.fault(&path, error.to_string()),
         }
-        if let Some(next) = next {
-            match disk.size() {
-                Ok(size) => offer.bytes(told, word(&next, size, changed)),
-                Err(error) => return offer.fault(&path, error.to_string()),
-            }
+    }
+}
+
+impl Server {
+    /// Notes the round, finds what changed since the snapshot before where that can be trusted, and
+    /// gives the word for the next round.
+    fn begin(
+        &self,
+        disk: &mut Disk,
+        (path, told): (&Path, &Path),
+        earlier: &Earlier,
+    ) -> io::Result<Option<Vec<u8>>> {
+        let option = |name: &str| self.url.options.get(name).map(String::as_str);
+        let (bitmap, next) = (option("bitmap"), option("next"));
+        if (bitmap, next) == (None, None) {
+            return Ok(None);
         }
-        offer.entry(path, What::File(Box::new(disk)));
+        let mut rounds = Rounds::of(&self.context.kept(), &self.name())?;
+        let round = next.map(|next| rounds.note(next)).transpose()?;
+        let mut changed = None;
+        if let Some(bitmap) = bitmap
+            && let Some((octets, since)) = disk.changes(bitmap, told, earlier, &rounds)?
+        {
+            changed = Some(octets);
+            disk.since = Some((since, earlier.clone(), path.to_owned()));
+        }
+        let Some((round, next)) = round.as_deref().zip(next) else { return Ok(None) };
+        Ok(Some(word((round, next), disk.size()?, changed)))
     }
 }
 
@@ -116,19 +138,22 @@ impl Disk {
         Ok(Client::open(&self.address, &self.export, None)?.size)
     }
 
-    /// How many octets changed by this bitmap, if it began with the snapshot before.
+    /// How many octets changed by this bitmap, if it began with the snapshot before and none of its
+    /// name did later.
     fn changes(
         &self,
         bitmap: &str,
         told: &Path,
         earlier: &Earlier,
+        rounds: &Rounds,
     ) -> io::Result<Option<(u64, String)>> {
         let mut text = Vec::new();
         if let Some(content) = earlier.open(told)? {
             content.take(WORD_BYTES_MAX).read_to_end(&mut text)?;
         }
         let before: serde_json::Value = serde_json::from_slice(&text).unwrap_or_default();
-        if before["next"] != bitmap {
+        let round = before["round"].as_str().unwrap_or_default();
+        if before["next"] != bitmap || !rounds.is_newest(round, bitmap) {
             return Ok(None);
         }
         let context = format!("qemu:dirty-bitmap:{bitmap}");
