@@ -72,6 +72,22 @@ fn after_its_time_a_deleted_snapshot_and_its_file_are_gone() {
 }
 
 #[test]
+fn a_clock_that_was_ahead_once_makes_no_older_snapshot_the_latest() {
+    let place = Place::with_vault(STRICT);
+    let source = place.at("plant");
+    plant(&source);
+    let stale = place.backup_files(&source, 3_650 * DAY).snapshot.unwrap();
+    fs::write(source.join("more"), b"more").unwrap();
+    let newest = place.backup_files(&source, 1).snapshot.unwrap();
+    let vault = place.unlocked();
+    assert_eq!(vault.find("latest").unwrap(), newest);
+    let listed: Vec<_> = vault.list().unwrap().iter().map(|row| row.id).collect();
+    assert_eq!(listed, [stale, newest]);
+    let plan = vault.forget(NOON.plus_secs(2)).unwrap();
+    assert_eq!(plan.remove.iter().map(|r| r.snapshot()).collect::<Vec<_>>(), [stale]);
+}
+
+#[test]
 fn what_cannot_come_back_whole_does_not_come_back() {
     let (place, first, _) = deleted(STRICT);
     // The pack with what only the first snapshot had is lost.

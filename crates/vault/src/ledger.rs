@@ -122,6 +122,13 @@ impl Ledger {
         now.clamp(self.clock, self.clock.plus_secs(EXPIRY_STEP_MAX_SECS))
     }
 
+    /// Number of the entry that brought the snapshot; after all others what the log does not know.
+    /// Snapshots go by it and not by their times, since a clock that was ahead once would leave one
+    /// the newest for years.
+    pub fn place_of(&self, snapshot: &SnapshotId) -> u64 {
+        self.snapshots.get(snapshot).map_or(u64::MAX, |record| record.entry)
+    }
+
     /// Takes in entry number `number`.
     pub fn fold(&mut self, number: u64, bytes: &[u8]) {
         self.size = number + 1;
@@ -451,10 +458,11 @@ impl Hold {
 
 #[cfg(test)]
 impl Ledger {
-    /// A ledger whose clock stands at the newest record.
+    /// A ledger of these records in this order, whose clock stands at the newest.
     pub fn for_test(records: Vec<Record>, policy: Policy) -> Self {
         let clock = records.iter().map(|r| r.time).max().unwrap_or_default();
-        let snapshots = records.into_iter().map(|r| (r.snapshot, r)).collect();
+        let in_order = (0..).zip(records);
+        let snapshots = in_order.map(|(entry, r)| (r.snapshot, Record { entry, ..r })).collect();
         Self { policy, snapshots, clock, started: true, ..Self::new("test") }
     }
 }

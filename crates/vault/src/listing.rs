@@ -36,7 +36,7 @@ pub struct Row {
 }
 
 impl Unlocked {
-    /// All snapshots, oldest first.
+    /// All snapshots, oldest first: as the log brought them, then those it does not know.
     pub fn list(&self) -> Result<Vec<Row>> {
         let ledger = self.vault.ledger()?;
         let rows = self.engine.snapshots()?.into_iter().map(|described| {
@@ -60,7 +60,7 @@ impl Unlocked {
             }
         });
         let mut rows: Vec<Row> = rows.collect();
-        rows.sort_by_key(|row| (row.time, row.id));
+        rows.sort_by_key(|row| (ledger.place_of(&row.id), row.time, row.id));
         Ok(rows)
     }
 }

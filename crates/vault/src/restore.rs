@@ -110,11 +110,14 @@ impl Unlocked {
         Ok(done)
     }
 
-    /// The snapshot that a word means: an id, its beginning, or `latest`.
+    /// The snapshot that a word means: an id, its beginning, or `latest`, the last one the log
+    /// brought. Where the log does not hold the times must do.
     pub fn find(&self, word: &str) -> Result<SnapshotId> {
         let all = self.engine.snapshots()?;
         if word == "latest" {
-            let latest = all.last().map(|snapshot| snapshot.id);
+            let ledger = self.vault.ledger().ok();
+            let place = |id| ledger.as_ref().map(|ledger| ledger.place_of(id));
+            let latest = all.iter().max_by_key(|s| (place(&s.id), s.time, s.id)).map(|s| s.id);
             return latest.ok_or_else(|| Error::NoSnapshot(word.to_owned()));
         }
         let mut fitting = all.iter().filter(|s| s.id.to_string().starts_with(word));

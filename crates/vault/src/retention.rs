@@ -110,14 +110,15 @@ pub fn plan(ledger: &Ledger, now: Time) -> Plan {
     Plan { clock, remove, keep }
 }
 
-/// Snapshots of the same asset and sources, newest first.
+/// Snapshots of the same asset and sources, newest first: those of a clock that was ahead, too,
+/// are as old as their entries.
 fn groups(ledger: &Ledger) -> BTreeMap<(&str, &[String]), Vec<&Record>> {
     let mut groups: BTreeMap<_, Vec<&Record>> = BTreeMap::new();
     for record in ledger.snapshots.values() {
         groups.entry((&record.asset[..], &record.sources[..])).or_default().push(record);
     }
     for group in groups.values_mut() {
-        group.sort_by_key(|record| std::cmp::Reverse((record.time, record.snapshot)));
+        group.sort_by_key(|record| std::cmp::Reverse(record.entry));
     }
     groups
 }
@@ -155,15 +156,18 @@ fn rules(
     ];
     for (count, of, number) in spans {
         // A partial snapshot stands for its span only when it has no complete one.
-        let mut best: BTreeMap<i64, &Record> = BTreeMap::new();
-        for record in group {
-            let slot = best.entry(number(record.time)).or_insert(record);
+        let (mut best, mut newest_first) = (BTreeMap::new(), Vec::new());
+        for &record in group {
+            let slot: &mut &Record = best.entry(number(record.time)).or_insert_with(|| {
+                newest_first.push(number(record.time));
+                record
+            });
             if slot.state == State::Partial && record.state == State::Complete {
                 *slot = record;
             }
         }
-        for record in best.values().rev().take(count as usize) {
-            because(record, Protection::Newest { of });
+        for span in newest_first.iter().take(count as usize) {
+            because(best[span], Protection::Newest { of });
         }
     }
 }
@@ -231,6 +235,21 @@ mod tests {
         kept(&records, Keep { weekly: 2, ..NONE }, &["2026-01-04T12:00", newest]);
         kept(&records, Keep { monthly: 9, ..NONE }, &["2025-12-31T23:00", newest]);
         kept(&records, Keep { yearly: 1, ..NONE }, &[newest]);
+    }
+
+    #[test]
+    fn a_snapshot_of_a_clock_that_was_ahead_is_the_newest_until_the_next() {
+        let complete = |t| record(t, State::Complete);
+        let ahead = [complete("2026-01-01T01:00:00"), complete("2036-01-01T01:00:00")];
+        kept(&ahead, Keep { last: 1, ..NONE }, &["2036-01-01T01:00"]);
+        let [first, ahead] = ahead;
+        let records =
+            [first, ahead, complete("2026-01-02T01:00:00"), complete("2026-01-03T01:00:00")];
+        let days = ["2026-01-02T01:00", "2026-01-03T01:00"];
+        kept(&records, NONE, &days[1..]);
+        kept(&records, Keep { last: 2, ..NONE }, &days);
+        kept(&records, Keep { daily: 2, ..NONE }, &days);
+        kept(&records, Keep { yearly: 1, ..NONE }, &days[1..]);
     }
 
     #[test]

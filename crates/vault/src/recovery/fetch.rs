@@ -24,7 +24,7 @@ pub struct Pick {
 }
 
 impl Pick {
-    /// The snapshot among `rows`, which are in order of time.
+    /// The snapshot among `rows`, which are oldest first.
     pub fn among<'a>(&self, rows: &'a [Row]) -> Result<&'a Row> {
         let of_asset = |row: &&Row| {
             row.asset == self.asset && self.before.is_none_or(|before| row.time < before)
