@@ -332,6 +332,8 @@ fn a_link_that_is_cut_costs_a_part_or_two_and_not_the_object() {
     assert_eq!(proved(server.port, "plant/press"), (verdict_of(&place), vec![]));
     let packs = objects(&place, "data");
     let name = packs[0].strip_prefix(place.vault()).unwrap().to_str().unwrap();
+    let again = deposit_by(&place, &*plain, unlocked).unwrap();
+    assert_eq!((again.objects_sent, again.standing.gone), (0, vec![]), "it is all there");
     let lock = bucket(server.port, "plant/press").lock(name, None).unwrap();
     assert!(lock.until.unwrap().time > in_days(30), "{lock:?}");
     // Several packs, read by several readers at once.

@@ -356,7 +356,7 @@ impl Bucket for S3 {
                     let key = xml::first(item, "Key").unwrap_or_default();
                     let Some(path) = key.strip_prefix(&self.prefix) else { continue };
                     let version = Version {
-                        id: xml::first(item, "VersionId"),
+                        id: version_id(xml::first(item, "VersionId")),
                         size: xml::first(item, "Size").and_then(|n| n.parse().ok()).unwrap_or(0),
                         newest: xml::first(item, "IsLatest").as_deref() == Some("true"),
                         deleted,
@@ -461,7 +461,13 @@ fn now() -> String {
 }
 
 fn version_of(response: &Answer) -> Option<String> {
-    header(response, "x-amz-version-id")
+    version_id(header(response, "x-amz-version-id"))
+}
+
+/// A bucket that keeps no versions lists each object with the id `null`, and says none when it is
+/// put there.
+fn version_id(told: Option<String>) -> Option<String> {
+    told.filter(|id| id != "null")
 }
 
 /// The answer when it says yes; else what it says.
