@@ -284,6 +284,47 @@ fn what_somebody_put_on_top_hides_nothing_and_is_told() {
 }
 
 #[test]
+fn another_vault_or_another_past_is_not_put_over_what_is_there() {
+    let Some(server) = s3() else { return };
+    let place = backed_up();
+    let copied =
+        Command::new("cp").arg("-a").arg(place.vault()).arg(place.at("older")).status().unwrap();
+    assert!(copied.success());
+    place.backup_files(&place.at("plant"), 2);
+    let store = bucket(server.port, "plant/press");
+    deposit(&place, &*store);
+    let there = store.list().unwrap();
+    let refused = |place: &Place, store: &dyn Bucket, why: &str| {
+        let mode = RULES.mode.filter(|_| store.cannot_lock().unwrap().is_none());
+        let error = deposit_by(place, store, Rules { mode, ..RULES }).unwrap_err().to_string();
+        assert!(error.contains(why), "{error}");
+        let [standing] = &targets(&place.vault())[..] else { panic!("one store") };
+        assert!(standing.error.is_some() && standing.copied_at.is_none(), "{standing:?}");
+    };
+    // Put back to an older state, it goes on differently.
+    fs::rename(place.vault(), place.at("newer")).unwrap();
+    fs::rename(place.at("older"), place.vault()).unwrap();
+    for secs in [3, 4] {
+        place.backup_files(&place.at("plant"), secs);
+        refused(&place, &*store, "not in its log here");
+    }
+    refused(&backed_up(), &*store, "another vault");
+    assert_eq!(store.list().unwrap(), there);
+    restores(&place, server.port, "plant/press");
+    // Without versions as well; what is no vault's is put right.
+    let plain = bucket(server.port, "plain/press");
+    let unlocked = Rules { mode: None, ..RULES };
+    deposit_by(&place, &*plain, unlocked).unwrap();
+    refused(&backed_up(), &*plain, "another vault");
+    for (path, garbage) in [("vault.json", "{}"), ("log/checkpoint", "garbage")] {
+        let path = format!("/plain/press/{path}");
+        assert_eq!(by_hand(server.port, "PUT", &path, garbage.as_bytes()), 200);
+    }
+    assert_eq!(deposit_by(&place, &*plain, unlocked).unwrap().standing.covered.len(), 2);
+    assert_eq!(proved(server.port, "plain/press"), (verdict_of(&place), vec![]));
+}
+
+#[test]
 fn what_is_damaged_or_lost_at_either_end_is_named() {
     let Some(server) = s3() else { return };
     let place = backed_up();
@@ -291,6 +332,8 @@ fn what_is_damaged_or_lost_at_either_end_is_named() {
     let plain = bucket(server.port, "plain/press");
     let done = deposit_by(&place, &*plain, unlocked).unwrap();
     assert_eq!(done.standing.locked_until, None);
+    let again = deposit_by(&place, &*plain, unlocked).unwrap();
+    assert_eq!((again.objects_sent, again.standing.gone), (0, vec![]), "it is all there");
     let pack = objects(&place, "data")[0].clone();
     let name = pack.strip_prefix(place.vault()).unwrap().to_str().unwrap().to_owned();
     // At the store, which keeps no older version here.
@@ -332,8 +375,6 @@ fn a_link_that_is_cut_costs_a_part_or_two_and_not_the_object() {
     assert_eq!(proved(server.port, "plant/press"), (verdict_of(&place), vec![]));
     let packs = objects(&place, "data");
     let name = packs[0].strip_prefix(place.vault()).unwrap().to_str().unwrap();
-    let again = deposit_by(&place, &*plain, unlocked).unwrap();
-    assert_eq!((again.objects_sent, again.standing.gone), (0, vec![]), "it is all there");
     let lock = bucket(server.port, "plant/press").lock(name, None).unwrap();
     assert!(lock.until.unwrap().time > in_days(30), "{lock:?}");
     // Several packs, read by several readers at once.

@@ -6,19 +6,20 @@
 //! names what it lacks unsaid.
 
 use super::{
-    Body, Bucket, Bytes, Lock, Mode, Standing, Until, Version,
+    Body, Bucket, Bytes, Lock, Mode, Standing, Until, Version, Withdrawal,
     record::{Kept, Record},
 };
 use crate::{
     digest::Sha256,
     error::{Error, IoContext, Result},
     ledger::Ledger,
+    limits::{CHECKPOINT_BYTES_MAX, SMALL_BYTES_MAX},
     log::{
-        Writing, merkle,
+        Checkpoint, Writing, merkle,
         tile::{self, Levels},
     },
     manifest::Object,
-    site::{LogCopy, Name, pace::Pace, patience::Patience, wanted::wanted},
+    site::{LogCopy, Name, house::description_key, pace::Pace, patience::Patience, wanted::wanted},
     vault::{LOG, Vault},
 };
 use model::Time;
@@ -183,7 +184,9 @@ impl Work<'_> {
         let (log, note) = self.log(vault)?;
         let ledger = log.ledger();
         self.need = self.need(&ledger, now);
-        self.listed = self.again("list", &bucket.address(), || bucket.list())?;
+        let there = self.again("list", &bucket.address(), || Withdrawal::begin(bucket))?;
+        self.is_of_this_vault(&there, &log)?;
+        self.listed = there.listed;
         self.forget_what_is_gone();
         let mut live = BTreeSet::new();
         let mut files = self.files(&log, &ledger)?;
@@ -226,6 +229,52 @@ impl Work<'_> {
         let time = Time::from_secs(time.nanos().div_euclid(1_000_000_000));
         let at_least = time.min(at_least);
         Need { at_least: Some(at_least), until: Some(Until { time, mode }), held }
+    }
+
+    /// Refuses where the way back would give another vault, or entries that are not in this log:
+    /// what is put there then could not be restored from. What the log's key has not signed is
+    /// garbage that somebody put on top, and is put right.
+    fn is_of_this_vault(&self, there: &Withdrawal<&dyn Bucket>, log: &LogCopy) -> Result<()> {
+        let path = self.directory.join(Name::Description.path());
+        let ours = fs::read(&path).doing("read", &path)?;
+        let theirs = self.stored(there, &Name::Description, SMALL_BYTES_MAX as u64)?;
+        if let Some(theirs) = theirs.filter(|theirs| *theirs != ours) {
+            // Where there are no versions garbage is replaced; else the first one stays the first.
+            let path = Name::Description.path();
+            let versions = there.listed.get(&path).map_or(&[][..], Vec::as_slice);
+            let stays = versions.iter().any(|version| version.id.is_some());
+            if stays || description_key(&theirs).is_some() {
+                let text = "the store has another vault at this address; push to another one";
+                return Err(Error::Refused(text.to_owned()));
+            }
+        }
+        let theirs = self.stored(there, &Name::Checkpoint, CHECKPOINT_BYTES_MAX)?;
+        let theirs = theirs.and_then(|theirs| String::from_utf8(theirs).ok());
+        let Some(Ok(theirs)) = theirs.map(|theirs| Checkpoint::open(&theirs, log.key())) else {
+            return Ok(());
+        };
+        if log.root(theirs.size) == Some(theirs.root) {
+            return Ok(());
+        }
+        let size = theirs.size;
+        Err(Error::Refused(format!(
+            "the store has {size} entries of this vault that are not in its log here: one of the \
+             two was changed or restored from a copy; nothing was sent"
+        )))
+    }
+
+    /// A small file as the way back gives it; `None` where there is none.
+    fn stored(
+        &self,
+        there: &Withdrawal<&dyn Bucket>,
+        name: &Name,
+        max: u64,
+    ) -> Result<Option<Vec<u8>>> {
+        self.again("read", &name.path(), || match there.bytes(name, max) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        })
     }
 
     /// Compares what is remembered with what is there.

@@ -15,26 +15,23 @@ use crate::{
 use std::{
     collections::{BTreeMap, BTreeSet},
     io::{self, Read},
+    ops::Deref,
     sync::{Mutex, PoisonError},
 };
 
 /// Checkpoints that are looked through for the one with the most entries.
 const CHECKPOINTS_MAX: usize = 1_000;
 
-/// A vault in a store, for [`super::super::Mirror`] and [`crate::verify::verify`].
-pub struct Withdrawal {
-    bucket: Box<dyn Bucket>,
-    listed: BTreeMap<String, Vec<Version>>,
+/// A vault in a store, for [`super::super::Mirror`] and [`crate::verify::verify`]; for who copies
+/// into it a borrowed one, to see what the way back would give.
+pub struct Withdrawal<B = Box<dyn Bucket>> {
+    bucket: B,
+    pub(super) listed: BTreeMap<String, Vec<Version>>,
     /// What was found among several.
     chosen: Mutex<BTreeMap<String, Option<String>>>,
 }
 
 impl Withdrawal {
-    pub fn begin(bucket: Box<dyn Bucket>) -> io::Result<Self> {
-        let listed = bucket.list()?;
-        Ok(Self { bucket, listed, chosen: Mutex::default() })
-    }
-
     /// Objects whose newest version is not the one that is given.
     pub fn covered(&self) -> Vec<String> {
         let chosen = self.chosen.lock().unwrap_or_else(PoisonError::into_inner);
@@ -49,6 +46,13 @@ impl Withdrawal {
     pub(super) fn paths(&self) -> impl Iterator<Item = &String> {
         let there = |all: &&Vec<Version>| all.iter().any(|version| !version.deleted);
         self.listed.iter().filter(move |(_, all)| there(all)).map(|(path, _)| path)
+    }
+}
+
+impl<'b, B: Deref<Target = dyn Bucket + 'b>> Withdrawal<B> {
+    pub fn begin(bucket: B) -> io::Result<Self> {
+        let listed = bucket.list()?;
+        Ok(Self { bucket, listed, chosen: Mutex::default() })
     }
 
     /// The version to give; an error when there is none.
@@ -151,17 +155,22 @@ impl Withdrawal {
         bundles.max().unwrap_or_default()
     }
 
-    fn bytes(&self, name: &Name, max: u64) -> io::Result<Vec<u8>> {
+    /// A small file as the way back gives it.
+    pub(super) fn bytes(&self, name: &Name, max: u64) -> io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
-        Origin::open(self, name, 0)?.reader.take(max).read_to_end(&mut bytes)?;
+        self.fetch_from(name, 0)?.reader.take(max).read_to_end(&mut bytes)?;
         Ok(bytes)
+    }
+
+    fn fetch_from(&self, name: &Name, offset: u64) -> io::Result<Fetched> {
+        let version = self.choose(name)?;
+        self.bucket.open(&name.path(), version.as_deref(), offset)
     }
 }
 
 impl Origin for Withdrawal {
     fn open(&self, name: &Name, offset: u64) -> io::Result<Fetched> {
-        let version = self.choose(name)?;
-        self.bucket.open(&name.path(), version.as_deref(), offset)
+        self.fetch_from(name, offset)
     }
 
     /// A store wants to know nothing.
