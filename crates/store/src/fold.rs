@@ -29,23 +29,57 @@ pub(crate) fn fold_asset(earlier: Option<&Asset>, new: Asset) -> Asset {
             mine.clone_from(theirs);
         }
     }
-    if asset.class == AssetClass::Unknown && earlier.class != AssetClass::Unknown {
-        asset.class = earlier.class;
-    }
-    if asset.role == Role::Unknown && earlier.role != Role::Unknown {
-        asset.role = earlier.role;
-        asset.role_reason.clone_from(&earlier.role_reason);
-    }
-    if asset.purdue.is_none() {
-        asset.purdue = earlier.purdue;
-        asset.purdue_reason.clone_from(&earlier.purdue_reason);
-    }
+    fold_standing(earlier, &mut asset);
     asset.first_seen = asset.first_seen.min(earlier.first_seen);
     asset.last_seen = asset.last_seen.max(earlier.last_seen);
     asset.packets = asset.packets.saturating_add(earlier.packets);
     asset.facts = fold_facts(&earlier.facts, asset.facts);
     asset.modules = fold_modules(&earlier.modules, asset.modules);
     bounded(asset)
+}
+
+/// Class, role and level are told together, so they are kept or replaced together.
+fn fold_standing(earlier: &Asset, asset: &mut Asset) {
+    let keeps = evidence_rank(asset) < evidence_rank(earlier);
+    if keeps {
+        asset.class = earlier.class;
+        asset.role = earlier.role;
+        asset.role_reason.clone_from(&earlier.role_reason);
+    }
+    // Of the same class, what has talked with the plant floor stands nearer to the process.
+    let nearer = asset.class == earlier.class && earlier.purdue < asset.purdue;
+    if keeps || (earlier.purdue.is_some() && (asset.purdue.is_none() || nearer)) {
+        asset.purdue = earlier.purdue;
+        asset.purdue_reason.clone_from(&earlier.purdue_reason);
+    }
+}
+
+/// How much it takes to tell what an asset is. After a restart little has been seen of it, and an
+/// engineering station asks for names long before it programs a controller again: what is told
+/// from less does not replace what was told from more.
+///
+/// All that is told from industrial protocols, or by the device itself, is one rank. Which of it
+/// came first would else stand for ever, also where a panel takes the place of a controller.
+fn evidence_rank(asset: &Asset) -> u8 {
+    match (asset.role, asset.class) {
+        (Role::Unknown, AssetClass::Unknown) => 0,
+        (_, AssetClass::Unknown) => 1,
+        // Only its maker or its card is known.
+        (Role::Unknown, _) => 2,
+        // It asks for services, or its address is of the Internet.
+        (Role::Client | Role::External, _) => 3,
+        (Role::Server, _) => 4,
+        (
+            Role::Controller
+            | Role::FieldDevice
+            | Role::Operator
+            | Role::Engineering
+            | Role::Historian
+            | Role::Infrastructure
+            | Role::Scanner,
+            _,
+        ) => 5,
+    }
 }
 
 fn bounded(mut asset: Asset) -> Asset {
@@ -172,6 +206,53 @@ mod tests {
         assert_eq!(folded.facts.len(), 1);
         assert_eq!(folded.modules[0].model.as_deref(), Some("CPU"));
         assert_eq!(folded.modules[0].firmware.as_deref(), Some("V3"));
+    }
+
+    /// Class, role, why, and the level; what stands after a restart that gave the second of them.
+    #[track_caller]
+    fn check_standing(earlier: [&str; 3], level: f64, new: [&str; 3], other: f64, expect: &str) {
+        let row = |[class, role, why]: [&str; 3], purdue: f64| {
+            asset(serde_json::json!({ "class": class, "role": role, "role_reason": why,
+                "purdue": purdue, "purdue_reason": format!("level of {class}") }))
+        };
+        let folded = fold_asset(Some(&row(earlier, level)), row(new, other));
+        let why = folded.role_reason.expect("a reason");
+        let level = folded.purdue.expect("a level").level();
+        let reason = folded.purdue_reason.expect("a reason");
+        let said = format!("{:?} {:?} {why} {level} {reason}", folded.class, folded.role);
+        assert_eq!(said, expect);
+    }
+
+    #[test]
+    fn what_little_was_seen_after_a_restart_makes_nobody_less() {
+        let station = ["engineering-station", "engineering", "programs"];
+        let asks = ["workstation", "client", "asks"];
+        let kept = "EngineeringStation Engineering programs 2 level of engineering-station";
+        check_standing(station, 2.0, asks, 4.0, kept);
+        check_standing(station, 2.0, ["unknown", "unknown", "nothing"], 1.0, kept);
+        check_standing(station, 2.0, ["server", "server", "answers"], 3.0, kept);
+        // Of two that ask, the one that was seen with controllers.
+        check_standing(asks, 3.0, asks, 4.0, "Workstation Client asks 3 level of workstation");
+    }
+
+    #[test]
+    fn what_is_told_from_as_much_or_more_replaces_what_was_told() {
+        let station = ["engineering-station", "engineering", "programs"];
+        let panel = ["hmi", "operator", "reads"];
+        let plc = ["plc", "controller", "answers"];
+        let asks = ["workstation", "client", "asks"];
+        check_standing(
+            asks,
+            4.0,
+            station,
+            2.0,
+            "EngineeringStation Engineering programs 2 level \
+            of engineering-station",
+        );
+        check_standing(station, 2.0, panel, 2.0, "Hmi Operator reads 2 level of hmi");
+        check_standing(plc, 1.0, panel, 2.0, "Hmi Operator reads 2 level of hmi");
+        let outside = ["external", "external", "is outside"];
+        check_standing(outside, 5.0, asks, 4.0, "Workstation Client asks 4 level of workstation");
     }
 
     #[test]
