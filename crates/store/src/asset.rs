@@ -376,11 +376,14 @@ impl Store {
     /// Assets in pages; by name where no order is asked for.
     pub async fn assets(&self, request: &ListRequest) -> Result<Page<AssetRecord>> {
         let sort = request.sort.as_deref().unwrap_or("name");
-        let order = Order::parse(sort, ASSETS, "", "id")?;
+        let mut order = Order::parse(sort, ASSETS, "", "id")?;
+        // The worst finding and how many there are stand in one column.
+        if let "severity" | "-severity" = sort {
+            order = order.then("findings", sort.starts_with('-'));
+        }
         let mut query = QueryBuilder::<Sqlite>::new(format!(
-            "SELECT {COLUMNS}, {} AS page_key, id AS page_id FROM assets \
-             WHERE merged_into IS NULL",
-            order.key_sql()
+            "SELECT {COLUMNS}, {} FROM assets WHERE merged_into IS NULL",
+            order.columns()
         ));
         push_filter(request, &mut query);
         order.push_after(request.cursor.as_deref(), &mut query)?;

@@ -391,10 +391,10 @@ impl Store {
     /// Findings in pages; newest first where no order is asked for.
     pub async fn findings(&self, request: &ListRequest) -> Result<Page<FindingRecord>> {
         let sort = request.sort.as_deref().unwrap_or("-last_seen");
-        let order = Order::parse(sort, FINDINGS, "", "id")?;
+        let order = Order::parse(sort, FINDINGS, "", "id")?.then("last_seen", true);
         let mut query = QueryBuilder::<Sqlite>::new(format!(
-            "SELECT {COLUMNS}, {} AS page_key, id AS page_id FROM findings WHERE 1 = 1",
-            order.key_sql()
+            "SELECT {COLUMNS}, {} FROM findings WHERE 1 = 1",
+            order.columns()
         ));
         push_filter(request, &mut query);
         order.push_after(request.cursor.as_deref(), &mut query)?;

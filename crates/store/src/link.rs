@@ -307,9 +307,9 @@ impl Store {
         let sort = request.sort.as_deref().unwrap_or("-bytes");
         let order = Order::parse(sort, LINKS, "links.", "links.id")?;
         let mut query = QueryBuilder::<Sqlite>::new(format!(
-            "{SELECT}, {} AS page_key, links.id AS page_id FROM (SELECT * FROM links \
+            "{SELECT}, {} FROM (SELECT * FROM links \
              WHERE merged_into IS NULL",
-            order.key_sql()
+            order.columns()
         ));
         // Inside, the columns a filter names are the links' own.
         push_filter(request, &mut query);

@@ -34,6 +34,8 @@ pub struct Page<T> {
 struct Cursor {
     sort: String,
     key: Key,
+    /// Where the order has a second key.
+    then: Option<i64>,
     id: String,
 }
 
@@ -52,6 +54,8 @@ pub(crate) struct Order {
     key: String,
     kind: Kind,
     descending: bool,
+    /// The column among equal keys, and whether it is descending.
+    then: Option<(&'static str, bool)>,
     id: &'static str,
 }
 
@@ -80,11 +84,21 @@ impl Order {
             _ => format!("COALESCE({column}, -1)"),
         };
         let descending = sort.starts_with('-');
-        Ok(Order { sort: sort.to_owned(), key, kind: field.kind, descending, id })
+        Ok(Order { sort: sort.to_owned(), key, kind: field.kind, descending, then: None, id })
     }
 
-    pub(crate) fn key_sql(&self) -> &str {
-        &self.key
+    /// Among equal keys by this column of whole numbers, never NULL, before the id.
+    pub(crate) fn then(mut self, column: &'static str, descending: bool) -> Order {
+        if self.key != column {
+            self.then = Some((column, descending));
+        }
+        self
+    }
+
+    /// What a query selects for [`Order::page`], beside its own columns.
+    pub(crate) fn columns(&self) -> String {
+        let then = self.then.map_or("NULL", |(column, _)| column);
+        format!("{} AS page_key, {then} AS page_then, {} AS page_id", self.key, self.id)
     }
 
     /// Appends `AND ...` for rows after the cursor.
@@ -94,8 +108,8 @@ impl Order {
         query: &mut QueryBuilder<Sqlite>,
     ) -> Result<()> {
         let Some(text) = cursor else { return Ok(()) };
-        let cursor = decode(text).filter(|c| c.sort == self.sort);
-        let Some(cursor) = cursor else {
+        let own = |c: &Cursor| c.sort == self.sort && c.then.is_some() == self.then.is_some();
+        let Some(cursor) = decode(text).filter(own) else {
             let reason = "it is not of this list and order; start without one";
             return Err(Error::refused("cursor", reason));
         };
@@ -105,20 +119,33 @@ impl Order {
         push_key(&cursor.key, query);
         query.push(format_args!(" AND ({} {sign} ", self.key));
         push_key(&cursor.key, query);
-        query.push(format_args!(" OR {} > ", self.id));
+        query.push(" OR (");
+        if let Some(((column, descending), then)) = self.then.zip(cursor.then) {
+            let sign = if descending { "<" } else { ">" };
+            query.push(format_args!("{column} {sign} "));
+            query.push_bind(then);
+            query.push(format_args!(" OR {column} = "));
+            query.push_bind(then);
+            query.push(" AND ");
+        }
+        query.push(format_args!("{} > ", self.id));
         query.push_bind(cursor.id);
-        query.push(")");
+        query.push("))");
         Ok(())
     }
 
     /// Appends ORDER BY and LIMIT, one row more than asked: it tells whether there is a next page.
     pub(crate) fn push_end(&self, limit: u32, query: &mut QueryBuilder<Sqlite>) {
-        let way = if self.descending { " DESC" } else { "" };
-        query.push(format_args!(" ORDER BY {}{way}, {} LIMIT ", self.key, self.id));
+        let way = |descending| if descending { " DESC" } else { "" };
+        query.push(format_args!(" ORDER BY {}{}", self.key, way(self.descending)));
+        if let Some((column, descending)) = self.then {
+            query.push(format_args!(", {column}{}", way(descending)));
+        }
+        query.push(format_args!(", {} LIMIT ", self.id));
         query.push_bind(i64::from(limit) + 1);
     }
 
-    /// Rows whose last two columns are the key and the id, as a page.
+    /// Rows with [`Order::columns`], as a page.
     pub(crate) fn page(&self, mut rows: Vec<SqliteRow>, limit: u32) -> Result<Page<SqliteRow>> {
         let limit = limit as usize;
         let more = rows.len() > limit;
@@ -137,7 +164,8 @@ impl Order {
             Kind::Real => Key::Real(row.try_get("page_key")?),
             _ => Key::Whole(row.try_get("page_key")?),
         };
-        let cursor = Cursor { sort: self.sort.clone(), key, id: row.try_get("page_id")? };
+        let (then, id) = (row.try_get("page_then")?, row.try_get("page_id")?);
+        let cursor = Cursor { sort: self.sort.clone(), key, then, id };
         Ok(hex(&serde_json::to_vec(&cursor)?))
     }
 }
@@ -192,9 +220,11 @@ mod tests {
     #[tokio::test]
     async fn an_index_gives_the_order_of_a_list_and_where_a_page_begins() {
         let (_dir, store) = open().await;
-        let cursor = Cursor { sort: "-last_seen".into(), key: Key::Whole(7), id: "x".into() };
+        let (sort, key) = ("-last_seen".to_owned(), Key::Whole(7));
+        let cursor = Cursor { sort, key, then: None, id: "x".into() };
         let cursor = hex(&serde_json::to_vec(&cursor).expect("plain data"));
         let order = Order::parse("-last_seen", FINDINGS, "", "id").expect("a field");
+        let order = order.then("last_seen", true);
         for (cursor, step) in [(None, "SCAN"), (Some(&*cursor), "SEARCH")] {
             let sql = "EXPLAIN QUERY PLAN SELECT id FROM findings WHERE 1 = 1";
             let mut query = QueryBuilder::new(sql);
@@ -205,5 +235,57 @@ mod tests {
             assert!(plan.starts_with(step) && plan.contains("findings_last_seen"), "{plan}");
         }
         store.close().await;
+    }
+
+    /// Ids in the order of the list, read in pages of each size.
+    async fn check_order(sort: &str, descending: bool, expect: &str) {
+        let (_dir, store) = open().await;
+        let order = Order::parse(sort, FINDINGS, "", "id").expect("a field");
+        let order = order.then("last_seen", descending);
+        for limit in 1..=6 {
+            let (mut ids, mut cursor) = (String::new(), None);
+            loop {
+                // Severity, when it was last seen, and the id; two are equal but for the id.
+                let mut query = QueryBuilder::<Sqlite>::new(format!(
+                    "WITH findings(severity, last_seen, id) AS (VALUES (1, 9, 'a'), (3, 5, 'b'), \
+                     (3, 8, 'c'), (3, 5, 'd'), (1, 2, 'e'), (4, 1, 'f')) \
+                     SELECT {} FROM findings WHERE 1 = 1",
+                    order.columns()
+                ));
+                order.push_after(cursor.as_deref(), &mut query).expect("its own");
+                order.push_end(limit, &mut query);
+                let rows = query.build().fetch_all(store.readers()).await.expect("rows");
+                let page = order.page(rows, limit).expect("a page");
+                let id = |row: &SqliteRow| row.try_get::<String, _>("page_id").expect("an id");
+                ids.extend(page.items.iter().map(id));
+                cursor = page.next_cursor;
+                if cursor.is_none() {
+                    break;
+                }
+            }
+            assert_eq!(ids, expect, "{sort} in pages of {limit}");
+        }
+        store.close().await;
+    }
+
+    #[tokio::test]
+    async fn equal_keys_are_in_the_order_of_the_second_across_pages() {
+        check_order("-severity", true, "fcbdae").await;
+        check_order("severity", true, "aecbdf").await;
+        check_order("severity", false, "eabdcf").await;
+        // The key itself is no second one.
+        check_order("-last_seen", true, "acbdef").await;
+    }
+
+    #[tokio::test]
+    async fn a_cursor_without_the_second_key_is_not_of_this_order() {
+        let first = Order::parse("-severity", FINDINGS, "", "id").expect("a field");
+        let key = Key::Whole(3);
+        let cursor = Cursor { sort: "-severity".into(), key, then: None, id: "b".into() };
+        let cursor = hex(&serde_json::to_vec(&cursor).expect("plain data"));
+        let mut query = QueryBuilder::<Sqlite>::new("");
+        assert!(first.push_after(Some(&cursor), &mut query).is_ok());
+        let second = first.then("last_seen", true);
+        assert!(second.push_after(Some(&cursor), &mut query).is_err());
     }
 }
