@@ -35,7 +35,7 @@ mod uplink;
 mod vault;
 
 use clap::{Parser, Subcommand};
-use std::process::ExitCode;
+use std::{io::Write as _, process::ExitCode};
 
 /// Events are made by one thread and dropped by another, and texts of all lengths come and go.
 #[global_allocator]
@@ -131,7 +131,7 @@ pub fn main() -> ExitCode {
 }
 
 /// One line for a person, on standard error.
-#[expect(clippy::print_stderr, reason = "the one place that speaks to the terminal's error side")]
 fn complain(line: &str) {
-    eprintln!("spandrel: {}", page::plain(line));
+    // Where the terminal was closed nobody hears it, and what is under way goes on to its end.
+    drop(writeln!(std::io::stderr(), "spandrel: {}", page::plain(line)));
 }

@@ -8,7 +8,8 @@ use std::{
     fs,
     net::TcpListener,
     path::{Path, PathBuf},
-    process::{Command, Output},
+    process::{Command, Output, Stdio},
+    time::{Duration, Instant},
 };
 
 const SPANDREL: &str = env!("CARGO_BIN_EXE_spandrel");
@@ -368,4 +369,67 @@ fn the_signing_key_has_sheets_of_its_own_and_with_both_the_vault_goes_on() {
     join("sign-");
     site.good(&["vault", "policy", "vault", "--key-file", "b.key"]);
     assert_eq!(site.json(&["vault", "verify", "vault"], 0)["ok"], true);
+}
+
+#[test]
+fn a_drill_that_is_ended_early_leaves_its_report_and_a_killed_one_what_the_next_removes() {
+    if !can_isolate("a drill that is ended early") {
+        return;
+    }
+    let site = Site::new(|site| {
+        let plant = site.at("srv/plant");
+        let plant = plant.display();
+        format!(
+            r#"
+name = "never healthy"
+rto_target_secs = 600
+[[group]]
+name = "data"
+[[group.step]]
+restore = {{ asset = "line-4", path = "{plant}", to = "plant" }}
+[[group.step]]
+wait_for = {{ command = ["false"] }}
+timeout_secs = 300
+"#
+        )
+    });
+    let work = site.at("work");
+    fs::create_dir(&work).unwrap();
+    let folders = || -> Vec<PathBuf> {
+        fs::read_dir(&work).unwrap().map(|entry| entry.unwrap().path()).collect()
+    };
+    let begin = |others: &[PathBuf]| {
+        let drill = ["vault", "recover", "drill", "srv/plant/recovery.toml", "--vault", "vault"];
+        let mut command = Command::new(SPANDREL);
+        command.args(drill).args(["--work", "work", "--report", "reports"]);
+        command.current_dir(site.root.path()).env_remove("SPANDREL_VAULT_KEY_FILE");
+        let (child, begun) = (command.stdout(Stdio::null()).spawn().unwrap(), Instant::now());
+        let restored = |folder: &PathBuf| {
+            !others.contains(folder) && folder.join("data/plant/press.log").exists()
+        };
+        while !folders().iter().any(restored) {
+            assert!(begun.elapsed() < Duration::from_secs(120), "nothing is restored");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        child
+    };
+    let mut killed = begin(&[]);
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    let left = folders();
+    assert_eq!(left.len(), 1, "nobody could remove it");
+    let mut ended = begin(&left);
+    assert!(!left[0].exists(), "nobody holds it");
+    let interrupt = Command::new("kill").arg("-INT").arg(ended.id().to_string()).status();
+    assert!(interrupt.unwrap().success());
+    assert_eq!(ended.wait().unwrap().code(), Some(1));
+    assert_eq!(folders(), Vec::<PathBuf>::new());
+    let reports = fs::read_dir(site.at("reports")).unwrap().map(|entry| entry.unwrap().path());
+    let reports: Vec<_> = reports.filter(|path| path.extension().unwrap() == "json").collect();
+    let [report] = &reports[..] else { panic!("{reports:?}") };
+    let report: Value = serde_json::from_slice(&fs::read(report).unwrap()).unwrap();
+    assert_eq!(report["ok"], false);
+    assert!(report["notes"].to_string().contains("SIGINT ended it"), "{report:#}");
+    let steps = report["steps"].as_array().unwrap();
+    assert_eq!((steps.len(), &steps[1]["outcome"]), (2, &Value::from("skipped")), "{report:#}");
 }

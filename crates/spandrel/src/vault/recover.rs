@@ -6,6 +6,8 @@
 pub mod desk;
 pub mod drill;
 mod earnest;
+mod ending;
+mod folder;
 mod health;
 mod kit;
 #[cfg(feature = "control-plane")]
@@ -133,6 +135,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
                 people: &people,
                 attended: *attended,
                 console: None,
+                ending: Some(ending::Ending::listen()?),
             };
             drill::perform(&mut recovery, setting, &mut |_, heard| {
                 tell(heard);

@@ -3,13 +3,16 @@
 //! The isolated part is this program once more, started by `unshare` (util-linux), so that no
 //! code of ours needs to fork. It has no interface but loopback, every process in it ends with
 //! it, and where the kernel has Landlock it can write below its own folder alone. Invariant: the
-//! folder goes whatever happens; only the report stays.
+//! folder goes whatever ends the drill, but for a SIGKILL, after which the next drill removes it;
+//! only the report stays.
 
 use super::{
     Recovery, canary,
     desk::{Desk, Word},
+    ending::{Ending, Watch},
+    folder::Folder,
     health, read_people,
-    steps::{Begun, Heard, Runner, Service},
+    steps::{self, Begun, Heard, Runner, Service},
 };
 use crate::vault::postgres::AS_ANOTHER;
 use anyhow::{Context as _, Result, bail};
@@ -19,14 +22,14 @@ use std::{
     fs,
     io::{BufRead, BufReader, Write},
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{ChildStdout, Command, Stdio},
     sync::mpsc::Receiver,
     time::{Duration, Instant},
 };
 use vault::{
     Sha256, Vault,
     log::VerifyingKey,
-    recovery::{Approval, CanaryFound, Isolated, Mode, Plan, Used},
+    recovery::{Approval, CanaryFound, Isolated, Mode, Outcome, Plan, Used},
 };
 
 /// What the isolated part has to do.
@@ -56,6 +59,8 @@ pub struct Setting<'a> {
     pub console: Option<(PathBuf, Receiver<Word>)>,
     /// Landlock holds this process already, and forbids mounting.
     pub confined: bool,
+    /// Signals that end it early; `None` where who started this process cleans up after it.
+    pub ending: Option<Ending>,
 }
 
 /// What it says, one JSON line each.
@@ -75,15 +80,8 @@ pub(super) fn perform(
     setting: Setting<'_>,
     each: &mut dyn FnMut(&Recovery, &Heard) -> Result<()>,
 ) -> Result<()> {
-    let folder = match setting.work {
-        Some(work) => {
-            fs::create_dir_all(work)
-                .with_context(|| format!("cannot create {}", work.display()))?;
-            tempfile::tempdir_in(work)
-        }
-        None => tempfile::tempdir(),
-    };
-    let folder = folder.context("cannot make a folder for the drill; give --work DIR")?;
+    let work = setting.work.map_or_else(std::env::temp_dir, Path::to_owned);
+    let folder = Folder::make(&work)?;
     let root = folder.path().canonicalize()?.join("data");
     fs::create_dir(&root).context("cannot make a folder for the data")?;
     let keys = setting.console.as_ref().map(|(keys, _)| keys.clone());
@@ -101,20 +99,32 @@ pub(super) fn perform(
     let path = folder.path().join("job.json");
     fs::write(&path, serde_json::to_vec(&job)?).context("cannot write the drill's job")?;
     let words = setting.console.map(|(_, words)| words);
-    let told = isolated(recovery, (&path, setting.confined), words, each);
-    if let Err(error) = told {
+    let way = (setting.confined, setting.ending);
+    if let Err(error) = isolated(recovery, &path, way, words, each) {
         recovery.report.notes.push(format!("the drill broke off: {error:#}"));
-    }
-    if recovery.report.steps.is_empty() {
-        let why = recovery.report.notes.join("; ");
-        bail!("the drill did not begin: {why}");
+        if recovery.report.isolation.is_none() {
+            bail!("the drill did not begin: {}", recovery.report.notes.join("; "));
+        }
+        leave_out_the_rest(recovery);
     }
     let seen = std::mem::take(&mut recovery.report.canaries);
     recovery.look_for_canaries(&root, seen);
-    if let Err(error) = vault::remove_restored(&folder.keep()) {
+    if let Err(error) = folder.remove() {
         recovery.report.notes.push(format!("the drill's folder is still there: {error}"));
     }
     Ok(())
+}
+
+/// Steps that a drill which broke off has not ended: what was green until then is no success.
+fn leave_out_the_rest(recovery: &mut Recovery) {
+    let now = u64::try_from(recovery.declared.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let order = recovery.plan.order().unwrap_or_default();
+    let all = order.iter().flat_map(|group| group.steps.iter().map(|step| (&group.name, step)));
+    let rest = all.skip(recovery.report.steps.len()).map(|(group, step)| {
+        let why = "the drill broke off";
+        steps::record(group, step, (now, now), Outcome::Skipped, why, Vec::new())
+    });
+    recovery.report.steps.extend(rest.collect::<Vec<_>>());
 }
 
 fn absolute(path: &Path) -> Result<PathBuf> {
@@ -124,7 +134,17 @@ fn absolute(path: &Path) -> Result<PathBuf> {
 /// Namespaces of their own for what follows. Where Landlock holds this process nothing is mounted,
 /// as it forbids that here and inside; else what is mounted inside stays inside.
 pub fn unshare(confined: bool) -> Command {
-    let mut unshare = Command::new("unshare");
+    // They end with this process, however it ends, where setpriv (util-linux) can ask for that.
+    let bound = ["--pdeathsig", "KILL"];
+    let mut setpriv = Command::new("setpriv");
+    let tried = setpriv.args(bound).arg("true").stdout(Stdio::null()).stderr(Stdio::null());
+    let mut unshare = if tried.status().is_ok_and(|status| status.success()) {
+        let mut setpriv = Command::new("setpriv");
+        setpriv.args(bound).arg("unshare");
+        setpriv
+    } else {
+        Command::new("unshare")
+    };
     if !rustix::process::geteuid().is_root() {
         unshare.args(["--user", "--map-root-user"]);
     }
@@ -137,7 +157,8 @@ pub fn unshare(confined: bool) -> Command {
 /// Starts the isolated part and takes down what it says.
 fn isolated(
     recovery: &mut Recovery,
-    (job, confined): (&Path, bool),
+    job: &Path,
+    (confined, ending): (bool, Option<Ending>),
     words: Option<Receiver<Word>>,
     each: &mut dyn FnMut(&Recovery, &Heard) -> Result<()>,
 ) -> Result<()> {
@@ -151,6 +172,7 @@ fn isolated(
         unshare.stdin(Stdio::piped());
     }
     let mut child = unshare.spawn().context("cannot start unshare; install util-linux")?;
+    let watch = ending.map(|ending| ending.watch(&child));
     let stdout = child.stdout.take().expect("it is piped");
     if let Some((words, mut stdin)) = words.zip(child.stdin.take()) {
         // Ends with this process: the isolated part hears that nobody speaks any more.
@@ -163,6 +185,31 @@ fn isolated(
             }
         });
     }
+    let heard = hear(recovery, stdout, each);
+    if heard.is_err() {
+        // Nobody listens any more. It may have ended.
+        drop(child.kill());
+    }
+    let signal = watch.and_then(Watch::end);
+    let status = child.wait().context("cannot wait for the isolated part")?;
+    if let Some(signal) = signal.filter(|_| !status.success()) {
+        bail!("{signal} ended it");
+    }
+    if !heard? || !status.success() {
+        bail!(
+            "the isolated part ended with {status}; a drill needs network namespaces, which this \
+             machine may forbid to this user"
+        );
+    }
+    Ok(())
+}
+
+/// Takes down what the isolated part says; whether it came to its end.
+fn hear(
+    recovery: &mut Recovery,
+    stdout: ChildStdout,
+    each: &mut dyn FnMut(&Recovery, &Heard) -> Result<()>,
+) -> Result<bool> {
     let (mut offset, mut ended) = (0, false);
     for line in BufReader::new(stdout).lines() {
         let line = line.context("cannot hear the isolated part")?;
@@ -186,14 +233,7 @@ fn isolated(
             }
         }
     }
-    let status = child.wait().context("cannot wait for the isolated part")?;
-    if !status.success() || !ended {
-        bail!(
-            "the isolated part ended with {status}; a drill needs network namespaces, which this \
-             machine may forbid to this user"
-        );
-    }
-    Ok(())
+    Ok(ended)
 }
 
 /// The clock of the isolated part began later than the declaration.

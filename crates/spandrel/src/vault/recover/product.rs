@@ -101,6 +101,7 @@ pub fn perform(
         people: &[],
         attended: false,
         console: order.attended.then(|| (order.people.to_owned(), words)),
+        ending: None,
     };
     drill::perform(&mut recovery, setting, &mut |recovery, heard| {
         follow(&mut drill, recovery, heard);

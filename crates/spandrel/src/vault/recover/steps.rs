@@ -430,7 +430,7 @@ pub fn kind(step: &Step) -> &'static str {
     }
 }
 
-fn record(
+pub fn record(
     group: &str,
     step: &Step,
     (started_ms, ended_ms): (u64, u64),
