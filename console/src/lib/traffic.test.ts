@@ -35,3 +35,11 @@ test('only the last hour, in order, in bits per second', () => {
   expect(series.packets).toEqual([1, 2]);
   expect(series.bits).toEqual([800, 1600]);
 });
+
+test('where nothing was measured there is nothing, however long', () => {
+  const traffic = new Traffic([point(0, 10), point(10, 20), point(600, 30)], 10, T0);
+  const series = traffic.series(T0 + 700_000);
+  expect(series.at.map((at) => at - T0 / 1000)).toEqual([0, 10, 20, 600]);
+  expect(series.packets).toEqual([1, 2, null, 3]);
+  expect(series.bits).toEqual([800, 1600, null, 2400]);
+});

@@ -6,17 +6,17 @@ import type { Beat, TrafficPoint } from './api/types';
 export interface Series {
   /** Seconds since 1970, as uPlot wants them. */
   at: number[];
-  packets: number[];
+  /** Null where nothing was measured. */
+  packets: (number | null)[];
   /** Bits per second. */
-  bits: number[];
-  drops: number[];
+  bits: (number | null)[];
 }
 
 const HOUR_S = 3_600;
 
 export class Traffic {
   readonly #stepS: number;
-  readonly #points = new Map<number, { packets: number; bytes: number; drops: number }>();
+  readonly #points = new Map<number, { packets: number; bytes: number }>();
   /** The last moment the server's points hold, for each beat to be compared with. */
   readonly #until: number;
 
@@ -24,8 +24,8 @@ export class Traffic {
     this.#stepS = stepS;
     this.#until = readAtMs;
     for (const point of points) {
-      const { packets, bytes, drops } = point;
-      this.#points.set(Date.parse(point.at) / 1000, { packets, bytes, drops });
+      const { packets, bytes } = point;
+      this.#points.set(Date.parse(point.at) / 1000, { packets, bytes });
     }
   }
 
@@ -33,11 +33,10 @@ export class Traffic {
     const at = Date.parse(beat.at);
     if (Number.isNaN(at) || at <= this.#until) return;
     const step = Math.floor(at / 1000 / this.#stepS) * this.#stepS;
-    const before = this.#points.get(step) ?? { packets: 0, bytes: 0, drops: 0 };
+    const before = this.#points.get(step) ?? { packets: 0, bytes: 0 };
     this.#points.set(step, {
       packets: before.packets + beat.packets,
       bytes: before.bytes + beat.bytes,
-      drops: before.drops + beat.drops,
     });
   }
 
@@ -47,14 +46,19 @@ export class Traffic {
     const whole = Math.floor(now / this.#stepS) * this.#stepS;
     const steps = [...this.#points.keys()].filter((at) => at > now - HOUR_S && at < whole);
     steps.sort((a, b) => a - b);
-    const series: Series = { at: [], packets: [], bits: [], drops: [] };
+    const series: Series = { at: [], packets: [], bits: [] };
     for (const at of steps) {
       const point = this.#points.get(at);
       if (!point) continue;
+      const last = series.at.at(-1);
+      if (last !== undefined && at - last > this.#stepS) {
+        series.at.push(last + this.#stepS);
+        series.packets.push(null);
+        series.bits.push(null);
+      }
       series.at.push(at);
       series.packets.push(point.packets / this.#stepS);
       series.bits.push((point.bytes * 8) / this.#stepS);
-      series.drops.push(point.drops);
     }
     return series;
   }
