@@ -58,6 +58,8 @@ export class Rows<T extends Row> {
   next = $state.raw<string | null>(null);
   facets = $state.raw<Record<string, Count[]>>({});
   loading = $state(false);
+  /** Something is asked, and its answer has not come: the rows are those of before. */
+  asking = $state(false);
   /** The first answer has come. */
   ready = $state(false);
   error = $state.raw<unknown>(null);
@@ -155,7 +157,10 @@ export class Rows<T extends Row> {
   }
 
   async #first(limit: number) {
+    this.asking = true;
     const page = await this.#page(null, limit);
+    // Another question may have taken its place.
+    this.asking = this.loading;
     if (!page) return;
     this.#show(page);
     live.begin(page.revision ?? null);
