@@ -140,8 +140,10 @@ const CLASSES: Record<string, string> = {
   rtu: 'RTU',
   ied: 'IED',
   hmi: 'HMI',
-  scada: 'SCADA',
+  scada: 'SCADA server',
   'io-adapter': 'I/O adapter',
+  mobile: 'Mobile device',
+  external: 'Outside address',
 };
 
 /** The class of an asset. */

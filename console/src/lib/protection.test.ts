@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { Drill, RetentionRules, VaultTarget } from './api/types';
 import {
   drillSteps,
+  aged,
   every,
   isState,
   ruleChanges,
@@ -42,6 +43,7 @@ describe('words of protection', () => {
       'day',
       '7 days',
     ]);
+    expect([1, 60, 120, 1_440].map(aged)).toEqual(['a minute', 'an hour', '2 hours', 'a day']);
   });
 
   it('say the worst of a copy in a store', () => {

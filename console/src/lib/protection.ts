@@ -160,6 +160,13 @@ export function shortId(id: string): string {
 }
 
 /** Milliseconds as a person says them: `340 ms`, `12.4 s`, `3 min`. */
+/** The same as how old something is: `a day`, `2 days`. */
+export function aged(minutes: number): string {
+  const text = every(minutes);
+  if (/^\d/.test(text)) return text;
+  return `${text === 'hour' ? 'an' : 'a'} ${text}`;
+}
+
 export function span(ms: number): string {
   if (ms < 1_000) return `${Math.round(ms)} ms`;
   if (ms < 60_000) return `${(ms / 1_000).toFixed(1).replace(/\.0$/, '')} s`;

@@ -1,6 +1,8 @@
 // What the map draws: the answer of `GET /map` and `GET /zones`, and the fixed words around it.
 // Not here: positions. Invariant: levels run from the enterprise down to the process.
 
+import { levelName } from '../format';
+
 export type Severity = 'info' | 'low' | 'medium' | 'high' | 'critical';
 
 export interface MapNode {
@@ -76,13 +78,12 @@ export interface Band {
 
 /** Top to bottom. */
 export const BANDS: readonly Band[] = [
-  { level: 5, key: '5', short: 'L5', label: 'Enterprise' },
-  { level: 4, key: '4', short: 'L4', label: 'Business' },
-  { level: 3.5, key: '3.5', short: 'L3.5', label: 'Industrial DMZ' },
-  { level: 3, key: '3', short: 'L3', label: 'Operations' },
-  { level: 2, key: '2', short: 'L2', label: 'Supervisory' },
-  { level: 1, key: '1', short: 'L1', label: 'Control' },
-  { level: 0, key: '0', short: 'L0', label: 'Process' },
+  ...[5, 4, 3.5, 3, 2, 1, 0].map((level) => ({
+    level,
+    key: String(level),
+    short: `L${level}`,
+    label: levelName(level),
+  })),
   { level: null, key: 'unknown', short: '?', label: 'Level unknown' },
 ];
 
