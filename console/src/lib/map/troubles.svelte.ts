@@ -5,6 +5,7 @@ import type { FindingRow } from '../api/types';
 import { readAgain } from '../live/again';
 import { api } from '../session.svelte';
 import { SEVERITIES } from '../severity';
+import type { Severity } from './model';
 
 const AGAIN_MS = 5_000;
 const LISTED = 50;
@@ -13,8 +14,8 @@ const OPEN = 'status in ("open", "acknowledged", "in-progress") and muted eq fal
 export class Troubles {
   /** Worst first, of those the newest. */
   list = $state.raw<FindingRow[]>([]);
-  /** Are there more than are listed? */
-  more = $state(false);
+  /** How many there are of each severity, also of those that are not listed. */
+  counts = $state.raw<{ severity: Severity; count: number }[]>([]);
 
   start(): () => void {
     void this.#read();
@@ -23,14 +24,14 @@ export class Troubles {
 
   async #read() {
     try {
-      const query = { filter: OPEN, sort: '-severity', limit: LISTED };
+      const query = { filter: OPEN, sort: '-severity', limit: LISTED, facets: 'severity' };
       const { data } = await api.get('/api/v1/findings', { query });
-      this.more = data.next_cursor !== null;
-      this.list = data.items.sort(
-        (a, b) =>
-          SEVERITIES.indexOf(a.severity) - SEVERITIES.indexOf(b.severity) ||
-          b.last_seen.localeCompare(a.last_seen),
-      );
+      const counts = new Map(data.facets?.severity?.map(({ value, count }) => [value, count]));
+      this.counts = SEVERITIES.flatMap((severity) => {
+        const count = counts.get(severity) ?? 0;
+        return count > 0 ? [{ severity, count }] : [];
+      });
+      this.list = data.items;
     } catch {
       // The map is about the plant; without this it is whole.
     }
