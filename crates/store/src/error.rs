@@ -55,6 +55,11 @@ pub enum OpenError {
         path.display()
     )]
     Missing { path: PathBuf },
+    #[error(
+        "no right to read {}; run this as the server's user, e.g. with sudo -u spandrel",
+        path.display()
+    )]
+    Rights { path: PathBuf },
     #[error("cannot open database {}: {reason}", path.display())]
     Other { path: PathBuf, reason: String },
 }

@@ -129,9 +129,7 @@ impl Store {
     /// Opens the database in `dir` for reading, also while a server has it open.
     pub async fn open_read_only(dir: &Path) -> std::result::Result<Store, OpenError> {
         let path = dir.join(DATABASE);
-        if !path.exists() {
-            return Err(OpenError::Missing { path: dir.to_owned() });
-        }
+        File::open(&path).map_err(|error| unreadable(dir, &path, &error))?;
         check_header(&path)?;
         let fail = |error| explain(&path, error);
         let readers = match readers(&path, false).await {
@@ -220,6 +218,17 @@ fn make_directory(dir: &Path) -> std::result::Result<(), OpenError> {
         }
     }
     Ok(())
+}
+
+/// Why whoever reads a server's database, and is not it, cannot.
+fn unreadable(dir: &Path, path: &Path, error: &std::io::Error) -> OpenError {
+    match error.kind() {
+        std::io::ErrorKind::PermissionDenied => OpenError::Rights { path: path.to_owned() },
+        std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory => {
+            OpenError::Missing { path: dir.to_owned() }
+        }
+        _ => OpenError::Other { path: path.to_owned(), reason: reason(error) },
+    }
 }
 
 fn reason(error: &std::io::Error) -> String {
@@ -331,5 +340,24 @@ fn explain(path: &Path, error: sqlx::Error) -> OpenError {
             OpenError::Directory { path, reason: error::said(&error) }
         }
         _ => OpenError::Other { path, reason: error::said(&error) },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Error, ErrorKind};
+
+    #[test]
+    fn who_may_not_read_a_database_is_not_told_that_there_is_none() {
+        let (dir, path) = (Path::new("/var/lib/spandrel"), Path::new("/var/lib/spandrel/a.db"));
+        let says = |kind| unreadable(dir, path, &Error::from(kind)).to_string();
+        assert_eq!(
+            says(ErrorKind::PermissionDenied),
+            "no right to read /var/lib/spandrel/a.db; run this as the server's user, e.g. with \
+             sudo -u spandrel"
+        );
+        assert!(says(ErrorKind::NotFound).contains("no spandrel database in /var/lib/spandrel;"));
+        assert!(says(ErrorKind::StorageFull).starts_with("cannot open database"));
     }
 }
