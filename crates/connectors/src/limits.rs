@@ -8,6 +8,15 @@ use std::time::Duration;
 /// How long one answer of a device may take.
 pub const DEVICE_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How long one answer may be waited for beyond [`OCTET_TIME`] for each octet of it.
+pub const ANSWER_TIME: Duration = Duration::from_secs(60);
+
+/// How long an octet of an answer may take, in the middle: half of what a line of 9,600 baud does.
+pub const OCTET_TIME: Duration = Duration::from_millis(2);
+
+/// How long one device is asked altogether. A million nodes of a slow server take half of it.
+pub const DEVICE_TIME_MAX: Duration = Duration::from_secs(86_400);
+
 /// How long a server may take to connect and to go on sending.
 pub const SERVER_TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -63,6 +72,9 @@ pub const SLOW_MIN: Duration = Duration::from_millis(10);
 /// Octets of one message of an OPC UA server.
 pub const OPCUA_MESSAGE_BYTES_MAX: u32 = 16 * 1_048_576;
 
+/// Chunks of one message: more than it has of half the size that every server can fill.
+pub const OPCUA_CHUNKS_MAX: usize = 4_096;
+
 /// Values inside values of OPC UA.
 pub const OPCUA_NESTING_MAX: usize = 16;
 
@@ -90,11 +102,23 @@ pub const PROMPT_QUIET: Duration = Duration::from_millis(500);
 /// Octets of one ADS answer: the symbols of a large machine take tens of megabytes.
 pub const ADS_BYTES_MAX: u32 = 64 * 1_048_576;
 
+/// Frames of an ADS router that come before the answer: notifications, and answers to others.
+pub const ADS_FRAMES_MAX: usize = 1_000;
+
 /// Octets of one value of a symbol.
 pub const ADS_VALUE_BYTES_MAX: u32 = 65_536;
 
 /// Octets of one message of a PostgreSQL server: one row of a table.
 pub const POSTGRES_MESSAGE_BYTES_MAX: u32 = 256 * 1_048_576;
+
+/// Octets of all rows of an answer that is kept in memory.
+pub const POSTGRES_ROWS_BYTES_MAX: usize = 256 * 1_048_576;
+
+/// Messages of one answer of a PostgreSQL server that are no rows: notices, settings, errors.
+pub const POSTGRES_ASIDES_MAX: usize = 10_000;
+
+/// Messages of a stream of log, one after the other, that bring nothing that was asked for.
+pub const POSTGRES_IDLE_MAX: usize = 1_000;
 
 /// Octets of one file by TFTP.
 pub const TFTP_BYTES_MAX: u64 = 1_073_741_824;
@@ -110,6 +134,12 @@ pub const STORE_TRIES: usize = 6;
 
 /// How long it is left in peace before it is asked again; twice as long each time.
 pub const STORE_PAUSE_FIRST: Duration = Duration::from_millis(100);
+
+/// Octets of a disk by NBD: no hypervisor makes a larger one.
+pub const NBD_DISK_BYTES_MAX: u64 = 64 << 40;
+
+/// Chunks of one answer of an NBD server: twice the sectors of a mebibyte.
+pub const NBD_CHUNKS_MAX: usize = 4_096;
 
 /// Octets of one read from a disk by NBD; every server takes a mebibyte.
 pub const NBD_READ_BYTES: usize = 1_048_576;

@@ -5,14 +5,11 @@
 //! no write, no write control, no notification, and no read-write, which takes a handle.
 
 use super::super::{
-    link::{Fields, connect, malformed},
+    link::{Fields, Line, connect, malformed},
     pace::{Pace, Pause},
 };
-use crate::limits::ADS_BYTES_MAX;
-use std::{
-    io::{self, Read, Write},
-    net::TcpStream,
-};
+use crate::limits::{ADS_BYTES_MAX, ADS_FRAMES_MAX};
+use std::io::{self, Read, Write};
 
 #[derive(Clone, Copy)]
 pub enum Question {
@@ -83,7 +80,7 @@ impl Address {
 }
 
 pub struct Client {
-    stream: TcpStream,
+    stream: Line,
     target: Address,
     own: Address,
     number: u32,
@@ -100,7 +97,7 @@ impl Client {
     ) -> io::Result<Self> {
         let stream = connect(address)?;
         // By custom the NetId is the address with 1.1 behind it.
-        let net = match (own, stream.local_addr()?.ip()) {
+        let net = match (own, stream.local_address()?.ip()) {
             (Some(net), _) => net,
             (None, std::net::IpAddr::V4(ip)) => {
                 let [a, b, c, d] = ip.octets();
@@ -160,8 +157,8 @@ impl Client {
     }
 }
 
-fn answer(stream: &mut TcpStream, command: u16, number: u32) -> Result<Vec<u8>, NoAnswer> {
-    loop {
+fn answer(stream: &mut impl Read, command: u16, number: u32) -> Result<Vec<u8>, NoAnswer> {
+    for _ in 0..ADS_FRAMES_MAX {
         let mut head = [0; 6];
         stream.read_exact(&mut head)?;
         let [_, _, l0, l1, l2, l3] = head;
@@ -190,5 +187,32 @@ fn answer(stream: &mut TcpStream, command: u16, number: u32) -> Result<Vec<u8>, 
             return Err(NoAnswer::Refused(result));
         }
         return Ok(fields.0.to_vec());
+    }
+    let text = format!("{ADS_FRAMES_MAX} frames came and none of them is the answer");
+    Err(io::Error::new(io::ErrorKind::InvalidData, text).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_that_are_no_answer_are_passed_over_but_not_for_ever() {
+        let frame = |flags: u16, number: u32| {
+            let mut frame = vec![0, 0, 36, 0, 0, 0];
+            frame.extend([0; 16]);
+            frame.extend([4_u16, flags].iter().flat_map(|n| n.to_le_bytes()));
+            // Length, error, number; a result.
+            frame.extend([4, 0, number, 0].iter().flat_map(|n: &u32| n.to_le_bytes()));
+            frame
+        };
+        // A notification, an answer to another question, ours.
+        let others = [frame(4, 7), frame(5, 6)].concat();
+        let ours = [others.clone(), frame(5, 7)].concat();
+        assert_eq!(answer(&mut &ours[..], 4, 7).unwrap(), Vec::<u8>::new());
+        let endless = others.repeat(ADS_FRAMES_MAX);
+        let mut rest = &endless[..];
+        let error = answer(&mut rest, 4, 7).unwrap_err().to_string();
+        assert!(error.contains("none of them") && !rest.is_empty(), "{error}");
     }
 }

@@ -5,14 +5,11 @@
 //! Nothing writes a tag, resets, or opens a connection.
 
 use super::super::{
-    link::{Fields, connect, malformed},
+    link::{Fields, Line, connect, malformed},
     pace::{Pace, Pause},
 };
 use crate::limits::ENCAPSULATION_BYTES_MAX;
-use std::{
-    io::{self, Read, Write},
-    net::TcpStream,
-};
+use std::io::{self, Read, Write};
 
 /// Encapsulation commands.
 const LIST_IDENTITY: u16 = 0x63;
@@ -130,7 +127,7 @@ pub struct Answer {
 }
 
 pub struct Client {
-    stream: TcpStream,
+    stream: Line,
     session: u32,
     /// Slot of the controller behind the module that has the address.
     slot: Option<u8>,
@@ -203,12 +200,7 @@ fn through(slot: u8, message: &[u8]) -> Vec<u8> {
 }
 
 /// One request and its answer: session handle and data.
-fn ask(
-    stream: &mut TcpStream,
-    command: u16,
-    session: u32,
-    data: &[u8],
-) -> io::Result<(u32, Vec<u8>)> {
+fn ask(stream: &mut Line, command: u16, session: u32, data: &[u8]) -> io::Result<(u32, Vec<u8>)> {
     let mut request = Vec::from(command.to_le_bytes());
     request.extend(u16::try_from(data.len()).expect("requests are short").to_le_bytes());
     request.extend(session.to_le_bytes());

@@ -8,10 +8,7 @@ use super::super::{
     link,
     pace::{Pace, Pause},
 };
-use std::{
-    io::{self, Read, Write},
-    net::TcpStream,
-};
+use std::io::{self, Read, Write};
 
 /// Function code 43, MEI type 14: read device identification (V1.1b3, 6.21).
 const IDENTIFICATION: u8 = 0x2b;
@@ -101,7 +98,7 @@ fn exception_name(code: u8) -> &'static str {
 }
 
 pub struct Client {
-    stream: TcpStream,
+    stream: link::Line,
     unit: u8,
     transaction: u16,
     pace: Pace,
@@ -188,7 +185,7 @@ impl Client {
     }
 }
 
-fn answer(stream: &mut TcpStream, unit: u8, transaction: u16) -> Result<Vec<u8>, NoAnswer> {
+fn answer(stream: &mut impl Read, unit: u8, transaction: u16) -> Result<Vec<u8>, NoAnswer> {
     let mut head = [0; 7];
     stream.read_exact(&mut head)?;
     let [t0, t1, p0, p1, l0, l1, from] = head;

@@ -4,12 +4,9 @@
 //! Invariant: [`Command`] is all that can leave once the export is chosen: read, block status,
 //! disconnect. There is no write, trim, or cache request.
 
-use super::super::link::{connect, malformed};
-use crate::limits::{NBD_READ_BYTES, SERVER_TIMEOUT};
-use std::{
-    io::{self, Read, Write},
-    net::TcpStream,
-};
+use super::super::link::{Line, connect, malformed};
+use crate::limits::{NBD_CHUNKS_MAX, NBD_DISK_BYTES_MAX, NBD_READ_BYTES, SERVER_TIMEOUT};
+use std::io::{self, Read, Write};
 
 const OPTION_MAGIC: u64 = 0x4948_4156_454f_5054;
 const REPLY_MAGIC: u64 = 0x0003_e889_0455_65a9;
@@ -46,7 +43,7 @@ impl Command {
 }
 
 pub struct Client {
-    stream: TcpStream,
+    stream: Line,
     cookie: u64,
     pub size: u64,
     is_structured: bool,
@@ -77,8 +74,7 @@ impl Drop for Client {
 impl Client {
     /// `context` is what extents are asked about; else what is allocated.
     pub fn open(address: &str, export: &str, context: Option<&str>) -> io::Result<Self> {
-        let stream = connect(address)?;
-        stream.set_read_timeout(Some(SERVER_TIMEOUT))?;
+        let stream = connect(address)?.with_silence(SERVER_TIMEOUT);
         let (size, is_structured) = (0, false);
         let mut client = Self { stream, cookie: 0, size, is_structured, context: None };
         let mut greeting = [0; 18];
@@ -132,6 +128,9 @@ impl Client {
             Ok(())
         })?;
         match size {
+            Some(size) if done && size > NBD_DISK_BYTES_MAX => {
+                Err(io::Error::other(format!("a disk of {size} octets is no disk")))
+            }
             Some(size) if done => {
                 self.size = size;
                 Ok(())
@@ -197,6 +196,9 @@ impl Client {
             if kind != 5 || body.first_chunk() != Some(&context.to_be_bytes()) {
                 return Ok(());
             }
+            if found.len() > REPLY_BYTES_MAX as usize {
+                return Err(malformed());
+            }
             for pair in body[4..].as_chunks::<8>().0 {
                 let [l0, l1, l2, l3, f0, f1, f2, f3] = *pair;
                 let length = u64::from(u32::from_be_bytes([l0, l1, l2, l3]));
@@ -251,7 +253,7 @@ impl Client {
     /// The chunks of a structured reply.
     fn chunks(&mut self, take: &mut dyn FnMut(u16, &[u8]) -> io::Result<()>) -> io::Result<()> {
         let mut failed = None;
-        loop {
+        for _ in 0..NBD_CHUNKS_MAX {
             let magic = u32::from_be_bytes(self.array()?);
             let (flags, kind) =
                 (u16::from_be_bytes(self.array()?), u16::from_be_bytes(self.array()?));
@@ -275,6 +277,7 @@ impl Client {
                 return failed.map_or(Ok(()), Err);
             }
         }
+        Err(malformed())
     }
 }
 
@@ -291,4 +294,49 @@ fn refused(error: u32) -> io::Error {
         _ => "an error",
     };
     io::Error::other(format!("the server says: {name} ({error})"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A client whose server says this, whatever it is asked.
+    fn told(said: Vec<u8>) -> Client {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let stream = connect(&listener.local_addr().unwrap().to_string()).unwrap();
+        let (mut peer, _) = listener.accept().unwrap();
+        std::thread::spawn(move || {
+            // The client may have had enough of it.
+            drop(peer.write_all(&said));
+            drop(io::copy(&mut peer, &mut io::sink()));
+        });
+        Client { stream, cookie: 0, size: 0, is_structured: true, context: Some(7) }
+    }
+
+    #[test]
+    fn an_answer_has_an_end() {
+        let chunk = |flags: u8, length: u32| {
+            let head = [&CHUNK_MAGIC.to_be_bytes()[..], &[0, flags, 0, 5], &1_u64.to_be_bytes()];
+            let body = [7, length, 0].map(u32::to_be_bytes).concat();
+            [&head.concat()[..], &12_u32.to_be_bytes(), &body].concat()
+        };
+        let answer = |times| [chunk(0, 0).repeat(times), chunk(1, 4_096)].concat();
+        let found = told(answer(NBD_CHUNKS_MAX - 1)).extents(0, 4_096).unwrap();
+        assert_eq!((found.len(), found.last().unwrap().length), (NBD_CHUNKS_MAX, 4_096));
+        let error = told(answer(NBD_CHUNKS_MAX)).extents(0, 4_096).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+    }
+
+    #[test]
+    fn a_disk_that_cannot_be_is_not_read() {
+        let export = |size: u64| {
+            let head = [&REPLY_MAGIC.to_be_bytes()[..], &GO.to_be_bytes()].concat();
+            let size = [&[0, 0, 0, 3, 0, 0, 0, 10, 0, 0][..], &size.to_be_bytes()].concat();
+            let mut client = told([&head[..], &size, &head, &[0, 0, 0, 1, 0, 0, 0, 0]].concat());
+            client.go("disk").map(|()| client.size)
+        };
+        assert_eq!(export(NBD_DISK_BYTES_MAX).unwrap(), NBD_DISK_BYTES_MAX);
+        let error = export(NBD_DISK_BYTES_MAX + 1).unwrap_err();
+        assert!(error.to_string().contains("is no disk"), "{error}");
+    }
 }

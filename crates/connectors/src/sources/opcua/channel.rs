@@ -8,9 +8,7 @@
 
 use super::{
     super::{
-        link::Fields,
-        link::connect,
-        link::malformed,
+        link::{Fields, Line, connect, malformed},
         pace::{Pace, Pause},
     },
     request::{LIFETIME, Request},
@@ -18,11 +16,10 @@ use super::{
     status::refused,
     types::{NodeId, bytes, count, node_id, put_bytes, put_string, skip_diagnostics, string},
 };
-use crate::limits::OPCUA_MESSAGE_BYTES_MAX;
+use crate::limits::{OPCUA_CHUNKS_MAX, OPCUA_MESSAGE_BYTES_MAX};
 use ring::rand::{SecureRandom, SystemRandom};
 use std::{
     io::{self, Read, Write},
-    net::TcpStream,
     time::{Duration, Instant},
 };
 
@@ -37,7 +34,7 @@ const HEAD: usize = 16;
 const SERVICE_FAULT: u32 = 397;
 
 pub struct Channel {
-    stream: TcpStream,
+    stream: Line,
     /// Octets of a chunk that the server takes.
     chunk: usize,
     id: u32,
@@ -219,7 +216,7 @@ impl Channel {
     /// A whole answer: its chunks without what surrounds them.
     fn message(&mut self, kind: [u8; 3], number: u32) -> io::Result<Vec<u8>> {
         let mut whole = Vec::new();
-        loop {
+        for _ in 0..OPCUA_CHUNKS_MAX {
             let chunk = Chunk::read(&mut self.stream, kind)?;
             let is_last = chunk.is_last;
             let plain = self.opened(&chunk, kind)?;
@@ -230,13 +227,16 @@ impl Channel {
                 return Err(malformed());
             }
             whole.extend(fields.0);
-            if whole.len() > OPCUA_MESSAGE_BYTES_MAX as usize {
+            // One that is not the last and holds nothing only keeps us waiting.
+            let is_idle = fields.0.is_empty() && !is_last;
+            if is_idle || whole.len() > OPCUA_MESSAGE_BYTES_MAX as usize {
                 return Err(malformed());
             }
             if is_last {
                 return Ok(whole);
             }
         }
+        Err(malformed())
     }
 
     /// What a chunk holds behind its security header.
@@ -295,7 +295,7 @@ struct Chunk {
 }
 
 impl Chunk {
-    fn read(stream: &mut TcpStream, kind: [u8; 3]) -> io::Result<Self> {
+    fn read(stream: &mut impl Read, kind: [u8; 3]) -> io::Result<Self> {
         let mut first = [0; 8];
         stream.read_exact(&mut first)?;
         let [a, b, c, part, l0, l1, l2, l3] = first;
@@ -338,4 +338,40 @@ fn response_header(fields: &mut Fields<'_>) -> io::Result<u32> {
         bytes(fields)?;
     }
     Ok(status)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+
+    /// What comes of chunks that are sent in clear; each is told by its part and content.
+    fn heard(chunks: &[(u8, &[u8])]) -> io::Result<Vec<u8>> {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let stream = connect(&listener.local_addr().unwrap().to_string()).unwrap();
+        let (mut peer, _) = listener.accept().unwrap();
+        let mut sent = Vec::new();
+        for (part, content) in chunks {
+            let head = [&b"MSG"[..], &[*part], &[0; 4], &[1, 0, 0, 0, 1, 0, 0, 0]].concat();
+            sent.extend(in_clear(head, &[&[0; 4][..], &[7, 0, 0, 0], content].concat()));
+        }
+        peer.write_all(&sent).unwrap();
+        drop(peer);
+        let (id, token, sequence, heard) = (1, 1, 7, None);
+        let (renewal, pace) = (Instant::now(), Pace::deaf(Pause::default()));
+        let (protection, keys, chunk) = (None, None, 8_192);
+        let mut channel =
+            Channel { stream, chunk, id, token, sequence, heard, renewal, protection, keys, pace };
+        channel.message(*b"MSG", 7)
+    }
+
+    #[test]
+    fn a_message_has_chunks_with_something_in_them_and_not_without_end() {
+        assert_eq!(heard(&[(b'C', b"ab"), (b'C', b"c"), (b'F', b"")]).unwrap(), b"abc");
+        let kind = |chunks: &[(u8, &[u8])]| heard(chunks).unwrap_err().kind();
+        assert_eq!(kind(&[(b'C', b"ab"), (b'C', b""), (b'F', b"c")]), io::ErrorKind::InvalidData);
+        let many: Vec<(u8, &[u8])> = vec![(b'C', b"a"); OPCUA_CHUNKS_MAX];
+        assert_eq!(kind(&many), io::ErrorKind::InvalidData);
+        assert_eq!(kind(&many[1..]), io::ErrorKind::UnexpectedEof);
+    }
 }

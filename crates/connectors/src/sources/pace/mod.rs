@@ -16,7 +16,7 @@ mod listening;
 mod rhythm;
 mod size;
 
-use crate::limits::{PAUSE_MAX, PAUSES_MAX, SLOW_MIN};
+use crate::limits::{DEVICE_TIME_MAX, PAUSE_MAX, PAUSES_MAX, SLOW_MIN};
 use rhythm::{Put, Rhythm, When};
 use size::Size;
 use std::{
@@ -64,6 +64,8 @@ pub type Sort = (&'static str, u32);
 
 pub struct Pace {
     began: Instant,
+    /// How long there are questions.
+    most: Duration,
     least: Duration,
     /// The same while listening for others.
     listening: Duration,
@@ -85,6 +87,7 @@ impl Pace {
     pub fn new(Pause { least, listening }: Pause) -> Self {
         Self {
             began: Instant::now(),
+            most: DEVICE_TIME_MAX,
             least,
             listening,
             wait: least,
@@ -129,6 +132,10 @@ impl Pace {
     ) -> Result<T, E> {
         if self.paused > PAUSES_MAX {
             let text = "the device stays slow; gave up, as it may be needed elsewhere";
+            return Err(io::Error::new(io::ErrorKind::TimedOut, text).into());
+        }
+        if self.began.elapsed() > self.most {
+            let text = "reading the device takes more than a day; gave up, as other backups wait";
             return Err(io::Error::new(io::ErrorKind::TimedOut, text).into());
         }
         let (moment, put) = self.next_moment(self.began.elapsed(), sort);

@@ -57,6 +57,15 @@ fn a_device_that_stays_slow_is_left_in_peace() {
 }
 
 #[test]
+fn a_device_that_is_never_done_is_left() {
+    let mut pace = Pace::new(Pause::of(ms(0)));
+    pace.ask("read", || Ok::<(), io::Error>(())).unwrap();
+    pace.most = ms(0);
+    let error = pace.ask("read", || Ok::<(), io::Error>(())).unwrap_err();
+    assert!(error.to_string().contains("more than a day"), "{error}");
+}
+
+#[test]
 fn a_device_that_becomes_slow_is_asked_for_half() {
     let mut pace = Pace::new(Pause::of(ms(20)));
     let mut now = ms(0);

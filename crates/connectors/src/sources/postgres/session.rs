@@ -9,7 +9,9 @@ use super::{
     tls::Tls,
 };
 use crate::{
-    limits::{POSTGRES_MESSAGE_BYTES_MAX, SERVER_TIMEOUT},
+    limits::{
+        POSTGRES_ASIDES_MAX, POSTGRES_MESSAGE_BYTES_MAX, POSTGRES_ROWS_BYTES_MAX, SERVER_TIMEOUT,
+    },
     md5,
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -20,7 +22,6 @@ use ring::{
 use rustls::{ClientConnection, StreamOwned};
 use std::{
     io::{self, BufReader, Read, Write},
-    net::TcpStream,
     num::NonZeroU32,
     os::unix::net::UnixStream,
     path::Path,
@@ -90,8 +91,8 @@ const OPTIONS: &str = "-c default_transaction_read_only=on -c search_path= -c da
 
 /// TCP, in clear or encrypted, or a socket of this machine.
 trait Stream: Read + Write + Send {}
-impl Stream for TcpStream {}
-impl Stream for StreamOwned<ClientConnection, TcpStream> {}
+impl Stream for link::Line {}
+impl Stream for StreamOwned<ClientConnection, link::Line> {}
 impl Stream for UnixStream {}
 
 /// Where a server is: its address, or a socket of this machine instead; how it is protected.
@@ -101,9 +102,33 @@ pub struct Session {
     stream: BufReader<Box<dyn Stream>>,
     /// It broke off within an answer: what comes next would be taken for that of another statement.
     is_lost: bool,
+    /// Messages since the last question that were no rows.
+    asides: usize,
 }
 
 impl Session {
+    /// Over a server that says what a test wants.
+    #[cfg(test)]
+    pub fn of_said(said: Vec<u8>) -> Self {
+        struct Said(io::Cursor<Vec<u8>>);
+        impl Read for Said {
+            fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+                self.0.read(out)
+            }
+        }
+        impl Write for Said {
+            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+                Ok(bytes.len())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        impl Stream for Said {}
+        let stream: Box<dyn Stream> = Box::new(Said(io::Cursor::new(said)));
+        Self { stream: BufReader::new(stream), is_lost: false, asides: 0 }
+    }
+
     /// Opens a session and its transaction; by a socket of this machine, or by address.
     pub fn open(way: Way<'_>, database: &str, login: &Login) -> io::Result<Self> {
         let parameters = [
@@ -136,15 +161,14 @@ impl Session {
                 Box::new(stream)
             }
             None => {
-                let stream = link::connect(address)?;
-                stream.set_read_timeout(Some(SERVER_TIMEOUT))?;
+                let stream = link::connect(address)?.with_silence(SERVER_TIMEOUT);
                 match tls {
                     Tls::InClear => Box::new(stream),
                     Tls::Verified { config, name } => Box::new(Tls::begin(config, name, stream)?),
                 }
             }
         };
-        let mut session = Self { stream: BufReader::new(stream), is_lost: false };
+        let mut session = Self { stream: BufReader::new(stream), is_lost: false, asides: 0 };
         let mut startup = Vec::from(196_608_u32.to_be_bytes());
         for (name, value) in [("user", login.user.as_str())].iter().chain(parameters) {
             startup.extend(name.bytes().chain([0]).chain(value.bytes()).chain([0]));
@@ -200,8 +224,7 @@ impl Session {
     /// Rows of a statement, as text; `None` is NULL.
     pub fn rows(&mut self, statement: &Statement<'_>) -> io::Result<Vec<Vec<Option<String>>>> {
         self.query(statement)?;
-        let mut rows = Vec::new();
-        let mut failed = None;
+        let (mut rows, mut failed, mut octets) = (Vec::new(), None, 0);
         loop {
             let (kind, body) = match self.receive() {
                 Ok(message) => message,
@@ -212,7 +235,15 @@ impl Session {
                 Err(error) => return Err(error),
             };
             match kind {
-                b'D' => rows.push(row(&body).inspect_err(|_| self.is_lost = true)?),
+                b'D' => {
+                    // A row takes room by itself, and each of its values.
+                    octets += 64 + 8 * body.len();
+                    if octets > POSTGRES_ROWS_BYTES_MAX {
+                        self.is_lost = true;
+                        return Err(malformed());
+                    }
+                    rows.push(row(&body).inspect_err(|_| self.is_lost = true)?);
+                }
                 b'Z' => return failed.map_or(Ok(rows), Err),
                 _ => {}
             }
@@ -249,6 +280,7 @@ impl Session {
     }
 
     pub fn query(&mut self, statement: &Statement<'_>) -> io::Result<()> {
+        self.asides = 0;
         self.send(Some(b'Q'), format!("{}\0", statement.text()).as_bytes())
     }
 
@@ -272,6 +304,11 @@ impl Session {
     /// The next message. What the server says of a failure is an error of kind `Other`.
     pub fn receive(&mut self) -> io::Result<(u8, Vec<u8>)> {
         let (kind, body) = self.message().inspect_err(|_| self.is_lost = true)?;
+        self.asides += usize::from(!matches!(kind, b'D' | b'd'));
+        if self.asides > POSTGRES_ASIDES_MAX {
+            self.is_lost = true;
+            return Err(malformed());
+        }
         if kind == b'E' { Err(said(&body)) } else { Ok((kind, body)) }
     }
 
@@ -404,6 +441,33 @@ mod tests {
         assert!(scram.check(b"v=AAAA").is_err());
         assert!(scram.answer(b"r=other,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096").is_err());
         assert!(scram.answer(b"r=rOprNGfwEbeRWgbNEkqO1,s=W22Z,i=9999999999").is_err());
+    }
+
+    #[test]
+    fn a_server_that_never_comes_to_an_end_is_left() {
+        let message = |kind: u8, body: &[u8]| {
+            let length = u32::try_from(body.len() + 4).unwrap().to_be_bytes();
+            [&[kind][..], &length, body].concat()
+        };
+        let long = [&1_u16.to_be_bytes()[..], &(40_u32 << 20).to_be_bytes()].concat();
+        let long = [long, vec![b'a'; 40 << 20]].concat();
+        let (most, begin) = (POSTGRES_ASIDES_MAX, Statement::Begin);
+        for (said, is_left) in [
+            (message(b'N', b"").repeat(most - 1), false),
+            (message(b'N', b"").repeat(most), true),
+            (message(b'E', b"").repeat(most), true),
+            (message(b'D', &long), true),
+        ] {
+            let mut session = Session::of_said([said, message(b'Z', b"I")].concat());
+            let rows = session.rows(&begin).map(|rows| rows.len());
+            if is_left {
+                assert_eq!(rows.unwrap_err().kind(), io::ErrorKind::InvalidData);
+                let next = session.rows(&begin).unwrap_err();
+                assert_eq!(next.kind(), io::ErrorKind::NotConnected);
+            } else {
+                assert_eq!(rows.unwrap(), 0);
+            }
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! clear because that was said. Not here: the login. Invariant: nothing is sent, and no octet taken
 //! for an answer, between the question for TLS and the handshake.
 
-use crate::sources::link::malformed;
+use crate::sources::link::{Line, malformed};
 use rustls::{
     CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct, Error, RootCertStore,
     SignatureScheme, StreamOwned,
@@ -20,7 +20,6 @@ use rustls::{
 use std::{
     collections::BTreeMap,
     io::{self, Read, Write},
-    net::TcpStream,
     path::Path,
     sync::Arc,
 };
@@ -96,8 +95,8 @@ impl Tls {
     pub fn begin(
         config: &Arc<ClientConfig>,
         name: &ServerName<'static>,
-        mut stream: TcpStream,
-    ) -> io::Result<StreamOwned<ClientConnection, TcpStream>> {
+        mut stream: Line,
+    ) -> io::Result<StreamOwned<ClientConnection, Line>> {
         stream.write_all(&[8_u32.to_be_bytes(), SSL_REQUEST.to_be_bytes()].concat())?;
         let mut answer = [0];
         stream.read_exact(&mut answer)?;

@@ -10,10 +10,7 @@ use super::super::{
     pace::{Pace, Pause},
 };
 use crate::limits::{BLOCK_BYTES_MAX, FRAGMENTS_MAX, TPKT_BYTES_MAX};
-use std::{
-    io::{self, Read, Write},
-    net::TcpStream,
-};
+use std::io::{self, Read, Write};
 
 enum Question<'a> {
     Setup,
@@ -105,7 +102,7 @@ impl Question<'_> {
 }
 
 pub struct Client {
-    stream: TcpStream,
+    stream: link::Line,
     reference: u16,
     pace: Pace,
 }
@@ -230,7 +227,7 @@ impl Client {
     }
 }
 
-fn answer(stream: &mut TcpStream, asked: u8, reference: u16) -> Result<Answer, NoAnswer> {
+fn answer(stream: &mut impl Read, asked: u8, reference: u16) -> Result<Answer, NoAnswer> {
     let frame = frame(stream)?;
     let pdu = frame.strip_prefix(&[2, 0xf0, 0x80]).ok_or(Malformed)?;
     let [0x32, rosctr, _, _, r0, r1, p0, p1, d0, d1, rest @ ..] = pdu else {
@@ -265,7 +262,7 @@ fn answer(stream: &mut TcpStream, asked: u8, reference: u16) -> Result<Answer, N
 }
 
 /// One TPKT (RFC 1006, section 6) without its header.
-fn frame(stream: &mut TcpStream) -> Result<Vec<u8>, NoAnswer> {
+fn frame(stream: &mut impl Read) -> Result<Vec<u8>, NoAnswer> {
     let mut head = [0; 4];
     stream.read_exact(&mut head)?;
     let length = u16::from_be_bytes([head[2], head[3]]);

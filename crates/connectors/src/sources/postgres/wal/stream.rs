@@ -11,6 +11,7 @@ use super::{
     },
     Lsn,
 };
+use crate::limits::POSTGRES_IDLE_MAX;
 use std::io;
 
 /// The header of a piece of log: its kind, where it begins, where the log ends, the time.
@@ -59,7 +60,12 @@ pub fn stream(
 ) -> io::Result<Ended> {
     session.query(&Statement::StartReplication { from, timeline })?;
     let (mut at, mut stopping, mut failed, mut next) = (from, false, None, None);
+    let (mut idle, mut last) = (0, from);
     loop {
+        if idle > POSTGRES_IDLE_MAX {
+            let text = "the server keeps the connection alive and sends no more of its log";
+            return Err(io::Error::new(io::ErrorKind::TimedOut, text));
+        }
         let (kind, body) = match session.receive() {
             Ok(message) => message,
             Err(error) if error.kind() == io::ErrorKind::Other => {
@@ -68,6 +74,9 @@ pub fn stream(
             }
             Err(error) => return Err(error),
         };
+        // What was under way comes also after we said that it is enough.
+        idle = if at > last { 0 } else { idle + 1 };
+        last = at;
         match kind {
             b'd' if stopping => {}
             b'd' => {
@@ -201,6 +210,31 @@ mod tests {
         assert_eq!(left_at(text, 1), Some(Lsn(0x300_0148)));
         assert_eq!(left_at(text, 2), Some(Lsn(0x1_0500_0000)));
         assert_eq!(left_at(text, 3), None);
+    }
+
+    #[test]
+    fn a_stream_that_brings_nothing_ends() {
+        let message = |body: &[u8]| {
+            let length = u32::try_from(body.len() + 4).unwrap().to_be_bytes();
+            [&b"d"[..], &length, body].concat()
+        };
+        let streamed = |said: Vec<u8>| {
+            let mut session = Session::of_said(said);
+            let ended = stream(&mut session, (1, Lsn(0), Lsn(2)), &mut |_, _| Ok(()));
+            ended.unwrap_err().kind()
+        };
+        let alive = message(&[&b"k"[..], &[0; 17]].concat());
+        // Two octets of log, and then more than was asked for.
+        let piece = message(&[&b"w"[..], &[0; 24], b"ab"].concat());
+        let most = POSTGRES_IDLE_MAX;
+        for (said, kind) in [
+            (alive.repeat(most - 1), io::ErrorKind::UnexpectedEof),
+            (alive.repeat(most + 2), io::ErrorKind::TimedOut),
+            (piece.repeat(most - 1), io::ErrorKind::UnexpectedEof),
+            (piece.repeat(most + 3), io::ErrorKind::TimedOut),
+        ] {
+            assert_eq!(streamed(said), kind);
+        }
     }
 
     #[test]
