@@ -78,8 +78,14 @@ pub const OPCUA_CHUNKS_MAX: usize = 4_096;
 /// Values inside values of OPC UA.
 pub const OPCUA_NESTING_MAX: usize = 16;
 
-/// Nodes of one address space.
+/// Nodes of one address space, and references of one of them.
 pub const OPCUA_NODES_MAX: usize = 1_000_000;
+
+/// References of one address space: a node has about four.
+pub const OPCUA_REFERENCES_MAX: usize = 8_000_000;
+
+/// Answers without a reference, one after the other, that say that there is more.
+pub const OPCUA_EMPTY_PAGES_MAX: usize = 16;
 
 /// How long an answer in a datagram is waited for before the question is sent again.
 pub const DATAGRAM_TIMEOUT: Duration = Duration::from_secs(2);

@@ -14,24 +14,24 @@ mod request;
 mod security;
 mod status;
 mod types;
+mod walk;
 
 use super::{Context, Kind, Unusable, link::quoted, login, pace::Pause, place::NetworkPlace};
-use crate::limits::OPCUA_NODES_MAX;
-use client::{Browsed, Client, Credentials, Reference, Way};
+use client::{Client, Credentials, Way};
 use nodeset::Node;
 use security::{Mode, Policy, Signer, Trust};
 use status::status_text;
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::BTreeMap,
     fmt::Write as _,
     io,
     path::{Path, PathBuf},
 };
-use types::{DataValue, Id, Item, NodeId};
+use types::{DataValue, Item, NodeId};
 use vault::{Offer, Source};
+use walk::walk;
 
-/// Nodes of one browse and attributes of one read; fewer when the server wants fewer.
-const BROWSE_NODES: usize = 20;
+/// Attributes of one read; fewer when the server wants fewer.
 const READ_ATTRIBUTES: usize = 100;
 
 const ROOT: NodeId = NodeId::standard(84);
@@ -230,82 +230,6 @@ fn namespaces(client: &mut Client) -> io::Result<Vec<String>> {
         _ => String::new(),
     };
     Ok(items.map(text).collect())
-}
-
-/// Every node that can be reached from the root, with its references.
-fn walk(client: &mut Client, fault: &mut dyn FnMut(String)) -> io::Result<BTreeMap<NodeId, Node>> {
-    let mut seen = BTreeMap::from([(ROOT, 1)]);
-    let mut waiting = VecDeque::from([ROOT]);
-    let mut nodes = BTreeMap::new();
-    while !waiting.is_empty() {
-        let batch: Vec<_> = waiting.drain(..waiting.len().min(BROWSE_NODES)).collect();
-        let found = in_parts(&batch, &mut |part| client.browse(part))?;
-        for (id, browsed) in batch.into_iter().zip(found) {
-            let class = seen.get(&id).copied().unwrap_or_default();
-            let references = all_references(client, &id, browsed, fault)?;
-            for reference in &references {
-                let target = &reference.target;
-                if follows(class, reference) && !seen.contains_key(target) {
-                    if seen.len() >= OPCUA_NODES_MAX {
-                        let why = format!("more than {OPCUA_NODES_MAX} nodes; the rest is missing");
-                        return Err(io::Error::other(why));
-                    }
-                    seen.insert(target.clone(), reference.class);
-                    waiting.push_back(target.clone());
-                }
-            }
-            if id.namespace > 0 {
-                nodes.insert(id, Node::new(class, references));
-            }
-        }
-    }
-    Ok(nodes)
-}
-
-/// What one browse left for the next ones, too.
-fn all_references(
-    client: &mut Client,
-    id: &NodeId,
-    first: Browsed,
-    fault: &mut dyn FnMut(String),
-) -> io::Result<Vec<Reference>> {
-    let Browsed { status, mut point, mut references, mut elsewhere } = first;
-    if status & 0x8000_0000 != 0 {
-        fault(format!("{id}: its references: {}", status_text(status)));
-    }
-    while let Some(from) = point {
-        let more = client.browse_next(&from)?;
-        if more.status & 0x8000_0000 != 0 {
-            fault(format!("{id}: its references: {}", status_text(more.status)));
-        }
-        point = more.point.filter(|_| !more.references.is_empty());
-        references.extend(more.references);
-        elsewhere += more.elsewhere;
-    }
-    if elsewhere > 0 {
-        fault(format!("{id}: {elsewhere} references to another server are not kept"));
-    }
-    references.sort_unstable();
-    references.dedup();
-    Ok(references)
-}
-
-/// Whether a reference leads to a node worth a question. Inside namespace 0 only folders and
-/// types do: their parts are of the standard.
-fn follows(class: u32, reference: &Reference) -> bool {
-    const ORGANIZES: u32 = 35;
-    const HAS_SUBTYPE: u32 = 45;
-    const OBJECT: u32 = 1;
-    if !reference.is_forward {
-        return false;
-    }
-    let kind = match &reference.kind {
-        NodeId { namespace: 0, id: Id::Number(number) } => *number,
-        _ => 0,
-    };
-    reference.target.namespace > 0
-        || matches!(kind, ORGANIZES | HAS_SUBTYPE)
-        || (class == OBJECT && reference.class == OBJECT && kind != 40)
 }
 
 /// Reads the attributes that each node has by its class.

@@ -41,6 +41,9 @@ pub enum User {
     Certified { certificate: Vec<u8>, algorithm: &'static str, signature: Vec<u8> },
 }
 
+/// References of one node in one answer, at most; the rest comes from a point on.
+const REFERENCES_AT_ONCE: u32 = 1_000;
+
 /// How long a channel is asked for.
 pub const LIFETIME: Duration = Duration::from_secs(3_600);
 
@@ -164,9 +167,10 @@ fn put_proof(proof: Proof<'_>, out: &mut Vec<u8>) {
 }
 
 fn browse(nodes: &[NodeId], out: &mut Vec<u8>) {
-    // No view; as many references an answer as the server likes.
+    // No view. What a large folder has beyond the most does not fit into any message with some.
     NodeId::standard(0).encode(out);
-    out.extend([0; 8 + 4 + 4]);
+    out.extend([0; 8 + 4]);
+    out.extend(REFERENCES_AT_ONCE.to_le_bytes());
     out.extend(u32::try_from(nodes.len()).expect("a batch is small").to_le_bytes());
     for node in nodes {
         node.encode(out);

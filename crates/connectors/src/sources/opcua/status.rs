@@ -29,6 +29,8 @@ pub fn status_text(status: u32) -> String {
         0x8034 => "no such node",
         0x8035 => "no such attribute",
         0x803a => "not readable",
+        0x804a => "continuation point not known",
+        0x804b => "no continuation point left",
         0x8054 => "security mode rejected",
         0x8055 => "security policy rejected",
         0x8056 => "too many sessions",
