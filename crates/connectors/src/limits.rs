@@ -135,6 +135,9 @@ pub const CIP_TAGS_MAX: usize = 200_000;
 /// Octets of one tag's value, and of the definition of one type.
 pub const CIP_VALUE_BYTES_MAX: u32 = 2 * 1_048_576;
 
+/// Octets of one tag's value as text, with the names of its members: many times the value.
+pub const CIP_TEXT_BYTES_MAX: usize = 64 * 1_048_576;
+
 /// How often a store is asked that fails or is too busy.
 pub const STORE_TRIES: usize = 6;
 

@@ -8,7 +8,7 @@ use super::{
     super::link::{Fields, malformed, quoted},
     client::{Client, NoAnswer, Question},
 };
-use crate::limits::{CIP_TAGS_MAX, CIP_VALUE_BYTES_MAX};
+use crate::limits::{CIP_TAGS_MAX, CIP_TEXT_BYTES_MAX, CIP_VALUE_BYTES_MAX};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Write as _,
@@ -53,6 +53,14 @@ struct Template {
     members: Vec<Member>,
 }
 
+impl Template {
+    /// Types of its members.
+    fn inside(&self) -> impl Iterator<Item = u16> {
+        let structures = self.members.iter().filter(|member| member.kind & IS_STRUCTURE != 0);
+        structures.map(|member| member.kind & 0x0fff)
+    }
+}
+
 struct Member {
     name: String,
     kind: u16,
@@ -77,6 +85,9 @@ pub fn read(client: &mut Client, values: bool) -> Result<Text, NoAnswer> {
         .collect();
     for program in programs {
         tags.extend(symbols(client, Some(&program))?);
+        if tags.len() > CIP_TAGS_MAX {
+            return Err(io::Error::other(format!("more than {CIP_TAGS_MAX} tags")).into());
+        }
     }
     tags.sort_by(|a, b| a.name.cmp(&b.name));
     let templates = templates(client, &tags)?;
@@ -104,7 +115,8 @@ pub fn read(client: &mut Client, values: bool) -> Result<Text, NoAnswer> {
     }
     for tag in tags.iter().filter(|tag| values && tag.has_value()) {
         let shown = match value(client, tag) {
-            Ok(bytes) => shown(tag.kind, &bytes, &templates, 0),
+            Ok(bytes) => shown(tag.kind, &bytes, &templates)
+                .unwrap_or_else(|| "! as text the value is too long".to_owned()),
             Err(error @ NoAnswer::Refused(_)) => format!("! {error}"),
             Err(error) => return Err(error),
         };
@@ -161,12 +173,44 @@ fn templates(client: &mut Client, tags: &[Tag]) -> Result<BTreeMap<u16, Template
             }
             Err(error) => return Err(error),
         };
-        let inside = template.members.iter().filter(|m| m.kind & IS_STRUCTURE != 0);
-        waiting.extend(inside.map(|m| m.kind & 0x0fff).filter(|n| !found.contains_key(n)));
+        waiting.extend(template.inside().filter(|n| !found.contains_key(n)));
         found.insert(number, template);
         waiting.retain(|number| !found.contains_key(number));
     }
+    if let Some(name) = inside_itself(&found) {
+        let text = format!("the type {name} is inside itself, which no memory could hold");
+        return Err(io::Error::new(io::ErrorKind::InvalidData, text).into());
+    }
     Ok(found)
+}
+
+/// A type that is among its own parts, or among theirs.
+fn inside_itself(templates: &BTreeMap<u16, Template>) -> Option<&str> {
+    // False on the way from a type to the parts of its parts, true when all of these were seen.
+    let mut seen: BTreeMap<u16, bool> = BTreeMap::new();
+    for start in templates.keys() {
+        let mut way = vec![*start];
+        while let Some(number) = way.last().copied() {
+            let Some(template) = templates.get(&number) else {
+                way.pop();
+                continue;
+            };
+            if seen.get(&number).is_some() {
+                seen.insert(number, true);
+                way.pop();
+                continue;
+            }
+            seen.insert(number, false);
+            for part in template.inside() {
+                match seen.get(&part) {
+                    Some(false) => return Some(&template.name),
+                    Some(true) => {}
+                    None => way.push(part),
+                }
+            }
+        }
+    }
+    None
 }
 
 fn template(client: &mut Client, template: u16) -> Result<Template, NoAnswer> {
@@ -268,74 +312,102 @@ fn kind_name(kind: u16, templates: &BTreeMap<u16, Template>) -> String {
     name.to_owned()
 }
 
-/// A value as text: numbers, texts, members by name; what is not known as hex.
-fn shown(kind: u16, bytes: &[u8], templates: &BTreeMap<u16, Template>, depth: usize) -> String {
-    fn all<const N: usize>(bytes: &[u8], show: impl Fn([u8; N]) -> String) -> String {
-        bytes.as_chunks::<N>().0.iter().map(|part| show(*part)).collect::<Vec<_>>().join(" ")
-    }
-    if kind & IS_STRUCTURE != 0
-        && depth < 16
-        && let Some(template) = templates.get(&(kind & 0x0fff))
-        && let Ok(size @ 1..) = usize::try_from(template.size)
-    {
-        let parts = bytes.chunks(size).map(|part| structure(template, part, templates, depth));
-        return parts.collect::<Vec<_>>().join(" ");
-    }
-    match kind & 0x80ff {
-        0xc1 | 0xc6 => all(bytes, |b: [u8; 1]| b[0].to_string()),
-        0xc2 => all(bytes, |b| i8::from_le_bytes(b).to_string()),
-        0xc3 => all(bytes, |b| i16::from_le_bytes(b).to_string()),
-        0xc4 => all(bytes, |b| i32::from_le_bytes(b).to_string()),
-        0xc5 => all(bytes, |b| i64::from_le_bytes(b).to_string()),
-        0xc7 => all(bytes, |b| u16::from_le_bytes(b).to_string()),
-        0xc8 => all(bytes, |b| u32::from_le_bytes(b).to_string()),
-        0xc9 => all(bytes, |b| u64::from_le_bytes(b).to_string()),
-        0xca => all(bytes, |b| f32::from_le_bytes(b).to_string()),
-        0xcb => all(bytes, |b| f64::from_le_bytes(b).to_string()),
-        0xd3 => all(bytes, |b| format!("{:#010x}", u32::from_le_bytes(b))),
-        _ => bytes.iter().map(|byte| format!("{byte:02x}")).collect(),
-    }
+/// A value as text: numbers, texts, members by name; what is not known as hex. `None` when it is
+/// too long: types are the device's own, and may have their members in one place again and again.
+fn shown(kind: u16, bytes: &[u8], templates: &BTreeMap<u16, Template>) -> Option<String> {
+    let mut shown = Shown { templates, text: String::new(), left: CIP_TEXT_BYTES_MAX };
+    shown.value(kind, bytes, 0)?;
+    Some(shown.text)
 }
 
-fn structure(
-    template: &Template,
-    bytes: &[u8],
-    templates: &BTreeMap<u16, Template>,
-    depth: usize,
-) -> String {
-    let at = |offset: u32| usize::try_from(offset).ok().and_then(|from| bytes.get(from..));
-    // A string is a length and its letters.
-    if let [length, data] = &template.members[..]
-        && (length.name.as_str(), data.name.as_str()) == ("LEN", "DATA")
-        && let Some(count) = at(length.offset).and_then(|rest| rest.first_chunk::<4>())
-        && let Some(text) = at(data.offset)
-    {
-        let count = usize::try_from(u32::from_le_bytes(*count)).unwrap_or(usize::MAX);
-        return String::from_utf8_lossy(&text[..count.min(text.len())]).into_owned();
+struct Shown<'a> {
+    templates: &'a BTreeMap<u16, Template>,
+    text: String,
+    /// What may still be written and looked at.
+    left: usize,
+}
+
+impl Shown<'_> {
+    /// Costs more than the text, so that nothing is to be had for nothing.
+    fn put(&mut self, text: &str) -> Option<()> {
+        self.left = self.left.checked_sub(text.len() + 1)?;
+        self.text.push_str(text);
+        Some(())
     }
-    let mut parts = Vec::new();
-    // Bits lie in a member of their own that the tool hides.
-    let hidden = |name: &str| name.starts_with("ZZZZZZZZZZ") || name.starts_with("__");
-    for member in template.members.iter().filter(|member| !hidden(&member.name)) {
-        let Some(rest) = at(member.offset) else { continue };
-        let is_bit = member.kind & 0x80ff == 0xc1;
-        let value = if is_bit {
-            let bit = rest.first().map(|byte| byte >> (member.info & 7) & 1);
-            bit.map_or_else(String::new, |bit| bit.to_string())
-        } else {
+
+    fn value(&mut self, kind: u16, bytes: &[u8], depth: usize) -> Option<()> {
+        fn all<const N: usize>(bytes: &[u8], show: impl Fn([u8; N]) -> String) -> String {
+            bytes.as_chunks::<N>().0.iter().map(|part| show(*part)).collect::<Vec<_>>().join(" ")
+        }
+        let templates = self.templates;
+        if kind & IS_STRUCTURE != 0
+            && depth < 16
+            && let Some(template) = templates.get(&(kind & 0x0fff))
+            && let Ok(size @ 1..) = usize::try_from(template.size)
+        {
+            for (at, part) in bytes.chunks(size).enumerate() {
+                self.put(if at > 0 { " " } else { "" })?;
+                self.structure(template, part, depth)?;
+            }
+            return Some(());
+        }
+        self.put(&match kind & 0x80ff {
+            0xc1 | 0xc6 => all(bytes, |b: [u8; 1]| b[0].to_string()),
+            0xc2 => all(bytes, |b| i8::from_le_bytes(b).to_string()),
+            0xc3 => all(bytes, |b| i16::from_le_bytes(b).to_string()),
+            0xc4 => all(bytes, |b| i32::from_le_bytes(b).to_string()),
+            0xc5 => all(bytes, |b| i64::from_le_bytes(b).to_string()),
+            0xc7 => all(bytes, |b| u16::from_le_bytes(b).to_string()),
+            0xc8 => all(bytes, |b| u32::from_le_bytes(b).to_string()),
+            0xc9 => all(bytes, |b| u64::from_le_bytes(b).to_string()),
+            0xca => all(bytes, |b| f32::from_le_bytes(b).to_string()),
+            0xcb => all(bytes, |b| f64::from_le_bytes(b).to_string()),
+            0xd3 => all(bytes, |b| format!("{:#010x}", u32::from_le_bytes(b))),
+            _ => bytes.iter().map(|byte| format!("{byte:02x}")).collect(),
+        })
+    }
+
+    fn structure(&mut self, template: &Template, bytes: &[u8], depth: usize) -> Option<()> {
+        let at = |offset: u32| usize::try_from(offset).ok().and_then(|from| bytes.get(from..));
+        // A string is a length and its letters.
+        if let [length, data] = &template.members[..]
+            && (length.name.as_str(), data.name.as_str()) == ("LEN", "DATA")
+            && let Some(count) = at(length.offset).and_then(|rest| rest.first_chunk::<4>())
+            && let Some(text) = at(data.offset)
+        {
+            let count = usize::try_from(u32::from_le_bytes(*count)).unwrap_or(usize::MAX);
+            return self.put(&String::from_utf8_lossy(&text[..count.min(text.len())]));
+        }
+        // Bits lie in a member of their own that the tool hides.
+        let hidden = |name: &str| name.starts_with("ZZZZZZZZZZ") || name.starts_with("__");
+        let mut between = "{";
+        for member in &template.members {
+            let Some(rest) = at(member.offset).filter(|_| !hidden(&member.name)) else {
+                self.put("")?;
+                continue;
+            };
+            self.put(std::mem::replace(&mut between, "; "))?;
+            self.put(&member.name)?;
+            self.put("=")?;
+            if member.kind & 0x80ff == 0xc1 {
+                if let Some(byte) = rest.first() {
+                    self.put(if byte >> (member.info & 7) & 1 == 1 { "1" } else { "0" })?;
+                }
+                continue;
+            }
             let one = match member.kind & IS_STRUCTURE {
                 0 => width(member.kind),
-                _ => templates
+                _ => self
+                    .templates
                     .get(&(member.kind & 0x0fff))
                     .and_then(|inside| usize::try_from(inside.size).ok())
                     .unwrap_or(0),
             };
             let length = one.saturating_mul(usize::from(member.info.max(1))).min(rest.len());
-            shown(member.kind, &rest[..length], templates, depth + 1)
-        };
-        parts.push(format!("{}={value}", member.name));
+            self.value(member.kind, &rest[..length], depth + 1)?;
+        }
+        self.put(if between == "{" { "{}" } else { "}" })
     }
-    format!("{{{}}}", parts.join("; "))
 }
 
 fn width(kind: u16) -> usize {
@@ -371,9 +443,39 @@ mod tests {
         };
         let templates = BTreeMap::from([(1, axis), (2, text)]);
         let value = [&[7, 0, 0, 0, 0b1000, 0, 0, 0, 3, 0, 0, 0][..], b"abc\0\0\0\0\0"].concat();
-        assert_eq!(shown(0x8001, &value, &templates, 0), "{Pos=7; Ready=1; Name=abc}");
+        let shown = |kind, bytes: &[u8], all| super::shown(kind, bytes, all).unwrap();
+        assert_eq!(shown(0x8001, &value, &templates), "{Pos=7; Ready=1; Name=abc}");
         assert_eq!(kind_name(0x8001, &templates), "Axis");
-        assert_eq!(shown(0xc3, &[1, 0, 255, 255], &templates, 0), "1 -1");
-        assert_eq!(shown(0x80ff, &[1, 2], &BTreeMap::new(), 0), "0102");
+        assert_eq!(shown(0xc3, &[1, 0, 255, 255], &templates), "1 -1");
+        assert_eq!(shown(0x80ff, &[1, 2], &BTreeMap::new()), "0102");
+    }
+
+    /// A type with members of other types, all at its beginning.
+    fn made_of(parts: &[u16]) -> Template {
+        let member = |(at, part): (usize, &u16)| Member {
+            name: format!("m{at}"),
+            kind: IS_STRUCTURE | part,
+            info: 0,
+            offset: 0,
+        };
+        let members = parts.iter().enumerate().map(member).collect();
+        Template { name: "T".into(), size: 1, members }
+    }
+
+    #[test]
+    fn a_type_is_not_inside_itself_and_a_value_does_not_grow_without_end() {
+        // Each made of four of the next: the text of one octet would have 4^16 parts.
+        let mut types: BTreeMap<_, _> = (0..20).map(|n| (n, made_of(&[n + 1; 4]))).collect();
+        assert_eq!(inside_itself(&types), None);
+        assert_eq!(shown(0x8000, &[5], &types), None);
+        assert_eq!(shown(0x8013, &[5], &types).unwrap(), "{m0=; m1=; m2=; m3=}");
+        types.insert(20, made_of(&[30, 3]));
+        assert_eq!(inside_itself(&types), Some("T"));
+        let own = BTreeMap::from([(1, made_of(&[1]))]);
+        assert_eq!(inside_itself(&own), Some("T"));
+        let twice = [(1, made_of(&[2, 3])), (2, made_of(&[3, 3])), (3, made_of(&[]))];
+        let twice = BTreeMap::from(twice);
+        assert_eq!(inside_itself(&twice), None);
+        assert_eq!(shown(0x8002, &[5], &twice).unwrap(), "{m0={}; m1={}}");
     }
 }
