@@ -45,6 +45,12 @@ pub const DIRECTORY_ENTRIES_MAX: usize = 1_000_000;
 /// Directories inside directories on a server; one may list a tree that contains itself.
 pub const DEPTH_MAX: usize = 64;
 
+/// Directories of one tree on a server; one that contains itself twice has more than can be.
+pub const DIRECTORIES_MAX: usize = 1_000_000;
+
+/// Answers of an SFTP server without a name, one after the other, that do not end a directory.
+pub const EMPTY_ANSWERS_MAX: usize = 16;
+
 /// Octets of one SFTP packet; servers must take 34,000.
 pub const PACKET_BYTES_MAX: u32 = 262_144;
 

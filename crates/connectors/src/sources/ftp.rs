@@ -3,14 +3,16 @@
 //! Passive mode, binary type (RFC 959, RFC 2428, RFC 3659). Invariant: [`Command`] has nothing
 //! that stores, renames, deletes or makes; only it becomes a line.
 
-use super::{Context, Kind, Unusable, login, login::Login, spool, url::Url};
+use super::{
+    Context, Kind, Unusable, link::Line, login, login::Login, spool, tree::Tree, url::Url,
+};
 use crate::limits::{
-    DEPTH_MAX, LINE_BYTES_MAX, LISTING_BYTES_MAX, REPLY_LINES_MAX, SERVER_TIMEOUT as TIMEOUT,
+    LINE_BYTES_MAX, LISTING_BYTES_MAX, REPLY_LINES_MAX, SERVER_TIMEOUT as TIMEOUT,
 };
 use model::Time;
 use std::{
     io::{self, BufRead, BufReader, Read, Write},
-    net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs},
+    net::{IpAddr, SocketAddr, ToSocketAddrs},
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
 };
@@ -78,18 +80,18 @@ impl Source for Server {
             Err(error) => return offer.fault(&folder, error.to_string()),
         };
         let start = self.url.path.trim_end_matches('/').to_owned();
-        let mut waiting = vec![(start, 0)];
-        while let Some((path, depth)) = waiting.pop() {
+        let mut tree = Tree::new();
+        tree.push(start, 0);
+        while let Some((path, depth)) = tree.next() {
             let here = folder.join(path.trim_start_matches('/'));
-            if depth > DEPTH_MAX {
-                offer.fault(&here, format!("more than {DEPTH_MAX} directories deep"));
-                continue;
-            }
-            let listed = lock(&session).list(if path.is_empty() { "/" } else { &path });
-            let entries = match listed {
-                Ok(entries) => entries,
-                Err(error) => {
-                    offer.fault(&here, error.to_string());
+            let listed = depth.and_then(|depth| {
+                let listed = lock(&session).list(if path.is_empty() { "/" } else { &path });
+                Ok((depth, listed.map_err(|error| error.to_string())?))
+            });
+            let (depth, entries) = match listed {
+                Ok(listed) => listed,
+                Err(why) => {
+                    offer.fault(&here, why);
                     continue;
                 }
             };
@@ -100,7 +102,7 @@ impl Source for Server {
                 let Entry { name, sort, modified, size } = entry;
                 let path = format!("{path}/{name}");
                 match sort {
-                    Sort::Directory => waiting.push((path, depth + 1)),
+                    Sort::Directory => tree.push(path, depth + 1),
                     Sort::File => {
                         let (session, staging) = (session.clone(), self.context.staging.clone());
                         let file = Remote { session, path, staging, modified, size };
@@ -157,7 +159,7 @@ fn lock(session: &Mutex<Session>) -> std::sync::MutexGuard<'_, Session> {
 }
 
 struct Session {
-    control: BufReader<TcpStream>,
+    control: BufReader<Line>,
     peer: IpAddr,
     has_facts: bool,
 }
@@ -171,7 +173,7 @@ impl Session {
     fn open(address: &str, login: &Login) -> io::Result<Self> {
         let found = address.to_socket_addrs()?.next();
         let found = found.ok_or_else(|| io::Error::other("the name has no address"))?;
-        let stream = connect(found)?;
+        let stream = Line::open(found, TIMEOUT)?;
         let mut session =
             Self { control: BufReader::new(stream), peer: found.ip(), has_facts: true };
         session.reply()?.expect(&[220])?;
@@ -222,7 +224,7 @@ impl Session {
     }
 
     /// The data connection always goes to the server itself, whatever address it names.
-    fn passive(&mut self) -> io::Result<TcpStream> {
+    fn passive(&mut self) -> io::Result<Line> {
         let extended = self.ask(&Command::ExtendedPassive)?;
         let port = if extended.code == 229 {
             let inner = extended.text.split("(|||").nth(1).and_then(|rest| rest.split('|').next());
@@ -238,13 +240,13 @@ impl Session {
                 _ => return Err(malformed()),
             }
         };
-        connect(SocketAddr::new(self.peer, port))
+        Line::open(SocketAddr::new(self.peer, port), TIMEOUT)
     }
 
     fn transfer<T>(
         &mut self,
         command: &Command<'_>,
-        work: impl FnOnce(&mut TcpStream) -> io::Result<T>,
+        work: impl FnOnce(&mut Line) -> io::Result<T>,
     ) -> io::Result<T> {
         let mut data = self.passive()?;
         self.ask(command)?.expect(&[125, 150])?;
@@ -258,7 +260,7 @@ impl Session {
     }
 
     fn list(&mut self, path: &str) -> io::Result<Vec<Entry>> {
-        let read = |data: &mut TcpStream| {
+        let read = |data: &mut Line| {
             let mut bytes = Vec::new();
             data.take(LISTING_BYTES_MAX).read_to_end(&mut bytes)?;
             if bytes.len() as u64 == LISTING_BYTES_MAX {
@@ -293,13 +295,6 @@ impl Reply {
 
 fn not_known(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::Unsupported
-}
-
-fn connect(address: SocketAddr) -> io::Result<TcpStream> {
-    let stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
-    stream.set_read_timeout(Some(TIMEOUT))?;
-    stream.set_write_timeout(Some(TIMEOUT))?;
-    Ok(stream)
 }
 
 #[derive(Debug, PartialEq, Eq)]

@@ -24,6 +24,7 @@ mod sqlite;
 mod ssh;
 mod ssh_config;
 mod tftp;
+mod tree;
 mod url;
 
 pub use postgres::wal::ready as postgres_ready;

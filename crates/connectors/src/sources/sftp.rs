@@ -9,9 +9,10 @@ use super::{
     login::Login,
     spool,
     ssh::{self, Talk},
+    tree::Tree,
     url::Url,
 };
-use crate::limits::{DEPTH_MAX, DIRECTORY_ENTRIES_MAX, DISK_TIMEOUT, PACKET_BYTES_MAX};
+use crate::limits::{DIRECTORY_ENTRIES_MAX, DISK_TIMEOUT, EMPTY_ANSWERS_MAX, PACKET_BYTES_MAX};
 use model::Time;
 use std::{
     io::{self, Write},
@@ -108,15 +109,18 @@ impl Source for Server {
             Ok(session) => Arc::new(Mutex::new(session)),
             Err(error) => return offer.fault(&folder, error.to_string()),
         };
-        let mut walk = Walk { session, folder, staging, waiting: Vec::new() };
+        let mut walk = Walk { session, folder, staging, tree: Tree::new() };
         let start = self.url.path.trim_end_matches('/').as_bytes().to_vec();
         let found = lock(&walk.session).status(if start.is_empty() { b"/" } else { &start });
         match found {
             Ok(attributes) => walk.entry(start, &attributes, 0, offer),
             Err(error) => return offer.fault(&walk.place(&start), error.to_string()),
         }
-        while let Some((path, depth)) = walk.waiting.pop() {
-            walk.directory(&path, depth, offer);
+        while let Some((path, depth)) = walk.tree.next() {
+            match depth {
+                Ok(depth) => walk.directory(&path, depth, offer),
+                Err(why) => offer.fault(&walk.place(&path), why),
+            }
         }
     }
 }
@@ -125,7 +129,7 @@ struct Walk {
     session: Arc<Mutex<Session>>,
     folder: PathBuf,
     staging: PathBuf,
-    waiting: Vec<(Vec<u8>, usize)>,
+    tree: Tree<Vec<u8>>,
 }
 
 impl Walk {
@@ -136,9 +140,6 @@ impl Walk {
     }
 
     fn directory(&mut self, path: &[u8], depth: usize, offer: &mut Offer) {
-        if depth > DEPTH_MAX {
-            return offer.fault(&self.place(path), format!("more than {DEPTH_MAX} deep"));
-        }
         let listed = lock(&self.session).list(if path.is_empty() { b"/" } else { path });
         match listed {
             Ok(entries) => {
@@ -160,7 +161,7 @@ impl Walk {
                 if !path.is_empty() {
                     offer.entry(place, What::Directory(meta));
                 }
-                self.waiting.push((path, depth));
+                self.tree.push(path, depth);
             }
             0o120_000 => match lock(&self.session).link(&path) {
                 Ok(target) => offer.entry(place, What::Symlink(meta, target)),
@@ -328,11 +329,18 @@ impl Session {
     fn list(&mut self, path: &[u8]) -> io::Result<Vec<(Vec<u8>, Attributes)>> {
         let handle = self.handle(&Request::OpenDirectory(path))?;
         let mut found = Vec::new();
+        let (mut names, mut empty) = (0, 0);
         loop {
             match self.ask(&Request::ReadDirectory(&handle))? {
                 (104, body) => {
                     let mut fields = Fields(&body);
-                    for _ in 0..fields.number()? {
+                    let count = fields.number()?;
+                    empty = if count == 0 { empty + 1 } else { 0 };
+                    if empty > EMPTY_ANSWERS_MAX {
+                        return Err(malformed());
+                    }
+                    for _ in 0..count {
+                        names += 1;
                         let name = fields.string()?.to_vec();
                         fields.string()?;
                         let attributes = fields.attributes()?;
@@ -343,7 +351,7 @@ impl Session {
                             found.push((name, attributes));
                         }
                     }
-                    if found.len() > DIRECTORY_ENTRIES_MAX {
+                    if names > DIRECTORY_ENTRIES_MAX {
                         return Err(io::Error::other("the directory has too many entries"));
                     }
                 }
@@ -440,6 +448,25 @@ fn malformed() -> io::Error {
 mod tests {
     use super::*;
     use std::process::Command;
+
+    #[test]
+    fn a_directory_whose_end_does_not_come_is_left() {
+        // A handle, then answers without a name, each for the next question.
+        let listed = |empty: usize| {
+            let script = format!(
+                r"printf '\0\0\0\12\146\0\0\0\1\0\0\0\1h'; n=2; while [ $n -lt {end} ]; do
+                  printf '\0\0\0\11\150\0\0\0\'$(printf %o $n)'\0\0\0\0'; n=$((n + 1)); done
+                  printf '\0\0\0\11\145\0\0\0\'$(printf %o $n)'\0\0\0\1'; n=$((n + 1))
+                  printf '\0\0\0\11\145\0\0\0\'$(printf %o $n)'\0\0\0\0'; exec sleep 1000",
+                end = empty + 2
+            );
+            let talk = Talk::start(Command::new("sh").args(["-c", &script])).unwrap();
+            let mut session = Session { talk, heard: Vec::new(), wait: DISK_TIMEOUT, id: 0 };
+            session.list(b"/").map(|found| found.len()).map_err(|error| error.kind())
+        };
+        assert_eq!(listed(EMPTY_ANSWERS_MAX), Ok(0));
+        assert_eq!(listed(EMPTY_ANSWERS_MAX + 1), Err(io::ErrorKind::InvalidData));
+    }
 
     #[test]
     fn a_server_that_falls_silent_is_left_and_nothing_more_is_asked_of_it() {

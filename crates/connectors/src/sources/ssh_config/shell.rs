@@ -8,7 +8,7 @@ use super::super::{
     ssh::{self, Talk},
     url::Url,
 };
-use crate::limits::{ANSWER_BYTES_MAX, PROMPT_QUIET, SERVER_TIMEOUT};
+use crate::limits::{ANSWER_BYTES_MAX, DOCUMENT_TIMEOUT, PROMPT_QUIET, SERVER_TIMEOUT};
 use std::{
     io,
     path::Path,
@@ -20,6 +20,9 @@ pub struct Shell {
     talk: Talk,
     heard: Vec<u8>,
     prompt: String,
+    /// What this answer may still have, pages that were wiped away included, and until when.
+    room: usize,
+    end: Instant,
 }
 
 impl Shell {
@@ -32,10 +35,22 @@ impl Shell {
     ) -> io::Result<Self> {
         // Two times: a terminal is asked for though we have none; devices want one.
         let mut command = ssh::command(url, login, staging)?;
-        let talk = Talk::start(command.arg("-tt").arg(&url.host))?;
-        let mut shell = Self { talk, heard: Vec::new(), prompt: String::new() };
+        let mut shell = Self::over(Talk::start(command.arg("-tt").arg(&url.host))?);
         shell.first_prompt(prompts)?;
         Ok(shell)
+    }
+
+    fn over(talk: Talk) -> Self {
+        let mut shell =
+            Self { talk, heard: Vec::new(), prompt: String::new(), room: 0, end: Instant::now() };
+        shell.begin();
+        shell
+    }
+
+    /// What comes from here on is another answer.
+    fn begin(&mut self) {
+        self.heard.clear();
+        (self.room, self.end) = (ANSWER_BYTES_MAX, Instant::now() + DOCUMENT_TIMEOUT);
     }
 
     /// A banner may end as a prompt does, so the device must also be quiet.
@@ -56,7 +71,7 @@ impl Shell {
 
     /// The answer to a command, without its echo and the prompt.
     pub fn ask(&mut self, command: &str) -> io::Result<String> {
-        self.heard.clear();
+        self.begin();
         self.talk.send(command.as_bytes())?;
         self.talk.send(b"\r")?;
         loop {
@@ -86,7 +101,7 @@ impl Shell {
     /// Says good-bye and waits until the device hangs up, so that its session is really over: few
     /// devices have more than five. One that stays on the line is left after `SERVER_TIMEOUT`.
     pub fn leave(mut self, command: &str) {
-        self.heard.clear();
+        self.begin();
         drop(self.talk.send(command.as_bytes()).and_then(|()| self.talk.send(b"\r")));
         let end = Instant::now() + SERVER_TIMEOUT;
         while let Ok(true) = self.hear(end.saturating_duration_since(Instant::now())) {}
@@ -95,7 +110,10 @@ impl Shell {
     /// Takes in what comes; false when nothing came in time.
     fn hear(&mut self, wait: Duration) -> io::Result<bool> {
         match self.talk.hear(wait) {
-            Ok(bytes) => self.heard.extend(bytes),
+            Ok(bytes) => {
+                self.room = self.room.saturating_sub(bytes.len());
+                self.heard.extend(bytes);
+            }
             Err(RecvTimeoutError::Timeout) => return Ok(false),
             Err(RecvTimeoutError::Disconnected) => {
                 let text = "ssh could not connect, or the device hung up; ssh's own message is \
@@ -103,7 +121,7 @@ impl Shell {
                 return Err(io::Error::other(text));
             }
         }
-        if self.heard.len() > ANSWER_BYTES_MAX {
+        if self.room == 0 || Instant::now() > self.end {
             return Err(io::Error::other("the answer is too long"));
         }
         Ok(true)
@@ -165,6 +183,21 @@ fn plain(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn pages_without_end_are_left() {
+        let mut pages = std::process::Command::new("sh");
+        let talk = Talk::start(pages.args(["-c", "yes -- --More-- | tr -d '\\n'"])).unwrap();
+        let mut shell = Shell::over(talk);
+        shell.room = 1 << 20;
+        shell.prompt = "plc#".to_owned();
+        while let Ok(true) = shell.hear(SERVER_TIMEOUT) {
+            if is_pager(&last_line(&shell.heard)) {
+                shell.heard.clear();
+            }
+        }
+        assert_eq!((shell.room, shell.heard.len() < 1 << 20), (0, true));
+    }
 
     #[test]
     fn a_terminal_shows_no_escapes_and_erases_its_pager() {
