@@ -47,6 +47,8 @@ pub struct Hint {
     pub port: bool,
     /// Who seems to have sent these bytes, by TCP handshake or ports.
     pub from: Side,
+    /// Bytes the capture's snap length cut off their end, which count where a length is compared.
+    pub missing: usize,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

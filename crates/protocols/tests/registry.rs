@@ -95,7 +95,7 @@ fn own_probe_matches_and_no_other_does() {
     for fixture in fixtures() {
         let own = protocol(&fixture.protocol);
         let Some((side, head)) = fixture.segments.first() else { continue };
-        let hint = Hint { carrier: fixture.carrier, port: true, from: *side };
+        let hint = Hint { carrier: fixture.carrier, port: true, from: *side, missing: 0 };
         if !matched(own.probe(head, hint)) {
             wrong.push(format!("{} does not know its own", fixture.path.display()));
         }
@@ -105,7 +105,7 @@ fn own_probe_matches_and_no_other_does() {
 }
 
 fn claims_of_others(fixture: &Fixture, side: Side, head: &[u8]) -> Vec<String> {
-    let hint = Hint { carrier: fixture.carrier, port: false, from: side };
+    let hint = Hint { carrier: fixture.carrier, port: false, from: side, missing: 0 };
     let all = REGISTRY.iter().copied().chain(protocols::declared::all());
     let others = all.filter(|p| p.about().name != fixture.protocol);
     let others = others.filter(|p| p.about().carriers.contains(&fixture.carrier));

@@ -7,7 +7,7 @@ use crate::{limits::SKIPPED_OCTETS_MAX, sieve::Seen, stream::Stream, tally::Curs
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 use model::{Endpoint, Mac, Time};
-use protocols::{About, Carrier, Dissector, Side};
+use protocols::{About, Carrier, Dissector, Protocol, Side};
 use std::{
     hash::{BuildHasher, Hash, Hasher},
     net::IpAddr,
@@ -223,6 +223,8 @@ pub(crate) struct Flow {
     pub(crate) closed: bool,
     /// Segments in a row that were no message.
     pub(crate) give_ups: u8,
+    /// Times a dissector took something; ends at 255.
+    pub(crate) taken: u8,
     /// Number of a SYN that the other end has yet to answer, while the conversation goes on.
     pub(crate) opening: Option<(Side, u32)>,
     /// A port of it has protocols of its own, and what was found is none of them.
@@ -291,6 +293,7 @@ impl Flow {
             answered: false,
             closed: false,
             give_ups: 0,
+            taken: 0,
             opening: None,
             elsewhere: false,
             rhythm: Rhythm::default(),
@@ -330,6 +333,21 @@ impl Flow {
         std::mem::swap(&mut self.client, &mut self.server);
         self.halves.swap(0, 1);
         self.opening = self.opening.map(|(side, number)| (side.other(), number));
+    }
+
+    /// Numbers of the ports of both ends.
+    pub(crate) fn ports(&self) -> [u16; 2] {
+        [self.server.port, self.client.port].map(Option::unwrap_or_default)
+    }
+
+    /// It speaks this, and the ends may have been taken the wrong way round.
+    pub(crate) fn identify(&mut self, protocol: &'static dyn Protocol, wrong_way: bool) {
+        if wrong_way && !self.client_certain {
+            self.swap();
+        }
+        let (about, dissector) = (protocol.about(), protocol.open());
+        self.identity = Identity::Known { about, dissector };
+        self.refined = None;
     }
 
     /// What the conversation speaks, by its most precise name.

@@ -47,25 +47,20 @@ impl Directory {
         self.carried.contains_key(&carrier)
     }
 
-    /// Asks the protocols of the ports first, then all others of the carrier.
-    pub(crate) fn ask(
-        &self,
-        head: &[u8],
-        carrier: Carrier,
-        ports: [u16; 2],
-        from: Side,
-    ) -> Verdict {
-        let empty = Vec::new();
+    /// Asks the protocols of the ports first, then all others of the carrier, as the hint is:
+    /// without a port.
+    pub(crate) fn ask(&self, head: &[u8], hint: Hint, ports: [u16; 2]) -> Verdict {
+        let (carrier, empty) = (hint.carrier, Vec::new());
         let of_port = |port| self.ports.get(&(carrier, port)).unwrap_or(&empty);
         let hinted = || of_port(ports[0]).iter().chain(of_port(ports[1]));
         let mut need_more = false;
         for protocol in hinted() {
-            match protocol.probe(head, Hint { carrier, port: true, from }) {
+            match protocol.probe(head, Hint { port: true, ..hint }) {
                 Probe::NoMatch => {}
                 Probe::NeedMore => need_more = true,
                 found => {
                     let weak = Verdict::Is(*protocol, side(found));
-                    return self.stronger(head, carrier, *protocol, from).unwrap_or(weak);
+                    return self.stronger(head, hint, *protocol).unwrap_or(weak);
                 }
             }
         }
@@ -74,7 +69,7 @@ impl Directory {
             if hinted().any(|p| asked(&p)) {
                 continue;
             }
-            match protocol.probe(head, Hint { carrier, port: false, from }) {
+            match protocol.probe(head, hint) {
                 Probe::NoMatch => {}
                 Probe::NeedMore => need_more = true,
                 found => return Verdict::Is(*protocol, side(found)),
@@ -100,44 +95,37 @@ impl Directory {
     pub(crate) fn ask_ports(
         &self,
         head: &[u8],
-        carrier: Carrier,
+        hint: Hint,
         ports: [u16; 2],
-        (known, from): (Option<&'static About>, Side),
+        known: Option<&'static About>,
     ) -> Option<(&'static dyn Protocol, Option<Side>)> {
+        let carrier = hint.carrier;
         let own = ports.iter().filter_map(|port| self.ports.get(&(carrier, *port))).flatten();
         let found = own.copied().find_map(|protocol| {
-            let found = protocol.probe(head, Hint { carrier, port: true, from });
+            let found = protocol.probe(head, Hint { port: true, ..hint });
             (!matches!(found, Probe::NoMatch | Probe::NeedMore)).then(|| (protocol, side(found)))
         });
         let (protocol, sender) = found?;
         if let Some(known) = known {
             let all = self.carried.get(&carrier)?;
             let known = all.iter().find(|p| std::ptr::eq(p.about(), known))?;
-            let hint = Hint { carrier, port: false, from };
             if !matches!(known.probe(head, hint), Probe::NoMatch) {
                 return None;
             }
         }
-        self.stronger(head, carrier, protocol, from).is_none().then_some((protocol, sender))
+        self.stronger(head, hint, protocol).is_none().then_some((protocol, sender))
     }
 
     /// Another protocol that needs no port to be recognised, where `likely` does: what is said
     /// goes before where it is said. The registry begins with the strongest signatures, so that
     /// only those before `likely` are asked.
-    fn stronger(
-        &self,
-        head: &[u8],
-        carrier: Carrier,
-        likely: &'static dyn Protocol,
-        from: Side,
-    ) -> Option<Verdict> {
-        let hint = Hint { carrier, port: false, from };
+    fn stronger(&self, head: &[u8], hint: Hint, likely: &'static dyn Protocol) -> Option<Verdict> {
         let sure = |probe| !matches!(probe, Probe::NoMatch | Probe::NeedMore);
         if sure(likely.probe(head, hint)) {
             return None;
         }
         let before = |p: &&&'static dyn Protocol| !std::ptr::eq(p.about(), likely.about());
-        let mut others = self.carried.get(&carrier)?.iter().take_while(before);
+        let mut others = self.carried.get(&hint.carrier)?.iter().take_while(before);
         others.find_map(|protocol| {
             let probe = protocol.probe(head, hint);
             sure(probe).then(|| Verdict::Is(*protocol, side(probe)))

@@ -63,6 +63,8 @@ pub const COMPLETED_OCTETS_MAX: usize = 64 * 1024;
 pub const SKIPPED_OCTETS_MAX: u32 = 64 * 1024;
 /// Segments in a row that are no message, after which a conversation is not read any more.
 pub const GIVE_UPS_MAX: u8 = 32;
+/// Messages read of a conversation, beyond which its protocol is no mistake.
+pub const MISTAKEN_MAX: u8 = 4;
 /// Different values remembered of a number that a row of counted messages shows figures of.
 pub const TALLY_DISTINCT_MAX: usize = 65_536;
 

@@ -315,3 +315,55 @@ fn a_datagram_of_another_protocol_hides_nothing_behind_it() {
         assert_eq!(read_group("fins", &frames).1, 20, "{first:?}");
     }
 }
+
+#[test]
+fn a_first_message_of_small_numbers_hides_nothing_behind_it() {
+    // As EtherNet/IP ends a session, on a port of Modbus: whatever it was, what follows is that.
+    let mut first = vec![0x66, 0];
+    first.resize(24, 0);
+    let mut frames = vec![whole(modbus(false, 1, &first))];
+    let mut sequence = 25;
+    for number in 1..=3 {
+        frames.push(whole(modbus(false, sequence, &[0x30, number, 0, 0, 0, 6, 1, 3, 0, 0, 0, 1])));
+        sequence += 12;
+    }
+    assert_eq!(read_group("enip", &frames[..1]).1, 1);
+    assert_eq!(read_group("modbus", &frames).1, 3);
+}
+
+#[test]
+fn datagrams_that_the_capture_cut_behind_their_header_are_counted() {
+    /// UDP between these ports, of which so many octets are there.
+    fn cut((from, to): (u16, u16), message: &[u8], there: usize) -> (Vec<u8>, u32) {
+        let mut datagram = [from.to_be_bytes(), to.to_be_bytes()].concat();
+        datagram.extend((message.len() as u16 + 8).to_be_bytes());
+        datagram.extend([0, 0]);
+        datagram.extend(message);
+        let (mut frame, octets) = whole(ip(HOST, OTHER, 17, 0, &datagram));
+        frame.truncate(frame.len() - message.len() + there);
+        (frame, octets)
+    }
+    // PROFINET: connect, to the interface of devices (IEC 61158-6-10, 4.10.3.2).
+    let mut connect = vec![4, 0, 0x20, 0, 0x10, 0, 0, 0];
+    connect.extend([0; 16]);
+    connect.extend([1, 0, 0xa0, 0xde, 0x97, 0x6c, 0xd1, 0x11, 0x82, 0x71, 0, 0xa0, 0x24, 0x42]);
+    connect.extend([0xdf, 0x7d]);
+    connect.extend([0; 34]);
+    connect.extend([100, 0, 0, 0, 0, 0]);
+    assert_eq!(connect.len(), 80);
+    connect.resize(180, 0);
+    // PTP: a Sync; HART-IP: command 0 to the device polled as 0.
+    let mut sync = vec![0, 2, 0, 44];
+    sync.resize(44, 0);
+    let command = [1, 0, 3, 0, 0, 2, 0, 13, 2, 0x80, 0, 0, 0x82];
+    for (group, ports, message, there) in [
+        ("pn_io", (50_000, 34_964), &connect[..], 90),
+        ("ptp", (319, 319), &sync, 36),
+        ("hart_ip", (50_000, 5_094), &command, 10),
+    ] {
+        for there in [there, message.len()] {
+            let frames = [cut(ports, message, there), cut(ports, message, there)];
+            assert_eq!(read_group(group, &frames), (vec![], 2), "{group}");
+        }
+    }
+}

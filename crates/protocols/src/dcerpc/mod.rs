@@ -49,7 +49,7 @@ impl Protocol for DceRpc {
 
     fn probe(&self, head: &[u8], hint: Hint) -> Probe {
         if hint.carrier == Carrier::Udp {
-            return match Datagram::parse(head) {
+            return match Datagram::parse(head, hint.missing) {
                 Some(header) if pn_io::is_interface(header.interface) => Probe::NoMatch,
                 Some(header) => datagram_side(header.kind),
                 None => Probe::NoMatch,
@@ -95,7 +95,7 @@ impl Dissector for Conversation {
         let bytes = segment.bytes;
         if segment.carrier != Carrier::Tcp {
             out.begin("dcerpc", 0..bytes.len());
-            match Datagram::parse(bytes) {
+            match Datagram::parse(bytes, segment.missing) {
                 Some(header) if pn_io::is_interface(header.interface) => {
                     pn_io::datagram(&header, bytes, out);
                 }

@@ -277,7 +277,8 @@ pub struct Datagram {
 }
 
 impl Datagram {
-    pub fn parse(bytes: &[u8]) -> Option<Datagram> {
+    /// Reads the header of a datagram off whose end the capture cut `missing` octets.
+    pub fn parse(bytes: &[u8], missing: usize) -> Option<Datagram> {
         let mut r = Reader::new(bytes);
         let [4, kind @ 0..=10, flags, _] = r.array().ok()? else { return None };
         let [integers, floats, _] = r.array().ok()?;
@@ -297,7 +298,8 @@ impl Datagram {
         let fragment = order.u16(&mut r).ok()?;
         r.skip(2).ok()?;
         let (is_last, is_fragment) = (flags & 2 != 0, flags & 4 != 0);
-        (length <= r.remaining().saturating_add(4)).then_some(Datagram {
+        let there = r.remaining().saturating_add(missing);
+        (length <= there.saturating_add(4)).then_some(Datagram {
             kind,
             order,
             object,

@@ -12,7 +12,7 @@ fn segment(bytes: &[u8], from: Side) -> Segment<'_> {
     Segment::of(bytes, from, Carrier::Tcp)
 }
 
-const HINT: Hint = Hint { carrier: Carrier::Tcp, port: true, from: Side::Client };
+const HINT: Hint = Hint { carrier: Carrier::Tcp, port: true, from: Side::Client, missing: 0 };
 
 /// Asked for its model, answered `G306`.
 const ASKED: &[u8] = &[0, 4, 1, 0x2a, 0x1a, 0];

@@ -157,7 +157,7 @@ fn every_limit_is_counted_when_it_is_hit() {
 
 #[test]
 fn the_function_tells_who_is_master_whatever_the_port() {
-    let hint = Hint { carrier: Carrier::Tcp, port: false, from: Side::Server };
+    let hint = Hint { carrier: Carrier::Tcp, port: false, from: Side::Server, missing: 0 };
     assert_eq!(DNP3.probe(&request(0, 1, &[60, 1, 6]), hint), Probe::MatchClient);
     assert_eq!(DNP3.probe(&answer(0, 0, &[]), hint), Probe::MatchServer);
     assert_eq!(DNP3.probe(&Link::emit(Control(0xc9), 10, 1, &[]), hint), Probe::Match);

@@ -4,6 +4,8 @@
 //! own network. Invariant: a device behind a gateway is a module of it.
 
 mod names;
+#[cfg(test)]
+mod tests;
 pub mod wire;
 
 use crate::{
@@ -49,8 +51,13 @@ impl Protocol for HartIp {
                 Probe::NoMatch
             };
         };
-        let whole = usize::from(header.length) == head.len() || hint.carrier == Carrier::Tcp;
-        match (header.is_plausible() && whole && header.fits(head), header.kind) {
+        let datagram = hint.carrier != Carrier::Tcp;
+        let whole = usize::from(header.length) == head.len().saturating_add(hint.missing);
+        let fits = match datagram {
+            true => whole && header.fits(head, hint.missing),
+            false => header.fits(head, hint.missing) && (hint.port || header.is_certain()),
+        };
+        match (header.is_plausible() && fits, header.kind) {
             (false, _) => Probe::NoMatch,
             (true, 0) => Probe::MatchClient,
             (true, _) => Probe::MatchServer,

@@ -45,17 +45,32 @@ impl Header {
     }
 
     /// Does what follows agree with the id, as far as it is there? A command has its check octet:
-    /// all octets of it together are zero (HCF_SPEC-081, 5.4).
-    pub fn fits(&self, message: &[u8]) -> bool {
-        let whole = message.get(HEADER_OCTETS..usize::from(self.length));
+    /// all octets of it together are zero (HCF_SPEC-081, 5.4). The capture may have cut it off.
+    pub fn fits(&self, message: &[u8], missing: usize) -> bool {
+        let length = usize::from(self.length);
+        let whole = message.get(HEADER_OCTETS..length);
+        let frame = |delimiter: u8| matches!(delimiter & 0x07, 1 | 2 | 6);
         match (self.id, message.get(HEADER_OCTETS), whole) {
             (0, Some(master), _) => *master <= 1 || self.kind > 1,
             (3, _, Some(body)) => {
                 let checked = body.iter().fold(0, |sum, octet| sum ^ octet) == 0;
-                checked && Pdu::parse(body).is_ok_and(|p| matches!(p.delimiter & 0x07, 1 | 2 | 6))
+                checked && Pdu::parse(body).is_ok_and(|p| frame(p.delimiter))
             }
-            (3, ..) => false,
+            (3, Some(first), None) => {
+                length <= message.len().saturating_add(missing) && frame(*first)
+            }
+            (3, None, None) => false,
             _ => true,
+        }
+    }
+
+    /// Is this, at the beginning of a stream on a port of others, more than small numbers? A
+    /// session begins with a message of one length (9.3.3), a command has its check octet.
+    pub fn is_certain(&self) -> bool {
+        const INITIATE_OCTETS: u16 = 13;
+        match self.id {
+            0 => self.length == INITIATE_OCTETS && self.status == 0,
+            id => id == 3,
         }
     }
 }

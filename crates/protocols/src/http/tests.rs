@@ -75,7 +75,7 @@ fn a_hole_within_a_body_leaves_its_end_where_it_was() {
 #[test]
 fn a_request_that_the_capture_cut_is_known_by_its_port_and_counted() {
     let line = b"GET /a/very/long/path/of/a/page/that";
-    let hint = Hint { carrier: Carrier::Tcp, port: true, from: Side::Client };
+    let hint = Hint { carrier: Carrier::Tcp, port: true, from: Side::Client, missing: 0 };
     assert_eq!(HTTP.probe(line, hint), Probe::MatchClient);
     assert_eq!(HTTP.probe(line, Hint { port: false, ..hint }), Probe::NeedMore);
     let mut reader = HTTP.open();

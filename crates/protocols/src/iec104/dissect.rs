@@ -145,7 +145,7 @@ impl Conversation {
 
 /// Where the next APDU may begin: a start octet is not enough, which is a letter as well.
 fn next_apdu(segment: &Segment<'_>) -> Option<usize> {
-    let hint = Hint { carrier: segment.carrier, port: true, from: segment.from };
+    let hint = Hint { carrier: segment.carrier, port: true, from: segment.from, missing: 0 };
     let starts = segment.bytes.iter().enumerate().filter(|(_, octet)| **octet == START);
     let mut places = starts.map(|(at, _)| at);
     places.find(|at| {

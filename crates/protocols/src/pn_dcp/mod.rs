@@ -5,6 +5,8 @@
 
 mod ptcp;
 mod rt;
+#[cfg(test)]
+mod tests;
 pub mod wire;
 
 use crate::{
@@ -77,12 +79,14 @@ impl Dissector for Stations {
             return all;
         }
         out.begin("pn_dcp", 0..bytes.len());
-        match Frame::parse(bytes) {
-            Ok(frame) => dcp(&frame, out),
-            Err(_) => {
-                let says = "a DCP frame shorter than its header or its blocks";
-                out.violation("dcp-too-short", says, "IEC 61158-6-10, 4.3.1");
-            }
+        let frame = Frame::parse(bytes);
+        let whole = frame.is_ok_and(|frame| frame.data.len() == frame.length);
+        if !whole && segment.missing == 0 {
+            let says = "a DCP frame shorter than its header or its blocks";
+            out.violation("dcp-too-short", says, "IEC 61158-6-10, 4.3.1");
+        }
+        if let Ok(frame) = frame {
+            dcp(&frame, out);
         }
         all
     }

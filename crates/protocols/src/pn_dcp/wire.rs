@@ -12,7 +12,9 @@ pub struct Frame<'a> {
     /// 0 request, 1 answer, 5 answer "not supported".
     pub kind: u8,
     pub transaction: u32,
-    /// The blocks, as long as the header says.
+    /// Octets of the blocks, by the header.
+    pub length: usize,
+    /// The blocks, as far as they are there.
     pub data: &'a [u8],
 }
 
@@ -22,7 +24,8 @@ impl<'a> Frame<'a> {
         let (id, service, kind, transaction) = (r.be16()?, r.u8()?, r.u8()?, r.be32()?);
         r.skip(2)?;
         let length = usize::from(r.be16()?);
-        Ok(Frame { id, service, kind, transaction, data: r.bytes(length)? })
+        let data = r.bytes(length.min(r.remaining()))?;
+        Ok(Frame { id, service, kind, transaction, length, data })
     }
 }
 

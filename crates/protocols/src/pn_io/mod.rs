@@ -41,8 +41,8 @@ impl Protocol for PnIo {
         &ABOUT
     }
 
-    fn probe(&self, head: &[u8], _: Hint) -> Probe {
-        match Datagram::parse(head) {
+    fn probe(&self, head: &[u8], hint: Hint) -> Probe {
+        match Datagram::parse(head, hint.missing) {
             Some(header) if is_interface(header.interface) => datagram_side(header.kind),
             _ => Probe::NoMatch,
         }
@@ -71,7 +71,7 @@ impl Dissector for Reading {
         let bytes = segment.bytes;
         let all = Progress::Consumed(bytes.len());
         out.begin("pn_io", 0..bytes.len());
-        let Some(header) = Datagram::parse(bytes) else {
+        let Some(header) = Datagram::parse(bytes, segment.missing) else {
             if segment.missing == 0 {
                 let says = "no DCE/RPC header on a PROFINET IO conversation";
                 out.violation("pn-io-header-invalid", says, "C706, 12.5.1");

@@ -1,8 +1,10 @@
 //! PTP: the time of protection, merging units and drives, on Ethernet and UDP.
 //!
-//! Not here: whether the time is right. Invariant: who is grandmaster, and how good its clock
+//! Not here: version 1 of the standard, whether the time is right. Invariant: who is grandmaster, and how good its clock
 //! is, is observed when it changes and not otherwise.
 
+#[cfg(test)]
+mod tests;
 pub mod wire;
 
 use crate::{
@@ -10,7 +12,7 @@ use crate::{
     output::Op, text::lossy,
 };
 use model::{OperationClass, Scalar, Subject};
-use wire::{ANNOUNCE, Announce, HEADER_OCTETS, Header, MANAGEMENT};
+use wire::{ANNOUNCE, Announce, HEADER_OCTETS, Header, MANAGEMENT, VERSION};
 
 pub static PTP_GROUP: Group = Group { name: "ptp", ends: Ends::Pair, keys: &["message_type"] };
 
@@ -37,10 +39,11 @@ impl Protocol for Ptp {
 
     fn probe(&self, head: &[u8], hint: Hint) -> Probe {
         let Ok(header) = Header::parse(head) else { return Probe::NoMatch };
-        let sure = header.is_plausible(head.len());
+        let octets = head.len().saturating_add(hint.missing);
+        let sure = header.is_plausible(octets);
         let ethernet = hint.carrier == Carrier::Ethertype(ETHERTYPE);
-        let strict = sure && wire::is_strict(head, &header);
-        if (ethernet && header.version == 2) || (hint.port && sure) || (!ethernet && strict) {
+        let strict = sure && wire::is_strict(head, octets, &header);
+        if (ethernet && header.version == VERSION) || (hint.port && sure) || (!ethernet && strict) {
             return match header.kind {
                 wire::DELAY_RESP => Probe::MatchServer,
                 _ => Probe::Match,
@@ -73,9 +76,13 @@ impl Dissector for Clock {
             }
             return all;
         };
+        // Version 1 has another layout and the same ports; clocks that serve both send both.
+        if header.version != VERSION {
+            return all;
+        }
         out.count(&PTP_GROUP, [Scalar::Number(u64::from(header.kind))]);
         let length = usize::from(header.length);
-        if !header.is_plausible(bytes.len()) && segment.missing == 0 {
+        if !header.is_plausible(bytes.len().saturating_add(segment.missing)) {
             let says = "a length that does not fit the kind of message";
             out.violation("ptp-length-invalid", says, "IEEE 1588-2019, 13.3.2.4");
         }

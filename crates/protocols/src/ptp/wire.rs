@@ -6,6 +6,8 @@ use wire::{Reader, Short};
 
 pub const HEADER_OCTETS: usize = 34;
 
+pub const VERSION: u8 = 2;
+
 pub const SYNC: u8 = 0;
 pub const DELAY_RESP: u8 = 9;
 pub const ANNOUNCE: u8 = 0xb;
@@ -80,7 +82,7 @@ impl Header {
     /// Could this be the header of a message in `octets` octets?
     pub fn is_plausible(&self, octets: usize) -> bool {
         let length = usize::from(self.length);
-        self.version == 2 && length >= self.least_octets() && length <= octets
+        self.version == VERSION && length >= self.least_octets() && length <= octets
     }
 }
 
@@ -96,14 +98,15 @@ const fn control(kind: u8) -> u8 {
     }
 }
 
-/// A datagram that hardly anything else looks like: its length is the message's, the control
-/// field fits the kind, the interval is one of seconds and its fractions.
-pub fn is_strict(bytes: &[u8], header: &Header) -> bool {
+/// A datagram that hardly anything else looks like: its length, of which the capture may have cut
+/// some, is the message's, the control field fits the kind, the interval is one of seconds and its
+/// fractions.
+pub fn is_strict(bytes: &[u8], octets: usize, header: &Header) -> bool {
     let &[.., control_field, interval] = bytes.get(..HEADER_OCTETS).unwrap_or_default() else {
         return false;
     };
     header.profile == 0
-        && usize::from(header.length) == bytes.len()
+        && usize::from(header.length) == octets
         && control_field == control(header.kind)
         && matches!(i8::from_le_bytes([interval]), -10..=10 | 0x7f)
 }

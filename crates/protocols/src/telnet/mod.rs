@@ -69,7 +69,7 @@ enum Prompted {
 
 /// No text begins with this octet, and what follows must be a poll or a sound block.
 fn begins_relay(segment: &Segment<'_>) -> bool {
-    let hint = Hint { carrier: segment.carrier, port: true, from: segment.from };
+    let hint = Hint { carrier: segment.carrier, port: true, from: segment.from, missing: 0 };
     let starts = segment.bytes.first() == Some(&sel_fast::wire::MARK);
     let probe = |bytes| sel_fast::SEL_FAST.probe(bytes, hint);
     starts && !matches!(probe(segment.bytes), Probe::NoMatch | Probe::NeedMore)

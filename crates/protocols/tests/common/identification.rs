@@ -37,7 +37,7 @@ fn named(fixture: &Fixture, from: Side, port_of: Option<Known>) -> Option<&'stat
         head.extend_from_slice(message);
         let mut need_more = false;
         for (protocol, port) in &asked {
-            let hint = Hint { carrier: fixture.carrier, port: *port, from };
+            let hint = Hint { carrier: fixture.carrier, port: *port, from, missing: 0 };
             match protocol.probe(&head, hint) {
                 Probe::NoMatch => {}
                 Probe::NeedMore => need_more = true,

@@ -4,12 +4,12 @@
 //! belong to its ends and stand apart.
 
 use crate::{
-    flow::Flow,
+    flow::{Flow, Kind},
     tally::{Peer, Peers},
     worker::Packet,
 };
 use model::{Endpoint, Mac, Time};
-use protocols::{Ends, Side};
+use protocols::{Ends, Hint, Side};
 use std::net::IpAddr;
 
 #[derive(Clone, Copy)]
@@ -47,6 +47,11 @@ impl Context {
             from_is_low: false,
             counted: true,
         }
+    }
+
+    /// What probes are told of what `side` sent in this packet, but for the ports.
+    pub(super) fn hint(&self, kind: Kind, side: Side) -> Hint {
+        Hint { carrier: kind.carrier(), port: false, from: side, missing: self.missing }
     }
 
     /// The side of the conversation that sent this packet.

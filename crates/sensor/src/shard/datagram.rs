@@ -14,7 +14,7 @@ use crate::{
     identify::Directory,
 };
 use model::SessionEvent;
-use protocols::{About, Progress, Side};
+use protocols::{About, Hint, Progress, Side};
 
 /// A server that is asked in vain for so long is silent.
 const SILENT_NANOS: i64 = 10_000_000_000;
@@ -23,11 +23,6 @@ const ASKS_APART_NANOS: i64 = 5_000_000_000;
 /// Fewer octets keep a way through translators open and ask for nothing (RFC 3948, 2.3; RFC 5626,
 /// 3.5.1).
 const ASK_OCTETS_MIN: usize = 5;
-
-/// Numbers of the ports of both ends.
-fn ports(flow: &Flow) -> [u16; 2] {
-    [flow.server.port, flow.client.port].map(Option::unwrap_or_default)
-}
 
 fn about(flow: &Flow) -> Option<&'static About> {
     match flow.identity {
@@ -38,20 +33,13 @@ fn about(flow: &Flow) -> Option<&'static About> {
 
 /// Looks at each datagram of a conversation whose port is that of another protocol: one that says
 /// something else, sent first, must not hide what is said to a controller behind it.
-fn find_again(directory: &Directory, flow: &mut Flow, side: Side, payload: &[u8]) {
-    let (ports, known) = (ports(flow), (about(flow), side));
-    let Some((protocol, sender)) =
-        directory.ask_ports(payload, flow.kind().carrier(), ports, known)
-    else {
+fn find_again(directory: &Directory, flow: &mut Flow, hint: Hint, payload: &[u8]) {
+    let ports = flow.ports();
+    let Some((protocol, sender)) = directory.ask_ports(payload, hint, ports, about(flow)) else {
         return;
     };
-    if sender.is_some_and(|sender| sender != side) && !flow.client_certain {
-        flow.swap();
-    }
-    let (about, dissector) = (protocol.about(), protocol.open());
-    flow.identity = Identity::Known { about, dissector };
-    flow.refined = None;
-    flow.elsewhere = directory.is_elsewhere(flow.kind().carrier(), ports, Some(about));
+    flow.identify(protocol, sender.is_some_and(|sender| sender != hint.from));
+    flow.elsewhere = directory.is_elsewhere(hint.carrier, ports, about(flow));
 }
 
 impl Shard {
@@ -89,15 +77,16 @@ impl Shard {
         let flow = self.flows.get(at);
         let side = context.side(flow);
         flow.half(side).spoke = true;
+        let hint = context.hint(kind, side);
         match flow.identity {
             Identity::Searching { tries } => {
                 self.heads.see(flow, side, payload);
-                search(&self.directory, flow, side, payload, tries);
+                search(&self.directory, flow, hint, payload, tries);
                 flow.elsewhere = kind == Kind::Udp
                     && !matches!(flow.identity, Identity::Searching { .. })
-                    && self.directory.is_elsewhere(kind.carrier(), ports(flow), about(flow));
+                    && self.directory.is_elsewhere(kind.carrier(), flow.ports(), about(flow));
             }
-            _ if flow.elsewhere => find_again(&self.directory, flow, side, payload),
+            _ if flow.elsewhere => find_again(&self.directory, flow, hint, payload),
             _ => {}
         }
         let side = context.side(self.flows.get(at));

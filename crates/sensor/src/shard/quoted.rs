@@ -6,7 +6,7 @@
 
 use super::{Context, Kind, Shard};
 use crate::identify::Verdict;
-use protocols::{Segment, Side};
+use protocols::{Hint, Segment, Side};
 use wire::{Icmp, Reader};
 
 /// Octets of the error's own header behind the checksum.
@@ -22,7 +22,8 @@ impl Shard {
         let Some((ports, payload)) = datagram(quotation, six) else { return };
         let [source, destination] = ports;
         let carrier = Kind::Udp.carrier();
-        let asked = self.directory.ask(payload, carrier, [destination, source], Side::Client);
+        let hint = Hint { carrier, port: false, from: Side::Client, missing: 0 };
+        let asked = self.directory.ask(payload, hint, [destination, source]);
         let Verdict::Is(protocol, side) = asked else { return };
         let served = self.directory.is_known_port(carrier, source);
         let guess = if served { Side::Server } else { Side::Client };

@@ -6,9 +6,12 @@ use super::{Context, Shard};
 use crate::{
     flow::{Flow, Identity, Kind},
     identify::{Directory, Verdict},
-    limits::{GIVE_UPS_MAX, PROBE_OCTETS_MAX, PROBE_TRIES_MAX, PROBE_TRIES_WITHOUT_BEGINNING_MAX},
+    limits::{
+        GIVE_UPS_MAX, MISTAKEN_MAX, PROBE_OCTETS_MAX, PROBE_TRIES_MAX,
+        PROBE_TRIES_WITHOUT_BEGINNING_MAX,
+    },
 };
-use protocols::{Gap, Progress, Segment, Side};
+use protocols::{Gap, Hint, Progress, Segment, Side};
 
 impl Shard {
     /// Octets of one direction, in order.
@@ -34,11 +37,12 @@ impl Shard {
         let mut head = std::mem::take(&mut flow.half(side).pending);
         let waiting = !head.is_empty();
         head.extend_from_slice(bytes);
-        let keep = search(&self.directory, flow, side, &head, tries);
+        let hint = context.hint(flow.kind(), side);
+        let keep = search(&self.directory, flow, hint, &head, tries);
         // What waited may have been the octet of a keep-alive before the first message seen.
         if let (true, Identity::Searching { tries }) = (waiting, &flow.identity) {
             let tries = *tries;
-            search(&self.directory, flow, side, bytes, tries);
+            search(&self.directory, flow, hint, bytes, tries);
             match flow.identity {
                 Identity::Known { .. } => head = bytes.to_vec(),
                 _ => flow.identity = Identity::Searching { tries },
@@ -70,7 +74,9 @@ impl Shard {
         if half.pending.is_empty() {
             let taken = self.read_some(at, context, side, bytes);
             let rest = bytes.get(taken..).unwrap_or_default();
-            self.flows.get(at).half(side).pending.extend_from_slice(rest);
+            let flow = self.flows.get(at);
+            let side = context.side(flow);
+            flow.half(side).pending.extend_from_slice(rest);
         } else {
             half.pending.extend_from_slice(bytes);
             if half.pending.len() < half.needed as usize {
@@ -84,8 +90,11 @@ impl Shard {
             } else {
                 pending.drain(..taken);
             }
-            self.flows.get(at).half(side).pending = pending;
+            let flow = self.flows.get(at);
+            let side = context.side(flow);
+            flow.half(side).pending = pending;
         }
+        let side = context.side(self.flows.get(at));
         self.bound_pending(at, side);
     }
 
@@ -101,7 +110,7 @@ impl Shard {
     }
 
     /// Calls the dissector until it needs more; returns the octets it took.
-    fn read_some(&mut self, at: u32, context: &Context, side: Side, bytes: &[u8]) -> usize {
+    fn read_some(&mut self, at: u32, context: &Context, mut side: Side, bytes: &[u8]) -> usize {
         let mut taken = 0;
         loop {
             let rest = bytes.get(taken..).unwrap_or_default();
@@ -126,17 +135,43 @@ impl Shard {
                 }
                 Progress::GiveUp(why) => {
                     self.counters.unparsed(why.reason);
+                    if self.was_mistaken(at, context, rest) {
+                        // Which may have told that the ends were taken the wrong way round.
+                        side = context.side(self.flows.get(at));
+                        continue;
+                    }
                     self.no_message(at, side);
                     return bytes.len();
                 }
             };
             if consumed > 0 {
-                self.flows.get(at).give_ups = 0;
+                let flow = self.flows.get(at);
+                (flow.give_ups, flow.taken) = (0, flow.taken.saturating_add(1));
             }
             taken += consumed;
             if consumed == 0 || taken >= bytes.len() {
                 return taken;
             }
+        }
+    }
+
+    /// A first message of small numbers may have been taken for that of a protocol which has none
+    /// of these ports; what comes behind it tells. Not asked of a conversation that was read.
+    fn was_mistaken(&mut self, at: u32, context: &Context, bytes: &[u8]) -> bool {
+        let flow = self.flows.get(at);
+        let Identity::Known { about, .. } = &flow.identity else { return false };
+        let (hint, ports) = (context.hint(flow.kind(), context.side(flow)), flow.ports());
+        if flow.taken > MISTAKEN_MAX || about.ports.iter().any(|port| ports.contains(port)) {
+            return false;
+        }
+        match self.directory.ask(bytes, hint, ports) {
+            Verdict::Is(protocol, sender) if !std::ptr::eq(protocol.about(), *about) => {
+                // Once is enough: what this one cannot read either is nobody's.
+                flow.taken = u8::MAX;
+                flow.identify(protocol, sender.is_some_and(|sender| sender != hint.from));
+                true
+            }
+            _ => false,
         }
     }
 
@@ -179,10 +214,11 @@ pub(super) fn segment<'a>(
 pub(super) fn search(
     directory: &Directory,
     flow: &mut Flow,
-    side: Side,
+    hint: Hint,
     head: &[u8],
     tries: u8,
 ) -> bool {
+    let side = hint.from;
     // A stream is tried from each side: one may be in the middle of a long message while the
     // other begins one.
     let stream = flow.kind() == Kind::Tcp;
@@ -193,16 +229,9 @@ pub(super) fn search(
     if stream && flow.half(side).tries >= most {
         return false;
     }
-    let carrier = flow.kind().carrier();
-    let ports = [flow.server.port, flow.client.port].map(Option::unwrap_or_default);
-    match directory.ask(head, carrier, ports, side) {
+    match directory.ask(head, hint, flow.ports()) {
         Verdict::Is(protocol, sender) => {
-            let wrong = sender.is_some_and(|sender| sender != side);
-            if wrong && !flow.client_certain {
-                flow.swap();
-            }
-            let (about, dissector) = (protocol.about(), protocol.open());
-            flow.identity = Identity::Known { about, dissector };
+            flow.identify(protocol, sender.is_some_and(|sender| sender != side));
         }
         Verdict::NeedMore => return true,
         Verdict::Nothing => {
