@@ -8,11 +8,14 @@ use super::{
     },
 };
 use crate::{Carrier, Dissector, Gap, Malformed, Output, Progress, Segment, Side, output::Op};
-use model::{OperationClass, Scalar, Subject};
+use model::{OperationClass, Scalar, Subject, Time};
 use std::collections::VecDeque;
 
 /// Messages of one conversation whose answers are awaited.
 const PENDING_MAX: usize = 64;
+/// A message that was not answered for so long is not, once another comes with its number: some
+/// clients use one number for all.
+const UNANSWERED_NANOS: i64 = 1_000_000_000;
 /// Messages packed in one that are looked into, in levels.
 const NESTED_MAX: u8 = 2;
 /// Connections of one conversation whose path is remembered.
@@ -27,14 +30,25 @@ pub(super) struct Conversation {
     connections: VecDeque<Connection>,
     /// Memory of the last message, for the next.
     seen: Seen,
-    /// Zeros at the end of the message being read that stand for what the capture cut.
+    /// Of the message being read: zeros at its end that stand for what the capture cut, and when
+    /// it was sent.
     filled: usize,
+    at: Time,
+}
+
+/// What tells a message sent from others.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Key {
+    /// Sender context of an unconnected one.
+    Context(u64),
+    /// Of a connected one its number, and that of the connection in the direction it goes.
+    Connected { sequence: u16, connection: Option<u32> },
 }
 
 /// A message sent, with the requests it holds.
 struct Sent {
-    /// Sender context, or the number of a connected message.
-    key: u64,
+    key: Key,
+    at: Time,
     requests: Vec<Asked>,
     opens: Option<Opening>,
 }
@@ -47,8 +61,10 @@ struct Opening {
 }
 
 struct Connection {
-    /// The number the target gave.
+    /// The number the target gave, which requests bear.
     number: u32,
+    /// The number answers bear.
+    back: u32,
     opening: Opening,
 }
 
@@ -98,7 +114,7 @@ impl Dissector for Conversation {
             return Progress::NeedMore { consumed: 0, needed: octets };
         };
         out.begin("enip", 0..octets);
-        self.filled = segment.filled;
+        (self.filled, self.at) = (segment.filled, segment.at);
         let (command, status) = (u64::from(header.command), u64::from(header.status));
         out.count(&ENIP_GROUP, [Scalar::Number(command), Scalar::Number(status)]);
         self.encapsulated(&header, data, segment.from, out);
@@ -122,7 +138,7 @@ impl Conversation {
             0x63 => OperationClass::Diagnose,
             0x04 | 0x64 => OperationClass::Browse,
             0x65 | 0x66 => OperationClass::Session,
-            0x6f | 0x70 => return self.carried(header, data, out),
+            0x6f | 0x70 => return self.carried(header, data, from, out),
             _ => return,
         };
         match from {
@@ -145,7 +161,7 @@ impl Conversation {
     }
 
     /// Send RR Data and Send Unit Data: interface handle, timeout, items.
-    fn carried(&mut self, header: &Header, data: &[u8], out: &mut Output) {
+    fn carried(&mut self, header: &Header, data: &[u8], from: Side, out: &mut Output) {
         const BEFORE: usize = 6;
         let packet = data.get(BEFORE..).unwrap_or_default();
         let Ok(found) = items(packet) else {
@@ -159,61 +175,67 @@ impl Conversation {
                     connection = Some(u32::from_le_bytes([*a, *b, *c, *d]));
                     continue;
                 }
-                (0xb2, bytes) => (header.context, bytes),
+                (0xb2, bytes) => (Key::Context(header.context), bytes),
                 (0xb1, [low, high, bytes @ ..]) => {
-                    (u64::from(u16::from_le_bytes([*low, *high])) | 1 << 63, bytes)
+                    let sequence = u16::from_le_bytes([*low, *high]);
+                    if self.carries_no_services(connection, from) {
+                        continue;
+                    }
+                    (Key::Connected { sequence, connection }, bytes)
                 }
                 _ => continue,
             };
             let Some(read) = known(bytes, self.filled) else { continue };
             out.begin("cip", 0..HEADER_OCTETS.saturating_add(usize::from(header.length)));
             match read {
-                Message::Request { .. } => self.requests((key, connection), read, out),
+                Message::Request { .. } => self.requests(key, read, out),
                 Message::Answer { .. } => self.answers(key, read, out),
             }
         }
     }
 
-    fn requests(
-        &mut self,
-        (key, connection): (u64, Option<u32>),
-        read: Message<'_>,
-        out: &mut Output,
-    ) {
+    /// Was a connection opened to another object than the Message Router? What those are sent is
+    /// laid out as they please.
+    fn carries_no_services(&self, number: Option<u32>, from: Side) -> bool {
+        let meant = |c: &&Connection| {
+            let own = if from == Side::Client { c.number } else { c.back };
+            Some(own) == number
+        };
+        let last = self.connections.iter().rev().find(meant).and_then(|c| c.opening.classes.last());
+        last.is_some_and(|class| *class != names::MESSAGE_ROUTER)
+    }
+
+    fn requests(&mut self, key: Key, read: Message<'_>, out: &mut Output) {
         let mut seen = std::mem::take(&mut self.seen);
         seen.services.clear();
         seen.classes.clear();
         seen.requests.clear();
         request(read, None, NESTED_MAX, &mut seen, out);
-        let paired = seen.services.len() == seen.classes.len();
-        let mut classes = seen.classes.iter();
-        for service in &seen.services {
-            let class = classes.next().filter(|_| paired);
-            let class = class.map_or(Scalar::Null, |c| Scalar::Number(u64::from(*c)));
-            let kind = Scalar::Word("request");
-            out.count(&CIP_GROUP, [Scalar::Number(u64::from(*service)), kind, class]);
-        }
         // A connected message goes first to the object at the end of the connection's path, and
         // what closes the connection is for that object too.
         let closes = seen.closes.take();
-        let meant = |c: &&Connection| Some(c.number) == connection;
+        let number = match key {
+            Key::Connected { connection, .. } => connection,
+            Key::Context(_) => None,
+        };
+        let meant = |c: &&Connection| Some(c.number) == number;
         let closed = |c: &&Connection| Some(c.opening.triad) == closes;
-        let found = self.connections.iter().find(|c| meant(c) || closed(c));
+        let found = self.connections.iter().rev().find(|c| meant(c) || closed(c));
         let path = found.map(|c| &*c.opening.classes).unwrap_or_default();
-        for class in path.iter().chain(&seen.classes) {
-            out.count(&CIP_CLASS_GROUP, [Scalar::Number(u64::from(*class))]);
-        }
+        count(&seen, path, out);
+        let at = self.at;
+        self.pending.retain(|s| s.key != key || at.since(s.at) < UNANSWERED_NANOS);
         if self.pending.len() >= PENDING_MAX {
             out.limit("cip-pending-full");
             self.pending.pop_front();
         }
         let (requests, opens) = (std::mem::take(&mut seen.requests), seen.opens.take());
-        self.pending.push_back(Sent { key, requests, opens });
+        self.pending.push_back(Sent { key, at, requests, opens });
         self.seen = seen;
     }
 
-    fn answers(&mut self, key: u64, read: Message<'_>, out: &mut Output) {
-        let at = self.pending.iter().position(|s| s.key == key);
+    fn answers(&mut self, key: Key, read: Message<'_>, out: &mut Output) {
+        let at = self.pending.iter().position(|s| self.is_answered(s.key, key));
         let sent = at.and_then(|at| self.pending.remove(at));
         let (mut requests, opens) = sent.map(|s| (s.requests, s.opens)).unwrap_or_default();
         if let (Some(opening), Message::Answer { status: 0, data, .. }) = (opens, &read) {
@@ -223,15 +245,49 @@ impl Conversation {
         self.seen.requests = requests;
     }
 
-    /// The answer to a Forward Open begins with the number the target wants (3-5.5.2).
+    /// Is this the key of the answer to what was sent with that? Numbers of messages are those of
+    /// their connection; which one that is cannot be told where it was not seen opened.
+    fn is_answered(&self, sent: Key, answer: Key) -> bool {
+        let (
+            Key::Connected { sequence, connection },
+            Key::Connected { sequence: answered, connection: back },
+        ) = (sent, answer)
+        else {
+            return sent == answer;
+        };
+        let opened = self.connections.iter().rev().find(|c| Some(c.back) == back);
+        sequence == answered && opened.is_none_or(|c| Some(c.number) == connection)
+    }
+
+    /// The answer to a Forward Open begins with the number the target wants, then has the one the
+    /// other end does (3-5.5.2).
     fn opened(&mut self, data: &[u8], opening: Opening, out: &mut Output) {
-        let Some(id) = data.first_chunk::<4>() else { return };
+        let Some([a, b, c, d, back @ ..]) = data.first_chunk::<8>() else { return };
         if self.connections.len() >= CONNECTIONS_MAX {
             out.limit("cip-connections-full");
             self.connections.pop_front();
         }
-        let number = u32::from_le_bytes(*id);
-        self.connections.push_back(Connection { number, opening });
+        let (number, back) = (u32::from_le_bytes([*a, *b, *c, *d]), u32::from_le_bytes(*back));
+        self.connections.push_back(Connection { number, back, opening });
+    }
+}
+
+/// Counts requests with their class, where as many classes as services are named: a tag names
+/// none, so that on a connection it is for the object the connection leads to.
+fn count(seen: &Seen, path: &[u32], out: &mut Output) {
+    let services = seen.services.len();
+    let own = seen.classes.len() == services;
+    let through = path.len().saturating_add(seen.classes.len()) == services;
+    let all = || path.iter().chain(&seen.classes);
+    let mut classes = all().skip(if own { path.len() } else { 0 });
+    for service in &seen.services {
+        let class = classes.next().filter(|_| own || through);
+        let class = class.map_or(Scalar::Null, |c| Scalar::Number(u64::from(*c)));
+        let kind = Scalar::Word("request");
+        out.count(&CIP_GROUP, [Scalar::Number(u64::from(*service)), kind, class]);
+    }
+    for class in all() {
+        out.count(&CIP_CLASS_GROUP, [Scalar::Number(u64::from(*class))]);
     }
 }
 
@@ -274,6 +330,8 @@ fn manage(service: u8, data: &[u8], seen: &mut Seen, out: &mut Output) {
             seen.classes.extend(path(12).classes.iter());
             seen.closes = triad(data, 2);
         }
+        // Get Connection Owner: a zero, the path's length, the path.
+        0x5a => seen.classes.extend(path(2).classes.iter()),
         _ => {}
     }
 }

@@ -7,6 +7,8 @@ mod dissect;
 mod names;
 mod pccc;
 mod tags;
+#[cfg(test)]
+mod tests;
 pub mod wire;
 
 use crate::{About, Carrier, Dissector, Ends, Group, Hint, Probe, Protocol};
@@ -60,7 +62,8 @@ impl Protocol for Enip {
         // A datagram holds one message and nothing behind it.
         let whole = wire::HEADER_OCTETS.saturating_add(usize::from(header.length));
         let fits = matches!(hint.carrier, Carrier::Tcp) || head.len() <= whole;
-        if header.is_plausible() && fits { Probe::Match } else { Probe::NoMatch }
+        let sure = hint.port || header.is_certain(head);
+        if header.is_plausible() && fits && sure { Probe::Match } else { Probe::NoMatch }
     }
 
     fn open(&self) -> Box<dyn Dissector> {

@@ -13,11 +13,15 @@ pub(super) fn command(number: u16) -> Option<&'static str> {
         0x66 => "Unregister Session",
         0x6f => "Send RR Data",
         0x70 => "Send Unit Data",
+        0x72 => "Indicate Status",
+        0x73 => "Cancel",
+        0xc8 => "Start DTLS",
         _ => return None,
     })
 }
 
 pub(super) const IDENTITY: u32 = 0x01;
+pub(super) const MESSAGE_ROUTER: u32 = 0x02;
 pub(super) const CONNECTION_MANAGER: u32 = 0x06;
 pub(super) const PCCC: u32 = 0x67;
 /// Safety supervisor and safety validator (Volume 5, CIP Safety).

@@ -51,6 +51,23 @@ impl Header {
         };
         length && self.options == 0 && self.status <= 0x0fff
     }
+
+    /// Is the message one that hardly any other looks like? Commands without data are small
+    /// numbers and zeros, which others have as well (a Modbus answer may be all of that); of the
+    /// others the data begins in the same way (2-4.4, 2-4.7): protocol version 1, or interface
+    /// handle 0, a timeout, and items of which the first is an address.
+    pub fn is_certain(&self, message: &[u8]) -> bool {
+        let data = message.get(HEADER_OCTETS..).unwrap_or_default();
+        match self.command {
+            0x04 | 0x63 | 0x64 | 0x66 => self.status == 0 && data.len() == usize::from(self.length),
+            0x65 => data.starts_with(&[1, 0, 0, 0]),
+            _ => matches!(
+                data,
+                [0, 0, 0, 0, _, _, 1..=8, 0, 0, 0, 0, 0, ..]
+                    | [0, 0, 0, 0, _, _, 1..=8, 0, 0xa1, 0, 4, 0, ..]
+            ),
+        }
+    }
 }
 
 /// An item of the common packet format (2-6).
