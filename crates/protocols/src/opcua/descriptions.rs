@@ -45,6 +45,37 @@ impl Application {
     }
 }
 
+/// Servers found (5.4.2): the first is who answers, or stands for it; the others it offers.
+pub fn servers(d: &mut Decoder<'_>, out: &mut Output) -> Read<()> {
+    const SAID_IN: &str = "OPC UA FindServers";
+    const OFFERS_MAX: u32 = 16;
+    for i in 0..d.count()?.min(1 + OFFERS_MAX) {
+        let application = Application::read(d)?;
+        if i == 0 {
+            application.tell(Subject::Sender, SAID_IN, out);
+            continue;
+        }
+        let offers = format!("{} {}", application.uri, application.product);
+        out.attribute(Subject::Sender, SAID_IN, ("opcua_offers", &offers), 80);
+    }
+    Ok(())
+}
+
+/// RegisteredServer (7.32): a server says to a discovery server what it is.
+pub fn registered(d: &mut Decoder<'_>, out: &mut Output) -> Read<()> {
+    let (uri, product) = (d.string()?, d.string()?);
+    let mut name = String::new();
+    for _ in 0..d.count()? {
+        let said = d.localized()?;
+        if name.is_empty() {
+            name = said;
+        }
+    }
+    let kind = d.u32()?;
+    Application { uri, product, name, kind }.tell(Subject::Sender, "OPC UA RegisterServer", out);
+    Ok(())
+}
+
 /// Endpoints (7.14): what the server is, and how it may be talked to.
 pub fn endpoints(d: &mut Decoder<'_>, said_in: &'static str, out: &mut Output) -> Read<()> {
     let mut security = Vec::new();
@@ -182,4 +213,57 @@ pub fn standard_fact(number: u32) -> Option<&'static str> {
         2_265 => "build",
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::Detail;
+
+    fn text(said: &str) -> Vec<u8> {
+        [&(said.len() as u32).to_le_bytes()[..], said.as_bytes()].concat()
+    }
+
+    fn named(said: &str) -> Vec<u8> {
+        [&[2][..], &text(said)].concat()
+    }
+
+    fn told(out: &Output) -> Vec<(&'static str, String)> {
+        let identities = out.observed.iter().filter_map(|seen| match &seen.detail {
+            Detail::Identity(identity) => Some(&identity.attributes),
+            _ => None,
+        });
+        identities.flatten().map(|a| (a.path, a.value.to_string())).collect()
+    }
+
+    #[test]
+    fn a_discovery_server_offers_others() {
+        let application = |uri: &str| {
+            let nothing = [0xff; 4];
+            let said = [text(uri), text("urn:maker"), named("Name"), vec![0; 4]].concat();
+            [&said[..], &nothing, &nothing, &nothing].concat()
+        };
+        let list = [vec![2, 0, 0, 0], application("urn:own"), application("urn:other")].concat();
+        let mut out = Output::new(false);
+        assert_eq!(servers(&mut Decoder::new(&list), &mut out), Ok(()));
+        let told = told(&out);
+        assert!(told.contains(&("opcua_application_uri", "urn:own".to_owned())), "{told:?}");
+        assert!(told.contains(&("opcua_offers", "urn:other urn:maker".to_owned())), "{told:?}");
+        assert!(!told.iter().any(|(path, value)| *path != "opcua_offers" && value == "urn:other"));
+    }
+
+    #[test]
+    fn a_server_that_registers_says_what_it_is() {
+        let names = [vec![2, 0, 0, 0], named("Line 1"), named("Linie 1")].concat();
+        let server = [text("urn:own"), text("urn:maker"), names, vec![0; 4]].concat();
+        let mut out = Output::new(false);
+        assert_eq!(registered(&mut Decoder::new(&server), &mut out), Ok(()));
+        let expected = [
+            ("opcua_application", "Line 1"),
+            ("opcua_application_uri", "urn:own"),
+            ("opcua_product_uri", "urn:maker"),
+            ("opcua_application_type", "server"),
+        ];
+        assert_eq!(told(&out), expected.map(|(path, value)| (path, value.to_owned())));
+    }
 }

@@ -1,12 +1,13 @@
 //! Reads an OPC UA conversation: chunks to messages, messages to services.
 //!
 //! Invariant: chunks of one request id are put together in order, at most
-//! [`limits::MESSAGE_OCTETS_MAX`] octets of them.
+//! [`limits::MESSAGE_OCTETS_MAX`] octets of them; what may be encrypted is read only where it
+//! begins as a service does.
 
 use super::{
     OPCUA_GROUP, OPCUA_TRANSPORT_GROUP,
     descriptions::{self, Application},
-    limits::{ASKED_MAX, MESSAGE_OCTETS_MAX},
+    limits::{ASKED_MAX, MESSAGE_OCTETS_MAX, PARTS_MAX},
     nodes::{self, Asked},
     services::{self, is_bad, status},
     types::{Decoder, NodeId},
@@ -16,12 +17,24 @@ use crate::{Dissector, Gap, Malformed, Output, Progress, Segment, Side, output::
 use model::{Authentication, Operation, OperationClass, Scalar, Subject};
 use std::collections::VecDeque;
 
+/// What is known of the channel's security. Messages of a secured one are signed at least, and
+/// that they are encrypted as well is agreed on where nobody else can read it.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Channel {
+    /// It was opened before the first octet seen.
+    #[default]
+    Unknown,
+    /// Its policy is "None".
+    Clear,
+    /// Octets of a signature.
+    Secured(usize),
+}
+
 #[derive(Default)]
 pub(super) struct Conversation {
-    /// The security policy is not "None": bodies cannot be read.
-    secured: bool,
-    /// Chunks of a message not yet whole, by side.
-    parts: [Vec<u8>; 2],
+    channel: Channel,
+    /// Chunks of messages not yet whole, by side and request id.
+    parts: VecDeque<(Side, u32, Vec<u8>)>,
     /// Requests by request id.
     asked: VecDeque<(u32, u32, Asked)>,
     monitored: Vec<(u32, NodeId)>,
@@ -61,9 +74,7 @@ impl Dissector for Conversation {
     }
 
     fn gap(&mut self, gap: Gap) {
-        if let Some(part) = self.parts.get_mut(gap.from as usize) {
-            part.clear();
-        }
+        self.parts.retain(|(side, _, _)| *side != gap.from);
         self.asked.clear();
     }
 }
@@ -98,6 +109,11 @@ fn error(body: &[u8], out: &mut Output) -> Read<()> {
     Ok(())
 }
 
+/// OPC 10000-7, the symmetric signature of each policy: HMAC-SHA1, or with SHA-256 by the later.
+fn signature_octets(policy: &str) -> usize {
+    if matches!(policy, "Basic128Rsa15" | "Basic256") { 20 } else { 32 }
+}
+
 /// What stands in clear before a secured channel: policy and certificate of the sender.
 fn holder(certificate: &[u8], policy: &str, out: &mut Output) {
     let Ok(found) = tls::certificate::parse(certificate) else { return };
@@ -127,8 +143,8 @@ impl Conversation {
         let policy = descriptions::policy(&uri);
         // Zeros stand where the capture cut it.
         let whole = !uri.contains('\0');
-        self.secured = whole && policy != "None" && !policy.is_empty();
-        if self.secured {
+        if whole && policy != "None" && !policy.is_empty() {
+            self.channel = Channel::Secured(signature_octets(policy));
             let number = services::OPEN_CHANNEL;
             let op = match from {
                 Side::Client => Op::request(OperationClass::Session, number, "OpenSecureChannel"),
@@ -140,50 +156,69 @@ impl Conversation {
             holder(certificate, policy, out);
             return Ok(());
         }
+        if !whole {
+            return Ok(());
+        }
+        self.channel = Channel::Clear;
         d.skip(4)?;
         let request = d.u32()?;
-        self.service(from, request, d, out)
+        self.service(from, request, d.rest(), out)
     }
 
     /// 6.7.2: channel, token, sequence number, request id, then a part of the message.
     fn chunk(&mut self, side: Side, header: &Header, body: &[u8], out: &mut Output) -> Read<()> {
         const ABANDONED: u8 = b'A';
         const FINAL: u8 = b'F';
-        const SEQUENCE_OCTETS: usize = 12;
-        if self.secured {
+        let Some(([.., a, b, c, d], rest)) = body.split_first_chunk::<16>() else {
+            return match self.channel {
+                Channel::Clear => Err(Malformed::new("message-shorter-than-its-fields")),
+                Channel::Unknown | Channel::Secured(_) => Ok(()),
+            };
+        };
+        let request = u32::from_le_bytes([*a, *b, *c, *d]);
+        let known = self.parts.iter().position(|(s, id, _)| (*s, *id) == (side, request));
+        let begun = known.and_then(|at| self.parts.remove(at)).map(|(_, _, part)| part);
+        if header.place == ABANDONED || (begun.is_none() && !self.is_readable(rest)) {
             return Ok(());
         }
-        let mut d = Decoder::new(body);
-        d.skip(SEQUENCE_OCTETS)?;
-        let request = d.u32()?;
-        let rest = body.get(SEQUENCE_OCTETS.saturating_add(4)..).unwrap_or_default();
-        let Some(part) = self.parts.get_mut(side as usize) else { return Ok(()) };
-        if header.place == ABANDONED {
-            part.clear();
-            return Ok(());
-        }
-        if header.place == FINAL && part.is_empty() {
-            return self.service(side, request, d, out);
-        }
+        let mut part = match (begun, header.place) {
+            (None, FINAL) => return self.service(side, request, rest, out),
+            (begun, _) => begun.unwrap_or_default(),
+        };
+        let signature = match self.channel {
+            Channel::Secured(octets) => octets,
+            Channel::Clear | Channel::Unknown => 0,
+        };
+        let said = rest.len().saturating_sub(signature);
+        let rest = rest.get(..said).unwrap_or_default();
         if part.len().saturating_add(rest.len()) <= MESSAGE_OCTETS_MAX {
             part.extend_from_slice(rest);
         } else {
             out.limit("opcua-message-octets");
         }
         if header.place == FINAL {
-            let whole = std::mem::take(part);
-            return self.service(side, request, Decoder::new(&whole), out);
+            return self.service(side, request, &part, out);
         }
+        if self.parts.len() >= PARTS_MAX {
+            self.parts.pop_front();
+            out.limit("opcua-messages-in-parts");
+        }
+        self.parts.push_back((side, request, part));
         Ok(())
     }
 
-    fn service(
-        &mut self,
-        from: Side,
-        request: u32,
-        mut d: Decoder<'_>,
-        out: &mut Output,
-    ) -> Read<()> {
+    /// Can this be read as the beginning of a message? Where the channel may be encrypted, only
+    /// what begins as each of the known services does: a number of 16 bits in namespace 0.
+    fn is_readable(&self, message: &[u8]) -> bool {
+        let number = match message {
+            [1, 0, low, high, ..] => u32::from(u16::from_le_bytes([*low, *high])),
+            _ => 0,
+        };
+        self.channel == Channel::Clear || services::find(number).is_some()
+    }
+
+    fn service(&mut self, from: Side, request: u32, message: &[u8], out: &mut Output) -> Read<()> {
+        let mut d = Decoder::new(message);
         let kind = d.node()?;
         let Some(number) = kind.standard() else {
             return Err(Malformed::new("opcua-service-not-standard"));
@@ -224,6 +259,9 @@ impl Conversation {
             services::OPEN_CHANNEL => open_channel(d, op, out)?,
             services::CREATE_SESSION => create_session(d, op, out)?,
             services::ACTIVATE_SESSION => self.applicant = activate(d)?,
+            services::REGISTER_SERVER | services::REGISTER_SERVER_2 => {
+                descriptions::registered(d, out)?;
+            }
             services::READ => asked = nodes::read(d, op, out)?,
             services::WRITE => nodes::write(d, op, out)?,
             services::CALL => nodes::call(d, op, out)?,
@@ -278,11 +316,7 @@ impl Conversation {
         out.operation(op.done());
         let asked = asked.map(|(_, _, asked)| asked).unwrap_or_default();
         match number.saturating_sub(BEHIND_REQUEST) {
-            services::FIND_SERVERS => {
-                for _ in 0..d.count()?.min(1) {
-                    Application::read(d)?.tell(Subject::Sender, "OPC UA FindServers", out);
-                }
-            }
+            services::FIND_SERVERS => descriptions::servers(d, out)?,
             services::GET_ENDPOINTS => {
                 descriptions::endpoints(d, "OPC UA GetEndpoints", out)?;
             }

@@ -2,6 +2,8 @@
 
 /// Octets of a message put together from chunks; what is behind them is not read.
 pub const MESSAGE_OCTETS_MAX: usize = 256 * 1024;
+/// Messages of which some chunks are there and some are awaited.
+pub const PARTS_MAX: usize = 4;
 /// Octets of one chunk (OPC 10000-6, 7.1.2.3 lets servers choose; 64 KiB is what stacks use).
 pub const CHUNK_OCTETS_MAX: usize = 1024 * 1024;
 /// Elements of an array that are read.

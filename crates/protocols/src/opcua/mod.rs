@@ -1,8 +1,8 @@
 //! OPC UA over TCP in its binary encoding: channels, sessions, reads, writes, calls,
 //! subscriptions, and what servers and clients say of themselves.
 //!
-//! Not here: PubSub, HTTPS. Invariant: messages of a channel with a security policy are counted
-//! and not read.
+//! Not here: PubSub, HTTPS. Invariant: encrypted messages are counted and not read; what is only
+//! signed is read.
 
 mod descriptions;
 mod dissect;

@@ -9,8 +9,12 @@ pub fn find(number: u32) -> Option<(Class, &'static str, bool)> {
     if let Some((_, class, name)) = of(number) {
         return Some((*class, name, false));
     }
-    if number == FAULT {
-        return Some((Other, "ServiceFault", true));
+    match number {
+        FAULT => return Some((Other, "ServiceFault", true)),
+        // Of services added later the response's number follows on the request's.
+        REGISTER_SERVER_2 => return Some((Session, "RegisterServer2", false)),
+        REGISTER_SERVER_2_RESPONSE => return Some((Session, "RegisterServer2", true)),
+        _ => {}
     }
     of(number.checked_sub(3)?).map(|(_, class, name)| (*class, *name, true))
 }
@@ -18,6 +22,7 @@ pub fn find(number: u32) -> Option<(Class, &'static str, bool)> {
 pub const FAULT: u32 = 397;
 pub const FIND_SERVERS: u32 = 422;
 pub const GET_ENDPOINTS: u32 = 428;
+pub const REGISTER_SERVER: u32 = 437;
 pub const OPEN_CHANNEL: u32 = 446;
 pub const CREATE_SESSION: u32 = 461;
 pub const ACTIVATE_SESSION: u32 = 467;
@@ -27,11 +32,13 @@ pub const WRITE: u32 = 673;
 pub const CALL: u32 = 712;
 pub const CREATE_MONITORED: u32 = 751;
 pub const PUBLISH: u32 = 826;
+pub const REGISTER_SERVER_2: u32 = 12_211;
+const REGISTER_SERVER_2_RESPONSE: u32 = 12_212;
 
 static SERVICES: &[(u32, Class, &str)] = &[
     (FIND_SERVERS, Browse, "FindServers"),
     (GET_ENDPOINTS, Browse, "GetEndpoints"),
-    (437, Session, "RegisterServer"),
+    (REGISTER_SERVER, Session, "RegisterServer"),
     (OPEN_CHANNEL, Session, "OpenSecureChannel"),
     (452, Session, "CloseSecureChannel"),
     (CREATE_SESSION, Session, "CreateSession"),

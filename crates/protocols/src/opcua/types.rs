@@ -81,6 +81,11 @@ impl<'a> Decoder<'a> {
         Ok(self.r.skip(count)?)
     }
 
+    /// What was not read yet.
+    pub fn rest(&self) -> &'a [u8] {
+        self.r.rest()
+    }
+
     pub fn u8(&mut self) -> Read<u8> {
         Ok(self.r.u8()?)
     }
