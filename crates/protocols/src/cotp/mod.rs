@@ -11,7 +11,7 @@ mod tests;
 
 use crate::{
     About, Carrier, Dissector, Ends, Gap, Group, Hint, Malformed, Output, Probe, Progress,
-    Protocol, Segment, Side, mms, output::Op, rdp, s7comm, s7plus,
+    Protocol, Segment, mms, output::Op, rdp, s7comm, s7plus,
 };
 use limits::TSDU_OCTETS_MAX;
 use model::{OperationClass, Scalar, Subject};
@@ -117,7 +117,7 @@ impl Dissector for Conversation {
                 let op = Op::response(OperationClass::Session, u32::from(tpdu.code), "connect");
                 out.operation(op.done());
             }
-            DATA => self.data(segment.from, &tpdu, out),
+            DATA => self.data(&segment, &tpdu, out),
             _ => {}
         }
         Progress::Consumed(length)
@@ -158,10 +158,10 @@ fn connect(tpdu: &wire::Tpdu<'_>, out: &mut Output) {
 }
 
 impl Conversation {
-    fn data(&mut self, side: Side, tpdu: &wire::Tpdu<'_>, out: &mut Output) {
-        let Some(part) = self.parts.get_mut(side as usize) else { return };
+    fn data(&mut self, segment: &Segment<'_>, tpdu: &wire::Tpdu<'_>, out: &mut Output) {
+        let Some(part) = self.parts.get_mut(segment.from as usize) else { return };
         if part.is_empty() && tpdu.last {
-            return self.inside(side, tpdu.payload, out);
+            return self.inside(segment, tpdu.payload, out);
         }
         part.extend_from_slice(tpdu.payload);
         if part.len() > TSDU_OCTETS_MAX {
@@ -169,17 +169,18 @@ impl Conversation {
             out.limit("cotp-tsdu-octets");
         } else if tpdu.last {
             let whole = std::mem::take(part);
-            self.inside(side, &whole, out);
+            self.inside(segment, &whole, out);
         }
     }
 
     /// The protocol inside, by its first octets.
-    fn inside(&mut self, side: Side, payload: &[u8], out: &mut Output) {
+    fn inside(&mut self, segment: &Segment<'_>, payload: &[u8], out: &mut Output) {
+        let side = segment.from;
         match payload {
             [0x32, 1 | 2 | 3 | 7, ..] => {
                 out.refine("s7comm");
                 out.begin_protocol("s7comm");
-                self.s7.read(side, payload, out);
+                self.s7.read(segment.at, payload, out);
             }
             [0x72, ..] => {
                 out.refine("s7comm-plus");

@@ -4,6 +4,8 @@
 //! Invariant: values in an answer get their address from the request of the same service id.
 
 mod names;
+#[cfg(test)]
+mod tests;
 pub mod wire;
 
 use crate::{
@@ -11,7 +13,7 @@ use crate::{
     Protocol, Segment, output::Op, text,
 };
 use ::wire::Reader;
-use model::{OperationClass as Class, PointValue, Quality, Scalar, Subject};
+use model::{OperationClass as Class, PointValue, Quality, Scalar, Subject, Time};
 use std::collections::VecDeque;
 use wire::{Frame, TCP_HEADER_OCTETS, tcp_header};
 
@@ -62,6 +64,9 @@ impl Protocol for OmronFins {
 
 /// Requests of one conversation whose answers are awaited.
 const PENDING_MAX: usize = 64;
+/// A request that was not answered for so long is not, once another comes with its service id:
+/// some clients use one for all.
+const UNANSWERED_NANOS: i64 = 1_000_000_000;
 /// Values of one message that are reported.
 const VALUES_MAX: u16 = 256;
 
@@ -72,6 +77,7 @@ struct Conversation {
 
 #[derive(Clone, Copy)]
 struct Asked {
+    at: Time,
     service: u8,
     command: u16,
     place: Option<Place>,
@@ -91,7 +97,7 @@ impl Dissector for Conversation {
         let bytes = segment.bytes;
         if segment.carrier != Carrier::Tcp {
             out.begin("fins", 0..bytes.len());
-            self.frame(bytes, segment.missing > 0, out);
+            self.frame(bytes, &segment, out);
             return Progress::Consumed(bytes.len());
         }
         let Ok(header) = tcp_header(bytes) else {
@@ -108,7 +114,7 @@ impl Dissector for Conversation {
         };
         out.begin("fins", 0..octets);
         match header.command {
-            2 => self.frame(frame, false, out),
+            2 => self.frame(frame, &segment, out),
             command => node_address(command, header.error, out),
         }
         Progress::Consumed(octets)
@@ -138,9 +144,10 @@ fn node_address(command: u32, error: u32, out: &mut Output) {
 }
 
 impl Conversation {
-    fn frame(&mut self, bytes: &[u8], cut: bool, out: &mut Output) {
+    fn frame(&mut self, bytes: &[u8], segment: &Segment<'_>, out: &mut Output) {
+        let stream = segment.carrier == Carrier::Tcp;
         let Ok(frame) = Frame::parse(bytes) else {
-            if !cut {
+            if stream || segment.missing == 0 {
                 let says = "a frame shorter than its header and command";
                 out.violation("fins-too-short", says, "OMRON W227, 3-3");
             }
@@ -156,11 +163,15 @@ impl Conversation {
         if frame.is_answer() {
             self.answer(&frame, out);
         } else {
-            self.request(&frame, out);
+            let (service, command, at) = (frame.service, frame.command, segment.at);
+            // Of datagrams one is asked after the other; a stream may carry several at once.
+            let awaited = |a: &Asked| stream && at.since(a.at) < UNANSWERED_NANOS;
+            self.asked.retain(|a| (a.service, a.command) != (service, command) || awaited(a));
+            self.request(&frame, at, out);
         }
     }
 
-    fn request(&mut self, frame: &Frame<'_>, out: &mut Output) {
+    fn request(&mut self, frame: &Frame<'_>, at: Time, out: &mut Output) {
         let (class, name) = names::command(frame.command).unwrap_or(names::UNDEFINED);
         let (class, name) = match (frame.command, frame.data) {
             // Program number, then the mode to go to.
@@ -186,7 +197,7 @@ impl Conversation {
             out.limit("fins-pending-requests");
         }
         let (service, command) = (frame.service, frame.command);
-        self.asked.push_back(Asked { service, command, place });
+        self.asked.push_back(Asked { at, service, command, place });
     }
 
     fn answer(&mut self, frame: &Frame<'_>, out: &mut Output) {

@@ -5,6 +5,8 @@
 
 mod names;
 mod one_e;
+#[cfg(test)]
+mod tests;
 pub mod wire;
 
 use crate::{
@@ -12,7 +14,7 @@ use crate::{
     Side, output::Op, text,
 };
 use ::wire::Reader;
-use model::{Authentication, OperationClass as Class, PointValue, Quality, Subject};
+use model::{Authentication, OperationClass as Class, PointValue, Quality, Subject, Time};
 use std::collections::VecDeque;
 use wire::{Frame, Framing, Target, ascii_bits, ascii_words, frame, framing};
 
@@ -75,6 +77,9 @@ impl Protocol for Melsec {
 
 /// Requests of one conversation whose answers are awaited.
 const PENDING_MAX: usize = 32;
+/// A request of a stream that was not answered for so long is not, once another comes that an
+/// answer could belong to as well. Of datagrams one is asked after the other.
+const UNANSWERED_NANOS: i64 = 1_000_000_000;
 /// Values of one message that are reported.
 const VALUES_MAX: u32 = 256;
 /// Longest frame that is waited for.
@@ -89,6 +94,7 @@ struct Conversation {
 
 #[derive(Clone, Copy)]
 struct Asked {
+    at: Time,
     command: u16,
     subcommand: u16,
     serial: Option<u16>,
@@ -148,7 +154,13 @@ impl Dissector for Conversation {
                 out.operation(Op::response(Class::Browse, 0, "search").done());
             }
             (_, true) => self.answer(&frame, out),
-            (_, false) => self.request(&frame, out),
+            (_, false) => {
+                let (at, serial) = (segment.at, frame.serial);
+                // Frames 3E have no number: any answer could belong to any request.
+                let awaited = |a: &Asked| stream && at.since(a.at) < UNANSWERED_NANOS;
+                self.asked.retain(|a| a.serial != serial || awaited(a));
+                self.request(&frame, at, out);
+            }
         }
         Progress::Consumed(taken)
     }
@@ -170,7 +182,7 @@ fn begins_old(segment: &Segment<'_>) -> bool {
 }
 
 impl Conversation {
-    fn request(&mut self, frame: &Frame<'_>, out: &mut Output) {
+    fn request(&mut self, frame: &Frame<'_>, at: Time, out: &mut Output) {
         let (class, name) = names::command(frame.command);
         let op = Op::request(class, u32::from(frame.command), name);
         let op = unit(op, frame.target);
@@ -186,19 +198,19 @@ impl Conversation {
         if frame.command == UNLOCK {
             out.authentication(unlocked(None));
         }
-        if let Some(at) = place
+        if let Some(place) = place
             && frame.command == 0x1401
             && out.values_wanted
         {
             let data = frame.data.get(head(frame.subcommand)..).unwrap_or_default();
-            values(at, data, out);
+            values(place, data, out);
         }
         if self.asked.len() >= PENDING_MAX {
             self.asked.pop_front();
             out.limit("melsec-pending-requests");
         }
         let (command, subcommand, serial) = (frame.command, frame.subcommand, frame.serial);
-        self.asked.push_back(Asked { command, subcommand, serial, place });
+        self.asked.push_back(Asked { at, command, subcommand, serial, place });
     }
 
     fn answer(&mut self, frame: &Frame<'_>, out: &mut Output) {

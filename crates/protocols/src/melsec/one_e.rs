@@ -4,10 +4,10 @@
 //! extended file registers beyond their names. Invariant: an answer says nothing of its length,
 //! so it is read as its request foretells.
 
-use super::{PENDING_MAX, Place, VALUES_MAX, ascii_words, values};
+use super::{PENDING_MAX, Place, UNANSWERED_NANOS, VALUES_MAX, ascii_words, values};
 use crate::{Carrier, Gap, Malformed, Output, Probe, Progress, Segment, Side, output::Op};
 use ::wire::{Reader, Short};
-use model::{OperationClass as Class, Subject};
+use model::{OperationClass as Class, Subject, Time};
 use std::collections::VecDeque;
 
 /// The controller itself; stations behind it count from 0 to 64.
@@ -191,7 +191,8 @@ pub(super) fn probe(head: &[u8], stream: bool, port: bool) -> Probe {
 /// A conversation in frames 1E.
 #[derive(Default)]
 pub(super) struct Line {
-    asked: VecDeque<Request>,
+    /// Requests, and when they were sent.
+    asked: VecDeque<(Time, Request)>,
     /// Points registered for monitoring.
     monitored: u16,
 }
@@ -200,7 +201,7 @@ impl Line {
     pub(super) fn feed(&mut self, segment: &Segment<'_>, out: &mut Output) -> Progress {
         let stream = segment.carrier == Carrier::Tcp;
         match segment.from {
-            Side::Client => self.client(segment.bytes, stream, out),
+            Side::Client => self.client(segment.bytes, (stream, segment.at), out),
             Side::Server => self.server(segment.bytes, stream, out),
         }
     }
@@ -209,7 +210,7 @@ impl Line {
         self.asked.clear();
     }
 
-    fn client(&mut self, bytes: &[u8], stream: bool, out: &mut Output) -> Progress {
+    fn client(&mut self, bytes: &[u8], (stream, at): (bool, Time), out: &mut Output) -> Progress {
         let request = match request(bytes) {
             Ok(Some(request)) => request,
             Ok(None) => return Progress::GiveUp(Malformed::new("melsec-1e-request-invalid")),
@@ -235,16 +236,17 @@ impl Line {
         if matches!(request.code, 0x06 | 0x07) {
             self.monitored = request.points;
         }
+        self.asked.retain(|(asked, _)| stream && at.since(*asked) < UNANSWERED_NANOS);
         if self.asked.len() >= PENDING_MAX {
             self.asked.pop_front();
             out.limit("melsec-pending-requests");
         }
-        self.asked.push_back(request);
+        self.asked.push_back((at, request));
         Progress::Consumed(if stream { request.octets } else { bytes.len() })
     }
 
     fn server(&mut self, bytes: &[u8], stream: bool, out: &mut Output) -> Progress {
-        let Some(asked) = self.asked.front().copied() else {
+        let Some((_, asked)) = self.asked.front().copied() else {
             // Without its request the length of an answer is not known.
             return Progress::Consumed(bytes.len());
         };

@@ -14,18 +14,28 @@ use super::{
 use crate::{
     Carrier, Dissector, Gap, Malformed, Output, Progress, Segment, Side, output::Op, text,
 };
-use model::{PointValue, Quality, Scalar, Subject};
+use model::{PointValue, Quality, Scalar, Subject, Time};
 use std::collections::VecDeque;
+
+/// A request that was not answered for so long is not, once another comes with its number: some
+/// clients use one for all.
+const UNANSWERED_NANOS: i64 = 1_000_000_000;
+/// No client waits for an answer as long as that.
+const FORGOTTEN_NANOS: i64 = 60_000_000_000;
 
 #[derive(Default)]
 pub(crate) struct Conversation {
     pending: VecDeque<Asked>,
+    /// Of the message being read: when it was sent, and whether in a datagram.
+    at: Time,
+    datagram: bool,
     noise: Meter,
 }
 
 /// What must be known of a request to understand its answer.
 #[derive(Clone, Copy)]
 struct Asked {
+    at: Time,
     transaction: u16,
     unit: u8,
     function: u8,
@@ -59,6 +69,7 @@ impl Dissector for Conversation {
             return Progress::NeedMore { consumed: 0, needed: octets };
         };
         out.begin("modbus", 0..octets);
+        (self.at, self.datagram) = (segment.at, segment.carrier != Carrier::Tcp);
         let Some(&function) = pdu.first() else { return Progress::Consumed(octets) };
         match segment.from {
             Side::Client => self.request(mbap, function, pdu, out),
@@ -185,20 +196,30 @@ impl Conversation {
     }
 
     fn remember(&mut self, mbap: Mbap, function: u8, what: What, out: &mut Output) {
+        let (at, datagram) = (self.at, self.datagram);
+        self.pending.retain(|a| {
+            let age = at.since(a.at);
+            let late = age >= UNANSWERED_NANOS || datagram;
+            age < FORGOTTEN_NANOS && !(late && a.is_of(mbap, function))
+        });
         if self.pending.len() >= PENDING_REQUESTS_MAX {
             self.pending.pop_front();
             out.limit("modbus-pending-requests");
         }
         let (transaction, unit) = (mbap.transaction, mbap.unit);
-        self.pending.push_back(Asked { transaction, unit, function, what });
+        self.pending.push_back(Asked { at, transaction, unit, function, what });
     }
 
-    /// The request an answer belongs to; those before it will not be answered any more.
-    fn asked(&mut self, mbap: Mbap, function: u8) -> Option<Asked> {
-        let same = |a: &Asked| {
-            a.transaction == mbap.transaction && a.unit == mbap.unit && a.function == function
+    /// The request an answer belongs to: of several with its number the first whose length it
+    /// has, or the first.
+    fn asked(&mut self, mbap: Mbap, function: u8, data: &[u8]) -> Option<Asked> {
+        let same = |a: &Asked| a.is_of(mbap, function);
+        let fits = |a: &Asked| match a.what {
+            What::Range { count, .. } => is_answer_to(count, function, data),
+            What::Umas { .. } | What::Other => true,
         };
-        let at = self.pending.iter().position(same)?;
+        let best = self.pending.iter().position(|a| same(a) && fits(a));
+        let at = best.or_else(|| self.pending.iter().position(same))?;
         self.pending.remove(at)
     }
 
@@ -207,19 +228,22 @@ impl Conversation {
         if function & 0x80 != 0 {
             let (function, code) = (function & 0x7f, pdu.get(1).copied().unwrap_or_default());
             count(mbap, function, "exception", Some(code), out);
-            self.asked(mbap, function);
+            self.asked(mbap, function, &[]);
             let (class, name) = names::function(function);
             let op = Op::response(class, u32::from(function), name).unit(unit);
             return out.operation(op.refused(u32::from(code), exception_name(code)));
         }
         count(mbap, function, "response", None, out);
-        let asked = self.asked(mbap, function);
+        let data = pdu.get(1..).unwrap_or_default();
+        let asked = self.asked(mbap, function, data);
         let (class, name) = names::function(function);
         let op = Op::response(class, u32::from(function), name).unit(unit).done();
-        let data = pdu.get(1..).unwrap_or_default();
         match asked.map(|a| a.what) {
             Some(What::Range { table, first, count }) => {
-                self.check_length(count, function, data, out);
+                if !is_answer_to(count, function, data) {
+                    let says = "an answer whose length does not fit the question";
+                    out.violation("response-length-mismatch", says, "V1.1b3, 6.1 to 6.4");
+                }
                 let (first32, count32) = (u32::from(first), u32::from(count));
                 out.operation(op.range(table.name(), unit, first32, count32));
                 let values = data.get(1..).unwrap_or_default();
@@ -253,21 +277,24 @@ impl Conversation {
         );
         out.state(Subject::Sender, "register-noise", &value);
     }
+}
 
-    /// V1.1b3, 6.1 to 6.4: the byte count of an answer follows from the question.
-    fn check_length(&self, count: u16, function: u8, data: &[u8], out: &mut Output) {
-        let expected = match function {
-            1 | 2 => usize::from(count.div_ceil(8)),
-            3 | 4 | 23 => usize::from(count).saturating_mul(2),
-            _ => return,
-        };
-        let declared = data.first().map(|n| usize::from(*n));
-        let there = data.len().saturating_sub(1);
-        if declared != Some(expected) || there < expected {
-            let says = "an answer whose length does not fit the question";
-            out.violation("response-length-mismatch", says, "V1.1b3, 6.1 to 6.4");
-        }
+impl Asked {
+    fn is_of(&self, mbap: Mbap, function: u8) -> bool {
+        (self.transaction, self.unit, self.function) == (mbap.transaction, mbap.unit, function)
     }
+}
+
+/// V1.1b3, 6.1 to 6.4: the byte count of an answer follows from the question.
+fn is_answer_to(count: u16, function: u8, data: &[u8]) -> bool {
+    let expected = match function {
+        1 | 2 => usize::from(count.div_ceil(8)),
+        3 | 4 | 23 => usize::from(count).saturating_mul(2),
+        _ => return true,
+    };
+    let declared = data.first().map(|n| usize::from(*n));
+    let there = data.len().saturating_sub(1);
+    declared == Some(expected) && there >= expected
 }
 
 fn umas_answer(unit: u32, function: u8, data: &[u8], out: &mut Output) {
@@ -281,10 +308,11 @@ fn umas_answer(unit: u32, function: u8, data: &[u8], out: &mut Output) {
 }
 
 fn identity(data: &[u8], out: &mut Output) {
-    let Ok(objects) = identification(data) else {
+    let (objects, whole) = identification(data);
+    if !whole {
         let says = "an identification cut short";
-        return out.violation("identification-too-short", says, "V1.1b3, 6.21");
-    };
+        out.violation("identification-too-short", says, "V1.1b3, 6.21");
+    }
     let facts = objects.iter().map(|(id, value)| (names::object(*id), text::lossy(value)));
     out.identity(Subject::Sender, "Read Device Identification", facts.collect::<Vec<_>>());
 }

@@ -13,7 +13,9 @@ pub mod wire;
 #[cfg(test)]
 mod tests;
 
-use crate::{About, Carrier, Dissector, Ends, Group, Hint, Probe, Protocol, Side};
+use crate::{
+    About, Carrier, Dissector, Ends, Group, Hint, Probe, Protocol, Side, modbus_rtu::MODBUS_RTU,
+};
 use wire::{MBAP_OCTETS, Mbap};
 
 pub static MODBUS_GROUP: Group =
@@ -53,11 +55,15 @@ impl Protocol for Modbus {
         if mbap.protocol != 0 || !dissect::is_length(mbap.length, Some(function)) {
             return Probe::NoMatch;
         }
+        let octets = usize::from(mbap.length).saturating_add(6);
         if hint.port {
-            return Probe::Match;
+            // A gateway may carry frames of a serial line on this port too; one that reads from
+            // address 0 has zeros where the protocol's number stands.
+            let serial = Hint { port: false, ..hint };
+            let framed = octets != head.len() && MODBUS_RTU.probe(head, serial) == Probe::Match;
+            return if framed { Probe::NoMatch } else { Probe::Match };
         }
         // Elsewhere the whole message must stand: known function, exact length, right parameters.
-        let octets = usize::from(mbap.length).saturating_add(6);
         let known = matches!(function & 0x7f, 1..=8 | 11 | 12 | 15..=17 | 20..=24 | 43 | 90);
         let pdu = head.get(MBAP_OCTETS..octets).unwrap_or_default();
         if !known || head.len() < octets || pdu.len() < 2 {

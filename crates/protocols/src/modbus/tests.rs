@@ -2,7 +2,8 @@
 
 use super::wire::{LENGTH_MAX, MBAP_OCTETS, Mbap, Request, Table, parse_request};
 use super::{MODBUS, limits::PENDING_REQUESTS_MAX};
-use crate::{Carrier, Output, Protocol, Segment, Side};
+use crate::{Carrier, Hint, Output, Probe, Protocol, Segment, Side};
+use model::{Detail, Time};
 use proptest::prelude::*;
 
 fn request() -> impl Strategy<Value = (Request<'static>, &'static [u8])> {
@@ -75,4 +76,56 @@ fn requests_that_nobody_answers_are_forgotten_and_counted() {
         dissector.feed(Segment::of(&bytes, Side::Client, Carrier::Tcp), &mut out);
     }
     assert_eq!(out.limits, ["modbus-pending-requests"]);
+}
+
+/// Addresses that answers give to their values, of requests for registers that all bear one
+/// number: (seconds, first register, how many), and the answers in their order.
+#[track_caller]
+fn values(carrier: Carrier, asked: &[(i64, u16, u16)], answers: &[u16], expected: &[&str]) {
+    let (mut dissector, mut out) = (MODBUS.open(), Output::new(true));
+    let mut feed = |seconds, from, bytes: &[u8]| {
+        let at = Time::from_secs(seconds);
+        dissector.feed(Segment { at, ..Segment::of(bytes, from, carrier) }, &mut out);
+    };
+    for (seconds, first, count) in asked {
+        let asks = Request::Read { table: Table::HoldingRegister, first: *first, count: *count };
+        feed(*seconds, Side::Client, &asks.emit(0, 1));
+    }
+    for count in answers {
+        let data = (*count as u8) * 2;
+        let mut bytes = vec![0, 0, 0, 0, 0, data + 3, 1, 3, data];
+        bytes.resize(bytes.len() + usize::from(data), 0);
+        feed(asked.last().expect("a request").0, Side::Server, &bytes);
+    }
+    let points = out.observed.iter().filter_map(|o| match &o.detail {
+        Detail::Value { point, .. } => Some(&*point.0),
+        _ => None,
+    });
+    assert_eq!(points.collect::<Vec<_>>(), expected);
+    assert!(!out.observed.iter().any(|o| matches!(o.detail, Detail::Violation(_))));
+}
+
+#[test]
+fn a_request_that_is_never_answered_takes_no_later_answer() {
+    values(Carrier::Tcp, &[(0, 0, 1), (1, 100, 1)], &[1], &["holding-register/1/100"]);
+    values(Carrier::Udp, &[(0, 0, 1), (0, 100, 1)], &[1], &["holding-register/1/100"]);
+    // Of several at once the one that the length fits, else in order.
+    values(
+        Carrier::Tcp,
+        &[(0, 0, 1), (0, 100, 2)],
+        &[2, 1],
+        &["holding-register/1/100", "holding-register/1/101", "holding-register/1/0"],
+    );
+}
+
+#[test]
+fn a_frame_of_a_serial_line_on_the_port_is_none_of_this() {
+    // Registers from 0 on: the number of ten reaches beyond the frame, that of two ends with it.
+    let ten = [1, 3, 0, 0, 0, 10, 0xc5, 0xcd];
+    let two = [1, 3, 0, 0, 0, 2, 0xc4, 0x0b];
+    let other = [1, 3, 0, 0, 0, 10, 0xc5, 0xce];
+    for (head, expected) in [(ten, Probe::NoMatch), (two, Probe::Match), (other, Probe::Match)] {
+        let hint = Hint { carrier: Carrier::Tcp, port: true, from: Side::Client, missing: 0 };
+        assert_eq!(MODBUS.probe(&head, hint), expected, "{head:02x?}");
+    }
 }

@@ -335,17 +335,22 @@ pub fn emit_identification(transaction: u16, unit: u8, objects: &[(u8, &str)]) -
     emit_adu(transaction, unit, &pdu)
 }
 
-/// Objects in an answer to function 43/14, from behind the MEI type on.
-pub fn identification(data: &[u8]) -> Result<Vec<(u8, &[u8])>, Short> {
+/// Whole objects in an answer to function 43/14, from behind the MEI type on, and whether these
+/// are as many as it says.
+pub fn identification(data: &[u8]) -> (Vec<(u8, &[u8])>, bool) {
+    let mut objects = Vec::new();
+    let whole = objects_of(data, &mut objects).is_ok();
+    (objects, whole)
+}
+
+fn objects_of<'a>(data: &'a [u8], objects: &mut Vec<(u8, &'a [u8])>) -> Result<(), Short> {
     let mut at = Reader::new(data);
     at.skip(4)?;
-    let count = at.u8()?;
-    let mut objects = Vec::new();
-    for _ in 0..count {
+    for _ in 0..at.u8()? {
         let (id, length) = (at.u8()?, at.u8()?);
         objects.push((id, at.bytes(usize::from(length))?));
     }
-    Ok(objects)
+    Ok(())
 }
 
 /// The Specification, 7.
@@ -361,5 +366,24 @@ pub fn exception_name(code: u8) -> &'static str {
         10 => "gateway path unavailable",
         11 => "gateway target device failed to respond",
         _ => "unknown exception",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn objects_before_one_that_is_cut_are_read() {
+        let adu = emit_identification(1, 1, &[(0, "Schneider"), (1, "BMX")]);
+        let data = adu.get(MBAP_OCTETS + 2..).expect("there");
+        let (first, second) = ((0, &b"Schneider"[..]), (1, &b"BMX"[..]));
+        assert_eq!(identification(data), (vec![first, second], true));
+        let cut = data.get(..data.len() - 1).expect("there");
+        assert_eq!(identification(cut), (vec![first], false));
+        let mut more = data.to_vec();
+        more[4] = 3;
+        assert_eq!(identification(&more), (vec![first, second], false));
+        assert_eq!(identification(&data[..4]), (vec![], false));
     }
 }

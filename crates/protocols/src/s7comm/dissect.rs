@@ -7,16 +7,26 @@ use super::{
     userdata::Userdata,
     wire::{self, ACK, ACK_DATA, Item, JOB, Pdu, USERDATA},
 };
-use crate::{Output, Side, output::Op, text};
-use model::{OperationClass, PointValue, Quality, Scalar};
+use crate::{Output, output::Op, text};
+use model::{OperationClass, PointValue, Quality, Scalar, Time};
 use std::collections::VecDeque;
 
 const READ: u8 = 4;
 const WRITE: u8 = 5;
 
+/// A job that was not answered for so long is not, once another comes with its reference: some
+/// clients use one for all.
+const UNANSWERED_NANOS: i64 = 1_000_000_000;
+
+struct Asked {
+    at: Time,
+    reference: u16,
+    items: Vec<Option<Item>>,
+}
+
 #[derive(Default)]
 pub struct Conversation {
-    pending: VecDeque<(u16, Vec<Option<Item>>)>,
+    pending: VecDeque<Asked>,
     userdata: Userdata,
 }
 
@@ -27,7 +37,7 @@ impl Conversation {
     }
 
     /// Reads one PDU that begins with 0x32 and a known message type.
-    pub fn read(&mut self, _side: Side, payload: &[u8], out: &mut Output) {
+    pub fn read(&mut self, at: Time, payload: &[u8], out: &mut Output) {
         let pdu = match wire::parse(payload) {
             Ok(pdu) => pdu,
             Err(_) => {
@@ -57,14 +67,23 @@ impl Conversation {
             _ => count(rosctr, [None; 4], out),
         }
         match (pdu.rosctr, function) {
-            (JOB, Some(function)) => self.job(&pdu, function, out),
-            (ACK_DATA, Some(function)) => self.answer(&pdu, function, out),
+            (JOB, Some(function)) => self.job(&pdu, at, function, out),
+            (ACK_DATA, _) => {
+                // A refusal may come without the function.
+                let of_a_job = matches!(function, None | Some(READ | WRITE));
+                let is_it = |asked: &Asked| of_a_job && asked.reference == pdu.reference;
+                let at = self.pending.iter().position(is_it);
+                let asked = at.and_then(|at| self.pending.remove(at));
+                if let Some(function) = function {
+                    answer(&pdu, function, asked, out);
+                }
+            }
             (ACK, _) => acknowledged(&pdu, out),
             _ => {}
         }
     }
 
-    fn job(&mut self, pdu: &Pdu<'_>, function: u8, out: &mut Output) {
+    fn job(&mut self, pdu: &Pdu<'_>, at: Time, function: u8, out: &mut Output) {
         let (class, name) = names::function(function);
         // In a download the controller fetches the blocks: its jobs are part of the answer to the
         // station that asked for the download, and the station's acknowledgements bring the code.
@@ -73,14 +92,14 @@ impl Conversation {
             false => Op::request(class, u32::from(function), name),
         };
         match function {
-            READ | WRITE => self.variables(pdu, op, function, out),
+            READ | WRITE => self.variables(pdu, at, (op, function), out),
             0x1a | 0x1d => out.operation(block_name(op, pdu.parameter)),
             0x28 => invocation(pdu.parameter, out),
             _ => out.operation(op),
         }
     }
 
-    fn variables(&mut self, pdu: &Pdu<'_>, op: Op, function: u8, out: &mut Output) {
+    fn variables(&mut self, pdu: &Pdu<'_>, at: Time, (op, function): (Op, u8), out: &mut Output) {
         let Ok(items) = wire::items(pdu.parameter) else {
             let says = "items longer than the job";
             out.violation("s7-items-invalid", says, "S7comm read and write");
@@ -98,46 +117,48 @@ impl Conversation {
                 item.iter().for_each(|item| values_of(item, octets, out));
             }
         }
+        let reference = pdu.reference;
+        let awaited = |asked: &Asked| at.since(asked.at) < UNANSWERED_NANOS;
+        self.pending.retain(|asked| asked.reference != reference || awaited(asked));
         if self.pending.len() >= PENDING_JOBS_MAX {
             self.pending.pop_front();
             out.limit("s7-pending-jobs");
         }
-        self.pending.push_back((pdu.reference, items));
+        self.pending.push_back(Asked { at, reference, items });
     }
+}
 
-    fn answer(&mut self, pdu: &Pdu<'_>, function: u8, out: &mut Output) {
-        let (class, name) = names::function(function);
-        if fetches_blocks(function) {
-            return out.operation(Op::request(class, u32::from(function), name));
+fn answer(pdu: &Pdu<'_>, function: u8, asked: Option<Asked>, out: &mut Output) {
+    let (class, name) = names::function(function);
+    if fetches_blocks(function) {
+        return out.operation(Op::request(class, u32::from(function), name));
+    }
+    let op = Op::response(class, u32::from(function), name);
+    if let Some((class @ 1.., code)) = pdu.error {
+        let code = u32::from(class) << 8 | u32::from(code);
+        return out.operation(op.refused(code, names::error_class(class)));
+    }
+    if !matches!(function, READ | WRITE) {
+        return out.operation(op.done());
+    }
+    let Some(Asked { items, .. }) = asked else {
+        return out.operation(op.done());
+    };
+    if function == WRITE {
+        for (item, code) in items.iter().zip(pdu.data) {
+            let op = item.as_ref().map_or(op.clone(), |item| with_item(op.clone(), item));
+            out.operation(finished(op, *code));
         }
-        let op = Op::response(class, u32::from(function), name);
-        if let Some((class @ 1.., code)) = pdu.error {
-            let code = u32::from(class) << 8 | u32::from(code);
-            return out.operation(op.refused(code, names::error_class(class)));
-        }
-        if !matches!(function, READ | WRITE) {
-            return out.operation(op.done());
-        }
-        let at = self.pending.iter().position(|(reference, _)| *reference == pdu.reference);
-        let Some((_, items)) = at.and_then(|at| self.pending.remove(at)) else {
-            return out.operation(op.done());
+        return;
+    }
+    for (item, (code, octets)) in items.iter().zip(wire::results(pdu.data, items.len())) {
+        let Some(item) = item else {
+            out.operation(finished(op.clone(), code));
+            continue;
         };
-        if function == WRITE {
-            for (item, code) in items.iter().zip(pdu.data) {
-                let op = item.as_ref().map_or(op.clone(), |item| with_item(op.clone(), item));
-                out.operation(finished(op, *code));
-            }
-            return;
-        }
-        for (item, (code, octets)) in items.iter().zip(wire::results(pdu.data, items.len())) {
-            let Some(item) = item else {
-                out.operation(finished(op.clone(), code));
-                continue;
-            };
-            out.operation(finished(with_item(op.clone(), item), code));
-            if code == 0xff && out.values_wanted {
-                values_of(item, octets, out);
-            }
+        out.operation(finished(with_item(op.clone(), item), code));
+        if code == 0xff && out.values_wanted {
+            values_of(item, octets, out);
         }
     }
 }

@@ -55,9 +55,18 @@ fn module_identification(record: &[u8], out: &mut Output) {
     let message = "SZL 0x0011";
     match index {
         1 => out.identity(Subject::Sender, message, [("order_number", order)]),
-        6 => out.identity(Subject::Sender, message, [("hardware", numbers.unwrap_or_default())]),
+        6 => {
+            out.attribute(Subject::Sender, message, ("order_number", &order), 60);
+            let facts =
+                [("hardware", numbers.unwrap_or_default()), ("hardware_order_number", order)];
+            out.identity(Subject::Sender, message, facts);
+        }
         // 0x0081 is the boot loader, not the CPU.
-        7 => out.identity(Subject::Sender, message, [("firmware", numbers.unwrap_or_default())]),
+        7 => {
+            let facts =
+                [("firmware", numbers.unwrap_or_default()), ("firmware_order_number", order)];
+            out.identity(Subject::Sender, message, facts);
+        }
         0x81 => out.identity(Subject::Sender, message, [("boot_loader", order)]),
         _ => {}
     }
@@ -116,4 +125,40 @@ fn protection(record: &[u8], out: &mut Output) {
         _ => return,
     };
     out.state(Subject::Sender, "key", key);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::Detail;
+
+    #[test]
+    fn order_numbers_of_hardware_and_firmware_are_told_apart() {
+        let record = |index: u8, order: &[u8; 20]| {
+            [&[0, index][..], order, &[0, 0], b"V", &[2, 3, 4]].concat()
+        };
+        let mut list = vec![0, 0x11, 0, 0, 0, 28, 0, 2];
+        list.extend(record(6, b"6ES7 315-2AG10-0AB0 "));
+        list.extend(record(7, b"                    "));
+        let mut out = Output::new(false);
+        read(&list, &mut out);
+        let told: Vec<_> = out
+            .observed
+            .iter()
+            .filter_map(|seen| match &seen.detail {
+                Detail::Identity(identity) => Some(&identity.attributes),
+                _ => None,
+            })
+            .flatten()
+            .map(|a| (a.path, &*a.value, a.confidence))
+            .collect();
+        let order = "6ES7 315-2AG10-0AB0";
+        let expected = [
+            ("order_number", order, 60),
+            ("hardware", "V2.3.4", 90),
+            ("hardware_order_number", order, 90),
+            ("firmware", "V2.3.4", 90),
+        ];
+        assert_eq!(told, expected);
+    }
 }

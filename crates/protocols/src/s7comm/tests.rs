@@ -1,11 +1,14 @@
-//! What fills a limit of S7comm.
+//! What fills a limit of S7comm, and which job an answer belongs to.
 
 use super::{
     Conversation,
     limits::{LIST_OCTETS_MAX, PENDING_JOBS_MAX},
-    wire::{Item, JOB, Pdu, USERDATA, emit, emit_items},
+    wire::{ACK_DATA, Item, JOB, Pdu, USERDATA, emit, emit_items},
 };
-use crate::{Output, Side};
+use crate::Output;
+use model::{Detail, Time};
+
+const EMPTY: Pdu<'_> = Pdu { rosctr: JOB, reference: 0, error: None, parameter: &[], data: &[] };
 
 #[test]
 fn jobs_that_nobody_answers_are_forgotten_and_counted() {
@@ -16,7 +19,7 @@ fn jobs_that_nobody_answers_are_forgotten_and_counted() {
         assert_eq!(out.limits.len(), 0, "job {reference}");
         let reference = reference as u16;
         let job = Pdu { rosctr: JOB, reference, error: None, parameter: &parameter, data: &[] };
-        conversation.read(Side::Client, &emit(&job), &mut out);
+        conversation.read(Time(0), &emit(&job), &mut out);
     }
     assert_eq!(out.limits, ["s7-pending-jobs"]);
 }
@@ -32,7 +35,39 @@ fn a_list_that_never_ends_is_forgotten_and_counted() {
     let part = Pdu { rosctr, reference, error, parameter: &parameter, data: &data };
     for _ in 0..=LIST_OCTETS_MAX / 0x4000 {
         assert_eq!(out.limits.len(), 0);
-        conversation.read(Side::Server, &emit(&part), &mut out);
+        conversation.read(Time(0), &emit(&part), &mut out);
     }
     assert_eq!(out.limits, ["s7-list-octets"]);
+}
+
+#[test]
+fn a_job_that_is_never_answered_takes_no_later_answer() {
+    // Of one word in DB 1 and in DB 5, by one reference; what comes of the first.
+    let refused = Pdu { rosctr: ACK_DATA, reference: 0, error: Some((0x85, 0)), ..EMPTY };
+    let refused = emit(&refused);
+    for (seconds, first, expected) in
+        [(2, None, "DB5.DBW20"), (0, Some(&refused), "DB5.DBW20"), (0, None, "DB1.DBW0")]
+    {
+        let (mut conversation, mut out) = (Conversation::default(), Output::new(true));
+        let at = Time::from_secs(seconds);
+        let reads = |block, byte: u32| {
+            let item = Item { element: 4, count: 1, block, area: 0x84, address: byte << 3 };
+            let parameter = emit_items(4, &[item]);
+            emit(&Pdu { rosctr: JOB, reference: 0, parameter: &parameter, ..EMPTY })
+        };
+        conversation.read(Time(0), &reads(1, 0), &mut out);
+        if let Some(first) = first {
+            conversation.read(at, first, &mut out);
+        }
+        conversation.read(at, &reads(5, 20), &mut out);
+        let data = [0xff, 4, 0, 16, 0, 222];
+        let (parameter, error) = (&[4, 1][..], Some((0, 0)));
+        let answer = Pdu { rosctr: ACK_DATA, reference: 0, error, parameter, data: &data };
+        conversation.read(at, &emit(&answer), &mut out);
+        let point = out.observed.iter().find_map(|o| match &o.detail {
+            Detail::Value { point, .. } => Some(&*point.0),
+            _ => None,
+        });
+        assert_eq!(point, Some(expected), "after {seconds} s");
+    }
 }
