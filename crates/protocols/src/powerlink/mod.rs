@@ -4,6 +4,8 @@
 //! cyclic frames leave one operation that is equal each time and is counted; a state is observed
 //! when it changes.
 
+#[cfg(test)]
+mod tests;
 pub mod wire;
 
 use crate::{
@@ -26,8 +28,8 @@ static ABOUT: About = About {
     name: "powerlink",
     title: "Ethernet POWERLINK",
     specs: &["EPSG DS 301 V1.5.1"],
-    carriers: &[Carrier::Ethertype(ETHERTYPE)],
-    ports: &[],
+    carriers: &[Carrier::Ethertype(ETHERTYPE), Carrier::Udp],
+    ports: &[3_819],
     groups: &[&POWERLINK_GROUP],
     depth: "cycle, node states, identification, management commands, object reads and writes",
 };
@@ -40,6 +42,8 @@ impl Protocol for Powerlink {
     fn probe(&self, head: &[u8], hint: Hint) -> Probe {
         match (hint.carrier, Frame::parse(head)) {
             (Carrier::Ethertype(ETHERTYPE), Ok(_)) => Probe::Match,
+            // Three octets tell little: by UDP only asynchronous sends go (6.3.2), to one port.
+            (Carrier::Udp, Ok(frame)) if hint.port && frame.kind == ASND => Probe::Match,
             _ => Probe::NoMatch,
         }
     }
@@ -59,8 +63,12 @@ impl Dissector for Node {
     fn feed(&mut self, segment: Segment<'_>, out: &mut Output) -> Progress {
         let bytes = segment.bytes;
         let all = Progress::Consumed(bytes.len());
+        let frame = Frame::parse(bytes);
+        if segment.carrier == Carrier::Udp && frame.is_ok_and(|frame| frame.kind != ASND) {
+            return all;
+        }
         out.begin("powerlink", 0..bytes.len());
-        let Ok(frame) = Frame::parse(bytes) else {
+        let Ok(frame) = frame else {
             out.violation("powerlink-too-short", "a frame without node numbers", SECTION);
             return all;
         };
