@@ -87,7 +87,8 @@ fn conversation(protocol: &'static dyn Protocol, octets: &[u8]) -> Vec<u64> {
     };
     for (flags, bytes) in chunks(rest) {
         let from = if flags & FROM_SERVER == 0 { Side::Client } else { Side::Server };
-        let hint = Hint { carrier, port: flags & 4 == 0, from };
+        let missing = usize::from(flags >> 3);
+        let hint = Hint { carrier, port: flags & 4 == 0, from, missing };
         peer.shown.push(hash(("probe", format!("{:?}", protocol.probe(bytes, hint)))));
         peer.push(from, bytes, flags & AFTER_GAP != 0);
     }
