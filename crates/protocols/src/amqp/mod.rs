@@ -1,6 +1,7 @@
-//! AMQP 0-9-1 and 1.0: who logs on to which broker, exchanges and queues written and read.
+//! AMQP 0-8 to 0-9-1 and 1.0: who logs on to which broker, exchanges and queues written and read.
 //!
-//! Not here: contents of messages. Invariant: a password is known to be there and never kept.
+//! Not here: contents of messages; of 0-10, which has frames of its own, anything but their
+//! types. Invariant: a password is known to be there and never kept.
 
 mod one;
 
@@ -19,12 +20,12 @@ pub static AMQP: Amqp = Amqp;
 static ABOUT: About = About {
     name: "amqp",
     title: "AMQP",
-    specs: &["AMQP 0-9-1", "OASIS AMQP 1.0"],
+    specs: &["AMQP 0-9-1", "AMQP 0-10", "OASIS AMQP 1.0"],
     carriers: &[Carrier::Tcp],
     ports: &[5_672],
     groups: &[&AMQP_GROUP],
-    depth: "methods of 0-9-1 with exchanges and queues, log-ons, products; of 1.0 \
-            log-ons, links with their addresses, transfers",
+    depth: "methods of 0-8 to 0-9-1 with exchanges and queues, log-ons, products; of 1.0 \
+            log-ons, links with their addresses, transfers; frames of 0-10",
 };
 
 const OPENING_OCTETS: usize = 8;
@@ -45,6 +46,9 @@ impl Protocol for Amqp {
     fn probe(&self, head: &[u8], hint: Hint) -> Probe {
         if b"AMQP".starts_with(head.get(..4).unwrap_or(head)) {
             return if head.len() >= OPENING_OCTETS { Probe::MatchClient } else { Probe::NeedMore };
+        }
+        if hint.port && one::begins(head) {
+            return Probe::Match;
         }
         // In the middle of a connection: a whole frame with its end octet, and away from the port
         // one whose method is of a class there is.
@@ -79,10 +83,48 @@ fn frame(bytes: &[u8]) -> Option<Result<(u8, usize), ()>> {
     }
 }
 
+/// Type and octets of a frame of 0-10 (4.4.1), which has 12 octets of header: flags, type, and a
+/// size that counts the header.
+fn frame_of_ten(bytes: &[u8]) -> Option<Result<(u8, usize), ()>> {
+    const HEADER_OCTETS: usize = 12;
+    /// Control, command, header, body.
+    const TYPE_MAX: u8 = 3;
+    let &[_, kind, a, b] = bytes.first_chunk::<4>()?;
+    let octets = usize::from(u16::from_be_bytes([a, b]));
+    let fits = kind <= TYPE_MAX && octets >= HEADER_OCTETS;
+    Some(if fits { Ok((kind, octets)) } else { Err(()) })
+}
+
+/// How frames are laid out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Layout {
+    /// 0-8, 0-9 and 0-9-1.
+    Nine,
+    Ten,
+    One,
+}
+
+/// What a protocol header says: 0-9-1 and 1.0 have a number of the layer (TCP, TLS, SASL) and
+/// three of the version (0-9-1, 4.2.2; 1.0 part 2, 2.2), those before them class, instance and
+/// two of the version.
+fn version([layer, major, minor, revision]: [u8; 4]) -> (Layout, String) {
+    match (layer, [major, minor, revision]) {
+        (_, [1, 0, 0]) => (Layout::One, "1.0".into()),
+        // What the text of 0-8 has instead of the version it names; py-amqplib sends it.
+        (1, [1, 9, 1]) => (Layout::Nine, "0.8".into()),
+        // 0-8 has its number where the others have a zero.
+        (1, [1, number, 0] | [1, 0, number]) => {
+            let layout = if number == 10 { Layout::Ten } else { Layout::Nine };
+            (layout, format!("0.{number}"))
+        }
+        _ => (Layout::Nine, format!("{major}.{minor}.{revision}")),
+    }
+}
+
 #[derive(Default)]
 struct Conversation {
-    /// The header said 1.0.
-    one: bool,
+    /// By the header, or by the frame that was seen first.
+    layout: Option<Layout>,
     connection: one::Connection,
     applicant: Option<Authentication>,
 }
@@ -95,10 +137,9 @@ impl Dissector for Conversation {
                 return Progress::NeedMore { consumed: 0, needed: OPENING_OCTETS };
             };
             out.begin("amqp", 0..OPENING_OCTETS);
-            let [_, _, _, _, _, major, minor, revision] = *opening;
-            self.one = major == 1;
-            let version =
-                if self.one { "1.0".into() } else { format!("{major}.{minor}.{revision}") };
+            let [_, _, _, _, numbers @ ..] = *opening;
+            let (layout, version) = version(numbers);
+            self.layout = Some(layout);
             let (class, name) = (OperationClass::Session, "protocol header");
             let op = match segment.from {
                 Side::Client => Op::request(class, 0, name),
@@ -107,10 +148,16 @@ impl Dissector for Conversation {
             out.operation(op.named("version", &version));
             return Progress::Consumed(OPENING_OCTETS);
         }
-        if self.one {
-            return self.connection.frame(bytes, segment.from, out);
-        }
-        let (kind, octets) = match frame(bytes) {
+        let layout = *self.layout.get_or_insert_with(|| match one::begins(bytes) {
+            true => Layout::One,
+            false => Layout::Nine,
+        });
+        let found = match layout {
+            Layout::One => return self.connection.frame(bytes, segment.from, out),
+            Layout::Ten => frame_of_ten(bytes),
+            Layout::Nine => frame(bytes),
+        };
+        let (kind, octets) = match found {
             None => return Progress::NeedMore { consumed: 0, needed: FRAME_OCTETS },
             Some(Err(())) => return Progress::GiveUp(Malformed::new("amqp-frame-invalid")),
             Some(Ok(found)) => found,
@@ -120,7 +167,7 @@ impl Dissector for Conversation {
         };
         out.begin("amqp", 0..octets);
         out.count(&AMQP_GROUP, [Scalar::Number(u64::from(kind))]);
-        if kind == METHOD {
+        if layout == Layout::Nine && kind == METHOD {
             let body = frame.get(FRAME_OCTETS..octets.saturating_sub(1)).unwrap_or_default();
             if self.method(body, out).is_err() {
                 let says = "a method shorter than its arguments";
@@ -262,4 +309,65 @@ fn products(table: &[u8], out: &mut Output) {
         facts.push((path, value));
     }
     out.identity(Subject::Sender, "AMQP properties", facts);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Versions named and types counted, of whole messages one after the other.
+    #[track_caller]
+    fn read(stream: &[u8]) -> (Vec<String>, Vec<Scalar>) {
+        let (mut conversation, mut rest) = (Conversation::default(), stream);
+        let (mut versions, mut kinds) = (Vec::new(), Vec::new());
+        while !rest.is_empty() {
+            let mut out = Output::new(false);
+            let segment = Segment::of(rest, Side::Server, Carrier::Tcp);
+            let progress = conversation.feed(segment, &mut out);
+            let Progress::Consumed(octets) = progress else { panic!("{progress:?}") };
+            rest = &rest[octets..];
+            kinds.extend(out.messages.iter().map(|message| message.keys[0].clone()));
+            versions.extend(out.observed.iter().filter_map(|seen| match &seen.detail {
+                model::Detail::Operation(operation) => Some(format!("{:?}", operation.object)),
+                _ => None,
+            }));
+        }
+        (versions, kinds)
+    }
+
+    #[test]
+    fn the_older_headers_name_their_versions_and_keep_their_frames() {
+        const TUNE_OK: &[u8] = &[1, 0, 0, 0, 0, 0, 4, 0, 10, 0, 31, FRAME_END];
+        const TEN: &[u8] = &[0x0f, 1, 0, 14, 0, 1, 0, 1, 0, 0, 0, 0, 7, 7];
+        const EMPTY: &[u8] = &[0, 0, 0, 8, 2, 0, 0, 0];
+        for (header, version, frame, kind) in [
+            ([0, 0, 9, 1], "0.9.1", TUNE_OK, 1),
+            ([1, 1, 8, 0], "0.8", TUNE_OK, 1),
+            ([1, 1, 9, 1], "0.8", TUNE_OK, 1),
+            ([1, 1, 0, 9], "0.9", TUNE_OK, 1),
+            ([1, 1, 0, 10], "0.10", TEN, 1),
+            ([0, 1, 0, 0], "1.0", EMPTY, 0),
+            ([3, 1, 0, 0], "1.0", EMPTY, 0),
+        ] {
+            let (versions, kinds) = read(&[b"AMQP", &header[..], frame, frame].concat());
+            assert!(versions[0].contains(&format!("{version:?}")), "{header:?}: {versions:?}");
+            assert_eq!(kinds, [Scalar::Number(kind), Scalar::Number(kind)], "{header:?}");
+        }
+    }
+
+    #[test]
+    fn the_middle_of_a_connection_of_version_1_is_known_on_its_port_alone() {
+        let disposition = [0, 0, 0, 16, 2, 0, 0, 0, 0, 0x53, 0x15, 0xc0, 3, 1, 0x41, 0x43];
+        let of = |head: &[u8], port| {
+            let hint = Hint { carrier: Carrier::Tcp, port, from: Side::Client, missing: 0 };
+            AMQP.probe(head, hint)
+        };
+        assert_eq!(of(&disposition, true), Probe::Match);
+        assert_eq!(of(&[0, 0, 0, 8, 2, 0, 0, 0], true), Probe::Match);
+        assert_eq!(of(&disposition, false), Probe::NoMatch);
+        assert_eq!(of(&[0, 0, 0, 16, 1, 0, 0, 0, 0, 0x53, 0x15], true), Probe::NoMatch);
+        assert_eq!(of(&[0, 0, 0, 16, 2, 0, 0, 0, 0, 0x53, 0x20], true), Probe::NoMatch);
+        let (_, kinds) = read(&[&disposition[..], &[0, 0, 0, 8, 2, 0, 0, 0]].concat());
+        assert_eq!(kinds, [Scalar::Number(0), Scalar::Number(0)]);
+    }
 }

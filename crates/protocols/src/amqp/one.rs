@@ -109,6 +109,18 @@ fn address(end: Value<'_>) -> String {
     }
 }
 
+/// Do these octets begin a frame (part 2, 2.3.1): an empty one, or one with a performative of
+/// the transport or of SASL?
+pub(super) fn begins(bytes: &[u8]) -> bool {
+    let Some(&[a, b, c, d, offset, kind, _, _]) = bytes.first_chunk::<8>() else { return false };
+    let octets = u32::from_be_bytes([a, b, c, d]) as usize;
+    if !(8..=FRAME_OCTETS_MAX).contains(&octets) || offset < 2 || kind > 1 {
+        return false;
+    }
+    let body = bytes.get(usize::from(offset).saturating_mul(4)..).unwrap_or_default();
+    octets == 8 || matches!(body, [0, 0x53, 0x10..=0x18 | 0x40..=0x44, ..])
+}
+
 impl Connection {
     /// Part 2, 2.3.1: size, offset of data, type.
     pub(super) fn frame(&mut self, bytes: &[u8], from: Side, out: &mut Output) -> Progress {
