@@ -34,9 +34,11 @@ impl Protocol for Cnip {
         &ABOUT
     }
 
-    fn probe(&self, head: &[u8], _: Hint) -> Probe {
+    fn probe(&self, head: &[u8], hint: Hint) -> Probe {
         match Header::parse(head) {
-            Ok(header) if header.is_plausible(head.len()) => Probe::Match,
+            Ok(header) if header.is_plausible(head.len().saturating_add(hint.missing)) => {
+                Probe::Match
+            }
             _ => Probe::NoMatch,
         }
     }
@@ -60,7 +62,7 @@ impl Dissector for Reader {
                     out.violation("cnip-length", says, "ISO/IEC 14908-4, 7.4");
                 }
                 out.count(&CNIP_GROUP, [Scalar::Number(u64::from(header.kind))]);
-                message(&header, out);
+                message(&header, segment.missing > 0, out);
             }
             Err(_) if segment.missing > 0 => {}
             Err(_) => {
@@ -74,7 +76,7 @@ impl Dissector for Reader {
     fn gap(&mut self, _: Gap) {}
 }
 
-fn message(header: &Header<'_>, out: &mut Output) {
+fn message(header: &Header<'_>, cut: bool, out: &mut Output) {
     let Some((class, name, answers)) = names::message(header.kind) else {
         let says = "a packet type that the standard does not define";
         return out.violation("cnip-type-undefined", says, "ISO/IEC 14908-4, 7.4");
@@ -88,6 +90,7 @@ fn message(header: &Header<'_>, out: &mut Output) {
     }
     match Packet::parse(header.data) {
         Ok(packet) => lontalk(&packet, out),
+        Err(_) if cut => {}
         Err(_) => {
             let says = "a LonTalk packet shorter than its addresses";
             out.violation("lontalk-too-short", says, "ISO/IEC 14908-1, 6");
@@ -169,4 +172,37 @@ fn neuron(data: &[u8], said_in: &'static str, out: &mut Output) {
     let (Some(id), Some(program)) = (data.get(..6), data.get(6..14)) else { return };
     let facts = [("neuron_id", hex(id)), ("lon_program_id", hex(program))];
     out.identity(Subject::Sender, said_in, facts);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Carrier, Side};
+
+    #[test]
+    fn a_datagram_that_the_capture_cut_is_known_by_the_length_it_had() {
+        let header = Header {
+            length: 60,
+            version: 1,
+            kind: 1,
+            extended: 0,
+            flags: 0,
+            vendor: 0,
+            session: 0,
+            sequence: 0,
+            timestamp: 0,
+            data: &[],
+        };
+        let head = header.emit();
+        let missing = 60 - head.len();
+        let probe = |missing| {
+            let hint = Hint { carrier: Carrier::Udp, port: true, from: Side::Client, missing };
+            CNIP.probe(&head, hint)
+        };
+        assert_eq!((probe(missing), probe(0)), (Probe::Match, Probe::NoMatch));
+        let mut out = Output::new(false);
+        let segment = Segment::of(&head, Side::Client, Carrier::Udp);
+        CNIP.open().feed(Segment { missing, ..segment }, &mut out);
+        assert_eq!((out.messages.len(), out.observed.len()), (1, 0));
+    }
 }

@@ -36,6 +36,24 @@ const MESSAGE_OCTETS_MAX: usize = 64 * 1024;
 /// Capabilities and settings, which every stream begins with (RFC 8323, 5.3).
 const SETTINGS: u8 = 0xe1;
 
+/// The first octets of a datagram (RFC 7252, 3).
+struct Header {
+    kind: u8,
+    code: u8,
+    token: u8,
+}
+
+impl Header {
+    /// Of version 1, with a token as long as one may be, of a class for datagrams (12.1). Details
+    /// that are not registered are read as well: later documents add to them.
+    fn parse(bytes: &[u8]) -> Option<Header> {
+        let &[first, code, _, _] = bytes.first_chunk()?;
+        let token = first & 0x0f;
+        let known = first >> 6 == 1 && token <= 8 && matches!(code >> 5, 0 | 2 | 4 | 5);
+        known.then_some(Header { kind: first >> 4 & 3, code, token })
+    }
+}
+
 /// What matters of a message.
 struct Message<'a> {
     /// Only datagrams have one.
@@ -52,17 +70,13 @@ struct Message<'a> {
 impl<'a> Message<'a> {
     /// RFC 7252, 3.
     fn datagram(bytes: &'a [u8]) -> Option<Message<'a>> {
+        let Header { kind, code, token } = Header::parse(bytes)?;
         let mut r = Reader::new(bytes);
-        let first = r.u8().ok()?;
-        let code = r.u8().ok()?;
-        r.be16().ok()?;
-        if first >> 6 != 1 || !is_code(code) {
+        r.skip(4).ok()?;
+        if code == 0 && (token > 0 || !r.is_empty()) {
             return None;
         }
-        if code == 0 && (first & 0x0f > 0 || !r.is_empty()) {
-            return None;
-        }
-        Self::body(r, Some(first >> 4 & 3), code, first & 0x0f)
+        Self::body(r, Some(kind), code, token)
     }
 
     /// RFC 8323, 8.2: a frame has the length, so the message says none.
@@ -110,12 +124,17 @@ impl<'a> Message<'a> {
                 return None;
             }
             // Signals have options of their own under the same numbers.
-            if number == URI_PATH && code <= 7 {
+            if number == URI_PATH && is_method(code) {
                 path.push('/');
                 path.push_str(std::str::from_utf8(value).ok()?);
             }
         }
         Some(Message { kind, code, token, path, options, settings, payload: r.rest() })
+    }
+
+    /// More than a code that is met by chance.
+    fn says_something(&self) -> bool {
+        !self.token.is_empty() || self.options > 0
     }
 }
 
@@ -146,6 +165,11 @@ fn extended(r: &mut Reader<'_>, nibble: u8) -> Option<u32> {
     }
 }
 
+/// Class 0, but for the empty message.
+fn is_method(code: u8) -> bool {
+    (1..0x20).contains(&code)
+}
+
 /// Codes registered (12.1): class and detail.
 fn is_code(code: u8) -> bool {
     matches!(code, 0..=7 | 0x41..=0x45 | 0x5f | 0x80..=0x8f | 0x96 | 0x9d | 0xa0..=0xa8)
@@ -165,12 +189,14 @@ impl Protocol for Coap {
         if hint.carrier == Carrier::Tcp {
             return stream_probe(head, hint);
         }
-        let Some(message) = Message::datagram(head) else { return Probe::NoMatch };
-        let sure = message.options > 0 && message.path.len() > 1 && message.code <= 7;
-        match message.code {
-            1..=7 if hint.port || sure => Probe::MatchClient,
-            0x41.. if hint.port => Probe::MatchServer,
-            0 if hint.port => Probe::Match,
+        let sure = || {
+            let named = |m: &Message<'_>| m.options > 0 && m.path.len() > 1 && is_code(m.code);
+            Message::datagram(head).as_ref().is_some_and(named)
+        };
+        match Header::parse(head) {
+            Some(header) if is_method(header.code) && (hint.port || sure()) => Probe::MatchClient,
+            Some(header) if header.code >= 0x40 && hint.port => Probe::MatchServer,
+            Some(Header { code: 0, token: 0, .. }) if hint.port => Probe::Match,
             _ => Probe::NoMatch,
         }
     }
@@ -191,6 +217,14 @@ fn stream_probe(head: &[u8], hint: Hint) -> Probe {
         Some((_, Some(whole))) => match Message::of_stream(whole) {
             Some(message) if is_settings(&message) && (message.options > 0 || hint.port) => {
                 Probe::Match
+            }
+            // In the middle of a conversation: one message, which says something.
+            Some(m) if hint.port && whole.len() == head.len() && m.says_something() => {
+                match m.code {
+                    code if is_method(code) => Probe::MatchClient,
+                    code if is_signal(code) => Probe::Match,
+                    _ => Probe::MatchServer,
+                }
             }
             _ => Probe::NoMatch,
         },
@@ -249,11 +283,15 @@ impl Dissector for Conversation {
             None if stream => {
                 return Progress::GiveUp(Malformed::new("coap-message-invalid"));
             }
-            None if segment.missing == 0 => {
-                let says = "a CoAP message that cannot be read";
-                out.violation("coap-message-invalid", says, "RFC 7252, 3");
+            None => {
+                if let Some(header) = Header::parse(whole).filter(|_| !self.frames) {
+                    count(Some(header.kind), header.code, out);
+                }
+                if segment.missing == 0 {
+                    let says = "a CoAP message that cannot be read";
+                    out.violation("coap-message-invalid", says, "RFC 7252, 3");
+                }
             }
-            None => {}
         }
         Progress::Consumed(end)
     }
@@ -261,14 +299,18 @@ impl Dissector for Conversation {
     fn gap(&mut self, _: Gap) {}
 }
 
+fn count(kind: Option<u8>, code: u8, out: &mut Output) {
+    let kind = kind.map_or(Scalar::Null, |kind| Scalar::Number(u64::from(kind)));
+    out.count(&COAP_GROUP, [kind, Scalar::Number(u64::from(code))]);
+}
+
 impl Conversation {
     fn message(&mut self, message: &Message<'_>, out: &mut Output) {
-        let kind = message.kind.map_or(Scalar::Null, |kind| Scalar::Number(u64::from(kind)));
-        out.count(&COAP_GROUP, [kind, Scalar::Number(u64::from(message.code))]);
+        count(message.kind, message.code, out);
         let number = u32::from(message.code);
         match message.code {
             0 => {}
-            1..=7 => self.request(message, out),
+            code if is_method(code) => self.request(message, out),
             SETTINGS.. => out.operation(signal(message.code)),
             _ => {
                 let at = self.asked.iter().rposition(|asked| *asked.token == *message.token);
@@ -297,7 +339,8 @@ impl Conversation {
             3 => (OperationClass::Write, "PUT"),
             4 => (OperationClass::Configure, "DELETE"),
             5 => (OperationClass::Read, "FETCH"),
-            _ => (OperationClass::Write, "PATCH"),
+            6 | 7 => (OperationClass::Write, "PATCH"),
+            _ => (OperationClass::Other, "method not registered"),
         };
         let op = Op::request(class, u32::from(message.code), name);
         out.operation(op.named("path", &message.path));
@@ -347,5 +390,58 @@ fn failure(code: u8) -> &'static str {
         0xa1 => "not implemented",
         0xa3 => "service unavailable",
         _ => "error",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Side;
+    use model::Detail;
+
+    fn probe(head: &[u8], carrier: Carrier, port: bool) -> Probe {
+        COAP.probe(head, Hint { carrier, port, from: Side::Client, missing: 0 })
+    }
+
+    /// Types and codes counted of a datagram, and whether it is a violation.
+    fn read(bytes: &[u8], missing: usize) -> (Vec<[Scalar; 2]>, bool) {
+        let mut out = Output::new(false);
+        let segment = Segment { missing, ..Segment::of(bytes, Side::Client, Carrier::Udp) };
+        assert_eq!(COAP.open().feed(segment, &mut out), Progress::Consumed(bytes.len()));
+        let keys = |message: &crate::Message| [message.keys[0].clone(), message.keys[1].clone()];
+        let violates = |seen: &crate::Observed| matches!(seen.detail, Detail::Violation(_));
+        (out.messages.iter().map(keys).collect(), out.observed.iter().any(violates))
+    }
+
+    #[test]
+    fn a_datagram_on_the_port_is_counted_by_its_header() {
+        let counted = |kind, code| vec![[Scalar::Number(kind), Scalar::Number(code)]];
+        for (bytes, missing, expected) in [
+            // 2.06 is not registered; an empty message with something in it; an option cut off.
+            (&[0x61, 0x46, 0, 1, 7, 0xff, b'x'][..], 0, (counted(2, 0x46), false)),
+            (&[0x40, 0, 0, 1, b'x'], 0, (counted(0, 0), true)),
+            (&[0x40, 3, 0, 1, 0xb9, b'l', b'i'], 7, (counted(0, 3), false)),
+            (&[0x40, 3, 0, 1, 0xb9, b'l', b'i'], 0, (counted(0, 3), true)),
+        ] {
+            assert!(!matches!(probe(bytes, Carrier::Udp, true), Probe::NoMatch), "{bytes:x?}");
+            assert_eq!(probe(bytes, Carrier::Udp, false), Probe::NoMatch, "{bytes:x?}");
+            assert_eq!(read(bytes, missing), expected, "{bytes:x?}");
+        }
+        // Version 2, a token of nine octets, a class of streams, an empty message with a token.
+        for first in [[0x80, 1], [0x49, 1], [0x40, 0xe1], [0x41, 0]] {
+            let bytes = [first[0], first[1], 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+            assert_eq!(probe(&bytes, Carrier::Udp, true), Probe::NoMatch, "{first:x?}");
+        }
+    }
+
+    #[test]
+    fn the_middle_of_a_stream_is_known_by_one_whole_message_on_the_port() {
+        let get = [0x22, 1, 0xaa, 0xab, 0xb1, b'x'];
+        assert_eq!(probe(&get, Carrier::Tcp, true), Probe::MatchClient);
+        assert_eq!(probe(&get, Carrier::Tcp, false), Probe::NoMatch);
+        assert_eq!(probe(&[0x22, 0x45, 1, 2, 0xff, 7], Carrier::Tcp, true), Probe::MatchServer);
+        assert_eq!(probe(&[&get[..], &[0]].concat(), Carrier::Tcp, true), Probe::NoMatch);
+        assert_eq!(probe(&[0x00, 0x45], Carrier::Tcp, true), Probe::NoMatch);
+        assert_eq!(probe(&[0x02, 0x46, 1, 2], Carrier::Tcp, true), Probe::NoMatch);
     }
 }

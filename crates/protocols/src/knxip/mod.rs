@@ -40,7 +40,8 @@ impl Protocol for KnxIp {
             return if possible { Probe::NeedMore } else { Probe::NoMatch };
         };
         let length = usize::from(header.length);
-        let fits = hint.carrier == Carrier::Tcp || length == head.len();
+        let fits =
+            hint.carrier == Carrier::Tcp || length == head.len().saturating_add(hint.missing);
         match fits && service(header.service).is_some() {
             true => Probe::Match,
             false => Probe::NoMatch,
@@ -284,5 +285,24 @@ const fn application(apci: u16) -> (Class, &'static str, bool) {
         0x3e0 => (Class::Configure, "domain address write", false),
         0x3f1 => (Class::Other, "secure service", false),
         _ => (Class::Other, "application service", false),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Side;
+
+    #[test]
+    fn a_datagram_that_the_capture_cut_is_known_by_the_length_it_had() {
+        let whole = Header { service: 0x0530, length: 17 }.emit(&[0; 11]);
+        let probe = |head: &[u8], missing| {
+            let hint = Hint { carrier: Carrier::Udp, port: true, from: Side::Client, missing };
+            KNXIP.probe(head, hint)
+        };
+        assert_eq!(probe(&whole, 0), Probe::Match);
+        assert_eq!(probe(&whole[..12], 5), Probe::Match);
+        assert_eq!(probe(&whole[..12], 0), Probe::NoMatch);
+        assert_eq!(probe(&whole[..12], 6), Probe::NoMatch);
     }
 }

@@ -44,9 +44,14 @@ impl Protocol for Synphasor {
         let datagram = hint.carrier == Carrier::Udp;
         let sure = match head.get(..size) {
             Some(whole) => has_right_check(whole),
+            // Of a frame that the capture cut the check sequence is not there to be believed.
+            None if hint.missing > 0 => {
+                let there = head.len().saturating_add(hint.missing);
+                hint.port && is_version(head) && (!datagram || size <= there)
+            }
             None if datagram => return Probe::NoMatch,
             None if head.len() < 256 => return Probe::NeedMore,
-            None => hint.port,
+            None => hint.port && is_version(head),
         };
         match head.get(1).map(|b| b >> 4) {
             _ if !sure => Probe::NoMatch,
@@ -58,6 +63,11 @@ impl Protocol for Synphasor {
     fn open(&self) -> Box<dyn Dissector> {
         Box::<Stream>::default()
     }
+}
+
+/// Versions there are (table 2), for frames that have no check sequence to be known by.
+fn is_version(head: &[u8]) -> bool {
+    head.get(1).is_some_and(|kind| matches!(kind & 0xf, 1..=3))
 }
 
 fn has_right_check(frame: &[u8]) -> bool {
@@ -81,12 +91,18 @@ impl Dissector for Stream {
             Some(Ok(size)) => size,
         };
         let Some(whole) = bytes.get(..size) else {
+            if segment.carrier == Carrier::Udp && segment.missing > 0 {
+                out.begin("synphasor", 0..bytes.len());
+                if let Some((kind, id)) = wire::kind_and_id(bytes) {
+                    count(kind, id, out);
+                }
+                return Progress::Consumed(bytes.len());
+            }
             return Progress::NeedMore { consumed: 0, needed: size };
         };
         out.begin("synphasor", 0..size);
         let Ok(frame) = Frame::parse(whole) else { return Progress::Consumed(size) };
-        let keys = [Scalar::Number(u64::from(frame.kind)), Scalar::Number(u64::from(frame.id))];
-        out.count(&SYNPHASOR_GROUP, keys);
+        count(frame.kind, frame.id, out);
         if !has_right_check(whole) {
             let says = "a check sequence that does not fit the frame";
             out.violation("synphasor-check-wrong", says, "IEEE C37.118.2, annex B");
@@ -96,6 +112,11 @@ impl Dissector for Stream {
     }
 
     fn gap(&mut self, _: Gap) {}
+}
+
+fn count(kind: u8, id: u16, out: &mut Output) {
+    let keys = [Scalar::Number(u64::from(kind)), Scalar::Number(u64::from(id))];
+    out.count(&SYNPHASOR_GROUP, keys);
 }
 
 impl Stream {
@@ -242,5 +263,46 @@ fn values(pmu: &Pmu, measured: &Measured, out: &mut Output) {
     for (index, word) in measured.digitals.iter().enumerate() {
         let point = format!("{name}/digital.{index}");
         out.value(point, PointValue::Unsigned(u64::from(*word)), (None, quality));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Side;
+
+    fn probe(head: &[u8], carrier: Carrier, (port, missing): (bool, usize)) -> Probe {
+        SYNPHASOR.probe(head, Hint { carrier, port, from: Side::Server, missing })
+    }
+
+    fn frame(version: u8) -> Vec<u8> {
+        Frame { kind: DATA, version, id: 7, second: 1, fraction: 0, body: &[0; 40], check: 0 }
+            .emit()
+    }
+
+    #[test]
+    fn a_frame_that_the_capture_cut_is_known_on_the_port_and_counted() {
+        let (whole, udp, tcp) = (frame(1), Carrier::Udp, Carrier::Tcp);
+        let (head, missing) = (&whole[..20], whole.len() - 20);
+        for (carrier, expected) in [(udp, Probe::NoMatch), (tcp, Probe::NeedMore)] {
+            assert_eq!(probe(head, carrier, (true, missing)), Probe::MatchServer);
+            assert_eq!(probe(head, carrier, (false, missing)), Probe::NoMatch);
+            assert_eq!(probe(head, carrier, (true, 0)), expected);
+        }
+        assert_eq!(probe(head, udp, (true, missing - 1)), Probe::NoMatch);
+        let mut out = Output::new(false);
+        let segment = Segment { missing, ..Segment::of(head, Side::Server, udp) };
+        assert_eq!(SYNPHASOR.open().feed(segment, &mut out), Progress::Consumed(20));
+        let keys: Vec<_> = out.messages.iter().map(|message| message.keys[1].clone()).collect();
+        assert_eq!((keys, out.observed.len()), (vec![Scalar::Number(7)], 0));
+    }
+
+    #[test]
+    fn a_version_to_come_is_known_by_its_check_sequence() {
+        let mut whole = frame(5);
+        assert_eq!(probe(&whole, Carrier::Udp, (false, 0)), Probe::MatchServer);
+        assert_eq!(probe(&whole[..20], Carrier::Udp, (true, whole.len() - 20)), Probe::NoMatch);
+        whole[20] ^= 1;
+        assert_eq!(probe(&whole, Carrier::Udp, (true, 0)), Probe::NoMatch);
     }
 }

@@ -32,14 +32,20 @@ pub struct Frame<'a> {
     pub check: u16,
 }
 
-/// Type and size of the frame at the start of `bytes`; `None` while its header is not there.
+/// Size of the frame at the start of `bytes`; `None` while its header is not there. Versions are
+/// not looked at: a later one is a frame all the same.
 pub fn size(bytes: &[u8]) -> Option<Result<usize, ()>> {
     let &[sync, kind, high, low] = bytes.first_chunk::<4>()?;
     let size = usize::from(u16::from_be_bytes([high, low]));
-    let (least, kind, version) =
-        (HEADER_OCTETS.saturating_add(CHECK_OCTETS), kind >> 4, kind & 0xf);
-    let known = sync == SYNC && kind <= CONFIGURATION_3 && (1..=3).contains(&version);
+    let least = HEADER_OCTETS.saturating_add(CHECK_OCTETS);
+    let known = sync == SYNC && kind >> 4 <= CONFIGURATION_3;
     Some(if known && size >= least { Ok(size) } else { Err(()) })
+}
+
+/// What the first octets say of a frame whose end is not there.
+pub fn kind_and_id(bytes: &[u8]) -> Option<(u8, u16)> {
+    let &[_, kind, _, _, high, low] = bytes.first_chunk::<6>()?;
+    Some((kind >> 4 & 7, u16::from_be_bytes([high, low])))
 }
 
 impl<'a> Frame<'a> {
