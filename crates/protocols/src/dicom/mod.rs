@@ -119,7 +119,7 @@ impl Dissector for Conversation {
 
     fn gap(&mut self, gap: Gap) {
         if let Some(skip) = self.skip.get_mut(gap.from as usize) {
-            *skip = 0;
+            *skip = gap.left_of(*skip);
         }
     }
 }
@@ -236,4 +236,33 @@ fn command(bytes: &[u8], out: &mut Output) -> Result<(), Short> {
         (true, status) => Op::response(class, number, name).refused(u32::from(status), "failure"),
     });
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Side;
+
+    #[test]
+    fn an_image_with_a_gap_in_it_ends_where_it_ends() {
+        const IMAGE_OCTETS: usize = 100_000;
+        let (mut association, mut out) = (DICOM.open(), Output::new(false));
+        let mut feed = |bytes: &[u8], gap: Option<u64>| {
+            if gap.is_some() {
+                association.gap(Gap { from: Side::Client, bytes: gap });
+            }
+            association.feed(Segment::of(bytes, Side::Client, Carrier::Tcp), &mut out)
+        };
+        let [_, b, c, d] = (IMAGE_OCTETS as u32).to_be_bytes();
+        let mut image = vec![0x5a; HEADER_OCTETS + IMAGE_OCTETS];
+        image[..12].copy_from_slice(&[DATA, 0, 0, b, c, d, 0, b, c, d - 4, 1, 2]);
+        assert_eq!(feed(&image[..HEAD_OCTETS], None), Progress::Consumed(HEAD_OCTETS));
+        let (lost, behind) = (1_460, image.len() - HEAD_OCTETS - 1_460);
+        let release =
+            [&image[image.len() - behind..], &[RELEASE_REQUEST, 0, 0, 0, 0, 4, 0, 0, 0, 0]];
+        assert_eq!(feed(&release.concat(), Some(lost)), Progress::Consumed(behind));
+        assert_eq!(feed(release[1], None), Progress::Consumed(10));
+        let kinds: Vec<_> = out.messages.iter().map(|message| message.keys[0].clone()).collect();
+        assert_eq!(kinds, [Scalar::Number(4), Scalar::Number(5)]);
+    }
 }
