@@ -58,10 +58,12 @@ impl Protocol for Mqtt {
             (CONNECT, body) if body.len() < 8 => Probe::NeedMore,
             (CONNECT, _) => Probe::NoMatch,
             (CONNACK, [0 | 1, ..]) if hint.port && header.rest < 128 => Probe::MatchServer,
-            (PUBLISH, [0, length, topic @ ..]) if hint.port => {
-                let topic = topic.get(..usize::from(*length)).unwrap_or(topic);
+            (PUBLISH, [high, low, topic @ ..]) if hint.port => {
+                let length = usize::from(u16::from_be_bytes([*high, *low]));
+                let topic = topic.get(..length).unwrap_or(topic);
                 let texty = topic.iter().all(|b| *b >= 0x20) && !topic.is_empty();
-                if texty { Probe::Match } else { Probe::NoMatch }
+                let fits = length.saturating_add(2) <= header.rest;
+                if texty && fits { Probe::Match } else { Probe::NoMatch }
             }
             (4..=7 | 9 | 11, [_, _, ..]) if hint.port && whole && header.rest < 64 => Probe::Match,
             (SUBSCRIBE | UNSUBSCRIBE, [_, _, 0, _, ..]) if hint.port => Probe::MatchClient,
@@ -120,7 +122,8 @@ impl Dissector for Conversation {
         out.begin("mqtt", 0..needed);
         out.count(&MQTT_GROUP, [Scalar::Number(u64::from(header.kind))]);
         let body = packet.get(header.octets..).unwrap_or_default();
-        if let Err(malformed) = self.packet(&header, side as u8, body, out) {
+        let there = body.len().saturating_sub(segment.filled);
+        if let Err(malformed) = self.packet(&header, side as u8, (body, there), out) {
             let says = "an MQTT packet that cannot be read";
             out.violation(malformed.reason, says, "MQTT 5.0, 3");
         }
@@ -135,11 +138,12 @@ impl Dissector for Conversation {
 }
 
 impl Conversation {
+    /// Of the body so many octets are there; zeros stand for the others.
     fn packet(
         &mut self,
         header: &Header,
         side: u8,
-        body: &[u8],
+        (body, there): (&[u8], usize),
         out: &mut Output,
     ) -> Result<(), Malformed> {
         let number = u32::from(header.kind);
@@ -149,10 +153,19 @@ impl Conversation {
         }
         self.asked_before |= header.kind != CONNECT && side == crate::Side::Client as u8;
         match header.kind {
-            CONNECT => self.connect(Connect::parse(body)?, out),
+            CONNECT => {
+                self.connect(Connect::parse(body)?, out);
+                // Who logs on is no name with zeros in it.
+                self.applicant.take_if(|_| there < body.len());
+            }
             CONNACK => self.accepted(body, out),
             PUBLISH => {
-                let publish = Publish::parse(body, header.flags, self.level)?;
+                let mut publish = Publish::parse(body, header.flags, self.level)?;
+                if publish.topic.len().saturating_add(2) > there {
+                    return Ok(());
+                }
+                let before = body.len().saturating_sub(publish.payload.len());
+                publish.alias.take_if(|_| before > there);
                 self.publish(&publish, side, out);
             }
             SUBSCRIBE | UNSUBSCRIBE => {
@@ -161,7 +174,9 @@ impl Conversation {
                     true => (OperationClass::Read, "subscribe"),
                     false => (OperationClass::Session, "unsubscribe"),
                 };
+                let body = body.get(..there).unwrap_or(body);
                 for filter in wire::filters(body, self.level, subscribe)? {
+                    let filter = filter?;
                     out.operation(Op::request(class, number, name).named("topic", &filter));
                     out.count(&MQTT_TOPIC_GROUP, [Scalar::Shared(filter.into())]);
                 }
@@ -317,5 +332,41 @@ impl Conversation {
                 out.value(format!("{place}/{name}"), value, (None, Quality::Good));
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Side;
+
+    /// Topics counted of a packet of which zeros stand for the last octets.
+    fn topics(packet: &[u8], filled: usize) -> Vec<String> {
+        let mut out = Output::new(false);
+        let segment = Segment { filled, ..Segment::of(packet, Side::Client, Carrier::Tcp) };
+        assert_eq!(MQTT.open().feed(segment, &mut out), Progress::Consumed(packet.len()));
+        let topics = out.messages.iter().filter(|m| std::ptr::eq(m.group, &MQTT_TOPIC_GROUP));
+        topics.map(|message| format!("{:?}", message.keys[0])).collect()
+    }
+
+    #[test]
+    fn a_topic_that_the_capture_cut_is_none() {
+        let publish = [0x30, 9, 0, 3, b'a', b'/', b'b', 0, 0, 0, 0];
+        assert_eq!(topics(&publish, 0), topics(&publish, 4));
+        assert_eq!((topics(&publish, 4).len(), topics(&publish, 5)), (1, vec![]));
+        let subscribe = [0x82, 12, 0, 1, 0, 1, b'a', 0, 0, 3, b'b', b'/', 0, 0];
+        assert_eq!((topics(&subscribe, 0).len(), topics(&subscribe, 3).len()), (2, 1));
+    }
+
+    #[test]
+    fn the_middle_of_a_connection_is_known_by_a_long_topic_too() {
+        let of = |length: [u8; 2], topic: &[u8]| {
+            let packet = [&[0x30, 0xb0, 2], &length[..], topic].concat();
+            let hint = Hint { carrier: Carrier::Tcp, port: true, from: Side::Server, missing: 0 };
+            MQTT.probe(&packet, hint)
+        };
+        assert_eq!(of([1, 0x2c], &[b'u'; 302]), Probe::Match);
+        assert_eq!(of([1, 0x2f], &[b'u'; 302]), Probe::NoMatch, "longer than its packet");
+        assert_eq!(of([1, 0x2c], &[1; 302]), Probe::NoMatch);
     }
 }

@@ -184,19 +184,23 @@ fn topic_alias(properties: &[u8]) -> Option<u16> {
     }
 }
 
-/// Topic filters of SUBSCRIBE (3.8.3) and UNSUBSCRIBE (3.10.3).
-pub fn filters(body: &[u8], level: u8, subscribe: bool) -> Result<Vec<String>, Malformed> {
+/// Topic filters of SUBSCRIBE (3.8.3) and UNSUBSCRIBE (3.10.3), to the first that cannot be read.
+pub fn filters(
+    body: &[u8],
+    level: u8,
+    subscribe: bool,
+) -> Result<impl Iterator<Item = Result<String, Malformed>>, Malformed> {
     let mut r = Reader::new(body);
     r.be16()?;
     properties(&mut r, level)?;
-    let mut found = Vec::new();
-    while !r.is_empty() && found.len() < FILTERS_MAX {
-        found.push(string(&mut r)?);
-        if subscribe {
-            r.u8()?;
+    Ok((0..FILTERS_MAX).map_while(move |_| {
+        if r.is_empty() {
+            return None;
         }
-    }
-    Ok(found)
+        let filter = string(&mut r);
+        let options = if subscribe { r.u8().map(drop) } else { Ok(()) };
+        Some(filter.and_then(|filter| options.map(|()| filter).map_err(Malformed::from)))
+    }))
 }
 
 #[cfg(test)]
