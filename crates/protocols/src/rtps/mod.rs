@@ -24,9 +24,10 @@ static ABOUT: About = About {
     depth: "submessages, vendors, participants, topics and types of discovery",
 };
 
-const HEADER_OCTETS: usize = 20;
 /// Submessages of one message that are read.
 const SUBMESSAGES_MAX: usize = 256;
+/// Before the prefix of who sent it: name, version, vendor.
+const START_OCTETS: usize = 8;
 const DATA: u8 = 0x15;
 const PAD: u8 = 0x01;
 const INFO_TIME: u8 = 0x09;
@@ -39,7 +40,10 @@ impl Protocol for Rtps {
     fn probe(&self, head: &[u8], _: Hint) -> Probe {
         let known = head.starts_with(b"RTPS") || head.starts_with(b"RTPX");
         match head.get(4..6) {
-            Some([1 | 2, _]) if known && head.len() >= HEADER_OCTETS => Probe::Match,
+            Some([major @ (1 | 2), _]) if known => {
+                let whole = head.len() >= START_OCTETS.saturating_add(prefix_octets(*major));
+                if whole { Probe::Match } else { Probe::NoMatch }
+            }
             _ => Probe::NoMatch,
         }
     }
@@ -67,12 +71,17 @@ impl Dissector for Participant {
     fn gap(&mut self, _: Gap) {}
 }
 
+/// Host, application and, since version 2, instance, four octets each (8.3.3.1).
+const fn prefix_octets(major: u8) -> usize {
+    if major < 2 { 8 } else { 12 }
+}
+
 fn message(bytes: &[u8], out: &mut Output) -> Result<(), Short> {
     let mut r = Reader::new(bytes);
     r.skip(4)?;
     let [major, minor] = r.array()?;
     let vendor = r.be16()?;
-    r.skip(12)?;
+    r.skip(prefix_octets(major))?;
     let facts = [
         ("dds_vendor", vendor_name(vendor).to_owned()),
         ("rtps_version", format!("{major}.{minor}")),
@@ -191,4 +200,27 @@ fn host_property(value: &[u8], little: bool) -> Option<(&'static str, String)> {
         }
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Side;
+
+    #[test]
+    fn the_header_of_version_1_is_shorter() {
+        let info_time = [9, 1, 8, 0, 1, 2, 3, 4, 5, 6, 7, 8];
+        for (major, prefix) in [(1, 8), (2, 12)] {
+            let start = [b'R', b'T', b'P', b'S', major, 1, 1, 1];
+            let bytes = [&start[..], &vec![0; prefix], &info_time].concat();
+            let hint = Hint { carrier: Carrier::Udp, port: false, from: Side::Client, missing: 0 };
+            assert_eq!(RTPS.probe(&bytes[..8 + prefix], hint), Probe::Match);
+            assert_eq!(RTPS.probe(&bytes[..7 + prefix], hint), Probe::NoMatch);
+            let mut out = Output::new(false);
+            RTPS.open().feed(Segment::of(&bytes, Side::Client, Carrier::Udp), &mut out);
+            let kinds: Vec<_> =
+                out.messages.iter().map(|message| message.keys[0].clone()).collect();
+            assert_eq!(kinds, [Scalar::Number(9)], "version {major}");
+        }
+    }
 }
