@@ -1,9 +1,16 @@
-//! Basic Encoding Rules (X.690): tag, length, contents; definite lengths, one-byte tags.
+//! Basic Encoding Rules (X.690): tag, length, contents.
 //!
 //! Not a schema: callers know what they expect. Invariant: never reads past its bytes and
 //! always makes progress.
 
 use crate::Malformed;
+
+const CUT_SHORT: Malformed = Malformed::new("ber-element-cut-short");
+const END_OF_CONTENTS: [u8; 2] = [0, 0];
+/// Bit of an identifier: other elements are the contents (8.1.2.5).
+const CONSTRUCTED: u8 = 0x20;
+/// A number that says that the number is in the octets behind (8.1.2.4).
+const NUMBER_BEHIND: u8 = 0x1f;
 
 /// One element: its identifier octet and contents.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -41,11 +48,18 @@ impl Tagged<'_> {
 #[derive(Clone, Copy, Debug)]
 pub struct Ber<'a> {
     rest: &'a [u8],
+    indefinite: bool,
 }
 
 impl<'a> Ber<'a> {
+    /// Of definite lengths, as LDAP and SNMP demand them and all others write them.
     pub fn new(bytes: &'a [u8]) -> Self {
-        Ber { rest: bytes }
+        Ber { rest: bytes, indefinite: false }
+    }
+
+    /// Of lengths that may be indefinite (8.1.3.6), for protocols that leave the sender the choice.
+    pub fn of_any_length(bytes: &'a [u8]) -> Self {
+        Ber { rest: bytes, indefinite: true }
     }
 
     pub fn is_empty(&self) -> bool {
@@ -59,27 +73,29 @@ impl<'a> Ber<'a> {
 
     /// The next element, whatever its tag.
     pub fn element(&mut self) -> Result<Element<'a>, Malformed> {
-        let short = Malformed::new("ber-element-cut-short");
-        let (&tag, rest) = self.rest.split_first().ok_or(short)?;
-        let (&first, rest) = rest.split_first().ok_or(short)?;
-        let (length, rest) = if first < 0x80 {
-            (usize::from(first), rest)
-        } else {
-            let octets = usize::from(first & 0x7f);
-            if octets == 0 || octets > 4 {
-                return Err(Malformed::new("ber-length-form-not-supported"));
-            }
-            let (bytes, rest) = rest.split_at_checked(octets).ok_or(short)?;
-            let length = bytes.iter().fold(0usize, |n, b| n << 8 | usize::from(*b));
-            (length, rest)
-        };
-        let (contents, rest) = rest.split_at_checked(length).ok_or(short)?;
-        self.rest = rest;
+        let (&tag, rest) = self.rest.split_first().ok_or(CUT_SHORT)?;
+        let contents = self.contents(rest, tag)?;
         Ok(Element { tag, contents })
     }
 
+    /// The contents of an element, of which the identifier is read: its first octet tells the form.
+    fn contents(&mut self, rest: &'a [u8], identifier: u8) -> Result<&'a [u8], Malformed> {
+        let (&first, rest) = rest.split_first().ok_or(CUT_SHORT)?;
+        if first == 0x80 && self.indefinite && identifier & CONSTRUCTED != 0 {
+            let length = until_end_of_contents(rest).ok_or(CUT_SHORT)?;
+            let (contents, rest) = rest.split_at_checked(length).ok_or(CUT_SHORT)?;
+            self.rest = rest.strip_prefix(&END_OF_CONTENTS).ok_or(CUT_SHORT)?;
+            return Ok(contents);
+        }
+        let (length, rest) = definite(first, rest)?;
+        let (contents, rest) = rest.split_at_checked(length).ok_or(CUT_SHORT)?;
+        self.rest = rest;
+        Ok(contents)
+    }
+
     /// The next element, whose contents may end early with the bytes; `None` without a header.
-    /// Lengths of up to two octets: for protocols whose messages fit a frame.
+    /// For protocols whose messages fit a frame: two octets of length are enough, but some senders
+    /// write all lengths alike with more.
     #[inline]
     pub fn lenient(&mut self) -> Option<Clipped<'a>> {
         let (&tag, rest) = self.rest.split_first()?;
@@ -88,6 +104,10 @@ impl<'a> Ber<'a> {
             (0..=0x7f, _) => (usize::from(first), rest),
             (0x81, [n, rest @ ..]) => (usize::from(*n), rest),
             (0x82, [a, b, rest @ ..]) => (usize::from(u16::from_be_bytes([*a, *b])), rest),
+            (0x83, [a, b, c, rest @ ..]) => (u32::from_be_bytes([0, *a, *b, *c]) as usize, rest),
+            (0x84, [a, b, c, d, rest @ ..]) => {
+                (u32::from_be_bytes([*a, *b, *c, *d]) as usize, rest)
+            }
             _ => return None,
         };
         let (contents, rest, cut) = match rest.split_at_checked(length) {
@@ -100,32 +120,24 @@ impl<'a> Ber<'a> {
 
     /// The next element, with a tag of any length.
     pub fn tagged(&mut self) -> Result<Tagged<'a>, Malformed> {
-        let short = Malformed::new("ber-element-cut-short");
-        let mut rest = self.rest;
-        let (&first, after) = rest.split_first().ok_or(short)?;
-        if first & 0x1f != 0x1f {
-            let element = self.element()?;
-            let (form, number) = (first & 0xe0, u32::from(first & 0x1f));
-            return Ok(Tagged { form, number, contents: element.contents });
-        }
-        let mut number = 0u32;
-        rest = after;
-        loop {
-            let (&octet, after) = rest.split_first().ok_or(short)?;
-            if number > u32::MAX >> 7 {
-                return Err(Malformed::new("ber-tag-too-long"));
+        let (&first, mut rest) = self.rest.split_first().ok_or(CUT_SHORT)?;
+        let (form, mut number) = (first & 0xe0, u32::from(first & NUMBER_BEHIND));
+        if first & NUMBER_BEHIND == NUMBER_BEHIND {
+            number = 0;
+            loop {
+                let (&octet, after) = rest.split_first().ok_or(CUT_SHORT)?;
+                if number > u32::MAX >> 7 {
+                    return Err(Malformed::new("ber-tag-too-long"));
+                }
+                number = number << 7 | u32::from(octet & 0x7f);
+                rest = after;
+                if octet & 0x80 == 0 {
+                    break;
+                }
             }
-            number = number << 7 | u32::from(octet & 0x7f);
-            if octet & 0x80 == 0 {
-                break;
-            }
-            rest = after;
         }
-        // The last octet of the tag stands where `element` expects one of its own.
-        let mut inner = Ber { rest };
-        let contents = inner.element()?.contents;
-        self.rest = inner.rest;
-        Ok(Tagged { form: first & 0xe0, number, contents })
+        let contents = self.contents(rest, first)?;
+        Ok(Tagged { form, number, contents })
     }
 
     /// The contents of the next element if it has this tag; an error otherwise.
@@ -146,6 +158,51 @@ impl<'a> Ber<'a> {
     pub fn octets(&mut self) -> Result<&'a [u8], Malformed> {
         self.expect(0x04)
     }
+}
+
+/// A definite length (8.1.3.3) by its first octet, and what stands behind it.
+fn definite(first: u8, rest: &[u8]) -> Result<(usize, &[u8]), Malformed> {
+    if first < 0x80 {
+        return Ok((usize::from(first), rest));
+    }
+    let octets = usize::from(first & 0x7f);
+    if octets == 0 || octets > 4 {
+        return Err(Malformed::new("ber-length-form-not-supported"));
+    }
+    let (bytes, rest) = rest.split_at_checked(octets).ok_or(CUT_SHORT)?;
+    Ok((bytes.iter().fold(0usize, |n, b| n << 8 | usize::from(*b)), rest))
+}
+
+/// How many octets stand before the end of contents of indefinite length (8.1.5); elements of
+/// such length within have an end of their own.
+fn until_end_of_contents(bytes: &[u8]) -> Option<usize> {
+    const ELEMENTS_MAX: usize = 4_096;
+    const DEPTH_MAX: usize = 32;
+    let (mut rest, mut depth) = (bytes, 0usize);
+    for _ in 0..ELEMENTS_MAX {
+        if let Some(behind) = rest.strip_prefix(&END_OF_CONTENTS) {
+            if depth == 0 {
+                return bytes.len().checked_sub(rest.len());
+            }
+            depth = depth.saturating_sub(1);
+            rest = behind;
+            continue;
+        }
+        let (&identifier, mut behind) = rest.split_first()?;
+        if identifier & NUMBER_BEHIND == NUMBER_BEHIND {
+            let last = behind.iter().position(|octet| octet & 0x80 == 0)?;
+            behind = behind.get(last.checked_add(1)?..)?;
+        }
+        let (&first, behind) = behind.split_first()?;
+        rest = if first == 0x80 && identifier & CONSTRUCTED != 0 {
+            depth = depth.checked_add(1).filter(|depth| *depth < DEPTH_MAX)?;
+            behind
+        } else {
+            let (length, contents) = definite(first, behind).ok()?;
+            contents.get(length..)?
+        };
+    }
+    None
 }
 
 /// Members of a SEQUENCE with explicit context tags: (number, contents), as Kerberos writes all.
@@ -219,6 +276,38 @@ mod tests {
     fn a_length_beyond_the_bytes_is_malformed() {
         assert!(Ber::new(&[0x30, 0x84, 0xff, 0xff, 0xff, 0xff, 0]).element().is_err());
         assert!(Ber::new(&[0x30, 0x80, 0, 0]).element().is_err());
+    }
+
+    #[test]
+    fn contents_of_indefinite_length_end_where_their_own_end_stands() {
+        let bytes =
+            [&[0x30, 0x80, 0xbf, 0x48, 0x80, 4, 2, 0, 0, 0, 0, 2, 1, 5, 0, 0][..], &[0x02, 1, 7]]
+                .concat();
+        let mut at = Ber::of_any_length(&bytes);
+        let mut inside = Ber::of_any_length(at.expect(0x30).expect("a sequence"));
+        let open = inside.tagged().expect("of indefinite length too");
+        assert_eq!((open.number, open.contents), (72, &[4, 2, 0, 0][..]));
+        assert_eq!((inside.integer(), inside.is_empty()), (Ok(5), true));
+        assert_eq!((at.integer(), at.is_empty()), (Ok(7), true));
+        // Where the form is forbidden, of a primitive, without an end, too deep.
+        assert!(Ber::new(&bytes).element().is_err());
+        assert!(Ber::of_any_length(&[0x04, 0x80, 0, 0]).element().is_err());
+        assert!(Ber::of_any_length(&bytes[..10]).element().is_err());
+        let deep = [[0x30, 0x80].repeat(40), vec![0; 80]].concat();
+        assert!(Ber::of_any_length(&deep).element().is_err());
+        assert!(Ber::of_any_length(&deep[20..]).element().is_ok());
+    }
+
+    #[test]
+    fn lengths_of_one_to_four_octets_are_read_leniently() {
+        for length in [&[2][..], &[0x81, 2], &[0x82, 0, 2], &[0x83, 0, 0, 2], &[0x84, 0, 0, 0, 2]] {
+            let bytes = [&[0x61], length, &[7, 8, 9]].concat();
+            let mut at = Ber::new(&bytes);
+            let element = Clipped { tag: 0x61, contents: &[7, 8], cut: false };
+            assert_eq!((at.lenient(), at.rest()), (Some(element), &[9][..]));
+        }
+        let cut = Ber::new(&[0x61, 0x84, 0xff, 0xff, 0xff, 0xff, 7]).lenient();
+        assert_eq!(cut, Some(Clipped { tag: 0x61, contents: &[7], cut: true }));
     }
 
     #[test]

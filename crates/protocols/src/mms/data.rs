@@ -24,7 +24,7 @@ pub fn leaves(name: &str, element: Element<'_>, take: &mut dyn FnMut(String, Poi
 /// As [`leaves`] for a list of elements, whose points are `name[0]`, `name[1]` and so on.
 pub fn entries(name: &str, contents: &[u8], take: &mut dyn FnMut(String, PointValue)) {
     let mut left = LEAVES_MAX;
-    let mut at = Ber::new(contents);
+    let mut at = Ber::of_any_length(contents);
     let mut index = 0usize;
     while let (Ok(element), 1..) = (at.element(), left) {
         let mut point = String::with_capacity(name.len().saturating_add(8));
@@ -52,7 +52,7 @@ fn below(
         return;
     }
     let Some(levels) = levels.checked_sub(1) else { return };
-    let mut at = Ber::new(element.contents);
+    let mut at = Ber::of_any_length(element.contents);
     let mut index = 1usize;
     while let Ok(part) = at.element() {
         below(&format!("{name}.{index}"), part, levels, left, take);

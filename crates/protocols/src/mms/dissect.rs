@@ -51,7 +51,7 @@ impl Conversation {
         }
         out.refine(if self.tase2 { "iccp" } else { "mms" });
         for pdu in &unit.pdus {
-            let Ok(pdu) = Ber::new(pdu).tagged() else {
+            let Ok(pdu) = Ber::of_any_length(pdu).tagged() else {
                 let says = "an MMS PDU longer than what holds it";
                 out.violation("mms-pdu-cut-short", says, "ISO 9506-2, 7");
                 continue;
@@ -90,7 +90,7 @@ impl Conversation {
     }
 
     fn request(&mut self, side: Side, contents: &[u8], out: &mut Output) {
-        let mut at = Ber::new(contents);
+        let mut at = Ber::of_any_length(contents);
         let Ok(invocation) = at.integer() else { return malformed(out) };
         let Some(service) = choice(&mut at) else { return malformed(out) };
         let number = service.number;
@@ -141,7 +141,7 @@ impl Conversation {
     }
 
     fn response(&mut self, side: Side, contents: &[u8], out: &mut Output) {
-        let mut at = Ber::new(contents);
+        let mut at = Ber::of_any_length(contents);
         let Ok(invocation) = at.integer() else { return malformed(out) };
         let Some(service) = choice(&mut at) else { return malformed(out) };
         let number = service.number;
@@ -170,7 +170,7 @@ impl Conversation {
     /// Confirmed error: invocation `[0]`, modifier `[1]`, error `[2]` with its class in `[0]`.
     fn error(&mut self, side: Side, contents: &[u8], out: &mut Output) {
         out.count(&MMS_GROUP, [Scalar::Word("confirmed-error"), Scalar::Null]);
-        let mut at = Ber::new(contents);
+        let mut at = Ber::of_any_length(contents);
         let (mut invocation, mut error) = (None, (0, 0));
         while let Ok(part) = at.tagged() {
             match part.number {
@@ -197,7 +197,9 @@ impl Conversation {
 
     /// Information report `[0]`, unsolicited status `[1]`, event notification `[2]`.
     fn unconfirmed(&mut self, contents: &[u8], out: &mut Output) {
-        let Some(service) = choice(&mut Ber::new(contents)) else { return malformed(out) };
+        let Some(service) = choice(&mut Ber::of_any_length(contents)) else {
+            return malformed(out);
+        };
         let number = service.number;
         out.count(&MMS_GROUP, [Scalar::Word("unconfirmed"), Scalar::Number(u64::from(number))]);
         let name = match number {
@@ -257,8 +259,8 @@ fn is_tase2(name: &str) -> bool {
 }
 
 fn name_class(contents: &[u8]) -> u8 {
-    let class = Ber::new(contents).tagged().ok();
-    let class = class.and_then(|c| Ber::new(c.contents).element().ok());
+    let class = Ber::of_any_length(contents).tagged().ok();
+    let class = class.and_then(|c| Ber::of_any_length(c.contents).element().ok());
     class.and_then(|c| c.contents.first().copied()).unwrap_or_default()
 }
 
@@ -289,7 +291,7 @@ fn written(contents: &[u8], out: &mut Output) -> Access {
         out.operation(Op::request(class, WRITE, name).named("variable", object));
     }
     if out.values_wanted && !access.list {
-        let mut at = Ber::new(values);
+        let mut at = Ber::of_any_length(values);
         for object in &access.names {
             let Ok(element) = at.element() else { break };
             if services::written(object).0 == OperationClass::Write {
@@ -305,7 +307,7 @@ fn written(contents: &[u8], out: &mut Output) -> Access {
 /// Results of a read (ISO 9506-2, 14.7): data, or `[0]` with an error, one for each object.
 fn read_results(access: &Access, contents: &[u8], out: &mut Output) {
     let (class, name) = services::service(READ);
-    let mut at = Ber::new(contents);
+    let mut at = Ber::of_any_length(contents);
     // The specification may stand before the list of results.
     let mut list = None;
     while let Ok(part) = at.tagged() {
@@ -313,7 +315,7 @@ fn read_results(access: &Access, contents: &[u8], out: &mut Output) {
             list = Some(part.contents);
         }
     }
-    let mut results = Ber::new(list.unwrap_or_default());
+    let mut results = Ber::of_any_length(list.unwrap_or_default());
     let area = if access.list { "list" } else { "variable" };
     let mut values: Vec<(String, PointValue)> = Vec::new();
     for (index, object) in access.names.iter().enumerate() {
@@ -368,7 +370,7 @@ fn whole_plate(result: crate::ber::Element<'_>, out: &mut Output) {
 
 /// Results of a write: `[0]` with an error or `[1]`, one for each object.
 fn write_results(access: &Access, contents: &[u8], out: &mut Output) {
-    let mut at = Ber::new(contents);
+    let mut at = Ber::of_any_length(contents);
     for object in &access.names {
         let Ok(result) = at.element() else { break };
         let (class, name) = services::written(object);
@@ -383,7 +385,7 @@ fn write_results(access: &Access, contents: &[u8], out: &mut Output) {
 
 /// Vendor, model, revision (ISO 9506-2, 10.6).
 fn identified(contents: &[u8], out: &mut Output) {
-    let mut at = Ber::new(contents);
+    let mut at = Ber::of_any_length(contents);
     let mut facts = Vec::new();
     while let Ok(part) = at.tagged() {
         let path = match part.number {
@@ -398,14 +400,14 @@ fn identified(contents: &[u8], out: &mut Output) {
 }
 
 fn error_codes(contents: &[u8]) -> Option<(u32, u32)> {
-    let class = Ber::new(contents).tagged().ok()?;
-    let code = Ber::new(class.contents).tagged().ok()?;
+    let class = Ber::of_any_length(contents).tagged().ok()?;
+    let code = Ber::of_any_length(class.contents).tagged().ok()?;
     Some((code.number, code.contents.last().copied().map_or(0, u32::from)))
 }
 
 fn information(contents: &[u8], out: &mut Output) {
     const NUMBER: u32 = 0;
-    let mut at = Ber::new(contents);
+    let mut at = Ber::of_any_length(contents);
     let access = at.tagged().ok().and_then(|a| objects::access(&a)).unwrap_or_default();
     let results = at.tagged().map(|r| r.contents).unwrap_or_default();
     let op = Op::notice(OperationClass::Report, NUMBER, "information report");
@@ -428,7 +430,7 @@ fn information(contents: &[u8], out: &mut Output) {
         None => op,
     });
     if out.values_wanted && !access.list {
-        let mut at = Ber::new(results);
+        let mut at = Ber::of_any_length(results);
         for object in &access.names {
             let Ok(element) = at.element() else { break };
             data::leaves(object, element, &mut |point, value| {

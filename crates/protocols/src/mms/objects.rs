@@ -15,7 +15,7 @@ pub fn object_name(element: &Tagged<'_>) -> Option<String> {
     match element.number {
         0 | 2 if element.is_context() => Some(lossy(element.contents)),
         1 if element.is_context() => {
-            let mut parts = Ber::new(element.contents);
+            let mut parts = Ber::of_any_length(element.contents);
             let (domain, item) = (parts.element().ok()?, parts.element().ok()?);
             Some(format!("{}/{}", lossy(domain.contents), lossy(item.contents)))
         }
@@ -35,7 +35,7 @@ pub struct Access {
 pub fn access(element: &Tagged<'_>) -> Option<Access> {
     match element.number {
         0 => {
-            let mut variables = Ber::new(element.contents);
+            let mut variables = Ber::of_any_length(element.contents);
             let mut names = Vec::new();
             while let Ok(variable) = variables.expect(0x30) {
                 if names.len() >= OBJECTS_MAX {
@@ -46,7 +46,7 @@ pub fn access(element: &Tagged<'_>) -> Option<Access> {
             Some(Access { names, list: false })
         }
         1 => {
-            let name = Ber::new(element.contents).tagged().ok()?;
+            let name = Ber::of_any_length(element.contents).tagged().ok()?;
             Some(Access { names: vec![object_name(&name)?], list: true })
         }
         _ => None,
@@ -55,43 +55,43 @@ pub fn access(element: &Tagged<'_>) -> Option<Access> {
 
 /// A variable by name `[0]`, or described with a name in it `[2]`.
 fn variable_name(contents: &[u8]) -> Option<String> {
-    let specification = Ber::new(contents).tagged().ok()?;
+    let specification = Ber::of_any_length(contents).tagged().ok()?;
     match specification.number {
-        0 | 2 => object_name(&Ber::new(specification.contents).tagged().ok()?),
+        0 | 2 => object_name(&Ber::of_any_length(specification.contents).tagged().ok()?),
         _ => None,
     }
 }
 
 /// The names of a read request: behind the flag that asks for the specification back.
 pub fn read(contents: &[u8]) -> Option<Access> {
-    let mut at = Ber::new(contents);
+    let mut at = Ber::of_any_length(contents);
     loop {
         let element = at.tagged().ok()?;
         if element.number == 1 {
-            return access(&Ber::new(element.contents).tagged().ok()?);
+            return access(&Ber::of_any_length(element.contents).tagged().ok()?);
         }
     }
 }
 
 /// The names and the values of a write request.
 pub fn write(contents: &[u8]) -> Option<(Access, &[u8])> {
-    let mut at = Ber::new(contents);
+    let mut at = Ber::of_any_length(contents);
     let access = access(&at.tagged().ok()?)?;
     Some((access, at.tagged().ok()?.contents))
 }
 
 /// The one object that other services name: (what it is, its name).
 pub fn target(service: u32, contents: &[u8]) -> Option<(&'static str, String)> {
-    let first = || Ber::new(contents).tagged().ok();
+    let first = || Ber::of_any_length(contents).tagged().ok();
     Some(match service {
         // Class of objects, then scope: the device, a domain, the association.
         1 => {
-            let mut at = Ber::new(contents);
+            let mut at = Ber::of_any_length(contents);
             at.tagged().ok()?;
-            let scope = Ber::new(at.tagged().ok()?.contents).tagged().ok()?;
+            let scope = Ber::of_any_length(at.tagged().ok()?.contents).tagged().ok()?;
             ("domain", if scope.number == 1 { lossy(scope.contents) } else { String::new() })
         }
-        6 => ("variable", object_name(&Ber::new(first()?.contents).tagged().ok()?)?),
+        6 => ("variable", object_name(&Ber::of_any_length(first()?.contents).tagged().ok()?)?),
         11 | 12 => ("list", object_name(&first()?)?),
         19..=21 => ("semaphore", object_name(&first()?)?),
         // The name itself, or the first of several parameters.
@@ -108,13 +108,13 @@ pub fn target(service: u32, contents: &[u8]) -> Option<(&'static str, String)> {
 
 /// Contents that are an element of their own, as some senders write a name.
 fn plain(contents: &[u8]) -> Option<&[u8]> {
-    let element = Ber::new(contents).element().ok()?;
+    let element = Ber::of_any_length(contents).element().ok()?;
     matches!(element.tag, 0x80 | 0x1a).then_some(element.contents)
 }
 
 /// FileName: a sequence of graphic strings (ISO 9506-2, D.3).
 fn file_name(contents: &[u8]) -> Option<String> {
-    let mut at = Ber::new(contents);
+    let mut at = Ber::of_any_length(contents);
     let mut parts = Vec::new();
     while let (Ok(part), 0..8) = (at.element(), parts.len()) {
         parts.push(lossy(part.contents));
@@ -124,9 +124,9 @@ fn file_name(contents: &[u8]) -> Option<String> {
 
 /// The names in the answer to "get name list".
 pub fn names(contents: &[u8], max: usize) -> Vec<String> {
-    let mut at = Ber::new(contents);
+    let mut at = Ber::of_any_length(contents);
     let Ok(list) = at.tagged() else { return Vec::new() };
-    let mut list = Ber::new(list.contents);
+    let mut list = Ber::of_any_length(list.contents);
     let mut found = Vec::new();
     while let (Ok(name), true) = (list.element(), found.len() < max) {
         found.push(lossy(name.contents));

@@ -32,7 +32,7 @@ const SEGMENTS: usize = 9;
 
 /// Takes apart the access results of an information report named `RPT`.
 pub fn parse(results: &[u8]) -> Option<Report<'_>> {
-    let mut at = Ber::new(results);
+    let mut at = Ber::of_any_length(results);
     let id = at.element().ok().filter(|e| e.tag == 0x8a)?;
     let options = bits(at.element().ok()?)?;
     let has = |bit: usize| options.get(bit).copied().unwrap_or_default();

@@ -48,7 +48,7 @@ pub fn open(tsdu: &[u8]) -> Option<Unit<'_>> {
         CONNECT | ACCEPT | 9 | 10 | 12 | 25 | 26 => session(tsdu, unit),
         // Two octets of a primitive PDU are too little to tell MMS by.
         0xa0..=0xad => {
-            let mut at = Ber::new(tsdu);
+            let mut at = Ber::of_any_length(tsdu);
             at.element().ok()?;
             unit.pdus.push(tsdu);
             at.is_empty().then_some(unit)
@@ -88,7 +88,7 @@ fn presentation<'a>(bytes: &'a [u8], unit: &mut Unit<'a>) -> Option<()> {
     const CONNECTING: u8 = 0x31;
     const NORMAL_MODE: u8 = 0xa2;
     const FULLY_ENCODED: u8 = 0x61;
-    let outer = Ber::new(bytes).element().ok()?;
+    let outer = Ber::of_any_length(bytes).element().ok()?;
     let data = match outer.tag {
         FULLY_ENCODED => outer.contents,
         CONNECTING => {
@@ -97,7 +97,7 @@ fn presentation<'a>(bytes: &'a [u8], unit: &mut Unit<'a>) -> Option<()> {
         }
         _ => return None,
     };
-    let mut lists = Ber::new(data);
+    let mut lists = Ber::of_any_length(data);
     for _ in 0..VALUES_MAX {
         let Ok(list) = lists.expect(0x30) else { break };
         let value = value(list)?;
@@ -111,7 +111,7 @@ fn presentation<'a>(bytes: &'a [u8], unit: &mut Unit<'a>) -> Option<()> {
 
 /// A single value, or octets, behind references.
 fn value(contents: &[u8]) -> Option<&[u8]> {
-    let mut at = Ber::new(contents);
+    let mut at = Ber::of_any_length(contents);
     loop {
         let element = at.element().ok()?;
         if matches!(element.tag, 0xa0 | 0x81) {
@@ -121,7 +121,7 @@ fn value(contents: &[u8]) -> Option<&[u8]> {
 }
 
 fn inside(contents: &[u8], tag: u8) -> Option<&[u8]> {
-    let mut at = Ber::new(contents);
+    let mut at = Ber::of_any_length(contents);
     loop {
         let element = at.element().ok()?;
         if element.tag == tag {
@@ -133,13 +133,13 @@ fn inside(contents: &[u8], tag: u8) -> Option<&[u8]> {
 fn association<'a>(value: &'a [u8], unit: &mut Unit<'a>) {
     const REQUEST: u8 = 0x60;
     const RESPONSE: u8 = 0x61;
-    let Ok(Element { tag, contents }) = Ber::new(value).element() else { return };
+    let Ok(Element { tag, contents }) = Ber::of_any_length(value).element() else { return };
     if !matches!(tag, REQUEST | RESPONSE) {
         unit.aborted |= tag == 0x64;
         return;
     }
     let mut read = Association { request: tag == REQUEST, ..Association::default() };
-    let mut at = Ber::new(contents);
+    let mut at = Ber::of_any_length(contents);
     while let Ok(field) = at.element() {
         match (field.tag, read.request) {
             (0xa2, true) => read.called = title(field.contents),
@@ -147,7 +147,7 @@ fn association<'a>(value: &'a [u8], unit: &mut Unit<'a>) {
             (0xac, true) => read.password = !field.contents.is_empty(),
             // Result of the association: 0 is accepted.
             (0xa2, false) => {
-                let result = Ber::new(field.contents).integer();
+                let result = Ber::of_any_length(field.contents).integer();
                 read.refused = result.is_ok_and(|r| r != 0);
             }
             (0xbe, _) => {
