@@ -10,7 +10,7 @@ use super::{
     services,
     services::Meaning,
     tag::{self, Tags, application},
-    wire::{Apdu, Bvlc, Kind, MstpFrame, Npdu, Remote},
+    wire::{Apdu, BVLC_IPV4, BVLC_IPV6, Bvlc, Kind, MstpFrame, Npdu, Remote},
 };
 use crate::{Carrier, Dissector, Gap, Output, Progress, Segment, Side, output::Op};
 use model::{Address, OperationClass as Class, Scalar, Subject};
@@ -85,6 +85,10 @@ impl Conversation {
             let says = "a message shorter than the virtual link header";
             return out.violation("bvlc-too-short", says, "ASHRAE 135, J.2");
         };
+        if !matches!(segment.bytes.first(), Some(&(BVLC_IPV4 | BVLC_IPV6))) {
+            let says = "a message of a virtual link that is none of BACnet";
+            return out.violation("bvlc-type", says, "ASHRAE 135, J.2 and U.2");
+        }
         let there = segment.bytes.len().saturating_add(segment.missing);
         if usize::from(bvlc.length) != there {
             let says = "the virtual link length is not that of the datagram";

@@ -22,6 +22,22 @@ fn requests_that_nobody_answers_are_forgotten_and_counted() {
 }
 
 #[test]
+fn another_type_of_virtual_link_is_a_violation_and_no_message() {
+    let (mut dissector, mut out) = (BACNET.open(), Output::new(false));
+    for (kind, counted) in [(0x81, 2), (0x83, 0), (0x00, 0)] {
+        out.clear();
+        dissector.feed(segment(&[kind, 0x0a, 0, 8, 1, 0, 0x10, 8]), &mut out);
+        let rule = |seen: &crate::Observed| match &seen.detail {
+            Detail::Violation(violation) => Some(violation.rule),
+            _ => None,
+        };
+        let rules: Vec<_> = out.observed.iter().filter_map(rule).collect();
+        let expected: &[_] = if counted > 0 { &[] } else { &["bvlc-type"] };
+        assert_eq!((out.messages.len(), &rules[..]), (counted, expected), "{kind:#x}");
+    }
+}
+
+#[test]
 fn a_file_written_during_a_restore_is_a_program_download() {
     let (mut dissector, mut out) = (BACNET.open(), Output::new(false));
     // Reinitialize device [0] state 4 (start restore), then atomic write file, object file 1.
