@@ -18,6 +18,11 @@ pub fn lossy(bytes: &[u8]) -> String {
     }
 }
 
+/// A name in a field of fixed length: what is before the first NUL.
+pub fn until_nul(bytes: &[u8]) -> &[u8] {
+    bytes.split(|b| *b == 0).next().unwrap_or_default()
+}
+
 /// Equal octets. Comparing nothing with nothing calls `memcmp` with a pointer to nowhere, which
 /// processors with masked loads take a hundred times as long for as for a few octets.
 #[inline]

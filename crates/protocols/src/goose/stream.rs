@@ -16,7 +16,7 @@ use crate::{
     Output,
     mms::data,
     output::Op,
-    text::{equal, lossy},
+    text::{equal, lossy, until_nul},
 };
 use model::{OperationClass, Quality, Subject, Time};
 use std::sync::Arc;
@@ -32,6 +32,8 @@ pub(super) struct Streams {
 
 pub(super) struct Stream {
     appid: u16,
+    /// The reference as it is sent, which need not be text.
+    octets: Box<[u8]>,
     pub(super) control_block: Arc<str>,
     settings: Settings,
     said: Option<Said>,
@@ -64,31 +66,31 @@ struct Said {
 impl Streams {
     /// The stream a message belongs to; a new one is made. `None` when it names none.
     pub(super) fn of(&mut self, message: &Message<'_>, out: &mut Output) -> Option<&mut Stream> {
-        let name = message.control_block;
-        if name.is_empty() || name.len() > NAME_OCTETS_MAX {
-            return None;
+        let is = |s: &Stream, name: &[u8]| s.appid == message.appid && *s.octets == *name;
+        let last = self.streams.get(self.last);
+        if !last.is_some_and(|stream| is(stream, message.control_block)) {
+            let name = until_nul(message.control_block);
+            if name.is_empty() || name.len() > NAME_OCTETS_MAX {
+                return None;
+            }
+            self.last = match self.streams.iter().position(|stream| is(stream, name)) {
+                Some(at) => at,
+                None => self.add(message.appid, name, out)?,
+            };
         }
-        let is = |s: &Stream| s.appid == message.appid && s.control_block.as_bytes() == name;
-        let at = match self.streams.get(self.last) {
-            Some(stream) if is(stream) => Some(self.last),
-            _ => self.streams.iter().position(is),
-        };
-        let at = match at {
-            Some(at) => at,
-            None => self.add(message, out)?,
-        };
-        self.last = at;
+        let at = self.last;
         self.streams.get_mut(at)
     }
 
-    fn add(&mut self, message: &Message<'_>, out: &mut Output) -> Option<usize> {
+    fn add(&mut self, appid: u16, name: &[u8], out: &mut Output) -> Option<usize> {
         if self.streams.len() >= STREAMS_MAX {
             out.limit("goose-streams");
             return None;
         }
         self.streams.push(Stream {
-            appid: message.appid,
-            control_block: lossy(message.control_block).into(),
+            appid,
+            octets: name.into(),
+            control_block: lossy(name).into(),
             settings: Settings::default(),
             said: None,
             data: Vec::new(),
@@ -210,9 +212,9 @@ impl Stream {
             format!("{}: state {state} after {}", self.control_block, said.state)
         };
         out.state(Subject::Sender, "goose-state", &value);
-        // A publisher that restarts begins with 1; any other way back is a replay or a second
-        // sender (IEC 62351-6, 7.2.2: a subscriber discards it).
-        if state < said.state && state > 1 {
+        // A publisher that restarts begins with state 1 and its first messages; any other way back
+        // is a replay or a second sender (IEC 62351-6, 7.2.2: a subscriber discards it).
+        if state < said.state && (state > 1 || sequence > 1) {
             let says = "the state number of a stream went back without a restart";
             out.violation("goose-state-number-back", says, SECTION);
         }
@@ -325,6 +327,29 @@ mod tests {
         assert_eq!(forth, ["goose-state LD/LLN0$GO$g: state 4"]);
         let back = said(&[(9, 7, &[0x83, 1, 0]), (4, 0, &[0x83, 1, 1])]);
         assert_eq!(back, ["goose-state LD/LLN0$GO$g: state 4 after 9", "goose-state-number-back"]);
+    }
+
+    #[test]
+    fn a_restart_begins_with_the_first_messages_of_state_1() {
+        let told = "goose-state LD/LLN0$GO$g: state 1 after 9";
+        for sequence in [0, 1] {
+            assert_eq!(said(&[(9, 7, &[0x83, 1, 0]), (1, sequence, &[0x83, 1, 0])]), [told]);
+        }
+        let back = said(&[(9, 7, &[0x83, 1, 0]), (1, 2, &[0x83, 1, 0])]);
+        assert_eq!(back, [told, "goose-state-number-back"]);
+    }
+
+    #[test]
+    fn a_name_ends_with_its_first_nul() {
+        let (mut streams, mut out) = (Streams::default(), Output::new(false));
+        for padded in [&b"LD/LLN0$GO$g"[..], b"LD/LLN0$GO$g\0", b"LD/LLN0$GO$g\0\0x"] {
+            let message = Message { control_block: padded, ..message(1, 1, &[0x83, 1, 0]) };
+            let stream = streams.of(&message, &mut out).expect("a named stream");
+            assert_eq!(&*stream.control_block, "LD/LLN0$GO$g");
+        }
+        assert_eq!(streams.streams.len(), 1);
+        let nameless = Message { control_block: b"\0x", ..message(1, 1, &[0x83, 1, 0]) };
+        assert!(streams.of(&nameless, &mut out).is_none());
     }
 
     #[test]

@@ -109,7 +109,10 @@ impl MergingUnit {
             count = count.saturating_add(1);
             let Some((stream, told)) = self.streams.of(frame.appid, asdu.id, out) else { continue };
             if counted && !out.uncounted {
-                let name = Scalar::Shared(stream.name.clone());
+                let name = match stream.name.is_empty() {
+                    true => Scalar::Null,
+                    false => Scalar::Shared(stream.name.clone()),
+                };
                 let keys = [Scalar::Number(u64::from(frame.appid)), name];
                 out.count_with(&SV_GROUP, keys, (FIGURES, [1, 0]));
             }
@@ -119,6 +122,24 @@ impl MergingUnit {
         if damaged && !std::mem::replace(&mut self.damage_told, true) {
             let says = "not as many sample blocks, or not as long, as the message says";
             out.violation("sv-asdus-wrong", says, SECTION);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Side;
+
+    #[test]
+    fn a_stream_without_a_name_is_counted_without_one() {
+        let unit = wire::Asdu { counter: 1, samples: &[0; 8], ..wire::Asdu::default() };
+        let named = wire::Asdu { id: b"MU01", ..unit };
+        for (asdu, name) in [(unit, Scalar::Null), (named, Scalar::Shared("MU01".into()))] {
+            let (bytes, mut out) = (wire::emit(0x4000, false, &[asdu]), Output::new(false));
+            SV.open().feed(Segment::of(&bytes, Side::Client, ABOUT.carriers[0]), &mut out);
+            let keys: Vec<_> = out.messages.iter().map(|message| message.keys[1].clone()).collect();
+            assert_eq!(keys, [name]);
         }
     }
 }

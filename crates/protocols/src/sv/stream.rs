@@ -13,7 +13,7 @@ use super::{
 use crate::{
     Output,
     output::Op,
-    text::{equal, lossy},
+    text::{equal, lossy, until_nul},
 };
 use model::{OperationClass, PointValue, Quality, Subject, Time};
 use std::sync::Arc;
@@ -34,6 +34,8 @@ pub(super) struct Streams {
 
 pub(super) struct Stream {
     appid: u16,
+    /// The name as it is sent, which need not be text.
+    octets: Box<[u8]>,
     pub(super) name: Arc<str>,
     said: Option<Said>,
     data_set: Box<[u8]>,
@@ -76,26 +78,28 @@ impl Streams {
         id: &[u8],
         out: &mut Output,
     ) -> Option<(&mut Stream, &mut Option<Time>)> {
-        let id = id.get(..NAME_OCTETS_MAX).unwrap_or(id);
-        let is = |s: &Stream| s.appid == appid && s.name.as_bytes() == id;
-        let at = match self.streams.get(self.likely) {
-            Some(stream) if is(stream) => Some(self.likely),
-            _ => self.streams.iter().position(is),
-        };
-        let at = match at {
-            Some(at) => at,
-            None if self.streams.len() >= STREAMS_MAX => {
-                out.limit("sv-streams");
-                return None;
-            }
-            None => {
-                self.streams.push(Stream::new(appid, id));
-                self.streams.len().saturating_sub(1)
+        let is = |s: &Stream, id: &[u8]| s.appid == appid && *s.octets == *id;
+        let likely = self.streams.get(self.likely);
+        let at = match likely.is_some_and(|stream| is(stream, id)) {
+            true => self.likely,
+            false => {
+                let id = until_nul(id.get(..NAME_OCTETS_MAX).unwrap_or(id));
+                let known = self.streams.iter().position(|stream| is(stream, id));
+                known.or_else(|| self.add(appid, id, out))?
             }
         };
         let next = at.saturating_add(1);
         self.likely = if next < self.streams.len() { next } else { 0 };
         self.streams.get_mut(at).map(|stream| (stream, &mut self.disorder_told))
+    }
+
+    fn add(&mut self, appid: u16, id: &[u8], out: &mut Output) -> Option<usize> {
+        if self.streams.len() >= STREAMS_MAX {
+            out.limit("sv-streams");
+            return None;
+        }
+        self.streams.push(Stream::new(appid, id));
+        Some(self.streams.len().saturating_sub(1))
     }
 }
 
@@ -103,6 +107,7 @@ impl Stream {
     fn new(appid: u16, id: &[u8]) -> Self {
         Stream {
             appid,
+            octets: id.into(),
             name: lossy(id).into(),
             said: None,
             data_set: Box::default(),
@@ -319,6 +324,17 @@ mod tests {
         assert_eq!(said(&[7, 7]), ["MU01: sample 7 twice"]);
         assert_eq!(said(&[7, 10]), ["MU01: 2 samples missing before 10"]);
         assert_eq!(said(&[3_998, 3_999, 12]), ["MU01: sample 12 after 3999"]);
+    }
+
+    #[test]
+    fn a_name_ends_with_its_first_nul_and_need_not_be_text() {
+        let (mut streams, mut out) = (Streams::default(), Output::new(false));
+        for id in [&b"MU01"[..], b"MU01\0", b"MU01\0\0x", b"caf\xe9", b"caf\xe9", b"caf\xe9\0", b""]
+        {
+            streams.of(0x4000, id, &mut out).expect("room");
+        }
+        let names: Vec<_> = streams.streams.iter().map(|stream| &*stream.name).collect();
+        assert_eq!(names, ["MU01", "caf\u{e9}", ""]);
     }
 
     #[test]
