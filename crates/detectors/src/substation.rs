@@ -4,7 +4,7 @@ use crate::{
     About, Detector, Draft, Findings, Kind, Phase, Site, Watch,
     baseline::{Memory, memory},
     limits::WATCHED_MAX,
-    window::apart_secs,
+    window::{Rate, apart_secs},
 };
 use model::{Address, Detail, Observation, Severity, StateChange, Time};
 
@@ -16,16 +16,18 @@ pub static SUBSTATION: Detector = Detector {
         why: "Breakers trip on GOOSE messages and protection decides on sampled values, within \
               milliseconds and without a log-on. Who injects or changes them opens breakers or \
               blinds the protection.",
-        techniques: &["T0856", "T0855", "T0832", "T0830", "T0848", "T0831"],
+        techniques: &["T0856", "T0855", "T0832", "T0830", "T0848", "T0831", "T0804", "T0814"],
         false_positives: "Switching operations (state changes), tests with simulation, lost \
-                          packets, devices that restart, publishers in software that stall.",
+                          packets, devices that restart, publishers in software that stall; a \
+                          device that was replaced or a test set that stands in for one (second \
+                          publisher).",
         runbook: "Ask the control room whether somebody switched or tests just then.\n\
                   Compare the positions of breakers with what the messages say.\n\
                   Look for a second sender of the stream at the switch ports.\n\
                   If there is one, disconnect it and block the stream at that port.",
         sees: &[Kind::State],
     },
-    watch: || Box::new(Substation { streams: memory() }),
+    watch: || Box::new(Substation { streams: memory(), publishers: memory() }),
     #[cfg(test)]
     cases,
 };
@@ -34,9 +36,22 @@ pub static SUBSTATION: Detector = Detector {
 const BACK_SECS: i64 = 15;
 /// Such pairs of changes.
 const FLAPS_MIN: u32 = 2;
+/// Two senders of one stream within this many seconds send at the same time; further apart one may
+/// have been replaced by the other.
+const TOGETHER_SECS: i64 = 60;
+/// State numbers that one change passes over. What a publisher numbers it also sends, several
+/// times over: so many are not lost, and who heard the high number hears the true ones no more.
+const JUMP_MIN: u64 = 100;
+/// States of one stream in a second: a protection function changes a few times and is done.
+const STATES_PER_SEC_MAX: u32 = 50;
+/// What is said of messages whose numbers and values are not as they should be.
+const INJECTED: &[&str] = &["T0856", "T0855", "T0832", "T0830", "T0848", "T0831"];
 
 struct Substation {
+    /// By sender and name of the stream.
     streams: Memory<(Address, Box<str>), Stream>,
+    /// Who sent a stream last, and when, by receiver and name of the stream.
+    publishers: Memory<(Address, Box<str>), (Address, Time)>,
 }
 
 struct Stream {
@@ -44,12 +59,16 @@ struct Stream {
     flaps: u32,
     /// The last change began a pair.
     open: bool,
+    changes: Rate,
 }
 
 impl Watch for Substation {
     fn see(&mut self, o: &Observation, site: &Site<'_>, out: &mut Findings) {
         let Detail::State(state) = &o.detail else { return };
         let stream = state.value.split(": ").next().unwrap_or_default();
+        if state.what.starts_with("goose-") || state.what.starts_with("sv-") {
+            self.published(o, stream, out);
+        }
         match state.what {
             "goose-state" => self.changed(o, (stream, state), site, out),
             "goose-sequence" | "sv-sequence" => disorder(o, stream, state, out),
@@ -69,6 +88,35 @@ impl Watch for Substation {
 }
 
 impl Substation {
+    /// A stream has one publisher, which numbers its messages; who injects messages from an
+    /// address of their own is a second one.
+    fn published(&mut self, o: &Observation, stream: &str, out: &mut Findings) {
+        let (Some(from), Some(to)) = (o.from.address(), o.to.address()) else { return };
+        if self.publishers.len() >= WATCHED_MAX {
+            self.publishers.clear();
+        }
+        let known = self.publishers.entry((to, stream.into())).or_insert((from, o.at));
+        let (before, last) = std::mem::replace(known, (from, o.at));
+        if before == from {
+            return;
+        }
+        let together = apart_secs(o.at, last) <= TOGETHER_SECS;
+        let severity = if together { Severity::High } else { Severity::Medium };
+        let raised = out.raise(&SUBSTATION.about, ("publisher", to, stream), o, || {
+            let title = format!("Second publisher of the stream {stream}");
+            Draft::between(o, severity, title)
+                .because(format!(
+                    "{{0}} sends it to {to}, as {before} did before. A control block is of one \
+                     device: the second sender was put in its place, or injects messages that \
+                     receivers take for those of the first."
+                ))
+                .techniques(&["T0856", "T0830"])
+        });
+        let Some(open) = raised else { return };
+        open.names(before);
+        open.at_least(severity);
+    }
+
     /// One change is switching; there and back again and again is somebody who plays with it.
     fn changed(
         &mut self,
@@ -85,12 +133,19 @@ impl Substation {
             changed: o.at,
             flaps: 0,
             open: false,
+            changes: Rate::default(),
         });
         let soon = known.open && apart_secs(o.at, known.changed) <= BACK_SECS;
         known.flaps += u32::from(soon);
         known.open = !soon;
         known.changed = o.at;
         let flaps = known.flaps;
+        if known.changes.count(o.at, 1) > STATES_PER_SEC_MAX {
+            flood(o, (from, stream), out);
+        }
+        if let Some(over) = passed_over(&state.value).filter(|over| *over > JUMP_MIN) {
+            jump(o, (from, stream), over, out);
+        }
         let raised = out.raise(&SUBSTATION.about, ("state", from, stream), o, || {
             let title = format!("GOOSE state changes of {stream}");
             Draft::between(o, Severity::Low, title).because(format!(
@@ -98,6 +153,7 @@ impl Substation {
                  somebody who modifies or injects messages says so.",
                 state.value
             ))
+            .techniques(INJECTED)
         });
         // Where nothing was learned, streams of measured values that change are common.
         if let Some(open) = raised
@@ -107,6 +163,40 @@ impl Substation {
             open.at_least(Severity::Medium);
         }
     }
+}
+
+/// How many numbers forward a state is, of `B: state 900 after 7`.
+fn passed_over(value: &str) -> Option<u64> {
+    let (_, numbers) = value.rsplit_once(": state ")?;
+    let (now, before) = numbers.split_once(" after ")?;
+    now.parse::<u64>().ok()?.checked_sub(before.parse().ok()?)
+}
+
+fn jump(o: &Observation, (from, stream): (Address, &str), over: u64, out: &mut Findings) {
+    let raised = out.raise(&SUBSTATION.about, ("jump", from, stream), o, || {
+        let title = format!("State number of {stream} runs ahead");
+        Draft::between(o, Severity::Medium, title)
+            .because(format!(
+                "{{0}} published a state number {over} above the one before. Receivers discard \
+                 messages with lower numbers (IEC 62351-6, 7.2.2): with a number far ahead the \
+                 true publisher is not heard any more."
+            ))
+            .techniques(&["T0804"])
+    });
+    debug_assert!(raised.is_none_or(|open| open.count() > 0));
+}
+
+fn flood(o: &Observation, (from, stream): (Address, &str), out: &mut Findings) {
+    let raised = out.raise(&SUBSTATION.about, ("flood", from, stream), o, || {
+        let title = format!("Flood of GOOSE states of {stream}");
+        Draft::between(o, Severity::Medium, title)
+            .because(format!(
+                "{{0}} published more than {STATES_PER_SEC_MAX} new states within a second. \
+                 Receivers take in each of them, and have no time for other streams."
+            ))
+            .techniques(&["T0814"])
+    });
+    debug_assert!(raised.is_none_or(|open| open.count() > 0));
 }
 
 /// Numbers that jump back or come twice: two senders of one stream.
@@ -124,6 +214,7 @@ fn disorder(o: &Observation, stream: &str, state: &StateChange, out: &mut Findin
              and duplicates are injected messages or a second publisher of the stream.",
             state.value
         ))
+        .techniques(INJECTED)
     });
     let Some(open) = raised else { return };
     if !lost && open.count() >= 3 {
@@ -139,18 +230,33 @@ fn tell(
     out: &mut Findings,
 ) {
     let raised = out.raise(&SUBSTATION.about, (state.what, o.from.address(), stream), o, || {
-        Draft::between(o, severity, format!("{what} {stream} of {{0}}")).because(format!(
-            "{}: {}. Receivers that accept it act on values that are none.",
-            state.what, state.value
-        ))
+        Draft::between(o, severity, format!("{what} {stream} of {{0}}"))
+            .because(format!(
+                "{}: {}. Receivers that accept it act on values that are none.",
+                state.what, state.value
+            ))
+            .techniques(INJECTED)
     });
     debug_assert!(raised.is_none_or(|open| open.count() > 0));
 }
 
 #[cfg(test)]
 fn cases() -> Vec<crate::testing::Case> {
-    use crate::testing::{Case, of, state};
-    let goose = |at, what, value| of("goose", state(at, what, value));
+    use crate::testing::{Case, host, of, seen, state};
+    use model::Endpoint;
+    let goose = |at, what, value: &str| of("goose", state(at, what, value));
+    // To one group of all receivers, on Ethernet.
+    let from = |mac: u8, at, value: &str| {
+        let (sender, group) = (host(mac), host(200));
+        let ends = [sender, group].map(|end| Endpoint { ip: None, ..end });
+        let what = if value.starts_with("MU") { "sv-settings" } else { "goose-settings" };
+        of("goose", seen(at, ends[0], ends[1], goose(at, what, value).detail))
+    };
+    let states = |count: i64, every_millis: i64| -> Vec<_> {
+        let of = |i| goose(i * every_millis, "goose-state", &format!("A/LLN0$GO$1: state {i}"));
+        (0..count).map(of).collect()
+    };
+    let also = |case: Case| Case { raises: 2, ..case };
     vec![
         Case::fires(
             "a stream that flaps",
@@ -167,6 +273,76 @@ fn cases() -> Vec<crate::testing::Case> {
             "samples that stay late",
             vec![of("sv", state(0, "sv-rhythm", "MU1: 60 ms late, no sample missing"))],
         ),
+        Case::fires(
+            "two publishers of a control block",
+            vec![from(10, 0, "A: revision 1"), from(66, 59_000, "A: revision 1")],
+        ),
+        Case::fires(
+            "two publishers of sampled values",
+            vec![from(10, 0, "MU1: revision 1"), from(66, 59_000, "MU1: revision 1")],
+        ),
+        Case::fires(
+            "another publisher after an hour",
+            vec![from(10, 0, "A: revision 1"), from(66, 3_600_000, "A: revision 1")],
+        ),
+        // Each state of its own is a finding about changes.
+        also(Case::fires(
+            "a state number far ahead",
+            vec![goose(0, "goose-state", "A/LLN0$GO$1: state 208 after 107")],
+        )),
+        also(Case::fires("states without end", states(51, 10))),
+        Case::fires(
+            "a hundred states that the sensor missed",
+            vec![goose(0, "goose-state", "A/LLN0$GO$1: state 207 after 107")],
+        ),
+        Case::fires(
+            "a publisher that restarts",
+            vec![goose(0, "goose-state", "A/LLN0$GO$1: state 1 after 4000")],
+        ),
+        Case::fires("a burst of switching", states(50, 10)),
+        Case::fires("switching all day", states(500, 200)),
         Case::silent("its settings", vec![goose(0, "goose-settings", "A: revision 1")]),
+        Case::silent(
+            "one publisher of two streams, and two of one each",
+            vec![
+                from(10, 0, "A: revision 1"),
+                from(10, 10, "B: revision 1"),
+                from(66, 20, "C: revision 1"),
+                from(10, 30, "A: revision 2"),
+            ],
+        ),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Severities and techniques of the findings of a case.
+    fn found(case: &str) -> Vec<(Severity, Vec<String>)> {
+        let cases = cases();
+        let case = cases.iter().find(|c| c.name == case).expect("a case of this name");
+        let facts =
+            |f: &model::Finding| (f.severity, f.techniques.iter().map(|t| t.to_string()).collect());
+        case.run().iter().map(facts).collect()
+    }
+
+    #[test]
+    fn who_injects_at_the_same_time_is_worse_than_who_takes_over() {
+        let of = |severity| vec![(severity, vec!["T0856".to_owned(), "T0830".to_owned()])];
+        assert_eq!(found("two publishers of a control block"), of(Severity::High));
+        assert_eq!(found("two publishers of sampled values"), of(Severity::High));
+        assert_eq!(found("another publisher after an hour"), of(Severity::Medium));
+    }
+
+    #[test]
+    fn a_jump_and_a_flood_are_told_beside_the_changes() {
+        for (case, technique) in
+            [("a state number far ahead", "T0804"), ("states without end", "T0814")]
+        {
+            let found = found(case);
+            let told = (Severity::Medium, vec![technique.to_owned()]);
+            assert!(found.len() == 2 && found.contains(&told), "{case}: {found:?}");
+        }
+    }
 }
