@@ -48,7 +48,7 @@ impl Application {
 /// Servers found (5.4.2): the first is who answers, or stands for it; the others it offers.
 pub fn servers(d: &mut Decoder<'_>, out: &mut Output) -> Read<()> {
     const SAID_IN: &str = "OPC UA FindServers";
-    const OFFERS_MAX: u32 = 16;
+    const OFFERS_MAX: usize = 16;
     for i in 0..d.count()?.min(1 + OFFERS_MAX) {
         let application = Application::read(d)?;
         if i == 0 {
