@@ -3,7 +3,7 @@
 //! Invariant: text from outside is bounded before it gets here, and an excerpt is what the
 //! observation carries, no more.
 
-use crate::limits::MEMBERS_SHOWN_MAX;
+use crate::limits::{MEMBERS_SHOWN_MAX, NAME_CHARS_MAX};
 use inventory::Inventory;
 use model::{
     Address, Detail, Direction, Evidence, Object, Observation, Operation, Outcome, SessionEvent,
@@ -105,13 +105,21 @@ pub fn object_says(object: &Object) -> String {
 
 /// What a person calls the asset that has this address, with the address.
 pub fn name(address: &Address, inventory: &Inventory) -> String {
-    let address_text = address.to_string();
-    let Some(key) = inventory.asset_of(address) else { return address_text };
-    let shown = inventory.display(key);
-    if shown.contains(&address_text) || shown.starts_with("ast_") {
-        return if shown.starts_with("ast_") { address_text } else { shown };
+    let Some(key) = inventory.asset_of(address) else { return address.to_string() };
+    named(&inventory.display(key), &address.to_string())
+}
+
+/// A device chooses its own name: a long one is cut, or a title says no more than that.
+fn named(shown: &str, address: &str) -> String {
+    if shown.starts_with("ast_") {
+        return address.to_owned();
     }
-    format!("{shown} ({address_text})")
+    let name = shown.strip_suffix(&format!(" ({address})")).unwrap_or(shown);
+    if name.chars().count() > NAME_CHARS_MAX {
+        let cut: String = name.chars().take(NAME_CHARS_MAX - 1).collect();
+        return format!("{}… ({address})", cut.trim_end());
+    }
+    if shown.contains(address) { shown.to_owned() } else { format!("{shown} ({address})") }
 }
 
 /// Puts names in the places of `{0}`, `{1}` and so on.
@@ -140,6 +148,26 @@ pub fn fill(text: &str, names: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_long_name_is_cut_and_its_address_stays() {
+        let fits = "M".repeat(NAME_CHARS_MAX);
+        let long = "Ä".repeat(NAME_CHARS_MAX + 1);
+        for (shown, expect) in [
+            ("filler", "filler (10.0.0.1)".to_owned()),
+            ("CPU 315 (10.0.0.1)", "CPU 315 (10.0.0.1)".to_owned()),
+            ("ast_1", "10.0.0.1".to_owned()),
+            (&fits, format!("{fits} (10.0.0.1)")),
+            (&long, format!("{}… (10.0.0.1)", "Ä".repeat(NAME_CHARS_MAX - 1))),
+            (&format!("{fits} (10.0.0.1)"), format!("{fits} (10.0.0.1)")),
+            (
+                &format!("{long} (10.0.0.1)"),
+                format!("{}… (10.0.0.1)", "Ä".repeat(NAME_CHARS_MAX - 1)),
+            ),
+        ] {
+            assert_eq!(named(shown, "10.0.0.1"), expect);
+        }
+    }
 
     #[test]
     fn names_go_into_their_places_and_braces_of_others_stay() {

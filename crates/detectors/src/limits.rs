@@ -16,6 +16,8 @@ pub const ADDRESSES_PER_FINDING_MAX: usize = 16;
 pub const BURST_GAP_SECS: i64 = 30;
 /// Members of a learned set shown as evidence.
 pub const MEMBERS_SHOWN_MAX: usize = 12;
+/// Characters of a device's name in a title.
+pub const NAME_CHARS_MAX: usize = 40;
 /// Members of each learned set: `learned-set`.
 pub const LEARNED_MAX: usize = 200_000;
 /// Different names of protocols and areas read back from a kept baseline: `learned-set`.

@@ -39,4 +39,7 @@ test('of a scan of many only who scans stands out', () => {
   const trouble = troubleOf([scan], made);
   expect(trouble.edges.size).toBe(0);
   expect([...trouble.nodes]).toEqual([[7, 'high']]);
+  const long = { ...scan, title: `${'Ä'.repeat(39)}… (10.0.0.1) scans addresses` };
+  long.assets = ids.map((id, at) => ({ id, name: at === 4 ? 'Ä'.repeat(60) : id }));
+  expect([...troubleOf([long], made).nodes]).toEqual([[4, 'high']]);
 });

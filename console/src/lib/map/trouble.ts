@@ -36,6 +36,9 @@ export interface Trouble {
 
 export const NO_TROUBLE: Trouble = { nodes: new Map(), edges: new Map() };
 
+/** A long name stands in a title cut to 40 characters, the last of which tells that it is. */
+const beginning = (name: string) => [...name].slice(0, 39).join('').trimEnd();
+
 /**
  * Assets and links that the first critical and high findings are about. Of a scan of many only who
  * scans: its title begins with that name.
@@ -51,7 +54,7 @@ export function troubleOf(
   const grave = findings.filter(({ severity }) => severity === 'critical' || severity === 'high');
   for (const { assets, severity, title } of grave.slice(0, DRAWN_MAX)) {
     const few = assets.length <= ASSETS_MAX;
-    const who = few ? assets : assets.filter((asset) => title.startsWith(asset.name));
+    const who = few ? assets : assets.filter((asset) => title.startsWith(beginning(asset.name)));
     const place = placeOf({ assets: who }, scene);
     for (const at of place.nodes) mark(trouble.nodes, at, severity);
     if (few) for (const at of place.edges) mark(trouble.edges, at, severity);
