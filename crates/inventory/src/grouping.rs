@@ -12,14 +12,17 @@ use crate::{
     record::{Claim, Record},
     vendor,
 };
-use model::{Address, Mac, Time};
+use model::{Address, Endpoint, Mac, Time};
 use std::net::{IpAddr, Ipv6Addr};
 
 /// More IPv4 addresses claimed within this are those of others, for which a router answers. A host
 /// gets its leases one after the other, and makes IPv6 addresses as it likes (RFC 8981).
 const TOGETHER_SECS: i64 = 86_400;
-/// So long an address is held by who claimed it; `arp-conflict` has the same patience.
+/// So long an address is held by who claimed it, or sent from it since; `arp-conflict` has the
+/// same patience.
 const HELD_SECS: i64 = 600;
+/// What is told of who sends Router Advertisements.
+pub(crate) const ROUTER_FACT: &str = "ipv6_role";
 
 impl Inventory {
     /// What is claimed finds room, unless a router claims so much at a time.
@@ -33,6 +36,53 @@ impl Inventory {
         }
         self.make_room_for_partner(mac);
         true
+    }
+
+    /// Who has an address that nobody claimed, and uses it, holds it against who claims it first:
+    /// one answer anybody can send is no reason to believe that another host is there.
+    pub(crate) fn hold_what_is_used(&mut self, mac: u32, ip: u32, at: Time) {
+        let record = &mut self.records[ip as usize];
+        let is_v4 = ip_of(record).is_some_and(|ip| ip.is_ipv4());
+        let used = apart_secs(at, record.last) <= HELD_SECS && record.claims().is_empty();
+        let other = record.owner.filter(|owner| *owner != mac);
+        if let Some(owner) = other.filter(|_| is_v4 && used) {
+            let last = record.last;
+            record.claimed_by(owner, last);
+        }
+    }
+
+    /// A MAC address sends from an IP address, which is as good as claiming it again where it did;
+    /// with the time to live of a packet of TCP or UDP, of which the first counts.
+    pub fn still_sends(&mut self, from: &Endpoint, at: Time, hops: Option<u8>) {
+        let (Some(ip), Some(mac)) = (from.ip, from.mac) else { return };
+        let record = |address| self.index.get(&address).copied();
+        let found = (record(Address::Ip(ip)), record(Address::Mac(mac)));
+        let (Some(ip), Some(mac)) = found else { return };
+        let record = &mut self.records[ip as usize];
+        record.seen(at);
+        record.used_by(mac, at);
+        if record.hops.is_none() && hops.is_some() && record.partners.first() == Some(&mac) {
+            record.hops = hops;
+            self.regroup(mac);
+        }
+    }
+
+    /// A port with a MAC address of its own named that of the whole, which counts up from it: both
+    /// are one device's. A port with an IP address is a host, and what owns others is no port.
+    pub(crate) fn port_of(&mut self, port: u32, chassis: &str, at: Time) {
+        const PORTS_MAX: u8 = 64;
+        let Address::Mac(Mac([port_maker @ .., port_last])) = self.records[port as usize].address
+        else {
+            return;
+        };
+        let Ok(chassis @ Mac([maker @ .., last])) = chassis.parse::<Mac>() else { return };
+        let near = maker == port_maker && (1..PORTS_MAX).contains(&last.abs_diff(port_last));
+        if !near || chassis.is_local() || self.owned_by(port).next().is_some() {
+            return;
+        }
+        if let Some(chassis) = self.record(Address::Mac(chassis), at) {
+            self.claim(chassis, port, at);
+        }
     }
 
     /// Another one holds the address and has not said so for long, so it was given to this one.
@@ -111,6 +161,11 @@ impl Inventory {
                 self.belongs(partner, after);
             } else if before == Some(mac) && after.is_none() {
                 self.belongs(partner, None);
+                // Another one that claims it may have it.
+                let mut claims = self.records[partner as usize].claims().iter();
+                if let Some(next) = claims.find(|claim| claim.of != mac).map(|claim| claim.of) {
+                    self.regroup(next);
+                }
             }
         }
     }
@@ -180,7 +235,8 @@ fn apart_secs(a: Time, b: Time) -> i64 {
     a.since(b).saturating_abs() / 1_000_000_000
 }
 
-/// Unclaimed IPv4 addresses of the Internet beside others, or too many of any kind.
+/// Unclaimed addresses of several nets or at several distances, beside claimed ones, or too many
+/// of any kind; or it says so.
 fn is_router(records: &[Record], record: &Record) -> bool {
     let unclaimed: Vec<IpAddr> = record
         .partners
@@ -197,31 +253,81 @@ fn is_router(records: &[Record], record: &Record) -> bool {
         .filter(IpAddr::is_ipv4)
         .count();
     let several_nets = v4.iter().any(|ip| !same_net(**ip, *v4[0]));
+    let advertises =
+        advertises(record) || record.partners.iter().any(|ip| advertises(&records[*ip as usize]));
     let claimed_and_others = claimed_v4 > 0 && !v4.is_empty();
     claimed_and_others
         || several_nets
+        || advertises
+        || several_sites(record, &unclaimed)
+        || several_distances(records, record)
         || v4.len() > UNCLAIMED_IPS_PER_HOST_MAX
         || unclaimed.len() > IPS_PER_HOST_MAX
+}
+
+/// Did it send Router Advertisements?
+fn advertises(record: &Record) -> bool {
+    record.facts.iter().any(|fact| fact.path == ROUTER_FACT)
+}
+
+/// A host makes itself as many IPv6 addresses as it likes, in the one site it is in (RFC 6177: of
+/// /48 at most). One it made of its MAC address is its own wherever that is.
+fn several_sites(record: &Record, unclaimed: &[IpAddr]) -> bool {
+    let Address::Mac(mac) = record.address else { return false };
+    let mut sites = unclaimed.iter().filter_map(|ip| match ip {
+        IpAddr::V6(v6) if v6.octets()[0] >> 5 == 1 && interface(*v6) != eui64(mac) => {
+            Some(v6.segments().first_chunk::<3>().copied())
+        }
+        _ => None,
+    });
+    let first = sites.next();
+    sites.any(|site| Some(site) != first)
+}
+
+/// What one host sends by TCP and UDP starts with one time to live, so that two of them are of
+/// two hosts. Those of one system are alike however far, which says nothing.
+fn several_distances(records: &[Record], mac: &Record) -> bool {
+    let is_its = |ip: &&Record| {
+        let first = ip.partners.first().map(|first| &records[*first as usize]);
+        first.is_some_and(|first| first.address == mac.address)
+    };
+    let unclaimed = mac.partners.iter().filter(|ip| !mac.has_claim(**ip));
+    let unclaimed = unclaimed.map(|ip| &records[*ip as usize]).filter(is_its);
+    let v4 = unclaimed.filter(|ip| ip_of(ip).is_some_and(|ip| ip.is_ipv4()));
+    let mut hops = v4.filter_map(|ip| ip.hops);
+    let first = hops.next();
+    hops.any(|other| Some(other) != first)
 }
 
 fn belongs(records: &[Record], (mac, address): (u32, Mac), ip: u32, router: bool) -> bool {
     let record = &records[ip as usize];
     let Some(ip_address) = ip_of(record) else {
-        // Only the way back with the local bit set, never the other way round; and of one only.
+        // Only the way back with the local bit set, never the other way round, and ports without
+        // an IP address; and of one only, that sent something and is not another one's itself.
         let is_mac = |claim: &&Claim| ip_of(&records[claim.of as usize]).is_none();
         let first = record.claims().iter().find(is_mac);
-        return !address.is_local() && first.is_some_and(|claim| claim.of == mac);
+        let of = &records[mac as usize];
+        let way_back = matches!(record.address, Address::Mac(mac) if mac.is_local());
+        let is_host = record.partners.iter().any(|ip| ip_of(&records[*ip as usize]).is_some());
+        let whole = !address.is_local() && of.sent && of.owner.is_none();
+        return whole && (way_back || !is_host) && first.is_some_and(|claim| claim.of == mac);
     };
-    // One MAC address only: who claimed it, else who used it first.
-    if let Some(rightful) = record.claims().first() {
+    // One MAC address only: who claimed it, else who used it first. Who is taken to hold it without
+    // a claim holds nothing once it proves to be a router.
+    let holds = |claim: &&Claim| {
+        let of = &records[claim.of as usize];
+        of.has_claim(ip) || !is_router(records, of)
+    };
+    if let Some(rightful) = record.claims().iter().find(holds) {
         return rightful.of == mac;
     }
     if record.partners.first() != Some(&mac) {
         return false;
     }
     match ip_address {
-        IpAddr::V6(v6) if is_link_local(ip_address) => !router || eui64(address) == interface(v6),
         IpAddr::V6(v6) if eui64(address) == interface(v6) => true,
+        // Router Advertisements are sent from an own address (RFC 4861, 4.2).
+        IpAddr::V6(_) if advertises(record) => true,
         _ => !router,
     }
 }
@@ -240,7 +346,7 @@ fn is_link_local(ip: IpAddr) -> bool {
     }
 }
 
-/// The same /16 for private IPv4, where plants' masks are unknown; anything for IPv6.
+/// The same /16 for private IPv4, where plants' masks are unknown.
 fn same_net(a: IpAddr, b: IpAddr) -> bool {
     match (a, b) {
         (IpAddr::V4(a), IpAddr::V4(b)) => {
@@ -259,3 +365,6 @@ fn interface(ip: Ipv6Addr) -> [u8; 8] {
     let [.., a, b, c, d, e, f, g, h] = ip.octets();
     [a, b, c, d, e, f, g, h]
 }
+
+#[cfg(test)]
+mod tests;

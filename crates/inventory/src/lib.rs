@@ -210,7 +210,11 @@ impl Inventory {
         for record in [ip, mac].into_iter().flatten() {
             let entry = &mut self.records[record as usize];
             let (shown, new_vlan) = (entry.is_shown(), entry.in_vlan(end.vlan));
+            let first = sent && !entry.sent && !entry.claims().is_empty();
             entry.sent |= sent;
+            if first {
+                self.regroup(record);
+            }
             if sent && !shown {
                 self.shows(record);
             } else if new_vlan {
@@ -256,6 +260,7 @@ impl Inventory {
         if !known && !self.make_room_for_claim(mac, at) {
             return;
         }
+        self.hold_what_is_used(mac, ip, at);
         let handed_over = self.is_handed_over(mac, ip, at);
         self.records[ip as usize].claimed_by(mac, at);
         if known && !handed_over {
@@ -285,6 +290,11 @@ impl Inventory {
             return self.module_identity(observation, identity, slot);
         }
         self.about(identity.subject, observation, |inventory, record| {
+            // Whoever asks for an address is there, also where a relay agent asks for it.
+            if identity.message == "DHCP request" && !inventory.records[record as usize].sent {
+                inventory.records[record as usize].sent = true;
+                inventory.shows(record);
+            }
             for attribute in &identity.attributes {
                 if attribute.path == "ip" {
                     inventory.claimed_ip(record, &attribute.value, observation.at);
@@ -292,6 +302,10 @@ impl Inventory {
                 }
                 if attribute.path == "returned_from" {
                     inventory.returned(record, &attribute.value, observation.at);
+                    continue;
+                }
+                if attribute.path == "port_of" {
+                    inventory.port_of(record, &attribute.value, observation.at);
                     continue;
                 }
                 let source = (attribute.path, identity.message);
@@ -364,6 +378,13 @@ impl Inventory {
         let known = known(observation, (path, message), value, confidence);
         let learnt = self.records[record as usize].learn(known);
         self.learnt(record, learnt);
+        if path == grouping::ROUTER_FACT && learnt == Learnt::New {
+            let first = self.records[record as usize].partners.first().copied();
+            self.regroup(match self.records[record as usize].address {
+                Address::Mac(_) => record,
+                Address::Ip(_) => first.unwrap_or(record),
+            });
+        }
     }
 
     /// What a device is in now. Only of its mode a new value is news of the device: others come

@@ -4,6 +4,8 @@
 pub const ADDRESSES_MAX: usize = 100_000;
 /// Facts kept of one address.
 pub const FACTS_PER_ADDRESS_MAX: usize = 128;
+/// Names of others an address handed on, and applications of others it offered: of each so many.
+pub const NAMES_OF_OTHERS_MAX: usize = 32;
 /// Modules kept of one address.
 pub const MODULES_PER_ADDRESS_MAX: usize = 64;
 /// Conversations kept as links.

@@ -3,11 +3,14 @@
 //! Invariant: bounded; facts that conflict stand side by side.
 
 use crate::limits::{
-    FACTS_PER_ADDRESS_MAX, IPS_PER_MAC_MAX, MODULES_PER_ADDRESS_MAX, PEERS_MAX,
-    VLANS_PER_ADDRESS_MAX,
+    FACTS_PER_ADDRESS_MAX, IPS_PER_MAC_MAX, MODULES_PER_ADDRESS_MAX, NAMES_OF_OTHERS_MAX,
+    PEERS_MAX, VLANS_PER_ADDRESS_MAX,
 };
 use model::{Address, Module, OperationClass, Time};
 use std::collections::{BTreeMap, BTreeSet};
+
+/// What servers say of others, who may be many.
+const OF_OTHERS: [&str; 2] = ["dhcp_names", "opcua_offers"];
 
 /// Kept small: a flood makes as many as there is room for.
 #[derive(Debug)]
@@ -21,6 +24,8 @@ pub(crate) struct Record {
     pub(crate) sent: bool,
     /// Others hold conversations with it, whose other half is not in what was captured.
     pub(crate) spoken_to: bool,
+    /// Of an IP: the time to live of the first packet of TCP or UDP that came from it.
+    pub(crate) hops: Option<u8>,
     /// The record of the MAC address it belongs to.
     pub(crate) owner: Option<u32>,
     /// Of a MAC: records of IP addresses seen from it. Of an IP: of MAC addresses it came from.
@@ -92,6 +97,7 @@ impl Record {
             last: at,
             sent: false,
             spoken_to: false,
+            hops: None,
             owner: None,
             partners: Vec::new(),
             more: None,
@@ -124,6 +130,14 @@ impl Record {
         let claims = self.more.as_mut().map(|more| more.claims.iter_mut());
         let known = claims.and_then(|mut claims| claims.find(|claim| claim.of == of));
         known.map(|claim| claim.at = at).is_some()
+    }
+
+    /// Who claimed it sends from it: as good as claiming it again.
+    pub(crate) fn used_by(&mut self, of: u32, at: Time) {
+        let claims = self.more.as_mut().map(|more| more.claims.iter_mut());
+        if let Some(claim) = claims.and_then(|mut claims| claims.find(|claim| claim.of == of)) {
+            claim.at = claim.at.max(at);
+        }
     }
 
     /// Is it worth a row of its own?
@@ -159,7 +173,9 @@ impl Record {
             }
             return Learnt::Old;
         }
-        if self.facts.len() >= FACTS_PER_ADDRESS_MAX {
+        let same_path = || self.facts.iter().filter(|known| known.path == fact.path).count();
+        let of_others = OF_OTHERS.contains(&fact.path) && same_path() >= NAMES_OF_OTHERS_MAX;
+        if of_others || self.facts.len() >= FACTS_PER_ADDRESS_MAX {
             return Learnt::Full;
         }
         self.facts.push(fact);

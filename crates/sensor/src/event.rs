@@ -20,6 +20,8 @@ pub enum Event {
     Repeated(Repeats),
     /// Packets sent by an address since they were last counted.
     Sent(Sent),
+    /// An address sends, said now and then: counts may come at the end of a capture only.
+    Sends(Sends),
 }
 
 /// An event and the frame that caused it; counts are stamped with the frame of their tick.
@@ -151,4 +153,12 @@ pub struct Sent {
     pub bytes: u64,
     pub first: Time,
     pub last: Time,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct Sends {
+    pub from: Endpoint,
+    pub at: Time,
+    /// Time to live of a packet of TCP or UDP to one receiver.
+    pub hops: Option<u8>,
 }

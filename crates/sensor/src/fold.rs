@@ -140,6 +140,9 @@ impl Fold {
                 let times = (sent.first, sent.last);
                 self.inventory.count_sent(&sent.from, sent.packets, times);
             }
+            Event::Sends(sends) => {
+                self.inventory.still_sends(&sends.from, sends.at, sends.hops);
+            }
             Event::Repeated(repeats) => {
                 let observation = Observation {
                     at: repeats.last,

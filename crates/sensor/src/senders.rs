@@ -19,6 +19,18 @@ struct Counters {
     bytes: u64,
     first: Time,
     last: Time,
+    /// When it was last said that it sends, as [`window`]; and whether with its hops.
+    said: Option<i64>,
+    said_hops: bool,
+}
+
+/// That an address sends is said once in so many nanoseconds, about two minutes: a power of two.
+const WINDOW_BITS: u32 = 37;
+
+/// The window a moment lies in.
+#[inline]
+pub(crate) fn window(at: Time) -> i64 {
+    at.0 >> WINDOW_BITS
 }
 
 impl Senders {
@@ -55,8 +67,19 @@ impl Senders {
             return false;
         }
         let Sent { from, packets, bytes, first, last } = sent;
-        self.known.insert(from, Counters { packets, bytes, first, last });
+        let (said, said_hops) = (None, false);
+        self.known.insert(from, Counters { packets, bytes, first, last, said, said_hops });
         true
+    }
+
+    /// Is it to be said that this sender sends, and with how many hops left?
+    pub(crate) fn is_to_be_said(&mut self, from: &Endpoint, at: Time, hops: Option<u8>) -> bool {
+        let Some(counters) = self.known.get_mut(from) else { return false };
+        let window = Some(window(at));
+        let news = counters.said != window || (hops.is_some() && !counters.said_hops);
+        counters.said = window;
+        counters.said_hops |= hops.is_some();
+        news
     }
 
     /// What was counted since the last call, in the order of addresses.
@@ -73,5 +96,22 @@ impl Senders {
             .collect();
         sent.sort_by_key(|s| s.from);
         sent
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn that_an_address_sends_is_said_once_in_a_while_and_its_hops_as_soon_as_they_are_known() {
+        let mut senders = Senders::new(1);
+        let from = Endpoint { ip: Some([10, 0, 0, 1].into()), ..Endpoint::default() };
+        let at = Time::from_secs;
+        assert!(!senders.is_to_be_said(&from, at(0), Some(64)));
+        senders.note(from, at(0));
+        let times = [(0, None), (1, None), (2, Some(64)), (3, Some(64)), (300, None), (301, None)];
+        let said = times.map(|(secs, hops)| senders.is_to_be_said(&from, at(secs), hops));
+        assert_eq!(said, [true, false, true, false, true, false]);
     }
 }

@@ -11,12 +11,12 @@ mod quoted;
 mod reading;
 
 use crate::{
-    event::{Event, Place, Repeats, Sent, Stamped},
+    event::{Event, Place, Repeats, Sends, Sent, Stamped},
     flow::{Flow, FlowTable, Foreign, Identity, Kind},
     fragments::Fragments,
     identify::Directory,
     limits::CLOCK_SET_BACK_NANOS,
-    senders::Senders,
+    senders::{Senders, window},
     tally::{Cursor, Tally},
     unnamed::{Heads, Unnamed},
     worker::{Packet, WorkerSettings},
@@ -178,6 +178,7 @@ impl Shard {
             macs,
             wire_len: packet.wire_len,
             missing,
+            hops: Some(ip.ttl),
             from_is_low: false,
             counted: false,
         };
@@ -285,6 +286,7 @@ impl Shard {
             macs: (source, destination),
             wire_len: packet.wire_len,
             missing: (packet.wire_len as usize).saturating_sub(packet.data.len()),
+            hops: None,
             from_is_low: false,
             counted: false,
         };
@@ -307,6 +309,7 @@ impl Shard {
             macs: (Some(sender), frame.destination_mac.map(Mac)),
             wire_len: packet.wire_len,
             missing: 0,
+            hops: None,
             from_is_low: false,
             counted: true,
         };
@@ -353,6 +356,7 @@ impl Shard {
         } else if half.packets == 0 {
             half.first = context.at;
         }
+        let says = own && (new || window(context.at) > window(half.last));
         // Packets come a little out of order; what lies far ahead was said by a clock set back since.
         let set_back = half.last.since(context.at) > CLOCK_SET_BACK_NANOS;
         half.last = if set_back { context.at } else { half.last.max(context.at) };
@@ -368,6 +372,23 @@ impl Shard {
             && self.senders.note(from, context.at)
         {
             self.present(context, from);
+        }
+        if says {
+            self.still_sends(at, context);
+        }
+    }
+
+    /// Says now and then that the sender sends. Only who holds an IPv4 address matters.
+    fn still_sends(&mut self, flow: u32, context: &Context) {
+        let kind = self.flows.get(flow).kind();
+        let Some(from) = sender(&context.from) else { return };
+        let (Some(_), Some(IpAddr::V4(_))) = (from.mac, from.ip) else { return };
+        // To many at once a packet goes as far as its sender means it to.
+        let to_one = sender(&context.to).is_some_and(|to| to.mac.is_some() && to.ip.is_some());
+        let hops = context.hops.filter(|_| to_one && matches!(kind, Kind::Tcp | Kind::Udp));
+        if self.senders.is_to_be_said(&from, context.at, hops) {
+            let event = Event::Sends(Sends { from, at: context.at, hops });
+            self.events.push(Stamped { frame: context.frame, place: self.place, event });
         }
     }
 

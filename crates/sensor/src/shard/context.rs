@@ -23,6 +23,8 @@ pub(super) struct Context {
     pub(super) macs: (Option<Mac>, Option<Mac>),
     pub(super) wire_len: u32,
     pub(super) missing: usize,
+    /// Time to live of the packet.
+    pub(super) hops: Option<u8>,
     /// The sender is the low end of the conversation's key.
     pub(super) from_is_low: bool,
     /// The packet is counted for its sender already.
@@ -44,6 +46,7 @@ impl Context {
             macs: (None, None),
             wire_len: packet.wire_len,
             missing: 0,
+            hops: None,
             from_is_low: false,
             counted: true,
         }

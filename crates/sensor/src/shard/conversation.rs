@@ -318,6 +318,7 @@ impl Shard {
                 macs: (client.mac, server.mac),
                 wire_len: 0,
                 missing: 0,
+                hops: None,
                 from_is_low: flow.client_is_low,
                 counted: true,
             };
