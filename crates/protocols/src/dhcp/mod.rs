@@ -1,6 +1,7 @@
 //! DHCP (RFC 2131): who asks for an address, under which name, and what is given.
 //!
-//! Not here: DHCPv6. A client has no address yet, so what it says is about its hardware address.
+//! Not here: DHCPv6. A client has no address yet, so what it says is about its hardware address
+//! where that is one of Ethernet, else about the sender.
 
 pub mod wire;
 
@@ -12,6 +13,9 @@ use model::{Address, Mac, OperationClass, Scalar, Subject};
 use std::net::IpAddr;
 
 pub static DHCP_GROUP: Group = Group { name: "dhcp", ends: Ends::Pair, keys: &["msg_type"] };
+
+/// Where the address of a relay agent stands (RFC 2131, 2); zeros where there is none.
+const RELAY: std::ops::Range<usize> = 24..28;
 
 pub struct Dhcp;
 pub static DHCP: Dhcp = Dhcp;
@@ -71,9 +75,8 @@ impl Dissector for Reader {
             }
             None => out.operation(Op::request(OperationClass::Session, 0, "BOOTP")),
         }
-        if let Some(mac) = message.client_mac {
-            client(&message, Mac(mac), out);
-        }
+        let relayed = segment.bytes.get(RELAY).is_some_and(|relay| relay != [0; 4]);
+        client(&message, relayed, out);
         taken
     }
 
@@ -106,11 +109,29 @@ fn operation(kind: u8, message: &wire::Message, out: &mut Output) {
     });
 }
 
-fn client(message: &wire::Message, mac: Mac, out: &mut Output) {
+fn client(message: &wire::Message, relayed: bool, out: &mut Output) {
+    const OFFER: u8 = 2;
     const ACK: u8 = 5;
-    let subject = Subject::Address(Address::Mac(mac));
+    let mac = message.client_mac.map(Mac).filter(|mac| mac.is_host());
     let text_of = |code| message.option(code).map(text::lossy).unwrap_or_default();
-    if message.op == 1 {
+    let (kind, op) = (message.message_type(), message.op);
+    let given = op == 2 && matches!(kind, Some(OFFER | ACK) | None);
+    if given || (op == 1 && relayed) {
+        // Who hands a name on is not called by it.
+        let name = text_of(wire::OPTION_HOST_NAME);
+        let about = if given { "DHCP lease" } else { "DHCP request" };
+        out.attribute(Subject::Sender, about, ("dhcp_names", &name), 75);
+        if let Some(mac) = mac.filter(|_| given) {
+            let client = Subject::Address(Address::Mac(mac));
+            out.attribute(client, about, ("hostname", &name), 75);
+        }
+    }
+    let subject = match mac {
+        Some(mac) => Subject::Address(Address::Mac(mac)),
+        None if op == 1 && !relayed => Subject::Sender,
+        None => return,
+    };
+    if op == 1 {
         let facts = [
             ("hostname", text_of(wire::OPTION_HOST_NAME)),
             ("hostname", fqdn(message.option(wire::OPTION_FQDN).unwrap_or_default())),
@@ -119,7 +140,7 @@ fn client(message: &wire::Message, mac: Mac, out: &mut Output) {
         ];
         out.identity(subject, "DHCP request", facts);
     }
-    let lease = match (message.message_type(), message.op) {
+    let lease = match (kind, op) {
         (Some(ACK) | None, 2) => message.your_address,
         (_, 1) => message.client_address,
         _ => return,
@@ -150,4 +171,52 @@ fn fqdn(option: &[u8]) -> String {
 fn fingerprint(message: &wire::Message) -> String {
     let codes = message.option(wire::OPTION_PARAMETERS).unwrap_or_default();
     codes.iter().map(u8::to_string).collect::<Vec<_>>().join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Side;
+    use model::Detail;
+
+    /// What is said: whose it is, the path, the value, how sure that is.
+    fn said(op: u8, kind: u8, mac: Option<[u8; 6]>, relayed: bool) -> Vec<String> {
+        let options = vec![(53, vec![kind]), (wire::OPTION_HOST_NAME, b"pump".to_vec())];
+        let (client_address, your_address) = ([0; 4].into(), [0; 4].into());
+        let (transaction, client_mac) = (1, mac);
+        let message =
+            wire::Message { op, transaction, client_address, your_address, client_mac, options };
+        let mut bytes = wire::emit(&message);
+        if mac.is_none() {
+            bytes[2] = 16;
+        }
+        if relayed {
+            bytes[24..28].copy_from_slice(&[10, 1, 1, 1]);
+        }
+        let mut out = Output::new(false);
+        Reader.feed(Segment::of(&bytes, Side::Client, Carrier::Udp), &mut out);
+        let identities = out.observed.iter().filter_map(|seen| match &seen.detail {
+            Detail::Identity(identity) => Some(identity),
+            _ => None,
+        });
+        let each = identities.flat_map(|i| i.attributes.iter().map(move |a| (i.subject, a)));
+        let whose = |subject| if subject == Subject::Sender { "sender" } else { "client" };
+        each.map(|(s, a)| format!("{} {} {} {}", whose(s), a.path, a.value, a.confidence)).collect()
+    }
+
+    #[test]
+    fn whose_name_it_is_follows_from_who_says_it_and_by_whom_it_was_handed_on() {
+        const MAC: Option<[u8; 6]> = Some([0, 0x1b, 0x1b, 1, 2, 3]);
+        let names = "sender dhcp_names pump 75";
+        assert_eq!(said(1, 1, MAC, false), ["client hostname pump 90"]);
+        assert_eq!(said(1, 1, MAC, true), [names, "client hostname pump 90"]);
+        // Of no Ethernet, or made of zeros.
+        for none in [None, Some([0; 6])] {
+            assert_eq!(said(1, 1, none, false), ["sender hostname pump 90"]);
+            assert_eq!(said(1, 1, none, true), [names]);
+            assert_eq!(said(2, 5, none, false), [names]);
+        }
+        assert_eq!(said(2, 2, MAC, false), [names, "client hostname pump 75"]);
+        assert_eq!(said(2, 6, MAC, false), Vec::<String>::new());
+    }
 }
