@@ -5,7 +5,7 @@
 use crate::{
     About, Carrier, Dissector, Gap, Hint, Output, Probe, Progress, Protocol, Segment, output::Op,
 };
-use model::{OperationClass, Subject};
+use model::{Mac, OperationClass, Subject};
 use wire::Reader;
 
 const ETHERTYPE: u16 = 0x88cc;
@@ -78,8 +78,12 @@ impl Dissector for Neighbour {
 fn part(kind: u16, value: &[u8]) -> Option<(&'static str, String)> {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     Some(match (kind, value) {
-        // Subtypes 5 (network), 4 (MAC) name hosts the frame names already; 7 is a local name,
-        // in PROFINET the station's.
+        // Subtype 5 (network) names a host the frame names already; 4 the MAC address of the whole
+        // where the frame has that of the port, as the part of PROFINET of subtype 5 does
+        // (IEC 61158-6-10, 4.11.2); 7 is a local name, in PROFINET the station's.
+        (1, [4, mac @ ..]) | (127, [0x00, 0x0e, 0xcf, 5, mac @ ..]) => {
+            ("port_of", Mac(*mac.first_chunk()?).to_string())
+        }
         (1, [7, name @ ..]) => ("chassis", text(name)),
         (2, [5 | 7, name @ ..]) => ("port", text(name)),
         (4, name) => ("port_description", text(name)),
@@ -107,4 +111,19 @@ fn capabilities(bits: u16) -> String {
     let names: Vec<&str> =
         NAMES.iter().enumerate().filter(|(i, _)| on(*i)).map(|(_, n)| *n).collect();
     names.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_names_the_mac_address_of_its_device() {
+        let device = Some(("port_of", "08:00:06:93:cf:32".to_owned()));
+        let mac = [8, 0, 6, 0x93, 0xcf, 0x32];
+        assert_eq!(part(1, &[&[4][..], &mac].concat()), device);
+        assert_eq!(part(127, &[&[0, 0x0e, 0xcf, 5][..], &mac].concat()), device);
+        assert_eq!(part(127, &[&[0, 0x0e, 0xcf, 4][..], &mac].concat()), None);
+        assert_eq!(part(1, &[4, 8, 0, 6]), None);
+    }
 }
