@@ -1,7 +1,9 @@
 //! Attacks in web requests: traversal, injection, look-up expressions.
 
+mod judge;
+
 use crate::{About, Detector, Draft, Findings, Kind, Site, Watch, named::name_of};
-use model::{Detail, Direction, Observation, OperationClass, Severity};
+use model::{Detail, Direction, Object, Observation, Operation, OperationClass, Severity};
 
 pub static WEB_ATTACK: Detector = Detector {
     about: About {
@@ -60,6 +62,23 @@ static SCRIPT: Attack = Attack {
     severity: Severity::Medium,
     says: "a parameter holds a script that would run in the browser of who looks at the page",
 };
+static FORGERY: Attack = Attack {
+    name: "request in the server's name (CVE-2021-34473, ProxyShell)",
+    severity: Severity::High,
+    says: "the address of a mailbox makes the server ask another of its services, as itself",
+};
+static MANAGEMENT: Attack = Attack {
+    name: "command without sign-in (CVE-2021-38647, OMIGOD)",
+    severity: Severity::High,
+    says: "the host's management is asked to run a program, and nobody signs in: servers without \
+           the update do so with all rights",
+};
+static CODING: Attack = Attack {
+    name: "empty content coding (CVE-2021-31166)",
+    severity: Severity::Medium,
+    says: "a list of codings has an empty element behind one that nobody knows, which no browser \
+           sends and which stops Windows servers without the update",
+};
 static COMMAND: Attack = Attack {
     name: "command injection",
     severity: Severity::High,
@@ -76,7 +95,7 @@ impl Watch for WebAttack {
         if o.protocol != "http" || operation.direction != Direction::Request {
             return;
         }
-        let Some(attack) = judge(name_of(operation)) else { return };
+        let Some(attack) = attack(operation) else { return };
         let key = (attack.name, o.from.address(), o.to.address());
         let raised = out.raise(&WEB_ATTACK.about, key, o, || {
             let title = format!("{{0}} attacks {{1}}: {}", attack.name);
@@ -88,89 +107,40 @@ impl Watch for WebAttack {
     }
 }
 
-fn judge(text: &str) -> Option<&'static Attack> {
-    // Nearly all requests hold none of these.
-    if !text.contains(['%', '\'', '$', '.', ';', '|', '`']) {
-        return None;
-    }
-    let text = decoded(text);
-    let has = |words: &[&str]| words.iter().any(|w| text.contains(w));
-    if has(&["${jndi:", "${lower:", "${upper:", "${::-", "${env:"]) {
-        return Some(&LOOKUP);
-    }
-    if text.starts_with("() {") && text.contains(';') {
-        return Some(&SHELL);
-    }
-    let climbs = text.matches("../").count() + text.matches("..\\").count();
-    if climbs >= 3 || (climbs >= 1 && has(&["/etc/passwd", "/bin/sh", "win.ini", "boot.ini"])) {
-        return Some(&TRAVERSAL);
-    }
-    let quoted = text.contains('\'') || text.contains("%27");
-    let sql = has(&["union select", "union all select", "information_schema", "xp_cmdshell"]);
-    let always =
-        quoted && has(&["' or ", "'or'", "' and 1", "or 1=1", "' or '1'", "sleep(", "benchmark("]);
-    if sql || always {
-        return Some(&INJECTION);
-    }
-    if has(&[";wget ", ";curl ", "|/bin/", "`wget", "$(wget", "&&wget ", ";cat /etc", "/bin/sh -c"])
-    {
-        return Some(&COMMAND);
-    }
-    let code = [
-        "%{(#",
-        "${(#",
-        "#_memberaccess",
-        "@java.lang.runtime",
-        "class.module.classloader",
-        "auto_prepend_file",
-        "eval(base64_decode",
-        "call_user_func_array",
-    ];
-    if has(&code) {
-        return Some(&CODE);
-    }
-    let parameters = text.split_once('?').map_or("", |(_, parameters)| parameters);
-    let runs = ["<script", "</script", "javascript:", "<svg/onload", "<svg onload"];
-    let handler = parameters.contains('<') && parameters.contains("onerror=");
-    if handler || runs.iter().any(|word| parameters.contains(word)) {
-        return Some(&SCRIPT);
-    }
-    None
+/// Where a text of a request stood.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Place {
+    Target,
+    Head,
+    Body,
 }
 
-/// Lower case, with percent signs and plus signs taken back; twice, for they are hidden twice.
-fn decoded(text: &str) -> String {
-    let once = percent(text.as_bytes());
-    let twice = percent(&once);
-    String::from_utf8_lossy(&twice).to_lowercase()
-}
-
-fn percent(text: &[u8]) -> Vec<u8> {
-    let hex = |b: u8| char::from(b).to_digit(16).map(|d| d as u8);
-    let mut out = Vec::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((&byte, after)) = rest.split_first() {
-        rest = after;
-        let pair = match (byte, after) {
-            (b'%', [high, low, ..]) => hex(*high).zip(hex(*low)),
-            _ => None,
-        };
-        match pair {
-            Some((high, low)) => {
-                out.push(high << 4 | low);
-                rest = &after[2..];
-            }
-            None if byte == b'+' => out.push(b' '),
-            None => out.push(byte),
-        }
+fn attack(operation: &Operation) -> Option<&'static Attack> {
+    match operation.function_name {
+        "command without sign-in" => return Some(&MANAGEMENT),
+        "empty content coding" => return Some(&CODING),
+        _ => {}
     }
-    out
+    let Object::Name { area, name } = &operation.object else { return None };
+    let place = match *area {
+        "body" => Place::Body,
+        "header" => Place::Head,
+        _ => Place::Target,
+    };
+    judge::judge(place, name)
 }
 
 #[cfg(test)]
 fn cases() -> Vec<crate::testing::Case> {
     use crate::testing::{Case, requested};
     let one = |text| vec![requested(0, text)];
+    let said = |function_name, area, text: &str| {
+        let mut o = requested(0, text);
+        let Detail::Operation(operation) = &mut o.detail else { unreachable!("a request") };
+        operation.function_name = function_name;
+        operation.object = Object::Name { area, name: text.into() };
+        vec![o]
+    };
     vec![
         Case::fires("traversal, hidden twice", one("/cgi-bin/.%%32%65/.%2e/%2e%2e/%2e%2e/bin/sh")),
         Case::fires("injection", one("/item?id=1%27+union+select+user+from+users%23")),
@@ -178,6 +148,10 @@ fn cases() -> Vec<crate::testing::Case> {
         Case::fires("a shell's function", one("() { :;}; /bin/ping -c 1 192.0.2.1")),
         Case::fires("an expression", one("/a.action?x=%25%7B%28%23a%3D%40java.lang.Runtime%29%7D")),
         Case::fires("a script", one("/search?name=%3Cscript%3Ealert%281%29%3C%2Fscript%3E")),
+        Case::fires("words in a body", said("words of a program", "body", "a=1;cat /etc/passwd")),
+        Case::fires("no sign-in", said("command without sign-in", "body", "ExecuteScript")),
+        Case::fires("a coding", said("empty content coding", "header", "doar-e, ,")),
+        Case::silent("prose in a body", said("words of a program", "body", "cats' or dogs' food")),
         Case::silent("a page about scripts", one("/doc/%3Cscript%3E.html?lang=javascript")),
         Case::silent("a page", one("/index.html?page=2&name=O%27Brien")),
         Case::silent("a relative link", one("/styles/../main.css")),

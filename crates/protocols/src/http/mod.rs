@@ -1,20 +1,24 @@
 //! HTTP/1 (RFC 9110, 9112) and the simple request of HTTP/0.9 (RFC 1945): requests, answers,
-//! software, log-ons. Bodies are skipped, not read; a message is counted where its body ends.
+//! software, log-ons. Bodies are skipped, and at most searched for words of exploits; a message
+//! is counted where its body ends.
 //!
 //! Not here: HTTP/2, and what a web page says. Invariant: an Authorization header is compared
 //! with vendors' defaults on the spot and never kept.
 
+mod credentials;
 pub mod head;
+mod marks;
 mod owed;
 
 use crate::{
     About, Carrier, Dissector, Ends, Gap, Group, Hint, Malformed, Output, Probe, Progress,
-    Protocol, Segment, Side, gss, output::Op, text, tls::Upgraded, websocket,
+    Protocol, Segment, Side, output::Op, text, tls::Upgraded, websocket,
 };
+use credentials::{Credentials, credentials, token};
 use head::{Body, HEAD_OCTETS_MAX, Head, Start};
 use model::{Authentication, OperationClass, Scalar, Subject};
 use owed::Owed;
-use std::collections::VecDeque;
+use std::{collections::VecDeque, net::IpAddr};
 
 pub static HTTP_REQUEST: Group =
     Group { name: "http_request", ends: Ends::Pair, keys: &["method"] };
@@ -101,6 +105,10 @@ struct Reader {
     /// The answer under way says that it is a picture, a sound, a film or a page.
     looked_at: bool,
     websocket: Option<websocket::Conversation>,
+    /// The body of the request under way.
+    text: marks::Text,
+    /// The client named itself in one of its requests, whether it was believed or not.
+    signed_in: bool,
 }
 
 /// What stands next in one direction.
@@ -123,14 +131,9 @@ struct Asked {
     connect: bool,
     class: OperationClass,
     name: &'static str,
+    /// It was a request to a host's management (WS-Management), and not one of event forwarding.
+    manages: bool,
     credentials: Option<Credentials>,
-}
-
-struct Credentials {
-    user: Option<Box<str>>,
-    clear_text: bool,
-    default_password: bool,
-    method: &'static str,
 }
 
 impl Dissector for Reader {
@@ -156,9 +159,10 @@ impl Dissector for Reader {
                 }
                 Progress::Consumed(taken)
             }
-            Half::Chunk => self.chunk(&segment),
+            Half::Chunk => self.chunk(&segment, out),
             Half::Inside(left) => {
                 let taken = usize::try_from(left).unwrap_or(usize::MAX).min(all);
+                self.chunk_body(segment.bytes.get(..taken), segment.from, out);
                 let left = left.saturating_sub(taken as u64);
                 self.set(segment.from, if left == 0 { Half::Chunk } else { Half::Inside(left) });
                 Progress::Consumed(taken)
@@ -192,22 +196,37 @@ impl Dissector for Reader {
 }
 
 impl Reader {
-    /// Looks at octets of a body as they pass; nothing of them is kept.
+    /// Looks at octets of a body as they pass.
     fn body(&mut self, body: &[u8], from: Side, out: &mut Output) {
         let begins = std::mem::take(self.begins(from));
         out.begin("http", 0..body.len());
         if from == Side::Client {
-            if let Some(text) = expression(body) {
+            if let Some(text) = marks::expression(body) {
                 let op = Op::request(OperationClass::Other, 0, "look-up expression");
                 out.operation(op.named("body", &text));
             }
-        } else if begins && is_executable(body) {
+            for text in self.text.more(body) {
+                let op = Op::request(OperationClass::Other, 0, self.mark(&text));
+                out.operation(op.named("body", &text));
+            }
+        } else if begins && marks::is_executable(body) {
             let name = match self.looked_at {
                 true => "executable in the answer, disguised",
                 false => "executable in the answer",
             };
             let op = Op::response(OperationClass::File, 0, name);
             out.operation(op.done());
+        }
+    }
+
+    /// What words in a body are called. The methods of a host's management that run a program do
+    /// so for who signs in; servers open to CVE-2021-38647 take a request that does not for one
+    /// of the system.
+    fn mark(&self, text: &str) -> &'static str {
+        let runs = ["ExecuteShellCommand", "ExecuteScript"].iter().any(|name| text.contains(name));
+        match self.pending.back() {
+            Some(asked) if asked.manages && !self.signed_in && runs => "command without sign-in",
+            _ => "words of a program",
         }
     }
 
@@ -234,6 +253,9 @@ impl Reader {
 
     /// Counts the message whose end came, or was lost.
     fn pay(&mut self, side: Side, out: &mut Output) {
+        if side == Side::Client {
+            self.text = marks::Text::default();
+        }
         if let Some(owed) = self.owed.get_mut(side as usize).and_then(Option::take) {
             owed.count(out);
         }
@@ -285,17 +307,8 @@ impl Reader {
         out.begin("http", 0..head.octets);
         let body = match head.start {
             Start::Request { method, target } => {
-                // Loggers that evaluate such an expression fetch what it names.
-                let octets = bytes.get(..head.octets).unwrap_or_default();
-                if let Some(text) = expression(octets) {
-                    let op = Op::request(OperationClass::Other, 0, "look-up expression");
-                    out.operation(op.named("header", &text));
-                }
-                // Shells that are given such a header run what stands behind the function.
-                if let Some(text) = shell_function(octets) {
-                    let op = Op::request(OperationClass::Other, 0, "shell function");
-                    out.operation(op.named("header", &text));
-                }
+                shown_of_request(&head, bytes, out);
+                subscription(&head, method, segment, out);
                 self.request(&head, method, target, out)
             }
             Start::Response { status } => self.response(&head, status, out),
@@ -316,6 +329,7 @@ impl Reader {
         let agent = head.text("user-agent");
         out.attribute(Subject::Sender, "HTTP request", ("user_agent", &agent), 70);
         let (class, name) = class_of(method);
+        let target_octets = target;
         let target = text::lossy(target);
         let soap = head.text("soapaction");
         let op = Op::request(class, 0, name);
@@ -333,11 +347,15 @@ impl Reader {
         let (to_head, connect) = (method == b"HEAD", method == b"CONNECT");
         let mut credentials = credentials(head);
         for header in ["authorization", "proxy-authorization"] {
-            if let Some(user) = head.header(header).and_then(|h| token(h, out)) {
+            let Some(value) = head.header(header) else { continue };
+            self.signed_in = true;
+            if let Some(user) = token(value, out) {
                 credentials = Some(user);
             }
         }
-        self.pending.push_back(Asked { to_head, connect, class, name, credentials });
+        let manages = method == b"POST" && is_management(target_octets);
+        self.text = marks::Text::of(head);
+        self.pending.push_back(Asked { to_head, connect, class, name, manages, credentials });
         head.body(false)
     }
 
@@ -374,6 +392,10 @@ impl Reader {
         let op = Op::response(asked.class, u32::from(status), asked.name);
         let refused = status >= 400;
         out.operation(if refused { op.refused(u32::from(status), "error") } else { op.done() });
+        if asked.manages && status == 200 {
+            let op = Op::response(OperationClass::Other, u32::from(status), "WinRM request");
+            out.operation(op.done());
+        }
         if let Some(credentials) = asked.credentials {
             out.authentication(Authentication {
                 user: credentials.user,
@@ -390,7 +412,7 @@ impl Reader {
     }
 
     /// RFC 9112, 7.1: a size in hexadecimal, the octets, an empty line.
-    fn chunk(&mut self, segment: &Segment<'_>) -> Progress {
+    fn chunk(&mut self, segment: &Segment<'_>, out: &mut Output) -> Progress {
         let Some((line, taken)) = text::line(segment.bytes) else {
             return wait_for_line(segment.bytes);
         };
@@ -408,16 +430,26 @@ impl Reader {
         }
         let rest = segment.bytes.len().saturating_sub(taken);
         let skipped = usize::try_from(size).unwrap_or(usize::MAX).min(rest);
+        let end = taken.saturating_add(skipped);
         if skipped as u64 == size {
-            return Progress::Consumed(taken.saturating_add(skipped));
+            self.chunk_body(segment.bytes.get(taken..end), segment.from, out);
+            return Progress::Consumed(end);
         }
         // The whole chunk is waited for only when it is small; a long one is skipped as it comes.
         let needed = taken.saturating_add(usize::try_from(size).unwrap_or(usize::MAX));
         if needed <= HEAD_OCTETS_MAX {
             return Progress::NeedMore { consumed: 0, needed };
         }
+        self.chunk_body(segment.bytes.get(taken..), segment.from, out);
         self.set(segment.from, Half::Inside(size.saturating_sub(rest as u64)));
         Progress::Consumed(segment.bytes.len())
+    }
+
+    /// Of bodies in chunks those of clients are looked at.
+    fn chunk_body(&mut self, octets: Option<&[u8]>, from: Side, out: &mut Output) {
+        if from == Side::Client {
+            self.body(octets.unwrap_or_default(), from, out);
+        }
     }
 
     fn trailer(&mut self, segment: &Segment<'_>, out: &mut Output) -> Progress {
@@ -432,6 +464,49 @@ impl Reader {
     }
 }
 
+/// What in the head of a request may be an attack.
+fn shown_of_request(head: &Head<'_>, bytes: &[u8], out: &mut Output) {
+    let octets = bytes.get(..head.octets).unwrap_or_default();
+    // Loggers that evaluate such an expression fetch what it names; frameworks run it.
+    let expressions = [marks::expression(octets), marks::header_expression(head.headers)];
+    for text in expressions.into_iter().flatten() {
+        let op = Op::request(OperationClass::Other, 0, "look-up expression");
+        out.operation(op.named("header", &text));
+    }
+    // Shells that are given such a header run what stands behind the function.
+    if let Some(text) = marks::shell_function(octets) {
+        let op = Op::request(OperationClass::Other, 0, "shell function");
+        out.operation(op.named("header", &text));
+    }
+    if let Some(text) = marks::empty_coding(head) {
+        let op = Op::request(OperationClass::Other, 0, "empty content coding");
+        out.operation(op.named("header", &text));
+    }
+}
+
+/// A subscription whose events are for a third host: devices that send them attack it for the
+/// subscriber (CVE-2020-12695). Its own network is where the subscriber may have another address.
+fn subscription(head: &Head<'_>, method: &[u8], segment: &Segment<'_>, out: &mut Output) {
+    let (b"SUBSCRIBE", Some(sender)) = (method, segment.sender.ip) else { return };
+    let Some(value) = head.header("callback") else { return };
+    let near = |other: IpAddr| match (sender, other) {
+        (IpAddr::V4(a), IpAddr::V4(b)) => a.octets().first_chunk::<2>() == b.octets().first_chunk(),
+        (IpAddr::V6(a), IpAddr::V6(b)) => a.octets().first_chunk::<8>() == b.octets().first_chunk(),
+        // Hosts have addresses of both kinds; what they are to each other cannot be told.
+        _ => true,
+    };
+    if marks::callbacks(value).into_iter().any(|other| !near(other)) {
+        let op = Op::request(OperationClass::Other, 0, "subscription for a third host");
+        out.operation(op.named("callback", &text::lossy(value)));
+    }
+}
+
+/// Where hosts are managed (DSP0226; [MS-WSMV], 3.1.4.1). Event forwarding has paths below it.
+fn is_management(target: &[u8]) -> bool {
+    let path = target.split(|b| *b == b'?').next().unwrap_or_default();
+    path.eq_ignore_ascii_case(b"/wsman")
+}
+
 /// Counts a message that is whole.
 pub(crate) fn count(head: &Head<'_>, out: &mut Output) {
     Owed::of(head).count(out);
@@ -442,31 +517,6 @@ fn wait_for_line(bytes: &[u8]) -> Progress {
         return Progress::GiveUp(Malformed::new("http-line-too-long"));
     }
     Progress::NeedMore { consumed: 0, needed: bytes.len().saturating_add(1) }
-}
-
-/// A header or cookie whose value begins as functions of a shell do.
-fn shell_function(head: &[u8]) -> Option<String> {
-    const SHOWN: usize = 128;
-    let begins = |w: &[u8]| matches!(w, [b' ' | b'=' | b':', b'(', b')', b' ', b'{', ..]);
-    let at = head.windows(6).position(begins)?;
-    let text = head.get(at.saturating_add(1)..).unwrap_or_default();
-    let end = text.iter().position(|b| matches!(b, b'\r' | b'\n')).unwrap_or(text.len());
-    Some(text::lossy(text.get(..end.min(SHOWN)).unwrap_or_default()))
-}
-
-/// `${...}` and what stands around it, plain or with percent signs.
-fn expression(bytes: &[u8]) -> Option<String> {
-    const AROUND: usize = 128;
-    let begins = |w: &[u8]| w.starts_with(b"${") || w.eq_ignore_ascii_case(b"%24%7b");
-    let at = bytes.windows(6).position(begins)?;
-    let text = bytes.get(at..).unwrap_or_default();
-    Some(text::lossy(text.get(..AROUND.min(text.len())).unwrap_or_default()))
-}
-
-/// Windows, Linux and Java programs by their first octets.
-fn is_executable(body: &[u8]) -> bool {
-    let windows = body.starts_with(b"MZ") && body.len() >= 64;
-    windows || body.starts_with(b"\x7fELF") || body.starts_with(&[0xca, 0xfe, 0xba, 0xbe])
 }
 
 /// BACnet/SC is a WebSocket with a subprotocol of its own (ASHRAE 135-2020, AB.7.1): of a hub or
@@ -495,78 +545,6 @@ fn class_of(method: &[u8]) -> (OperationClass, &'static str) {
         b"PROPFIND" => (Class::Browse, "PROPFIND"),
         _ => (Class::Other, "request"),
     }
-}
-
-/// RFC 7617: `Basic` carries user and password in base64. Others keep the secret.
-fn credentials(head: &Head<'_>) -> Option<Credentials> {
-    let header = head.header("authorization").or_else(|| head.header("proxy-authorization"))?;
-    let (scheme, rest) = text::word(header);
-    if scheme.eq_ignore_ascii_case(b"basic") {
-        let pair = text::lossy(&base64(rest));
-        let (user, password) = pair.split_once(':').unwrap_or((&pair, ""));
-        let known = ["admin", "password", "1234", "12345", "root", "user", "default", ""];
-        return Some(Credentials {
-            user: Some(user.into()),
-            clear_text: true,
-            default_password: known.contains(&password.to_ascii_lowercase().as_str()),
-            method: "http basic",
-        });
-    }
-    // Their first messages prove nothing, and are answered with 401 all the same.
-    if scheme.eq_ignore_ascii_case(b"ntlm") || scheme.eq_ignore_ascii_case(b"negotiate") {
-        return None;
-    }
-    let digest = scheme.eq_ignore_ascii_case(b"digest");
-    let (user, method) =
-        if digest { (digest_user(rest), "http digest") } else { (None, "http token") };
-    Some(Credentials { user, clear_text: false, default_password: false, method })
-}
-
-/// RFC 7616, 3.4: the user's name, or its digest, between quotes.
-fn digest_user(parameters: &[u8]) -> Option<Box<str>> {
-    const NAME: &[u8] = b"username=\"";
-    let at = parameters.windows(NAME.len()).position(|w| w.eq_ignore_ascii_case(NAME))?;
-    let rest = parameters.get(at.checked_add(NAME.len())?..)?;
-    let name = rest.get(..rest.iter().position(|b| *b == b'"')?)?;
-    Some(text::lossy(name).into())
-}
-
-/// RFC 4559: `Negotiate` and `NTLM` carry a GSS token in base64. Returns who proves himself.
-fn token(header: &[u8], out: &mut Output) -> Option<Credentials> {
-    let (scheme, rest) = text::word(header);
-    if !scheme.eq_ignore_ascii_case(b"negotiate") && !scheme.eq_ignore_ascii_case(b"ntlm") {
-        return None;
-    }
-    let (user, method) = match gss::observe(&base64(rest), out)? {
-        gss::Token::Ntlm(message) => (Some(message.account()?), "ntlm"),
-        gss::Token::Kerberos(_) => (None, "kerberos"),
-    };
-    Some(Credentials { user, clear_text: false, default_password: false, method })
-}
-
-/// RFC 4648, 4; anything that is not of the alphabet ends it.
-fn base64(text: &[u8]) -> Vec<u8> {
-    /// Tickets with large authorization data are the longest.
-    const TOKEN_LETTERS_MAX: usize = 32 * 1024;
-    let mut bytes = Vec::new();
-    let (mut bits, mut count) = (0u32, 0u32);
-    for letter in text.iter().take(TOKEN_LETTERS_MAX) {
-        let value = match letter {
-            b'A'..=b'Z' => letter.wrapping_sub(b'A'),
-            b'a'..=b'z' => letter.wrapping_sub(b'a').wrapping_add(26),
-            b'0'..=b'9' => letter.wrapping_sub(b'0').wrapping_add(52),
-            b'+' => 62,
-            b'/' => 63,
-            _ => break,
-        };
-        bits = bits << 6 | u32::from(value);
-        count = count.saturating_add(6);
-        if count >= 8 {
-            count = count.saturating_sub(8);
-            bytes.push((bits >> count) as u8);
-        }
-    }
-    bytes
 }
 
 #[cfg(test)]

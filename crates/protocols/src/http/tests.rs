@@ -1,12 +1,7 @@
 //! Where messages end, and what is counted of them.
 
-use super::{HEAD_OCTETS_MAX, HTTP, base64};
+use super::{HEAD_OCTETS_MAX, HTTP};
 use crate::{Carrier, Dissector, Gap, Hint, Output, Probe, Progress, Protocol, Segment, Side};
-
-#[test]
-fn base64_of_admin_admin() {
-    assert_eq!(base64(b"YWRtaW46YWRtaW4="), b"admin:admin");
-}
 
 /// Gives octets of one side to a reader, as they came, and tells the groups counted.
 fn feed(reader: &mut dyn Dissector, from: Side, bytes: &[u8], missing: usize) -> Vec<&'static str> {
@@ -80,4 +75,80 @@ fn a_request_that_the_capture_cut_is_known_by_its_port_and_counted() {
     assert_eq!(HTTP.probe(line, Hint { port: false, ..hint }), Probe::NeedMore);
     let mut reader = HTTP.open();
     assert_eq!(feed(&mut *reader, Side::Client, line, 400), ["http_request"]);
+}
+
+/// What requests and answers are called, of a client with this address.
+fn told(messages: &[(Side, String)]) -> Vec<&'static str> {
+    let (mut reader, mut names) = (HTTP.open(), Vec::new());
+    let sender = model::Endpoint { ip: Some([10, 1, 1, 10].into()), ..model::Endpoint::default() };
+    for (from, text) in messages {
+        let (mut out, mut at) = (Output::default(), 0);
+        while at < text.len() {
+            let bytes = &text.as_bytes()[at..];
+            let segment = Segment { sender, ..Segment::of(bytes, *from, Carrier::Tcp) };
+            let Progress::Consumed(taken) = reader.feed(segment, &mut out) else {
+                panic!("a wait")
+            };
+            at += taken;
+        }
+        names.extend(out.observed.iter().filter_map(|seen| match &seen.detail {
+            model::Detail::Operation(operation) => Some(operation.function_name),
+            _ => None,
+        }));
+    }
+    names
+}
+
+fn post(path: &str, headers: &str, body: &str) -> (Side, String) {
+    let length = body.len();
+    let head = format!("POST {path} HTTP/1.1\r\nHost: a\r\n{headers}Content-Length: {length}\r\n");
+    (Side::Client, format!("{head}\r\n{body}"))
+}
+
+#[test]
+fn a_program_that_a_host_is_to_run_for_nobody_is_told_apart() {
+    let runs = "<p:ExecuteShellCommand_INPUT><p:command>id</p:command>";
+    let unsigned = "command without sign-in";
+    assert!(told(&[post("/wsman", "", runs)]).contains(&unsigned));
+    let signed = "Authorization: Basic YTpi\r\n";
+    assert!(!told(&[post("/wsman", signed, runs)]).contains(&unsigned));
+    assert!(!told(&[post("/wsman", signed, ""), post("/wsman", "", runs)]).contains(&unsigned));
+    assert!(!told(&[post("/other", "", runs)]).contains(&unsigned));
+}
+
+#[test]
+fn management_is_known_by_its_path_and_by_being_accepted() {
+    let answered = |path, status: &str| {
+        let answer = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n");
+        let told = told(&[post(path, "", "x"), (Side::Server, answer)]);
+        told.contains(&"WinRM request")
+    };
+    assert!(answered("/wsman", "200 OK") && answered("/wsman?PSVersion=5.1", "200 OK"));
+    assert!(!answered("/wsman", "401 Unauthorized"));
+    assert!(!answered("/wsman/SubscriptionManager/WEC", "200 OK"));
+    assert!(!answered("/wsman/subscriptions/7A1C", "200 OK"));
+}
+
+#[test]
+fn a_subscription_for_somebody_elsewhere_is_told_apart() {
+    let subscribed = |callback: &str| {
+        let head = format!("SUBSCRIBE /e HTTP/1.1\r\nHost: a\r\nCALLBACK: {callback}\r\n\r\n");
+        told(&[(Side::Client, head)]).contains(&"subscription for a third host")
+    };
+    assert!(subscribed("<http://203.0.113.7:80/x>"));
+    assert!(subscribed("<http://10.1.1.10/x><http://203.0.113.7/x>"));
+    assert!(!subscribed("<http://10.1.1.10:5000/x>") && !subscribed("<http://10.1.2.9/x>"));
+    assert!(!subscribed("<http://panel.plant/x>") && !subscribed(""));
+}
+
+#[test]
+fn words_in_a_body_are_shown_whole_or_in_chunks() {
+    let form = "Content-Type: application/x-www-form-urlencoded\r\n";
+    let body = "ip=127.0.0.1%3Bcat+/etc/passwd";
+    assert!(told(&[post("/ping", form, body)]).contains(&"words of a program"));
+    assert!(!told(&[post("/ping", form, "ip=127.0.0.1")]).contains(&"words of a program"));
+    let head =
+        format!("POST /ping HTTP/1.1\r\nHost: a\r\n{form}Transfer-Encoding: chunked\r\n\r\n");
+    let chunks = format!("{head}{:x}\r\n{body}\r\n0\r\n\r\n", body.len());
+    assert!(told(&[(Side::Client, chunks)]).contains(&"words of a program"));
 }
