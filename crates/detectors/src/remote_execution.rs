@@ -1,10 +1,10 @@
-//! Programs started on other Windows hosts: services, tasks, WMI.
+//! Programs started on other Windows hosts: services, tasks, WMI, DCOM, WinRM; and their shutdown.
 
 use crate::{
-    About, Detector, Kind,
-    named::{Sign, Signs, asks},
+    About, Detector, Findings, Kind, Site, Watch,
+    named::{Sign, Signs, asks, name_of},
 };
-use model::{Object, Operation, Severity};
+use model::{Object, Observation, Operation, OperationClass, Severity};
 
 pub static REMOTE_EXECUTION: Detector = Detector {
     about: About {
@@ -13,24 +13,46 @@ pub static REMOTE_EXECUTION: Detector = Detector {
         engine: model::Engine::Malware,
         why: "Creating a service, a task or a process on another host is how administrators work \
               and how intruders move from host to host; in a plant it is rare.",
-        techniques: &["T1021", "T1569", "T1543", "T1047", "T1053", "T0886", "T0867"],
-        false_positives: "Software distribution, monitoring and administrators' tools.",
+        techniques: &["T1021", "T1569", "T1543", "T1047", "T1053", "T0886", "T0867", "T1529"],
+        false_positives: "Software distribution, monitoring and administrators' tools; programs \
+                          that drive others by OLE automation, as old visualisations do.",
         runbook: "Ask the administrators whether one of them did it just then.\n\
                   Look at the service, task or process that was created on the target.\n\
                   If nobody knows of it, isolate both hosts and change the account that was used.",
         sees: &[Kind::Operation],
     },
     watch: || {
-        Box::new(Signs {
-            about: &REMOTE_EXECUTION.about,
-            protocols: &["dcerpc", "smb"],
-            signs: SIGNS,
-            habits: false,
+        let about = &REMOTE_EXECUTION.about;
+        Box::new(RemoteExecution {
+            always: Signs { about, protocols: &["dcerpc", "smb"], signs: SIGNS, habits: false },
+            unless_usual: Signs {
+                about,
+                protocols: &["dcerpc", "http"],
+                signs: UNLESS_USUAL,
+                habits: true,
+            },
         })
     },
     #[cfg(test)]
     cases,
 };
+
+struct RemoteExecution {
+    always: Signs,
+    /// What some plants do every day; pairs that were learned to are spared.
+    unless_usual: Signs,
+}
+
+impl Watch for RemoteExecution {
+    fn wants(&self, protocol: &str, class: OperationClass) -> bool {
+        self.always.wants(protocol, class) || self.unless_usual.wants(protocol, class)
+    }
+
+    fn see(&mut self, o: &Observation, site: &Site<'_>, out: &mut Findings) {
+        self.always.see(o, site, out);
+        self.unless_usual.see(o, site, out);
+    }
+}
 
 const SERVICE: &[&str] = &[
     "RCreateServiceW",
@@ -80,7 +102,61 @@ static SIGNS: &[Sign] = &[
         says: "the registry says what starts with the system, and what it lets in",
         techniques: &["T1112", "T1021", "T0886"],
     },
+    Sign {
+        matches: activates_shell,
+        title: "{0} starts a program by DCOM on {1}",
+        severity: Severity::High,
+        says: "objects of this class run any program for who may call them from another host",
+        techniques: &["T1021", "T0886", "T0867"],
+    },
+    Sign {
+        matches: |o| asks(o, SHUTDOWN),
+        title: "{0} shuts {1} down or starts it anew",
+        severity: Severity::High,
+        says: "whoever does so stops what the host controls or shows",
+        techniques: &["T1529", "T0816"],
+    },
+    Sign {
+        matches: |o| asks(o, &["PutInstance"]),
+        title: "{0} puts an object into WMI of {1}",
+        severity: Severity::Medium,
+        says: "a subscription put there runs a program at an event, and again after each start",
+        techniques: &["T1546", "T1047", "T1021"],
+    },
 ];
+
+static UNLESS_USUAL: &[Sign] = &[
+    Sign {
+        matches: |o| asks(o, &["Invoke"]),
+        title: "{0} drives a program on {1} by DCOM",
+        severity: Severity::High,
+        says: "by OLE automation a program on another host does all that it can, such as starting \
+               others; nobody was learned to do so here",
+        techniques: &["T1021", "T0886", "T0867"],
+    },
+    Sign {
+        matches: |o| o.function_name == "WinRM request",
+        title: "{0} manages {1} by WinRM",
+        severity: Severity::Medium,
+        says: "PowerShell runs commands on another host this way; the answer says that they were \
+               taken",
+        techniques: &["T1021", "T0886"],
+    },
+];
+
+const SHUTDOWN: &[&str] = &[
+    "BaseInitiateShutdown",
+    "BaseInitiateShutdownEx",
+    "BaseInitiateSystemShutdown",
+    "BaseInitiateSystemShutdownEx",
+];
+
+/// Classes whose methods run programs, and which nobody needs from another host.
+fn activates_shell(o: &Operation) -> bool {
+    let activates = ["RemoteActivation", "RemoteGetClassObject", "RemoteCreateInstance"];
+    let shells = ["MMC20.Application", "ShellWindows", "ShellBrowserWindow"];
+    asks(o, &activates) && shells.contains(&name_of(o))
+}
 
 /// How the pipes of PsExec and its likes, and of a common attack framework, begin.
 fn opens_tool_pipe(o: &Operation) -> bool {
@@ -105,7 +181,7 @@ fn opens_tool_pipe(o: &Operation) -> bool {
 
 #[cfg(test)]
 fn cases() -> Vec<crate::testing::Case> {
-    use crate::testing::{Case, asked, called, of, operation};
+    use crate::testing::{Case, answered_with, asked, called, exchange, host, of, operation, port};
     use model::OperationClass as Class;
     let opens = |name: &str| {
         let object = Object::Name { area: "pipe", name: name.into() };
@@ -113,7 +189,27 @@ fn cases() -> Vec<crate::testing::Case> {
         let operation = Operation { object, function_name, ..operation(Class::File, 5) };
         of("smb", asked(0, operation))
     };
+    let starts = |class: &str| {
+        let object = Object::Name { area: "class", name: class.into() };
+        let function_name = "RemoteCreateInstance";
+        let operation = Operation { object, function_name, ..operation(Class::Start, 4) };
+        vec![of("dcerpc", asked(0, operation))]
+    };
+    let usual = |protocol, server_port| {
+        vec![exchange(0, port(host(10), 50_000), port(host(20), server_port), protocol)]
+    };
+    let invokes = || vec![called(0, "dcerpc", "Invoke")];
+    let manages = || vec![answered_with(0, "http", "WinRM request")];
     vec![
+        Case::fires("a console", starts("MMC20.Application")),
+        Case::silent("a server of values", starts("Matrikon.OPC.Simulation")),
+        Case::fires("a restart", vec![called(0, "dcerpc", "BaseInitiateSystemShutdown")]),
+        Case::fires("a subscription", vec![called(0, "dcerpc", "PutInstance")]),
+        Case::fires("automation", invokes()),
+        Case::fires("another's automation", invokes()).after(usual("dcerpc", 135)),
+        Case::silent("usual automation", invokes()).after(usual("dcerpc", 502)),
+        Case::fires("PowerShell", manages()),
+        Case::silent("usual PowerShell", manages()).after(usual("http", 80)),
         Case::fires("a service", vec![called(0, "dcerpc", "RCreateServiceW")]),
         Case::fires("WMI", vec![called(0, "dcerpc", "ExecMethod")]),
         Case::fires("PsExec's pipe", vec![opens("\\\\SRV-1\\IPC$\\PSEXESVC")]),

@@ -237,7 +237,9 @@ static INTERFACES: &[Interface] = &[
             (17, Diagnose, "BaseRegQueryValue"),
             (20, File, "BaseRegSaveKey"),
             (22, Configure, "BaseRegSetValue"),
+            (24, Reset, "BaseInitiateSystemShutdown"),
             (26, Diagnose, "BaseRegGetVersion"),
+            (30, Reset, "BaseInitiateSystemShutdownEx"),
             (31, File, "BaseRegSaveKeyEx"),
         ],
     },
@@ -337,6 +339,12 @@ static INTERFACES: &[Interface] = &[
         operations: REM_UNKNOWN,
     },
     Interface {
+        // [MS-OAUT], 3.1.4: methods of objects by their names, whatever object it is.
+        uuid: 0x00020400_0000_0000_c000_000000000046,
+        name: "idispatch",
+        operations: &[(5, Browse, "GetIDsOfNames"), (6, Other, "Invoke")],
+    },
+    Interface {
         // [MS-WMI], 3.1.4
         uuid: 0xf309ad18_d86a_11d0_a075_00c04fb68820,
         name: "iwbemlevel1login",
@@ -431,5 +439,15 @@ mod tests {
         let found = find(Uuid(0xe3514235_4b06_11d1_ab04_00c04fc2dcd2)).expect("listed");
         assert_eq!(found.operation(3), (Read, "IDL_DRSGetNCChanges"));
         assert_eq!(found.operation(99), (Other, "drsuapi"));
+    }
+
+    #[test]
+    fn shutdowns_are_known_on_both_of_their_interfaces() {
+        let called = |uuid, number| find(Uuid(uuid)).expect("listed").operation(number);
+        let by_registry = [24, 30].map(|number| called(WINREG, number));
+        assert!(
+            by_registry.iter().all(|(class, name)| *class == Reset && name.contains("Shutdown"))
+        );
+        assert_eq!(called(0x894de0c0_0d55_11d3_a322_00c04fa321a1, 2).1, "BaseInitiateShutdownEx");
     }
 }
