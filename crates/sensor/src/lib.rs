@@ -4,6 +4,7 @@
 //! what messages mean (`protocols`), threads. Invariant: everything is a pure function of the
 //! packets.
 
+mod echoes;
 mod event;
 mod flow;
 mod fold;

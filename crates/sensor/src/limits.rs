@@ -41,6 +41,10 @@ pub const OPERATIONS_PER_FLOW_MAX: usize = 4_096;
 pub const OPERATIONS_MAX: usize = 262_144;
 /// Distinct identities remembered of one conversation; beyond, all pass.
 pub const IDENTITIES_PER_FLOW_MAX: usize = 256;
+/// Echo requests whose replies one shard awaits.
+pub const ECHOES_MAX: usize = 2_048;
+/// Nanoseconds of capture time after which a reply to an echo request is awaited no longer.
+pub const ECHO_WAITS_NANOS: i64 = 10_000_000_000;
 /// Distinct senders counted.
 pub const SENDERS_MAX: usize = 65_536;
 /// Process values kept for a report.

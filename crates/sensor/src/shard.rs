@@ -11,6 +11,7 @@ mod quoted;
 mod reading;
 
 use crate::{
+    echoes::Echoes,
     event::{Event, Place, Repeats, Sends, Sent, Stamped},
     flow::{Flow, FlowTable, Foreign, Identity, Kind},
     fragments::Fragments,
@@ -34,6 +35,7 @@ pub(crate) struct Shard {
     carried: Option<Kind>,
     flows: FlowTable,
     fragments: Fragments,
+    echoes: Echoes,
     senders: Senders,
     tally: Tally,
     heads: Heads,
@@ -85,6 +87,7 @@ impl Shard {
             carried: None,
             flows: FlowTable::new(limits.flows),
             fragments: Fragments::new(limits.fragmented, limits.fragmented_octets),
+            echoes: Echoes::new(),
             senders: Senders::new(limits.senders),
             tally: Tally::new(limits.tally_rows),
             heads: Heads::new(settings.unnamed),
@@ -207,6 +210,13 @@ impl Shard {
     fn echo(&mut self, context: &Context, protocol: u8, icmp: &wire::Icmp<'_>) {
         self.out.clear();
         protocols::icmp::observe(protocol, icmp.kind, icmp.payload, &mut self.out);
+        let echo = protocols::icmp::echo(protocol, icmp.kind, icmp.payload);
+        if let (Some(echo), Some(from), Some(to), 0) =
+            (echo, context.from.ip, context.to.ip, context.missing)
+            && self.echoes.is_altered((from, to), &echo, context.at)
+        {
+            protocols::icmp::altered(icmp.kind, &mut self.out);
+        }
         if !self.out.observed.is_empty() {
             self.collect(context, None, icmp.payload);
         }
@@ -464,6 +474,7 @@ impl Shard {
             ("unnamed-conversations", self.heads.refused),
             ("fragmented-packets", self.fragments.evicted),
             ("fragment-overlaps", self.fragments.overlaps),
+            ("echo-requests", self.echoes.evicted),
         ] {
             if count > 0 {
                 health.limits.insert(name.to_owned(), count);

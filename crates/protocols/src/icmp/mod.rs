@@ -11,6 +11,33 @@ pub const V6: u8 = 58;
 /// Octets of an echo a program may use for its clock.
 const CLOCK_OCTETS: usize = 16;
 
+/// A request that data be sent back, or the reply with it.
+#[derive(Clone, Copy, Debug)]
+pub struct Echo<'a> {
+    pub reply: bool,
+    /// Identifier and sequence number, by which a reply is known (RFC 792, echo).
+    pub number: [u8; 4],
+    pub data: &'a [u8],
+}
+
+/// Reads an echo message; `payload` stands behind the checksum.
+pub fn echo(protocol: u8, kind: u8, payload: &[u8]) -> Option<Echo<'_>> {
+    let reply = match (protocol, kind) {
+        (V4, 8) | (V6, 128) => false,
+        (V4, 0) | (V6, 129) => true,
+        _ => return None,
+    };
+    let (number, data) = payload.split_first_chunk::<4>()?;
+    Some(Echo { reply, number: *number, data })
+}
+
+/// "The data received in the echo message must be returned in the echo reply message" (RFC 792);
+/// this reply brings other data. It is of the message observed last.
+pub fn altered(kind: u8, out: &mut Output) {
+    let name = "echo answered with other data";
+    out.operation(Op::response(OperationClass::Other, u32::from(kind), name).done());
+}
+
 /// Observes what is odd in a message; `payload` stands behind the checksum.
 pub fn observe(protocol: u8, kind: u8, payload: &[u8], out: &mut Output) {
     out.begin("icmp", 0..payload.len());
@@ -49,6 +76,15 @@ mod tests {
         let mut out = Output::default();
         observe(protocol, kind, payload, &mut out);
         out.observed.len()
+    }
+
+    #[test]
+    fn an_echo_is_read_with_the_number_that_joins_request_and_reply() {
+        let read = |protocol, kind| echo(protocol, kind, &[0, 7, 0, 9, b'x']);
+        let request = read(V4, 8).expect("a request");
+        assert_eq!((request.reply, request.number, request.data), (false, [0, 7, 0, 9], &b"x"[..]));
+        assert!(read(V6, 129).is_some_and(|echo| echo.reply));
+        assert!(read(V4, 128).is_none() && read(V4, 3).is_none() && echo(V4, 8, &[0; 3]).is_none());
     }
 
     #[test]
