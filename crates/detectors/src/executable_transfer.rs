@@ -23,7 +23,7 @@ pub static EXECUTABLE_TRANSFER: Detector = Detector {
     watch: || {
         Box::new(Signs {
             about: &EXECUTABLE_TRANSFER.about,
-            protocols: &["smb", "smb1", "smb2", "http", "ftp", "tftp"],
+            protocols: &["smb", "smb1", "smb2", "http", "ftp", "tftp", "bare_tcp"],
             signs: SIGNS,
             habits: true,
         })
@@ -39,6 +39,21 @@ static SIGNS: &[Sign] = &[
         severity: Severity::Medium,
         says: "the file begins as Windows or Linux programs do",
         techniques: &["T1570", "T0867"],
+    },
+    Sign {
+        matches: |o| o.function_name == "bare executable" && o.direction == Direction::Response,
+        title: "{0} fetches a program from {1} outside of any protocol",
+        severity: Severity::Medium,
+        says: "a Windows program crosses a bare TCP connection, as loaders of malicious software \
+               fetch their next stage",
+        techniques: &["T1105", "T1095", "T0867"],
+    },
+    Sign {
+        matches: |o| o.function_name == "bare executable",
+        title: "{0} sends a program to {1} outside of any protocol",
+        severity: Severity::Medium,
+        says: "a Windows program crosses a bare TCP connection, as exploits send what they start",
+        techniques: &["T1105", "T1095", "T0867"],
     },
     Sign {
         matches: |o| o.direction == Direction::Response && o.function_name.ends_with("disguised"),
@@ -58,8 +73,13 @@ static SIGNS: &[Sign] = &[
 
 #[cfg(test)]
 fn cases() -> Vec<crate::testing::Case> {
-    use crate::testing::{Case, answered_with, called};
+    use crate::testing::{Case, answered_with, called, exchange, host, port};
+    let bare = || vec![called(0, "bare_tcp", "bare executable")];
+    let usual = vec![exchange(0, port(host(10), 50_000), port(host(20), 502), "bare_tcp")];
     vec![
+        Case::fires("a stage", vec![answered_with(0, "bare_tcp", "bare executable")]),
+        Case::fires("a program that is sent", bare()),
+        Case::silent("a maker's own updates", bare()).after(usual),
         Case::fires("a program", vec![called(0, "smb", "write executable")]),
         Case::fires(
             "a program called a picture",

@@ -48,6 +48,7 @@ mod new_client;
 mod new_link;
 mod new_operation;
 mod new_writer;
+mod open_shell;
 mod password_guessing;
 mod program_transfer;
 mod program_upload;
@@ -56,11 +57,13 @@ mod refused_requests;
 mod remote_execution;
 mod ring_open;
 mod scan;
+mod service_exploit;
 mod service_flood;
 mod smb_exploit;
 mod substation;
 mod web_attack;
 mod wrong_protocol;
+mod zone_transfer;
 
 pub use baseline::Baseline;
 pub use detection::Detection;
@@ -109,6 +112,9 @@ pub static REGISTRY: &[&Detector] = &[
     &web_attack::WEB_ATTACK,
     &name_tunnel::NAME_TUNNEL,
     &generated_host::GENERATED_HOST,
+    &open_shell::OPEN_SHELL,
+    &service_exploit::SERVICE_EXPLOIT,
+    &zone_transfer::ZONE_TRANSFER,
 ];
 
 #[cfg(test)]

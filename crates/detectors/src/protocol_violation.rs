@@ -36,6 +36,10 @@ struct ProtocolViolation {
 /// a version, and share one.
 const SENDERS_APART: usize = 3;
 
+/// Rules that are broken by exploits alone, with what they do.
+const EXPLOITS: &[(&str, Severity, &[&str])] =
+    &[("tls-heartbeat-over-read", Severity::High, &["T1190", "T1210", "T0819"])];
+
 impl Watch for ProtocolViolation {
     fn see(&mut self, o: &Observation, site: &Site<'_>, out: &mut Findings) {
         let Detail::Violation(violation) = &o.detail else { return };
@@ -45,6 +49,9 @@ impl Watch for ProtocolViolation {
             senders.insert(sender);
         }
         let apart = senders.contains(&sender).then_some(sender);
+        let exploit = EXPLOITS.iter().find(|(rule, ..)| *rule == violation.rule);
+        let (severity, techniques) =
+            exploit.map_or((Severity::Low, &[][..]), |(_, severity, does)| (*severity, *does));
         let raised =
             out.raise(&PROTOCOL_VIOLATION.about, (o.protocol, violation.rule, apart), o, || {
                 let title = match apart {
@@ -55,10 +62,12 @@ impl Watch for ProtocolViolation {
                         format!("Malformed {} from many senders: {}", o.protocol, violation.says)
                     }
                 };
-                Draft::between(o, Severity::Low, title).because(format!(
-                    "The message violates {} ({}): {}.",
-                    violation.section, violation.rule, violation.says
-                ))
+                Draft::between(o, severity, title)
+                    .because(format!(
+                        "The message violates {} ({}): {}.",
+                        violation.section, violation.rule, violation.says
+                    ))
+                    .techniques(techniques)
             });
         let Some(open) = raised else { return };
         [o.from.address(), o.to.address()].into_iter().flatten().for_each(|a| open.names(a));
@@ -66,6 +75,23 @@ impl Watch for ProtocolViolation {
         if open.count() >= 2 && apart.is_some() && site.industrial {
             open.at_least(Severity::Medium);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Case, violation};
+
+    #[test]
+    fn a_rule_that_only_exploits_break_is_severe_at_once() {
+        let severity = |rule| {
+            let found = Case::fires("one", vec![violation(0, rule)]).run();
+            let own = found.iter().find(|f| f.detector == "protocol-violation");
+            own.expect("a finding").severity
+        };
+        assert_eq!(severity("tls-heartbeat-over-read"), Severity::High);
+        assert_eq!(severity("length"), Severity::Low);
     }
 }
 

@@ -26,6 +26,7 @@ pub mod ams;
 pub mod arp;
 pub mod atg;
 pub mod bacnet;
+pub mod bare_tcp;
 pub mod browser;
 pub mod bsap;
 pub mod c1222;
@@ -210,4 +211,5 @@ pub static REGISTRY: &[&dyn Protocol] = &[
     &coap::COAP,
     &modbus_rtu::MODBUS_RTU,
     &telnet::TELNET,
+    &bare_tcp::BARE_TCP,
 ];

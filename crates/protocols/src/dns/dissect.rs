@@ -90,7 +90,27 @@ fn read(flavour: Flavour, segment: &Segment<'_>, bytes: &[u8], start: usize, out
             out.count(&DNS_NAME, [Scalar::Text(name.into())]);
         }
     }
-    operation(&message, out);
+    let stream = segment.carrier == Carrier::Tcp;
+    if stream && overflows(&message, bytes.len()) {
+        let name = message.questions.first().map_or("", |question| &question.name);
+        let op = Op::response(OperationClass::Other, u32::from(wire::TYPE_SIG), "oversized SIG");
+        out.operation(op.named("name", name));
+    }
+    operation(&message, stream, out);
+}
+
+/// A signature in a message that is nearly as long as one can be. Servers open to CVE-2020-1350
+/// add up 16 bits to tell how much room it takes; names that are spelled out are what overflows.
+/// SIG(0), which covers no type (RFC 2931, 3), signs a message and is no record of a zone.
+fn overflows(message: &wire::Message, octets: usize) -> bool {
+    const OCTETS_MIN: usize = 65_280;
+    let signs = |record: &wire::Record| match &record.value {
+        wire::Value::Other(data) => {
+            record.kind == wire::TYPE_SIG && !matches!(data[..], [0, 0, ..] | [] | [_])
+        }
+        _ => false,
+    };
+    message.is_response() && octets > OCTETS_MIN && message.records.iter().any(signs)
 }
 
 /// What the header alone tells.
@@ -102,16 +122,21 @@ fn count(response: bool, code: u16, out: &mut Output) {
     }
 }
 
-fn operation(message: &wire::Message, out: &mut Output) {
+fn operation(message: &wire::Message, stream: bool, out: &mut Output) {
     const UPDATE: u8 = 5;
     let (class, name) = match message.opcode() {
         UPDATE => (OperationClass::Configure, "update"),
         _ => (OperationClass::Browse, "query"),
     };
     let function = u32::from(message.opcode());
+    let kind = message.questions.first().map_or(0, |question| question.kind);
+    let transfer = stream && matches!(kind, wire::TYPE_AXFR | wire::TYPE_IXFR);
+    let name = if transfer && message.is_response() { "zone transfer" } else { name };
     let op = if message.is_response() {
         let answer = Op::response(class, function, name);
         match message.response_code() {
+            // Where nothing has changed, or nothing is given, no record stands in it.
+            0 if transfer && message.records.is_empty() => answer,
             0 => answer.done(),
             code => answer.refused(u32::from(code), response_code_name(code)),
         }
@@ -131,6 +156,8 @@ fn question_type(kind: u16) -> &'static str {
         wire::TYPE_TXT => "TXT",
         wire::TYPE_AAAA => "AAAA",
         wire::TYPE_SRV => "SRV",
+        wire::TYPE_AXFR => "AXFR",
+        wire::TYPE_IXFR => "IXFR",
         wire::TYPE_ANY => "ANY",
         _ => "name",
     }

@@ -1,6 +1,10 @@
 //! Round trips and hostile names.
 
-use super::wire::{Message, Question, Record, Value, emit, parse};
+use super::{
+    DNS,
+    wire::{Message, Question, Record, Value, emit, parse},
+};
+use crate::{Carrier, Output, Protocol, Segment, Side};
 use proptest::prelude::*;
 
 fn label() -> impl Strategy<Value = String> {
@@ -74,4 +78,44 @@ fn an_inverse_query_is_plausible_with_its_answer_alone() {
     assert!(super::plausible(&[0x77, 0xfc, 9, 0, 0, 0, 0, 1, 0, 0, 0, 0]));
     assert!(!super::plausible(&[0x77, 0xfc, 9, 0, 0, 0, 0, 0, 0, 0, 0, 0]));
     assert!(!super::plausible(&[0x77, 0xfc, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0]));
+}
+
+/// What a server's answer over TCP is called, in the order of its operations.
+fn told(message: &Message) -> Vec<&'static str> {
+    let message = emit(message);
+    let bytes = [&(message.len() as u16).to_be_bytes()[..], &message].concat();
+    let mut out = Output::default();
+    DNS.open().feed(Segment::of(&bytes, Side::Server, Carrier::Tcp), &mut out);
+    let operations = out.observed.iter().filter_map(|seen| match &seen.detail {
+        model::Detail::Operation(operation) => Some(operation.function_name),
+        _ => None,
+    });
+    operations.collect()
+}
+
+/// An answer to a question for such records with one of them.
+fn answer(kind: u16, data: Option<Vec<u8>>) -> Message {
+    let name = || "plant.example".to_owned();
+    let question = Question { name: name(), kind, class: 1 };
+    let record = |data| Record { name: name(), kind, class: 1, ttl: 0, value: Value::Other(data) };
+    let records = data.map(record).into_iter().collect();
+    Message { id: 1, flags: 0x8400, questions: vec![question], records }
+}
+
+#[test]
+fn a_signature_of_nearly_all_a_message_holds_is_told_and_one_that_signs_the_message_is_not() {
+    let signed = |covered: u8, octets: usize| {
+        let mut data = vec![0; octets];
+        data[1] = covered;
+        told(&answer(24, Some(data)))
+    };
+    assert_eq!(signed(1, 65_300), ["oversized SIG", "query"]);
+    assert_eq!(signed(1, 65_000), ["query"]);
+    assert_eq!(signed(0, 65_300), ["query"]);
+}
+
+#[test]
+fn a_zone_that_is_given_away_is_told_apart() {
+    assert_eq!(told(&answer(252, Some(vec![0; 20]))), ["zone transfer"]);
+    assert_eq!(told(&answer(1, Some(vec![10, 1, 1, 1]))), ["query"]);
 }

@@ -12,6 +12,12 @@ pub const TYPE_PTR: u16 = 12;
 pub const TYPE_TXT: u16 = 16;
 pub const TYPE_AAAA: u16 = 28;
 pub const TYPE_SRV: u16 = 33;
+/// RFC 2535, 4.
+pub const TYPE_SIG: u16 = 24;
+/// RFC 1995: what changed of a zone.
+pub const TYPE_IXFR: u16 = 251;
+/// RFC 5936: a whole zone.
+pub const TYPE_AXFR: u16 = 252;
 pub const TYPE_ANY: u16 = 255;
 
 #[derive(Clone, PartialEq, Eq, Debug)]

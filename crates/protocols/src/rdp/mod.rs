@@ -88,14 +88,40 @@ impl Conversation {
         };
         out.refine("rdp");
         out.begin_protocol("rdp");
-        let op = Op::request(OperationClass::Session, 0x65, "conference");
-        out.operation(op);
+        let name = match names_inner_channel(data) {
+            true => "conference with channel MS_T120",
+            false => "conference",
+        };
+        out.operation(Op::request(OperationClass::Session, 0x65, name));
         if let Ok((name, build)) = core_data(data) {
             let facts = [("hostname", name), ("rdp_client_build", build.to_string())];
             out.identity(Subject::Sender, "RDP client core data", facts);
         }
         true
     }
+}
+
+/// 2.2.1.3.4: the channels a client wants. One is the server's own and has a number for good;
+/// servers open to CVE-2019-0708 give it another and use it after it was freed.
+fn names_inner_channel(data: &[u8]) -> bool {
+    const NETWORK: u16 = 0xc003;
+    const HEAD_OCTETS: usize = 4;
+    const CHANNEL_OCTETS: usize = 12;
+    let long = data.first().is_some_and(|length| length & 0x80 != 0);
+    let mut rest = data.get(if long { 2 } else { 1 }..).unwrap_or_default();
+    while let Some(&[k0, k1, l0, l1]) = rest.first_chunk::<HEAD_OCTETS>() {
+        let length = usize::from(u16::from_le_bytes([l0, l1])).max(HEAD_OCTETS);
+        let Some((block, behind)) = rest.split_at_checked(length) else { return false };
+        rest = behind;
+        if u16::from_le_bytes([k0, k1]) == NETWORK {
+            let channels = block.get(HEAD_OCTETS.saturating_add(4)..).unwrap_or_default();
+            return channels.chunks_exact(CHANNEL_OCTETS).any(|channel| {
+                let name = channel.split(|b| *b == 0).next().unwrap_or_default();
+                name.eq_ignore_ascii_case(b"MS_T120")
+            });
+        }
+    }
+    false
 }
 
 /// 2.2.1.1.1 and 2.2.1.2.1: type, flags, length 8, protocols or a code.
@@ -129,4 +155,34 @@ fn core_data(data: &[u8]) -> Result<(String, u32), Short> {
     let build = r.le32()?;
     let name = text::utf16le(r.bytes(NAME_OCTETS)?);
     Ok((name.split('\0').next().unwrap_or_default().to_owned(), build))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Core data and network data behind a length of two octets, in which the channels stand.
+    fn conference(channels: &[&[u8; 8]]) -> &'static str {
+        let names: Vec<u8> = channels.iter().flat_map(|c| [&c[..], &[0; 4]].concat()).collect();
+        let core = [&[0x01, 0xc0, 216, 0][..], &[0; 212]].concat();
+        let length = (8 + names.len()) as u8;
+        let count = channels.len() as u8;
+        let network = [&[0x03, 0xc0, length, 0, count, 0, 0, 0][..], &names].concat();
+        let payload = [&[0x7f, 0x65][..], b"Duca", &[0x81, 0x20], &core, &network].concat();
+        let mut out = Output::default();
+        assert!(Conversation::client_data(&payload, &mut out));
+        let operation = out.observed.iter().find_map(|seen| match &seen.detail {
+            model::Detail::Operation(operation) => Some(operation.function_name),
+            _ => None,
+        });
+        operation.expect("a conference")
+    }
+
+    #[test]
+    fn the_channel_that_is_the_servers_own_is_told_apart() {
+        let inner = "conference with channel MS_T120";
+        assert_eq!(conference(&[b"cliprdr\0", b"MS_T120\0", b"rdpsnd\0\0"]), inner);
+        assert_eq!(conference(&[b"cliprdr\0", b"rdpsnd\0\0"]), "conference");
+        assert_eq!(conference(&[]), "conference");
+    }
 }

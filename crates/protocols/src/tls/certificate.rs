@@ -12,6 +12,8 @@ pub struct Certificate {
     pub alternative_names: Vec<String>,
     /// The application that an OPC UA certificate is for (OPC 10000-6, 6.2.2).
     pub application_uri: String,
+    /// The key's curve is written out instead of named, which certificates must not do.
+    pub explicit_curve: bool,
 }
 
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
@@ -40,13 +42,32 @@ pub fn parse(der: &[u8]) -> Result<Certificate, Malformed> {
     let not_after = text::lossy(validity.element()?.contents);
     let subject = name(body.expect(SEQUENCE)?)?;
     let (mut alternative_names, mut application_uri) = (Vec::new(), String::new());
-    body.expect(SEQUENCE)?;
+    let explicit_curve = is_explicit(body.expect(SEQUENCE)?);
     while let Ok(element) = body.element() {
         if element.tag == 0xa3 {
             (alternative_names, application_uri) = alternatives(element).unwrap_or_default();
         }
     }
-    Ok(Certificate { subject, issuer, not_after, alternative_names, application_uri })
+    Ok(Certificate {
+        subject,
+        issuer,
+        not_after,
+        alternative_names,
+        application_uri,
+        explicit_curve,
+    })
+}
+
+/// RFC 5480, 2.1.1: parameters of a key on an elliptic curve are the curve's name, never its
+/// numbers. Systems open to CVE-2020-0601 compare the key alone with one they trust.
+fn is_explicit(key: &[u8]) -> bool {
+    const ELLIPTIC: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1];
+    let mut algorithm = match Ber::new(key).expect(SEQUENCE) {
+        Ok(contents) => Ber::new(contents),
+        Err(_) => return false,
+    };
+    let elliptic = algorithm.expect(OID).is_ok_and(|oid| oid == ELLIPTIC);
+    elliptic && algorithm.element().is_ok_and(|parameters| parameters.tag == SEQUENCE)
 }
 
 fn name(contents: &[u8]) -> Result<Name, Malformed> {
@@ -102,4 +123,25 @@ fn alternatives(extensions: Element<'_>) -> Result<(Vec<String>, String), Malfor
         }
     }
     Ok((found, uri))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_curve_that_is_written_out_is_told_apart() {
+        let key = |oid: &[u8], parameters: &[u8]| {
+            let oid = [&[OID, oid.len() as u8][..], oid].concat();
+            let length = (oid.len() + parameters.len()) as u8;
+            [&[SEQUENCE, length][..], &oid, parameters, &[3, 1, 0]].concat()
+        };
+        let elliptic = [0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1];
+        let named = [OID, 5, 0x2b, 0x81, 4, 0, 0x22];
+        let written = [SEQUENCE, 3, 2, 1, 1];
+        assert!(is_explicit(&key(&elliptic, &written)));
+        assert!(!is_explicit(&key(&elliptic, &named)));
+        let rsa = [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 1];
+        assert!(!is_explicit(&key(&rsa, &written)) && !is_explicit(&[SEQUENCE, 9, OID]));
+    }
 }

@@ -314,6 +314,7 @@ fn certificates(body: &[u8], out: &mut Output) {
     });
     let end = first.map(|length| length.saturating_add(6));
     let Some(der) = end.and_then(|end| body.get(6..end)) else { return };
+    explicit_curves(body.get(3..).unwrap_or_default(), out);
     let Ok(certificate) = certificate::parse(der) else { return };
     let names = certificate.alternative_names.join(", ");
     let facts = [
@@ -324,6 +325,23 @@ fn certificates(body: &[u8], out: &mut Output) {
         ("certificate_not_after", certificate.not_after),
     ];
     out.identity(Subject::Sender, "TLS certificate", facts);
+}
+
+/// Certificates of a list whose keys lie on curves of their own: the holder's, or one that is
+/// said to have issued it.
+fn explicit_curves(mut list: &[u8], out: &mut Output) {
+    while let Some((&[a, b, c], behind)) = list.split_first_chunk::<3>() {
+        let length = u32::from_be_bytes([0, a, b, c]) as usize;
+        let Some((der, rest)) = behind.split_at_checked(length) else { return };
+        list = rest;
+        if let Ok(certificate) = certificate::parse(der)
+            && certificate.explicit_curve
+        {
+            let op = Op::response(OperationClass::Session, 11, "certificate with its own curve");
+            out.operation(op.named("certificate", &certificate.subject.common));
+            return;
+        }
+    }
 }
 
 /// RFC 6520, 4: what is to be sent back must be there. Servers that do not look give away memory.
