@@ -88,7 +88,9 @@ impl Interface {
             let value = u32::from(group) | (kind << 16);
             socket::set(&fd, libc::PACKET_FANOUT, &value).map_err(fail("joining the fanout"))?;
         }
-        let link = link_type(interface);
+        let hardware = socket::hardware(&fd).map_err(fail("asking for its kind"))?;
+        let link = link_type(hardware)
+            .ok_or_else(|| OpenError::Kind { interface: interface.to_owned(), hardware })?;
         Ok(Interface { ring, fd, link, dropped: 0, scratch: Vec::new() })
     }
 
@@ -149,15 +151,22 @@ fn interfaces() -> Vec<String> {
     names
 }
 
-/// From the kernel's hardware type (include/uapi/linux/if_arp.h).
-fn link_type(interface: &str) -> LinkType {
-    let kind = fs::read_to_string(format!("/sys/class/net/{interface}/type")).unwrap_or_default();
-    match kind.trim() {
-        // ARPHRD_NONE, ARPHRD_TUNNEL, ARPHRD_TUNNEL6, ARPHRD_SIT, ARPHRD_PPP
-        "65534" | "768" | "769" | "776" | "512" => LinkType::RawIp,
-        _ => LinkType::Ethernet,
+/// What packets of this hardware type begin with (include/uapi/linux/if_arp.h), where it is known.
+fn link_type(hardware: u16) -> Option<LinkType> {
+    match hardware {
+        libc::ARPHRD_ETHER | libc::ARPHRD_LOOPBACK => Some(LinkType::Ethernet),
+        libc::ARPHRD_NONE
+        | ARPHRD_RAWIP
+        | libc::ARPHRD_TUNNEL
+        | libc::ARPHRD_TUNNEL6
+        | libc::ARPHRD_SIT
+        | libc::ARPHRD_PPP => Some(LinkType::RawIp),
+        _ => None,
     }
 }
+
+/// Of modems; `libc` does not have it.
+const ARPHRD_RAWIP: u16 = 519;
 
 #[cfg(test)]
 mod tests {
@@ -171,6 +180,14 @@ mod tests {
         assert_eq!(tagged, b"ddddddssssss\x81\x00\x20\x14\x08\x00rest");
         insert_tag(&mut tagged, b"short", (1, 0x8100));
         assert_eq!(tagged, b"short");
+    }
+
+    #[test]
+    fn an_interface_of_another_kind_is_not_taken_for_ethernet() {
+        assert_eq!(link_type(1), Some(LinkType::Ethernet));
+        assert_eq!(link_type(65_534), Some(LinkType::RawIp));
+        // CAN, and Wi-Fi in monitor mode.
+        assert_eq!((link_type(280), link_type(803)), (None, None));
     }
 
     #[test]

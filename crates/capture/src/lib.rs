@@ -30,6 +30,11 @@ pub enum OpenError {
     Unknown { interface: String, known: String },
     #[error("interface {interface} is down; bring it up (ip link set {interface} up)")]
     Down { interface: String },
+    #[error(
+        "cannot read {interface}: it carries neither Ethernet frames nor IP packets (hardware \
+         type {hardware}); name another interface"
+    )]
+    Kind { interface: String, hardware: u16 },
     #[error("cannot listen on {interface}: {doing}: {source}")]
     System { interface: String, doing: &'static str, source: std::io::Error },
 }

@@ -71,6 +71,19 @@ pub(crate) fn bind(fd: &OwnedFd, index: libc::c_int) -> io::Result<()> {
     if done < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
+/// Hardware type of the interface that a socket is bound to (include/uapi/linux/if_arp.h).
+pub(crate) fn hardware(fd: &OwnedFd) -> io::Result<u16> {
+    // SAFETY: all zeros is a valid `sockaddr_ll`.
+    let mut address: libc::sockaddr_ll = unsafe { std::mem::zeroed() };
+    let mut length =
+        libc::socklen_t::try_from(size_of::<libc::sockaddr_ll>()).expect("a small struct");
+    // SAFETY: pointer and length describe `address`, which outlives the call.
+    let done = unsafe {
+        libc::getsockname(fd.as_raw_fd(), std::ptr::from_mut(&mut address).cast(), &raw mut length)
+    };
+    if done < 0 { Err(io::Error::last_os_error()) } else { Ok(address.sll_hatype) }
+}
+
 /// The kernel's number of an interface.
 pub(crate) fn index_of(interface: &str) -> io::Result<libc::c_int> {
     let name = CString::new(interface).map_err(|_| io::ErrorKind::InvalidInput)?;

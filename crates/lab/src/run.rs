@@ -76,7 +76,7 @@ pub fn run<W: Write>(
         return Err(Error::TooLong);
     }
     let end = match options.minutes {
-        Some(_) => options.start + minutes * 60 * SECOND,
+        Some(_) => options.start.saturating_add(minutes * 60 * SECOND),
         None => Nanos::MAX,
     };
     let mut world = World::new(options.seed, options.start);
@@ -144,7 +144,8 @@ impl Clock {
     fn stamp(&self, at: Nanos) -> Nanos {
         match self.pace {
             Some((pace, _)) if pace.speed != 1.0 => {
-                self.start + ((at - self.start) as f64 / pace.speed) as Nanos
+                let passed = at.saturating_sub(self.start) as f64 / pace.speed;
+                self.start.saturating_add(passed as Nanos)
             }
             _ => at,
         }

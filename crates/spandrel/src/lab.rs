@@ -145,6 +145,12 @@ fn onlookers(options: &Options) -> Result<Vec<Onlooker>> {
     Ok(found)
 }
 
+/// How much faster than the clock a live plant may go.
+const SPEED_MIN: f64 = 0.001;
+const SPEED_MAX: f64 = 1_000.0;
+/// 2200-01-01; nanoseconds of 64 bits end in 2262, and a run goes on from there.
+const START_MAX: Time = Time::from_secs(7_258_118_400);
+
 /// What the command line means.
 fn plan(options: &Options) -> Result<lab::Options> {
     if options.minutes.is_none() && !options.live {
@@ -153,8 +159,8 @@ fn plan(options: &Options) -> Result<lab::Options> {
     if options.minutes == Some(0) {
         bail!("--minutes 0 leaves nothing to see; it has to be 1 or more");
     }
-    if !options.speed.is_finite() || options.speed <= 0.0 {
-        bail!("--speed must be more than 0");
+    if !(SPEED_MIN..=SPEED_MAX).contains(&options.speed) {
+        bail!("--speed {} has to be {SPEED_MIN} to {SPEED_MAX}", options.speed);
     }
     let start = match &options.start {
         Some(text) => Time::parse(text)
@@ -163,6 +169,9 @@ fn plan(options: &Options) -> Result<lab::Options> {
         None if options.live => now(),
         None => lab::DEFAULT_START,
     };
+    if !(0..=START_MAX.nanos()).contains(&start) {
+        bail!("--start has to be {} to {START_MAX}: captures count from 1970", Time::default());
+    }
     let demonstration = options.live && options.scenario.is_empty();
     let scenarios = if demonstration || options.scenario.iter().any(|s| s == "all") {
         lab::scenarios::ALL.to_vec()

@@ -7,11 +7,12 @@ use model::{Insight, Time};
 use std::{
     io::{self, BufWriter, StdoutLock, Write},
     path::Path,
+    time::{Duration, Instant},
 };
 use uplink::{Head, PREAMBLE, Packer, Spool, frame_of_batch, frame_of_head};
 
-/// Between two attempts at a spool that took nothing.
-const AGAIN_SECONDS: i64 = 60;
+/// Between two attempts at a spool that took nothing, whatever is done to the clock.
+const AGAIN: Duration = Duration::from_secs(60);
 
 pub(super) enum Telling {
     Lines { out: BufWriter<StdoutLock<'static>>, line: Vec<u8> },
@@ -23,7 +24,9 @@ pub(super) struct Spooled {
     packer: Packer,
     spool: Spool,
     /// Since then it takes nothing, and it is tried again then.
-    full: Option<(Time, Time)>,
+    full: Option<(Time, Instant)>,
+    /// What was dropped to make room, from when to when, until that is told.
+    dropped: Option<(Time, Time)>,
 }
 
 fn stdout() -> BufWriter<StdoutLock<'static>> {
@@ -52,8 +55,9 @@ impl Telling {
         now: Time,
     ) -> io::Result<Telling> {
         let spool = Spool::open(folder, hello.clone(), octets_max)?;
-        let mut spooled = Spooled { packer: Packer::new()?, spool, full: None };
-        spooled.begin(now)?;
+        let packer = Packer::new()?;
+        let mut spooled = Spooled { packer, spool, full: None, dropped: None };
+        spooled.go_on(now);
         Ok(Telling::Spooled(Box::new(spooled)))
     }
 
@@ -100,8 +104,9 @@ impl Telling {
                 if !batch.is_empty() {
                     spooled.put(&batch, now);
                 }
-                if spooled.spool.is_due() && spooled.full.is_none_or(|(_, again)| now >= again) {
-                    spooled.go_on(now)?;
+                let again = spooled.full.is_none_or(|(_, again)| Instant::now() >= again);
+                if again && spooled.spool.is_due() {
+                    spooled.go_on(now);
                 }
                 Ok(batch.len() as u64)
             }
@@ -134,28 +139,65 @@ impl Spooled {
             // Nobody listens to complaints: then there is nobody to tell.
             drop(writeln!(io::stderr().lock(), "{complaint}"));
         }
-        self.full = Some((since, now.plus_secs(AGAIN_SECONDS)));
+        self.full = Some((since, Instant::now() + AGAIN));
     }
 
-    fn go_on(&mut self, now: Time) -> io::Result<()> {
-        match self.begin(now) {
-            Ok(()) => Ok(()),
-            Err(error) => {
-                self.note_full(now, &error);
-                Ok(())
-            }
+    fn go_on(&mut self, now: Time) {
+        if let Err(error) = self.begin(now) {
+            self.note_full(now, &error);
         }
     }
 
     /// Begins a segment, and names what is missing before it.
     fn begin(&mut self, now: Time) -> io::Result<()> {
-        let lost = self.spool.begin(&self.packer.begin_anew()?, now)?;
-        let full = self.full.take().map(|(since, _)| (since, now, "the spool took nothing"));
-        let dropped = lost.map(|(from, until)| (from, until, "the spool was full"));
+        if let Some((from, until)) = self.spool.begin(&self.packer.begin_anew()?, now)? {
+            let (first, last) = self.dropped.unwrap_or((from, until));
+            self.dropped = Some((first.min(from), last.max(until)));
+        }
+        let full = self.full.map(|(since, _)| (since, now, "the spool took nothing"));
+        let dropped = self.dropped.map(|(from, until)| (from, until, "the spool was full"));
         for (from, until, reason) in full.into_iter().chain(dropped) {
             self.packer.add(&Insight::Gap { from, until, reason: reason.to_owned() })?;
         }
         let batch = self.packer.take()?;
-        if batch.is_empty() { Ok(()) } else { self.spool.put(&batch) }
+        if !batch.is_empty() {
+            self.spool.put(&batch)?;
+        }
+        (self.full, self.dropped) = (None, None);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_spool_that_takes_nothing_at_first_is_tried_again_and_the_gap_is_told() {
+        let place = tempfile::tempdir().expect("a folder");
+        let folder = place.path().join("spool");
+        let hello: Insight = serde_json::from_value(serde_json::json!({
+            "kind": "hello", "version": 1, "sensor": "a", "interface": "eth0",
+            "started_at": "2026-01-01T00:00:00Z"
+        }))
+        .expect("an insight");
+        let spool = Spool::open(&folder, hello, 64 << 20).expect("a spool");
+        std::fs::rename(&folder, place.path().join("away")).expect("it goes away");
+        let packer = Packer::new().expect("a packer");
+        let mut spooled = Spooled { packer, spool, full: None, dropped: None };
+        spooled.go_on(Time::from_secs(100));
+        spooled.go_on(Time::from_secs(160));
+        assert_eq!(spooled.full.map(|(since, _)| since), Some(Time::from_secs(100)));
+        let mut telling = Telling::Spooled(Box::new(spooled));
+        telling.flush(Time::from_secs(10_000)).expect("it goes on");
+        std::fs::rename(place.path().join("away"), &folder).expect("it comes back");
+        let files = || std::fs::read_dir(&folder).expect("a folder").count();
+        let before = files();
+        // The clock was set back: what counts is how long ago it was tried.
+        let Telling::Spooled(spooled) = &mut telling else { panic!("it is a spool") };
+        spooled.full = spooled.full.map(|(since, _)| (since, Instant::now()));
+        telling.flush(Time::from_secs(50)).expect("it goes on");
+        let Telling::Spooled(spooled) = &telling else { panic!("it is a spool") };
+        assert!(spooled.full.is_none() && files() == before + 1, "a segment has begun");
     }
 }
