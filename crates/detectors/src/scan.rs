@@ -52,18 +52,47 @@ const _: () = assert!(
         && TARGETS_MIN <= HOSTS_MIN
         && TARGETS_MIN <= CONTROLLERS_MIN
         && TARGETS_MIN <= ARP_MIN
+        && TARGETS_MIN <= ECHO_MIN
+        && TARGETS_MIN <= UDP_PORTS_MIN
         && TARGETS_MIN <= SLOW_OUTSIDE_MIN
         && TARGETS_MIN <= SLOW_INSIDE_MIN
 );
 /// Addresses asked for by ARP within the span.
 const ARP_MIN: usize = 40;
+/// Hosts that gave no echo within the span.
+const ECHO_MIN: usize = 24;
+/// Ports of one host that answered no datagram within the span: calls and games try a few.
+const UDP_PORTS_MIN: usize = 20;
+/// From here on traceroute counts up (its manual, "-p port").
+const TRACEROUTE: PortNumber = 33_434;
 /// Seconds after which an attempt counts as not answered.
 const PATIENCE_SECS: i64 = 2;
 
+/// By what a host is looked for.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+enum By {
+    Arp,
+    Echo,
+    Tcp,
+    Udp,
+}
+
+impl By {
+    /// What carries a conversation, where hosts are looked for by it.
+    fn carrier(protocol: &str) -> Option<By> {
+        match protocol {
+            "tcp" => Some(By::Tcp),
+            "udp" => Some(By::Udp),
+            "icmp" => Some(By::Echo),
+            _ => None,
+        }
+    }
+}
+
 struct Scan {
-    sources: Watched<Address, Source>,
+    sources: Watched<(Address, By), Source>,
     /// Sources to look at when the second is over.
-    dirty: BTreeSet<Address>,
+    dirty: BTreeSet<(Address, By)>,
 }
 
 struct Source {
@@ -75,7 +104,7 @@ struct Source {
 #[derive(Clone, Copy)]
 struct Target {
     address: Address,
-    /// 0 where it is asked for by ARP.
+    /// 0 where it is looked for by ARP or echo.
     port: PortNumber,
     at: Time,
     refused: bool,
@@ -90,11 +119,14 @@ impl Watch for Scan {
 
     fn see(&mut self, o: &Observation, site: &Site<'_>, _: &mut Findings) {
         match &o.detail {
-            Detail::Session(SessionEvent::Attempted { syn: true }) => {
-                let to = (o.to.address(), o.to.port.unwrap_or_default());
-                self.attempted(o, &o.from, to, site);
+            Detail::Session(SessionEvent::Attempted { syn }) => {
+                let (port, by) = (o.to.port.unwrap_or_default(), By::carrier(o.protocol));
+                let Some(by) = by.filter(|by| *syn == (*by == By::Tcp)) else { return };
+                if by != By::Udp || (1..TRACEROUTE).contains(&port) {
+                    self.attempted(o, (&o.from, by), (o.to.address(), port), site);
+                }
             }
-            Detail::Session(SessionEvent::Answered) if o.protocol == "tcp" => self.answered(o),
+            Detail::Session(SessionEvent::Answered) => self.answered(o),
             Detail::Session(SessionEvent::Refused) => self.refused(o),
             Detail::Operation(operation)
                 if o.protocol == "arp" && operation.class == OperationClass::Browse =>
@@ -102,7 +134,7 @@ impl Watch for Scan {
                 if let Object::Range { first, .. } = operation.object {
                     let target = Address::Ip(std::net::Ipv4Addr::from(first).into());
                     let from = Endpoint { ip: None, ..o.from };
-                    self.attempted(o, &from, (Some(target), 0), site);
+                    self.attempted(o, (&from, By::Arp), (Some(target), 0), site);
                 }
             }
             _ => {}
@@ -111,11 +143,11 @@ impl Watch for Scan {
 
     fn tick(&mut self, now: Time, _: &Site<'_>, out: &mut Findings) {
         let dirty = std::mem::take(&mut self.dirty);
-        for address in dirty {
-            let Some(source) = self.sources.known(&address) else { continue };
-            let waits = source.judge(address, now, out);
+        for key in dirty {
+            let Some(source) = self.sources.known(&key) else { continue };
+            let waits = source.judge(key, now, out);
             if waits {
-                self.dirty.insert(address);
+                self.dirty.insert(key);
             }
         }
     }
@@ -129,7 +161,7 @@ impl Scan {
     fn attempted(
         &mut self,
         o: &Observation,
-        from: &Endpoint,
+        (from, by): (&Endpoint, By),
         (target, port): (Option<Address>, PortNumber),
         site: &Site<'_>,
     ) {
@@ -138,7 +170,7 @@ impl Scan {
             return;
         }
         let new = || Source { targets: Vec::new(), example: None };
-        let source_of = self.sources.of(source, o.at, new);
+        let source_of = self.sources.of((source, by), o.at, new);
         let same = |t: &&mut Target| t.address == target && t.port == port;
         if let Some(known) = source_of.targets.iter_mut().find(same) {
             known.at = known.at.max(o.at);
@@ -156,13 +188,14 @@ impl Scan {
         if source_of.targets.len() >= TARGETS_MIN {
             source_of.example = Some(Box::new(o.clone()));
         }
-        self.dirty.insert(source);
+        self.dirty.insert((source, by));
     }
 
     /// `o` is the server's answer.
     fn answered(&mut self, o: &Observation) {
         let (Some(source), Some(target)) = (o.to.address(), o.from.address()) else { return };
-        let Some(known) = self.sources.known(&source) else { return };
+        let Some(by) = By::carrier(o.protocol) else { return };
+        let Some(known) = self.sources.known(&(source, by)) else { return };
         let port = o.from.port.unwrap_or_default();
         // One that was refused before was only starting.
         known.targets.retain(|t| t.address != target || t.port != port);
@@ -170,44 +203,64 @@ impl Scan {
 
     fn refused(&mut self, o: &Observation) {
         let (Some(source), Some(target)) = (o.to.address(), o.from.address()) else { return };
-        let Some(known) = self.sources.known(&source) else { return };
+        let Some(known) = self.sources.known(&(source, By::Tcp)) else { return };
         let port = o.from.port.unwrap_or_default();
         for t in known.targets.iter_mut().filter(|t| t.address == target && t.port == port) {
             t.refused = true;
         }
-        self.dirty.insert(source);
+        self.dirty.insert((source, By::Tcp));
     }
 }
 
 impl Source {
     /// Raises what the failed attempts show; says whether some are still waited for.
-    fn judge(&mut self, source: Address, now: Time, out: &mut Findings) -> bool {
+    fn judge(&mut self, (source, by): (Address, By), now: Time, out: &mut Findings) -> bool {
         let waiting =
             |t: &Target| !t.refused && now.since(t.at).abs() < PATIENCE_SECS * 1_000_000_000;
         let failed: Vec<Target> = self.targets.iter().filter(|t| !waiting(t)).copied().collect();
         let waits = failed.len() < self.targets.len();
+        match by {
+            By::Tcp => self.connections(source, &failed, out),
+            By::Udp => self.datagrams(source, &failed, out),
+            By::Arp | By::Echo => {
+                let sought: Vec<_> = failed.into_iter().filter(|t| !t.known).collect();
+                let least = if by == By::Arp { ARP_MIN } else { ECHO_MIN };
+                if let Some(burst) = densest(&sought, least) {
+                    self.hosts(source, (by, 0), burst, out);
+                }
+            }
+        }
+        waits
+    }
+
+    fn datagrams(&self, source: Address, failed: &[Target], out: &mut Findings) {
+        let mut by_host: BTreeMap<Address, Vec<Target>> = BTreeMap::new();
+        for target in failed {
+            by_host.entry(target.address).or_default().push(*target);
+        }
+        let least = UDP_PORTS_MIN;
+        let bursts = by_host.iter().filter_map(|(host, t)| Some((*host, densest(t, least)?)));
+        self.ports((source, By::Udp), &bursts.collect::<Vec<_>>(), out);
+    }
+
+    fn connections(&self, source: Address, failed: &[Target], out: &mut Findings) {
         let mut by_host: BTreeMap<Address, Vec<Target>> = BTreeMap::new();
         let mut by_port: BTreeMap<PortNumber, Vec<Target>> = BTreeMap::new();
-        for target in &failed {
+        for target in failed {
             by_host.entry(target.address).or_default().push(*target);
             if !target.known {
                 by_port.entry(target.port).or_default().push(*target);
             }
         }
-        by_host.retain(|_, targets| targets.iter().any(|t| t.port != 0));
         let bursts = by_host.iter().filter_map(|(host, t)| Some((*host, densest(t, PORTS_MIN)?)));
-        self.ports(source, &bursts.collect::<Vec<_>>(), out);
+        self.ports((source, By::Tcp), &bursts.collect::<Vec<_>>(), out);
         let mut controllers = Vec::new();
         for (port, targets) in &by_port {
             let industrial = CONTROLLER_PORTS.contains(port);
-            let least = match port {
-                0 => ARP_MIN,
-                _ if industrial => CONTROLLERS_MIN,
-                _ => HOSTS_MIN,
-            };
+            let least = if industrial { CONTROLLERS_MIN } else { HOSTS_MIN };
             match densest(targets, least) {
                 Some(burst) if industrial => controllers.push((*port, burst)),
-                Some(burst) => self.hosts(source, *port, burst, out),
+                Some(burst) => self.hosts(source, (By::Tcp, *port), burst, out),
                 None => {}
             }
         }
@@ -216,27 +269,35 @@ impl Source {
         let least = if outside { SLOW_OUTSIDE_MIN } else { SLOW_INSIDE_MIN };
         by_host.retain(|_, targets| targets.iter().any(|t| !t.known));
         if by_host.len() >= least {
-            let sought = failed.iter().filter(|t| t.port != 0 && !t.known);
+            let sought = failed.iter().filter(|t| !t.known);
             self.slow(source, by_host.len(), &sought.copied().collect::<Vec<_>>(), out);
         }
-        waits
     }
 
     /// Many ports of each of `hosts`. One finding, however many hosts it goes through.
-    fn ports(&self, source: Address, hosts: &[(Address, &[Target])], out: &mut Findings) {
+    fn ports(
+        &self,
+        (source, by): (Address, By),
+        hosts: &[(Address, &[Target])],
+        out: &mut Findings,
+    ) {
         let Some((first, _)) = hosts.first() else { return };
         let Some(example) = self.example.as_deref() else { return };
-        let raised = out.raise(&SCAN.about, ("ports", source), example, || {
-            let title = "{0} scans the ports of {1}";
-            Draft::by(source, [*first], Severity::High, title).because(format!(
-                "{{0}} tried {PORTS_MIN} or more ports of {{1}} within {SPAN_SECS} s and was \
+        let (word, least, severity) = match by {
+            By::Udp => ("UDP ports", UDP_PORTS_MIN, Severity::Medium),
+            _ => ("ports", PORTS_MIN, Severity::High),
+        };
+        let raised = out.raise(&SCAN.about, (word, source), example, || {
+            let title = format!("{{0}} scans the {word} of {{1}}");
+            Draft::by(source, [*first], severity, title).because(format!(
+                "{{0}} tried {least} or more {word} of {{1}} within {SPAN_SECS} s and was \
                  refused or got no answer: somebody looks for what runs there."
             ))
         });
         let Some(open) = raised else { return };
         hosts.iter().for_each(|(host, _)| open.names(*host));
         if hosts.len() > 1 {
-            open.titled("{0} scans the ports of {1} and other hosts".to_owned());
+            open.titled(format!("{{0}} scans the {word} of {{1}} and other hosts"));
         }
         let of_host = |(host, burst): &(Address, &[Target])| {
             let mut ports: Vec<_> = burst.iter().map(|t| t.port).collect();
@@ -248,15 +309,25 @@ impl Source {
     }
 
     /// One port of many hosts.
-    fn hosts(&self, source: Address, port: PortNumber, burst: &[Target], out: &mut Findings) {
+    fn hosts(
+        &self,
+        source: Address,
+        (by, port): (By, PortNumber),
+        burst: &[Target],
+        out: &mut Findings,
+    ) {
         let Some(example) = self.example.as_deref() else { return };
-        let raised = out.raise(&SCAN.about, ("hosts", source, port), example, || {
-            let (title, what) = match port {
-                0 => (
+        let raised = out.raise(&SCAN.about, ("hosts", source, by, port), example, || {
+            let (title, what) = match by {
+                By::Arp => (
                     "{0} scans for hosts by ARP".to_owned(),
                     format!("{{0}} asked who has {ARP_MIN} or more addresses"),
                 ),
-                port => (
+                By::Echo => (
+                    "{0} scans for hosts by echo requests".to_owned(),
+                    format!("{{0}} asked {ECHO_MIN} or more hosts for an echo in vain"),
+                ),
+                By::Tcp | By::Udp => (
                     format!("{{0}} scans addresses for port {port}"),
                     format!("{{0}} tried port {port} of {HOSTS_MIN} or more hosts in vain"),
                 ),
@@ -352,13 +423,14 @@ fn densest(targets: &[Target], least: usize) -> Option<&[Target]> {
 
 #[cfg(test)]
 fn cases() -> Vec<crate::testing::Case> {
-    use crate::testing::{Case, arp_asks, asks, host, outside, port, session};
+    use crate::testing::{Case, arp_asks, asks, host, of, outside, port, session};
     let attempt = |at: i64, from, to: u8, number: u16| {
         let (from, to) = (port(from, 50_000), port(host(to), number));
-        session(at, from, to, SessionEvent::Attempted { syn: true })
+        of("tcp", session(at, from, to, SessionEvent::Attempted { syn: true }))
     };
     let answer = |at: i64, from: u8, number: u16| {
-        session(at, port(host(from), number), port(host(10), 50_000), SessionEvent::Answered)
+        let ends = (port(host(from), number), port(host(10), 50_000));
+        of("tcp", session(at, ends.0, ends.1, SessionEvent::Answered))
     };
     let many = |count: u8| (1..=count).map(|i| attempt(i.into(), host(10), 20, i.into())).collect();
     let sweep = (30..40).map(|i| attempt(i.into(), host(10), i, 445)).collect();
@@ -367,6 +439,21 @@ fn cases() -> Vec<crate::testing::Case> {
         .flat_map(|number| (30..40).map(move |i| (i, number)))
         .map(|(i, number)| attempt(i.into(), host(10), i, number))
         .collect();
+    let by = |protocol, at: i64, to: u8, number: Option<u16>, event| {
+        let end = |end| number.map_or(end, |number| port(end, number));
+        of(protocol, session(at, end(host(10)), end(host(to)), event))
+    };
+    let tried = SessionEvent::Attempted { syn: false };
+    let datagrams = |ports: std::ops::Range<u16>| {
+        ports.map(|i| by("udp", i64::from(i) * 10, 20, Some(i), tried)).collect::<Vec<_>>()
+    };
+    let echoes = || (30..60).map(|i| by("icmp", i64::from(i) * 10, i, None, tried));
+    let echo = |o: &Observation| Observation {
+        detail: Detail::Session(SessionEvent::Answered),
+        from: o.to,
+        to: o.from,
+        ..o.clone()
+    };
     let hours = 3_600_000;
     let slow = (30..40).map(|i| attempt(i64::from(i) * hours, outside(9), i, 23)).collect();
     let mut client = Vec::new();
@@ -404,6 +491,14 @@ fn cases() -> Vec<crate::testing::Case> {
         Case::fires("others than its own", (50..60).flat_map(|to| away(to, 502..503)).collect())
             .after(polls()),
         Case::silent("controllers that start", starting.collect()),
+        Case::fires("UDP ports of one host", datagrams(100..130)),
+        Case::silent("a way traced", datagrams(33_434..33_500)),
+        Case::silent("a call that tries some ports", datagrams(10_000..10_012)),
+        Case::fires("hosts asked for an echo", echoes().collect()),
+        Case::silent(
+            "hosts that give one",
+            echoes().flat_map(|ask| [ask.clone(), echo(&ask)]).collect(),
+        ),
         Case::fires("ports of one host", many(20)),
         Case::fires("one port of many hosts", sweep),
         Case::fires("ports of controllers", controllers),

@@ -28,6 +28,10 @@ use protocols::Output;
 use std::{collections::BTreeMap, net::IpAddr};
 use wire::{Frame, Ip, Layer, Transport};
 
+/// Types of an echo request (RFC 792; RFC 4443, 4.1).
+const ECHO: u8 = 8;
+const ECHO_V6: u8 = 128;
+
 pub(crate) struct Shard {
     settings: WorkerSettings,
     directory: Directory,
@@ -259,13 +263,15 @@ impl Shard {
                 self.violation(context, reason, says, "RFC 9293, 3.1");
             }
             Transport::Icmp(icmp) => {
-                self.datagram(context, Kind::Ip(protocol), icmp.payload);
+                let asks = icmp.kind == ECHO;
+                self.payload(context, Kind::Ip(protocol), icmp.payload, asks);
                 self.quoted(context, &icmp, false);
                 self.echo(context, protocol, &icmp);
             }
             Transport::Icmpv6(icmp) => {
                 // The type tells what stands behind it, so it goes along.
-                self.datagram(context, Kind::Ip(protocol), payload);
+                let asks = icmp.kind == ECHO_V6;
+                self.payload(context, Kind::Ip(protocol), payload, asks);
                 self.quoted(context, &icmp, true);
                 self.echo(context, protocol, &icmp);
             }

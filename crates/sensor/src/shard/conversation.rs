@@ -126,8 +126,10 @@ impl Shard {
 
     fn attempted(&mut self, context: &Context, tcp: &Tcp<'_>) {
         let syn = is_opening(tcp) && !tcp.ack();
-        if syn {
-            self.observe(context, "tcp", session(SessionEvent::Attempted { syn }), None);
+        // Whoever sends nothing, or FIN alone, to a port looks at what comes back.
+        if syn || is_probe(tcp) {
+            let attempted = SessionEvent::Attempted { syn: true };
+            self.observe(context, "tcp", session(attempted), None);
         }
     }
 
@@ -349,6 +351,12 @@ pub(super) fn sender_is_client(directory: &Directory, context: &Context, kind: K
 /// A SYN that a TCP stack may send: with FIN or RST beside it, it opens nothing.
 fn is_opening(tcp: &Tcp<'_>) -> bool {
     tcp.syn() && !tcp.fin() && !tcp.rst()
+}
+
+/// A segment that can neither open a connection nor belong to one: those behind the SYN have ACK
+/// set (RFC 9293, 3.10.7.4).
+fn is_probe(tcp: &Tcp<'_>) -> bool {
+    !tcp.ack() && !tcp.rst() && !is_opening(tcp)
 }
 
 /// From an address and port to the same ones, which only made-up packets are.

@@ -45,6 +45,17 @@ fn find_again(directory: &Directory, flow: &mut Flow, hint: Hint, payload: &[u8]
 impl Shard {
     /// A datagram or a frame's payload: one message or several, never a part of one.
     pub(super) fn datagram(&mut self, context: &mut Context, kind: Kind, payload: &[u8]) {
+        self.payload(context, kind, payload, true);
+    }
+
+    /// The same, of which not every first one asks for an answer.
+    pub(super) fn payload(
+        &mut self,
+        context: &mut Context,
+        kind: Kind,
+        payload: &[u8],
+        asks: bool,
+    ) {
         let (key, from_is_low) = FlowKey::new(&context.from, &context.to, kind);
         context.from_is_low = from_is_low;
         let context = &*context;
@@ -60,8 +71,10 @@ impl Shard {
             None => {
                 let client = sender_is_client(&self.directory, context, kind);
                 let at = self.insert(new_flow(context, key, client), context);
-                let attempted = session(SessionEvent::Attempted { syn: false });
-                self.observe(context, kind.transport(), attempted, None);
+                if asks {
+                    let attempted = session(SessionEvent::Attempted { syn: false });
+                    self.observe(context, kind.transport(), attempted, None);
+                }
                 at
             }
         };
