@@ -1,12 +1,15 @@
-//! Commands to a controller at many times the usual rate.
+//! Commands to a controller at many times the usual rate, or to one output after the other.
 
 use crate::{
     About, Detector, Draft, Findings, Kind, Site, Watch,
+    limits::TARGETS_MAX,
     watched::Watched,
-    window::{Rate, is_set_back},
+    window::{Rate, apart_secs, is_set_back},
 };
 use inventory::is_industrial;
-use model::{Address, Detail, Direction, Observation, OperationClass, Severity, Time};
+use model::{
+    Address, Detail, Direction, Object, Observation, Operation, OperationClass, Severity, Time,
+};
 
 pub static COMMAND_FLOOD: Detector = Detector {
     about: About {
@@ -23,7 +26,10 @@ pub static COMMAND_FLOOD: Detector = Detector {
                   If nobody meant it, disconnect the sender.",
         sees: &[Kind::Operation],
     },
-    watch: || Box::new(CommandFlood { pairs: Watched::new(USUAL_SECS) }),
+    watch: || {
+        let (pairs, outputs) = (Watched::new(USUAL_SECS), Watched::new(SPAN_SECS));
+        Box::new(CommandFlood { pairs, outputs })
+    },
     #[cfg(test)]
     cases,
 };
@@ -37,9 +43,15 @@ const TIMES_USUAL: f64 = 8.0;
 const KNOWN_SECS: i64 = 60;
 /// After so long without commands nothing is usual.
 const USUAL_SECS: i64 = 86_400;
+/// Outputs commanded one by one within the span: nobody operates so many at once.
+const OUTPUTS_MIN: usize = 30;
+/// Spaces of outputs that are on or off: coils, information objects.
+const OUTPUT_AREAS: &[&str] = &["coil", "object"];
 
 struct CommandFlood {
     pairs: Watched<(Address, Address), Pair>,
+    /// Which outputs were commanded lately: block and number.
+    outputs: Watched<(Address, Address), Vec<((u32, u32), Time)>>,
 }
 
 struct Pair {
@@ -62,6 +74,7 @@ impl Watch for CommandFlood {
         }
         let (Some(client), Some(server)) = (o.from.address(), o.to.address()) else { return };
         let key = (client, server);
+        self.one_by_one(o, operation, key, out);
         let new = || Pair { first: o.at, before: 0, rate: Rate::default() };
         let pair = self.pairs.of(key, o.at, new);
         if is_set_back(pair.rate.last, o.at) {
@@ -98,19 +111,66 @@ impl Watch for CommandFlood {
     }
 
     fn dropped(&self) -> u64 {
-        self.pairs.dropped()
+        self.pairs.dropped() + self.outputs.dropped()
+    }
+}
+
+impl CommandFlood {
+    fn one_by_one(
+        &mut self,
+        o: &Observation,
+        operation: &Operation,
+        key: (Address, Address),
+        out: &mut Findings,
+    ) {
+        let Object::Range { area, block, first, count: 1 } = operation.object else { return };
+        let sets = operation.class == OperationClass::Write && OUTPUT_AREAS.contains(&area);
+        if !sets || operation.function_name.contains("set-point") {
+            return;
+        }
+        let outputs = self.outputs.of(key, o.at, Vec::new);
+        let output = (block, first);
+        outputs.retain(|(known, at)| *known != output && apart_secs(o.at, *at) <= SPAN_SECS);
+        if outputs.len() < TARGETS_MAX {
+            outputs.push((output, o.at));
+        }
+        let count = outputs.len();
+        if count < OUTPUTS_MIN {
+            return;
+        }
+        let begun = outputs.iter().map(|(_, at)| *at).min().unwrap_or(o.at);
+        let raised = out.raise(&COMMAND_FLOOD.about, ("outputs", key), o, || {
+            let title = "{0} commands the outputs of {1} one after another";
+            Draft::between(o, Severity::Medium, title)
+                .because(format!(
+                    "{OUTPUTS_MIN} or more outputs within {SPAN_SECS} s, each by a command of its \
+                     own (\"{}\"): somebody tries what they do, or opens and closes everything.",
+                    operation.function_name
+                ))
+                .techniques(&["T0806", "T0855"])
+        });
+        let Some(open) = raised else { return };
+        open.spans(begun, o.at);
+        let says = "outputs commanded in the newest 10 s";
+        open.proof_count("outputs", (begun, o.at), (count as u64, says));
     }
 }
 
 #[cfg(test)]
 fn cases() -> Vec<crate::testing::Case> {
-    use crate::testing::{Case, asks};
+    use crate::testing::{Case, asked, asks, operation};
     use model::OperationClass::Write;
     let mut flood: Vec<_> = (0..20).map(|i| asks(i * 10_000, Write)).collect();
     flood.extend((0..200).map(|i| asks(200_000 + i * 20, Write)));
     let mut back: Vec<_> = (0..20).map(|i| asks(9_000_000 + i * 10_000, Write)).collect();
     back.extend(flood.iter().cloned());
+    let coil = |at: i64, first: u32| {
+        let object = Object::Range { area: "coil", block: 0, first, count: 1 };
+        asked(at, Operation { object, ..operation(Write, 5) })
+    };
     vec![
+        Case::fires("all outputs one by one", (0..40).map(|i| coil(i * 100, i as u32)).collect()),
+        Case::silent("two outputs in turn", (0..40).map(|i| coil(i * 100, i as u32 % 2)).collect()),
         Case::fires("many at once after few", flood),
         Case::silent("always many", (0..2_000).map(|i| asks(i * 100, Write)).collect()),
         Case::silent("many at the start", (0..200).map(|i| asks(i * 20, Write)).collect()),

@@ -6,9 +6,9 @@ use crate::{
     credentials::ends,
     limits::TARGETS_MAX,
     watched::Watched,
-    window::Rate,
+    window::{Rate, apart_secs},
 };
-use model::{Address, Detail, Evidence, Observation, SessionEvent, Severity};
+use model::{Address, Detail, Evidence, Observation, SessionEvent, Severity, Time};
 
 pub static PASSWORD_GUESSING: Detector = Detector {
     about: About {
@@ -27,7 +27,7 @@ pub static PASSWORD_GUESSING: Detector = Detector {
     },
     watch: || {
         let (refusals, sessions) = (Watched::new(SPAN_SECS), Watched::new(SPAN_SECS));
-        Box::new(PasswordGuessing { refusals, sessions })
+        Box::new(PasswordGuessing { refusals, sessions, servers: Watched::new(SPAN_SECS) })
     },
     #[cfg(test)]
     cases,
@@ -37,6 +37,9 @@ pub static PASSWORD_GUESSING: Detector = Detector {
 const REFUSED_MIN: u32 = 5;
 const REFUSED_HIGH: u32 = 20;
 const SPAN_SECS: i64 = 60;
+/// Servers that refused one client within the span; a service with an old password has few.
+const SERVERS_MIN: usize = 5;
+const SERVERS_HIGH: usize = 20;
 /// Sessions of one client with one service for people, within the span.
 const SESSIONS_MIN: u32 = 8;
 const SESSIONS_MEDIUM: u32 = 15;
@@ -47,6 +50,8 @@ const SERVICES: &[(u16, &str)] =
 struct PasswordGuessing {
     refusals: Watched<(Address, Address), Refusals>,
     sessions: Watched<(Address, Address, u16), Rate>,
+    /// By client: who refused it lately.
+    servers: Watched<Address, Vec<(Address, Time)>>,
 }
 
 struct Refusals {
@@ -59,7 +64,10 @@ impl Watch for PasswordGuessing {
     fn see(&mut self, o: &Observation, _: &Site<'_>, out: &mut Findings) {
         match &o.detail {
             Detail::Authentication(sign_in) => match sign_in.accepted {
-                Some(false) => self.refused(o, sign_in.user.as_deref(), sign_in.method, out),
+                Some(false) => {
+                    self.refused(o, sign_in.user.as_deref(), sign_in.method, out);
+                    self.refused_by_many(o, out);
+                }
                 Some(true) => accepted(o, out),
                 None => {}
             },
@@ -71,7 +79,7 @@ impl Watch for PasswordGuessing {
     }
 
     fn dropped(&self) -> u64 {
-        self.refusals.dropped() + self.sessions.dropped()
+        self.refusals.dropped() + self.sessions.dropped() + self.servers.dropped()
     }
 }
 
@@ -121,6 +129,36 @@ impl PasswordGuessing {
         let says = format!("failed sign-ins; accounts: {accounts}");
         let (first, last, count) = (known.rate.first, o.at, known.total);
         open.proof("refused", Evidence::Count { first, last, count, says });
+    }
+
+    /// One try at each of many servers, so that no account is locked.
+    fn refused_by_many(&mut self, o: &Observation, out: &mut Findings) {
+        let Some((client, server)) = ends(o) else { return };
+        let servers = self.servers.of(client, o.at, Vec::new);
+        servers.retain(|(known, at)| *known != server && apart_secs(o.at, *at) <= SPAN_SECS);
+        if servers.len() < TARGETS_MAX {
+            servers.push((server, o.at));
+        }
+        let count = servers.len();
+        if count < SERVERS_MIN {
+            return;
+        }
+        let first = servers.iter().map(|(_, at)| *at).min().unwrap_or(o.at);
+        let raised = out.raise(&PASSWORD_GUESSING.about, ("servers", client), o, || {
+            let title = "{0} guesses passwords at many servers";
+            Draft::by(client, [server], Severity::Medium, title).because(format!(
+                "{SERVERS_MIN} or more servers refused {{0}} within {SPAN_SECS} s: somebody tries \
+                 one password after the other where no account is locked for it."
+            ))
+        });
+        let Some(open) = raised else { return };
+        open.spans(first, o.at);
+        servers.iter().take(8).for_each(|(server, _)| open.names(*server));
+        if count >= SERVERS_HIGH {
+            open.at_least(Severity::High);
+        }
+        let says = "servers that refused it lately";
+        open.proof_count("servers", (first, o.at), (count as u64, says));
     }
 
     fn answered(&mut self, o: &Observation, out: &mut Findings) {
@@ -175,7 +213,17 @@ fn cases() -> Vec<crate::testing::Case> {
         };
         (0..count).map(one).collect()
     };
+    let servers = |count: u8| {
+        let one = |i: u8| {
+            let o = sign_in(i64::from(i) * 500, Some(false), false);
+            // The server says so.
+            Observation { from: host(100 + i), ..o }
+        };
+        (0..count).map(one).collect()
+    };
     vec![
+        Case::fires("one try at each of many servers", servers(6)),
+        Case::silent("a few servers that have no such user", servers(3)),
         Case::fires("twelve tries", tries(12)),
         Case::fires("SSH sessions", ssh(20)),
         Case::silent("a person who mistypes", tries(3)),
