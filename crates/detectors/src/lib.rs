@@ -42,6 +42,7 @@ mod icmp_channel;
 mod identity_change;
 mod internet_peer;
 mod kerberos_abuse;
+mod name_poisoning;
 mod name_tunnel;
 mod new_asset;
 mod new_client;
@@ -53,9 +54,11 @@ mod password_guessing;
 mod program_transfer;
 mod program_upload;
 mod protocol_violation;
+mod reconnaissance;
 mod refused_requests;
 mod remote_execution;
 mod ring_open;
+mod router_flood;
 mod scan;
 mod service_exploit;
 mod service_flood;
@@ -111,6 +114,9 @@ pub static REGISTRY: &[&Detector] = &[
     &executable_transfer::EXECUTABLE_TRANSFER,
     &web_attack::WEB_ATTACK,
     &name_tunnel::NAME_TUNNEL,
+    &name_poisoning::NAME_POISONING,
+    &router_flood::ROUTER_FLOOD,
+    &reconnaissance::RECONNAISSANCE,
     &generated_host::GENERATED_HOST,
     &open_shell::OPEN_SHELL,
     &service_exploit::SERVICE_EXPLOIT,

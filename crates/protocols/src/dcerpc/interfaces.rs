@@ -133,6 +133,7 @@ static INTERFACES: &[Interface] = &[
             (17, Browse, "SamrLookupNamesInDomain"),
             (22, Configure, "SamrAddMemberToGroup"),
             (31, Configure, "SamrAddMemberToAlias"),
+            (33, Browse, "SamrGetMembersInAlias"),
             (34, Session, "SamrOpenUser"),
             (35, Configure, "SamrDeleteUser"),
             (36, Diagnose, "SamrQueryInformationUser"),

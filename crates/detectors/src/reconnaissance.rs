@@ -1,0 +1,209 @@
+//! Windows hosts and domains asked for their accounts, groups and sessions.
+
+use crate::{
+    About, Detector, Draft, Findings, Kind, Phase, Site, Watch,
+    limits::TARGETS_MAX,
+    named::{Sign, Signs, asks},
+    watched::Watched,
+    window::apart_secs,
+};
+use model::{Address, Detail, Direction, Observation, OperationClass, Severity, Time};
+
+pub static RECONNAISSANCE: Detector = Detector {
+    about: About {
+        id: "account-reconnaissance",
+        title: "Accounts and sessions looked for",
+        engine: model::Engine::Malware,
+        why: "Who knows which accounts are administrators, and on which hosts they are signed in, \
+              knows where to go next. Programs that draw that map ask every host.",
+        techniques: &["T1087", "T1069", "T1135", "T1136", "T1098", "T1003"],
+        false_positives: "Inventory of the site's own administrators, management of users at a \
+                          domain controller.",
+        runbook: "Ask who works at the source. If it is the site's inventory, mute the finding \
+                  for it.\n\
+                  If not, isolate the source: what it asked for is the map of an attack.\n\
+                  Look at the hosts it asked for sign-ins that came afterwards.",
+        sees: &[Kind::Operation],
+    },
+    watch: || {
+        let signs = Signs {
+            about: &RECONNAISSANCE.about,
+            protocols: &["dcerpc"],
+            signs: SIGNS,
+            habits: true,
+        };
+        let (hosts, kinds) = (Watched::new(HOSTS_SECS), Watched::new(KINDS_SECS));
+        Box::new(Reconnaissance { signs, hosts, kinds })
+    },
+    #[cfg(test)]
+    cases,
+};
+
+/// Hosts that one client asked who is signed in there, within the span.
+const HOSTS_MIN: usize = 5;
+const HOSTS_SECS: i64 = 600;
+/// Kinds of lists that one client asked one host for, within the span.
+const KINDS_MIN: usize = 3;
+const KINDS_SECS: i64 = 120;
+
+/// Who is signed in at a host, or an administrator of it.
+const AT_HOSTS: &[&str] = &["NetrSessionEnum", "NetrWkstaUserEnum", "SamrGetMembersInAlias"];
+
+/// Lists of a kind ([MS-SAMR], 3.1.5; [MS-SRVS], 3.1.4).
+const LISTS: &[(&str, &[&str])] = &[
+    ("users", &["SamrEnumerateUsersInDomain", "SamrQueryDisplayInformation"]),
+    ("groups", &["SamrEnumerateGroupsInDomain"]),
+    ("aliases", &["SamrEnumerateAliasesInDomain"]),
+    ("sessions", &["NetrSessionEnum", "NetrWkstaUserEnum"]),
+    ("shares", &["NetrShareEnum", "NetrShareEnumSticky"]),
+    ("trusts", &["LsarEnumerateTrustedDomains"]),
+];
+
+struct Reconnaissance {
+    signs: Signs,
+    /// By client: whom it asked who is there.
+    hosts: Watched<Address, Vec<(Address, Time)>>,
+    /// By client and server: places in [`LISTS`].
+    kinds: Watched<(Address, Address), Vec<(usize, Time)>>,
+}
+
+impl Watch for Reconnaissance {
+    fn wants(&self, protocol: &str, _: OperationClass) -> bool {
+        protocol == "dcerpc"
+    }
+
+    fn see(&mut self, o: &Observation, site: &Site<'_>, out: &mut Findings) {
+        self.signs.see(o, site, out);
+        let Detail::Operation(operation) = &o.detail else { return };
+        if o.protocol != "dcerpc" || operation.direction == Direction::Response {
+            return;
+        }
+        let (Some(client), Some(server)) = (o.from.address(), o.to.address()) else { return };
+        let port = o.to.port.unwrap_or_default();
+        let knows = |port| site.baseline.knows_link(&(client, server, o.protocol, port));
+        match site.phase {
+            Phase::Learning => return,
+            Phase::Learnt if knows(port) || knows(0) => return,
+            _ => {}
+        }
+        let name = operation.function_name;
+        if AT_HOSTS.contains(&name) {
+            self.at_hosts(o, (client, server), out);
+        }
+        if let Some(kind) = LISTS.iter().position(|(_, names)| names.contains(&name)) {
+            self.lists(o, (client, server), kind, out);
+        }
+    }
+
+    fn dropped(&self) -> u64 {
+        self.hosts.dropped() + self.kinds.dropped()
+    }
+}
+
+impl Reconnaissance {
+    fn at_hosts(
+        &mut self,
+        o: &Observation,
+        (client, server): (Address, Address),
+        out: &mut Findings,
+    ) {
+        let hosts = self.hosts.of(client, o.at, Vec::new);
+        hosts.retain(|(known, at)| *known != server && apart_secs(o.at, *at) <= HOSTS_SECS);
+        if hosts.len() < TARGETS_MAX {
+            hosts.push((server, o.at));
+        }
+        if hosts.len() < HOSTS_MIN {
+            return;
+        }
+        let raised = out.raise(&RECONNAISSANCE.about, ("hosts", client), o, || {
+            let title = "{0} asks many hosts who is signed in there";
+            Draft::by(client, [server], Severity::Medium, title)
+                .because(format!(
+                    "{HOSTS_MIN} or more hosts within {HOSTS_SECS} s: a map of where \
+                     administrators can be met."
+                ))
+                .techniques(&["T1087", "T1069"])
+        });
+        let Some(open) = raised else { return };
+        hosts.iter().take(8).for_each(|(host, _)| open.names(*host));
+    }
+
+    fn lists(
+        &mut self,
+        o: &Observation,
+        (client, server): (Address, Address),
+        kind: usize,
+        out: &mut Findings,
+    ) {
+        let kinds = self.kinds.of((client, server), o.at, Vec::new);
+        kinds.retain(|(known, at)| *known != kind && apart_secs(o.at, *at) <= KINDS_SECS);
+        kinds.push((kind, o.at));
+        if kinds.len() < KINDS_MIN {
+            return;
+        }
+        let mut words: Vec<_> = kinds.iter().map(|(kind, _)| LISTS[*kind].0).collect();
+        words.sort_unstable();
+        let raised = out.raise(&RECONNAISSANCE.about, ("lists", client, server), o, || {
+            let title = "{0} lists the accounts of {1}";
+            Draft::by(client, [server], Severity::Medium, title)
+                .because(format!(
+                    "It asked for {} within {KINDS_SECS} s, as programs do that look for a way on.",
+                    words.join(", ")
+                ))
+                .techniques(&["T1087", "T1069", "T1135"])
+        });
+        debug_assert!(raised.is_none_or(|open| open.count() > 0));
+    }
+}
+
+static SIGNS: &[Sign] = &[
+    Sign {
+        matches: |o| asks(o, &["SamrCreateUserInDomain", "SamrCreateUser2InDomain"]),
+        title: "{0} makes an account at {1}",
+        severity: Severity::Medium,
+        says: "an account of one's own is a way back; hosts that join a domain make one as well",
+        techniques: &["T1136", "T1098"],
+    },
+    Sign {
+        matches: |o| asks(o, &["SamrAddMemberToAlias", "SamrAddMemberToGroup"]),
+        title: "{0} puts an account into a group at {1}",
+        severity: Severity::Medium,
+        says: "the group's rights are the account's from now on",
+        techniques: &["T1098"],
+    },
+    Sign {
+        matches: |o| asks(o, &["LsarRetrievePrivateData"]),
+        title: "{0} reads secrets of {1} (LSA)",
+        severity: Severity::Medium,
+        says: "passwords of services are kept there",
+        techniques: &["T1003"],
+    },
+];
+
+#[cfg(test)]
+fn cases() -> Vec<crate::testing::Case> {
+    use crate::testing::{Case, called, host, port};
+    let of = |at: i64, name, server: u8| {
+        let to = port(host(server), 445);
+        Observation { to, ..called(at, "dcerpc", name) }
+    };
+    let sessions = |hosts: std::ops::Range<u8>| {
+        hosts.map(|i| of(i64::from(i) * 1_000, "NetrSessionEnum", i)).collect()
+    };
+    let lists = |apart: i64| {
+        let names = [
+            "SamrEnumerateUsersInDomain",
+            "SamrEnumerateGroupsInDomain",
+            "SamrEnumerateAliasesInDomain",
+        ];
+        let one = |(i, name): (usize, &&'static str)| of(i as i64 * apart, name, 20);
+        names.iter().enumerate().map(one).collect()
+    };
+    vec![
+        Case::fires("sessions of many hosts", sessions(30..40)),
+        Case::fires("lists of accounts", lists(1_000)),
+        Case::fires("an account is made", vec![of(0, "SamrCreateUser2InDomain", 20)]),
+        Case::silent("one file server asked for its sessions", sessions(30..32)),
+        Case::silent("lists over a day", lists(4 * 3_600_000)),
+    ]
+}
