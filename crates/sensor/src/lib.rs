@@ -19,6 +19,7 @@ mod sign_ins;
 mod stream;
 mod supplicants;
 mod tally;
+mod transfers;
 mod unnamed;
 mod worker;
 

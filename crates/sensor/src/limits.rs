@@ -45,6 +45,10 @@ pub const IDENTITIES_PER_FLOW_MAX: usize = 256;
 pub const ECHOES_MAX: usize = 2_048;
 /// Nanoseconds of capture time after which a reply to an echo request is awaited no longer.
 pub const ECHO_WAITS_NANOS: i64 = 10_000_000_000;
+/// Requests for files by TFTP whose answers one shard awaits from another port.
+pub const TRANSFERS_MAX: usize = 256;
+/// Nanoseconds of capture time after which such an answer is awaited no longer.
+pub const TRANSFER_WAITS_NANOS: i64 = 60_000_000_000;
 /// Distinct senders counted.
 pub const SENDERS_MAX: usize = 65_536;
 /// Process values kept for a report.

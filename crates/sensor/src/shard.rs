@@ -19,6 +19,7 @@ use crate::{
     limits::CLOCK_SET_BACK_NANOS,
     senders::{Senders, window},
     tally::{Cursor, Tally},
+    transfers::Transfers,
     unnamed::{Heads, Unnamed},
     worker::{Packet, WorkerSettings},
 };
@@ -40,6 +41,7 @@ pub(crate) struct Shard {
     flows: FlowTable,
     fragments: Fragments,
     echoes: Echoes,
+    transfers: Transfers,
     senders: Senders,
     tally: Tally,
     heads: Heads,
@@ -92,6 +94,7 @@ impl Shard {
             flows: FlowTable::new(limits.flows),
             fragments: Fragments::new(limits.fragmented, limits.fragmented_octets),
             echoes: Echoes::new(),
+            transfers: Transfers::default(),
             senders: Senders::new(limits.senders),
             tally: Tally::new(limits.tally_rows),
             heads: Heads::new(settings.unnamed),
@@ -481,6 +484,7 @@ impl Shard {
             ("fragmented-packets", self.fragments.evicted),
             ("fragment-overlaps", self.fragments.overlaps),
             ("echo-requests", self.echoes.evicted),
+            ("file-requests", self.transfers.evicted),
         ] {
             if count > 0 {
                 health.limits.insert(name.to_owned(), count);

@@ -111,6 +111,16 @@ fn a_port_scan_by_one_host_leaves_the_others_their_conversations() {
 }
 
 #[test]
+fn a_client_that_asks_for_files_from_ever_other_ports_fills_its_list_and_no_more() {
+    let asks = |ports: u16| {
+        let ends = (0..ports).map(|port| Ends { ports: (10_000 + port, 69), ..Ends::host(1) });
+        ends.map(|ends| ends.udp(b"\0\x01a\0octet\0")).collect::<Vec<_>>()
+    };
+    assert_eq!(check(&run(100, asks(300)).0, "file-requests"), 44);
+    assert!(!run(100, asks(256)).0.limits.contains_key("file-requests"));
+}
+
+#[test]
 fn endless_fragments_are_dropped_oldest_first() {
     let pieces = (0..5_000).map(|id| Ends::host(id).ip(17, (id as u16, 0x2000), &[0; 64]));
     let (health, _) = run(1, pieces);

@@ -367,3 +367,26 @@ fn datagrams_that_the_capture_cut_behind_their_header_are_counted() {
         }
     }
 }
+
+#[test]
+fn files_are_followed_to_the_port_their_server_sends_them_from() {
+    let udp = |(from, to): ([u8; 4], [u8; 4]), (source, destination): (u16, u16), says: &[u8]| {
+        let mut datagram = [source.to_be_bytes(), destination.to_be_bytes()].concat();
+        datagram.extend((says.len() as u16 + 8).to_be_bytes());
+        datagram.extend([0, 0]);
+        datagram.extend(says);
+        whole(ip(from, to, 17, 0, &datagram))
+    };
+    let (asks, answers) = ((HOST, OTHER), (OTHER, HOST));
+    let block = b"\0\x03\0\x01a short one";
+    let transfer = [
+        udp(asks, (4_000, 69), b"\0\x01a.cfg\0octet\0"),
+        udp(answers, (5_000, 4_000), block),
+        udp(asks, (4_000, 5_000), b"\0\x04\0\x01"),
+    ];
+    assert_eq!(read_group("tftp", &transfer).1, 3);
+    // Without the request they may be anything.
+    assert_eq!(read_group("tftp", &transfer[1..]).1, 0);
+    let elsewhere = [transfer[0].clone(), udp(answers, (5_000, 4_001), block)];
+    assert_eq!(read_group("tftp", &elsewhere).1, 1);
+}

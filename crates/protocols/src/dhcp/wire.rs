@@ -12,6 +12,7 @@ pub const HEADER_OCTETS: usize = 240;
 pub const OPTION_HOST_NAME: u8 = 12;
 pub const OPTION_ROUTER: u8 = 3;
 pub const OPTION_REQUESTED_ADDRESS: u8 = 50;
+const OPTION_OVERLOAD: u8 = 52;
 pub const OPTION_MESSAGE_TYPE: u8 = 53;
 pub const OPTION_PARAMETERS: u8 = 55;
 pub const OPTION_VENDOR_CLASS: u8 = 60;
@@ -45,7 +46,7 @@ impl Message {
 
 pub fn parse(bytes: &[u8]) -> Result<Message, Malformed> {
     let short = Malformed::new("dhcp-message-cut-short");
-    let (header, mut rest) = bytes.split_at_checked(HEADER_OCTETS).ok_or(short)?;
+    let (header, rest) = bytes.split_at_checked(HEADER_OCTETS).ok_or(short)?;
     let word = |at: usize| -> Result<[u8; 4], Malformed> {
         let end = at.checked_add(4).ok_or(short)?;
         header.get(at..end).and_then(|b| b.try_into().ok()).ok_or(short)
@@ -57,17 +58,14 @@ pub fn parse(bytes: &[u8]) -> Result<Message, Malformed> {
     let ethernet = hardware == 1 && hardware_length == 6;
     let client_mac = header.get(28..34).and_then(|b| b.try_into().ok()).filter(|_| ethernet);
     let mut options = Vec::new();
-    while let Some((&code, after)) = rest.split_first() {
-        if code == OPTION_PAD {
-            rest = after;
-            continue;
+    read(rest, &mut options);
+    // The fields of the boot file and the server's name may hold more of them (RFC 2132, 9.3).
+    let overload = options.iter().find(|(code, _)| *code == OPTION_OVERLOAD);
+    let fields = overload.and_then(|(_, contents)| contents.first().copied()).unwrap_or_default();
+    for (bit, field) in [(1, 108..236), (2, 44..108)] {
+        if fields & bit != 0 {
+            read(header.get(field).unwrap_or_default(), &mut options);
         }
-        let Some((&length, after)) = after.split_first().filter(|_| code != OPTION_END) else {
-            break;
-        };
-        let Some((contents, after)) = after.split_at_checked(usize::from(length)) else { break };
-        options.push((code, contents.to_vec()));
-        rest = after;
     }
     Ok(Message {
         op,
@@ -77,6 +75,21 @@ pub fn parse(bytes: &[u8]) -> Result<Message, Malformed> {
         client_mac,
         options,
     })
+}
+
+fn read(mut rest: &[u8], options: &mut Vec<(u8, Vec<u8>)>) {
+    while let Some((&code, after)) = rest.split_first() {
+        if code == OPTION_PAD {
+            rest = after;
+            continue;
+        }
+        let Some((&length, after)) = after.split_first().filter(|_| code != OPTION_END) else {
+            return;
+        };
+        let Some((contents, after)) = after.split_at_checked(usize::from(length)) else { return };
+        options.push((code, contents.to_vec()));
+        rest = after;
+    }
 }
 
 /// Contents of an option are cut at 255 octets.
@@ -103,6 +116,24 @@ pub fn emit(message: &Message) -> Vec<u8> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn options_go_on_in_the_fields_that_are_not_needed() {
+        for (overload, at, found) in [(1, 108, true), (3, 44, true), (2, 108, false)] {
+            let message = Message {
+                op: 1,
+                transaction: 1,
+                client_address: Ipv4Addr::UNSPECIFIED,
+                your_address: Ipv4Addr::UNSPECIFIED,
+                client_mac: None,
+                options: vec![(OPTION_OVERLOAD, vec![overload])],
+            };
+            let mut bytes = emit(&message);
+            bytes[at..at + 4].copy_from_slice(&[OPTION_MESSAGE_TYPE, 1, 3, OPTION_END]);
+            let read = parse(&bytes).expect("own message");
+            assert_eq!(read.message_type(), found.then_some(3));
+        }
+    }
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]

@@ -62,6 +62,23 @@ fn command(line: &[u8]) -> Option<(&[u8], &[u8])> {
     known.then_some((verb, rest))
 }
 
+/// A word of letters and digits and what follows it, where the connection is known to be one of
+/// FTP: servers have commands of their own.
+fn word(line: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (verb, rest) = text::word(without_telnet(line));
+    let known = !verb.is_empty() && verb.iter().all(u8::is_ascii_alphanumeric);
+    known.then_some((verb, rest))
+}
+
+/// An interrupt and a mark of Telnet stand before commands that are to be heard at once (RFC 959,
+/// 4.1.3): each is IAC and an octet.
+fn without_telnet(mut line: &[u8]) -> &[u8] {
+    while let [0xff, 0xf0..=0xff, rest @ ..] = line {
+        line = rest;
+    }
+    line
+}
+
 /// (code, last line of the reply?, text)
 fn reply(line: &[u8]) -> Option<(u32, bool, &[u8])> {
     let (code, rest) = line.split_at_checked(3)?;
@@ -99,7 +116,9 @@ impl Dissector for Reader {
         };
         out.begin("ftp", 0..taken);
         match segment.from {
-            Side::Client => self.request(line, out),
+            // Behind a hole a line may begin with its end, which may be a password.
+            Side::Client if segment.after_gap => self.request(command(line), out),
+            Side::Client => self.request(word(line), out),
             Side::Server => self.answer(line, out),
         }
         Progress::Consumed(taken)
@@ -112,8 +131,8 @@ impl Dissector for Reader {
 }
 
 impl Reader {
-    fn request(&mut self, line: &[u8], out: &mut Output) {
-        let Some((verb, argument)) = command(line) else { return };
+    fn request(&mut self, says: Option<(&[u8], &[u8])>, out: &mut Output) {
+        let Some((verb, argument)) = says else { return };
         out.count(&FTP_GROUP, [Scalar::Text(text::lossy(verb).into())]);
         let verb = verb.to_ascii_uppercase();
         let (class, name) = class_of(&verb);
@@ -188,5 +207,36 @@ fn class_of(verb: &[u8]) -> (OperationClass, &'static str) {
         b"SITE" => (Class::Configure, "site command"),
         b"SYST" | b"STAT" | b"HELP" | b"FEAT" => (Class::Diagnose, "status"),
         _ => (Class::Session, "command"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(line: &[u8], after_gap: bool, want: &[&str]) {
+        let mut out = Output::default();
+        let segment = Segment { after_gap, ..Segment::of(line, Side::Client, Carrier::Tcp) };
+        assert_eq!(Reader::default().feed(segment, &mut out), Progress::Consumed(line.len()));
+        let keys: Vec<_> = out.messages.iter().map(|m| m.keys[0].clone()).collect();
+        let want: Vec<_> = want.iter().map(|word| Scalar::Text((*word).into())).collect();
+        assert_eq!(keys, want);
+    }
+
+    #[test]
+    fn commands_of_servers_own_are_counted() {
+        check(b"XSHA256 a.bin\r\n", false, &["XSHA256"]);
+        check(b"feat\r\n", false, &["feat"]);
+        check(b"\xff\xf4\xff\xf2ABOR\r\n", false, &["ABOR"]);
+        for line in [&b"\xff\xf4\r\n"[..], b" LIST\r\n", b"\r\n", b"a-b\r\n"] {
+            check(line, false, &[]);
+        }
+    }
+
+    #[test]
+    fn the_end_of_a_line_that_was_lost_is_no_command() {
+        check(b"secret99\r\n", true, &[]);
+        check(b"QUIT\r\n", true, &["QUIT"]);
     }
 }

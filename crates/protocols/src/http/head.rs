@@ -104,16 +104,22 @@ pub fn is_method(word: &[u8]) -> bool {
 impl<'a> Head<'a> {
     /// Contents of the first header with this name.
     pub fn header(&self, name: &str) -> Option<&'a [u8]> {
+        self.headers(name).next()
+    }
+
+    /// Contents of all headers with this name, in the order they stand.
+    pub fn headers(&self, name: &str) -> impl Iterator<Item = &'a [u8]> {
         let mut at = self.headers;
-        while let Some((line, taken)) = text::line(at) {
+        let lines = std::iter::from_fn(move || {
+            let (line, taken) = text::line(at)?;
             at = at.get(taken..).unwrap_or_default();
-            let Some(colon) = line.iter().position(|b| *b == b':') else { continue };
-            let (key, value) = line.split_at(colon);
-            if key.trim_ascii().eq_ignore_ascii_case(name.as_bytes()) {
-                return Some(value.get(1..).unwrap_or_default().trim_ascii());
-            }
-        }
-        None
+            Some(line)
+        });
+        lines.filter_map(move |line| {
+            let (key, value) = line.split_at(line.iter().position(|b| *b == b':')?);
+            let named = key.trim_ascii().eq_ignore_ascii_case(name.as_bytes());
+            named.then(|| value.get(1..).unwrap_or_default().trim_ascii())
+        })
     }
 
     pub fn text(&self, name: &str) -> String {
@@ -153,6 +159,7 @@ mod tests {
         assert_eq!(head.start, Start::Request { method: b"POST", target: b"/api" });
         assert_eq!(head.header("HOST"), Some(&b"plc"[..]));
         assert_eq!(head.body(false), Body::Length(5));
+        assert_eq!(head.headers("content-length").count(), 1);
         assert_eq!(&bytes[head.octets..], b"hello");
         assert_eq!(parse(&bytes[..head.octets - 1]), None);
     }

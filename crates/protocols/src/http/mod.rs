@@ -374,8 +374,9 @@ impl Reader {
         let content = head.text("content-type").to_ascii_lowercase();
         let looked_at = ["image/", "audio/", "video/", "text/html", "text/css"];
         self.looked_at = looked_at.iter().any(|kind| content.starts_with(kind));
+        // Servers offer several ways, each on a line of its own.
         for header in ["www-authenticate", "proxy-authenticate"] {
-            if let Some(offer) = head.header(header) {
+            for offer in head.headers(header) {
                 token(offer, out);
             }
         }

@@ -10,9 +10,12 @@ use super::{
 use crate::{Output, text};
 use model::Scalar;
 
+/// There should be one (RFC 9112, 3.2); who smuggles requests sends a second.
+const HOSTS_MAX: usize = 4;
+
 #[derive(Debug)]
 pub(super) enum Owed {
-    Request { method: Box<str>, host: Option<Box<str>> },
+    Request { method: Box<str>, hosts: Vec<Box<str>> },
     Response { status: u16 },
 }
 
@@ -20,9 +23,9 @@ impl Owed {
     pub(super) fn of(head: &Head<'_>) -> Owed {
         match head.start {
             Start::Request { method, .. } => {
-                let host = head.header("host").filter(|h| !h.is_empty());
-                let host = host.map(|h| text::lossy(h).into());
-                Owed::Request { method: text::lossy(method).into(), host }
+                let hosts = head.headers("host").filter(|h| !h.is_empty()).take(HOSTS_MAX);
+                let hosts = hosts.map(|h| text::lossy(h).into()).collect();
+                Owed::Request { method: text::lossy(method).into(), hosts }
             }
             Start::Response { status } => Owed::Response { status },
         }
@@ -30,9 +33,9 @@ impl Owed {
 
     pub(super) fn count(self, out: &mut Output) {
         match self {
-            Owed::Request { method, host } => {
+            Owed::Request { method, hosts } => {
                 out.count(&HTTP_REQUEST, [Scalar::Text(method)]);
-                if let Some(host) = host {
+                for host in hosts {
                     out.count(&HTTP_HOST, [Scalar::Text(host)]);
                 }
             }

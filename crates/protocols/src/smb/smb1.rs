@@ -11,7 +11,7 @@ use super::{
     state::{Asked, State, Tree, What},
     wire::{HEADER1_OCTETS, Header1, Texts, le16_at, le32_at, slice},
 };
-use crate::{Output, Side, output::Op};
+use crate::{Group, Output, Side, output::Op};
 use model::{OperationClass, Scalar};
 use std::sync::Arc;
 
@@ -165,8 +165,12 @@ fn request(state: &mut State, block: &Block<'_>, out: &mut Output) -> Option<Wha
         RENAME => {
             let mut texts = block.texts(1);
             let old = texts.next_text();
-            let new = block.texts(2).next_text();
+            // Each has the octet of its buffer format before it ([MS-CIFS], 2.2.4.8.1).
+            texts.skip(1);
+            let new = texts.next_text();
+            count_name(&SMB_FILE_GROUP, &new, out);
             out.operation(block.op(class, "rename").named("file", &format!("{old} to {new}")));
+            return Some(What::Named(new));
         }
         TRANSACTION => return Some(transaction::pipe_request(state, block, out)),
         TRANSACTION2 => return Some(transaction::second_request(state, block, out)),
@@ -179,8 +183,15 @@ fn request(state: &mut State, block: &Block<'_>, out: &mut Output) -> Option<Wha
 /// A file named behind the octet of its buffer format ([MS-CIFS], 2.2.4.3.1 and others).
 fn named(block: &Block<'_>, out: &mut Output) -> String {
     let name = block.texts(1).next_text();
-    out.count(&SMB_FILE_GROUP, [Scalar::Shared(name.as_str().into())]);
+    count_name(&SMB_FILE_GROUP, &name, out);
     name
+}
+
+/// The root of a share has no name, nor has what cannot be read.
+fn count_name(group: &'static Group, name: &str, out: &mut Output) {
+    if !name.is_empty() {
+        out.count(group, [Scalar::Shared(name.into())]);
+    }
 }
 
 fn on(state: &mut State, id: u128, out: &mut Output) -> What {
@@ -192,7 +203,7 @@ fn on(state: &mut State, id: u128, out: &mut Output) -> What {
 fn tree_connect(block: &Block<'_>, out: &mut Output) -> What {
     let password = usize::from(block.word(6));
     let path = block.texts(password).next_text();
-    out.count(&SMB_SHARE_GROUP, [Scalar::Shared(path.as_str().into())]);
+    count_name(&SMB_SHARE_GROUP, &path, out);
     out.operation(block.op(OperationClass::Session, "tree connect").named("share", &path));
     What::Share(path)
 }
@@ -200,7 +211,7 @@ fn tree_connect(block: &Block<'_>, out: &mut Output) -> What {
 /// 2.2.4.64.1 and 2.2.4.41.1.
 fn open(state: &State, block: &Block<'_>, out: &mut Output) -> What {
     let name = block.texts(0).next_text();
-    out.count(&SMB_FILE_GROUP, [Scalar::Shared(name.as_str().into())]);
+    count_name(&SMB_FILE_GROUP, &name, out);
     let tree = state.find_tree(block.tree());
     let pipe = tree.is_some_and(|t| t.pipe);
     let disposition = if block.command == CREATE_ANDX { block.long(35) } else { 1 };
@@ -243,6 +254,9 @@ fn response(state: &mut State, block: &Block<'_>, what: What, out: &mut Output) 
         (CREATE_ANDX | OPEN_ANDX, What::File { name, operation }) => {
             let area = if operation == "open pipe" { "pipe" } else { "file" };
             out.operation(block.op(OperationClass::File, operation).named(area, &name));
+            if failed && block.command == CREATE_ANDX {
+                count_name(&SMB_FILE_GROUP, &name, out);
+            }
             if !failed {
                 let at = if block.command == CREATE_ANDX { 5 } else { 4 };
                 let id = u128::from(block.word(at));
@@ -250,9 +264,12 @@ fn response(state: &mut State, block: &Block<'_>, what: What, out: &mut Output) 
                 state.count_file(id, out);
             }
         }
-        (CLOSE, What::On(id)) => state.close(id),
-        (DELETE, What::Named(name)) => {
-            out.count(&SMB_FILE_GROUP, [Scalar::Shared(name.as_str().into())]);
+        (CLOSE, What::On(id)) => {
+            state.count_file(id, out);
+            state.close(id);
+        }
+        (DELETE | RENAME, What::Named(name)) => {
+            count_name(&SMB_FILE_GROUP, &name, out);
             if failed {
                 out.operation(block.op(OperationClass::Other, names::smb1(block.command)));
             }

@@ -173,6 +173,11 @@ impl<'a> Texts<'a> {
         Texts { message, at, unicode }
     }
 
+    /// Steps over octets between two texts.
+    pub fn skip(&mut self, octets: usize) {
+        self.at = self.at.saturating_add(octets);
+    }
+
     pub fn next_text(&mut self) -> String {
         if !self.unicode {
             return self.next_ascii();

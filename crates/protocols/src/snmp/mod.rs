@@ -32,16 +32,17 @@ impl Protocol for Snmp {
         &ABOUT
     }
 
-    fn probe(&self, head: &[u8], _: Hint) -> Probe {
+    fn probe(&self, head: &[u8], hint: Hint) -> Probe {
         if head.first() != Some(&0x30) {
             return Probe::NoMatch;
         }
-        match wire::parse(head) {
-            Ok(message) => match message.pdu.map(|p| p.kind) {
+        let cut = || wire::head(head).filter(|_| hint.port && hint.missing > 0);
+        match wire::parse(head).ok().or_else(cut) {
+            Some(message) => match message.pdu.map(|p| p.kind) {
                 Some(2 | 4 | 7) => Probe::Match,
                 _ => Probe::MatchClient,
             },
-            Err(_) => Probe::NoMatch,
+            None => Probe::NoMatch,
         }
     }
 
@@ -62,9 +63,14 @@ impl Dissector for Reader {
     fn feed(&mut self, segment: Segment<'_>, out: &mut Output) -> Progress {
         let taken = Progress::Consumed(segment.bytes.len());
         out.begin("snmp", 0..segment.bytes.len());
+        let mut whole = true;
         let message = match wire::parse(segment.bytes) {
             Ok(message) => message,
-            Err(_) if segment.missing > 0 => return taken,
+            Err(_) if segment.missing > 0 => {
+                whole = false;
+                let Some(message) = wire::head(segment.bytes) else { return taken };
+                message
+            }
             Err(malformed) => {
                 let says = "an SNMP message that cannot be read";
                 out.violation(malformed.reason, says, "RFC 1157, 4; RFC 3412, 6");
@@ -77,8 +83,11 @@ impl Dissector for Reader {
         };
         if let Some(pdu) = &message.pdu {
             out.count(&SNMP_GROUP, [version, Scalar::Number(u64::from(pdu.kind))]);
-            operation(&message, pdu, out);
-            if pdu.kind == 2 && pdu.error == 0 {
+            // What an answer says is not known of one that was cut.
+            if whole || pdu.kind != RESPONSE {
+                operation(&message, pdu, out);
+            }
+            if pdu.kind == RESPONSE && pdu.error == 0 {
                 system(pdu, out);
             }
         }
@@ -254,4 +263,66 @@ fn system(pdu: &Pdu, out: &mut Output) {
         }
     }
     out.identity(Subject::Sender, "SNMP response", facts);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A get of version 2c, an answer to it of version 1, and a get of version 3.
+    const MESSAGES: [(&str, &str); 3] = [
+        (
+            "30 22 | 02 01 01 | 04 06 70 75 62 6c 69 63 | a0 15 02 01 07 02 01 00 02 01 00 30 0a \
+             30 08 06 04 2b 06 01 02 05 00",
+            "1 0",
+        ),
+        (
+            "30 22 | 02 01 00 | 04 06 70 75 62 6c 69 63 | a2 15 02 01 07 02 01 00 02 01 00 30 0a \
+             30 08 06 04 2b 06 01 02 05 00",
+            "0 2",
+        ),
+        (
+            "30 37 | 02 01 03 | 30 0d 02 01 09 02 02 05 dc 04 01 04 02 01 03 | \
+             04 10 30 0e 04 00 02 01 00 02 01 00 04 00 04 00 04 00 | \
+             30 11 04 00 04 00 | a0 0b 02 01 07 02 01 00 02 01 00 30 00",
+            "- 0",
+        ),
+    ];
+
+    fn octets(hex: &str) -> Vec<u8> {
+        let words = hex.split_whitespace().filter(|word| *word != "|");
+        words.map(|word| u8::from_str_radix(word, 16).expect("two digits")).collect()
+    }
+
+    fn counted(bytes: &[u8], missing: usize) -> Option<String> {
+        let mut out = Output::default();
+        let segment = Segment { missing, ..Segment::of(bytes, Side::Client, Carrier::Udp) };
+        Reader::default().feed(segment, &mut out);
+        let number = |key: &Scalar| match key {
+            Scalar::Number(number) => number.to_string(),
+            _ => "-".to_owned(),
+        };
+        let keys = |keys: &[Scalar]| keys.iter().map(number).collect::<Vec<_>>().join(" ");
+        out.messages.iter().map(|m| keys(&m.keys[..SNMP_GROUP.keys.len()])).next()
+    }
+
+    #[test]
+    fn a_message_that_the_capture_cut_is_counted_from_its_head() {
+        for (hex, want) in MESSAGES {
+            let whole = octets(hex);
+            let head = whole.iter().rposition(|b| matches!(b, 0xa0 | 0xa2)).expect("a PDU") + 2;
+            assert_eq!(counted(&whole, 0).as_deref(), Some(want));
+            for cut in 0..whole.len() {
+                let (bytes, missing) = (&whole[..cut], whole.len() - cut);
+                let known = (cut >= head).then(|| want.to_owned());
+                assert_eq!(counted(bytes, missing), known, "{cut} of {hex}");
+                let probe = |port, missing| {
+                    let hint = Hint { carrier: Carrier::Udp, port, from: Side::Client, missing };
+                    SNMP.probe(bytes, hint) != Probe::NoMatch
+                };
+                assert_eq!(probe(true, missing), cut >= head);
+                assert!(!probe(false, missing) && !probe(true, 0));
+            }
+        }
+    }
 }

@@ -44,6 +44,7 @@ pub struct Variable {
 const VARIABLES_MAX: usize = 256;
 const V1_TRAP: u8 = 4;
 const PDU_TAG: u8 = 0xa0;
+const KIND_MAX: u8 = 8;
 
 pub fn parse(bytes: &[u8]) -> Result<Message, Malformed> {
     let mut message = Ber::new(Ber::new(bytes).expect(0x30)?);
@@ -59,8 +60,52 @@ pub fn parse(bytes: &[u8]) -> Result<Message, Malformed> {
     }
 }
 
+/// As far as the capture has a message: its version, community or user, and kind of PDU.
+pub fn head(bytes: &[u8]) -> Option<Message> {
+    let open = |bytes| Some(Ber::new(bytes).lenient().filter(|e| e.tag == 0x30)?.contents);
+    let mut message = Ber::new(open(bytes)?);
+    let version = message.integer().ok()?;
+    if version == 3 {
+        return head_v3(message);
+    }
+    let community = Some(message.octets().ok()?.to_vec()).filter(|_| (0..=1).contains(&version))?;
+    let pdu = Some(pdu_head(message.lenient()?.tag)?);
+    Some(Message { version: version as u8, community: Some(community), user: None, pdu })
+}
+
+fn head_v3(mut message: Ber<'_>) -> Option<Message> {
+    let user = user(&mut message).ok()?;
+    let mut found = None;
+    if !user.encrypted {
+        let mut scoped = Ber::new(message.lenient().filter(|e| e.tag == 0x30)?.contents);
+        scoped.octets().ok()?;
+        scoped.octets().ok()?;
+        found = Some(pdu_head(scoped.lenient()?.tag)?);
+    }
+    Some(Message { version: 3, community: None, user: Some(user), pdu: found })
+}
+
+/// A PDU of which the kind is known and no more.
+fn pdu_head(tag: u8) -> Option<Pdu> {
+    let kind = tag.wrapping_sub(PDU_TAG);
+    (kind <= KIND_MAX).then(|| Pdu { kind, error: 0, variables: Vec::new() })
+}
+
 /// RFC 3412, 6 and RFC 3414, 2.4.
 fn parse_v3(mut message: Ber<'_>) -> Result<Message, Malformed> {
+    let user = user(&mut message)?;
+    let mut found = None;
+    if !user.encrypted {
+        let mut scoped = Ber::new(message.expect(0x30)?);
+        scoped.octets()?;
+        scoped.octets()?;
+        found = Some(pdu(scoped.element()?)?);
+    }
+    Ok(Message { version: 3, community: None, user: Some(user), pdu: found })
+}
+
+/// Header and security parameters.
+fn user(message: &mut Ber<'_>) -> Result<User, Malformed> {
     let mut header = Ber::new(message.expect(0x30)?);
     header.integer()?;
     header.integer()?;
@@ -71,20 +116,12 @@ fn parse_v3(mut message: Ber<'_>) -> Result<Message, Malformed> {
     security.integer()?;
     let name = security.octets()?.to_vec();
     let encrypted = flags & 2 != 0;
-    let user = Some(User { name, engine, authenticated: flags & 1 != 0, encrypted });
-    let mut found = None;
-    if !encrypted {
-        let mut scoped = Ber::new(message.expect(0x30)?);
-        scoped.octets()?;
-        scoped.octets()?;
-        found = Some(pdu(scoped.element()?)?);
-    }
-    Ok(Message { version: 3, community: None, user, pdu: found })
+    Ok(User { name, engine, authenticated: flags & 1 != 0, encrypted })
 }
 
 fn pdu(element: ber::Element<'_>) -> Result<Pdu, Malformed> {
     let kind = element.tag.wrapping_sub(PDU_TAG);
-    if kind > 8 {
+    if kind > KIND_MAX {
         return Err(Malformed::new("snmp-pdu-unknown"));
     }
     let mut body = Ber::new(element.contents);

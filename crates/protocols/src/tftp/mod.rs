@@ -1,7 +1,8 @@
 //! TFTP (RFC 1350, 2347): files read and written without any log-on.
 //!
-//! Not here: their contents. Answers come from another port and are known by themselves only
-//! where they begin a transfer. Invariant: blocks are counted and never kept.
+//! Not here: their contents. Answers come from another port: the sensor knows whom they are for,
+//! and without the request they are known by themselves only where they begin a transfer.
+//! Invariant: blocks are counted and never kept.
 
 use crate::{
     About, Carrier, Dissector, Ends, Gap, Group, Hint, Output, Probe, Progress, Protocol, Segment,
@@ -37,10 +38,20 @@ fn request(body: &[u8]) -> Option<(&[u8], &[u8])> {
     let mut parts = body.split(|b| *b == 0);
     let (file, mode) = (parts.next()?, parts.next()?);
     parts.next()?;
-    let texty = !file.is_empty() && file.iter().all(|b| (0x20..0x7f).contains(b));
     let known = [&b"octet"[..], b"netascii", b"mail"];
     let mode_known = known.iter().any(|m| mode.eq_ignore_ascii_case(m));
-    (texty && mode_known).then_some((file, mode))
+    (is_name(file) && mode_known).then_some((file, mode))
+}
+
+/// Names are in the letters of whoever gave them.
+fn is_name(file: &[u8]) -> bool {
+    !file.is_empty() && file.iter().all(|b| *b >= 0x20 && *b != 0x7f)
+}
+
+/// A request's name and its end, whatever stands behind.
+fn begins_request(body: &[u8]) -> bool {
+    let end = body.iter().position(|b| *b == 0);
+    end.and_then(|end| body.get(..end)).is_some_and(is_name)
 }
 
 impl Protocol for Tftp {
@@ -52,6 +63,7 @@ impl Protocol for Tftp {
         let Some((code, body)) = head.split_first_chunk::<2>() else { return Probe::NoMatch };
         match (u16::from_be_bytes(*code), body) {
             (READ | WRITE, body) if request(body).is_some() => Probe::MatchClient,
+            (READ | WRITE, body) if hint.port && begins_request(body) => Probe::MatchClient,
             (OPTIONS, body) if options(body) => Probe::MatchServer,
             // The first block of a file, full; the first acknowledgement of a write.
             (DATA, [0, 1, ..]) if head.len() == BLOCK_OCTETS => Probe::MatchServer,
@@ -125,5 +137,30 @@ fn operation(code: u16, body: &[u8], out: &mut Output) {
             out.operation(Op::response(class, number, "error").refused(u32::from(code), name));
         }
         _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_have_any_letters_and_on_the_port_any_mode() {
+        let probe = |head: &[u8], port| {
+            let hint = Hint { carrier: Carrier::Udp, port, from: crate::Side::Client, missing: 0 };
+            TFTP.probe(head, hint)
+        };
+        for head in ["\0\u{1}t\u{e4}st.cfg\0octet\0".as_bytes(), b"\0\x02\xe4.cfg\0OCTET\0"] {
+            assert_eq!(probe(head, false), Probe::MatchClient);
+        }
+        for head in [&b"\0\x01a.cfg\0"[..], b"\0\x01a.cfg\0other\0"] {
+            assert_eq!(
+                (probe(head, true), probe(head, false)),
+                (Probe::MatchClient, Probe::NoMatch)
+            );
+        }
+        assert_eq!(probe(b"\0\x01a\x01\0octet\0", true), Probe::NoMatch);
+        assert_eq!(probe(b"\0\x01\0octet\0", true), Probe::NoMatch);
+        assert_eq!(probe(b"\0\x01a.cfg", true), Probe::NoMatch);
     }
 }

@@ -53,6 +53,9 @@ impl Protocol for Tls {
         if old_hello(head).is_some() {
             return Probe::MatchClient;
         }
+        if old_answer(head).is_some() {
+            return Probe::MatchServer;
+        }
         let [kind, major, minor, high, low, rest @ ..] = head else {
             return match head {
                 [] | [HANDSHAKE] | [HANDSHAKE, 3, ..] => Probe::NeedMore,
@@ -80,9 +83,12 @@ impl Protocol for Tls {
 /// The octets of a client's hello in the form of SSL 2, which old clients send to offer any
 /// version (RFC 5246, E.2): its length with the high bit set, then type 1 and the version.
 fn old_hello(bytes: &[u8]) -> Option<usize> {
-    let &[high, low, 1, 3, 0..=4, c1, c0, s1, s0, r1, r0] = bytes.first_chunk::<11>()? else {
+    let &[high, low, 1, major, minor, c1, c0, s1, s0, r1, r0] = bytes.first_chunk::<11>()? else {
         return None;
     };
+    if !matches!((major, minor), (3, 0..=4) | (0, 2)) {
+        return None;
+    }
     let number = |high, low| usize::from(u16::from_be_bytes([high, low]));
     let (ciphers, session, challenge) = (number(c1, c0), number(s1, s0), number(r1, r0));
     let fits = ciphers > 0
@@ -90,6 +96,21 @@ fn old_hello(bytes: &[u8]) -> Option<usize> {
         && matches!(session, 0 | 16)
         && (16..=32).contains(&challenge);
     let length = ciphers.saturating_add(session).saturating_add(challenge).saturating_add(9);
+    (high & 0x80 != 0 && fits && number(high & 0x7f, low) == length)
+        .then(|| length.saturating_add(2))
+}
+
+/// The octets of a server's hello of SSL 2 itself: length, type 4, whether the session is known,
+/// kind of certificate, version, and the lengths of certificate, ciphers and connection number.
+fn old_answer(bytes: &[u8]) -> Option<usize> {
+    let &[high, low, 4, 0..=1, 0..=1, 0, 2, c1, c0, s1, s0, n1, n0] = bytes.first_chunk::<13>()?
+    else {
+        return None;
+    };
+    let number = |high, low| usize::from(u16::from_be_bytes([high, low]));
+    let (certificate, ciphers, connection) = (number(c1, c0), number(s1, s0), number(n1, n0));
+    let length = certificate.saturating_add(ciphers).saturating_add(connection).saturating_add(11);
+    let fits = ciphers.is_multiple_of(3) && (16..=32).contains(&connection);
     (high & 0x80 != 0 && fits && number(high & 0x7f, low) == length)
         .then(|| length.saturating_add(2))
 }
@@ -115,6 +136,8 @@ struct Reader {
 
 #[derive(Default)]
 struct Half {
+    /// A record was read.
+    begun: bool,
     encrypted: bool,
     /// Handshake octets not yet forming a message.
     handshake: Vec<u8>,
@@ -125,7 +148,7 @@ impl Dissector for Reader {
         let Some(&[kind, major, minor, high, low]) = segment.bytes.first_chunk::<5>() else {
             return Progress::NeedMore { consumed: 0, needed: 5 };
         };
-        if segment.from == Side::Client && kind & 0x80 != 0 {
+        if kind & 0x80 != 0 {
             return old(&segment, out);
         }
         let length = usize::from(u16::from_be_bytes([high, low]));
@@ -138,6 +161,11 @@ impl Dissector for Reader {
             return Progress::NeedMore { consumed: 0, needed };
         };
         out.begin("tls", 0..needed);
+        self.half(segment.from).begun = true;
+        let again = segment.from == Side::Client && self.client.encrypted;
+        if again && kind == HANDSHAKE && is_hello(body) {
+            self.anew();
+        }
         match kind {
             CHANGE_CIPHER if self.retrying => {}
             CHANGE_CIPHER => self.half(segment.from).encrypted = true,
@@ -154,17 +182,19 @@ impl Dissector for Reader {
     }
 
     fn gap(&mut self, gap: Gap) {
+        // What was said in clear before the first record, to ask for all this, is no record.
         let half = self.half(gap.from);
-        half.encrypted = true;
+        half.encrypted |= half.begun;
         half.handshake.clear();
     }
 }
 
-/// The hello of SSL 2's form; everything behind it has records.
+/// The hello of SSL 2's form; everything behind it has records, where the version is not SSL 2.
 fn old(segment: &Segment<'_>, out: &mut Output) -> Progress {
-    const HEAD_OCTETS: usize = 11;
-    let bytes = segment.bytes;
-    let Some(octets) = old_hello(bytes) else {
+    const HEAD_OCTETS: usize = 13;
+    let (bytes, from) = (segment.bytes, segment.from);
+    let octets = if from == Side::Client { old_hello(bytes) } else { old_answer(bytes) };
+    let Some(octets) = octets else {
         return match bytes.len() < HEAD_OCTETS {
             true => Progress::NeedMore { consumed: 0, needed: HEAD_OCTETS },
             false => Progress::GiveUp(Malformed::new("tls-record-not-plausible")),
@@ -174,8 +204,14 @@ fn old(segment: &Segment<'_>, out: &mut Output) -> Progress {
         return Progress::NeedMore { consumed: 0, needed: octets };
     }
     out.begin("tls", 0..octets);
-    out.count(&TLS_HANDSHAKE, [Scalar::Number(1)]);
-    out.operation(Op::request(OperationClass::Session, 1, "client hello"));
+    let class = OperationClass::Session;
+    if from == Side::Client {
+        out.count(&TLS_HANDSHAKE, [Scalar::Number(1)]);
+        out.operation(Op::request(class, 1, "client hello"));
+    } else {
+        out.count(&TLS_HANDSHAKE, [Scalar::Number(4)]);
+        out.operation(Op::response(class, 4, "server hello").done());
+    }
     Progress::Consumed(octets)
 }
 
@@ -200,6 +236,16 @@ impl Reader {
         match side {
             Side::Client => &mut self.client,
             Side::Server => &mut self.server,
+        }
+    }
+
+    /// A hello in clear begins a handshake whatever came before: of the client alone it may be the
+    /// second one that a server asked for behind a change of cipher (RFC 8446, D.4).
+    fn anew(&mut self) {
+        for half in [&mut self.client, &mut self.server] {
+            if half.encrypted {
+                *half = Half { begun: true, ..Half::default() };
+            }
         }
     }
 
@@ -262,6 +308,12 @@ impl Reader {
     }
 }
 
+/// Is this record one whole hello of a client? Encrypted it would be so by no chance.
+fn is_hello(record: &[u8]) -> bool {
+    let whole = message(record).is_some_and(|(_, _, taken)| taken == record.len());
+    whole && matches!(record, [1, _, _, _, 3, 0..=4, ..])
+}
+
 /// (type, body, octets taken) of the first handshake message if it is whole.
 fn message(bytes: &[u8]) -> Option<(u8, &[u8], usize)> {
     let &[kind, a, b, c] = bytes.first_chunk::<4>()?;
@@ -290,11 +342,11 @@ fn client_hello(hello: &Hello, out: &mut Output) {
     out.count(&TLS_JA3, [Scalar::Text(ja3.as_str().into())]);
     let op = Op::request(OperationClass::Session, 1, "client hello");
     match &hello.server_name {
-        Some(name) => {
+        Some(name) if !name.is_empty() => {
             out.count(&TLS_SNI, [Scalar::Text(name.as_str().into())]);
             out.operation(op.named("server-name", name));
         }
-        None => out.operation(op),
+        _ => out.operation(op),
     }
     out.identity(Subject::Sender, "TLS client hello", [("ja3", ja3), ("ja4", hello.ja4())]);
 }
@@ -358,5 +410,29 @@ fn alert(body: &[u8], out: &mut Output) {
     if let Some(&[level, code]) = body.first_chunk::<2>() {
         let op = Op::notice(OperationClass::Session, u32::from(code), "alert");
         out.operation(if level == 2 { op.refused(u32::from(code), "fatal alert") } else { op });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A ServerHelloDone in a record.
+    const DONE: [u8; 9] = [HANDSHAKE, 3, 3, 0, 4, 14, 0, 0, 0];
+
+    fn counted(reader: &mut Reader, bytes: &[u8]) -> usize {
+        let mut out = Output::default();
+        reader.feed(Segment::of(bytes, Side::Server, Carrier::Tcp), &mut out);
+        out.messages.iter().count()
+    }
+
+    #[test]
+    fn what_is_lost_before_the_first_record_hides_no_handshake() {
+        let (mut reader, gap) = (Reader::default(), Gap { from: Side::Server, bytes: None });
+        reader.gap(gap);
+        assert_eq!(counted(&mut reader, &DONE), 1);
+        // From then on a change of cipher may be lost.
+        reader.gap(gap);
+        assert_eq!(counted(&mut reader, &DONE), 0);
     }
 }

@@ -14,7 +14,7 @@ use crate::{
     identify::Directory,
 };
 use model::SessionEvent;
-use protocols::{About, Hint, Progress, Side};
+use protocols::{About, Hint, Progress, Protocol, Side, tftp::TFTP};
 
 /// A server that is asked in vain for so long is silent.
 const SILENT_NANOS: i64 = 10_000_000_000;
@@ -94,7 +94,11 @@ impl Shard {
         match flow.identity {
             Identity::Searching { tries } => {
                 self.heads.see(flow, side, payload);
-                search(&self.directory, flow, hint, payload, tries);
+                let (from, to) = (&context.from, &context.to);
+                match self.transfers.client_sent(from, to, payload, context.at) {
+                    Some(client) => flow.identify(&TFTP, client != (side == Side::Client)),
+                    None => _ = search(&self.directory, flow, hint, payload, tries),
+                }
                 flow.elsewhere = kind == Kind::Udp
                     && !matches!(flow.identity, Identity::Searching { .. })
                     && self.directory.is_elsewhere(kind.carrier(), flow.ports(), about(flow));
@@ -102,7 +106,11 @@ impl Shard {
             _ if flow.elsewhere => find_again(&self.directory, flow, hint, payload),
             _ => {}
         }
-        let side = context.side(self.flows.get(at));
+        let flow = self.flows.get(at);
+        let side = context.side(flow);
+        if matches!(payload, [0, 1 | 2, ..]) && flow.protocol() == Some(TFTP.about().name) {
+            self.transfers.see(&context.from, &context.to, payload, context.at);
+        }
         self.feed_whole(at, context, side, payload);
     }
 
