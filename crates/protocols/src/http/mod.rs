@@ -394,7 +394,7 @@ impl Reader {
         let refused = status >= 400;
         out.operation(if refused { op.refused(u32::from(status), "error") } else { op.done() });
         if asked.manages && status == 200 {
-            let op = Op::response(OperationClass::Other, u32::from(status), "WinRM request");
+            let op = Op::response(OperationClass::Session, u32::from(status), "WinRM request");
             out.operation(op.done());
         }
         if let Some(credentials) = asked.credentials {
