@@ -423,14 +423,13 @@ fn densest(targets: &[Target], least: usize) -> Option<&[Target]> {
 
 #[cfg(test)]
 fn cases() -> Vec<crate::testing::Case> {
-    use crate::testing::{Case, arp_asks, asks, host, of, outside, port, session};
+    use crate::testing::{Case, arp_asks, asks, host, outside, port, session};
     let attempt = |at: i64, from, to: u8, number: u16| {
         let (from, to) = (port(from, 50_000), port(host(to), number));
-        of("tcp", session(at, from, to, SessionEvent::Attempted { syn: true }))
+        session(at, from, to, SessionEvent::Attempted { syn: true })
     };
     let answer = |at: i64, from: u8, number: u16| {
-        let ends = (port(host(from), number), port(host(10), 50_000));
-        of("tcp", session(at, ends.0, ends.1, SessionEvent::Answered))
+        session(at, port(host(from), number), port(host(10), 50_000), SessionEvent::Answered)
     };
     let many = |count: u8| (1..=count).map(|i| attempt(i.into(), host(10), 20, i.into())).collect();
     let sweep = (30..40).map(|i| attempt(i.into(), host(10), i, 445)).collect();
@@ -439,21 +438,6 @@ fn cases() -> Vec<crate::testing::Case> {
         .flat_map(|number| (30..40).map(move |i| (i, number)))
         .map(|(i, number)| attempt(i.into(), host(10), i, number))
         .collect();
-    let by = |protocol, at: i64, to: u8, number: Option<u16>, event| {
-        let end = |end| number.map_or(end, |number| port(end, number));
-        of(protocol, session(at, end(host(10)), end(host(to)), event))
-    };
-    let tried = SessionEvent::Attempted { syn: false };
-    let datagrams = |ports: std::ops::Range<u16>| {
-        ports.map(|i| by("udp", i64::from(i) * 10, 20, Some(i), tried)).collect::<Vec<_>>()
-    };
-    let echoes = || (30..60).map(|i| by("icmp", i64::from(i) * 10, i, None, tried));
-    let echo = |o: &Observation| Observation {
-        detail: Detail::Session(SessionEvent::Answered),
-        from: o.to,
-        to: o.from,
-        ..o.clone()
-    };
     let hours = 3_600_000;
     let slow = (30..40).map(|i| attempt(i64::from(i) * hours, outside(9), i, 23)).collect();
     let mut client = Vec::new();
@@ -476,7 +460,8 @@ fn cases() -> Vec<crate::testing::Case> {
         let again = attempt(at + 1_000, host(10), i, 502);
         [attempt(at, host(10), i, 502), refuses(at, i), again, answer(at + 1_001, i, 502)]
     });
-    vec![
+    let mut all = cases_without_connections();
+    all.extend([
         Case::silent(
             "a master whose controllers are away",
             (30..40).flat_map(|to| away(to, 502..503)).collect(),
@@ -491,14 +476,6 @@ fn cases() -> Vec<crate::testing::Case> {
         Case::fires("others than its own", (50..60).flat_map(|to| away(to, 502..503)).collect())
             .after(polls()),
         Case::silent("controllers that start", starting.collect()),
-        Case::fires("UDP ports of one host", datagrams(100..130)),
-        Case::silent("a way traced", datagrams(33_434..33_500)),
-        Case::silent("a call that tries some ports", datagrams(10_000..10_012)),
-        Case::fires("hosts asked for an echo", echoes().collect()),
-        Case::silent(
-            "hosts that give one",
-            echoes().flat_map(|ask| [ask.clone(), echo(&ask)]).collect(),
-        ),
         Case::fires("ports of one host", many(20)),
         Case::fires("one port of many hosts", sweep),
         Case::fires("ports of controllers", controllers),
@@ -507,5 +484,36 @@ fn cases() -> Vec<crate::testing::Case> {
         Case::silent("a few ports", many(4)),
         Case::silent("many that answer", client),
         Case::silent("some ARP", (1..=20).map(|i| arp_asks(i.into(), 200, i)).collect()),
+    ]);
+    all
+}
+
+#[cfg(test)]
+fn cases_without_connections() -> Vec<crate::testing::Case> {
+    use crate::testing::{Case, host, of, port, session};
+    let by = |protocol, at: i64, to: u8, number: Option<u16>, event| {
+        let end = |end| number.map_or(end, |number| port(end, number));
+        of(protocol, session(at, end(host(10)), end(host(to)), event))
+    };
+    let tried = SessionEvent::Attempted { syn: false };
+    let datagrams = |ports: std::ops::Range<u16>| {
+        ports.map(|i| by("udp", i64::from(i) * 10, 20, Some(i), tried)).collect::<Vec<_>>()
+    };
+    let echoes = || (30..60).map(|i| by("icmp", i64::from(i) * 10, i, None, tried));
+    let echo = |o: &Observation| Observation {
+        detail: Detail::Session(SessionEvent::Answered),
+        from: o.to,
+        to: o.from,
+        ..o.clone()
+    };
+    vec![
+        Case::fires("UDP ports of one host", datagrams(100..130)),
+        Case::silent("a way traced", datagrams(33_434..33_500)),
+        Case::silent("a call that tries some ports", datagrams(10_000..10_012)),
+        Case::fires("hosts asked for an echo", echoes().collect()),
+        Case::silent(
+            "hosts that give one",
+            echoes().flat_map(|ask| [ask.clone(), echo(&ask)]).collect(),
+        ),
     ]
 }

@@ -240,6 +240,15 @@ fn tell(
     debug_assert!(raised.is_none_or(|open| open.count() > 0));
 }
 
+/// As many states of one control block, one after the other.
+#[cfg(test)]
+fn states(count: i64, every_millis: i64) -> Vec<Observation> {
+    use crate::testing::{of, state};
+    let of =
+        |i| of("goose", state(i * every_millis, "goose-state", &format!("A/LLN0$GO$1: state {i}")));
+    (0..count).map(of).collect()
+}
+
 #[cfg(test)]
 fn cases() -> Vec<crate::testing::Case> {
     use crate::testing::{Case, host, of, seen, state};
@@ -251,10 +260,6 @@ fn cases() -> Vec<crate::testing::Case> {
         let ends = [sender, group].map(|end| Endpoint { ip: None, ..end });
         let what = if value.starts_with("MU") { "sv-settings" } else { "goose-settings" };
         of("goose", seen(at, ends[0], ends[1], goose(at, what, value).detail))
-    };
-    let states = |count: i64, every_millis: i64| -> Vec<_> {
-        let of = |i| goose(i * every_millis, "goose-state", &format!("A/LLN0$GO$1: state {i}"));
-        (0..count).map(of).collect()
     };
     let also = |case: Case| Case { raises: 2, ..case };
     vec![

@@ -376,7 +376,7 @@ impl Shard {
             half.first = context.at;
         }
         let says = own && (new || window(context.at) > window(half.last));
-        // Packets come a little out of order; what lies far ahead was said by a clock set back since.
+        // Packets come a little out of order; far ahead was a clock that was set back since.
         let set_back = half.last.since(context.at) > CLOCK_SET_BACK_NANOS;
         half.last = if set_back { context.at } else { half.last.max(context.at) };
         half.packets += 1;

@@ -1,7 +1,7 @@
 //! PTP: the time of protection, merging units and drives, on Ethernet and UDP.
 //!
-//! Not here: version 1 of the standard, whether the time is right. Invariant: who is grandmaster, and how good its clock
-//! is, is observed when it changes and not otherwise.
+//! Not here: version 1 of the standard, whether the time is right. Invariant: who is grandmaster,
+//! and how good its clock is, is observed when it changes and not otherwise.
 
 #[cfg(test)]
 mod tests;
