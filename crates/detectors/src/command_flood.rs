@@ -48,10 +48,13 @@ const OUTPUTS_MIN: usize = 30;
 /// Spaces of outputs that are on or off: coils, information objects.
 const OUTPUT_AREAS: &[&str] = &["coil", "object"];
 
+/// Block and number of an output.
+type Output = (u32, u32);
+
 struct CommandFlood {
     pairs: Watched<(Address, Address), Pair>,
-    /// Which outputs were commanded lately: block and number.
-    outputs: Watched<(Address, Address), Vec<((u32, u32), Time)>>,
+    /// Which outputs were commanded lately.
+    outputs: Watched<(Address, Address), Vec<(Output, Time)>>,
 }
 
 struct Pair {
@@ -129,7 +132,7 @@ impl CommandFlood {
             return;
         }
         let outputs = self.outputs.of(key, o.at, Vec::new);
-        let output = (block, first);
+        let output: Output = (block, first);
         outputs.retain(|(known, at)| *known != output && apart_secs(o.at, *at) <= SPAN_SECS);
         if outputs.len() < TARGETS_MAX {
             outputs.push((output, o.at));

@@ -12,9 +12,12 @@ struct Text<'a> {
     place: Place,
 }
 
+/// What an attack is called, and whether a text is one.
+type Rule = (&'static Attack, fn(&Text<'_>) -> bool);
+
 pub(super) fn judge(place: Place, sent: &str) -> Option<&'static Attack> {
     let text = Text { sent, read: decoded(sent), place };
-    let rules: [(&'static Attack, fn(&Text<'_>) -> bool); 8] = [
+    let rules: [Rule; 8] = [
         (&LOOKUP, looks_up),
         (&SHELL, is_shell_function),
         (&FORGERY, forges),

@@ -195,7 +195,7 @@ fn inside_itself(templates: &BTreeMap<u16, Template>) -> Option<&str> {
                 way.pop();
                 continue;
             };
-            if seen.get(&number).is_some() {
+            if seen.contains_key(&number) {
                 seen.insert(number, true);
                 way.pop();
                 continue;
