@@ -119,6 +119,18 @@ static SIGNS: &[Sign] = &[Sign {
 }];
 
 #[cfg(test)]
+fn cases() -> Vec<crate::testing::Case> {
+    use crate::testing::{Case, answered_with, called};
+    let altered = |at| answered_with(at, "icmp", ALTERED);
+    vec![
+        Case::fires("a command", vec![called(0, "icmp", UNUSUAL)]),
+        Case::fires("answers with other data", vec![altered(0), altered(9)]),
+        Case::silent("one damaged answer", vec![altered(0)]),
+        Case::silent("another protocol", vec![called(0, "modbus", UNUSUAL)]),
+    ]
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::testing::{Case, called};
@@ -140,16 +152,4 @@ mod tests {
         assert_eq!(after(8, |i| i), Some(Severity::Medium));
         assert_eq!(after(50, |_| 9), Some(Severity::Low));
     }
-}
-
-#[cfg(test)]
-fn cases() -> Vec<crate::testing::Case> {
-    use crate::testing::{Case, answered_with, called};
-    let altered = |at| answered_with(at, "icmp", ALTERED);
-    vec![
-        Case::fires("a command", vec![called(0, "icmp", UNUSUAL)]),
-        Case::fires("answers with other data", vec![altered(0), altered(9)]),
-        Case::silent("one damaged answer", vec![altered(0)]),
-        Case::silent("another protocol", vec![called(0, "modbus", UNUSUAL)]),
-    ]
 }

@@ -79,6 +79,16 @@ impl Watch for ProtocolViolation {
 }
 
 #[cfg(test)]
+fn cases() -> Vec<crate::testing::Case> {
+    use crate::testing::{Case, asks, violation};
+    let twice = vec![violation(0, "length"), violation(5, "length")];
+    vec![
+        Case::fires("a violation, twice", twice),
+        Case::silent("a request", vec![asks(0, model::OperationClass::Read)]),
+    ]
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::testing::{Case, violation};
@@ -93,14 +103,4 @@ mod tests {
         assert_eq!(severity("tls-heartbeat-over-read"), Severity::High);
         assert_eq!(severity("length"), Severity::Low);
     }
-}
-
-#[cfg(test)]
-fn cases() -> Vec<crate::testing::Case> {
-    use crate::testing::{Case, asks, violation};
-    let twice = vec![violation(0, "length"), violation(5, "length")];
-    vec![
-        Case::fires("a violation, twice", twice),
-        Case::silent("a request", vec![asks(0, model::OperationClass::Read)]),
-    ]
 }

@@ -99,6 +99,28 @@ impl Watch for ZoneTransfer {
 }
 
 #[cfg(test)]
+fn cases() -> Vec<crate::testing::Case> {
+    use crate::testing::{Case, answered_with, host, operation, port, refused, seen};
+    let given = || vec![answered_with(9, "dns", "zone transfer")];
+    let mut no = crate::testing::of("dns", refused(0, OperationClass::Browse, "refused"));
+    if let Detail::Operation(operation) = &mut no.detail {
+        operation.function_name = "zone transfer";
+    }
+    // The client answers a third host.
+    let (direction, outcome) = (Direction::Response, Outcome::Done);
+    let operation = model::Operation { direction, outcome, ..operation(OperationClass::Browse, 0) };
+    let detail = Detail::Operation(operation);
+    let serves =
+        crate::testing::of("dns", seen(0, port(host(10), 53), port(host(30), 50_001), detail));
+    vec![
+        Case::fires("a zone", given()),
+        Case::fires("a zone that is refused", vec![no]),
+        Case::silent("an answer", vec![answered_with(0, "dns", "query")]),
+        Case::silent("a secondary server", [vec![serves], given()].concat()),
+    ]
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::{Detection, testing::answered_with};
@@ -119,26 +141,4 @@ mod tests {
         };
         assert_eq!((found(true), found(false)), (0, 1));
     }
-}
-
-#[cfg(test)]
-fn cases() -> Vec<crate::testing::Case> {
-    use crate::testing::{Case, answered_with, host, operation, port, refused, seen};
-    let given = || vec![answered_with(9, "dns", "zone transfer")];
-    let mut no = crate::testing::of("dns", refused(0, OperationClass::Browse, "refused"));
-    if let Detail::Operation(operation) = &mut no.detail {
-        operation.function_name = "zone transfer";
-    }
-    // The client answers a third host.
-    let (direction, outcome) = (Direction::Response, Outcome::Done);
-    let operation = model::Operation { direction, outcome, ..operation(OperationClass::Browse, 0) };
-    let detail = Detail::Operation(operation);
-    let serves =
-        crate::testing::of("dns", seen(0, port(host(10), 53), port(host(30), 50_001), detail));
-    vec![
-        Case::fires("a zone", given()),
-        Case::fires("a zone that is refused", vec![no]),
-        Case::silent("an answer", vec![answered_with(0, "dns", "query")]),
-        Case::silent("a secondary server", [vec![serves], given()].concat()),
-    ]
 }

@@ -260,8 +260,11 @@ const SYN: u8 = 2;
 const ACK: u8 = 0x10;
 const PUSH: u8 = 0x18;
 
+/// A frame, and its length on the wire.
+type Sent = (Vec<u8>, u32);
+
 /// Asks and answers of one register each, from and to these numbers, and the numbers behind.
-fn polls(count: u32, (mut client, mut server): (u32, u32)) -> (Vec<(Vec<u8>, u32)>, (u32, u32)) {
+fn polls(count: u32, (mut client, mut server): (u32, u32)) -> (Vec<Sent>, (u32, u32)) {
     let mut frames = Vec::new();
     for number in 0..count as u8 {
         let ask = [0, number, 0, 0, 0, 6, 1, 3, 0, 0, 0, 1];

@@ -195,8 +195,8 @@ fn inside_itself(templates: &BTreeMap<u16, Template>) -> Option<&str> {
                 way.pop();
                 continue;
             };
-            if seen.contains_key(&number) {
-                seen.insert(number, true);
+            if let Some(done) = seen.get_mut(&number) {
+                *done = true;
                 way.pop();
                 continue;
             }
