@@ -159,7 +159,6 @@ export function shortId(id: string): string {
   return id.slice(0, 8);
 }
 
-/** Milliseconds as a person says them: `340 ms`, `12.4 s`, `3 min`. */
 /** The same as how old something is: `a day`, `2 days`. */
 export function aged(minutes: number): string {
   const text = every(minutes);
@@ -167,6 +166,7 @@ export function aged(minutes: number): string {
   return `${text === 'hour' ? 'an' : 'a'} ${text}`;
 }
 
+/** Milliseconds as a person says them: `340 ms`, `12.4 s`, `3 min`. */
 export function span(ms: number): string {
   if (ms < 1_000) return `${Math.round(ms)} ms`;
   if (ms < 60_000) return `${(ms / 1_000).toFixed(1).replace(/\.0$/, '')} s`;

@@ -150,7 +150,7 @@ pub const STORE_TRIES: usize = 6;
 /// How long it is left in peace before it is asked again; twice as long each time.
 pub const STORE_PAUSE_FIRST: Duration = Duration::from_millis(100);
 
-/// Octets of a disk by NBD: no hypervisor makes a larger one.
+/// Octets of a disk by NBD; a larger one is refused.
 pub const NBD_DISK_BYTES_MAX: u64 = 64 << 40;
 
 /// Chunks of one answer of an NBD server: twice the sectors of a mebibyte.

@@ -126,7 +126,9 @@ impl Ledger {
     /// Snapshots go by it and not by their times, since a clock that was ahead once would leave one
     /// the newest for years.
     pub fn place_of(&self, snapshot: &SnapshotId) -> u64 {
-        self.snapshots.get(snapshot).map_or(u64::MAX, |record| record.entry)
+        // Deleted, and its file is still there, as after a crash: older than all.
+        let unknown = if self.withdrawn.contains_key(snapshot) { 0 } else { u64::MAX };
+        self.snapshots.get(snapshot).map_or(unknown, |record| record.entry)
     }
 
     /// Takes in entry number `number`.

@@ -419,7 +419,12 @@ impl Bucket for S3 {
 /// Newest first: marks of deletion come in a list of their own.
 fn in_order(mut versions: Vec<(String, Version)>) -> Vec<Version> {
     versions.sort_by(|a, b| (b.1.newest, &b.0).cmp(&(a.1.newest, &a.0)));
-    versions.into_iter().map(|(_, version)| version).collect()
+    let mut all: Vec<_> = versions.into_iter().map(|(_, version)| version).collect();
+    // What is older than the bucket's versioning has this name; without one the newest is meant.
+    for version in all.iter_mut().filter(|version| !version.newest) {
+        version.id.get_or_insert_with(|| "null".to_owned());
+    }
+    all
 }
 
 fn lock_headers(lock: &Lock) -> Vec<(&'static str, String)> {

@@ -78,7 +78,7 @@ impl Failback<'_> {
         // What is not whole on the other side may be here.
         let own = only_a.entries > 0
             || copied.state != Progress::Complete
-            || has_own(self.directory, &coming)?;
+            || has_own(&here, self.directory, &coming)?;
         let kept = own.then(|| place_for(self.directory, now));
         let old = kept.clone().unwrap_or_else(|| beside(self.directory, "before"));
         self.set_aside(&old, &coming, (common, only_a.entries), by)?;
@@ -117,7 +117,7 @@ impl Failback<'_> {
 
 /// Whether it has what no entry tells of and the other one lacks: a backup that was published or
 /// begun and not logged yet, deleted snapshots that can be taken back, what sources keep.
-fn has_own(here: &Path, there: &Path) -> Result<bool> {
+fn has_own(vault: &Vault, here: &Path, there: &Path) -> Result<bool> {
     for folder in [WITHDRAWN, KEPT].map(|folder| here.join(folder)) {
         match fs::read_dir(&folder) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -130,7 +130,10 @@ fn has_own(here: &Path, there: &Path) -> Result<bool> {
     }
     let objects = |directory: &Path| Objects::new(&directory.join(REPOSITORY)).list();
     let there = objects(there)?;
-    Ok(objects(here)?.keys().any(|path| !there.contains_key(path)))
+    // What its log tells of and the other one lacks, the other's longer log has let go.
+    let told = vault.ledger().and_then(|ledger| vault.known_objects(&ledger)).unwrap_or_default();
+    let own = |path: &String| !there.contains_key(path) && !told.contains_key(path);
+    Ok(objects(here)?.keys().any(own))
 }
 
 /// `DIR.kept-20260301T120000`.

@@ -170,7 +170,9 @@ fn browse(nodes: &[NodeId], out: &mut Vec<u8>) {
     // No view. What a large folder has beyond the most does not fit into any message with some.
     NodeId::standard(0).encode(out);
     out.extend([0; 8 + 4]);
-    out.extend(REFERENCES_AT_ONCE.to_le_bytes());
+    // Asked for alone it may take a whole message: a server out of points has no other way.
+    let most = if nodes.len() == 1 { 0 } else { REFERENCES_AT_ONCE };
+    out.extend(most.to_le_bytes());
     out.extend(u32::try_from(nodes.len()).expect("a batch is small").to_le_bytes());
     for node in nodes {
         node.encode(out);

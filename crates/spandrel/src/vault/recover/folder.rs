@@ -66,8 +66,12 @@ fn remove_left(work: &Path) {
         let path = entry.path();
         let ours = entry.file_name().to_string_lossy().starts_with(PREFIX)
             && fs::symlink_metadata(&path).is_ok_and(|meta| meta.is_dir() && meta.uid() == own);
+        // In a folder of somebody else a pipe of that name would be waited for.
+        if !ours {
+            continue;
+        }
         let Ok(held) = File::options().write(true).open(path.join(HELD)) else { continue };
-        if !ours || held.try_lock().is_err() {
+        if held.try_lock().is_err() {
             continue;
         }
         match vault::remove_restored(&path) {

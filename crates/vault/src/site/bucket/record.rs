@@ -122,7 +122,7 @@ fn line(text: &str) -> Option<(String, Kept)> {
         "compliance" => Some(Until { time: Time::parse(until)?, mode: Mode::Compliance }),
         _ => return None,
     };
-    let version = (version != "-").then(|| version.to_owned());
+    let version = (!matches!(version, "-" | "null")).then(|| version.to_owned());
     let lock = Lock { until, held: held == "held" };
     Some((path.to_owned(), Kept { version, lock, hash: Sha256::parse(hash) }))
 }
