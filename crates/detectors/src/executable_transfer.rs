@@ -14,7 +14,8 @@ pub static EXECUTABLE_TRANSFER: Detector = Detector {
         why: "Tools and malicious software reach the next host as a file. On a plant floor \
               programs are installed seldom, and by known people.",
         techniques: &["T1570", "T1105", "T1036", "T0867"],
-        false_positives: "Updates, software distribution, programs kept on a share.",
+        false_positives: "Updates, software distribution, files fetched by FTP, programs kept on a \
+                          share.",
         runbook: "Ask whether somebody installs software on the receiver.\n\
                   If not, take the file from the receiver and have it examined, never run it.\n\
                   Isolate the receiver until that is done.",
@@ -41,18 +42,27 @@ static SIGNS: &[Sign] = &[
         techniques: &["T1570", "T0867"],
     },
     Sign {
-        matches: |o| o.function_name == "bare executable" && o.direction == Direction::Response,
+        matches: |o| o.function_name == "staged executable" && o.direction == Direction::Response,
         title: "{0} fetches a program from {1} outside of any protocol",
         severity: Severity::Medium,
-        says: "a Windows program crosses a bare TCP connection, as loaders of malicious software \
-               fetch their next stage",
+        says: "a Windows program crosses a bare TCP connection behind its length, as loaders of \
+               malicious software fetch their next stage",
         techniques: &["T1105", "T1095", "T0867"],
     },
     Sign {
-        matches: |o| o.function_name == "bare executable",
+        matches: |o| o.function_name == "staged executable",
         title: "{0} sends a program to {1} outside of any protocol",
         severity: Severity::Medium,
-        says: "a Windows program crosses a bare TCP connection, as exploits send what they start",
+        says: "a Windows program crosses a bare TCP connection behind its length, as exploits send \
+               what they start",
+        techniques: &["T1105", "T1095", "T0867"],
+    },
+    Sign {
+        matches: |o| o.function_name == "bare executable" && o.direction != Direction::Response,
+        title: "{0} sends a program to {1} on a connection of its own",
+        severity: Severity::Low,
+        says: "a Windows program crosses a TCP connection that says nothing else: a file of FTP, or \
+               what an exploit starts",
         techniques: &["T1105", "T1095", "T0867"],
     },
     Sign {
@@ -77,8 +87,10 @@ fn cases() -> Vec<crate::testing::Case> {
     let bare = || vec![called(0, "bare_tcp", "bare executable")];
     let usual = vec![exchange(0, port(host(10), 50_000), port(host(20), 502), "bare_tcp")];
     vec![
-        Case::fires("a stage", vec![answered_with(0, "bare_tcp", "bare executable")]),
+        Case::fires("a stage", vec![answered_with(0, "bare_tcp", "staged executable")]),
+        Case::fires("a stage that is sent", vec![called(0, "bare_tcp", "staged executable")]),
         Case::fires("a program that is sent", bare()),
+        Case::fires("a file of FTP", vec![answered_with(0, "bare_tcp", "bare executable")]),
         Case::silent("a maker's own updates", bare()).after(usual),
         Case::fires("a program", vec![called(0, "smb", "write executable")]),
         Case::fires(

@@ -215,8 +215,9 @@ impl Scan {
 impl Source {
     /// Raises what the failed attempts show; says whether some are still waited for.
     fn judge(&mut self, (source, by): (Address, By), now: Time, out: &mut Findings) -> bool {
-        let waiting =
-            |t: &Target| !t.refused && now.since(t.at).abs() < PATIENCE_SECS * 1_000_000_000;
+        let waiting = |t: &Target| {
+            !t.refused && now.since(t.at).saturating_abs() < PATIENCE_SECS * 1_000_000_000
+        };
         let failed: Vec<Target> = self.targets.iter().filter(|t| !waiting(t)).copied().collect();
         let waits = failed.len() < self.targets.len();
         match by {
@@ -411,7 +412,7 @@ fn densest(targets: &[Target], least: usize) -> Option<&[Target]> {
     let mut best: &[Target] = &[];
     let mut begin = 0;
     for end in 0..targets.len() {
-        while targets[end].at.since(targets[begin].at).abs() > span {
+        while targets[end].at.since(targets[begin].at).saturating_abs() > span {
             begin += 1;
         }
         if end + 1 - begin > best.len() {

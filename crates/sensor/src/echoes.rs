@@ -54,7 +54,7 @@ impl Echoes {
         if echo.reply {
             let key = (to, from, echo.number);
             let brought = self.waiting.get(&key);
-            let brought = brought.filter(|b| at.since(b.at).abs() <= ECHO_WAITS_NANOS);
+            let brought = brought.filter(|b| at.since(b.at).saturating_abs() <= ECHO_WAITS_NANOS);
             return brought.is_some_and(|brought| self.differs(brought, echo.data));
         }
         self.make_room(at);
@@ -76,7 +76,7 @@ impl Echoes {
 
     fn make_room(&mut self, now: Time) {
         while let Some((at, key)) = self.order.front().copied() {
-            let over = now.since(at).abs() > ECHO_WAITS_NANOS;
+            let over = now.since(at).saturating_abs() > ECHO_WAITS_NANOS;
             if !over && self.order.len() < ECHOES_MAX {
                 return;
             }

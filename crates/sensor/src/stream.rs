@@ -169,8 +169,13 @@ impl Stream {
 
     /// `count` octets were given out.
     pub(crate) fn advance(&mut self, count: usize) {
-        if let Some(next) = &mut self.next {
-            *next = next.wrapping_add(count as u32);
+        const FAR: u32 = 2 * SEQUENCE_JUMP_MAX;
+        let Some(next) = self.next else { return };
+        let next = next.wrapping_add(count as u32);
+        self.next = Some(next);
+        // Numbers come again after 4 GiB, so how far the run reaches back has a bound.
+        if distance(next, self.run) > FAR as i32 {
+            self.run = next.wrapping_sub(FAR);
         }
     }
 
@@ -220,7 +225,8 @@ impl Stream {
             }
             let sequence = first.sequence;
             self.start(sequence);
-            self.jumped = missed_by_all;
+            // Of many in flight one is often lost, and sent again a little later.
+            self.jumped = missed_by_all && !full;
             self.patience = 0;
             return Some(Ready::Gap(ahead.unsigned_abs()));
         }

@@ -65,7 +65,10 @@ impl Dissector for Reader {
         }
         if !self.program_told && program(bytes) == Program::Is {
             self.program_told = true;
-            out.operation(told(OperationClass::File, "bare executable"));
+            // Behind its length it is a stage that a loader asked for; a file of FTP has none.
+            let staged = !bytes.starts_with(b"MZ");
+            let name = if staged { "staged executable" } else { "bare executable" };
+            out.operation(told(OperationClass::File, name));
         }
         Progress::Consumed(bytes.len())
     }

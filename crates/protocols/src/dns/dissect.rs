@@ -122,6 +122,12 @@ fn count(response: bool, code: u16, out: &mut Output) {
     }
 }
 
+/// Records of a zone that are given on a question of this type; OPT and TSIG are of the message.
+fn given(message: &wire::Message, kind: u16) -> usize {
+    let of_zone = message.records.iter().filter(|r| !matches!(r.kind, 41 | 250)).count();
+    if kind == wire::TYPE_IXFR && of_zone == 1 { 0 } else { of_zone }
+}
+
 fn operation(message: &wire::Message, stream: bool, out: &mut Output) {
     const UPDATE: u8 = 5;
     let (class, name) = match message.opcode() {
@@ -135,8 +141,8 @@ fn operation(message: &wire::Message, stream: bool, out: &mut Output) {
     let op = if message.is_response() {
         let answer = Op::response(class, function, name);
         match message.response_code() {
-            // Where nothing has changed, or nothing is given, no record stands in it.
-            0 if transfer && message.records.is_empty() => answer,
+            // Where nothing has changed its SOA stands alone (RFC 1995, 2).
+            0 if transfer && given(message, kind) == 0 => answer,
             0 => answer.done(),
             code => answer.refused(u32::from(code), response_code_name(code)),
         }

@@ -197,7 +197,8 @@ impl Stream {
         let allowed = said.allowed_to_live.min(i64::MAX as u64 / 4_000_000) as i64;
         let silent = at.since(said.at);
         // The receiver's clock and the network have their own delay, so twice the time.
-        if allowed > 0 && silent > allowed.saturating_mul(2_000_000) {
+        let expired = allowed > 0 && silent > allowed.saturating_mul(2_000_000);
+        if expired {
             let millis = silent / 1_000_000;
             let value = format!("{}: silent for {millis} ms of {allowed}", self.control_block);
             out.state(Subject::Sender, "goose-expired", &value);
@@ -212,9 +213,10 @@ impl Stream {
             format!("{}: state {state} after {}", self.control_block, said.state)
         };
         out.state(Subject::Sender, "goose-state", &value);
-        // A publisher that restarts begins with state 1 and its first messages; any other way back
-        // is a replay or a second sender (IEC 62351-6, 7.2.2: a subscriber discards it).
-        if state < said.state && (state > 1 || sequence > 1) {
+        // A publisher that restarts begins with state 1, and its first messages unless it was away
+        // before; any other way back is a replay or a second sender (IEC 62351-6, 7.2.2: a
+        // subscriber discards it).
+        if state < said.state && (state > 1 || (sequence > 1 && !expired)) {
             let says = "the state number of a stream went back without a restart";
             out.violation("goose-state-number-back", says, SECTION);
         }

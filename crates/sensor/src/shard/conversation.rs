@@ -46,7 +46,9 @@ impl Shard {
                 let opener = context.sent_by(flow, context.side(flow).other());
                 let mut flow = new_flow(&opener, key, true);
                 (flow.client_certain, flow.syn) = (true, true);
-                flow.half(Side::Client).stream.begin(tcp.acknowledgement.wrapping_sub(1));
+                let client = flow.half(Side::Client);
+                client.stream.begin(tcp.acknowledgement.wrapping_sub(1));
+                (client.seen, client.first, client.last) = (true, context.at, context.at);
                 self.replace(at, flow, context);
                 self.count(at, context);
                 at
