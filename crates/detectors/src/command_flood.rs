@@ -1,7 +1,8 @@
 //! Commands to a controller at many times the usual rate, or to one output after the other.
 
 use crate::{
-    About, Detector, Draft, Findings, Kind, Site, Watch,
+    About, Detector, Draft, Findings, Kind, Phase, Site, Watch,
+    baseline::range_key,
     limits::TARGETS_MAX,
     watched::Watched,
     window::{Rate, apart_secs, is_set_back},
@@ -20,7 +21,8 @@ pub static COMMAND_FLOOD: Detector = Detector {
               outputs wear or flutter. Floods are a denial of service and a way to force a value \
               against the operator's.",
         techniques: &["T0806", "T0814", "T0836", "T0855"],
-        false_positives: "Recipes and projects that are loaded by many writes at once.",
+        false_positives: "Recipes and projects that are loaded by many writes at once, masters \
+                          that write each coil by itself.",
         runbook: "Look at the process: which value is written, and does it hold?\n\
                   Find the program on the sender; ask its operator.\n\
                   If nobody meant it, disconnect the sender.",
@@ -77,7 +79,7 @@ impl Watch for CommandFlood {
         }
         let (Some(client), Some(server)) = (o.from.address(), o.to.address()) else { return };
         let key = (client, server);
-        self.one_by_one(o, operation, key, out);
+        self.one_by_one((o, operation), key, site, out);
         let new = || Pair { first: o.at, before: 0, rate: Rate::default() };
         let pair = self.pairs.of(key, o.at, new);
         if is_set_back(pair.rate.last, o.at) {
@@ -121,15 +123,25 @@ impl Watch for CommandFlood {
 impl CommandFlood {
     fn one_by_one(
         &mut self,
-        o: &Observation,
-        operation: &Operation,
+        (o, operation): (&Observation, &Operation),
         key: (Address, Address),
+        site: &Site<'_>,
         out: &mut Findings,
     ) {
         let Object::Range { area, block, first, count: 1 } = operation.object else { return };
         let sets = operation.class == OperationClass::Write && OUTPUT_AREAS.contains(&area);
-        if !sets || operation.function_name.contains("set-point") {
+        // Set-points and bit strings of IEC 60870-5-101, 7.2.6, are values.
+        let values = ["C_SE", "C_BO"];
+        if !sets || values.iter().any(|name| operation.function_name.starts_with(name)) {
             return;
+        }
+        let known = range_key(key, operation).is_some_and(|(range, low, high)| {
+            site.baseline.range(&range).is_some_and(|(first, last)| first <= low && high <= last)
+        });
+        match site.phase {
+            Phase::Learning => return,
+            Phase::Learnt if known => return,
+            _ => {}
         }
         let outputs = self.outputs.of(key, o.at, Vec::new);
         let output: Output = (block, first);

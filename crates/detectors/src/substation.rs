@@ -47,11 +47,14 @@ const STATES_PER_SEC_MAX: u32 = 50;
 /// What is said of messages whose numbers and values are not as they should be.
 const INJECTED: &[&str] = &["T0856", "T0855", "T0832", "T0830", "T0848", "T0831"];
 
+/// To whom, in which VLAN, which stream.
+type Published = (Address, Option<u16>, Box<str>);
+
 struct Substation {
     /// By sender and name of the stream.
     streams: Memory<(Address, Box<str>), Stream>,
     /// Who sent a stream last, and when, by receiver and name of the stream.
-    publishers: Memory<(Address, Box<str>), (Address, Time)>,
+    publishers: Memory<Published, (Address, Time)>,
 }
 
 struct Stream {
@@ -67,7 +70,7 @@ impl Watch for Substation {
         let Detail::State(state) = &o.detail else { return };
         let stream = state.value.split(": ").next().unwrap_or_default();
         if state.what.starts_with("goose-") || state.what.starts_with("sv-") {
-            self.published(o, stream, out);
+            self.published(o, stream, site, out);
         }
         match state.what {
             "goose-state" => self.changed(o, (stream, state), site, out),
@@ -90,17 +93,21 @@ impl Watch for Substation {
 impl Substation {
     /// A stream has one publisher, which numbers its messages; who injects messages from an
     /// address of their own is a second one.
-    fn published(&mut self, o: &Observation, stream: &str, out: &mut Findings) {
+    fn published(&mut self, o: &Observation, stream: &str, site: &Site<'_>, out: &mut Findings) {
         let (Some(from), Some(to)) = (o.from.address(), o.to.address()) else { return };
         if self.publishers.len() >= WATCHED_MAX {
             self.publishers.clear();
         }
-        let known = self.publishers.entry((to, stream.into())).or_insert((from, o.at));
+        let known = self.publishers.entry((to, o.from.vlan, stream.into())).or_insert((from, o.at));
         let (before, last) = std::mem::replace(known, (from, o.at));
         if before == from {
             return;
         }
-        let together = apart_secs(o.at, last) <= TOGETHER_SECS;
+        // One that changes nothing says nothing of itself here, and sends all the same.
+        let sends = site.inventory.asset_of(&before).is_some_and(|asset| {
+            apart_secs(o.at, site.inventory.asset(asset).last_seen) <= TOGETHER_SECS
+        });
+        let together = sends || apart_secs(o.at, last) <= TOGETHER_SECS;
         let severity = if together { Severity::High } else { Severity::Medium };
         let raised = out.raise(&SUBSTATION.about, ("publisher", to, stream), o, || {
             let title = format!("Second publisher of the stream {stream}");

@@ -1,7 +1,8 @@
 //! Whole zones of DNS that are given to a host that serves no names.
 //!
 //! Not here: tunnels in names, see `name_tunnel`. Invariant: whoever was seen to answer as a DNS
-//! server may fetch zones; so may a pair that did while the site was learned.
+//! server may fetch zones; so may a pair that did earlier in the same run, while it learned: a
+//! kept baseline does not hold it.
 
 use crate::{
     About, Detector, Draft, Findings, Kind, Phase, Site, Watch,
@@ -20,8 +21,9 @@ pub static ZONE_TRANSFER: Detector = Detector {
         why: "A zone lists every host of the plant with its name and address: a map for an \
               intruder, drawn by one question. Only other DNS servers need it.",
         techniques: &["T1590", "T1018"],
-        false_positives: "Secondary DNS servers that were not seen to answer yet; address \
-                          management; administrators who look for an error in a zone.",
+        false_positives: "After a start, secondary DNS servers that were not seen to answer yet and \
+                          pairs that were learned before it; address management; administrators \
+                          who look for an error in a zone.",
         runbook: "Find out whether the client is a secondary DNS server or address management.\n\
                   If so, mute the finding for the pair.\n\
                   If not, find who uses the client, and what it asked of the hosts in the zone.\n\

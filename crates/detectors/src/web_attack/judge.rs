@@ -95,9 +95,12 @@ fn injects(text: &Text<'_>) -> bool {
     }
     let union = ["union select", "union all select"];
     if text.is_body() {
-        // Programs that show data send whole queries; what is injected continues one.
+        // Programs that show data send whole queries, of which some is cut off here; what is
+        // injected continues one.
+        let query = ["select", "from ", "where ", "join ", "group by"];
         let continues = |word: &&str| {
-            text.read.split_once(*word).is_some_and(|(before, _)| !before.contains("select"))
+            let before = text.read.split_once(*word).map(|(before, _)| before);
+            before.is_some_and(|before| !query.iter().any(|word| before.contains(word)))
         };
         return union.iter().any(continues);
     }
@@ -164,9 +167,12 @@ fn commands(text: &Text<'_>) -> bool {
         parameters.match_indices(separator).any(|(at, _)| {
             let (before, rest) = parameters.split_at(at);
             // Text that explains a command has it between backticks as well, behind a blank.
-            let prose = *separator == "`" && before.ends_with([' ', '\n', '(', '\t']);
+            // Columns of SQL stand there too, behind a full stop or a comma.
+            let prose = *separator == "`"
+                && (before.ends_with([' ', '\n', '(', '\t', '.', ',']) || before.ends_with("\\n"));
             // Scripts in bodies have a command a line.
-            let script = text.is_body() && before.contains('\n') && *separator != "`";
+            let lines = before.contains('\n') || before.contains("\\n");
+            let script = text.is_body() && lines && *separator != "`";
             !prose && !script && rest.strip_prefix(separator).is_some_and(begins)
         })
     })
@@ -182,12 +188,18 @@ fn climbs(text: &Text<'_>) -> bool {
     if all >= 1 && (text.has(&files) || text.has(&["/bin/sh"])) {
         return true;
     }
+    if text.is_body() {
+        // Logs and lists of files name them; who asks for one gives it as a value.
+        return files.iter().any(|file| {
+            text.read.match_indices(file).any(|(at, _)| {
+                let before = text.read.get(..at).unwrap_or_default();
+                before.ends_with('=') || before.ends_with("file://")
+            })
+        });
+    }
     let read = text.path_and_parameters();
     if files.iter().any(|file| names(read, file)) {
         return true;
-    }
-    if text.is_body() {
-        return false;
     }
     let hidden = text.place == Place::Target && {
         let sent = text.sent.split(['?', ' ']).next().unwrap_or_default();
@@ -208,6 +220,9 @@ fn names(text: &str, file: &str) -> bool {
 }
 
 fn is_script(text: &Text<'_>) -> bool {
+    if text.is_body() {
+        return false;
+    }
     let parameters = text.read.split_once('?').map_or("", |(_, parameters)| parameters);
     let runs = ["<script", "</script", "javascript:", "<svg/onload", "<svg onload"];
     let handler = parameters.contains('<') && parameters.contains("onerror=");

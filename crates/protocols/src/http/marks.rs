@@ -99,7 +99,8 @@ fn around(plain: &[u8], seen: usize) -> Vec<String> {
         let place = at.saturating_add(found);
         let end = place.saturating_add(AROUND).min(plain.len());
         let start = place.saturating_sub(AROUND);
-        shown.push(text::lossy(plain.get(start..end).unwrap_or_default()));
+        // A line's end tells a script from a value, and is lost where texts are cleaned.
+        shown.push(text::lossy(plain.get(start..end).unwrap_or_default()).replace('\n', "\\n"));
         at = end;
     }
     shown
