@@ -517,8 +517,8 @@ mod tests {
 
     #[test]
     fn ports_are_compared_as_the_command_line_leaves_them() {
-        let text = "[agents]\nlisten = \"127.0.0.1:8443\"\n[[sensor]]\nname = \"lab\"\n\
-                    interface = \"eth0\"\n";
+        let text = "[agents]\nlisten = \"127.0.0.1:8443\"\nvault_listen = \"127.0.0.1:2\"\n\
+                    [[sensor]]\nname = \"lab\"\ninterface = \"eth0\"\n";
         let listen = |port| Over { listen: Some(([127, 0, 0, 1], port).into()), lab: false };
         let says = ":2: agents.listen and server.listen both take port";
         assert_eq!(parse(text).expect_err("one port"), format!("{says} 8443"));
@@ -526,7 +526,7 @@ mod tests {
         let text = text.replace("8443", "1");
         assert_eq!(super::parse(&text, &listen(1)).expect_err("one port"), format!("{says} 1"));
         let lab = Over { lab: true, ..Over::default() };
-        let twice = ":4: two sensors are named \"lab\"; give each its own name";
+        let twice = ":5: two sensors are named \"lab\"; give each its own name";
         assert_eq!(super::parse(&text, &lab).expect_err("two labs"), twice);
         let over = Over { lab: true, listen: listen(15_020).listen };
         assert!(File::default().under(&over).checked("").is_err(), "there need be no file");

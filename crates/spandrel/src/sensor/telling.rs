@@ -176,6 +176,7 @@ mod tests {
     fn a_spool_that_takes_nothing_at_first_is_tried_again_and_the_gap_is_told() {
         let place = tempfile::tempdir().expect("a folder");
         let folder = place.path().join("spool");
+        std::fs::create_dir(&folder).expect("a folder");
         let hello: Insight = serde_json::from_value(serde_json::json!({
             "kind": "hello", "version": 1, "sensor": "a", "interface": "eth0",
             "started_at": "2026-01-01T00:00:00Z"
