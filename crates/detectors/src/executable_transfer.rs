@@ -61,8 +61,8 @@ static SIGNS: &[Sign] = &[
         matches: |o| o.function_name == "bare executable" && o.direction != Direction::Response,
         title: "{0} sends a program to {1} on a connection of its own",
         severity: Severity::Low,
-        says: "a Windows program crosses a TCP connection that says nothing else: a file of FTP, or \
-               what an exploit starts",
+        says: "a Windows program crosses a TCP connection that says nothing else: a file of FTP, \
+               or what an exploit starts",
         techniques: &["T1105", "T1095", "T0867"],
     },
     Sign {

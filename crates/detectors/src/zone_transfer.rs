@@ -21,9 +21,9 @@ pub static ZONE_TRANSFER: Detector = Detector {
         why: "A zone lists every host of the plant with its name and address: a map for an \
               intruder, drawn by one question. Only other DNS servers need it.",
         techniques: &["T1590", "T1018"],
-        false_positives: "After a start, secondary DNS servers that were not seen to answer yet and \
-                          pairs that were learned before it; address management; administrators \
-                          who look for an error in a zone.",
+        false_positives: "After a start, secondary DNS servers that were not seen to answer yet \
+                          and pairs that were learned before it; address management; \
+                          administrators who look for an error in a zone.",
         runbook: "Find out whether the client is a secondary DNS server or address management.\n\
                   If so, mute the finding for the pair.\n\
                   If not, find who uses the client, and what it asked of the hosts in the zone.\n\
