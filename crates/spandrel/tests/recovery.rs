@@ -420,8 +420,9 @@ timeout_secs = 300
     assert_eq!(left.len(), 1, "nobody could remove it");
     let mut ended = begin(&left);
     assert!(!left[0].exists(), "nobody holds it");
-    let interrupt = Command::new("kill").arg("-INT").arg(ended.id().to_string()).status();
-    assert!(interrupt.unwrap().success());
+    // Not SIGINT: where tests run in the background it is ignored, and stays so.
+    let terminate = Command::new("kill").arg("-TERM").arg(ended.id().to_string()).status();
+    assert!(terminate.unwrap().success());
     assert_eq!(ended.wait().unwrap().code(), Some(1));
     assert_eq!(folders(), Vec::<PathBuf>::new());
     let reports = fs::read_dir(site.at("reports")).unwrap().map(|entry| entry.unwrap().path());
@@ -429,7 +430,7 @@ timeout_secs = 300
     let [report] = &reports[..] else { panic!("{reports:?}") };
     let report: Value = serde_json::from_slice(&fs::read(report).unwrap()).unwrap();
     assert_eq!(report["ok"], false);
-    assert!(report["notes"].to_string().contains("SIGINT ended it"), "{report:#}");
+    assert!(report["notes"].to_string().contains("SIGTERM ended it"), "{report:#}");
     let steps = report["steps"].as_array().unwrap();
     assert_eq!((steps.len(), &steps[1]["outcome"]), (2, &Value::from("skipped")), "{report:#}");
 }
