@@ -46,7 +46,8 @@ def talk():
     log.did("write", 2)
     for service, times in ((0x4C, 3), (0x4D, 2), (0x01, 1), (0x5B, 1), (0x4E, 1)):
         log.count("cip", "server", times, service=service, kind="response", cls=None)
-    for service, cls, times in ((0x4C, None, 3), (0x4D, None, 2), (0x01, 1, 1), (0x52, 6, 1), (0x5B, None, 1), (0x4E, None, 1)):
+    # A tag has no class; what is connected has that of the object the connection leads to.
+    for service, cls, times in ((0x4C, 2, 3), (0x4D, 2, 2), (0x01, 1, 1), (0x52, 6, 1), (0x5B, None, 1), (0x4E, None, 1)):
         log.count("cip", "client", times, service=service, kind="request", cls=cls)
     log.did("diagnose", 2)
     log.did("session", 8)
