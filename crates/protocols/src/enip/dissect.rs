@@ -1,10 +1,12 @@
 //! Reads an EtherNet/IP conversation: counts, identities, operations, tag values.
 
 use super::{
-    CIP_CLASS_GROUP, CIP_GROUP, CIP_IO_GROUP, CIP_STATUS_GROUP, ENIP_GROUP, names, pccc, tags,
+    CIP_CLASS_GROUP, CIP_GROUP, CIP_IO_GROUP, CIP_STATUS_GROUP, ENIP_GROUP, names,
+    objects::{Modules, Question},
+    pccc, tags,
     wire::{
-        Classes, HEADER_OCTETS, Header, Identity, Message, Path, identity, is_cyclic, items,
-        listed, message, packed, unconnected,
+        Classes, HEADER_OCTETS, Header, Message, Path, Route, is_cyclic, items, listed, message,
+        packed, unconnected,
     },
 };
 use crate::{Carrier, Dissector, Gap, Malformed, Output, Progress, Segment, Side, output::Op};
@@ -30,6 +32,7 @@ pub(super) struct Conversation {
     connections: VecDeque<Connection>,
     /// Memory of the last message, for the next.
     seen: Seen,
+    modules: Modules,
     /// Of the message being read: zeros at its end that stand for what the capture cut, and when
     /// it was sent.
     filled: usize,
@@ -54,10 +57,11 @@ struct Sent {
 }
 
 /// What a connection is opened with, and closed by: its serial number, and vendor and serial
-/// number of who opens it (3-5.5.2); and the classes in its path.
+/// number of who opens it (3-5.5.2); the classes in its path, and the device it leads to.
 struct Opening {
     triad: [u8; 8],
     classes: Classes,
+    route: Route,
 }
 
 struct Connection {
@@ -74,10 +78,30 @@ struct Asked {
     service: u8,
     class: Option<u32>,
     tag: Option<String>,
-    slot: Option<u8>,
+    whose: Whose,
+    /// Of attributes of an object that says something of its device.
+    question: Option<Question>,
     pccc: Option<pccc::Asked>,
     /// Elements of a tag, and octets of it before the fragment asked for.
     part: tags::Part,
+}
+
+/// Whom a request is for.
+#[derive(Clone, Copy)]
+enum Whose {
+    Device(Route),
+    /// Whoever is at the end of a connection that was not seen opened.
+    Unknown,
+}
+
+impl Whose {
+    /// The module behind the host, where that is known.
+    fn module(self) -> Option<u16> {
+        match self {
+            Whose::Device(route) => route.module(),
+            Whose::Unknown => None,
+        }
+    }
 }
 
 /// What one encapsulated message holds, for the counted rows.
@@ -154,7 +178,7 @@ impl Conversation {
                 if item.kind == 0x0c
                     && let Ok(found) = listed(item.data)
                 {
-                    tell(Subject::Sender, "List Identity", &found, out);
+                    self.modules.listed(found, out);
                 }
             }
         }
@@ -210,15 +234,21 @@ impl Conversation {
         seen.services.clear();
         seen.classes.clear();
         seen.requests.clear();
-        request(read, None, NESTED_MAX, &mut seen, out);
-        // A connected message goes first to the object at the end of the connection's path, and
-        // what closes the connection is for that object too.
-        let closes = seen.closes.take();
         let number = match key {
             Key::Connected { connection, .. } => connection,
             Key::Context(_) => None,
         };
         let meant = |c: &&Connection| Some(c.number) == number;
+        let found = self.connections.iter().rev().find(meant);
+        let to = match (key, found) {
+            (_, Some(connection)) => Whose::Device(connection.opening.route),
+            (Key::Connected { .. }, None) => Whose::Unknown,
+            (Key::Context(_), None) => Whose::Device(Route::default()),
+        };
+        request(read, (Route::default(), to), NESTED_MAX, &mut seen, out);
+        // A connected message goes first to the object at the end of the connection's path, and
+        // what closes the connection is for that object too.
+        let closes = seen.closes.take();
         let closed = |c: &&Connection| Some(c.opening.triad) == closes;
         let found = self.connections.iter().rev().find(|c| meant(c) || closed(c));
         let path = found.map(|c| &*c.opening.classes).unwrap_or_default();
@@ -241,7 +271,7 @@ impl Conversation {
         if let (Some(opening), Message::Answer { status: 0, data, .. }) = (opens, &read) {
             self.opened(data, opening, out);
         }
-        answer(read, &mut requests.drain(..), NESTED_MAX, out);
+        answer(read, &mut requests.drain(..), NESTED_MAX, (&mut self.modules, out));
         self.seen.requests = requests;
     }
 
@@ -324,7 +354,8 @@ fn manage(service: u8, data: &[u8], seen: &mut Seen, out: &mut Output) {
                 out.identity(Subject::Receiver, "Forward Open", [("cip_safety", yes)]);
             }
             seen.classes.extend(path.classes.iter());
-            seen.opens = triad(data, 10).map(|triad| Opening { triad, classes: path.classes });
+            let (classes, route) = (path.classes, path.route);
+            seen.opens = triad(data, 10).map(|triad| Opening { triad, classes, route });
         }
         0x4e => {
             seen.classes.extend(path(12).classes.iter());
@@ -341,7 +372,15 @@ fn triad(data: &[u8], at: usize) -> Option<[u8; 8]> {
     data.get(at..)?.first_chunk().copied()
 }
 
-fn request(read: Message<'_>, slot: Option<u8>, levels: u8, seen: &mut Seen, out: &mut Output) {
+/// `route` is the way that the message goes itself, and `to` who is at the end of the connection
+/// that carries it.
+fn request(
+    read: Message<'_>,
+    (route, to): (Route, Whose),
+    levels: u8,
+    seen: &mut Seen,
+    out: &mut Output,
+) {
     let Message::Request { service, path, data } = read else { return };
     seen.services.push(service);
     seen.classes.extend(path.classes.iter());
@@ -350,56 +389,64 @@ fn request(read: Message<'_>, slot: Option<u8>, levels: u8, seen: &mut Seen, out
     if manager {
         manage(service, data, seen, out);
     }
-    let slot = path.slot.or(slot);
+    let route = path.route.or(route);
     if levels > 0 && service == 0x52 && manager {
         if let Ok((inner, route)) = unconnected(data)
             && let Ok(read) = message(inner)
         {
-            request(read, route, levels.saturating_sub(1), seen, out);
+            request(read, (route, to), levels.saturating_sub(1), seen, out);
         }
         return;
     }
+    let whose = if route == Route::default() { to } else { Whose::Device(route) };
+    let part = tags::Part::default();
+    let asked = Asked { service, class, tag: None, whose, question: None, pccc: None, part };
     if levels > 0 && service == 0x0a {
-        seen.requests.push(Asked {
-            service,
-            class,
-            tag: None,
-            slot,
-            pccc: None,
-            part: tags::Part::default(),
-        });
+        seen.requests.push(asked);
         for part in packed(data) {
             if let Ok(read) = message(part) {
-                request(read, slot, 0, seen, out);
+                request(read, (route, to), 0, seen, out);
             }
         }
         return;
     }
     if (service, class) == (EXECUTE_PCCC, Some(names::PCCC)) {
         out.begin_protocol("pccc");
-        let pccc = pccc::request(data, slot, out);
+        let pccc = pccc::request(data, route.module(), out);
         out.begin_protocol("cip");
-        let part = tags::Part::default();
-        return seen.requests.push(Asked { service, class, tag: None, slot, pccc, part });
+        return seen.requests.push(Asked { pccc, ..asked });
     }
     let logix = names::logix(service, &path.classes);
     let (meaning, name) = logix.unwrap_or_else(|| names::service(service, class));
     let mut op = Op::request(meaning, u32::from(service), name);
-    op.unit = slot.map(u32::from);
+    op.unit = route.module().map(u32::from);
     let op = match (&path.symbol, class) {
         (Some(symbol), _) => op.named("tag", symbol),
         (None, Some(class)) => op.range("class", class, path.instance.unwrap_or_default(), 1),
         (None, None) => op,
     };
     out.operation(op);
-    let part = tags::Part::asked(service, data);
     if let Some(symbol) = path.symbol.as_deref().filter(|_| out.values_wanted) {
         tags::written(symbol, service, data, out);
     }
-    seen.requests.push(Asked { service, class, tag: path.symbol, slot, pccc: None, part });
+    let (part, question) = (tags::Part::asked(service, data), question(service, &path));
+    seen.requests.push(Asked { tag: path.symbol, part, question, ..asked });
 }
 
-fn answer(read: Message<'_>, asked: &mut dyn Iterator<Item = Asked>, levels: u8, out: &mut Output) {
+fn question(service: u8, path: &Path) -> Option<Question> {
+    let (instance, attribute) = (path.instance?, path.attribute.unwrap_or_default());
+    match *path.classes {
+        [class] => Some(Question { service, class, instance, attribute }),
+        _ => None,
+    }
+}
+
+fn answer(
+    read: Message<'_>,
+    asked: &mut dyn Iterator<Item = Asked>,
+    levels: u8,
+    (modules, out): (&mut Modules, &mut Output),
+) {
     let Message::Answer { service, status, data } = read else { return };
     let kind = Scalar::Word("response");
     out.count(&CIP_GROUP, [Scalar::Number(u64::from(service)), kind, Scalar::Null]);
@@ -408,7 +455,7 @@ fn answer(read: Message<'_>, asked: &mut dyn Iterator<Item = Asked>, levels: u8,
     if service == 0x0a && levels > 0 {
         for part in packed(data) {
             if let Ok(read) = message(part) {
-                answer(read, asked, 0, out);
+                answer(read, asked, 0, (modules, out));
             }
         }
         return;
@@ -420,53 +467,21 @@ fn answer(read: Message<'_>, asked: &mut dyn Iterator<Item = Asked>, levels: u8,
     // 6 is "more to come", an answer all the same.
     let done = matches!(status, 0 | 6);
     if done && (service, class) == (EXECUTE_PCCC, Some(names::PCCC)) {
-        let (pccc, slot) = known.map_or((None, None), |k| (k.pccc, k.slot));
+        let (pccc, slot) = known.map_or((None, None), |k| (k.pccc, k.whose.module()));
         out.begin_protocol("pccc");
         pccc::reply(data, pccc, slot, out);
         return out.begin_protocol("cip");
     }
     out.operation(if done { op.done() } else { op.refused(status.into(), names::status(status)) });
-    let Some(known) = known.filter(|_| done) else { return };
-    if service == 0x01
-        && class == Some(names::IDENTITY)
-        && let Ok(found) = identity(data)
-    {
-        let subject = match known.slot {
-            Some(slot) => Subject::SenderModule { slot: u16::from(slot) },
-            None => Subject::Sender,
-        };
-        tell(subject, "Identity object", &found, out);
+    // Of a list some attributes may be refused, and the others are there (Volume 1, B-1).
+    const SOME_REFUSED: u8 = 0x0a;
+    let Some(known) = known.filter(|_| done || status == SOME_REFUSED) else { return };
+    if let (Some(question), Whose::Device(route)) = (known.question, known.whose) {
+        modules.answered(question, route.module(), data, out);
     }
     if let Some(tag) = known.tag.filter(|_| out.values_wanted && tags::is_read(service)) {
         tags::read(&tag, known.part, data, out);
     }
-}
-
-fn tell(subject: Subject, said_in: &'static str, found: &Identity, out: &mut Output) {
-    let (major, minor) = found.revision;
-    let vendor = names::vendor(found.vendor).unwrap_or_default();
-    out.identity(
-        subject,
-        said_in,
-        [
-            ("vendor", vendor.to_owned()),
-            ("vendor_id", found.vendor.to_string()),
-            ("device_type", found.device_type.to_string()),
-            ("product_code", found.product_code.to_string()),
-            ("model", found.name.clone()),
-            ("firmware", format!("{major}.{minor:03}")),
-            ("serial", format!("{:08x}", found.serial)),
-        ],
-    );
-    /// Programmable logic controller (Volume 1, chapter 6).
-    const CONTROLLER: u16 = 0x0e;
-    // Extended device status of Rockwell's controllers, bits 4 to 7.
-    let mode = match (found.device_type, found.status >> 4 & 0x0f) {
-        (CONTROLLER, 6) => "run",
-        (CONTROLLER, 7) => "program",
-        _ => return,
-    };
-    out.state(subject, "mode", mode);
 }
 
 #[cfg(test)]

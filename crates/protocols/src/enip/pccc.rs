@@ -109,7 +109,7 @@ fn command(data: &[u8]) -> Option<Reader<'_>> {
 }
 
 /// Reads a command, reports it, and gives what its reply needs.
-pub(super) fn request(data: &[u8], slot: Option<u8>, out: &mut Output) -> Option<Asked> {
+pub(super) fn request(data: &[u8], slot: Option<u16>, out: &mut Output) -> Option<Asked> {
     let mut r = command(data)?;
     let (number, _, transaction) = (r.u8().ok()?, r.u8().ok()?, r.le16().ok()?);
     let function = match number {
@@ -140,7 +140,7 @@ pub(super) fn request(data: &[u8], slot: Option<u8>, out: &mut Output) -> Option
 }
 
 /// Reads the reply to a command.
-pub(super) fn reply(data: &[u8], asked: Option<Asked>, slot: Option<u8>, out: &mut Output) {
+pub(super) fn reply(data: &[u8], asked: Option<Asked>, slot: Option<u16>, out: &mut Output) {
     let Some(mut r) = command(data) else { return };
     let (Ok(number), Ok(status), Ok(transaction)) = (r.u8(), r.u8(), r.le16()) else { return };
     let asked = asked.filter(|a| a.transaction == transaction);
@@ -167,7 +167,7 @@ pub(super) fn reply(data: &[u8], asked: Option<Asked>, slot: Option<u8>, out: &m
         return;
     }
     let subject = match slot {
-        Some(slot) => Subject::SenderModule { slot: u16::from(slot) },
+        Some(slot) => Subject::SenderModule { slot },
         None => Subject::Sender,
     };
     match (function, asked.and_then(|a| a.place)) {

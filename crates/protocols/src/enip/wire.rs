@@ -133,8 +133,8 @@ pub struct Path {
     pub instance: Option<u32>,
     pub attribute: Option<u32>,
     pub symbol: Option<String>,
-    /// Link address behind the port segment: the slot of a rack.
-    pub slot: Option<u8>,
+    /// The device that the port segments lead to.
+    pub route: Route,
     /// A safety network segment (Volume 5, 3-5): what is connected is CIP Safety.
     pub safety: bool,
 }
@@ -155,7 +155,7 @@ impl Path {
     fn segment(&mut self, r: &mut Reader<'_>) -> Result<(), Short> {
         let kind = r.u8()?;
         match kind {
-            0x00..=0x0f => self.slot = Some(r.u8()?),
+            0x00..=0x1f => self.hop(kind, r)?,
             0x20..=0x33 => {
                 let value = match kind & 3 {
                     0 => u32::from(r.u8()?),
@@ -178,13 +178,16 @@ impl Path {
                 }
             }
             0x34 => {
-                let length = usize::from(r.u8()?).saturating_mul(2);
-                r.bytes(length.min(8))?;
+                // Format 5 of the electronic key has the serial number too.
+                let octets = if r.u8()? == 5 { 12 } else { 8 };
+                r.bytes(octets)?;
             }
-            0x50 => {
+            // Network segments (C-1.4.3): of one octet, or as long as they say.
+            0x41..=0x43 => r.skip(1)?,
+            0x50..=0x5f => {
                 let words = usize::from(r.u8()?);
                 r.bytes(words.saturating_mul(2))?;
-                self.safety = true;
+                self.safety |= kind == 0x50;
             }
             0x80 => {
                 let words = usize::from(r.u8()?);
@@ -207,6 +210,62 @@ impl Path {
             _ => return Err(Short { needed: 1 }),
         }
         Ok(())
+    }
+
+    /// A port segment (C-1.4.1): the link address is one octet, or as long as an octet before it
+    /// says, such as an address of IP as text; it ends on an even octet.
+    fn hop(&mut self, kind: u8, r: &mut Reader<'_>) -> Result<(), Short> {
+        const LONG: u8 = 0x10;
+        const PORT_BEHIND: u8 = 0x0f;
+        let octets = if kind & LONG != 0 { usize::from(r.u8()?) } else { 1 };
+        let port = match kind & PORT_BEHIND {
+            PORT_BEHIND => r.le16()?,
+            port => u16::from(port),
+        };
+        let link = r.bytes(octets)?;
+        if kind & LONG != 0 && octets % 2 == 1 {
+            r.skip(1)?;
+        }
+        self.route.hop(port, link);
+        Ok(())
+    }
+}
+
+/// Which device a request is for: the host itself, or one that it reaches through its ports. A
+/// slot of the host's own rack is its number, a node of another network of one octet that with
+/// the port before it. Whatever is further away, or has a longer address, is a number above all
+/// of these that the whole way makes, the same each time.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct Route(Option<u16>);
+
+impl Route {
+    /// `None` is the host.
+    pub fn module(self) -> Option<u16> {
+        self.0
+    }
+
+    /// The one that leads further.
+    pub fn or(self, other: Route) -> Route {
+        Route(self.0.or(other.0))
+    }
+
+    fn hop(&mut self, port: u16, link: &[u8]) {
+        /// The port to the rack's backplane.
+        const BACKPLANE: u16 = 1;
+        const PORTS: u16 = 0x80;
+        const FAR: u16 = 0x8000;
+        self.0 = Some(match (self.0, link) {
+            (None, [slot]) if port <= BACKPLANE => u16::from(*slot),
+            (None, [node]) if port < PORTS => port << 8 | u16::from(*node),
+            (before, _) => {
+                let way = before.unwrap_or_default().to_be_bytes().into_iter();
+                let way = way.chain(port.to_be_bytes()).chain(link.iter().copied());
+                // FNV-1a, folded.
+                let step = |hash: u32, octet| (hash ^ u32::from(octet)).wrapping_mul(0x0100_0193);
+                let hash = way.fold(0x811c_9dc5, step);
+                FAR | ((hash >> 15 ^ hash) & 0x7fff) as u16
+            }
+        });
     }
 }
 
@@ -242,8 +301,8 @@ pub fn message(bytes: &[u8]) -> Result<Message<'_>, Short> {
     Ok(Message::Request { service, path, data: r.rest() })
 }
 
-/// The message inside an Unconnected Send, and the slot it is for (3-5.5.4).
-pub fn unconnected(data: &[u8]) -> Result<(&[u8], Option<u8>), Short> {
+/// The message inside an Unconnected Send, and the way to whom it is for (3-5.5.4).
+pub fn unconnected(data: &[u8]) -> Result<(&[u8], Route), Short> {
     let mut r = Reader::new(data);
     r.bytes(2)?;
     let length = usize::from(r.le16()?);
@@ -254,7 +313,7 @@ pub fn unconnected(data: &[u8]) -> Result<(&[u8], Option<u8>), Short> {
     let words = usize::from(r.u8()?);
     r.u8()?;
     let route = Path::parse(r.bytes(words.saturating_mul(2))?);
-    Ok((inner, route.slot))
+    Ok((inner, route.route))
 }
 
 /// Messages of a Multiple Service Packet (Volume 1, A-4.10).
@@ -273,30 +332,63 @@ pub fn packed(data: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// Attributes 1 to 7 of the identity object.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Identity {
-    pub vendor: u16,
-    pub device_type: u16,
-    pub product_code: u16,
-    pub revision: (u8, u8),
-    pub status: u16,
-    pub serial: u32,
-    pub name: String,
-}
-
-pub fn identity(bytes: &[u8]) -> Result<Identity, Short> {
-    let mut r = Reader::new(bytes);
-    let (vendor, device_type, product_code) = (r.le16()?, r.le16()?, r.le16()?);
-    let revision = (r.u8()?, r.u8()?);
-    let (status, serial) = (r.le16()?, r.le32()?);
-    let length = usize::from(r.u8()?);
-    let name = String::from_utf8_lossy(r.bytes(length)?).into_owned();
-    Ok(Identity { vendor, device_type, product_code, revision, status, serial, name })
-}
-
-/// The identity within an item of a List Identity answer: after version and socket address.
-pub fn listed(item: &[u8]) -> Result<Identity, Short> {
+/// The attributes of the identity within an item of a List Identity answer: after version and
+/// socket address.
+pub fn listed(item: &[u8]) -> Result<&[u8], Short> {
     const BEFORE: usize = 18;
-    identity(item.get(BEFORE..).ok_or(Short { needed: BEFORE })?)
+    item.get(BEFORE..).ok_or(Short { needed: BEFORE })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn leads(path: &[u8], module: Option<u16>, classes: &[u32]) {
+        let path = Path::parse(path);
+        assert_eq!((path.route.module(), &*path.classes), (module, classes), "{path:?}");
+    }
+
+    #[test]
+    fn slots_and_nodes_have_their_numbers() {
+        leads(&[0x20, 2, 0x24, 1], None, &[2]);
+        leads(&[1, 3, 0x20, 2], Some(3), &[2]);
+        leads(&[2, 5, 0x20, 2], Some(0x205), &[2]);
+        leads(&[0x0f, 18, 0, 7, 0x20, 2], Some(0x1207), &[2]);
+    }
+
+    #[test]
+    fn what_is_behind_a_bridge_is_not_the_bridge() {
+        let far = |link: &[u8], further: &[u8]| {
+            let size = link.len() as u8;
+            let pad = &[0][..link.len() % 2];
+            [&[1, 3, 0x12, size][..], link, pad, further, &[0x20, 1, 0x24, 1]].concat()
+        };
+        let paths = [
+            far(b"10.1.2.3", &[]),
+            far(b"10.1.2.30", &[]),
+            far(b"10.1.2.3", &[1, 0]),
+            far(b"10.1.2.3", &[1, 1]),
+            vec![1, 3, 2, 5, 0x20, 1, 0x24, 1],
+            [&[0x12, 8][..], b"10.1.2.3", &[0x20, 1, 0x24, 1]].concat(),
+        ];
+        let mut modules: Vec<u16> = Vec::new();
+        for path in &paths {
+            let read = Path::parse(path);
+            assert_eq!((&*read.classes, read.instance), (&[1][..], Some(1)), "{path:02x?}");
+            modules.extend(read.route.module().filter(|module| *module >= 0x8000));
+        }
+        modules.sort_unstable();
+        modules.dedup();
+        assert_eq!(modules.len(), paths.len());
+    }
+
+    #[test]
+    fn keys_and_network_segments_stand_before_the_object() {
+        leads(&[0x34, 4, 1, 0, 14, 0, 54, 0, 0x94, 11, 0x20, 4, 0x24, 1], None, &[4]);
+        let with_serial = [&[0x34, 5][..], &[0; 12], &[0x20, 4]].concat();
+        leads(&with_serial, None, &[4]);
+        leads(&[0x43, 10, 0x51, 1, 1, 2, 0x20, 4], None, &[4]);
+        assert!(Path::parse(&[0x50, 1, 0, 0]).safety);
+    }
 }
