@@ -100,6 +100,13 @@ impl<'a> Ber<'a> {
     pub fn lenient(&mut self) -> Option<Clipped<'a>> {
         let (&tag, rest) = self.rest.split_first()?;
         let (&first, rest) = rest.split_first()?;
+        if first == 0x80 && self.indefinite && tag & CONSTRUCTED != 0 {
+            let whole =
+                until_end_of_contents(rest).and_then(|length| rest.split_at_checked(length));
+            let (contents, behind) = whole.unwrap_or((rest, &[]));
+            self.rest = behind.strip_prefix(&END_OF_CONTENTS).unwrap_or_default();
+            return Some(Clipped { tag, contents, cut: whole.is_none() });
+        }
         let (length, rest) = match (first, rest) {
             (0..=0x7f, _) => (usize::from(first), rest),
             (0x81, [n, rest @ ..]) => (usize::from(*n), rest),
@@ -306,6 +313,13 @@ mod tests {
             let element = Clipped { tag: 0x61, contents: &[7, 8], cut: false };
             assert_eq!((at.lenient(), at.rest()), (Some(element), &[9][..]));
         }
+        let endless = [0x61, 0x80, 0x80, 1, 7, 0xab, 0x80, 0x83, 1, 1, 0, 0, 0, 0, 9];
+        let mut at = Ber::of_any_length(&endless);
+        let element = Clipped { tag: 0x61, contents: &endless[2..12], cut: false };
+        assert_eq!((at.lenient(), at.rest()), (Some(element), &[9][..]));
+        let cut = Ber::of_any_length(&endless[..12]).lenient();
+        assert_eq!(cut, Some(Clipped { tag: 0x61, contents: &endless[2..12], cut: true }));
+        assert_eq!(Ber::new(&endless).lenient(), None);
         let cut = Ber::new(&[0x61, 0x84, 0xff, 0xff, 0xff, 0xff, 7]).lenient();
         assert_eq!(cut, Some(Clipped { tag: 0x61, contents: &[7], cut: true }));
     }

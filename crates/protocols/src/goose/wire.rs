@@ -71,7 +71,7 @@ pub(super) fn parse_next<'a>(
     message.simulated = u16::from_be_bytes([e, f]) & SIMULATED != 0;
     // The message has a length of its own; some senders count the one before it wrong.
     let length = usize::from(u16::from_be_bytes([c, d])).saturating_sub(HEADER_OCTETS);
-    let within = |bytes| Ber::new(bytes).lenient();
+    let within = |bytes| Ber::of_any_length(bytes).lenient();
     let pdu = match within(body.get(..length).unwrap_or(body)) {
         Some(pdu) if !pdu.cut => Some(pdu),
         _ => within(body),
@@ -101,7 +101,7 @@ impl Counted {
 }
 
 fn count(data: &[u8]) -> u64 {
-    let (mut entries, mut count) = (Ber::new(data), 0u64);
+    let (mut entries, mut count) = (Ber::of_any_length(data), 0u64);
     while entries.lenient().is_some() {
         count = count.saturating_add(1);
     }
@@ -111,7 +111,7 @@ fn count(data: &[u8]) -> u64 {
 /// A message without the header of a frame, as it is routed (IEC 61850-90-5).
 pub fn parse_apdu(appid: u16, simulated: bool, apdu: &[u8]) -> (Message<'_>, Option<Damage>) {
     let message = Message { appid, simulated, ..Message::default() };
-    read(message, Ber::new(apdu).lenient(), &mut Counted::default())
+    read(message, Ber::of_any_length(apdu).lenient(), &mut Counted::default())
 }
 
 fn read<'a>(
@@ -126,7 +126,7 @@ fn read<'a>(
         return (message, Some(Damage::NotGoose));
     }
     let mut damage = pdu.cut.then_some(Damage::CutShort);
-    let mut fields = Ber::new(pdu.contents);
+    let mut fields = Ber::of_any_length(pdu.contents);
     while !fields.is_empty() {
         let Some(field) = fields.lenient() else {
             damage = Some(Damage::CutShort);
@@ -257,6 +257,32 @@ mod tests {
         }
         let long = [0x83, 1, 0].repeat(DATA_OCTETS_MAX);
         assert_eq!(counted.entries(&long), DATA_OCTETS_MAX as u64);
+    }
+
+    #[test]
+    fn a_message_of_indefinite_length_says_the_same() {
+        let data = [0x83, 1, 1, 0xa2, 3, 0x83, 1, 0];
+        let message = Message {
+            control_block: b"LD0/LLN0$GO$g",
+            state: Some(7),
+            sequence: Some(9),
+            entries: 2,
+            data: &data,
+            ..Message::default()
+        };
+        let definite = emit(&message);
+        let fields = &definite[HEADER_OCTETS + 2..definite.len() - data.len() - 2];
+        let structure = [0xa2, 0x80, 0x83, 1, 0, 0, 0];
+        let pdu = [fields, &[0xab, 0x80, 0x83, 1, 1], &structure, &[0; 4]].concat();
+        let mut frame = [&definite[..HEADER_OCTETS], &[GOOSE_PDU, 0x80], &pdu].concat();
+        frame[3] = frame.len() as u8;
+        // Behind it the padding of a short frame.
+        frame.extend([0; 6]);
+        let (read, damage) = parse(&frame);
+        let data = &[&[0x83, 1, 1][..], &structure].concat()[..];
+        assert_eq!((read, damage), (Message { data, ..parse(&definite).0 }, None));
+        let (read, damage) = parse(&frame[..frame.len() - 10]);
+        assert_eq!((read.state, damage), (Some(7), Some(Damage::CutShort)));
     }
 
     #[test]

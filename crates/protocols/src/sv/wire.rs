@@ -50,9 +50,9 @@ pub fn parse(frame: &[u8]) -> Option<Frame<'_>> {
 
 /// A message without the header of a frame, as it is routed (IEC 61850-90-5).
 pub fn parse_apdu(appid: u16, simulated: bool, body: &[u8]) -> Option<Frame<'_>> {
-    let pdu = Ber::new(body).lenient().filter(|pdu| pdu.tag == SAV_PDU)?;
+    let pdu = Ber::of_any_length(body).lenient().filter(|pdu| pdu.tag == SAV_PDU)?;
     let (mut asdus, mut count, mut cut) = (&[][..], 0, pdu.cut);
-    let mut fields = Ber::new(pdu.contents);
+    let mut fields = Ber::of_any_length(pdu.contents);
     while let Some(field) = fields.lenient() {
         cut |= field.cut;
         match (field.tag, field.contents) {
@@ -66,7 +66,7 @@ pub fn parse_apdu(appid: u16, simulated: bool, body: &[u8]) -> Option<Frame<'_>>
 
 /// The ASDUs of a frame, until one has no name; the last may be cut short.
 pub fn asdus<'a>(frame: &Frame<'a>) -> impl Iterator<Item = Asdu<'a>> + use<'a> {
-    let mut rest = Ber::new(frame.asdus);
+    let mut rest = Ber::of_any_length(frame.asdus);
     (0..ASDUS_MAX).map_while(move |_| {
         let asdu = rest.lenient().filter(|asdu| asdu.tag == 0x30)?;
         Some(self::asdu(asdu.contents)).filter(|asdu| !asdu.cut || !asdu.id.is_empty())
@@ -75,7 +75,7 @@ pub fn asdus<'a>(frame: &Frame<'a>) -> impl Iterator<Item = Asdu<'a>> + use<'a> 
 
 fn asdu(contents: &[u8]) -> Asdu<'_> {
     let mut asdu = Asdu::default();
-    let mut fields = Ber::new(contents);
+    let mut fields = Ber::of_any_length(contents);
     while let Some(field) = fields.lenient() {
         asdu.cut |= field.cut;
         match (field.tag, field.contents) {
