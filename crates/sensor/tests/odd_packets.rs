@@ -94,13 +94,16 @@ fn messages_cut_by_the_snap_length_are_counted_and_those_behind_are_in_order() {
     let mut long = vec![0, 1, 0, 0, 0, 123, 1, 3, 120];
     long.resize(129, 7);
     let cut = modbus(true, 1, &long);
-    let frames = [
-        whole(modbus(false, 1, &ask(1, 60))),
-        (cut[..cut.len() - 113].to_vec(), cut.len() as u32),
-        whole(modbus(false, 13, &ask(2, 1))),
-        whole(modbus(true, 130, &[0, 2, 0, 0, 0, 5, 1, 3, 2, 0, 9])),
-    ];
-    assert_eq!(read_group("modbus", &frames), (vec![], 4));
+    // The function is the eighth octet.
+    for (there, counted) in [(16, 4), (8, 4), (7, 3)] {
+        let frames = [
+            whole(modbus(false, 1, &ask(1, 60))),
+            (cut[..cut.len() - long.len() + there].to_vec(), cut.len() as u32),
+            whole(modbus(false, 13, &ask(2, 1))),
+            whole(modbus(true, 130, &[0, 2, 0, 0, 0, 5, 1, 3, 2, 0, 9])),
+        ];
+        assert_eq!(read_group("modbus", &frames), (vec![], counted), "{there}");
+    }
 }
 
 #[test]

@@ -8,7 +8,9 @@ use crate::{
     event::Place,
     flow::{Flow, FlowKey, Identity, Kind},
     identify::Directory,
-    limits::{COMPLETED_OCTETS_MAX, COMPLETED_OCTETS_MIN},
+    limits::{
+        COMPLETED_OCTETS_MAX, COMPLETED_OCTETS_MIN, COMPLETED_SHORT, COMPLETED_SHORT_OCTETS_MIN,
+    },
     stream::{Arrival, Origin, Ready},
 };
 use model::{SessionEvent, Time};
@@ -217,12 +219,17 @@ impl Shard {
         let kind = flow.kind();
         let half = flow.half(side);
         let (begun, needed) = (half.pending.len(), half.needed as usize);
-        if begun < COMPLETED_OCTETS_MIN || !(begun..=COMPLETED_OCTETS_MAX).contains(&needed) {
+        let Identity::Known { dissector, about, .. } = &mut flow.identity else { return 0 };
+        let least = match COMPLETED_SHORT.contains(&about.name) {
+            true => COMPLETED_SHORT_OCTETS_MIN,
+            false => COMPLETED_OCTETS_MIN,
+        };
+        if begun < least || !(begun..=COMPLETED_OCTETS_MAX).contains(&needed) {
             return 0;
         }
+        let half = &mut flow.halves[side as usize];
         let mut message = std::mem::take(&mut half.pending);
         message.resize(needed, 0);
-        let Identity::Known { dissector, .. } = &mut flow.identity else { return 0 };
         self.out.clear();
         let filled = needed.saturating_sub(begun);
         let segment = Segment { filled, ..segment(context, side, kind, &message, false) };
