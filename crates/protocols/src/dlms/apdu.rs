@@ -119,7 +119,12 @@ pub fn value(data: &[u8]) -> Option<PointValue> {
 }
 
 fn text<'a>(at: &mut Reader<'a>) -> Option<&'a [u8]> {
-    let length = usize::from(at.u8().ok()?);
+    let length = match at.u8().ok()? {
+        short @ 0..=0x7f => usize::from(short),
+        0x81 => usize::from(at.u8().ok()?),
+        0x82 => usize::from(at.be16().ok()?),
+        _ => return None,
+    };
     at.bytes(length).ok()
 }
 
@@ -183,6 +188,8 @@ mod tests {
         assert_eq!(value(&[6, 0, 0, 0, 9]), Some(PointValue::Unsigned(9)));
         assert_eq!(value(&[9, 2, b'A', b'B']), Some(PointValue::Text("AB".into())));
         assert_eq!(value(&[9, 2, 0, 1]), Some(PointValue::Text("0001".into())));
+        let long = [&[10, 0x81, 130][..], &[b'A'; 130]].concat();
+        assert_eq!(value(&long), Some(PointValue::Text("A".repeat(130).into())));
         assert_eq!(value(&[2, 1, 6]), None);
     }
 }

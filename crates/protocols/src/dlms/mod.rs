@@ -18,6 +18,9 @@ use model::{Authentication, OperationClass, PointValue, Quality, Subject};
 use std::collections::VecDeque;
 use wire::{Frame, Hdlc};
 
+const ACCESS_REQUEST: u8 = 0xd9;
+const ACCESS_RESPONSE: u8 = 0xda;
+const GENERAL_BLOCK_TRANSFER: u8 = 0xe0;
 /// Requests of one conversation whose answers are awaited.
 const PENDING_MAX: usize = 32;
 /// Octets of one APDU put together from HDLC frames.
@@ -92,6 +95,10 @@ struct Conversation {
 impl Dissector for Conversation {
     fn feed(&mut self, segment: Segment<'_>, out: &mut Output) -> Progress {
         let bytes = segment.bytes;
+        // Time between frames may be filled with flags (IEC 62056-46, 6.4.4).
+        if matches!(bytes, [0x7e, 0x7e, ..]) {
+            return Progress::Consumed(1);
+        }
         let size = match wire::size(bytes) {
             None => return Progress::NeedMore { consumed: 0, needed: 8 },
             Some(Err(())) => return Progress::GiveUp(Malformed::new("dlms-frame-start-missing")),
@@ -170,14 +177,19 @@ impl Conversation {
                 let op = Op::response(OperationClass::Other, number, "exception");
                 out.operation(op.refused(code, "exception"));
             }
-            0x05 | 0x06 | 0x0c | 0x0d | 0x18 => short_name(tag, out),
-            0xc8..=0xcf | 0xd0..=0xd7 | 0xdb..=0xdf => {
-                let (class, name) = (OperationClass::Other, "protected");
-                out.operation(match side {
-                    Side::Client => Op::request(class, number, name),
-                    Side::Server => Op::response(class, number, name),
-                });
+            0x0e => {
+                let op = Op::response(OperationClass::Other, number, "confirmed service");
+                let code = body.get(2).copied().map_or(0, u32::from);
+                out.operation(op.refused(code, "service error"));
             }
+            0x05 | 0x06 | 0x0c | 0x0d | 0x16 | 0x18 => short_name(tag, out),
+            // What is asked and answered in one list, and what comes in blocks, is told by kind.
+            ACCESS_REQUEST | ACCESS_RESPONSE => by_side(side, number, "access", out),
+            GENERAL_BLOCK_TRANSFER => by_side(side, number, "block transfer", out),
+            0xc8..=0xcf | 0xd0..=0xd7 | 0xdb..=0xdf => by_side(side, number, "protected", out),
+            // The same of services on short names, with the global or a dedicated key.
+            0x21 | 0x25 | 0x26 | 0x28 | 0x2c | 0x2d | 0x36 | 0x38 | 0x41 | 0x45 | 0x46 | 0x48
+            | 0x4c | 0x4d | 0x56 | 0x58 => by_side(side, number, "protected", out),
             _ => {
                 let says = "an APDU of no known kind";
                 out.violation("dlms-apdu-unknown", says, "IEC 62056-5-3, 7.3");
@@ -281,6 +293,15 @@ fn applicant(association: &Association) -> Authentication {
     }
 }
 
+/// APDUs of which only their kind is told.
+fn by_side(side: Side, number: u32, name: &'static str, out: &mut Output) {
+    let class = OperationClass::Other;
+    out.operation(match side {
+        Side::Client => Op::request(class, number, name),
+        Side::Server => Op::response(class, number, name),
+    });
+}
+
 fn malformed(out: &mut Output) {
     let says = "an APDU shorter than its fields";
     out.violation("dlms-apdu-cut-short", says, "IEC 62056-5-3, 7.3");
@@ -293,6 +314,7 @@ fn short_name(tag: u8, out: &mut Output) {
     out.operation(match tag {
         0x05 => Op::request(Read, number, "read"),
         0x06 => Op::request(Write, number, "write"),
+        0x16 => Op::request(Write, number, "unconfirmed write"),
         0x0c => Op::response(Read, number, "read"),
         0x0d => Op::response(Write, number, "write"),
         _ => Op::notice(Report, number, "information report"),
