@@ -85,10 +85,14 @@ impl<'a> Exchange<'a> {
     }
 }
 
+/// Exchanges of one conversation whose configuration is remembered.
+const EXCHANGES_MAX: usize = 64;
+
 #[derive(Default)]
 struct Producer {
     told: bool,
-    signature: Option<u32>,
+    /// Producer, exchange, and the signature of its configuration: each has one of its own.
+    signatures: Vec<([u8; 4], u32, u32)>,
 }
 
 impl Dissector for Producer {
@@ -124,11 +128,18 @@ impl Producer {
             let subject = Subject::Address(Address::Ip(ip));
             out.identity(subject, "data production", [("egd_exchange", id)]);
         }
-        if let Some(before) = self.signature.replace(exchange.signature)
-            && before != exchange.signature
-        {
-            let value = format!("configuration signature {:08x}", exchange.signature);
-            out.state(Subject::Sender, "configuration", &value);
+        let Exchange { producer, id, signature, .. } = *exchange;
+        let room = self.signatures.len() < EXCHANGES_MAX;
+        let known = self.signatures.iter_mut().find(|s| (s.0, s.1) == (producer, id));
+        match known {
+            Some((_, _, before)) if *before != signature => {
+                *before = signature;
+                let value = format!("configuration signature {signature:08x}");
+                out.state(Subject::Sender, "configuration", &value);
+            }
+            Some(_) => {}
+            None if room => self.signatures.push((producer, id, signature)),
+            None => out.limit("egd-exchanges"),
         }
     }
 }
@@ -136,7 +147,35 @@ impl Producer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Side;
+    use model::Detail;
     use proptest::prelude::*;
+
+    #[test]
+    fn exchanges_of_one_producer_have_signatures_of_their_own() {
+        let (mut producer, mut out) = (Producer::default(), Output::default());
+        let said = [(1, 0x0101), (2, 0x0202), (1, 0x0101), (2, 0x0202), (2, 0x0303), (1, 0x0101)];
+        for (id, signature) in said {
+            let (request, nanoseconds, status, reserved) = (0, 0, 1, 0);
+            let exchange = Exchange {
+                request,
+                producer: [192, 0, 2, 1],
+                id,
+                nanoseconds,
+                status,
+                signature,
+                reserved,
+                data: &[7],
+            };
+            let bytes = exchange.emit();
+            producer.feed(Segment::of(&bytes, Side::Client, Carrier::Udp), &mut out);
+        }
+        let states = out.observed.iter().filter_map(|o| match &o.detail {
+            Detail::State(state) => Some(&*state.value),
+            _ => None,
+        });
+        assert_eq!(states.collect::<Vec<_>>(), ["configuration signature 00000303"]);
+    }
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
