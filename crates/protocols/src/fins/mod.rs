@@ -69,6 +69,8 @@ const PENDING_MAX: usize = 64;
 const UNANSWERED_NANOS: i64 = 1_000_000_000;
 /// Values of one message that are reported.
 const VALUES_MAX: u16 = 256;
+/// Elements of a multiple read: as many as the manual allows (W227, 5-2-5).
+const ELEMENTS_MAX: usize = 167;
 
 #[derive(Default)]
 struct Conversation {
@@ -179,13 +181,25 @@ impl Conversation {
             (0x0401, [_, _, 4, ..]) => (Class::Start, "run: run mode"),
             _ => (class, name),
         };
-        let place = matches!(frame.command, 0x0101..=0x0104).then(|| place(frame.data)).flatten();
+        // A multiple read has an address for each element, and no number of them.
+        const MULTIPLE_READ: u16 = 0x0104;
+        let mut elements = frame.data.chunks_exact(4).take(ELEMENTS_MAX).filter_map(place);
+        let place = match frame.command {
+            0x0101..=0x0103 => place(frame.data),
+            MULTIPLE_READ => elements.next(),
+            _ => None,
+        };
         let op = Op::request(class, u32::from(frame.command), name).unit(frame.unit());
         out.operation(match (place, frame.command) {
-            (Some(at), _) => at.on(op),
-            (None, 0x2201..=0x220c) => op.named("file", &file_name(frame.command, frame.data)),
-            _ => op,
+            (Some(at), _) => at.on(op.clone()),
+            (None, 0x2201..=0x220c) => {
+                op.clone().named("file", &file_name(frame.command, frame.data))
+            }
+            _ => op.clone(),
         });
+        if frame.command == MULTIPLE_READ {
+            elements.for_each(|at| out.operation(at.on(op.clone())));
+        }
         if frame.command == 0x0102
             && out.values_wanted
             && let (Some(at), Some(data)) = (place, frame.data.get(6..))

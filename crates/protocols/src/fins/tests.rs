@@ -2,7 +2,7 @@
 
 use super::FINS;
 use crate::{Carrier, Output, Protocol, Segment, Side};
-use model::{Detail, Time};
+use model::{Detail, Object, Time};
 
 fn frame(answer: bool, data: &[u8]) -> Vec<u8> {
     let kind = if answer { 0xc0 } else { 0x80 };
@@ -40,4 +40,20 @@ fn a_request_that_is_never_answered_takes_no_later_answer() {
     assert_eq!(point(Carrier::Udp, 0), "D/100");
     assert_eq!(point(Carrier::Tcp, 2), "D/100");
     assert_eq!(point(Carrier::Tcp, 0), "D/0", "two at once are answered in order");
+}
+
+#[test]
+fn a_multiple_read_asks_for_single_elements() {
+    let (mut dissector, mut out) = (FINS.open(), Output::default());
+    let mut asks = frame(false, &[0x82, 0, 100, 0, 0xb0, 0, 7, 0]);
+    asks[11] = 4;
+    dissector.feed(Segment::of(&asks, Side::Client, Carrier::Udp), &mut out);
+    let places = out.observed.iter().map(|o| match &o.detail {
+        Detail::Operation(operation) => match operation.object {
+            Object::Range { area, first, count, .. } => (area, first, count),
+            _ => ("", 0, 0),
+        },
+        _ => ("", 0, 0),
+    });
+    assert_eq!(places.collect::<Vec<_>>(), [("D", 100, 1), ("CIO", 7, 1)]);
 }
