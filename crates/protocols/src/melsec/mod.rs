@@ -305,7 +305,8 @@ fn place(subcommand: u16, data: &[u8]) -> Option<Place> {
     Some(Place { device, bits: subcommand & 1 == 1, hexadecimal, first, count })
 }
 
-/// Words of two octets, or bits of four bits each, the first in the high half.
+/// Words of two octets, or bits: of four bits each, the first in the high half, or sixteen in a
+/// word, the first in its lowest place.
 fn values(at: Place, data: &[u8], out: &mut Output) {
     let name = |number: u32| match at.hexadecimal {
         true => format!("{}{number:X}", at.device),
@@ -320,7 +321,16 @@ fn values(at: Place, data: &[u8], out: &mut Output) {
         }
         return;
     }
-    for (number, word) in numbers.zip(data.chunks_exact(2)) {
+    let words = data.chunks_exact(2).take(usize::try_from(count).unwrap_or_default());
+    if names::is_of_bits(at.device) {
+        let bits = words.flatten().flat_map(|octet| (0..8).map(move |bit| octet >> bit & 1 != 0));
+        let last = at.first.saturating_add(VALUES_MAX);
+        for (number, bit) in (at.first..last).zip(bits) {
+            out.value(name(number), PointValue::Bool(bit), (None, Quality::Good));
+        }
+        return;
+    }
+    for (number, word) in numbers.zip(words) {
         let [low, high] = *word else { continue };
         let value = PointValue::Unsigned(u64::from(u16::from_le_bytes([low, high])));
         out.value(name(number), value, (None, Quality::Good));

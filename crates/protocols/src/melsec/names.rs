@@ -85,6 +85,13 @@ pub(super) const fn device(code: u16) -> (&'static str, bool) {
     }
 }
 
+/// Devices of one bit: a word of them holds sixteen, one behind the other (SH-080956ENG, 5.2).
+pub(super) fn is_of_bits(device: &str) -> bool {
+    const OF_BITS: [&str; 15] =
+        ["SM", "X", "Y", "M", "L", "F", "V", "B", "TS", "TC", "CS", "CC", "SB", "DX", "DY"];
+    OF_BITS.contains(&device)
+}
+
 /// The other way round, for frames in ASCII.
 pub(super) fn device_code(name: &str) -> Option<(u8, bool)> {
     (0x90..=0xcf_u8).find_map(|code| {

@@ -2,7 +2,7 @@
 
 use super::MELSEC;
 use crate::{Carrier, Output, Protocol, Segment, Side};
-use model::{Detail, Time};
+use model::{Detail, PointValue, Time};
 
 /// Frame 3E: reads one word of D from a number on, or the answer.
 fn reads(number: u8) -> Vec<u8> {
@@ -50,4 +50,21 @@ fn a_request_that_is_never_answered_takes_no_later_answer() {
     check(Carrier::Tcp, 2, "D100");
     // Two at once are answered in order.
     check(Carrier::Tcp, 0, "D1");
+}
+
+#[test]
+fn a_word_of_a_device_of_bits_is_sixteen_of_them() {
+    let (mut dissector, mut out) = (MELSEC.open(), Output::new(true));
+    let mut asks = reads(100);
+    // Two words from M100 on.
+    (asks[18], asks[19]) = (0x90, 2);
+    let says = [0xd0, 0, 0, 0xff, 0xff, 3, 0, 6, 0, 0, 0, 1, 0, 2, 0x80];
+    for (from, bytes) in [(Side::Client, &asks[..]), (Side::Server, &says)] {
+        dissector.feed(Segment::of(bytes, from, Carrier::Tcp), &mut out);
+    }
+    let set = out.observed.iter().filter_map(|o| match &o.detail {
+        Detail::Value { point, value: PointValue::Bool(true), .. } => Some(&*point.0),
+        _ => None,
+    });
+    assert_eq!(set.collect::<Vec<_>>(), ["M100", "M117", "M131"]);
 }
