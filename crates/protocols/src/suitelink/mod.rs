@@ -185,10 +185,13 @@ impl Conversation {
         while let (Ok(tag), Some(name)) = (r.le32(), letters(&mut r)) {
             let op = Op::request(Class::Read, 0x8010, "advise").named("tag", &name);
             out.operation(op);
-            if self.tags.len() >= TAGS_MAX {
-                return out.limit("suitelink-tags");
+            // A number is free for another name once its tag is unadvised.
+            let room = self.tags.len() < TAGS_MAX;
+            match self.tags.iter_mut().find(|(number, _)| *number == tag) {
+                Some((_, known)) => *known = name.into(),
+                None if room => self.tags.push((tag, name.into())),
+                None => return out.limit("suitelink-tags"),
             }
-            self.tags.push((tag, name.into()));
         }
     }
 
