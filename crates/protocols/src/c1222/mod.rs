@@ -67,9 +67,15 @@ impl Protocol for AnsiC1222 {
 
 #[derive(Default)]
 struct Conversation {
-    /// (service, table) of requests not answered yet.
-    pending: VecDeque<(u8, Option<u16>)>,
+    /// Requests not answered yet.
+    pending: VecDeque<Asked>,
     told: Vec<String>,
+}
+
+struct Asked {
+    invocation: Option<i64>,
+    service: u8,
+    table: Option<u16>,
 }
 
 impl Dissector for Conversation {
@@ -111,9 +117,9 @@ impl Conversation {
         }
         for (code, data) in services(message) {
             if code >= 0x20 {
-                self.request(code, data, out);
+                self.request(message.invocation, (code, data), out);
             } else {
-                self.answer(code, data, out);
+                self.answer(message.answers, (code, data), out);
             }
         }
     }
@@ -129,7 +135,7 @@ impl Conversation {
         }
     }
 
-    fn request(&mut self, code: u8, data: &[u8], out: &mut Output) {
+    fn request(&mut self, invocation: Option<i64>, (code, data): (u8, &[u8]), out: &mut Output) {
         out.count(&C1222_GROUP, [Scalar::Number(u64::from(code))]);
         let (class, name) = service(code);
         let table = table(code, data);
@@ -165,11 +171,18 @@ impl Conversation {
             out.limit("c1222-pending");
             self.pending.pop_front();
         }
-        self.pending.push_back((code, table));
+        self.pending.push_back(Asked { invocation, service: code, table });
     }
 
-    fn answer(&mut self, code: u8, data: &[u8], out: &mut Output) {
-        let Some((asked, table)) = self.pending.pop_front() else {
+    /// The request an answer names; where it names none that is known, answers come in order.
+    fn asked(&mut self, invocation: Option<i64>) -> Option<(u8, Option<u16>)> {
+        let named = |a: &Asked| invocation.is_some() && a.invocation == invocation;
+        let at = self.pending.iter().position(named).unwrap_or_default();
+        self.pending.remove(at).map(|asked| (asked.service, asked.table))
+    }
+
+    fn answer(&mut self, invocation: Option<i64>, (code, data): (u8, &[u8]), out: &mut Output) {
+        let Some((asked, table)) = self.asked(invocation) else {
             let op = Op::response(OperationClass::Other, u32::from(code), "answer");
             return out.operation(match code {
                 0 => op.done(),

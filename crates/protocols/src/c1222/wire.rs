@@ -13,6 +13,9 @@ pub struct Message<'a> {
     /// Application titles: OIDs, or relative ones that begin with a dot.
     pub called: Option<String>,
     pub calling: Option<String>,
+    /// Numbers of the message of the receiver that this answers, and of this one.
+    pub answers: Option<i64>,
+    pub invocation: Option<i64>,
     /// EPSEM control octet (5.3.2.4.12): security mode in bits 2 and 3.
     pub control: Option<u8>,
     pub device_class: Option<[u8; 4]>,
@@ -48,7 +51,9 @@ pub fn parse(bytes: &[u8]) -> Option<Message<'_>> {
     while let Ok(field) = fields.element() {
         match field.tag {
             0xa2 => message.called = title(field),
+            0xa4 => message.answers = Ber::new(field.contents).integer().ok(),
             0xa6 => message.calling = title(field),
+            0xa8 => message.invocation = Ber::new(field.contents).integer().ok(),
             USER_INFORMATION => epsem = user_information(field.contents),
             _ => {}
         }
