@@ -274,6 +274,9 @@ impl Conversation {
         let handle = data.first_chunk::<4>().map(|h| u32::from_le_bytes(*h));
         match (&asked.symbol, asked.group) {
             (Some(name), names::HANDLE_BY_NAME) => {
+                // A handle that was given back is given out again.
+                let same = |k: &&mut Known| k.port == asked.port && k.handle == handle;
+                self.symbols.iter_mut().filter(same).for_each(|k| k.handle = None);
                 if let Some(known) = self.remember(asked.port, name, out) {
                     known.handle = handle;
                 }
