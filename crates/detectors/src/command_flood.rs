@@ -3,9 +3,8 @@
 use crate::{
     About, Detector, Draft, Findings, Kind, Phase, Site, Watch,
     baseline::range_key,
-    limits::TARGETS_MAX,
     watched::Watched,
-    window::{Rate, apart_secs, is_set_back},
+    window::{Lately, Rate, is_set_back},
 };
 use inventory::is_industrial;
 use model::{
@@ -56,7 +55,7 @@ type Output = (u32, u32);
 struct CommandFlood {
     pairs: Watched<(Address, Address), Pair>,
     /// Which outputs were commanded lately.
-    outputs: Watched<(Address, Address), Vec<(Output, Time)>>,
+    outputs: Watched<(Address, Address), Lately<Output>>,
 }
 
 struct Pair {
@@ -143,17 +142,12 @@ impl CommandFlood {
             Phase::Learnt if known => return,
             _ => {}
         }
-        let outputs = self.outputs.of(key, o.at, Vec::new);
-        let output: Output = (block, first);
-        outputs.retain(|(known, at)| *known != output && apart_secs(o.at, *at) <= SPAN_SECS);
-        if outputs.len() < TARGETS_MAX {
-            outputs.push((output, o.at));
-        }
-        let count = outputs.len();
+        let outputs = self.outputs.of(key, o.at, Lately::default);
+        let count = outputs.see((block, first), o.at, SPAN_SECS);
         if count < OUTPUTS_MIN {
             return;
         }
-        let begun = outputs.iter().map(|(_, at)| *at).min().unwrap_or(o.at);
+        let begun = outputs.first(o.at);
         let raised = out.raise(&COMMAND_FLOOD.about, ("outputs", key), o, || {
             let title = "{0} commands the outputs of {1} one after another";
             Draft::between(o, Severity::Medium, title)

@@ -3,10 +3,9 @@
 //! What counts is that a host gives its own address for names that no host has several of.
 
 use crate::{
-    About, Detector, Draft, Findings, Kind, Site, Watch, limits::TARGETS_MAX, watched::Watched,
-    window::apart_secs,
+    About, Detector, Draft, Findings, Kind, Site, Watch, watched::Watched, window::Lately,
 };
-use model::{Address, Detail, Identity, Observation, Severity, Subject, Time};
+use model::{Address, Detail, Identity, Observation, Severity, Subject};
 
 pub static NAME_POISONING: Detector = Detector {
     about: About {
@@ -36,20 +35,16 @@ const SOUGHT: &[&str] = &["wpad", "isatap"];
 const MESSAGES: &[&str] = &["LLMNR answer", "NBNS answer"];
 
 struct NamePoisoning {
-    answered: Watched<Address, Vec<(Box<str>, Time)>>,
+    answered: Watched<Address, Lately<Box<str>>>,
 }
 
 impl Watch for NamePoisoning {
     fn see(&mut self, o: &Observation, _: &Site<'_>, out: &mut Findings) {
         let Detail::Identity(identity) = &o.detail else { return };
         let Some((own, name)) = own_name(o, identity) else { return };
-        let names = self.answered.of(own, o.at, Vec::new);
-        names.retain(|(known, at)| *known != name && apart_secs(o.at, *at) <= SPAN_SECS);
-        if names.len() < TARGETS_MAX {
-            names.push((name.clone(), o.at));
-        }
+        let names = self.answered.of(own, o.at, Lately::default);
         let sought = SOUGHT.contains(&&*name);
-        if names.len() < NAMES_MIN && !sought {
+        if names.see(name.clone(), o.at, SPAN_SECS) < NAMES_MIN && !sought {
             return;
         }
         let raised = out.raise(&NAME_POISONING.about, own, o, || {
@@ -67,8 +62,7 @@ impl Watch for NamePoisoning {
         if let Some(asks) = o.to.address().filter(|to| to.is_host()) {
             open.names(asks);
         }
-        let first = names.iter().map(|(_, at)| *at).min().unwrap_or(o.at);
-        open.spans(first, o.at);
+        open.spans(names.first(o.at), o.at);
     }
 
     fn dropped(&self) -> u64 {
@@ -87,8 +81,8 @@ fn own_name(o: &Observation, identity: &Identity) -> Option<(Address, Box<str>)>
     Some((own, label.to_lowercase().into()))
 }
 
-fn shown(names: &[(Box<str>, Time)]) -> String {
-    let some: Vec<_> = names.iter().take(6).map(|(name, _)| format!("\"{name}\"")).collect();
+fn shown(names: &Lately<Box<str>>) -> String {
+    let some: Vec<_> = names.iter().take(6).map(|name| format!("\"{name}\"")).collect();
     some.join(", ")
 }
 

@@ -6,9 +6,9 @@ use crate::{
     credentials::ends,
     limits::TARGETS_MAX,
     watched::Watched,
-    window::{Rate, apart_secs},
+    window::{Lately, Rate},
 };
-use model::{Address, Detail, Evidence, Observation, SessionEvent, Severity, Time};
+use model::{Address, Detail, Evidence, Observation, SessionEvent, Severity};
 
 pub static PASSWORD_GUESSING: Detector = Detector {
     about: About {
@@ -51,7 +51,7 @@ struct PasswordGuessing {
     refusals: Watched<(Address, Address), Refusals>,
     sessions: Watched<(Address, Address, u16), Rate>,
     /// By client: who refused it lately.
-    servers: Watched<Address, Vec<(Address, Time)>>,
+    servers: Watched<Address, Lately<Address>>,
 }
 
 struct Refusals {
@@ -134,16 +134,12 @@ impl PasswordGuessing {
     /// One try at each of many servers, so that no account is locked.
     fn refused_by_many(&mut self, o: &Observation, out: &mut Findings) {
         let Some((client, server)) = ends(o) else { return };
-        let servers = self.servers.of(client, o.at, Vec::new);
-        servers.retain(|(known, at)| *known != server && apart_secs(o.at, *at) <= SPAN_SECS);
-        if servers.len() < TARGETS_MAX {
-            servers.push((server, o.at));
-        }
-        let count = servers.len();
+        let servers = self.servers.of(client, o.at, Lately::default);
+        let count = servers.see(server, o.at, SPAN_SECS);
         if count < SERVERS_MIN {
             return;
         }
-        let first = servers.iter().map(|(_, at)| *at).min().unwrap_or(o.at);
+        let first = servers.first(o.at);
         let raised = out.raise(&PASSWORD_GUESSING.about, ("servers", client), o, || {
             let title = "{0} guesses passwords at many servers";
             Draft::by(client, [server], Severity::Medium, title).because(format!(
@@ -153,7 +149,7 @@ impl PasswordGuessing {
         });
         let Some(open) = raised else { return };
         open.spans(first, o.at);
-        servers.iter().take(8).for_each(|(server, _)| open.names(*server));
+        servers.iter().take(8).for_each(|server| open.names(*server));
         if count >= SERVERS_HIGH {
             open.at_least(Severity::High);
         }

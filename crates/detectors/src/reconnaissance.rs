@@ -2,12 +2,11 @@
 
 use crate::{
     About, Detector, Draft, Findings, Kind, Phase, Site, Watch,
-    limits::TARGETS_MAX,
     named::{Sign, Signs, asks},
     watched::Watched,
-    window::apart_secs,
+    window::Lately,
 };
-use model::{Address, Detail, Direction, Observation, OperationClass, Severity, Time};
+use model::{Address, Detail, Direction, Observation, OperationClass, Severity};
 
 pub static RECONNAISSANCE: Detector = Detector {
     about: About {
@@ -62,9 +61,9 @@ const LISTS: &[(&str, &[&str])] = &[
 struct Reconnaissance {
     signs: Signs,
     /// By client: whom it asked who is there.
-    hosts: Watched<Address, Vec<(Address, Time)>>,
+    hosts: Watched<Address, Lately<Address>>,
     /// By client and server: places in [`LISTS`].
-    kinds: Watched<(Address, Address), Vec<(usize, Time)>>,
+    kinds: Watched<(Address, Address), Lately<usize>>,
 }
 
 impl Watch for Reconnaissance {
@@ -107,12 +106,8 @@ impl Reconnaissance {
         (client, server): (Address, Address),
         out: &mut Findings,
     ) {
-        let hosts = self.hosts.of(client, o.at, Vec::new);
-        hosts.retain(|(known, at)| *known != server && apart_secs(o.at, *at) <= HOSTS_SECS);
-        if hosts.len() < TARGETS_MAX {
-            hosts.push((server, o.at));
-        }
-        if hosts.len() < HOSTS_MIN {
+        let hosts = self.hosts.of(client, o.at, Lately::default);
+        if hosts.see(server, o.at, HOSTS_SECS) < HOSTS_MIN {
             return;
         }
         let raised = out.raise(&RECONNAISSANCE.about, ("hosts", client), o, || {
@@ -125,7 +120,7 @@ impl Reconnaissance {
                 .techniques(&["T1087", "T1069"])
         });
         let Some(open) = raised else { return };
-        hosts.iter().take(8).for_each(|(host, _)| open.names(*host));
+        hosts.iter().take(8).for_each(|host| open.names(*host));
     }
 
     fn lists(
@@ -135,13 +130,11 @@ impl Reconnaissance {
         kind: usize,
         out: &mut Findings,
     ) {
-        let kinds = self.kinds.of((client, server), o.at, Vec::new);
-        kinds.retain(|(known, at)| *known != kind && apart_secs(o.at, *at) <= KINDS_SECS);
-        kinds.push((kind, o.at));
-        if kinds.len() < KINDS_MIN {
+        let kinds = self.kinds.of((client, server), o.at, Lately::default);
+        if kinds.see(kind, o.at, KINDS_SECS) < KINDS_MIN {
             return;
         }
-        let mut words: Vec<_> = kinds.iter().map(|(kind, _)| LISTS[*kind].0).collect();
+        let mut words: Vec<_> = kinds.iter().map(|kind| LISTS[*kind].0).collect();
         words.sort_unstable();
         let raised = out.raise(&RECONNAISSANCE.about, ("lists", client, server), o, || {
             let title = "{0} lists the accounts of {1}";

@@ -1,10 +1,9 @@
 //! Router advertisements that many senders make up.
 
 use crate::{
-    About, Detector, Draft, Findings, Kind, Site, Watch, limits::TARGETS_MAX, watched::Watched,
-    window::apart_secs,
+    About, Detector, Draft, Findings, Kind, Site, Watch, watched::Watched, window::Lately,
 };
-use model::{Address, Detail, Observation, Severity, Time};
+use model::{Address, Detail, Observation, Severity};
 
 pub static ROUTER_FLOOD: Detector = Detector {
     about: About {
@@ -31,7 +30,7 @@ const SPAN_SECS: i64 = 10;
 
 struct RouterFlood {
     /// By VLAN: who said so lately.
-    senders: Watched<Option<u16>, Vec<(Address, Time)>>,
+    senders: Watched<Option<u16>, Lately<Address>>,
 }
 
 impl Watch for RouterFlood {
@@ -41,12 +40,8 @@ impl Watch for RouterFlood {
             return;
         }
         let Some(sender) = o.from.address() else { return };
-        let senders = self.senders.of(o.from.vlan, o.at, Vec::new);
-        senders.retain(|(known, at)| *known != sender && apart_secs(o.at, *at) <= SPAN_SECS);
-        if senders.len() < TARGETS_MAX {
-            senders.push((sender, o.at));
-        }
-        let count = senders.len();
+        let senders = self.senders.of(o.from.vlan, o.at, Lately::default);
+        let count = senders.see(sender, o.at, SPAN_SECS);
         if count < ROUTERS_MIN {
             return;
         }
@@ -57,7 +52,7 @@ impl Watch for RouterFlood {
             ))
         });
         let Some(open) = raised else { return };
-        senders.iter().take(8).for_each(|(sender, _)| open.names(*sender));
+        senders.iter().take(8).for_each(|sender| open.names(*sender));
     }
 
     fn dropped(&self) -> u64 {

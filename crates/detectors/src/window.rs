@@ -1,8 +1,9 @@
-//! Counting within a span of time.
+//! Counting within a span of time: events ([`Rate`]), and different ones ([`Lately`]).
 //!
 //! Invariant: captures may be out of order; a time a little before the newest one counts as the
 //! newest. One long before it is of a clock that was set back: counting begins anew.
 
+use crate::limits::TARGETS_MAX;
 use model::Time;
 
 /// Events of the last `span`, counted in eight slots: exact enough for a threshold, and small.
@@ -56,6 +57,39 @@ impl Rate {
     }
 }
 
+/// Which different ones came within the last `span`, each with its newest time; at most
+/// [`TARGETS_MAX`].
+#[derive(Clone, Debug)]
+pub(crate) struct Lately<T>(Vec<(T, Time)>);
+
+impl<T> Default for Lately<T> {
+    fn default() -> Self {
+        Lately(Vec::new())
+    }
+}
+
+impl<T: PartialEq> Lately<T> {
+    /// Adds one; gives how many different ones came within the last `span_secs`. Those of a clock
+    /// that was set back are forgotten as well.
+    pub(crate) fn see(&mut self, one: T, at: Time, span_secs: i64) -> usize {
+        self.0.retain(|(known, last)| *known != one && apart_secs(at, *last) <= span_secs);
+        if self.0.len() < TARGETS_MAX {
+            self.0.push((one, at));
+        }
+        self.0.len()
+    }
+
+    /// Those within the span when one was added last, the newest at the end.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.0.iter().map(|(one, _)| one)
+    }
+
+    /// When the one was seen that is longest ago, if before `at`.
+    pub(crate) fn first(&self, at: Time) -> Time {
+        self.0.iter().fold(at, |first, (_, seen)| first.min(*seen))
+    }
+}
+
 /// Seconds between two times, whichever came first.
 pub(crate) fn apart_secs(a: Time, b: Time) -> i64 {
     a.since(b).saturating_abs() / 1_000_000_000
@@ -74,6 +108,27 @@ mod tests {
         assert_eq!(rate.count(Time::from_secs(10), 80), 11);
         assert_eq!(rate.count(Time::from_secs(500), 80), 1);
         assert_eq!(rate.count(Time::from_secs(499), 80), 2, "out of order counts as now");
+    }
+
+    #[test]
+    fn different_ones_count_once_and_those_of_long_ago_not_at_all() {
+        let mut lately = Lately::default();
+        let mut see = |one, secs| lately.see(one, Time::from_secs(secs), 10);
+        assert_eq!([see('a', 100), see('b', 104), see('a', 108)], [1, 2, 2]);
+        assert_eq!(see('c', 115), 2, "b is over, a was seen again");
+        assert_eq!(lately.first(Time::from_secs(115)), Time::from_secs(108));
+        assert_eq!(lately.iter().collect::<String>(), "ac");
+        assert_eq!(lately.see('d', Time::from_secs(50), 10), 1, "the clock was set back");
+    }
+
+    #[test]
+    fn no_more_are_remembered_than_the_limit() {
+        let mut lately = Lately::default();
+        for i in 0..2 * TARGETS_MAX {
+            let count = lately.see(i, Time::from_secs(100), 10);
+            assert_eq!(count, (i + 1).min(TARGETS_MAX));
+        }
+        assert_eq!(lately.see(0, Time::from_secs(200), 10), 1);
     }
 
     #[test]
