@@ -201,6 +201,12 @@ impl Baseline {
         self.pairs.known.keys().map(|(_, server)| *server).collect()
     }
 
+    /// Servers known of this protocol; `None` where the set of links is full.
+    pub(crate) fn servers_over(&self, protocol: &str) -> Option<Few<Address>> {
+        let of_protocol = self.links.known.keys().filter(|(_, _, of, _)| *of == protocol);
+        (self.links.refused == 0).then(|| of_protocol.map(|(_, server, ..)| *server).collect())
+    }
+
     /// Everything the client asks of anybody over industrial protocols.
     pub fn classes_of(&self, client: &Address) -> Classes {
         self.classes.known.get(client).copied().unwrap_or_default()

@@ -22,6 +22,7 @@ mod watched;
 mod window;
 
 // detectors
+mod address_server;
 mod arp_conflict;
 mod bridge_root;
 mod clock_change;
@@ -80,6 +81,7 @@ pub static REGISTRY: &[&Detector] = &[
     &new_client::NEW_CLIENT,
     &new_writer::NEW_WRITER,
     &new_operation::NEW_OPERATION,
+    &address_server::ADDRESS_SERVER,
     &internet_peer::INTERNET_PEER,
     &program_transfer::PROGRAM_TRANSFER,
     &program_upload::PROGRAM_UPLOAD,
