@@ -51,6 +51,7 @@ mod new_link;
 mod new_operation;
 mod new_writer;
 mod open_shell;
+mod packet_flood;
 mod password_guessing;
 mod program_transfer;
 mod program_upload;
@@ -99,6 +100,7 @@ pub static REGISTRY: &[&Detector] = &[
     &wrong_protocol::WRONG_PROTOCOL,
     &command_flood::COMMAND_FLOOD,
     &service_flood::SERVICE_FLOOD,
+    &packet_flood::PACKET_FLOOD,
     &icmp_channel::ICMP_CHANNEL,
     &hidden_data::HIDDEN_DATA,
     &substation::SUBSTATION,
