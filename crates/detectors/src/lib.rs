@@ -23,6 +23,7 @@ mod window;
 
 // detectors
 mod address_server;
+mod amplification;
 mod arp_conflict;
 mod bridge_root;
 mod clock_change;
@@ -101,6 +102,7 @@ pub static REGISTRY: &[&Detector] = &[
     &command_flood::COMMAND_FLOOD,
     &service_flood::SERVICE_FLOOD,
     &packet_flood::PACKET_FLOOD,
+    &amplification::AMPLIFICATION,
     &icmp_channel::ICMP_CHANNEL,
     &hidden_data::HIDDEN_DATA,
     &substation::SUBSTATION,
