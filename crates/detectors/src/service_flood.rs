@@ -1,7 +1,13 @@
-//! Conversations opened at a rate that wears out a service: DHCP, TCP.
+//! Conversations opened at a rate that wears out a service: DHCP, TCP; and clients that are made
+//! up to take all addresses of DHCP.
 
-use crate::{About, Detector, Draft, Findings, Kind, Site, Watch, watched::Watched, window::Rate};
-use model::{Address, Detail, Observation, SessionEvent, Severity};
+use crate::{
+    About, Detector, Draft, Findings, Kind, Site, Watch,
+    watched::Watched,
+    window::{Lately, Rate},
+};
+use inventory::vendor;
+use model::{Address, Detail, Identity, Mac, Observation, SessionEvent, Severity, Subject};
 
 pub static SERVICE_FLOOD: Detector = Detector {
     about: About {
@@ -15,9 +21,12 @@ pub static SERVICE_FLOOD: Detector = Detector {
         runbook: "Find the sender's switch port by its MAC address and close it.\n\
                   See whether the service recovers; restart it if not.\n\
                   For DHCP, look for addresses that were given to hosts that do not exist.",
-        sees: &[Kind::Session],
+        sees: &[Kind::Session, Kind::Identity],
     },
-    watch: || Box::new(ServiceFlood { senders: Watched::new(SPAN_SECS) }),
+    watch: || {
+        let (senders, clients) = (Watched::new(SPAN_SECS), Watched::new(SPAN_SECS));
+        Box::new(ServiceFlood { senders, clients })
+    },
     #[cfg(test)]
     cases,
 };
@@ -28,14 +37,23 @@ const DHCP: u16 = 67;
 const DHCP_MIN: u32 = 60;
 /// Connections to one service, from anybody (3,000 in a minute).
 const CONNECTIONS_MIN: u32 = 500;
+/// Clients of one network whose hardware addresses are of no vendor, within the span: programs
+/// that ask for one address after the other make theirs up, and after a power failure hundreds of
+/// telephones ask at once, but theirs are of their vendor.
+const MADE_UP_MIN: usize = 40;
 
 struct ServiceFlood {
     /// Sender's MAC address for DHCP, the server for TCP; and the port.
     senders: Watched<(Address, u16), Rate>,
+    /// By VLAN: clients of DHCP whose cards nobody makes.
+    clients: Watched<Option<u16>, Lately<Mac>>,
 }
 
 impl Watch for ServiceFlood {
     fn see(&mut self, o: &Observation, _: &Site<'_>, out: &mut Findings) {
+        if let Detail::Identity(identity) = &o.detail {
+            return self.client(o, identity, out);
+        }
         let Detail::Session(SessionEvent::Attempted { syn }) = o.detail else { return };
         let Some(port) = o.to.port else { return };
         let dhcp = !syn && port == DHCP;
@@ -70,18 +88,62 @@ impl Watch for ServiceFlood {
     }
 
     fn dropped(&self) -> u64 {
-        self.senders.dropped()
+        self.senders.dropped() + self.clients.dropped()
+    }
+}
+
+impl ServiceFlood {
+    /// Who asks for an address, by the hardware address the request names: that of its sender or
+    /// another.
+    fn client(&mut self, o: &Observation, identity: &Identity, out: &mut Findings) {
+        let Subject::Address(Address::Mac(mac)) = identity.subject else { return };
+        if identity.message != "DHCP request" || vendor::vendor_of(mac).is_some() {
+            return;
+        }
+        let clients = self.clients.of(o.from.vlan, o.at, Lately::default);
+        let count = clients.see(mac, o.at, SPAN_SECS);
+        if count < MADE_UP_MIN {
+            return;
+        }
+        let sender = o.from.mac.filter(|mac| mac.is_host()).unwrap_or(mac);
+        let raised = out.raise(&SERVICE_FLOOD.about, ("clients", o.from.vlan), o, || {
+            let title = "{0} asks for addresses for clients that are made up (DHCP starvation)";
+            Draft::about(vec![Address::Mac(sender)], Severity::Medium, title).because(format!(
+                "{MADE_UP_MIN} or more clients with hardware addresses of no vendor asked for an \
+                 address within {SPAN_SECS} s: the server soon has none left for others."
+            ))
+        });
+        let Some(open) = raised else { return };
+        open.names(Address::Mac(sender));
+        let first = clients.first(o.at);
+        open.spans(first, o.at);
+        const _: () = assert!(SPAN_SECS == 10, "the words below say so");
+        open.proof_count("clients", (first, o.at), (count as u64, "clients in the newest 10 s"));
     }
 }
 
 #[cfg(test)]
 fn cases() -> Vec<crate::testing::Case> {
-    use crate::testing::{Case, host, port, session};
+    use crate::testing::{Case, host, of, port, seen, session};
+    use model::Attribute;
     let ask = |at: i64, number: u16, syn| {
         let event = SessionEvent::Attempted { syn };
         session(at, port(host(10), 50_000), port(host(20), number), event)
     };
+    let client = |at: i64, mac: [u8; 6]| {
+        let (path, value) = ("dhcp_fingerprint", "1,3,6".into());
+        let attributes = vec![Attribute { path, value, confidence: 90 }];
+        let (subject, message) = (Subject::Address(Address::Mac(Mac(mac))), "DHCP request");
+        let detail = Detail::Identity(Identity { subject, message, attributes });
+        of("dhcp", seen(at, port(host(10), 68), port(host(255), 67), detail))
+    };
+    let made_up = |i: u8| client(i64::from(i) * 50, [0x02 | i << 2, 0x4d, i, 7, i, 3]);
+    let phone = |i: u8| client(i64::from(i) * 50, [0x00, 0x1b, 0x1b, 7, 7, i]);
+    let travels = |i: u8| client(i64::from(i) * 5_000, [0x02 | i << 2, 0x4d, i, 7, i, 3]);
     vec![
+        Case::fires("clients made up", (0..60).map(made_up).collect()),
+        Case::silent("telephones after a power failure", (0..200).map(phone).collect()),
+        Case::silent("visitors", (0..60).map(travels).collect()),
         Case::fires("DHCP", (0..200).map(|i| ask(i * 20, DHCP, false)).collect()),
         Case::fires("connections", (0..900).map(|i| ask(i * 10, 80, true)).collect()),
         Case::silent("a busy server", (0..900).map(|i| ask(i * 100, 80, true)).collect()),
