@@ -1,7 +1,10 @@
-//! Addresses that two hosts claim, and answers nobody asked for.
+//! Addresses that two hosts claim, and answers nobody asked for; by ARP, and where a host takes
+//! over several of others, by neighbour discovery of IPv6.
 
 use crate::{
-    About, Detector, Draft, Findings, Kind, Site, Watch, watched::Watched, window::apart_secs,
+    About, Detector, Draft, Findings, Kind, Site, Watch,
+    watched::Watched,
+    window::{Lately, apart_secs},
 };
 use model::{
     Address, Detail, Direction, Identity, Mac, Object, Observation, OperationClass, Severity,
@@ -29,7 +32,8 @@ pub static ARP_CONFLICT: Detector = Detector {
     watch: || {
         let (holders, asked) = (Watched::new(CONFLICT_SECS), Watched::new(ANSWER_SECS));
         let (rivals, claims) = (Watched::new(CONFLICT_SECS), Watched::new(CONFLICT_SECS));
-        Box::new(ArpConflict { holders, asked, rivals, claims })
+        let taken = Watched::new(CONFLICT_SECS);
+        Box::new(ArpConflict { holders, asked, rivals, claims, taken })
     },
     #[cfg(test)]
     cases,
@@ -43,6 +47,10 @@ const ANSWER_SECS: i64 = 10;
 const CLAIMS_MAX: usize = 8;
 /// Pairs that fight for one address and are told one by one; more are one flood.
 const RIVALS_MAX: usize = 4;
+/// IPv6 addresses one host takes over, and of how many others: a partner that fails over takes
+/// those of one.
+const TAKEN_MIN: usize = 3;
+const TAKEN_FROM_MIN: usize = 2;
 
 struct ArpConflict {
     /// Address -> who claimed it last, and when.
@@ -53,6 +61,8 @@ struct ArpConflict {
     rivals: Watched<IpAddr, Vec<(Mac, Mac)>>,
     /// Addresses a host claims, and whether one of them by an answer nobody asked for.
     claims: Watched<Mac, Claims>,
+    /// By host: IPv6 addresses it took over, and whose they were.
+    taken: Watched<Mac, Lately<(IpAddr, Mac)>>,
 }
 
 #[derive(Default)]
@@ -67,8 +77,12 @@ impl Watch for ArpConflict {
     }
 
     fn see(&mut self, o: &Observation, _: &Site<'_>, out: &mut Findings) {
-        if o.protocol != "arp" {
-            return;
+        match &o.detail {
+            Detail::Identity(identity) if o.protocol == "icmpv6" => {
+                return self.neighbour(o, identity, out);
+            }
+            _ if o.protocol != "arp" => return,
+            _ => {}
         }
         match &o.detail {
             Detail::Operation(operation) if operation.direction == Direction::Request => {
@@ -84,19 +98,15 @@ impl Watch for ArpConflict {
     }
 
     fn dropped(&self) -> u64 {
-        let of_addresses = self.holders.dropped() + self.rivals.dropped();
+        let of_addresses = self.holders.dropped() + self.rivals.dropped() + self.taken.dropped();
         of_addresses + self.asked.dropped() + self.claims.dropped()
     }
 }
 
 impl ArpConflict {
     fn claimed(&mut self, o: &Observation, identity: &Identity, out: &mut Findings) {
-        let Subject::Address(Address::Mac(mac)) = identity.subject else { return };
-        let claimed = identity.attributes.iter().find(|a| a.path == "ip");
-        let Some(ip) = claimed.and_then(|a| a.value.parse::<IpAddr>().ok()) else { return };
-        let holder = self.holders.of(ip, o.at, || (mac, o.at));
-        let (other, at) = std::mem::replace(holder, (mac, o.at));
-        if other != mac && apart_secs(o.at, at) <= CONFLICT_SECS {
+        let Some((mac, ip)) = claim(identity) else { return };
+        if let Some(other) = self.held_before(o, mac, ip) {
             self.conflict(o, ip, (mac, other), out);
         }
         let unasked = identity.message == "ARP reply" && self.is_unasked(o, ip);
@@ -111,6 +121,39 @@ impl ArpConflict {
         if let (Some(unasked), true) = (claims.unasked, several) {
             two_faced(o, mac, unasked, &claims.ips, out);
         }
+    }
+
+    /// Another host that claimed the address less than the span before.
+    fn held_before(&mut self, o: &Observation, mac: Mac, ip: IpAddr) -> Option<Mac> {
+        let holder = self.holders.of(ip, o.at, || (mac, o.at));
+        let (other, at) = std::mem::replace(holder, (mac, o.at));
+        (other != mac && apart_secs(o.at, at) <= CONFLICT_SECS).then_some(other)
+    }
+
+    /// RFC 4861, 7.2.5: an advertisement takes the place of what is known. That an address moves
+    /// is usual (7.2.6), that several of different hosts move to one is not.
+    fn neighbour(&mut self, o: &Observation, identity: &Identity, out: &mut Findings) {
+        let Some((mac, ip)) = claim(identity).filter(|_| is_neighbour(identity)) else { return };
+        let Some(other) = self.held_before(o, mac, ip) else { return };
+        let taken = self.taken.of(mac, o.at, Lately::default);
+        let count = taken.see((ip, other), o.at, CONFLICT_SECS);
+        let mut from: Vec<Mac> = taken.iter().map(|(_, other)| *other).collect();
+        from.sort_unstable();
+        from.dedup();
+        if count < TAKEN_MIN || from.len() < TAKEN_FROM_MIN {
+            return;
+        }
+        let raised = out.raise(&ARP_CONFLICT.about, ("taken", mac), o, || {
+            let title = format!("Neighbour spoofing: {mac} claims the IPv6 addresses of others");
+            Draft::about(vec![Address::Mac(mac)], Severity::High, title).because(format!(
+                "It said it has {TAKEN_MIN} or more addresses that other hosts held less than {} \
+                 minutes before. What is sent to them goes to it.",
+                CONFLICT_SECS / 60
+            ))
+        });
+        let Some(open) = raised else { return };
+        taken.iter().for_each(|(ip, _)| open.names(Address::Ip(*ip)));
+        open.spans(taken.first(o.at), o.at);
     }
 
     fn conflict(
@@ -146,6 +189,17 @@ impl ArpConflict {
             None => true,
         }
     }
+}
+
+/// Who says it has which address.
+fn claim(identity: &Identity) -> Option<(Mac, IpAddr)> {
+    let Subject::Address(Address::Mac(mac)) = identity.subject else { return None };
+    let claimed = identity.attributes.iter().find(|a| a.path == "ip")?;
+    Some((mac, claimed.value.parse().ok()?))
+}
+
+fn is_neighbour(identity: &Identity) -> bool {
+    identity.message == "neighbour discovery"
 }
 
 fn two_fight(o: &Observation, ip: IpAddr, (mac, other): (Mac, Mac), out: &mut Findings) {
@@ -192,10 +246,25 @@ fn two_faced(o: &Observation, mac: Mac, unasked: IpAddr, ips: &[IpAddr], out: &m
 
 #[cfg(test)]
 fn cases() -> Vec<crate::testing::Case> {
-    use crate::testing::{Case, arp, arp_asks, host, mac};
+    use crate::testing::{Case, arp, arp_asks, host, mac, seen};
+    use model::Attribute;
     let reply = |at, who: u8, claimed, told| arp(at, "ARP reply", mac(who), claimed, host(told));
     let honest = vec![arp_asks(0, 3, 4), reply(1, 4, 4, 3), arp_asks(90, 4, 3), reply(91, 3, 3, 4)];
+    let neighbour = |at: i64, who: u8, of: u8| {
+        let value = format!("fe80::{of:x}").into();
+        let attributes = vec![Attribute { path: "ip", value, confidence: 90 }];
+        let (subject, message) = (Subject::Address(Address::Mac(mac(who))), "neighbour discovery");
+        let detail = Detail::Identity(Identity { subject, message, attributes });
+        crate::testing::of("icmpv6", seen(at, host(who), host(3), detail))
+    };
+    let taken = |others: fn(u8) -> u8| -> Vec<_> {
+        let own = (0..4).map(|i| neighbour(i64::from(i), others(i), 40 + i));
+        own.chain((0..4).map(|i| neighbour(9_000 + i64::from(i), 9, 40 + i))).collect()
+    };
     vec![
+        Case::fires("one takes the addresses of several", taken(|i| 40 + i)),
+        Case::silent("a partner that takes over", taken(|_| 40)),
+        Case::silent("another neighbour", vec![neighbour(1, 8, 40), neighbour(9, 9, 40)]),
         Case::fires(
             "two hosts claim one address",
             vec![arp_asks(0, 3, 4), reply(1, 4, 4, 3), arp_asks(50, 3, 4), reply(51, 9, 4, 3)],
