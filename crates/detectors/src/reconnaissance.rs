@@ -1,4 +1,5 @@
-//! Windows hosts and domains asked for their accounts, groups and sessions.
+//! Windows hosts and domains asked for their accounts, groups and sessions, and for accounts that
+//! can be attacked.
 
 use crate::{
     About, Detector, Draft, Findings, Kind, Phase, Site, Watch,
@@ -15,9 +16,9 @@ pub static RECONNAISSANCE: Detector = Detector {
         engine: model::Engine::Malware,
         why: "Who knows which accounts are administrators, and on which hosts they are signed in, \
               knows where to go next. Programs that draw that map ask every host.",
-        techniques: &["T1087", "T1069", "T1135", "T1136", "T1098", "T1003"],
+        techniques: &["T1087", "T1069", "T1135", "T1136", "T1098", "T1003", "T1558"],
         false_positives: "Inventory of the site's own administrators, management of users at a \
-                          domain controller.",
+                          domain controller, programs that look after the directory.",
         runbook: "Ask who works at the source. If it is the site's inventory, mute the finding \
                   for it.\n\
                   If not, isolate the source: what it asked for is the map of an attack.\n\
@@ -27,7 +28,7 @@ pub static RECONNAISSANCE: Detector = Detector {
     watch: || {
         let signs = Signs {
             about: &RECONNAISSANCE.about,
-            protocols: &["dcerpc"],
+            protocols: &["dcerpc", "ldap"],
             signs: SIGNS,
             habits: true,
         };
@@ -68,7 +69,7 @@ struct Reconnaissance {
 
 impl Watch for Reconnaissance {
     fn wants(&self, protocol: &str, _: OperationClass) -> bool {
-        protocol == "dcerpc"
+        self.signs.wants(protocol, OperationClass::Browse) || protocol == "dcerpc"
     }
 
     fn see(&mut self, o: &Observation, site: &Site<'_>, out: &mut Findings) {
@@ -171,6 +172,30 @@ static SIGNS: &[Sign] = &[
         says: "passwords of services are kept there",
         techniques: &["T1003"],
     },
+    Sign {
+        matches: |o| asks(o, &["search for accounts without pre-authentication"]),
+        title: "{0} looks for accounts at {1} that need no proof of their password",
+        severity: Severity::Medium,
+        says: "for such an account anybody gets a ticket by which its password can be guessed \
+               elsewhere (AS-REP roasting)",
+        techniques: &["T1087", "T1558"],
+    },
+    Sign {
+        matches: |o| asks(o, &["search for accounts of services"]),
+        title: "{0} looks for accounts of services at {1}",
+        severity: Severity::Medium,
+        says: "for each of them it may then ask for a ticket by which its password can be guessed \
+               elsewhere (Kerberoasting)",
+        techniques: &["T1087", "T1558"],
+    },
+    Sign {
+        matches: |o| asks(o, &["search for delegation", "search for administrators"]),
+        title: "{0} looks for accounts with great rights at {1}",
+        severity: Severity::Low,
+        says: "who is an administrator, and who may act in the name of others, is where a way \
+               through the domain leads",
+        techniques: &["T1087", "T1069"],
+    },
 ];
 
 #[cfg(test)]
@@ -192,7 +217,11 @@ fn cases() -> Vec<crate::testing::Case> {
         let one = |(i, name): (usize, &&'static str)| of(i as i64 * apart, name, 20);
         names.iter().enumerate().map(one).collect()
     };
+    let searches =
+        |name| vec![of(0, name, 20)].into_iter().map(|o| Observation { protocol: "ldap", ..o });
     vec![
+        Case::fires("Kerberoasting", searches("search for accounts of services").collect()),
+        Case::silent("any search", searches("search").collect()),
         Case::fires("sessions of many hosts", sessions(30..40)),
         Case::fires("lists of accounts", lists(1_000)),
         Case::fires("an account is made", vec![of(0, "SamrCreateUser2InDomain", 20)]),

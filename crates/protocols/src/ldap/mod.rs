@@ -1,9 +1,10 @@
 //! LDAP over TCP and UDP: who binds how, what is searched and changed, what a directory server
 //! says of itself.
 //!
-//! Not here: filters and attribute values beyond a server's own description. Invariant: a simple
-//! password is known to be there and never kept.
+//! Not here: filters but those that attackers search with, and attribute values beyond a server's
+//! own description. Invariant: a simple password is known to be there and never kept.
 
+mod filter;
 pub mod wire;
 
 use crate::{
@@ -25,7 +26,8 @@ static ABOUT: About = About {
     carriers: &[Carrier::Tcp, Carrier::Udp],
     ports: &[389, 3_268],
     groups: &[&LDAP_GROUP],
-    depth: "operations, binds and their outcome, distinguished names, the server's description",
+    depth: "operations, binds and their outcome, distinguished names, the server's description, \
+            searches for accounts that can be attacked",
 };
 
 /// Octets of one message or one wrapped buffer.
@@ -173,6 +175,10 @@ impl Conversation {
             wire::SEARCH => {
                 self.about_server = message.contents.starts_with(&[4, 0]);
                 named(Browse, "search")?;
+                if let Some(sought) = filter::sought(ber) {
+                    let op = Op::request(Browse, number, sought.name());
+                    out.operation(op.named("filter", sought.attribute()));
+                }
             }
             wire::ENTRY => entry(message.contents, self.about_server, out)?,
             wire::MODIFY => named(Configure, "modify")?,
