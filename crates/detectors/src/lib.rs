@@ -37,6 +37,7 @@ mod device_silent;
 mod device_trouble;
 mod domain_attack;
 mod executable_transfer;
+mod file_encryption;
 mod firmware_update;
 mod generated_host;
 mod hidden_data;
@@ -118,6 +119,7 @@ pub static REGISTRY: &[&Detector] = &[
     &kerberos_abuse::KERBEROS_ABUSE,
     &smb_exploit::SMB_EXPLOIT,
     &executable_transfer::EXECUTABLE_TRANSFER,
+    &file_encryption::FILE_ENCRYPTION,
     &web_attack::WEB_ATTACK,
     &name_tunnel::NAME_TUNNEL,
     &name_poisoning::NAME_POISONING,
