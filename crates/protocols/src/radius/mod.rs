@@ -47,8 +47,41 @@ struct Packet {
 fn header(bytes: &[u8]) -> Option<(u8, u8, usize)> {
     let &[code, id, high, low] = bytes.first_chunk()?;
     let length = usize::from(u16::from_be_bytes([high, low]));
-    let known = matches!(code, 1..=5 | 11..=13 | 40..=45);
+    let known = is_common(code) || seldom(code).is_some();
     (known && (HEADER_OCTETS..=4_096).contains(&length)).then_some((code, id, length))
+}
+
+/// Codes that servers send every day, by which RADIUS is known on any port.
+const fn is_common(code: u8) -> bool {
+    matches!(code, 1..=5 | 11..=13 | 40..=45)
+}
+
+/// The others that are assigned (RFC 3575, 2.1, and RFC 7930): their name, and whether it answers.
+const fn seldom(code: u8) -> Option<(&'static str, bool)> {
+    Some(match code {
+        6 => ("Accounting-Status", false),
+        7 => ("Password-Request", false),
+        8 => ("Password-Ack", true),
+        9 => ("Password-Reject", true),
+        10 => ("Accounting-Message", false),
+        21 => ("Resource-Free-Request", false),
+        22 => ("Resource-Free-Response", true),
+        23 => ("Resource-Query-Request", false),
+        24 => ("Resource-Query-Response", true),
+        25 => ("Alternate-Resource-Reclaim-Request", false),
+        26 => ("NAS-Reboot-Request", false),
+        27 => ("NAS-Reboot-Response", true),
+        29 => ("Next-Passcode", true),
+        30 => ("New-Pin", true),
+        31 => ("Terminate-Session", false),
+        32 => ("Password-Expired", true),
+        33 => ("Event-Request", false),
+        34 => ("Event-Response", true),
+        50 => ("IP-Address-Allocate", false),
+        51 => ("IP-Address-Release", false),
+        52 => ("Protocol-Error", true),
+        _ => return None,
+    })
 }
 
 impl Packet {
@@ -90,13 +123,15 @@ impl Protocol for Radius {
         let Ok(packet) = Packet::parse(head) else {
             return if hint.port && header(head).is_some() { Probe::Match } else { Probe::NoMatch };
         };
-        // Without attributes there is little to go by.
-        if !hint.port && head.len() < HEADER_OCTETS.saturating_add(6) {
+        // Without attributes, or with a code that is seldom seen, there is little to go by.
+        let short = head.len() < HEADER_OCTETS.saturating_add(6);
+        if !hint.port && (short || !is_common(packet.code)) {
             return Probe::NoMatch;
         }
         match packet.code {
             1 | 4 | 12 | 40 | 43 => Probe::MatchClient,
-            _ => Probe::MatchServer,
+            code if is_common(code) => Probe::MatchServer,
+            _ => Probe::Match,
         }
     }
 
@@ -141,6 +176,12 @@ impl Conversation {
     fn packet(&mut self, packet: Packet, out: &mut Output) {
         use OperationClass::{Authenticate, Configure, Diagnose, Report};
         let number = u32::from(packet.code);
+        if let Some((name, answers)) = seldom(packet.code) {
+            return out.operation(match answers {
+                true => Op::response(OperationClass::Other, number, name).done(),
+                false => Op::request(OperationClass::Other, number, name),
+            });
+        }
         match packet.code {
             1 => {
                 let op = Op::request(Authenticate, number, "Access-Request");
@@ -189,5 +230,29 @@ impl Conversation {
             default_password: false,
             method: if method.is_empty() { "radius" } else { method },
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Side;
+
+    #[test]
+    fn a_code_seldom_seen_is_counted_where_radius_is_served() {
+        let mut packet = [0; HEADER_OCTETS];
+        packet[3] = HEADER_OCTETS as u8;
+        let mut probe = |code, port| {
+            packet[0] = code;
+            let hint = Hint { carrier: Carrier::Udp, port, from: Side::Client, missing: 0 };
+            RADIUS.probe(&packet, hint)
+        };
+        assert_eq!([probe(26, true), probe(26, false)], [Probe::Match, Probe::NoMatch]);
+        assert_eq!([probe(28, true), probe(53, true)], [Probe::NoMatch; 2], "not assigned");
+        packet[0] = 26;
+        let mut out = Output::new(false);
+        let whole = Segment::of(&packet, Side::Client, Carrier::Udp);
+        assert_eq!(RADIUS.open().feed(whole, &mut out), Progress::Consumed(HEADER_OCTETS));
+        assert_eq!(out.messages[0].keys[0], Scalar::Number(26));
     }
 }
