@@ -40,7 +40,13 @@ impl Protocol for Kerberos {
     fn probe(&self, head: &[u8], hint: Hint) -> Probe {
         let message = match hint.carrier {
             Carrier::Tcp => match head.split_first_chunk::<4>() {
-                Some((length, rest)) if plausible(*length) => rest,
+                Some((length, rest)) if plausible(*length) => {
+                    let change = begun_change(rest, u32::from_be_bytes(*length) as usize);
+                    if hint.port && change != Probe::NoMatch && !rest.is_empty() {
+                        return change;
+                    }
+                    rest
+                }
                 Some(_) => return Probe::NoMatch,
                 None if head.iter().all(|b| *b == 0) => return Probe::NeedMore,
                 None => return Probe::NoMatch,
@@ -69,6 +75,20 @@ fn password_change(message: &[u8]) -> Option<(&[u8], &[u8])> {
     let proof = usize::from(u16::from_be_bytes([c, d]));
     let behind = message.get(HEADER_OCTETS..).filter(|_| whole && known && proof > 0)?;
     behind.split_at_checked(proof).filter(|(proof, _)| matches!(proof.first(), Some(0x6e | 0x6f)))
+}
+
+/// The first octets of a password change, which tickets make longer than a segment.
+fn begun_change(begun: &[u8], octets: usize) -> Probe {
+    let Ok(length) = u16::try_from(octets).map(u16::to_be_bytes) else { return Probe::NoMatch };
+    let known =
+        |version: [u8; 2]| [length, version].concat().starts_with(begun.get(..4).unwrap_or(begun));
+    match begun.get(6) {
+        _ if !known([0, 1]) && !known([0xff, 0x80]) => Probe::NoMatch,
+        None => Probe::NeedMore,
+        Some(0x6e) => Probe::MatchClient,
+        Some(0x6f) => Probe::MatchServer,
+        Some(_) => Probe::NoMatch,
+    }
 }
 
 /// Application tag, length, SEQUENCE, length, then version 5 as first or second context element.
@@ -258,5 +278,26 @@ fn log_on(user: &str, accepted: bool) -> Authentication {
         clear_text: false,
         default_password: false,
         method: "kerberos",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Side;
+
+    #[test]
+    fn a_password_change_longer_than_its_segment_is_known_by_its_beginning() {
+        let begun = [0, 0, 9, 0, 9, 0, 0xff, 0x80, 4, 0, 0x6e, 0x82, 3, 0xfc, 0x30, 0x82];
+        let probe = |head: &[u8], port| {
+            let hint = Hint { carrier: Carrier::Tcp, port, from: Side::Client, missing: 0 };
+            KERBEROS.probe(head, hint)
+        };
+        assert_eq!(
+            [probe(&begun, true), probe(&begun[..7], true)],
+            [Probe::MatchClient, Probe::NeedMore]
+        );
+        assert_eq!(probe(&begun, false), Probe::NoMatch);
+        assert_eq!(probe(&[&begun[..6], &[0, 2, 4, 0, 0x6e]].concat(), true), Probe::NoMatch);
     }
 }
