@@ -58,6 +58,11 @@ impl Protocol for Dicom {
                     }
                 }
             }
+            // PS3.8, 9.3.4: a refusal is all that is seen of some associations. Four octets behind
+            // the length: reserved, result, source, reason.
+            [ASSOCIATE_REJECT, 0, 0, 0, 0, 4, 0, 1..=2, 1..=3, 1..=7] if hint.port => {
+                Probe::MatchServer
+            }
             // PS3.8, 9.3.5: one value or several, each with an odd context and flags.
             [DATA, 0, a, b, c, d, e, f, g, h, context, flags, ..] if hint.port => {
                 const ITEM_OCTETS_MIN: u32 = 6;
@@ -242,6 +247,18 @@ fn command(bytes: &[u8], out: &mut Output) -> Result<(), Short> {
 mod tests {
     use super::*;
     use crate::Side;
+
+    #[test]
+    fn a_refusal_alone_is_known_at_its_port() {
+        let probe = |pdu: [u8; 10], port| {
+            let hint = Hint { carrier: Carrier::Tcp, port, from: Side::Server, missing: 0 };
+            DICOM.probe(&pdu, hint)
+        };
+        let refusal = [3, 0, 0, 0, 0, 4, 0, 1, 1, 7];
+        assert_eq!(probe(refusal, true), Probe::MatchServer);
+        assert_eq!(probe(refusal, false), Probe::NoMatch);
+        assert_eq!(probe([3, 0, 0, 0, 0, 4, 0, 9, 1, 7], true), Probe::NoMatch, "no such result");
+    }
 
     #[test]
     fn an_image_with_a_gap_in_it_ends_where_it_ends() {
