@@ -54,6 +54,13 @@ impl Protocol for Mysql {
         if sequence == 0 && (20..512).contains(&length) && greeting(body).is_some() {
             return Probe::MatchServer;
         }
+        // A server that knows at once that it wants no one here (ERR_Packet, before any log-on)
+        // gives a code and why.
+        if let ([0xff, _, 4, why @ ..], true) = (body, hint.port && sequence == 0) {
+            let whole = body.len() == length && (4..512).contains(&length);
+            let texty = why.iter().all(|b| *b >= 0x20);
+            return if whole && texty { Probe::MatchServer } else { Probe::NoMatch };
+        }
         // A command alone in its packet.
         let command = matches!(body.first(), Some(1 | 3 | 0x0e | 0x16));
         let whole = body.len() == length;
@@ -203,5 +210,26 @@ impl Conversation {
             0x17 => out.operation(Op::request(OperationClass::Other, number, "execute")),
             _ => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_wants_no_one_here_is_known_by_its_refusal() {
+        let refusal = [&[0x1a, 0, 0, 0, 0xff, 0x6a, 4][..], b"Host is not allowed to"].concat();
+        let mut whole = refusal.clone();
+        whole[0] = (refusal.len() - HEADER_OCTETS) as u8;
+        let probe = |head: &[u8], port| {
+            let hint = Hint { carrier: Carrier::Tcp, port, from: Side::Server, missing: 0 };
+            MYSQL.probe(head, hint)
+        };
+        assert_eq!(
+            [probe(&whole, true), probe(&whole, false)],
+            [Probe::MatchServer, Probe::NoMatch]
+        );
+        assert_eq!(probe(&refusal, true), Probe::NoMatch);
     }
 }
