@@ -43,7 +43,8 @@ impl Protocol for Ptp {
         let sure = header.is_plausible(octets);
         let ethernet = hint.carrier == Carrier::Ethertype(ETHERTYPE);
         let strict = sure && wire::is_strict(head, octets, &header);
-        if (ethernet && header.version == VERSION) || (hint.port && sure) || (!ethernet && strict) {
+        let known = hint.port && (sure || header.is_reserved_in(octets));
+        if (ethernet && header.version == VERSION) || known || (!ethernet && strict) {
             return match header.kind {
                 wire::DELAY_RESP => Probe::MatchServer,
                 _ => Probe::Match,

@@ -42,3 +42,14 @@ fn version_1_beside_version_2_is_left_alone() {
     first[..4].copy_from_slice(&[0, 1, 0, 1]);
     fed(&first, 0, 0, 0);
 }
+
+#[test]
+fn a_kind_kept_for_later_is_known_at_the_ports_by_its_length() {
+    let mut message = sync();
+    message[0] = 0x0e;
+    let probe = |head: &[u8], port| {
+        PTP.probe(head, Hint { carrier: Carrier::Udp, port, from: Side::Client, missing: 0 })
+    };
+    assert_eq!([probe(&message, true), probe(&message, false)], [Probe::Match, Probe::NoMatch]);
+    assert_eq!(probe(&message[..40], true), Probe::NoMatch);
+}

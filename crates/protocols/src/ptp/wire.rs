@@ -79,6 +79,13 @@ impl Header {
         }
     }
 
+    /// A message of a kind that the standard keeps for later (table 36), as long as it says.
+    pub fn is_reserved_in(&self, octets: usize) -> bool {
+        let reserved = matches!(self.kind, 4..=7 | 0xe | 0xf);
+        let length = usize::from(self.length);
+        reserved && self.version == VERSION && length >= HEADER_OCTETS && length == octets
+    }
+
     /// Could this be the header of a message in `octets` octets?
     pub fn is_plausible(&self, octets: usize) -> bool {
         let length = usize::from(self.length);
