@@ -40,17 +40,27 @@ impl Protocol for KnxIp {
             return if possible { Probe::NeedMore } else { Probe::NoMatch };
         };
         let length = usize::from(header.length);
-        let fits =
-            hint.carrier == Carrier::Tcp || length == head.len().saturating_add(hint.missing);
-        match fits && service(header.service).is_some() {
-            true => Probe::Match,
-            false => Probe::NoMatch,
-        }
+        let there = head.len().saturating_add(hint.missing);
+        let known = service(header.service).is_some();
+        let fits = match hint.carrier {
+            Carrier::Tcp => known,
+            _ if hint.port => length == there || known && another(head, length).is_some(),
+            _ => known && length == there,
+        };
+        if fits { Probe::Match } else { Probe::NoMatch }
     }
 
     fn open(&self) -> Box<dyn Dissector> {
         Box::new(Reader)
     }
+}
+
+/// What stands behind a frame of so many octets in its datagram, if that begins another one.
+fn another(bytes: &[u8], octets: usize) -> Option<&[u8]> {
+    let behind = bytes.get(octets.max(HEADER_OCTETS)..)?;
+    let header = Header::parse(behind).ok()?;
+    let whole = (HEADER_OCTETS..=behind.len()).contains(&usize::from(header.length));
+    (whole && service(header.service).is_some()).then_some(behind)
 }
 
 /// Services by number: class, name, and whether it answers.
@@ -98,32 +108,51 @@ struct Reader;
 
 impl Dissector for Reader {
     fn feed(&mut self, segment: Segment<'_>, out: &mut Output) -> Progress {
-        let bytes = segment.bytes;
         let datagram = segment.carrier != Carrier::Tcp;
-        let Ok(header) = Header::parse(bytes) else {
-            return match datagram || bytes.len() >= HEADER_OCTETS {
-                true => Progress::GiveUp(Malformed::new("knx-header-invalid")),
-                false => Progress::NeedMore { consumed: 0, needed: HEADER_OCTETS },
-            };
-        };
-        let octets = usize::from(header.length).max(HEADER_OCTETS);
-        let body = match bytes.get(HEADER_OCTETS..octets) {
-            Some(body) => body,
-            None if datagram => bytes.get(HEADER_OCTETS..).unwrap_or_default(),
-            None => return Progress::NeedMore { consumed: 0, needed: octets },
-        };
-        let taken = if datagram { bytes.len() } else { octets };
-        out.begin("knxip", 0..taken.min(bytes.len()));
-        if datagram && octets != bytes.len().saturating_add(segment.missing) {
-            let says = "the total length is not that of the datagram";
-            out.violation("knx-length", says, "EN ISO 22510, 5.2");
+        let mut taken = 0usize;
+        // A frame has a datagram of its own, but some senders put several into one.
+        loop {
+            let bytes = segment.bytes.get(taken..).unwrap_or_default();
+            match frame(bytes, taken, &segment, out) {
+                Progress::Consumed(octets) if datagram && octets < bytes.len() => {
+                    taken = taken.saturating_add(octets);
+                }
+                Progress::Consumed(octets) => {
+                    return Progress::Consumed(taken.saturating_add(octets));
+                }
+                other => return other,
+            }
         }
-        out.count(&KNXIP_GROUP, [Scalar::Number(u64::from(header.service))]);
-        message(header.service, body, out);
-        Progress::Consumed(taken)
     }
 
     fn gap(&mut self, _: Gap) {}
+}
+
+/// One frame at the beginning of these octets, which stand behind `before` of their segment.
+fn frame(bytes: &[u8], before: usize, segment: &Segment<'_>, out: &mut Output) -> Progress {
+    let datagram = segment.carrier != Carrier::Tcp;
+    let Ok(header) = Header::parse(bytes) else {
+        return match datagram || bytes.len() >= HEADER_OCTETS {
+            true => Progress::GiveUp(Malformed::new("knx-header-invalid")),
+            false => Progress::NeedMore { consumed: 0, needed: HEADER_OCTETS },
+        };
+    };
+    let octets = usize::from(header.length).max(HEADER_OCTETS);
+    let body = match bytes.get(HEADER_OCTETS..octets) {
+        Some(body) => body,
+        None if datagram => bytes.get(HEADER_OCTETS..).unwrap_or_default(),
+        None => return Progress::NeedMore { consumed: 0, needed: octets },
+    };
+    let last = datagram && another(bytes, octets).is_none();
+    let taken = if last { bytes.len() } else { octets };
+    out.begin("knxip", before..before.saturating_add(taken.min(bytes.len())));
+    if last && octets != bytes.len().saturating_add(segment.missing) {
+        let says = "the total length is not that of the datagram";
+        out.violation("knx-length", says, "EN ISO 22510, 5.2");
+    }
+    out.count(&KNXIP_GROUP, [Scalar::Number(u64::from(header.service))]);
+    message(header.service, body, out);
+    Progress::Consumed(taken)
 }
 
 fn message(number: u16, body: &[u8], out: &mut Output) {
@@ -292,6 +321,22 @@ const fn application(apci: u16) -> (Class, &'static str, bool) {
 mod tests {
     use super::*;
     use crate::Side;
+
+    #[test]
+    fn several_frames_in_one_datagram_are_each_counted() {
+        let frame = Header { service: 0x0421, length: 10 }.emit(&[4, 1, 0, 0]);
+        let two = [&frame[..], &frame].concat();
+        let probe = |head: &[u8], port| {
+            let hint = Hint { carrier: Carrier::Udp, port, from: Side::Client, missing: 0 };
+            KNXIP.probe(head, hint)
+        };
+        assert_eq!([probe(&two, true), probe(&two, false)], [Probe::Match, Probe::NoMatch]);
+        assert_eq!(probe(&two[..19], true), Probe::NoMatch);
+        let mut out = Output::new(false);
+        let datagram = Segment::of(&two, Side::Client, Carrier::Udp);
+        assert_eq!(KNXIP.open().feed(datagram, &mut out), Progress::Consumed(20));
+        assert_eq!(out.messages.len(), 2);
+    }
 
     #[test]
     fn a_datagram_that_the_capture_cut_is_known_by_the_length_it_had() {
