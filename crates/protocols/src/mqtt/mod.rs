@@ -17,7 +17,8 @@ use limits::{ALIASES_MAX, HEAD_OCTETS, METRIC_ALIASES_MAX, TOPICS_MAX, WHOLE_OCT
 use model::{Authentication, OperationClass, Quality, Scalar, Subject};
 use std::{collections::BTreeMap, sync::Arc};
 use wire::{
-    CONNACK, CONNECT, Connect, DISCONNECT, Header, PUBLISH, Publish, SUBACK, SUBSCRIBE, UNSUBSCRIBE,
+    AUTH, CONNACK, CONNECT, Connect, DISCONNECT, Header, PUBLISH, Publish, SUBACK, SUBSCRIBE,
+    UNSUBSCRIBE,
 };
 
 pub static MQTT_GROUP: Group = Group { name: "mqtt", ends: Ends::Pair, keys: &["msgtype"] };
@@ -68,17 +69,20 @@ impl Protocol for Mqtt {
             (4..=7 | 9 | 11, [_, _, ..]) if hint.port && whole && header.rest < 64 => Probe::Match,
             (SUBSCRIBE | UNSUBSCRIBE, [_, _, 0, _, ..]) if hint.port => Probe::MatchClient,
             (12..=14, _) if hint.port && whole && header.rest == 0 => Probe::Match,
+            // Success, continue, authenticate again (version 5, 3.15.2.1).
+            (AUTH, [0 | 0x18 | 0x19, ..]) if hint.port && whole => Probe::Match,
             _ => Probe::NoMatch,
         }
     }
 
     fn open(&self) -> Box<dyn Dissector> {
-        Box::new(Conversation { level: 4, ..Conversation::default() })
+        Box::<Conversation>::default()
     }
 }
 
 #[derive(Default)]
 struct Conversation {
+    /// Version as CONNECT says it; 0 where that was not seen.
     level: u8,
     /// The client sent packets, and none of them was CONNECT.
     asked_before: bool,
@@ -160,6 +164,10 @@ impl Conversation {
             }
             CONNACK => self.accepted(body, out),
             PUBLISH => {
+                // Only version 5 lets a topic be empty, where an alias stands for it (3.3.2.1).
+                if self.level == 0 && matches!(body, [0, 0, ..]) {
+                    self.level = 5;
+                }
                 let mut publish = Publish::parse(body, header.flags, self.level)?;
                 if publish.topic.len().saturating_add(2) > there {
                     return Ok(());
@@ -174,6 +182,9 @@ impl Conversation {
                     true => (OperationClass::Read, "subscribe"),
                     false => (OperationClass::Session, "unsubscribe"),
                 };
+                if self.level == 0 && there == body.len() {
+                    self.level = wire::level_of(body, subscribe).unwrap_or_default();
+                }
                 let body = body.get(..there).unwrap_or(body);
                 for filter in wire::filters(body, self.level, subscribe)? {
                     let filter = filter?;
@@ -356,6 +367,34 @@ mod tests {
         assert_eq!((topics(&publish, 4).len(), topics(&publish, 5)), (1, vec![]));
         let subscribe = [0x82, 12, 0, 1, 0, 1, b'a', 0, 0, 3, b'b', b'/', 0, 0];
         assert_eq!((topics(&subscribe, 0).len(), topics(&subscribe, 3).len()), (2, 1));
+    }
+
+    #[test]
+    fn the_version_shows_in_the_middle_of_a_connection() {
+        let mut client = MQTT.open();
+        let mut out = Output::new(false);
+        let mut feed = |packet: &[u8]| {
+            client.feed(Segment::of(packet, Side::Client, Carrier::Tcp), &mut out);
+        };
+        feed(&[0x82, 7, 0, 1, 0, 0, 1, b'a', 1]);
+        feed(&[0x82, 9, 0, 1, 2, 0x0b, 1, 0, 1, b'a', 1]);
+        feed(&[0x30, 8, 0, 1, b'b', 3, 0x23, 0, 7, b'1']);
+        feed(&[0x30, 7, 0, 0, 3, 0x23, 0, 7, b'2']);
+        let topics = out.messages.iter().filter(|m| std::ptr::eq(m.group, &MQTT_TOPIC_GROUP));
+        let topics: Vec<_> = topics.map(|message| message.keys[0].clone()).collect();
+        let named = ["a", "a", "b", "b"].map(|topic| Scalar::Shared(topic.into()));
+        assert_eq!(topics, named);
+        assert_eq!(wire::level_of(&[0, 1, 0, 1, b'a', 1], true), Some(4));
+    }
+
+    #[test]
+    fn an_exchange_of_authentication_is_known_in_its_middle() {
+        let of = |packet: &[u8]| {
+            let hint = Hint { carrier: Carrier::Tcp, port: true, from: Side::Server, missing: 0 };
+            MQTT.probe(packet, hint)
+        };
+        assert_eq!(of(&[0xf0, 7, 0x18, 5, 0x15, 0, 2, b'S', b'C']), Probe::Match);
+        assert_eq!(of(&[0xf0, 7, 0x80, 5, 0x15, 0, 2, b'S', b'C']), Probe::NoMatch);
     }
 
     #[test]

@@ -12,6 +12,7 @@ pub const SUBSCRIBE: u8 = 8;
 pub const SUBACK: u8 = 9;
 pub const UNSUBSCRIBE: u8 = 10;
 pub const DISCONNECT: u8 = 14;
+pub const AUTH: u8 = 15;
 
 /// Topic filters of one request that are read.
 const FILTERS_MAX: usize = 256;
@@ -201,6 +202,15 @@ pub fn filters(
         let options = if subscribe { r.u8().map(drop) } else { Ok(()) };
         Some(filter.and_then(|filter| options.map(|()| filter).map_err(Malformed::from)))
     }))
+}
+
+/// The version of which a SUBSCRIBE or UNSUBSCRIBE is: with the properties of version 5 before
+/// them, filters are read at the wrong place in the others, where none may be empty (4.7.3).
+pub fn level_of(body: &[u8], subscribe: bool) -> Option<u8> {
+    [4, 5].into_iter().find(|level| {
+        let whole = |filter: Result<String, Malformed>| filter.is_ok_and(|f| !f.is_empty());
+        filters(body, *level, subscribe).is_ok_and(|mut filters| filters.all(whole))
+    })
 }
 
 #[cfg(test)]
