@@ -245,7 +245,9 @@ impl Conversation {
         }
         let op = Op::request(OperationClass::Authenticate, u32::from(wire::BIND_REQUEST), "bind");
         out.operation(op.named("dn", &name));
-        self.applicant = Some(Authentication {
+        // Which packages there are, and for a challenge: the log-on is the third.
+        let before_log_on = matches!(choice.tag, 0x89 | 0x8a);
+        self.applicant = (!before_log_on).then_some(Authentication {
             user,
             accepted: None,
             clear_text,
@@ -257,11 +259,14 @@ impl Conversation {
 
     fn bound(&mut self, contents: &[u8], out: &mut Output) -> Result<(), Malformed> {
         const IN_PROGRESS: u32 = 14;
+        const NAME: u8 = 0x04;
         const SERVER_CREDENTIALS: u8 = 0x87;
         let code = result(contents)?;
         let mut ber = Ber::new(contents);
         while let Ok(element) = ber.element() {
-            if element.tag == SERVER_CREDENTIALS {
+            // Microsoft's answer to [10] has the challenge where the name stands in others.
+            let challenge = element.tag == NAME && element.contents.starts_with(b"NTLMSSP\0");
+            if element.tag == SERVER_CREDENTIALS || challenge {
                 gss::observe(element.contents, out);
             }
         }
