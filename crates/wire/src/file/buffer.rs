@@ -6,6 +6,7 @@
 
 use flate2::read::MultiGzDecoder;
 use std::{
+    collections::VecDeque,
     io::{self, Read},
     sync::Arc,
 };
@@ -13,6 +14,10 @@ use std::{
 const CHUNK_OCTETS: usize = 256 * 1024;
 /// Blocks kept to be used again once nobody else holds them.
 const SPARE_BLOCKS_MAX: usize = 64;
+/// Blocks made before one is used again, where others hold them: one that another processor has
+/// just read is still near that one, and to write over it takes longer than over one that is near
+/// nobody.
+const BLOCKS_IN_TURN: usize = 48;
 
 /// Octets of a capture. Who holds it keeps them from being overwritten.
 pub type Block = Arc<Vec<u8>>;
@@ -25,8 +30,8 @@ enum Source<R> {
 pub(super) struct Buffer<R> {
     source: Source<R>,
     block: Block,
-    /// Others may hold these still.
-    spare: Vec<Block>,
+    /// Others may hold these still; the one used last comes last.
+    spare: VecDeque<Block>,
     /// What ended the source, while there are octets from before that.
     failed: Option<io::Error>,
     /// Others hold blocks of this one: then it pays to fill each.
@@ -46,7 +51,7 @@ impl<R: Read> Buffer<R> {
         Buffer {
             source,
             block: fresh(CHUNK_OCTETS),
-            spare: Vec::new(),
+            spare: VecDeque::new(),
             failed: None,
             shared: false,
             start: 0,
@@ -142,7 +147,7 @@ impl<R: Read> Buffer<R> {
                 self.shared = true;
                 let held = std::mem::replace(&mut self.block, next);
                 if self.spare.len() < SPARE_BLOCKS_MAX {
-                    self.spare.push(held);
+                    self.spare.push_back(held);
                 }
             }
         }
@@ -150,10 +155,13 @@ impl<R: Read> Buffer<R> {
         self.start = 0;
     }
 
-    /// A block nobody holds.
+    /// A block nobody holds: the one that was not used for longest.
     fn next_block(&mut self, octets: usize) -> Block {
-        let free = self.spare.iter_mut().rposition(|block| Arc::get_mut(block).is_some());
-        free.map_or_else(|| fresh(octets), |at| self.spare.remove(at))
+        if self.spare.len() < BLOCKS_IN_TURN {
+            return fresh(octets);
+        }
+        let free = self.spare.iter_mut().position(|block| Arc::get_mut(block).is_some());
+        free.and_then(|at| self.spare.remove(at)).unwrap_or_else(|| fresh(octets))
     }
 
     pub(super) fn consume(&mut self, count: usize) {
