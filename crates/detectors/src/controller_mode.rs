@@ -6,7 +6,7 @@ use crate::{
     baseline::{Memory, memory},
     limits::WATCHED_MAX,
 };
-use model::{Address, Detail, Observation, OperationClass as Class, Severity};
+use model::{Address, Detail, Observation, OperationClass as Class, Severity, Subject};
 
 pub static CONTROLLER_MODE: Detector = Detector {
     about: About {
@@ -53,9 +53,12 @@ static ACTS: &[Act] = &[
 
 struct ControllerMode {
     acts: Acts,
-    /// Device, and what of it -> what it reported last.
-    modes: Memory<(Address, &'static str), Box<str>>,
+    /// Device or its module, and what of it -> what it reported last.
+    modes: Memory<(Part, &'static str), Box<str>>,
 }
+
+/// A device, or the module of it with that number: a rack may hold several controllers.
+type Part = (Address, Option<u16>);
 
 impl Watch for ControllerMode {
     fn wants(&self, protocol: &str, class: Class) -> bool {
@@ -70,6 +73,11 @@ impl Watch for ControllerMode {
             return;
         }
         let Some(device) = whose(o, state.subject) else { return };
+        let module = match state.subject {
+            Subject::SenderModule { slot } | Subject::ReceiverModule { slot } => Some(slot),
+            _ => None,
+        };
+        let device = (device, module);
         match state.what {
             "mode" => self.reported(o, device, &state.value, out),
             "key" | "protection" => self.unlocked(o, device, (state.what, &state.value), out),
@@ -80,7 +88,7 @@ impl Watch for ControllerMode {
 
 impl ControllerMode {
     /// What was reported before, where it was another.
-    fn before(&mut self, device: Address, what: &'static str, now: &str) -> Option<Box<str>> {
+    fn before(&mut self, device: Part, what: &'static str, now: &str) -> Option<Box<str>> {
         match self.modes.get_mut(&(device, what)) {
             Some(known) if **known == *now => None,
             Some(known) => Some(std::mem::replace(known, now.into())),
@@ -93,7 +101,7 @@ impl ControllerMode {
         }
     }
 
-    fn reported(&mut self, o: &Observation, device: Address, mode: &str, out: &mut Findings) {
+    fn reported(&mut self, o: &Observation, device: Part, mode: &str, out: &mut Findings) {
         let Some(before) = self.before(device, "mode", mode) else { return };
         // Startup is on the way to run: the step that matters follows.
         if mode == "startup" || (&*before == "startup" && mode == "run") {
@@ -102,8 +110,8 @@ impl ControllerMode {
         let severity = if mode == "run" { Severity::Low } else { Severity::Medium };
         let about = &CONTROLLER_MODE.about;
         let raised = out.raise(about, ("mode", device, mode), o, || {
-            let title = format!("{{0}} went from {before} to {mode}");
-            Draft::about(vec![device], severity, title)
+            let title = format!("{} went from {before} to {mode}", named(device));
+            Draft::about(vec![device.0], severity, title)
                 .because(format!("It reported the mode {before} before and reports {mode} now."))
                 .techniques(&["T0858"])
         });
@@ -114,15 +122,15 @@ impl ControllerMode {
     fn unlocked(
         &mut self,
         o: &Observation,
-        device: Address,
+        device: Part,
         (what, now): (&'static str, &str),
         out: &mut Findings,
     ) {
         let Some(before) = self.before(device, what, now) else { return };
         let word = if what == "key" { "key switch" } else { "write protection" };
         let raised = out.raise(&CONTROLLER_MODE.about, (what, device, now), o, || {
-            let title = format!("{{0}}: {word} went from {before} to {now}");
-            Draft::about(vec![device], Severity::Medium, title)
+            let title = format!("{}: {word} went from {before} to {now}", named(device));
+            Draft::about(vec![device.0], Severity::Medium, title)
                 .because(format!(
                     "It reported {before} before and reports {now} now. The {word} decides \
                      whether its program can be changed from the network."
@@ -133,9 +141,25 @@ impl ControllerMode {
     }
 }
 
+/// As titles name it; numbers above those of slots stand for ways that lead further.
+fn named((_, module): Part) -> String {
+    match module {
+        Some(slot) if slot < 256 => format!("Module {slot} of {{0}}"),
+        Some(_) => "A device behind {0}".to_owned(),
+        None => "{0}".to_owned(),
+    }
+}
+
 #[cfg(test)]
 fn cases() -> Vec<crate::testing::Case> {
     use crate::testing::{Case, asks, refused, state};
+    let of_module = |at: i64, slot: u16, value: &str| {
+        let mut o = state(at, "mode", value);
+        let Detail::State(change) = &mut o.detail else { unreachable!("a state") };
+        change.subject = Subject::SenderModule { slot };
+        o
+    };
+    let rack = [(0, 0, "run"), (1, 3, "program"), (2, 0, "run"), (3, 3, "program")];
     vec![
         Case::fires("a stop", vec![asks(0, Class::Stop)]),
         Case::fires(
@@ -145,6 +169,14 @@ fn cases() -> Vec<crate::testing::Case> {
         Case::fires(
             "a key turned to program",
             vec![state(0, "key", "run"), state(9, "key", "program")],
+        ),
+        Case::fires(
+            "a module that stopped",
+            vec![of_module(0, 3, "run"), of_module(9, 3, "program")],
+        ),
+        Case::silent(
+            "two controllers of a rack",
+            rack.map(|(at, slot, value)| of_module(at, slot, value)).to_vec(),
         ),
         Case::silent("the key as it was", vec![state(0, "key", "run"), state(9, "key", "run")]),
         Case::silent("reads", vec![asks(0, Class::Read), asks(1, Class::Read)]),

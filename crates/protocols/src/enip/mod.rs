@@ -39,7 +39,8 @@ static ABOUT: About = About {
     carriers: &[Carrier::Tcp, Carrier::Udp],
     ports: &[44_818, 2_222],
     groups: &[&ENIP_GROUP, &CIP_GROUP, &CIP_STATUS_GROUP, &CIP_CLASS_GROUP, &CIP_IO_GROUP],
-    depth: "identities, states and addresses by slot or way, services on classes and tags, packed services, tag values, I/O",
+    depth: "identities, states and addresses by slot or way, services on classes and tags, \
+            packed services, tag values, I/O",
 };
 
 impl Protocol for Enip {
