@@ -100,6 +100,24 @@ impl<'a> Ber<'a> {
     pub fn lenient(&mut self) -> Option<Clipped<'a>> {
         let (&tag, rest) = self.rest.split_first()?;
         let (&first, rest) = rest.split_first()?;
+        // Nearly all are short.
+        if first < 0x80 {
+            return Some(self.clipped(tag, usize::from(first), rest));
+        }
+        self.lenient_long(tag, first, rest)
+    }
+
+    #[inline]
+    fn clipped(&mut self, tag: u8, length: usize, rest: &'a [u8]) -> Clipped<'a> {
+        let whole = rest.split_at_checked(length);
+        let (contents, behind) = whole.unwrap_or((rest, &[]));
+        self.rest = behind;
+        Clipped { tag, contents, cut: whole.is_none() }
+    }
+
+    /// The same where the length does not stand in its first octet.
+    #[cold]
+    fn lenient_long(&mut self, tag: u8, first: u8, rest: &'a [u8]) -> Option<Clipped<'a>> {
         if first == 0x80 && self.indefinite && tag & CONSTRUCTED != 0 {
             let whole =
                 until_end_of_contents(rest).and_then(|length| rest.split_at_checked(length));
@@ -108,7 +126,6 @@ impl<'a> Ber<'a> {
             return Some(Clipped { tag, contents, cut: whole.is_none() });
         }
         let (length, rest) = match (first, rest) {
-            (0..=0x7f, _) => (usize::from(first), rest),
             (0x81, [n, rest @ ..]) => (usize::from(*n), rest),
             (0x82, [a, b, rest @ ..]) => (usize::from(u16::from_be_bytes([*a, *b])), rest),
             (0x83, [a, b, c, rest @ ..]) => (u32::from_be_bytes([0, *a, *b, *c]) as usize, rest),
@@ -117,12 +134,7 @@ impl<'a> Ber<'a> {
             }
             _ => return None,
         };
-        let (contents, rest, cut) = match rest.split_at_checked(length) {
-            Some((contents, rest)) => (contents, rest, false),
-            None => (rest, &[][..], true),
-        };
-        self.rest = rest;
-        Some(Clipped { tag, contents, cut })
+        Some(self.clipped(tag, length, rest))
     }
 
     /// The next element, with a tag of any length.
