@@ -279,6 +279,7 @@ impl Board {
         spare.0.append(&mut self.spare[thread].0);
         self.spare[thread] = spare;
         under_way.done.makers.extend(events.iter().map(|_| thread));
+        under_way.done.of_each.push(events.len());
         under_way.done.events.extend(events);
         under_way.done.health.extend(health);
         under_way.left -= 1;

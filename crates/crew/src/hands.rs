@@ -25,8 +25,7 @@ pub struct Alone {
 
 /// What workers know besides events.
 pub struct Outcome {
-    /// Of each worker.
-    pub messages: Vec<Messages>,
+    pub messages: Messages,
     pub health: Health,
     /// In the order of their first frames.
     pub unnamed: Vec<Unnamed>,
@@ -79,11 +78,11 @@ impl Hands {
             }
             Hands::Many(crew) => crew.finish(frame, at)?,
         };
-        let (mut health, mut messages) = (Health::default(), Vec::new());
+        let (mut health, mut messages) = (Health::default(), Messages::default());
         let mut unnamed = Vec::new();
         for worker in &mut workers {
             add_health(&mut health, worker.health());
-            messages.push(worker.take_tally());
+            messages.append(worker.take_tally());
             unnamed.append(&mut worker.take_unnamed());
         }
         unnamed.sort_by_key(|one| one.frame);
@@ -100,7 +99,7 @@ impl Alone {
     /// Has all counters reported, slice by slice: there are many, and what tells of them is larger.
     fn report(&mut self, frame: u64) {
         for slice in slices(std::mem::replace(&mut self.reported, frame), frame) {
-            self.worker.report(frame, slice);
+            self.worker.report(frame, slice, |_| ());
             self.fold();
         }
     }

@@ -10,7 +10,7 @@
 use crate::{
     CrewError, SharedFold,
     board::{Board, Task, Whole},
-    round::{Lies, Round, Then},
+    round::{Done, Lies, Round, Then},
 };
 use model::{Health, Time};
 use sensor::{Packet, Worker, WorkerSettings, limits::SHARDS, shard_of, slices};
@@ -194,7 +194,8 @@ impl Yard {
     }
 
     fn fold(&self, mut whole: Whole) {
-        self.fold.lock().apply_all(&mut whole.done.events);
+        let Done { events, of_each, .. } = &mut whole.done;
+        self.fold.lock().apply_all(events, of_each);
         let rings = self.board().put_away(whole);
         if rings {
             self.changed.notify_all();

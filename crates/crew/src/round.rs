@@ -89,6 +89,8 @@ pub(super) struct Done {
     /// What the packets said: of each shard that said something one list or more, one after the
     /// other.
     pub(super) events: Vec<Vec<Stamped>>,
+    /// How many lists each of the shards made.
+    pub(super) of_each: Vec<usize>,
     /// The threads that made the lists.
     pub(super) makers: Vec<usize>,
     /// State of the workers after a report.
@@ -192,7 +194,7 @@ impl Round {
                 None
             }
             Then::Report(frame, slice) => {
-                worker.report(frame, slice);
+                worker.report(frame, slice, after);
                 (slice == u64::MAX).then(|| worker.health())
             }
         }

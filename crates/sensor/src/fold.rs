@@ -123,10 +123,10 @@ impl Fold {
         events.iter_mut().for_each(|stamped| self.apply_one(stamped));
     }
 
-    /// Applies the events of several workers, each in the order of frames. What is left of them
-    /// is freed fastest by the thread that made it.
-    pub fn apply_all(&mut self, events: &mut [Vec<Stamped>]) {
-        event::in_order(events, |stamped| self.apply_one(stamped));
+    /// Applies the events of several workers, of each so many lists, one after the other and in
+    /// the order of frames. What is left of them is freed fastest by the thread that made it.
+    pub fn apply_all(&mut self, events: &mut [Vec<Stamped>], of_each: &[usize]) {
+        event::in_order(events, of_each, |stamped| self.apply_one(stamped));
     }
 
     fn apply_one(&mut self, stamped: &mut Stamped) {

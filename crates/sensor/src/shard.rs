@@ -18,7 +18,7 @@ use crate::{
     identify::Directory,
     limits::CLOCK_SET_BACK_NANOS,
     senders::{Senders, window},
-    tally::{Cursor, Tally},
+    tally::{Counted, Cursor, Tally},
     transfers::Transfers,
     unnamed::{Heads, Unnamed},
     worker::{Packet, WorkerSettings},
@@ -461,8 +461,8 @@ impl Shard {
         std::mem::swap(&mut self.events, events);
     }
 
-    pub(crate) fn take_tally(&mut self) -> Tally {
-        std::mem::take(&mut self.tally)
+    pub(crate) fn take_tally(&mut self) -> Counted {
+        self.tally.take()
     }
 
     pub(crate) fn health(&self) -> Health {

@@ -232,55 +232,61 @@ impl Tally {
         Cursor(at)
     }
 
-    fn add(&mut self, row: Row) {
-        let hashed = hash(row.group, &row.peers, &row.keys);
-        let Some(known) = self.find(hashed, row.group, &row.peers, &row.keys) else {
-            self.insert(hashed, row);
-            return;
-        };
-        let known = &mut self.rows[known.0 as usize];
-        known.count += row.count;
-        if let (Some(known), Some(numbers)) = (&mut known.numbers, &row.numbers) {
-            known.merge(numbers);
-        }
+    /// The rows so far, without those that had no room; it has none for others from here on.
+    pub(crate) fn take(&mut self) -> Counted {
+        let rows = std::mem::take(&mut self.rows);
+        (self.index, self.max) = (HashTable::new(), 0);
+        Counted(rows)
     }
+}
 
-    /// Adds the rows of another worker, and the room for them.
-    pub(crate) fn merge(&mut self, other: Tally) {
-        self.refused += other.refused;
-        self.max += other.max;
-        if self.rows.is_empty() {
-            (self.rows, self.index) = (other.rows, other.index);
-            return;
-        }
-        self.rows.reserve(other.rows.len());
-        for row in other.rows {
-            self.add(row);
-        }
+/// Rows of one tally.
+pub(crate) struct Counted(Vec<Row>);
+
+impl Counted {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
+}
 
-    /// Group -> rows, as `spandrel pcap` prints them.
-    pub(crate) fn into_rows(self) -> BTreeMap<&'static str, Vec<MessageRow>> {
-        let mut groups: BTreeMap<&'static str, Vec<MessageRow>> = BTreeMap::new();
-        for row in self.rows {
-            let mut keys = Vec::new();
-            let (source, destination) = row.peers;
-            match row.group.ends {
-                Ends::Pair | Ends::MacPair => {
-                    keys.push(("src", source.shown()));
-                    keys.push(("dst", destination.shown()));
-                }
-                Ends::Source => keys.push(("src", source.shown())),
-                Ends::None => {}
+/// Group -> rows, as `spandrel pcap` prints them. What several tallies counted of the same stands
+/// beside each other once it is sorted, as it must be anyway, and is added up there.
+pub(crate) fn rows_of(all: Vec<Counted>) -> BTreeMap<&'static str, Vec<MessageRow>> {
+    type Parts = (Vec<(&'static str, Scalar)>, u64, Option<Box<Numbers>>);
+    let mut groups: BTreeMap<&'static str, Vec<Parts>> = BTreeMap::new();
+    for row in all.into_iter().flat_map(|counted| counted.0) {
+        let (source, destination) = row.peers;
+        let mut keys = Vec::with_capacity(2 + row.group.keys.len());
+        match row.group.ends {
+            Ends::Pair | Ends::MacPair => {
+                keys.push(("src", source.shown()));
+                keys.push(("dst", destination.shown()));
             }
-            keys.extend(row.group.keys.iter().copied().zip(row.keys));
-            let figures = row.numbers.map(|n| n.figures()).unwrap_or_default();
-            let rows = groups.entry(row.group.name).or_default();
-            rows.push(MessageRow { keys, count: row.count, figures });
+            Ends::Source => keys.push(("src", source.shown())),
+            Ends::None => {}
         }
-        groups.values_mut().for_each(|rows| rows.sort());
-        groups
+        keys.extend(row.group.keys.iter().copied().zip(row.keys));
+        groups.entry(row.group.name).or_default().push((keys, row.count, row.numbers));
     }
+    let made = |(keys, count, numbers): Parts| {
+        let figures = numbers.map(|n| n.figures()).unwrap_or_default();
+        MessageRow { keys, count, figures }
+    };
+    let summed = |mut rows: Vec<Parts>| {
+        rows.sort_by(|(a, ..), (b, ..)| a.cmp(b));
+        rows.dedup_by(|later, first| {
+            let same = later.0 == first.0;
+            if same {
+                first.1 += later.1;
+                if let (Some(first), Some(later)) = (&mut first.2, &later.2) {
+                    first.merge(later);
+                }
+            }
+            same
+        });
+        rows.into_iter().map(made).collect()
+    };
+    groups.into_iter().map(|(name, rows)| (name, summed(rows))).collect()
 }
 
 #[cfg(test)]
@@ -323,17 +329,16 @@ mod tests {
     fn what_comes_in_cycles_and_what_does_not_is_counted_alike() {
         let mut tally = Tally::new(9);
         count(&mut tally, [1, 2, 1, 2, 3, 1, 1, 2, 3, 3].map(message));
-        let rows = &tally.into_rows()["test"];
+        let rows = &rows_of(vec![tally.take()])["test"];
         assert_eq!(rows.iter().map(|r| r.count).collect::<Vec<_>>(), [4, 3, 3]);
     }
 
     #[test]
-    fn merging_is_counting() {
+    fn what_two_counted_is_what_one_would_have() {
         let (mut a, mut b) = (Tally::new(9), Tally::new(9));
         count(&mut a, [1, 2, 2].map(message));
         count(&mut b, [message(2)]);
-        a.merge(b);
-        let rows = &a.into_rows()["test"];
+        let rows = &rows_of(vec![a.take(), b.take()])["test"];
         assert_eq!(rows.iter().map(|r| r.count).collect::<Vec<_>>(), [1, 3]);
     }
 
@@ -341,7 +346,8 @@ mod tests {
     fn a_full_table_counts_what_it_refuses() {
         let mut tally = Tally::new(2);
         count(&mut tally, [1, 2, 3, 4, 1].map(message));
-        assert_eq!((tally.refused, tally.into_rows()["test"].len()), (2, 2));
+        let rows = rows_of(vec![tally.take()]);
+        assert_eq!((tally.refused, rows["test"].len()), (2, 2));
     }
 
     #[test]
@@ -357,8 +363,7 @@ mod tests {
             count(&mut a, [counted.clone()]);
             count(&mut b, [Message { numbers: [n + 1, 0], ..counted }]);
         }
-        a.merge(b);
-        let rows = &a.into_rows()["test"];
+        let rows = &rows_of(vec![a.take(), b.take()])["test"];
         assert_eq!((rows[0].count, &rows[0].figures[..]), (6, &[("highest", 10)][..]));
     }
 }

@@ -9,7 +9,7 @@ use crate::{
     limits::{Limits, SHARDS},
     shard::Shard,
     sharding::shard_of_frame,
-    tally::Tally,
+    tally::{self, Counted},
     unnamed::Unnamed,
 };
 use model::{Health, MessageRow, Time};
@@ -132,14 +132,15 @@ impl Worker {
     }
 
     /// Reports counters of conversations, stamped with `frame`: those of the next of [`slices`],
-    /// and with the last also counters of senders. Call with the same slices at the same packets
-    /// for every worker, and with no packet between them.
-    pub fn report(&mut self, frame: u64, slice: u64) {
+    /// and with the last also counters of senders. `after` each conversation may take what it said.
+    /// Call with the same slices at the same packets for every worker, and with no packet between
+    /// them.
+    pub fn report(&mut self, frame: u64, slice: u64, mut after: impl FnMut(&mut Worker)) {
         let mut due = self.due.take().unwrap_or_else(|| self.all_due());
-        self.events.reserve(due.len() - due.partition_point(|due| due.began >= slice));
         while let Some(next) = due.pop_if(|due| due.began < slice) {
             if let Some(shard) = self.shards.get_mut(next.shard as usize) {
                 shard.report(next.at, frame, &mut self.events);
+                after(self);
             }
         }
         if slice < u64::MAX {
@@ -174,7 +175,7 @@ impl Worker {
     /// Gives up holes and reports everything counted, all at once.
     pub fn finish(&mut self, frame: u64, at: Time) {
         self.give_up(frame, at);
-        slices(0, frame).for_each(|slice| self.report(frame, slice));
+        slices(0, frame).for_each(|slice| self.report(frame, slice, |_| ()));
     }
 
     /// Events since the last call, in order.
@@ -195,11 +196,8 @@ impl Worker {
 
     /// The counted messages; the worker counts none from here on.
     pub fn take_tally(&mut self) -> Messages {
-        let mut all = Messages::default();
-        for shard in &mut self.shards {
-            all.0.merge(shard.take_tally());
-        }
-        all
+        let counted = self.shards.iter_mut().map(Shard::take_tally);
+        Messages(counted.filter(|counted| !counted.is_empty()).collect())
     }
 
     pub fn health(&self) -> Health {
@@ -231,16 +229,21 @@ pub fn add_health(all: &mut Health, other: Health) {
 
 /// Counted messages of one or more workers.
 #[derive(Default)]
-pub struct Messages(Tally);
+pub struct Messages(Vec<Counted>);
 
 impl Messages {
-    pub fn merge(&mut self, other: Messages) {
-        self.0.merge(other.0);
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Adds those of other workers.
+    pub fn append(&mut self, other: Messages) {
+        self.0.extend(other.0);
     }
 
     /// Group -> rows, sorted.
     pub fn into_rows(self) -> BTreeMap<&'static str, Vec<MessageRow>> {
-        self.0.into_rows()
+        tally::rows_of(self.0)
     }
 }
 

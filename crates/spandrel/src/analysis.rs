@@ -10,10 +10,9 @@ use ::sensor::{Fold, Limits, Messages, Unnamed, Worker, WorkerSettings};
 use anyhow::{Context as _, Result};
 use crew::{Counts, Outcome, Reading, read_capture};
 use detectors::{Baseline, Detection, Phase};
-use model::{CaptureReport, Health, MessageRow};
+use model::{CaptureReport, Health};
 use progress::{Progress, Watched};
 use std::{
-    collections::BTreeMap,
     fs::File,
     io::Read,
     path::{Path, PathBuf},
@@ -138,8 +137,7 @@ fn open(path: &Path, settings: &Settings, shown: bool, fold: Fold) -> Result<Ana
 pub struct Analysed {
     file: String,
     counts: Counts,
-    /// Of each worker.
-    messages: Vec<Messages>,
+    messages: Messages,
     health: Health,
     unnamed: Vec<Unnamed>,
     leftovers: Leftovers,
@@ -191,7 +189,7 @@ impl Analysed {
         let (inventory, detection) = (&fold.inventory, &fold.detection);
         let ((messages, links), (assets, findings)) = both(
             settings.threads,
-            || (rows(messages), inventory.links()),
+            || (messages.into_rows(), inventory.links()),
             || (inventory.assets(), detection.findings(inventory)),
         );
         let report = CaptureReport {
@@ -210,11 +208,4 @@ impl Analysed {
         };
         (report, leftovers)
     }
-}
-
-/// Rows of counted messages of all workers.
-fn rows(messages: Vec<Messages>) -> BTreeMap<&'static str, Vec<MessageRow>> {
-    let mut all = Messages::default();
-    messages.into_iter().for_each(|some| all.merge(some));
-    all.into_rows()
 }

@@ -4,7 +4,7 @@
 //! where there are many assets their rows are made one by one, so that a flood of hosts takes no
 //! more memory to tell than to see.
 
-use super::{Analysed, Leftovers, Settings, rows};
+use super::{Analysed, Leftovers, Settings};
 use inventory::UnmadeAsset;
 use model::Time;
 use sensor::{Fold, Messages};
@@ -53,10 +53,10 @@ pub fn write(
     out.write_all(head.strip_suffix(b"}").unwrap_or(&head))?;
     if settings.threads > 1 && fold.inventory.addresses_known() < APART_ADDRESSES_MAX {
         for made in shared(settings.threads, jobs(messages, fold))? {
-            made.0.iter().try_for_each(|piece| out.write_all(piece))?;
+            made.write(out)?;
         }
     } else {
-        field(out, "messages", &rows(messages))?;
+        field(out, "messages", &messages.into_rows())?;
         field(out, "assets", &Assets(fold))?;
         field(out, "links", &fold.inventory.links())?;
         field(out, "findings", &fold.detection.findings(&fold.inventory))?;
@@ -73,38 +73,49 @@ pub fn write(
 /// Parts in which assets are written.
 const ASSET_PARTS: usize = 16;
 
-/// Octets in pieces: a vector that grows to as many is copied to new memory again and again.
-#[derive(Default)]
-struct Pieces(Vec<Vec<u8>>);
-
-impl Pieces {
-    const PIECE_OCTETS: usize = 256 << 10;
+/// Text in pieces: a vector that grows to as much is copied to new memory again and again.
+struct Pieces {
+    full: Vec<Vec<u8>>,
+    last: Vec<u8>,
 }
 
-impl Write for Pieces {
-    #[inline]
-    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
-        self.write_all(octets).map(|()| octets.len())
+impl Pieces {
+    /// Octets from which on a piece is full.
+    const FULL: usize = 256 << 10;
+    /// Room for what comes with the row that fills it; few rows are longer.
+    const ROOM: usize = Pieces::FULL + (32 << 10);
+
+    fn new() -> Pieces {
+        Pieces { full: Vec::new(), last: Vec::with_capacity(Pieces::ROOM) }
     }
 
-    /// A piece is full when the next octets have no room in it.
-    #[inline]
-    fn write_all(&mut self, octets: &[u8]) -> io::Result<()> {
-        match self.0.last_mut() {
-            Some(last) if last.capacity() - last.len() >= octets.len() => {
-                last.extend_from_slice(octets);
-            }
-            _ => {
-                let mut next = Vec::with_capacity(Pieces::PIECE_OCTETS.max(octets.len()));
-                next.extend_from_slice(octets);
-                self.0.push(next);
-            }
+    fn text(&mut self, text: &str) {
+        self.last.extend_from_slice(text.as_bytes());
+    }
+
+    fn row(&mut self, row: &impl Serialize) -> io::Result<()> {
+        serde_json::to_writer(&mut self.last, row)?;
+        if self.last.len() >= Pieces::FULL {
+            let next = Vec::with_capacity(Pieces::ROOM);
+            self.full.push(std::mem::replace(&mut self.last, next));
         }
         Ok(())
     }
 
-    fn flush(&mut self) -> io::Result<()> {
+    /// Rows with commas between them.
+    fn rows<T: Serialize>(&mut self, rows: impl IntoIterator<Item = T>) -> io::Result<()> {
+        for (at, row) in rows.into_iter().enumerate() {
+            if at > 0 {
+                self.text(",");
+            }
+            self.row(&row)?;
+        }
         Ok(())
+    }
+
+    /// Writes all of it, one after the other.
+    fn write(&self, out: &mut impl Write) -> io::Result<()> {
+        self.full.iter().chain([&self.last]).try_for_each(|piece| out.write_all(piece))
     }
 }
 
@@ -115,16 +126,16 @@ struct Job<'a>(usize, Make<'a>);
 
 /// All of the long parts. One thread finds out which assets there are while others write
 /// messages; what takes long comes before what takes less, so that all end at about one time.
-fn jobs(messages: Vec<Messages>, fold: &Fold) -> Vec<Job<'_>> {
+fn jobs(messages: Messages, fold: &Fold) -> Vec<Job<'_>> {
     let inventory = &fold.inventory;
     let assets = Arc::new(OnceLock::new());
     let part = |number| {
         let assets = Arc::clone(&assets);
         Job(1 + number, Box::new(move || asset_part(fold, &assets, number)))
     };
-    let told = Box::new(|| field_of("messages", &rows(messages)));
-    let links = Box::new(|| field_of("links", &inventory.links()));
-    let findings = Box::new(|| field_of("findings", &fold.detection.findings(inventory)));
+    let told = Box::new(|| told(messages));
+    let links = Box::new(|| field_of("links", inventory.links()));
+    let findings = Box::new(|| field_of("findings", fold.detection.findings(inventory)));
     let (behind, last) = (ASSET_PARTS + 1, ASSET_PARTS + 2);
     let mut jobs = vec![part(0), Job(0, told), Job(behind, links), Job(last, findings)];
     jobs.extend((1..ASSET_PARTS).map(part));
@@ -152,7 +163,7 @@ fn shared(threads: usize, jobs: Vec<Job<'_>>) -> io::Result<Vec<Pieces>> {
         io::Result::Ok(made)
     })?;
     made.sort_by_key(|(place, _)| *place);
-    Ok(made.into_iter().map(|(_, octets)| octets).collect())
+    Ok(made.into_iter().map(|(_, pieces)| pieces).collect())
 }
 
 /// One of the parts of the assets: rows with commas between them, the field's name before the
@@ -164,27 +175,41 @@ fn asset_part(
 ) -> io::Result<Pieces> {
     let assets = assets.get_or_init(|| fold.inventory.unmade_assets());
     let bound = |number: usize| assets.len() * number / ASSET_PARTS;
-    let mut octets = Pieces::default();
-    if number == 0 {
-        octets.write_all(b",\"assets\":[")?;
-    }
+    let mut pieces = Pieces::new();
+    pieces.text(if number == 0 { ",\"assets\":[" } else { "" });
     let own = assets.get(bound(number)..bound(number + 1)).unwrap_or_default();
-    for (asset, at) in own.iter().zip(bound(number)..) {
-        if at > 0 {
-            octets.write_all(b",")?;
-        }
-        serde_json::to_writer(&mut octets, &fold.inventory.made(asset))?;
+    if bound(number) > 0 && !own.is_empty() {
+        pieces.text(",");
     }
-    if number + 1 == ASSET_PARTS {
-        octets.write_all(b"]")?;
-    }
-    Ok(octets)
+    pieces.rows(own.iter().map(|asset| fold.inventory.made(asset)))?;
+    pieces.text(if number + 1 == ASSET_PARTS { "]" } else { "" });
+    Ok(pieces)
 }
 
-fn field_of(name: &str, rows: &impl Serialize) -> io::Result<Pieces> {
-    let mut octets = Pieces::default();
-    field(&mut octets, name, rows)?;
-    Ok(octets)
+/// The field of counted messages, with groups as its fields.
+fn told(messages: Messages) -> io::Result<Pieces> {
+    let mut pieces = Pieces::new();
+    let mut before = ",\"messages\":{\"";
+    let groups = messages.into_rows();
+    for (group, rows) in &groups {
+        pieces.text(before);
+        // Names of groups are ours and need no escapes.
+        pieces.text(group);
+        pieces.text("\":[");
+        pieces.rows(rows)?;
+        pieces.text("]");
+        before = ",\"";
+    }
+    pieces.text(if groups.is_empty() { ",\"messages\":{}" } else { "}" });
+    Ok(pieces)
+}
+
+fn field_of<T: Serialize>(name: &str, rows: Vec<T>) -> io::Result<Pieces> {
+    let mut pieces = Pieces::new();
+    pieces.text(&format!(",\"{name}\":["));
+    pieces.rows(rows)?;
+    pieces.text("]");
+    Ok(pieces)
 }
 
 fn field(out: &mut impl Write, name: &str, rows: &impl Serialize) -> io::Result<()> {
