@@ -2,13 +2,14 @@
 //! TCP to nothing.
 //!
 //! Told by conversations that begin and by their counters, not packet by packet. Not here:
-//! connections that are opened (`service_flood`), commands (`command_flood`). Invariant: a mirror
-//! that shows one direction only shows connections of more than two packets.
+//! connections that are opened and requests for addresses (`service_flood`), commands
+//! (`command_flood`). Invariant: a mirror that shows one direction only shows connections of more
+//! than two packets.
 
 use crate::{
     About, Detector, Draft, Findings, Kind, Phase, Site, Watch,
     baseline::link_key,
-    conversation::{self, Key},
+    conversation::{self, Burst, BurstLimit, Key},
     watched::Watched,
     window::Rate,
 };
@@ -32,8 +33,8 @@ pub static PACKET_FLOOD: Detector = Detector {
     },
     watch: || {
         let (begun, strays) = (Watched::new(SPAN_SECS), Watched::new(SPAN_SECS));
-        let (echoes, windows) = (Watched::new(WINDOW_SECS), Watched::new(WINDOW_SECS));
-        Box::new(PacketFlood { begun, strays, echoes, windows })
+        let (echoes, bursts) = (Watched::new(Burst::SPAN_SECS), Watched::new(Burst::SPAN_SECS));
+        Box::new(PacketFlood { begun, strays, echoes, bursts })
     },
     #[cfg(test)]
     cases,
@@ -43,21 +44,10 @@ const SPAN_SECS: i64 = 10;
 /// Conversations that begin with one host within the span.
 const BEGUN_MIN: u32 = 1_000;
 const DNS: u16 = 53;
-const DHCP: u16 = 67;
-/// One conversation is looked at for so long.
-const WINDOW_SECS: i64 = 10;
-/// Packets of one conversation, and how many a second: tools that measure a line send a hundred
-/// echo requests, cyclic inputs and outputs come each millisecond, and a client asks for an
-/// address when it starts.
-const ECHO: Limit = Limit { packets: 1_000, per_second: 200 };
-const UDP: Limit = Limit { packets: 10_000, per_second: 2_000 };
-const ASKED: Limit = Limit { packets: 200, per_second: 20 };
-
-#[derive(Clone, Copy)]
-struct Limit {
-    packets: u64,
-    per_second: u64,
-}
+/// Tools that measure a line send a hundred echo requests, and cyclic inputs and outputs come each
+/// millisecond.
+const ECHO: BurstLimit = BurstLimit { packets: 1_000, per_second: 200 };
+const UDP: BurstLimit = BurstLimit { packets: 10_000, per_second: 2_000 };
 
 struct PacketFlood {
     /// By target and transport: conversations that began with it.
@@ -66,7 +56,7 @@ struct PacketFlood {
     strays: Watched<Address, Strays>,
     /// Who sent echo requests to whom.
     echoes: Watched<(Address, Address), ()>,
-    windows: Watched<Key, Window>,
+    bursts: Watched<Key, Burst>,
 }
 
 /// Connections of a packet or two in one direction.
@@ -76,11 +66,6 @@ struct Strays {
     count: u64,
     /// Tries to open one, which may stay without answer for other reasons.
     tries: u64,
-}
-
-struct Window {
-    since: Time,
-    packets: u64,
 }
 
 impl Watch for PacketFlood {
@@ -105,7 +90,7 @@ impl Watch for PacketFlood {
 
     fn dropped(&self) -> u64 {
         let of_targets = self.begun.dropped() + self.strays.dropped();
-        of_targets + self.echoes.dropped() + self.windows.dropped()
+        of_targets + self.echoes.dropped() + self.bursts.dropped()
     }
 }
 
@@ -163,12 +148,11 @@ impl PacketFlood {
         let (limit, what) = match (e.transport, o.protocol) {
             ("icmp", _) if self.echoes.known(&(from, to)).is_some() => (ECHO, "echo requests"),
             ("udp", "udp") if one_way => (UDP, "UDP packets"),
-            ("udp", "dhcp") if o.to.port == Some(DHCP) && one_way => (ASKED, "DHCP requests"),
             _ => return,
         };
         let key = conversation::key_of(o, e);
-        let window = self.windows.of(key, o.at, || Window { since: e.first, packets: 0 });
-        if !window.is_over(e, limit) {
+        let burst = self.bursts.of(key, o.at, || Burst::begins(e.first));
+        if !burst.is_over(e, limit) {
             return;
         }
         let known = link_key(o).is_some_and(|key| site.baseline.knows_link(&key));
@@ -178,15 +162,13 @@ impl PacketFlood {
         if !of_weight {
             return;
         }
-        let by = if from.is_host() { Some(from) } else { o.from.mac.map(Address::Mac) };
-        let Some(by) = by else { return };
-        let raised = out.raise(&PACKET_FLOOD.about, (what, by, to), o, || {
+        let raised = out.raise(&PACKET_FLOOD.about, (what, from, to), o, || {
             let title = if to.is_host() {
                 format!("{{0}} floods {{1}} with {what}")
             } else {
                 format!("{{0}} floods the network with {what}")
             };
-            Draft::by(by, [to].into_iter().filter(Address::is_host), Severity::Medium, title)
+            Draft::by(from, [to].into_iter().filter(Address::is_host), Severity::Medium, title)
                 .because(format!(
                     "{} or more packets in one conversation, at {} or more a second.",
                     limit.packets, limit.per_second
@@ -195,21 +177,6 @@ impl PacketFlood {
         if let Some(open) = raised {
             open.spans(e.first, e.last);
         }
-    }
-}
-
-impl Window {
-    /// Adds what was told; was it too much since the window began?
-    fn is_over(&mut self, e: &Exchange, limit: Limit) -> bool {
-        self.packets = self.packets.saturating_add(e.packets_up);
-        let nanos = e.last.since(self.since);
-        let secs = nanos / 1_000_000_000;
-        let allowed = limit.per_second.saturating_mul(u64::try_from(secs).unwrap_or_default());
-        let over = secs > 0 && self.packets >= limit.packets.max(allowed);
-        if !(0..WINDOW_SECS).contains(&secs) {
-            *self = Window { since: e.last, packets: 0 };
-        }
-        over
     }
 }
 
@@ -275,11 +242,6 @@ fn cases() -> Vec<crate::testing::Case> {
         let asked = Observation { to: host(20), ..asked };
         vec![asked, of("icmp", told("icmp", (packets, packets), secs, icmp))]
     };
-    let addresses = |packets, secs| {
-        let end = Endpoint { ip: None, ..port(host(30), 68) };
-        let o = exchange(0, end, port(host(255), 67), "dhcp");
-        vec![of("dhcp", told("udp", (packets, 0), secs, o))]
-    };
     let scan = (0..3_000).map(tries).chain((0..3_000).map(stray)).collect();
     let stream = |packets| {
         let o = exchange(0, port(host(30), 5_004), port(host(20), 5_004), "udp");
@@ -294,13 +256,11 @@ fn cases() -> Vec<crate::testing::Case> {
         Case::fires("UDP from many", udp(1_000, 9_999)),
         Case::fires("answers of TCP to nothing", (0..3_000).map(stray).collect()),
         Case::fires("echo requests", pings(5_000, 5)),
-        Case::fires("requests for addresses", addresses(600, 10)),
         Case::fires("UDP to a controller", controller(90_000)),
         Case::silent("look-ups of names", udp(1_000, DNS)),
         Case::silent("a busy service", udp(50_000, 9_999)),
         Case::silent("a scan nobody answers", scan),
         Case::silent("a day of monitoring", pings(86_400, 86_400)),
-        Case::silent("clients of a day", addresses(600, 86_400)),
         Case::silent("cyclic outputs of a controller", controller(9_000)),
         Case::silent("pictures", vec![stream(90_000)]),
     ]

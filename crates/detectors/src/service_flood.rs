@@ -1,13 +1,18 @@
 //! Conversations opened at a rate that wears out a service: DHCP, TCP; and clients that are made
 //! up to take all addresses of DHCP.
+//!
+//! Invariant: requests of clients that are made up are told as such, and not as a flood as well.
 
 use crate::{
     About, Detector, Draft, Findings, Kind, Site, Watch,
+    conversation::{self, Burst, BurstLimit, Key},
     watched::Watched,
     window::{Lately, Rate},
 };
 use inventory::vendor;
-use model::{Address, Detail, Identity, Mac, Observation, SessionEvent, Severity, Subject};
+use model::{
+    Address, Detail, Exchange, Identity, Mac, Observation, SessionEvent, Severity, Subject,
+};
 
 pub static SERVICE_FLOOD: Detector = Detector {
     about: About {
@@ -21,11 +26,12 @@ pub static SERVICE_FLOOD: Detector = Detector {
         runbook: "Find the sender's switch port by its MAC address and close it.\n\
                   See whether the service recovers; restart it if not.\n\
                   For DHCP, look for addresses that were given to hosts that do not exist.",
-        sees: &[Kind::Session, Kind::Identity],
+        sees: &[Kind::Session, Kind::Identity, Kind::Exchange],
     },
     watch: || {
         let (senders, clients) = (Watched::new(SPAN_SECS), Watched::new(SPAN_SECS));
-        Box::new(ServiceFlood { senders, clients })
+        let bursts = Watched::new(Burst::SPAN_SECS);
+        Box::new(ServiceFlood { senders, clients, bursts })
     },
     #[cfg(test)]
     cases,
@@ -41,20 +47,33 @@ const CONNECTIONS_MIN: u32 = 500;
 /// that ask for one address after the other make theirs up, and after a power failure hundreds of
 /// telephones ask at once, but theirs are of their vendor.
 const MADE_UP_MIN: usize = 40;
+/// Requests of one conversation, which is that of all clients without an address: one asks when it
+/// starts.
+const ASKED: BurstLimit = BurstLimit { packets: 200, per_second: 20 };
 
 struct ServiceFlood {
     /// Sender's MAC address for DHCP, the server for TCP; and the port.
     senders: Watched<(Address, u16), Rate>,
-    /// By VLAN: clients of DHCP whose cards nobody makes.
-    clients: Watched<Option<u16>, Lately<Mac>>,
+    /// By VLAN.
+    clients: Watched<Option<u16>, MadeUp>,
+    bursts: Watched<Key, Burst>,
+}
+
+/// Clients of DHCP whose cards nobody makes.
+#[derive(Default)]
+struct MadeUp {
+    lately: Lately<Mac>,
+    told: bool,
 }
 
 impl Watch for ServiceFlood {
     fn see(&mut self, o: &Observation, _: &Site<'_>, out: &mut Findings) {
-        if let Detail::Identity(identity) = &o.detail {
-            return self.client(o, identity, out);
-        }
-        let Detail::Session(SessionEvent::Attempted { syn }) = o.detail else { return };
+        let syn = match &o.detail {
+            Detail::Identity(identity) => return self.client(o, identity, out),
+            Detail::Exchange(exchange) => return self.requests(o, exchange, out),
+            Detail::Session(SessionEvent::Attempted { syn }) => *syn,
+            _ => return,
+        };
         let Some(port) = o.to.port else { return };
         let dhcp = !syn && port == DHCP;
         let about = if dhcp { o.from.mac.map(Address::Mac) } else { o.to.address() };
@@ -88,7 +107,7 @@ impl Watch for ServiceFlood {
     }
 
     fn dropped(&self) -> u64 {
-        self.senders.dropped() + self.clients.dropped()
+        self.senders.dropped() + self.clients.dropped() + self.bursts.dropped()
     }
 }
 
@@ -100,11 +119,12 @@ impl ServiceFlood {
         if identity.message != "DHCP request" || vendor::vendor_of(mac).is_some() {
             return;
         }
-        let clients = self.clients.of(o.from.vlan, o.at, Lately::default);
-        let count = clients.see(mac, o.at, SPAN_SECS);
+        let clients = self.clients.of(o.from.vlan, o.at, MadeUp::default);
+        let count = clients.lately.see(mac, o.at, SPAN_SECS);
         if count < MADE_UP_MIN {
             return;
         }
+        clients.told = true;
         let sender = o.from.mac.filter(|mac| mac.is_host()).unwrap_or(mac);
         let raised = out.raise(&SERVICE_FLOOD.about, ("clients", o.from.vlan), o, || {
             let title = "{0} asks for addresses for clients that are made up (DHCP starvation)";
@@ -115,17 +135,49 @@ impl ServiceFlood {
         });
         let Some(open) = raised else { return };
         open.names(Address::Mac(sender));
-        let first = clients.first(o.at);
+        let first = clients.lately.first(o.at);
         open.spans(first, o.at);
         const _: () = assert!(SPAN_SECS == 10, "the words below say so");
         open.proof_count("clients", (first, o.at), (count as u64, "clients in the newest 10 s"));
+    }
+
+    /// Requests of one conversation, whatever is in them.
+    fn requests(&mut self, o: &Observation, e: &Exchange, out: &mut Findings) {
+        let answered = e.packets_down.saturating_mul(20) >= e.packets_up;
+        if o.protocol != "dhcp" || o.to.port != Some(DHCP) || answered {
+            return;
+        }
+        let key = conversation::key_of(o, e);
+        let burst = self.bursts.of(key, o.at, || Burst::begins(e.first));
+        if !burst.is_over(e, ASKED)
+            || self.clients.known(&o.from.vlan).is_some_and(|clients| clients.told)
+        {
+            return;
+        }
+        let own = o.from.address().filter(Address::is_host);
+        let Some(first) = own.or(o.from.mac.map(Address::Mac)) else { return };
+        let raised = out.raise(&SERVICE_FLOOD.about, ("requests", first), o, || {
+            // Clients without an address all share one conversation.
+            let title = match own {
+                Some(_) => "{0} floods DHCP servers with requests",
+                None => "DHCP servers are flooded with requests, the first from {0}",
+            };
+            Draft::about(vec![first], Severity::Medium, title).because(format!(
+                "{} or more packets in one conversation, at {} or more a second, and hardly an \
+                 answer.",
+                ASKED.packets, ASKED.per_second
+            ))
+        });
+        if let Some(open) = raised {
+            open.spans(e.first, e.last);
+        }
     }
 }
 
 #[cfg(test)]
 fn cases() -> Vec<crate::testing::Case> {
-    use crate::testing::{Case, host, of, port, seen, session};
-    use model::Attribute;
+    use crate::testing::{Case, exchange, host, of, port, seen, session};
+    use model::{Attribute, Endpoint};
     let ask = |at: i64, number: u16, syn| {
         let event = SessionEvent::Attempted { syn };
         session(at, port(host(10), 50_000), port(host(20), number), event)
@@ -140,8 +192,18 @@ fn cases() -> Vec<crate::testing::Case> {
     let made_up = |i: u8| client(i64::from(i) * 50, [0x02 | i << 2, 0x4d, i, 7, i, 3]);
     let phone = |i: u8| client(i64::from(i) * 50, [0x00, 0x1b, 0x1b, 7, 7, i]);
     let travels = |i: u8| client(i64::from(i) * 5_000, [0x02 | i << 2, 0x4d, i, 7, i, 3]);
+    let requests = |packets_up, secs: i64| {
+        let end = Endpoint { ip: None, ..port(host(30), 68) };
+        let o = exchange(0, end, port(host(255), DHCP), "dhcp");
+        let Detail::Exchange(e) = o.detail else { unreachable!("an exchange") };
+        let last = e.first.plus_secs(secs);
+        let e = Exchange { transport: "udp", packets_up, packets_down: 0, last, ..e };
+        of("dhcp", Observation { at: last, ..seen(0, o.from, o.to, Detail::Exchange(e)) })
+    };
     vec![
         Case::fires("clients made up", (0..60).map(made_up).collect()),
+        Case::fires("requests for addresses", vec![requests(600, 10)]),
+        Case::silent("clients of a day", vec![requests(600, 86_400)]),
         Case::silent("telephones after a power failure", (0..200).map(phone).collect()),
         Case::silent("visitors", (0..60).map(travels).collect()),
         Case::fires("DHCP", (0..200).map(|i| ask(i * 20, DHCP, false)).collect()),
