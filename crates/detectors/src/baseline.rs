@@ -11,7 +11,7 @@ use hashbrown::{HashMap, HashSet};
 use inventory::{Industry, is_external, is_industrial};
 use model::{
     Address, Detail, Direction, Endpoint, Exchange, Object, Observation, Operation, OperationClass,
-    Time,
+    Outcome, Time,
 };
 use std::{collections::BTreeMap, hash::Hash};
 
@@ -42,6 +42,18 @@ pub type LinkKey = (Address, Address, &'static str, u16);
 pub type OperationKey = (Address, Address, &'static str, OperationClass, u32);
 /// Client, server, area, block, whether it is written.
 pub type RangeKey = (Address, Address, &'static str, u32, bool);
+
+/// A zone of DNS that a host fetched from another, or was refused: all that is kept of what is
+/// asked of IT.
+pub(crate) fn zone_key(o: &Observation, operation: &Operation) -> Option<OperationKey> {
+    /// Type of the question for a whole zone (RFC 5936, 2.1).
+    const AXFR: u32 = 252;
+    let answers = operation.direction == Direction::Response
+        && operation.outcome != Outcome::Open
+        && operation.function_name == "zone transfer";
+    let (server, client) = (o.from.address()?, o.to.address()?);
+    (o.protocol == "dns" && answers).then_some((client, server, o.protocol, operation.class, AXFR))
+}
 
 /// Classes of operations, as a set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -140,6 +152,10 @@ impl Baseline {
     }
 
     fn learn_operation(&mut self, o: &Observation, operation: &Operation, count: u64) {
+        if let Some(key) = zone_key(o, operation) {
+            self.operations.get(key, || ());
+            return;
+        }
         if operation.direction != Direction::Request || !self.industry.has(o.protocol) {
             return;
         }

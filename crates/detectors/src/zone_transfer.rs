@@ -1,14 +1,10 @@
 //! Whole zones of DNS that are given to a host that serves no names.
 //!
 //! Not here: tunnels in names, see `name_tunnel`. Invariant: whoever was seen to answer as a DNS
-//! server may fetch zones; so may a pair that did earlier in the same run, while it learned: a
-//! kept baseline does not hold it.
+//! server may fetch zones, and so may who did while the site was learned, of the same server.
 
 use crate::{
-    About, Detector, Draft, Findings, Kind, Phase, Site, Watch,
-    baseline::{Memory, memory},
-    limits::WATCHED_MAX,
-    named::name_of,
+    About, Detector, Draft, Findings, Kind, Phase, Site, Watch, baseline::zone_key, named::name_of,
     watched::Watched,
 };
 use model::{Address, Detail, Direction, Observation, OperationClass, Outcome, Severity};
@@ -21,18 +17,15 @@ pub static ZONE_TRANSFER: Detector = Detector {
         why: "A zone lists every host of the plant with its name and address: a map for an \
               intruder, drawn by one question. Only other DNS servers need it.",
         techniques: &["T1590", "T1018"],
-        false_positives: "After a start, secondary DNS servers that were not seen to answer yet \
-                          and pairs that were learned before it; address management; \
-                          administrators who look for an error in a zone.",
+        false_positives: "After a start, secondary DNS servers that were not seen to answer yet; \
+                          address management; administrators who look for an error in a zone.",
         runbook: "Find out whether the client is a secondary DNS server or address management.\n\
                   If so, mute the finding for the pair.\n\
                   If not, find who uses the client, and what it asked of the hosts in the zone.\n\
                   Let the DNS server give zones to its secondary servers alone.",
         sees: &[Kind::Operation],
     },
-    watch: || {
-        Box::new(ZoneTransfer { servers: Watched::new(SPAN_SECS), usual: memory(), refused: 0 })
-    },
+    watch: || Box::new(ZoneTransfer { servers: Watched::new(SPAN_SECS) }),
     #[cfg(test)]
     cases,
 };
@@ -43,10 +36,6 @@ const SPAN_SECS: i64 = 30 * 86_400;
 struct ZoneTransfer {
     /// Who answers questions.
     servers: Watched<Address, ()>,
-    /// Client and server, while the site is learned.
-    usual: Memory<(Address, Address), ()>,
-    /// Pairs there was no room for.
-    refused: u64,
 }
 
 impl Watch for ZoneTransfer {
@@ -68,17 +57,13 @@ impl Watch for ZoneTransfer {
         if given {
             self.servers.of(server, o.at, || ());
         }
-        if operation.function_name != "zone transfer" || self.servers.known(&client).is_some() {
-            return;
-        }
-        if site.phase == Phase::Learning {
-            match self.usual.len() < WATCHED_MAX {
-                true => drop(self.usual.insert((client, server), ())),
-                false => self.refused += 1,
-            }
-            return;
-        }
-        if self.usual.contains_key(&(client, server)) {
+        let Some(key) = zone_key(o, operation) else { return };
+        let usual = match site.phase {
+            Phase::Learning => true,
+            Phase::Learnt => site.baseline.knows_operation(&key),
+            Phase::Unlearnt => false,
+        };
+        if usual || self.servers.known(&client).is_some() {
             return;
         }
         let raised = out.raise(&ZONE_TRANSFER.about, (client, server, given), o, || {
@@ -96,7 +81,7 @@ impl Watch for ZoneTransfer {
     }
 
     fn dropped(&self) -> u64 {
-        self.servers.dropped() + self.refused
+        self.servers.dropped()
     }
 }
 
@@ -125,7 +110,7 @@ fn cases() -> Vec<crate::testing::Case> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Detection, testing::answered_with};
+    use crate::{Baseline, Detection, testing::answered_with};
     use inventory::Inventory;
 
     #[test]
@@ -136,7 +121,10 @@ mod tests {
             if usual {
                 detection.see(&answered_with(0, "dns", "zone transfer"), &inventory);
             }
-            detection.end_learning();
+            // The program is started anew.
+            let kept = detection.into_baseline().keep();
+            let baseline = Baseline::recall(kept);
+            let mut detection = Detection::with_baseline(baseline, Phase::Learnt);
             detection.see(&answered_with(9_000, "dns", "zone transfer"), &inventory);
             let all = detection.findings(&inventory);
             all.iter().filter(|f| f.detector == "zone-transfer").count()
