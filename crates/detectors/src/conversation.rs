@@ -18,7 +18,7 @@ pub(crate) fn key_of(o: &Observation, exchange: &Exchange) -> Key {
     (exchange.first, o.from.address(), o.from.port, o.to.address(), o.to.port)
 }
 
-/// Packets of the side that began a conversation, and how many a second, that are too many.
+/// Packets of one side of a conversation, and how many a second, that are too many.
 #[derive(Clone, Copy)]
 pub(crate) struct BurstLimit {
     pub(crate) packets: u64,
@@ -39,15 +39,15 @@ impl Burst {
         Burst { since, packets: 0 }
     }
 
-    /// Adds what was told; was it too much since the span began?
-    pub(crate) fn is_over(&mut self, e: &Exchange, limit: BurstLimit) -> bool {
-        self.packets = self.packets.saturating_add(e.packets_up);
-        let nanos = e.last.since(self.since);
+    /// Adds so many packets up to that time; was it too much since the span began?
+    pub(crate) fn is_over(&mut self, packets: u64, last: Time, limit: BurstLimit) -> bool {
+        self.packets = self.packets.saturating_add(packets);
+        let nanos = last.since(self.since);
         let secs = nanos / 1_000_000_000;
         let allowed = limit.per_second.saturating_mul(u64::try_from(secs).unwrap_or_default());
         let over = secs > 0 && self.packets >= limit.packets.max(allowed);
         if !(0..Burst::SPAN_SECS).contains(&secs) {
-            *self = Burst::begins(e.last);
+            *self = Burst::begins(last);
         }
         over
     }

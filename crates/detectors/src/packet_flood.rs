@@ -47,7 +47,9 @@ const DNS: u16 = 53;
 /// Tools that measure a line send a hundred echo requests, and cyclic inputs and outputs come each
 /// millisecond.
 const ECHO: BurstLimit = BurstLimit { packets: 1_000, per_second: 200 };
-const UDP: BurstLimit = BurstLimit { packets: 10_000, per_second: 2_000 };
+const STREAM: BurstLimit = BurstLimit { packets: 10_000, per_second: 2_000 };
+/// Octets of a segment on the wire that carries nothing, with its options.
+const EMPTY_OCTETS: u64 = 90;
 
 struct PacketFlood {
     /// By target and transport: conversations that began with it.
@@ -80,7 +82,10 @@ impl Watch for PacketFlood {
                 }
             }
             Detail::Exchange(exchange) => match exchange.transport {
-                "tcp" => self.stray(o, exchange, out),
+                "tcp" => {
+                    self.stray(o, exchange, out);
+                    self.stream(o, exchange, site, out);
+                }
                 "udp" | "icmp" => self.stream(o, exchange, site, out),
                 _ => {}
             },
@@ -144,31 +149,42 @@ impl PacketFlood {
     /// One conversation.
     fn stream(&mut self, o: &Observation, e: &Exchange, site: &Site<'_>, out: &mut Findings) {
         let (Some(from), Some(to)) = (o.from.address(), o.to.address()) else { return };
-        let one_way = e.packets_down.saturating_mul(20) < e.packets_up;
+        // Of segments without a connection nobody knows which end is the server.
+        let back = e.transport == "tcp" && e.packets_down > e.packets_up;
+        let (from, to) = if back { (to, from) } else { (from, to) };
+        let (up, down) = ((e.packets_up, e.bytes_up), (e.packets_down, e.bytes_down));
+        let ((sent, octets), (answers, _)) = if back { (down, up) } else { (up, down) };
+        let one_way = answers.saturating_mul(20) < sent;
+        let empty = octets <= sent.saturating_mul(EMPTY_OCTETS);
         let (limit, what) = match (e.transport, o.protocol) {
             ("icmp", _) if self.echoes.known(&(from, to)).is_some() => (ECHO, "echo requests"),
-            ("udp", "udp") if one_way => (UDP, "UDP packets"),
+            ("udp", "udp") if one_way => (STREAM, "UDP packets"),
+            ("tcp", _) if one_way && empty => (STREAM, "TCP packets"),
             _ => return,
         };
         let key = conversation::key_of(o, e);
         let burst = self.bursts.of(key, o.at, || Burst::begins(e.first));
-        if !burst.is_over(e, limit) {
+        if !burst.is_over(sent, e.last, limit) {
             return;
         }
         let known = link_key(o).is_some_and(|key| site.baseline.knows_link(&key));
-        // Of datagrams nobody understands, those to controllers are no pictures or sounds.
-        let of_weight = what != "UDP packets"
+        // Of datagrams nobody understands, those to controllers are no pictures or sounds; and of
+        // a download of which a mirror shows one side, they are not who fetches it.
+        let of_weight = what == "echo requests"
             || (is_controller(to, site) && !(site.phase != Phase::Unlearnt && known));
         if !of_weight {
             return;
         }
-        let raised = out.raise(&PACKET_FLOOD.about, (what, from, to), o, || {
+        let sender = if back { &o.to } else { &o.from };
+        let own = Some(from).filter(Address::is_host);
+        let Some(by) = own.or(sender.mac.map(Address::Mac)) else { return };
+        let raised = out.raise(&PACKET_FLOOD.about, (what, by, to), o, || {
             let title = if to.is_host() {
                 format!("{{0}} floods {{1}} with {what}")
             } else {
                 format!("{{0}} floods the network with {what}")
             };
-            Draft::by(from, [to].into_iter().filter(Address::is_host), Severity::Medium, title)
+            Draft::by(by, [to].into_iter().filter(Address::is_host), Severity::Medium, title)
                 .because(format!(
                     "{} or more packets in one conversation, at {} or more a second.",
                     limit.packets, limit.per_second
@@ -247,21 +263,33 @@ fn cases() -> Vec<crate::testing::Case> {
         let o = exchange(0, port(host(30), 5_004), port(host(20), 5_004), "udp");
         of("udp", told("udp", (packets, 0), 10, o))
     };
+    // Nothing is in them, or much.
+    let segments = |to: u8, octets: u64| {
+        let o = exchange(0, port(host(to), 502), port(host(30), 5_004), "tcp");
+        let mut o = of("tcp", told("tcp", (0, 90_000), 10, o));
+        if let Detail::Exchange(e) = &mut o.detail {
+            e.bytes_down = octets * e.packets_down;
+        }
+        o
+    };
     // It serves Modbus.
-    let controller = |packets| {
+    let controller = |o| {
         let answers = refused(1, OperationClass::Read, "illegal data address");
-        vec![asks(0, OperationClass::Read), answers, stream(packets)]
+        vec![asks(0, OperationClass::Read), answers, o]
     };
     vec![
         Case::fires("UDP from many", udp(1_000, 9_999)),
         Case::fires("answers of TCP to nothing", (0..3_000).map(stray).collect()),
         Case::fires("echo requests", pings(5_000, 5)),
-        Case::fires("UDP to a controller", controller(90_000)),
+        Case::fires("UDP to a controller", controller(stream(90_000))),
+        Case::fires("empty segments", controller(segments(20, 60))),
+        Case::silent("a program, one side seen", controller(segments(20, 900))),
+        Case::silent("who fetches, one side seen", vec![segments(21, 60)]),
         Case::silent("look-ups of names", udp(1_000, DNS)),
         Case::silent("a busy service", udp(50_000, 9_999)),
         Case::silent("a scan nobody answers", scan),
         Case::silent("a day of monitoring", pings(86_400, 86_400)),
-        Case::silent("cyclic outputs of a controller", controller(9_000)),
+        Case::silent("cyclic outputs of a controller", controller(stream(9_000))),
         Case::silent("pictures", vec![stream(90_000)]),
     ]
 }

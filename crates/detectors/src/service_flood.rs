@@ -149,7 +149,7 @@ impl ServiceFlood {
         }
         let key = conversation::key_of(o, e);
         let burst = self.bursts.of(key, o.at, || Burst::begins(e.first));
-        if !burst.is_over(e, ASKED)
+        if !burst.is_over(e.packets_up, e.last, ASKED)
             || self.clients.known(&o.from.vlan).is_some_and(|clients| clients.told)
         {
             return;

@@ -154,6 +154,26 @@ fn echo_requests_of_one_host_name_it() {
     assert!(Capture::default().many(0, (600, 1_000_000), ask).findings().is_empty());
 }
 
+/// The victim answers a reader of registers: Modbus/TCP, section 6.3 of the application protocol.
+fn talk(i: u32) -> Vec<u8> {
+    let hmi = [10, 0, 0, 9];
+    let asks = |flags, numbers, message: &[u8]| {
+        ip(hmi, VICTIM, TCP, &tcp((50_000, 502), flags, numbers, message))
+    };
+    let answers = |flags, numbers, message: &[u8]| {
+        ip(VICTIM, hmi, TCP, &tcp((502, 50_000), flags, numbers, message))
+    };
+    let Some(round) = (i / 2).checked_sub(1) else {
+        return if i == 0 { asks(0x02, (99, 0), b"") } else { answers(0x12, (499, 100), b"") };
+    };
+    let (seq, ack) = (100 + round * 12, 500 + round * 11);
+    if i.is_multiple_of(2) {
+        asks(0x18, (seq, ack), &[0, round as u8, 0, 0, 0, 6, 1, 3, 0, 10, 0, 1])
+    } else {
+        answers(0x18, (ack, seq + 12), &[0, round as u8, 0, 0, 0, 5, 1, 3, 2, 0, 7])
+    }
+}
+
 #[test]
 fn a_stream_counts_where_it_meets_a_controller() {
     let stream = |i: u32| {
@@ -162,31 +182,22 @@ fn a_stream_counts_where_it_meets_a_controller() {
     };
     let to_anybody = Capture::default().many(0, (60_000, 200), stream).findings();
     assert!(to_anybody.is_empty(), "{to_anybody:?}");
-    // It answers a reader of registers: Modbus/TCP, section 6.3 of the application protocol.
-    let talk = |i: u32| {
-        let round = u32::from(i > 1) * (i / 2);
-        let (seq, ack) = (100 + round * 12, 500 + round * 11);
-        let ends = |reply: bool| if reply { (502, 50_000) } else { (50_000, 502) };
-        let hmi = [10, 0, 0, 9];
-        match (i, i % 2) {
-            (0, _) => ip(hmi, VICTIM, TCP, &tcp(ends(false), 0x02, (99, 0), b"")),
-            (1, _) => ip(VICTIM, hmi, TCP, &tcp(ends(true), 0x12, (499, 100), b"")),
-            (_, 0) => {
-                let (seq, ack) = (seq - 12, ack - 11);
-                let ask = [0, i as u8, 0, 0, 0, 6, 1, 3, 0, 10, 0, 1];
-                ip(hmi, VICTIM, TCP, &tcp(ends(false), 0x18, (seq, ack), &ask))
-            }
-            _ => {
-                let (seq, ack) = (seq, ack - 11);
-                let answer = [0, i as u8 - 1, 0, 0, 0, 5, 1, 3, 2, 0, 7];
-                ip(VICTIM, hmi, TCP, &tcp(ends(true), 0x18, (ack, seq), &answer))
-            }
-        }
-    };
     let capture = Capture::default().many(0, (60, 100_000), talk).many(7, (60_000, 200), stream);
     let floods: Vec<_> =
         capture.findings().into_iter().filter(|one| one.starts_with("packet-flood")).collect();
     assert_eq!(floods, ["packet-flood: 10.0.0.66 floods 10.0.0.5 with UDP packets"]);
+}
+
+#[test]
+fn empty_segments_of_no_connection_are_a_flood_of_a_controller() {
+    for ports in [(5_555, 502), (502, 5_555)] {
+        let empty = |_| ip([10, 0, 0, 66], VICTIM, TCP, &tcp(ports, 0x10, (1_000, 1), b""));
+        let capture = Capture::default().many(0, (60, 100_000), talk).many(7, (60_000, 200), empty);
+        let floods: Vec<_> =
+            capture.findings().into_iter().filter(|one| one.starts_with("packet-flood")).collect();
+        let title = "packet-flood: 10.0.0.66 floods 10.0.0.5 with TCP packets";
+        assert_eq!(floods, [title], "{ports:?}");
+    }
 }
 
 #[test]
