@@ -144,7 +144,8 @@ impl AddressServer {
         open.names(server);
         let learned = if o.protocol == "dhcp" { self.dhcp.get() } else { self.dhcpv6.get() };
         if let (true, Some(Some(known))) = (open.is_new() && o.protocol != "icmpv6", learned) {
-            let mut known: Vec<_> = known.iter().collect();
+            // Clients ask groups, which are no servers.
+            let mut known: Vec<_> = known.iter().filter(|one| one.is_host()).collect();
             known.sort();
             let says = format!("servers of {} until then: {}", o.protocol, known.len());
             let members = known.into_iter().map(Address::to_string);

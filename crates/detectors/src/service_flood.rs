@@ -7,11 +7,11 @@ use crate::{
     About, Detector, Draft, Findings, Kind, Site, Watch,
     conversation::{self, Burst, BurstLimit, Key},
     watched::Watched,
-    window::{Lately, Rate},
+    window::{Lately, Rate, apart_secs},
 };
 use inventory::vendor;
 use model::{
-    Address, Detail, Exchange, Identity, Mac, Observation, SessionEvent, Severity, Subject,
+    Address, Detail, Exchange, Identity, Mac, Observation, SessionEvent, Severity, Subject, Time,
 };
 
 pub static SERVICE_FLOOD: Detector = Detector {
@@ -63,7 +63,8 @@ struct ServiceFlood {
 #[derive(Default)]
 struct MadeUp {
     lately: Lately<Mac>,
-    told: bool,
+    /// When they were told of last.
+    told: Option<Time>,
 }
 
 impl Watch for ServiceFlood {
@@ -124,7 +125,7 @@ impl ServiceFlood {
         if count < MADE_UP_MIN {
             return;
         }
-        clients.told = true;
+        clients.told = Some(o.at);
         let sender = o.from.mac.filter(|mac| mac.is_host()).unwrap_or(mac);
         let raised = out.raise(&SERVICE_FLOOD.about, ("clients", o.from.vlan), o, || {
             let title = "{0} asks for addresses for clients that are made up (DHCP starvation)";
@@ -149,9 +150,11 @@ impl ServiceFlood {
         }
         let key = conversation::key_of(o, e);
         let burst = self.bursts.of(key, o.at, || Burst::begins(e.first));
-        if !burst.is_over(e.packets_up, e.last, ASKED)
-            || self.clients.known(&o.from.vlan).is_some_and(|clients| clients.told)
-        {
+        if !burst.is_over(e.packets_up, e.last, ASKED) {
+            return;
+        }
+        let told = self.clients.known(&o.from.vlan).and_then(|clients| clients.told);
+        if told.is_some_and(|told| apart_secs(e.last, told) <= SPAN_SECS) {
             return;
         }
         let own = o.from.address().filter(Address::is_host);
@@ -174,40 +177,70 @@ impl ServiceFlood {
     }
 }
 
+/// A client asks for an address.
+#[cfg(test)]
+fn client(at: i64, mac: [u8; 6]) -> Observation {
+    use crate::testing::{host, of, port, seen};
+    let (path, value) = ("dhcp_fingerprint", "1,3,6".into());
+    let attributes = vec![model::Attribute { path, value, confidence: 90 }];
+    let (subject, message) = (Subject::Address(Address::Mac(Mac(mac))), "DHCP request");
+    let detail = Detail::Identity(Identity { subject, message, attributes });
+    of("dhcp", seen(at, port(host(10), 68), port(host(255), DHCP), detail))
+}
+
+/// Clients without an address ask, from then on and for so many seconds.
+#[cfg(test)]
+fn requests(at: i64, packets_up: u64, secs: i64) -> Observation {
+    use crate::testing::{exchange, host, of, port, seen};
+    let end = model::Endpoint { ip: None, ..port(host(30), 68) };
+    let o = exchange(at, end, port(host(255), DHCP), "dhcp");
+    let Detail::Exchange(e) = o.detail else { unreachable!("an exchange") };
+    let last = e.first.plus_secs(secs);
+    let e = Exchange { transport: "udp", packets_up, packets_down: 0, last, ..e };
+    of("dhcp", Observation { at: last, ..seen(at, o.from, o.to, Detail::Exchange(e)) })
+}
+
 #[cfg(test)]
 fn cases() -> Vec<crate::testing::Case> {
-    use crate::testing::{Case, exchange, host, of, port, seen, session};
-    use model::{Attribute, Endpoint};
+    use crate::testing::{Case, host, port, session};
     let ask = |at: i64, number: u16, syn| {
         let event = SessionEvent::Attempted { syn };
         session(at, port(host(10), 50_000), port(host(20), number), event)
     };
-    let client = |at: i64, mac: [u8; 6]| {
-        let (path, value) = ("dhcp_fingerprint", "1,3,6".into());
-        let attributes = vec![Attribute { path, value, confidence: 90 }];
-        let (subject, message) = (Subject::Address(Address::Mac(Mac(mac))), "DHCP request");
-        let detail = Detail::Identity(Identity { subject, message, attributes });
-        of("dhcp", seen(at, port(host(10), 68), port(host(255), 67), detail))
-    };
     let made_up = |i: u8| client(i64::from(i) * 50, [0x02 | i << 2, 0x4d, i, 7, i, 3]);
     let phone = |i: u8| client(i64::from(i) * 50, [0x00, 0x1b, 0x1b, 7, 7, i]);
     let travels = |i: u8| client(i64::from(i) * 5_000, [0x02 | i << 2, 0x4d, i, 7, i, 3]);
-    let requests = |packets_up, secs: i64| {
-        let end = Endpoint { ip: None, ..port(host(30), 68) };
-        let o = exchange(0, end, port(host(255), DHCP), "dhcp");
-        let Detail::Exchange(e) = o.detail else { unreachable!("an exchange") };
-        let last = e.first.plus_secs(secs);
-        let e = Exchange { transport: "udp", packets_up, packets_down: 0, last, ..e };
-        of("dhcp", Observation { at: last, ..seen(0, o.from, o.to, Detail::Exchange(e)) })
-    };
     vec![
         Case::fires("clients made up", (0..60).map(made_up).collect()),
-        Case::fires("requests for addresses", vec![requests(600, 10)]),
-        Case::silent("clients of a day", vec![requests(600, 86_400)]),
+        Case::fires("requests for addresses", vec![requests(0, 600, 10)]),
+        Case::silent("clients of a day", vec![requests(0, 600, 86_400)]),
         Case::silent("telephones after a power failure", (0..200).map(phone).collect()),
         Case::silent("visitors", (0..60).map(travels).collect()),
         Case::fires("DHCP", (0..200).map(|i| ask(i * 20, DHCP, false)).collect()),
         Case::fires("connections", (0..900).map(|i| ask(i * 10, 80, true)).collect()),
         Case::silent("a busy server", (0..900).map(|i| ask(i * 100, 80, true)).collect()),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Detection, Phase};
+    use inventory::Inventory;
+
+    #[test]
+    fn a_flood_is_hidden_by_made_up_clients_of_its_time_alone() {
+        let found = |later: i64| {
+            let mut detection = Detection::new(Phase::Unlearnt);
+            let inventory = Inventory::new();
+            for i in 0..60u8 {
+                let asks = client(i64::from(i) * 50, [0x02 | i << 2, 0x4d, i, 7, i, 3]);
+                detection.see(&asks, &inventory);
+            }
+            detection.see(&requests(later, 600, 5), &inventory);
+            let all = detection.findings(&inventory);
+            all.iter().filter(|f| f.detector == "service-flood").count()
+        };
+        assert_eq!((found(0), found(3_600_000)), (1, 2));
+    }
 }
