@@ -1,4 +1,5 @@
-//! Hosts that give out addresses, name servers or routes, and did not while the site was learned.
+//! Hosts that give out addresses, name servers or routes, and did not while the site was learned;
+//! and without learning those that give out addresses no server has to give.
 //!
 //! Seen by DHCP, DHCPv6 and router advertisements. Not here: floods of them (`router_flood`,
 //! `service_flood`). Invariant: who served while the site was learned, from any of its addresses,
@@ -8,7 +9,7 @@ use crate::{
     About, Detector, Draft, Findings, Kind, Phase, Site, Watch, baseline::Few, evidence,
     watched::Watched, window::Lately,
 };
-use model::{Address, Detail, Direction, Observation, OperationClass, Severity};
+use model::{Address, Detail, Direction, Object, Observation, OperationClass, Severity};
 use std::{
     net::{IpAddr, Ipv6Addr},
     sync::OnceLock,
@@ -60,10 +61,13 @@ impl Watch for AddressServer {
     }
 
     fn see(&mut self, o: &Observation, site: &Site<'_>, out: &mut Findings) {
+        let Some(server) = o.from.address().filter(Address::is_host) else { return };
+        if let Some(given) = link_local_lease(o) {
+            return tell_link_local(o, server, given, out);
+        }
         if site.phase != Phase::Learnt {
             return;
         }
-        let Some(server) = o.from.address().filter(Address::is_host) else { return };
         match &o.detail {
             Detail::Operation(operation) => {
                 let gives = operation.direction == Direction::Response
@@ -154,6 +158,36 @@ impl AddressServer {
     }
 }
 
+/// A link-local address that a DHCPv6 server gives. Hosts make those themselves (RFC 4862, 5.3), so
+/// no server has a reason to; who only wants to be a host's name server gives what disturbs least.
+fn link_local_lease(o: &Observation) -> Option<&str> {
+    let Detail::Operation(operation) = &o.detail else { return None };
+    let gives = operation.direction == Direction::Response
+        && o.protocol == "dhcpv6"
+        && matches!(operation.function_name, "advertise" | "reply");
+    let Object::Name { name, .. } = &operation.object else { return None };
+    let ip: Ipv6Addr = name.parse().ok().filter(|_| gives)?;
+    ip.is_unicast_link_local().then_some(name)
+}
+
+fn tell_link_local(o: &Observation, server: Address, given: &str, out: &mut Findings) {
+    let host = o.from.mac.filter(|mac| mac.is_host()).map_or(server, Address::Mac);
+    let raised = out.raise(&ADDRESS_SERVER.about, ("link-local", host), o, || {
+        let title = "{0} makes itself the name server of hosts by DHCPv6";
+        let client = o.to.address().filter(Address::is_host);
+        Draft::by(server, client, Severity::High, title).because(format!(
+            "It gave out {given}, an address that each host makes itself and no DHCPv6 server \
+             gives. Programs that put themselves into the middle do it, since with the address \
+             come name servers of their own."
+        ))
+    });
+    let Some(open) = raised else { return };
+    open.names(server);
+    if let Some(client) = o.to.address().filter(Address::is_host) {
+        open.names(client);
+    }
+}
+
 #[cfg(test)]
 fn cases() -> Vec<crate::testing::Case> {
     use crate::testing::{Case, exchange, host, of, operation, port, seen};
@@ -164,6 +198,13 @@ fn cases() -> Vec<crate::testing::Case> {
         let operation = Operation { direction, outcome, function_name, ..operation };
         let ends = (port(host(server), 67), port(host(255), 68));
         of(protocol, seen(at, ends.0, ends.1, Detail::Operation(operation)))
+    };
+    let leases = |at: i64, name: &str| {
+        let mut o = answers(at, 30, "dhcpv6", "advertise");
+        if let Detail::Operation(operation) = &mut o.detail {
+            operation.object = Object::Name { area: "address", name: name.into() };
+        }
+        o
     };
     let offers = |at: i64, server: u8| answers(at, server, "dhcp", "offer");
     let served = |server: u8| exchange(0, port(host(10), 68), port(host(server), 67), "dhcp");
@@ -182,6 +223,8 @@ fn cases() -> Vec<crate::testing::Case> {
         Case::fires("the first server", vec![offers(1, 30)]).after(vec![routed(20)]),
         Case::fires("DHCPv6", vec![answers(1, 30, "dhcpv6", "advertise")])
             .after(vec![served(30), served(20)]),
+        Case::fires("mitm6", vec![leases(1, "fe80::10:1:1:9")]),
+        Case::silent("a lease", vec![leases(1, "2001:db8::9"), leases(2, "fd00::9")]),
         Case::fires("a second router", vec![router(1, 30)]).after(vec![routed(20)]),
         Case::silent("the learned server", vec![offers(1, 20)]).after(vec![served(20)]),
         Case::silent("the learned router", vec![router(1, 20)]).after(vec![routed(20)]),

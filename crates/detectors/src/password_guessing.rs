@@ -19,7 +19,7 @@ pub static PASSWORD_GUESSING: Detector = Detector {
               belongs to the attacker.",
         techniques: &["T1110", "T0812", "T0859"],
         false_positives: "Services with an expired password, a forgotten password, monitoring \
-                          that connects often.",
+                          that connects often, or tries a list of SNMP communities.",
         runbook: "See whether a sign-in of this source was accepted after the failed ones.\n\
                   If the source is a service, give it its new password.\n\
                   If not, block the source and change the passwords of the accounts it tried.",

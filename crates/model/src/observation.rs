@@ -74,7 +74,8 @@ pub struct Identity {
 
 /// A fact in the making. The usual paths: `vendor`,
 /// `vendor_id`, `model`, `product_code`, `device_type`, `firmware`, `hardware`, `serial`, `name`,
-/// `hostname`, `os`, `order_number`, `mac`, `ip`, `gateway`, `user_agent`, `software`, `mode`.
+/// `hostname`, `os`, `order_number`, `mac`, `ip`, `gateway`, `name_server`,
+/// `user_agent`, `software`, `mode`.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct Attribute {
     pub path: &'static str,

@@ -10,7 +10,7 @@ use crate::{
     output::Op, text,
 };
 use model::{Address, Mac, OperationClass, Scalar, Subject};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 pub static DHCP_GROUP: Group = Group { name: "dhcp", ends: Ends::Pair, keys: &["msg_type"] };
 
@@ -27,7 +27,8 @@ static ABOUT: About = About {
     carriers: &[Carrier::Udp],
     ports: &[67, 68],
     groups: &[&DHCP_GROUP],
-    depth: "message types, leases, host names, vendor class, parameter fingerprint",
+    depth: "message types, leases with gateway and name servers, host names, \
+            vendor class, parameter fingerprint",
 };
 
 impl Protocol for Dhcp {
@@ -109,6 +110,9 @@ fn operation(kind: u8, message: &wire::Message, out: &mut Output) {
     });
 }
 
+/// Name servers of a lease that are kept; the first serve.
+const NAME_SERVERS_MAX: usize = 3;
+
 fn client(message: &wire::Message, relayed: bool, out: &mut Output) {
     const OFFER: u8 = 2;
     const ACK: u8 = 5;
@@ -145,9 +149,26 @@ fn client(message: &wire::Message, relayed: bool, out: &mut Output) {
         (_, 1) => message.client_address,
         _ => return,
     };
-    if Address::Ip(IpAddr::V4(lease)).is_host() {
-        out.identity(subject, "DHCP lease", [("ip", lease.to_string())]);
-    }
+    let lease = Some(lease).filter(|ip| Address::Ip(IpAddr::V4(*ip)).is_host());
+    let list = |code, most| match op {
+        2 => addresses(message.option(code), most),
+        // What a client asks for.
+        _ => String::new(),
+    };
+    let facts = [
+        ("ip", lease.map(|ip| ip.to_string()).unwrap_or_default()),
+        ("gateway", list(wire::OPTION_ROUTER, 1)),
+        ("name_server", list(wire::OPTION_NAME_SERVER, NAME_SERVERS_MAX)),
+        ("domain", if op == 2 { text_of(wire::OPTION_DOMAIN) } else { String::new() }),
+    ];
+    out.identity(subject, "DHCP lease", facts);
+}
+
+/// The first addresses of an option, in the server's order of preference (RFC 2132, 3.5 and 3.8).
+fn addresses(option: Option<&[u8]>, most: usize) -> String {
+    let (all, _) = option.unwrap_or_default().as_chunks::<4>();
+    let hosts = all.iter().map(|octets| Ipv4Addr::from(*octets)).filter(|ip| !ip.is_unspecified());
+    hosts.take(most).map(|ip| ip.to_string()).collect::<Vec<_>>().join(", ")
 }
 
 /// RFC 4702, 2: flags, two reserved octets, then the name as text or as labels.
@@ -202,6 +223,47 @@ mod tests {
         let each = identities.flat_map(|i| i.attributes.iter().map(move |a| (i.subject, a)));
         let whose = |subject| if subject == Subject::Sender { "sender" } else { "client" };
         each.map(|(s, a)| format!("{} {} {} {}", whose(s), a.path, a.value, a.confidence)).collect()
+    }
+
+    #[test]
+    fn a_lease_brings_its_gateway_and_name_servers_and_an_offer_does_not() {
+        let mac = Some([0, 0x1b, 0x1b, 1, 2, 3]);
+        let lease = |op, kind| {
+            let servers = vec![10, 1, 1, 2, 10, 1, 1, 3, 0, 0, 0, 0, 7];
+            let options = vec![
+                (53, vec![kind]),
+                (wire::OPTION_ROUTER, vec![10, 1, 1, 1]),
+                (wire::OPTION_NAME_SERVER, servers),
+                (wire::OPTION_DOMAIN, b"plant.example".to_vec()),
+            ];
+            let (client_address, your_address) = ([0; 4].into(), [10, 1, 1, 9].into());
+            let (transaction, client_mac) = (1, mac);
+            wire::emit(&wire::Message {
+                op,
+                transaction,
+                client_address,
+                your_address,
+                client_mac,
+                options,
+            })
+        };
+        let said = |op, kind| {
+            let mut out = Output::new(false);
+            Reader.feed(Segment::of(&lease(op, kind), Side::Server, Carrier::Udp), &mut out);
+            let identities = out.observed.into_iter().filter_map(|seen| match seen.detail {
+                Detail::Identity(identity) => Some(identity.attributes),
+                _ => None,
+            });
+            identities.flatten().map(|a| format!("{} {}", a.path, a.value)).collect::<Vec<_>>()
+        };
+        let facts = [
+            "ip 10.1.1.9",
+            "gateway 10.1.1.1",
+            "name_server 10.1.1.2, 10.1.1.3",
+            "domain plant.example",
+        ];
+        assert_eq!(said(2, 5), facts);
+        assert!(said(2, 2).is_empty() && said(1, 3).is_empty());
     }
 
     #[test]

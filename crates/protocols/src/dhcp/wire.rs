@@ -11,6 +11,8 @@ pub const HEADER_OCTETS: usize = 240;
 
 pub const OPTION_HOST_NAME: u8 = 12;
 pub const OPTION_ROUTER: u8 = 3;
+pub const OPTION_NAME_SERVER: u8 = 6;
+pub const OPTION_DOMAIN: u8 = 15;
 pub const OPTION_REQUESTED_ADDRESS: u8 = 50;
 const OPTION_OVERLOAD: u8 = 52;
 pub const OPTION_MESSAGE_TYPE: u8 = 53;

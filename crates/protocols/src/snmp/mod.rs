@@ -1,7 +1,8 @@
 //! SNMP v1, v2c and v3: who manages whom, and what devices say of themselves.
 //!
 //! Not here: MIBs beyond the system group and the entity table. Invariant: a community string is
-//! a secret; it is compared with well-known ones on the spot and never kept.
+//! a secret; it is compared with well-known ones on the spot and never kept: a hash tells it from
+//! those after it.
 
 pub mod wire;
 
@@ -10,6 +11,7 @@ use crate::{
     Side, ber, output::Op, text,
 };
 use model::{Authentication, OperationClass, Scalar, Subject};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use wire::{Message, Pdu};
 
 pub static SNMP_GROUP: Group = Group { name: "snmp", ends: Ends::Pair, keys: &["version", "pdu"] };
@@ -51,11 +53,24 @@ impl Protocol for Snmp {
     }
 }
 
+/// Communities and users a conversation remembers.
+const TRIES_MAX: usize = 4;
+
 #[derive(Default)]
 struct Reader {
-    /// One observation of a community, or of a user, for each conversation is enough.
-    asked: Option<Authentication>,
-    /// The agent's answer to it was told.
+    /// Those asked with last, oldest first. A manager has one or two, a guesser any number.
+    tries: Vec<Try>,
+    /// One observation for each kind of community, or for each user, is enough.
+    told: Vec<Authentication>,
+    /// A guess was refused since an acceptance was told.
+    guesses: bool,
+}
+
+/// A community or a user that was asked with. The community itself is not kept.
+struct Try {
+    credential: u64,
+    asked: Authentication,
+    /// It was let in.
     answered: bool,
 }
 
@@ -105,30 +120,71 @@ impl Dissector for Reader {
 
 impl Reader {
     /// Who asks, and what the agent makes of it: an answer lets in, a report of the counters of
-    /// RFC 3414, 3.2 may refuse. A wrong community is met with silence.
+    /// RFC 3414, 3.2 may refuse. A wrong community is met with silence (RFC 1157, 4.1), so one that
+    /// had no answer while several others were tried after it was refused.
     fn credentials(&mut self, message: &Message, from: Side, out: &mut Output) {
         let kind = message.pdu.as_ref().map(|p| p.kind);
         if kind == Some(REPORT) {
             let refused = message.pdu.as_ref().is_some_and(refuses);
-            return self.answer(refused.then_some(false), out);
+            return self.answer(message, refused.then_some(false), out);
         }
         if kind.map_or(from == Side::Server, |kind| kind == RESPONSE) {
-            return self.answer(Some(true), out);
+            return self.answer(message, Some(true), out);
         }
-        let asks = applicant(message);
-        if asks.is_some() && self.asked != asks {
-            (self.asked, self.answered) = (asks, false);
-            self.asked.clone().into_iter().for_each(|asked| out.authentication(asked));
+        let Some(credential) = credential(message) else { return };
+        if self.tries.iter().any(|one| one.credential == credential) {
+            return;
+        }
+        let Some(asked) = applicant(message) else { return };
+        if self.tries.len() >= TRIES_MAX {
+            let oldest = self.tries.remove(0);
+            // An agent that does not know a user says so.
+            if !oldest.answered && oldest.asked.user.is_none() {
+                self.guesses = true;
+                out.authentication(Authentication { accepted: Some(false), ..oldest.asked });
+            }
+        }
+        if self.is_news(&asked) {
+            out.authentication(asked.clone());
+        }
+        self.tries.push(Try { credential, asked, answered: false });
+    }
+
+    fn answer(&mut self, message: &Message, accepted: Option<bool>, out: &mut Output) {
+        let Some(accepted) = accepted else { return };
+        let credential = credential(message);
+        let known = self.tries.iter().rposition(|one| Some(one.credential) == credential);
+        let Some(at) = known.or(self.tries.len().checked_sub(1)) else { return };
+        let Some(one) = self.tries.get_mut(at) else { return };
+        let again = one.answered;
+        one.answered |= accepted;
+        let said = Authentication { accepted: Some(accepted), ..one.asked.clone() };
+        // Every refusal is told, one acceptance is enough; and one more after guesses.
+        let news = !accepted || (!again && (self.is_news(&said) || self.guesses));
+        if news {
+            self.guesses &= !accepted;
+            out.authentication(said);
         }
     }
 
-    fn answer(&mut self, accepted: Option<bool>, out: &mut Output) {
-        // Every refusal is told, one acceptance is enough.
-        let (Some(asked), Some(accepted)) = (&self.asked, accepted) else { return };
-        if !accepted || !std::mem::replace(&mut self.answered, true) {
-            out.authentication(Authentication { accepted: Some(accepted), ..asked.clone() });
+    /// Was nothing like it told? Room for more than a manager has to say; what comes after is told.
+    fn is_news(&mut self, said: &Authentication) -> bool {
+        const TOLD_MAX: usize = 4 * TRIES_MAX;
+        let news = !self.told.contains(said);
+        if news && self.told.len() < TOLD_MAX {
+            self.told.push(said.clone());
         }
+        news
     }
+}
+
+/// Tells communities and users apart, and nothing of what they are.
+fn credential(message: &Message) -> Option<u64> {
+    let user = message.user.as_ref().map(|user| &user.name).filter(|name| !name.is_empty());
+    let octets = message.community.as_ref().or(user)?;
+    let mut hasher = DefaultHasher::new();
+    (message.version, octets).hash(&mut hasher);
+    Some(hasher.finish())
 }
 
 const RESPONSE: u8 = 2;
@@ -268,6 +324,7 @@ fn system(pdu: &Pdu, out: &mut Output) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use model::Detail;
 
     /// A get of version 2c, an answer to it of version 1, and a get of version 3.
     const MESSAGES: [(&str, &str); 3] = [
@@ -304,6 +361,61 @@ mod tests {
         };
         let keys = |keys: &[Scalar]| keys.iter().map(number).collect::<Vec<_>>().join(" ");
         out.messages.iter().map(|m| keys(&m.keys[..SNMP_GROUP.keys.len()])).next()
+    }
+
+    /// A get or an answer of version 2c with this community.
+    fn message(community: &str, pdu: u8) -> Vec<u8> {
+        let length = community.len() as u8;
+        let tail = octets("15 02 01 07 02 01 00 02 01 00 30 0a 30 08 06 04 2b 06 01 02 05 00");
+        let head = [0x30, length + 28, 2, 1, 1, 4, length];
+        let body = community.bytes().chain([pdu]).chain(tail);
+        head.into_iter().chain(body).collect()
+    }
+
+    /// What is told of sign-ins: `?` asked, `+` accepted, `-` refused; `!` with a default.
+    fn told(said: &[(&str, u8)]) -> String {
+        let mut reader = Reader::default();
+        let told = said.iter().flat_map(|(community, pdu)| {
+            let mut out = Output::new(false);
+            let bytes = message(community, *pdu);
+            let from = if *pdu == 0xa2 { Side::Server } else { Side::Client };
+            reader.feed(Segment::of(&bytes, from, Carrier::Udp), &mut out);
+            out.observed.into_iter().filter_map(|seen| match seen.detail {
+                Detail::Authentication(one) => Some(one),
+                _ => None,
+            })
+        });
+        let word = |one: Authentication| {
+            let accepted = one.accepted.map_or('?', |accepted| if accepted { '+' } else { '-' });
+            [Some(accepted), one.default_password.then_some('!')].into_iter().flatten()
+        };
+        told.flat_map(word).collect()
+    }
+
+    #[test]
+    fn communities_that_are_tried_one_after_the_other_are_refused_by_silence() {
+        let (get, answer) = (0xa0, 0xa2);
+        let words: Vec<String> = (0..10).map(|i| format!("word{i}")).collect();
+        let mut guesses: Vec<(&str, u8)> = words.iter().map(|word| (word.as_str(), get)).collect();
+        assert_eq!(told(&guesses), "?------");
+        // The answer to one that was asked a while ago; what was refused until then comes first.
+        guesses.push(("word7", answer));
+        assert_eq!(told(&guesses), "?------+");
+        guesses.extend([("word7", get), ("word7", answer)]);
+        assert_eq!(told(&guesses), "?------+");
+    }
+
+    #[test]
+    fn a_manager_is_told_once_whatever_it_asks_with() {
+        let (get, answer) = (0xa0, 0xa2);
+        let both = [("public", get), ("public", answer), ("secret", get), ("secret", answer)];
+        assert_eq!(told(&both.repeat(5)), "?!+!?+");
+        assert_eq!(told(&[("secret", get), ("other", get)].repeat(9)), "?");
+        // A community for each VLAN of a switch.
+        let vlans: Vec<String> = (0..20).map(|vlan| format!("plant@{vlan}")).collect();
+        let ask = |vlan| [(vlan, get), (vlan, answer)];
+        let all: Vec<_> = vlans.iter().flat_map(|vlan| ask(vlan.as_str())).collect();
+        assert_eq!(told(&all.repeat(3)), "?+");
     }
 
     #[test]
