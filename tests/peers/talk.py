@@ -24,7 +24,7 @@ class Log:
 
     def __init__(self, protocol, *, link=None):
         self.log = {"protocol": protocol, "link": link or protocol, "did": {}, "counts": [],
-                    "values": [], "facts": [], "sign_ins": [], "ends": None}
+                    "values": [], "facts": [], "sign_ins": [], "findings": [], "ends": None}
 
     def on_the_wire(self, server=FAR_MAC, client=NEAR_MAC):
         """The talk is on Ethernet: its ends are these instead of the addresses it was given."""
@@ -67,6 +67,10 @@ class Log:
                 row[3] += times
                 return
         self.log["sign_ins"].append([method, user, accepted, times])
+
+    def finding(self, detector):
+        """What was done must be found, with both ends named."""
+        self.log["findings"].append(detector)
 
     def close(self):
         print(json.dumps(self.log), flush=True)

@@ -38,10 +38,26 @@ impl SignIns {
     pub(crate) fn see(&mut self, observation: &Observation) {
         let Detail::Authentication(sign_in) = &observation.detail else { return };
         let Some(key) = key(observation, sign_in) else { return };
+        let key = self.met_with_silence(key, observation);
         match self.settled(key, sign_in) {
             Some((key, seen)) => self.add(key, seen, observation.at),
             None => self.refused += 1,
         }
+    }
+
+    /// What no answer came to is known to be refused when the client says its next message: then
+    /// it is the client who seems to answer, from a port above the server's.
+    fn met_with_silence(&self, key: Key, seen: &Observation) -> Key {
+        if key.accepted != Some(false) || seen.from.port <= seen.to.port {
+            return key;
+        }
+        let (client, server) = (key.server, key.client);
+        let turned = Key { client, server, user: None, accepted: None, ..key.clone() };
+        let tried = self.rows.range(&turned..).next().is_some_and(|(known, _)| {
+            let of = |key: &Key| (key.client, key.server, key.protocol, key.method);
+            of(known) == of(&turned)
+        });
+        if tried { Key { user: key.user, accepted: key.accepted, ..turned } } else { key }
     }
 
     /// The row this is counted in, and what its attempt knew that the answer does not say again.
@@ -163,6 +179,35 @@ mod tests {
         assert!(sign_ins.rows.values().all(|seen| seen.clear_text));
         let rows = sign_ins.rows.iter();
         rows.map(|(k, s)| (k.user.as_deref().map(str::to_owned), k.accepted, s.count)).collect()
+    }
+
+    #[test]
+    fn what_silence_refused_is_of_the_client_who_goes_on() {
+        let end = |ip: &str, port| Endpoint {
+            ip: ip.parse().ok(),
+            port: Some(port),
+            ..Endpoint::default()
+        };
+        let (manager, agent) = (end("10.0.0.9", 40_000), end("10.0.0.2", 161));
+        let mut sign_ins = SignIns::default();
+        let mut say = |(from, to), accepted| {
+            let detail = Detail::Authentication(Authentication {
+                user: None,
+                accepted,
+                clear_text: true,
+                default_password: false,
+                method: "snmp community",
+            });
+            let (at, protocol) = (Time::default(), "snmp");
+            sign_ins.see(&Observation { at, frame: 1, protocol, from, to, detail, excerpt: None });
+        };
+        say((manager, agent), None);
+        (0..3).for_each(|_| say((manager, agent), Some(false)));
+        say((agent, manager), Some(true));
+        let rows: Vec<_> = sign_ins.rows.iter().map(|(k, s)| (k, s.count)).collect();
+        assert!(rows.iter().all(|(key, _)| key.server == agent.address().expect("an address")));
+        let answers: Vec<_> = rows.iter().map(|(key, count)| (key.accepted, *count)).collect();
+        assert_eq!(answers, [(Some(false), 3), (Some(true), 1)]);
     }
 
     #[test]
