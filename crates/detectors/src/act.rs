@@ -204,9 +204,13 @@ fn is_fetched(protocol: &str, operation: &Operation) -> bool {
 /// The device that what it says is about: itself, whom it speaks to, or another.
 pub(crate) fn whose(o: &Observation, subject: Subject) -> Option<Address> {
     match subject {
-        Subject::Receiver | Subject::ReceiverModule { .. } => o.to.address(),
+        Subject::Receiver | Subject::ReceiverModule { .. } | Subject::BehindReceiver(_) => {
+            o.to.address()
+        }
         Subject::Address(address) => Some(address),
-        Subject::Sender | Subject::SenderModule { .. } => o.from.address(),
+        Subject::Sender | Subject::SenderModule { .. } | Subject::BehindSender(_) => {
+            o.from.address()
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use crate::{
     baseline::{Memory, memory},
     limits::WATCHED_MAX,
 };
-use model::{Address, Detail, Observation, OperationClass as Class, Severity, Subject};
+use model::{Address, Detail, Observation, OperationClass as Class, Place, Severity};
 
 pub static CONTROLLER_MODE: Detector = Detector {
     about: About {
@@ -57,8 +57,8 @@ struct ControllerMode {
     modes: Memory<(Part, &'static str), Box<str>>,
 }
 
-/// A device, or the module of it with that number: a rack may hold several controllers.
-type Part = (Address, Option<u16>);
+/// A device, or what stands at a place behind it: a rack may hold several controllers.
+type Part = (Address, Option<Place>);
 
 impl Watch for ControllerMode {
     fn wants(&self, protocol: &str, class: Class) -> bool {
@@ -73,11 +73,7 @@ impl Watch for ControllerMode {
             return;
         }
         let Some(device) = whose(o, state.subject) else { return };
-        let module = match state.subject {
-            Subject::SenderModule { slot } | Subject::ReceiverModule { slot } => Some(slot),
-            _ => None,
-        };
-        let device = (device, module);
+        let device = (device, state.subject.place());
         match state.what {
             "mode" => self.reported(o, device, &state.value, out),
             "key" | "protection" => self.unlocked(o, device, (state.what, &state.value), out),
@@ -141,24 +137,23 @@ impl ControllerMode {
     }
 }
 
-/// As titles name it; numbers above those of slots stand for ways that lead further.
-fn named((_, module): Part) -> String {
-    match module {
-        Some(slot) if slot < 256 => format!("Module {slot} of {{0}}"),
-        Some(_) => "A device behind {0}".to_owned(),
-        None => "{0}".to_owned(),
-    }
+/// As titles name it.
+fn named((_, place): Part) -> String {
+    place.map_or("{0}".to_owned(), |place| format!("{{0}} ({place})"))
 }
 
 #[cfg(test)]
 fn cases() -> Vec<crate::testing::Case> {
     use crate::testing::{Case, asks, refused, state};
-    let of_module = |at: i64, slot: u16, value: &str| {
+    use model::Subject;
+    let at_place = |at: i64, place: Place, value: &str| {
         let mut o = state(at, "mode", value);
         let Detail::State(change) = &mut o.detail else { unreachable!("a state") };
-        change.subject = Subject::SenderModule { slot };
+        change.subject = Subject::sender_at(Some(place));
         o
     };
+    let of_module = |at, slot, value: &str| at_place(at, Place::Slot(slot), value);
+    let node = |number| Place::Station { bus: model::Bus::Canopen, number };
     let rack = [(0, 0, "run"), (1, 3, "program"), (2, 0, "run"), (3, 3, "program")];
     vec![
         Case::fires("a stop", vec![asks(0, Class::Stop)]),
@@ -173,6 +168,14 @@ fn cases() -> Vec<crate::testing::Case> {
         Case::fires(
             "a module that stopped",
             vec![of_module(0, 3, "run"), of_module(9, 3, "program")],
+        ),
+        Case::fires(
+            "a node that stopped",
+            vec![at_place(0, node(3), "run"), at_place(9, node(3), "stop")],
+        ),
+        Case::silent(
+            "a node and a slot of the same number",
+            vec![at_place(0, node(3), "run"), of_module(9, 3, "program")],
         ),
         Case::silent(
             "two controllers of a rack",

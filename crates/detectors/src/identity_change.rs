@@ -8,7 +8,7 @@ use crate::{
     About, Detector, Draft, Findings, Kind, Site, Watch, act::whose, watched::FirstKnown,
     window::apart_secs,
 };
-use model::{Address, Detail, Evidence, Identity, Observation, Severity, Subject, Time};
+use model::{Address, Detail, Evidence, Identity, Observation, Place, Severity, Time};
 
 pub static IDENTITY_CHANGE: Detector = Detector {
     about: About {
@@ -54,7 +54,7 @@ struct IdentityChange {
 #[derive(PartialEq, Eq, Hash)]
 struct Said {
     device: Address,
-    module: Option<u16>,
+    place: Option<Place>,
     path: &'static str,
     protocol: &'static str,
     message: &'static str,
@@ -69,10 +69,7 @@ impl Watch for IdentityChange {
     fn see(&mut self, o: &Observation, _: &Site<'_>, out: &mut Findings) {
         let Detail::Identity(identity) = &o.detail else { return };
         let Some(device) = whose(o, identity.subject) else { return };
-        let module = match identity.subject {
-            Subject::SenderModule { slot } | Subject::ReceiverModule { slot } => Some(slot),
-            _ => None,
-        };
+        let place = identity.subject.place();
         for attribute in &identity.attributes {
             let Some((path, word)) = WATCHED.iter().find(|(path, _)| *path == attribute.path)
             else {
@@ -82,9 +79,9 @@ impl Watch for IdentityChange {
                 continue;
             }
             let (protocol, message) = (o.protocol, identity.message);
-            let said = Said { device, module, path, protocol, message };
+            let said = Said { device, place, path, protocol, message };
             if let Some(before) = self.before(said, &attribute.value, o.at) {
-                let change = Change { device, module, path, word, before: &before };
+                let change = Change { device, place, path, word, before: &before };
                 change.raise(o, identity, &attribute.value, out);
             }
         }
@@ -121,7 +118,7 @@ impl IdentityChange {
 
 struct Change<'a> {
     device: Address,
-    module: Option<u16>,
+    place: Option<Place>,
     path: &'static str,
     word: &'static str,
     before: &'a str,
@@ -129,13 +126,13 @@ struct Change<'a> {
 
 impl Change<'_> {
     fn raise(&self, o: &Observation, identity: &Identity, value: &str, out: &mut Findings) {
-        let Change { device, module, path, word, before } = *self;
-        let key = (device, module, path, value);
+        let Change { device, place, path, word, before } = *self;
+        let key = (device, place, path, value);
         let raised = out.raise(&IDENTITY_CHANGE.about, key, o, || {
-            let part = module.map(|slot| format!(", slot {slot}")).unwrap_or_default();
+            let part = place.map(|place| format!(", {place}")).unwrap_or_default();
             let title = format!("{{0}}{part}: {word} changed from {before} to {value}");
             let technique: &[&str] = match path {
-                "firmware" if module.is_some() => &["T0839"],
+                "firmware" if matches!(place, Some(Place::Slot(_))) => &["T0839"],
                 "firmware" => &["T0857"],
                 _ => &["T0848"],
             };
@@ -163,14 +160,29 @@ impl Change<'_> {
 #[cfg(test)]
 fn cases() -> Vec<crate::testing::Case> {
     use crate::testing::{Case, host, of, port, seen};
-    use model::Attribute;
+    use model::{Attribute, Subject};
     let says = |at, path, value: &str| {
         let attributes = vec![Attribute { path, value: value.into(), confidence: 95 }];
         let (subject, message) = (Subject::Sender, "List Identity");
         let detail = Detail::Identity(Identity { subject, message, attributes });
         of("enip", seen(at, port(host(20), 44_818), host(10), detail))
     };
+    let behind = |at, way: &str, value| {
+        let mut o = says(at, "serial", value);
+        let Detail::Identity(identity) = &mut o.detail else { unreachable!("an identity") };
+        let place = way.parse::<model::Route>().expect("a route").place();
+        identity.subject = Subject::sender_at(place);
+        o
+    };
     vec![
+        Case::fires(
+            "another device far behind a bridge",
+            vec![behind(0, "1/3,2/10.1.2.3", "A1"), behind(90_000, "1/3,2/10.1.2.3", "B2")],
+        ),
+        Case::silent(
+            "two devices behind one bridge",
+            vec![behind(0, "1/3,2/10.1.2.3", "A1"), behind(90_000, "1/3,2/10.1.2.4", "B2")],
+        ),
         Case::fires(
             "another firmware",
             vec![says(0, "firmware", "20.11"), says(3_600_000, "firmware", "20.12")],

@@ -28,7 +28,7 @@ use links::{LinkKey, Links};
 use marks::Marks;
 use model::{
     Address, Detail, Direction, Endpoint, Exchange, Identity, Mac, Object, Observation, Operation,
-    OperationClass, Subject, Time,
+    OperationClass, Place, StateChange, Subject, Time,
 };
 use record::{Claim, Known, Learnt, Record};
 use std::collections::BTreeMap;
@@ -97,13 +97,7 @@ impl Inventory {
             Detail::Presence | Detail::Exchange(_) => {}
             Detail::Identity(identity) => self.identity(observation, identity),
             Detail::Operation(operation) => self.operation(observation, sender, operation, 1),
-            Detail::State(state) => {
-                let named = (state.what, "state");
-                self.about(state.subject, observation, |inventory, record| {
-                    let known = known(observation, named, &state.value, 90);
-                    inventory.state(record, known);
-                });
-            }
+            Detail::State(state) => self.reported(observation, state),
             Detail::Value { .. }
             | Detail::Violation(_)
             | Detail::Session(_)
@@ -285,9 +279,9 @@ impl Inventory {
     }
 
     fn identity(&mut self, observation: &Observation, identity: &Identity) {
-        if let Subject::SenderModule { slot } | Subject::ReceiverModule { slot } = identity.subject
-        {
-            return self.module_identity(observation, identity, slot);
+        if let Some(place) = identity.subject.place() {
+            let said = identity.attributes.iter().map(|said| (said.path, &*said.value));
+            return self.module((identity.subject, place), observation, said);
         }
         self.about(identity.subject, observation, |inventory, record| {
             // Whoever asks for an address is there, also where a relay agent asks for it.
@@ -320,6 +314,19 @@ impl Inventory {
         });
     }
 
+    /// A state; the mode of what stands behind an address is not that of the address, where there
+    /// may be several.
+    fn reported(&mut self, observation: &Observation, state: &StateChange) {
+        if let (Some(place), "mode") = (state.subject.place(), state.what) {
+            let mode = [("mode", &*state.value)];
+            return self.module((state.subject, place), observation, mode.into_iter());
+        }
+        self.about(state.subject, observation, |inventory, record| {
+            let known = known(observation, (state.what, "state"), &state.value, 90);
+            inventory.state(record, known);
+        });
+    }
+
     /// Calls `then` with the record a statement is about.
     fn about(
         &mut self,
@@ -328,10 +335,10 @@ impl Inventory {
         then: impl FnOnce(&mut Self, u32),
     ) {
         let record = match subject {
-            Subject::Sender | Subject::SenderModule { .. } => {
+            Subject::Sender | Subject::SenderModule { .. } | Subject::BehindSender(_) => {
                 self.endpoint(&observation.from, observation.at, true)
             }
-            Subject::Receiver | Subject::ReceiverModule { .. } => {
+            Subject::Receiver | Subject::ReceiverModule { .. } | Subject::BehindReceiver(_) => {
                 self.endpoint(&observation.to, observation.at, false)
             }
             Subject::Address(address) if address.is_host() => self.record(address, observation.at),
@@ -408,23 +415,38 @@ impl Inventory {
         }
     }
 
-    fn module_identity(&mut self, observation: &Observation, identity: &Identity, slot: u16) {
-        self.about(identity.subject, observation, |inventory, record| {
-            let Some(module) = inventory.records[record as usize].module(slot) else {
+    /// What a module or a device behind an address said. Only what is new is news.
+    fn module<'a>(
+        &mut self,
+        (subject, place): (Subject, Place),
+        observation: &Observation,
+        said: impl Iterator<Item = (&'static str, &'a str)>,
+    ) {
+        self.about(subject, observation, |inventory, record| {
+            let entry = &mut inventory.records[record as usize];
+            let mut news = !entry.more().modules.contains_key(&place);
+            let Some(module) = entry.module(place) else {
                 *inventory.limits.entry("modules").or_default() += 1;
                 return;
             };
-            for attribute in &identity.attributes {
-                let place = match attribute.path {
+            for (path, value) in said {
+                let known = match path {
                     "vendor" => &mut module.vendor,
                     "model" => &mut module.model,
                     "firmware" => &mut module.firmware,
                     "serial" => &mut module.serial,
+                    "mode" => &mut module.mode,
+                    "name" | "plc_name" => &mut module.name,
                     _ => continue,
                 };
-                *place = Some(attribute.value.to_string());
+                if known.as_deref() != Some(value) {
+                    *known = Some(value.to_owned());
+                    news = true;
+                }
             }
-            inventory.touch(record);
+            if news {
+                inventory.touch(record);
+            }
         });
     }
 

@@ -6,7 +6,7 @@ use crate::limits::{
     FACTS_PER_ADDRESS_MAX, IPS_PER_MAC_MAX, MODULES_PER_ADDRESS_MAX, NAMES_OF_OTHERS_MAX,
     PEERS_MAX, VLANS_PER_ADDRESS_MAX,
 };
-use model::{Address, Module, OperationClass, Time};
+use model::{Address, Module, OperationClass, Place, Time};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What servers say of others, who may be many.
@@ -36,7 +36,7 @@ pub(crate) struct Record {
 /// What most addresses of a flood have nothing of.
 #[derive(Debug, Default)]
 pub(crate) struct More {
-    pub(crate) modules: BTreeMap<u16, Module>,
+    pub(crate) modules: BTreeMap<Place, Module>,
     pub(crate) vlans: Vec<u16>,
     pub(crate) behaviour: Behaviour,
     /// Of a MAC: IP records it claimed as its own. Of an IP: MAC records that claimed it, whose
@@ -203,9 +203,9 @@ impl Record {
         let more = other.more_mut();
         let (modules, behaviour) =
             (std::mem::take(&mut more.modules), std::mem::take(&mut more.behaviour));
-        for (slot, module) in modules {
-            if let Some(place) = self.module(slot) {
-                *place = module;
+        for (place, module) in modules {
+            if let Some(own) = self.module(place) {
+                *own = module;
             }
         }
         self.more_mut().behaviour.merge(&behaviour);
@@ -216,13 +216,12 @@ impl Record {
         refused
     }
 
-    pub(crate) fn module(&mut self, slot: u16) -> Option<&mut Module> {
+    pub(crate) fn module(&mut self, place: Place) -> Option<&mut Module> {
         let modules = &mut self.more_mut().modules;
-        if !modules.contains_key(&slot) && modules.len() >= MODULES_PER_ADDRESS_MAX {
+        if !modules.contains_key(&place) && modules.len() >= MODULES_PER_ADDRESS_MAX {
             return None;
         }
-        let empty = Module { slot, vendor: None, model: None, firmware: None, serial: None };
-        Some(modules.entry(slot).or_insert(empty))
+        Some(modules.entry(place).or_insert(Module::at(place)))
     }
 
     /// Says whether it was never seen there.

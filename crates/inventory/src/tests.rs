@@ -396,6 +396,42 @@ fn a_state_takes_the_place_of_the_one_before() {
 }
 
 #[test]
+fn each_device_behind_an_address_keeps_its_own_mode_and_name() {
+    use model::{Place, Subject};
+    let (mut inventory, mut heard) = (Inventory::new(), Vec::new());
+    let far = Place::Route("1/3,2/10.9.9.9,1/0".parse().expect("a route"));
+    let says = |detail| observed(end(Some(1), "10.0.0.1"), Endpoint::default(), "enip", detail);
+    let mode = |place, value: &str| {
+        let subject = Subject::sender_at(Some(place));
+        says(Detail::State(StateChange { subject, what: "mode", value: value.into() }))
+    };
+    for (place, value) in [(Place::Slot(0), "run"), (Place::Slot(3), "program"), (far, "run")] {
+        inventory.apply(&mode(place, value));
+        heard.push(inventory.drain_changes().assets.len());
+        inventory.apply(&mode(place, value));
+        assert_eq!(inventory.drain_news().assets.len(), 0, "{place} told nothing new");
+    }
+    assert_eq!(heard, [1, 1, 1]);
+    for (path, value) in [("plc_name", "Filler"), ("model", "1756-L71")] {
+        let attributes = vec![Attribute { path, value: value.into(), confidence: 90 }];
+        let (subject, message) = (Subject::BehindSender(far), "Identity object");
+        inventory.apply(&says(Detail::Identity(Identity { subject, message, attributes })));
+    }
+    let assets = inventory.assets();
+    let modules = assets[0].modules.iter().map(|m| {
+        let text = |text: &Option<String>| text.clone().unwrap_or_default();
+        format!("{}: {} {} {}", m.place, text(&m.mode), text(&m.name), text(&m.model))
+    });
+    let wanted = [
+        "slot 0: run  ",
+        "slot 3: program  ",
+        "behind backplane 3, 10.9.9.9, backplane 0: run Filler 1756-L71",
+    ];
+    assert_eq!(modules.collect::<Vec<_>>(), wanted);
+    assert!(assets[0].facts.iter().all(|f| f.path != "mode"), "{:?}", assets[0].facts);
+}
+
+#[test]
 fn the_only_name_a_device_looks_for_is_its_own() {
     let mut inventory = Inventory::new();
     let look = |inventory: &mut Inventory, host: u8, name: &str| {

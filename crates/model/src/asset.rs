@@ -1,7 +1,7 @@
 //! An asset and what is known of it. The same rows in `spandrel pcap`, the API and on disk.
 
-use crate::{Mac, Time};
-use serde::{Deserialize, Serialize};
+use crate::{Mac, Place, Time};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 use std::{fmt, net::IpAddr};
 
 /// `ast_` and 16 hexadecimal digits, derived from the address the asset was first known by, so
@@ -132,14 +132,51 @@ pub struct Fact {
     pub observed_at: Time,
 }
 
-/// A module in the asset's rack.
+/// A module in the asset's rack, or a device behind its address.
+///
+/// In JSON a module of the rack has its `slot`, and others have a `place` instead; `mode` and
+/// `name` are left out where they are not known. That is how earlier sensors and stores have it
+/// for racks, all they knew of.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 pub struct Module {
-    pub slot: u16,
+    #[serde(flatten, serialize_with = "slot_or_place", deserialize_with = "place_or_slot")]
+    pub place: Place,
     pub vendor: Option<String>,
     pub model: Option<String>,
     pub firmware: Option<String>,
     pub serial: Option<String>,
+    /// What it said last: `run`, `program`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<String>,
+    /// Its own, or that of the program in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+
+impl Module {
+    /// One of which nothing is known but where it is.
+    pub const fn at(place: Place) -> Module {
+        let (vendor, model, firmware, serial) = (None, None, None, None);
+        Module { place, vendor, model, firmware, serial, mode: None, name: None }
+    }
+}
+
+#[derive(Default, Serialize, Deserialize)]
+struct SlotOrPlace {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    slot: Option<u16>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    place: Option<Place>,
+}
+
+fn slot_or_place<S: Serializer>(place: &Place, s: S) -> Result<S::Ok, S::Error> {
+    let slot = place.slot();
+    SlotOrPlace { slot, place: Some(*place).filter(|_| slot.is_none()) }.serialize(s)
+}
+
+fn place_or_slot<'de, D: Deserializer<'de>>(d: D) -> Result<Place, D::Error> {
+    let SlotOrPlace { slot, place } = SlotOrPlace::deserialize(d)?;
+    place.or(slot.map(Place::Slot)).ok_or_else(|| Error::custom("a module without its place"))
 }
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -190,6 +227,36 @@ impl Asset {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Bus;
+
+    /// As told, which reads back as the same.
+    #[track_caller]
+    fn check_module(module: Module, json: &str) {
+        assert_eq!(serde_json::to_string(&module).expect("a module"), json);
+        assert_eq!(serde_json::from_str::<Module>(json).expect("the same"), module);
+    }
+
+    #[test]
+    fn a_module_of_the_rack_is_told_as_it_always_was() {
+        let json = r#"{"slot":3,"vendor":null,"model":"CPU","firmware":null,"serial":"1"}"#;
+        let (model, serial) = (Some("CPU".to_owned()), Some("1".to_owned()));
+        check_module(Module { model, serial, ..Module::at(Place::Slot(3)) }, json);
+        let null = r#"{"slot":null,"vendor":null,"model":null,"firmware":null,"serial":null}"#;
+        let read = serde_json::from_str::<Module>(null);
+        assert!(read.is_err_and(|error| error.to_string().contains("without its place")));
+    }
+
+    #[test]
+    fn what_is_not_in_the_rack_is_told_with_its_place() {
+        let json = r#"{"place":{"kind":"canopen-node","at":"5","text":"node 5"},"vendor":null,"#;
+        let json = json.to_owned()
+            + r#""model":null,"firmware":null,"serial":null,"mode":"run","name":"mixer"}"#;
+        let place = Place::Station { bus: Bus::Canopen, number: 5 };
+        let (mode, name) = (Some("run".to_owned()), Some("mixer".to_owned()));
+        check_module(Module { mode, name, ..Module::at(place) }, &json);
+        let null = json.replacen('{', r#"{"slot":null,"#, 1);
+        assert_eq!(serde_json::from_str::<Module>(&null).expect("the same").place, place);
+    }
 
     #[test]
     fn purdue_levels_round_trip_as_numbers() {

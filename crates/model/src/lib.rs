@@ -11,7 +11,9 @@ mod insight;
 mod link;
 mod observation;
 mod operation;
+mod place;
 mod report;
+mod route;
 mod text;
 mod time;
 mod value;
@@ -27,7 +29,9 @@ pub use observation::{
     SessionEvent, StateChange, Subject, Violation,
 };
 pub use operation::{Direction, Object, Operation, OperationClass, Outcome};
+pub use place::{Bus, Place};
 pub use report::{CaptureReport, MessageRow, Scalar, SignInRow, ValueRow};
+pub use route::{NoRoute, Route};
 pub use text::is_disruptive;
 pub use time::Time;
 pub use value::{Point, PointValue, Quality};

@@ -4,7 +4,7 @@
 //! downstream (inventory, baseline, detectors) sees only this. Invariant: payload is in an
 //! [`Excerpt`] or nowhere, and an excerpt is bounded.
 
-use crate::{Address, Endpoint, Operation, Point, PointValue, Quality, Time};
+use crate::{Address, Endpoint, Operation, Place, Point, PointValue, Quality, Time};
 use serde::Serialize;
 
 /// Longest payload excerpt that leaves the sensor, in bytes.
@@ -61,6 +61,31 @@ pub enum Subject {
     ReceiverModule {
         slot: u16,
     },
+    /// A device behind the sender; in a slot of its rack it is a [`Subject::SenderModule`].
+    BehindSender(Place),
+    BehindReceiver(Place),
+}
+
+impl Subject {
+    /// The sender, or what stands at a place behind it.
+    pub const fn sender_at(place: Option<Place>) -> Subject {
+        match place {
+            None => Subject::Sender,
+            Some(Place::Slot(slot)) => Subject::SenderModule { slot },
+            Some(place) => Subject::BehindSender(place),
+        }
+    }
+
+    /// Where it stands behind the host that speaks or is spoken to; none is the host itself.
+    pub const fn place(self) -> Option<Place> {
+        match self {
+            Subject::SenderModule { slot } | Subject::ReceiverModule { slot } => {
+                Some(Place::Slot(slot))
+            }
+            Subject::BehindSender(place) | Subject::BehindReceiver(place) => Some(place),
+            Subject::Sender | Subject::Receiver | Subject::Address(_) => None,
+        }
+    }
 }
 
 /// Attributes one message gives about one subject.
@@ -175,6 +200,14 @@ impl Serialize for Excerpt {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_device_behind_another_makes_no_observation_larger() {
+        // Sensors keep and carry very many of them.
+        assert!(size_of::<Subject>() <= 48, "{}", size_of::<Subject>());
+        assert_eq!(size_of::<Detail>(), size_of::<Operation>());
+        assert_eq!(size_of::<Observation>(), 208);
+    }
 
     #[test]
     fn excerpt_is_bounded() {

@@ -138,13 +138,14 @@ fn tables(out: &mut Page, asset: &Value) -> io::Result<()> {
         shown_findings.add_row(cells.map(|member| cell(member, &row[member])));
     }
     print(out, "Open findings", shown_findings, rows("open_findings"))?;
-    let mut modules = out.table(&[">slot", "vendor", "model", "firmware", "serial"]);
+    let whats = ["name", "vendor", "model", "firmware", "serial", "mode"];
+    let mut modules =
+        out.table(&["place", "name", "vendor", "model", "firmware", "serial", "mode"]);
     for row in rows("modules").iter().take(LINES_MAX) {
-        modules.add_row(
-            ["slot", "vendor", "model", "firmware", "serial"].map(|member| shown(&row[member])),
-        );
+        let cells = std::iter::once(shown(&row["place"]["text"]));
+        modules.add_row(cells.chain(whats.map(|member| shown(&row[member]))));
     }
-    print(out, "Modules", modules, rows("modules"))?;
+    print(out, "Modules and devices behind it", modules, rows("modules"))?;
     let mut links = out.table(&["with", "way", "speaks", "does", ">bytes", "last seen (UTC)"]);
     for row in rows("links").iter().take(LINES_MAX) {
         links.add_row(link(row, &asset["id"]));
@@ -209,6 +210,21 @@ fn print(out: &mut Page, title: &str, mut table: Table, rows: &[Value]) -> io::R
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn modules_and_devices_behind_it_stand_with_their_places() {
+        let place = |text: &str| serde_json::json!({"kind": "k", "at": "1", "text": text});
+        let asset = serde_json::json!({ "modules": [
+            {"slot": 3, "place": place("slot 3"), "model": "1756-L71", "mode": "run"},
+            {"slot": null, "place": place("behind backplane 3, 10.1.2.3"), "name": "Filler"},
+        ]});
+        let mut page = Page::wide(Some(100));
+        tables(&mut page, &asset).expect("memory takes all");
+        let text = page.plain();
+        let all = ["slot 3", "1756-L71", "run", "behind backplane 3, 10.1.2.3", "Filler"];
+        assert!(all.iter().all(|said| text.contains(said)), "{text}");
+        assert!(text.contains("Modules and devices behind it") && !text.contains("serial"));
+    }
 
     #[test]
     fn a_page_has_what_is_known_and_no_raw_members() {

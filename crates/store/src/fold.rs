@@ -5,7 +5,7 @@
 //! never loses a fact that nothing newer contradicts, and keeps every list within its limit.
 
 use crate::{EVIDENCE_MAX, FACTS_MAX, LIST_ELEMENTS_MAX};
-use model::{Asset, AssetClass, Evidence, Fact, Finding, Module, Role};
+use model::{Asset, AssetClass, Evidence, Fact, Finding, Module, Place, Role};
 use std::collections::BTreeMap;
 
 /// `new` with what only `earlier` knows.
@@ -116,18 +116,20 @@ fn fold_facts(earlier: &[Fact], new: Vec<Fact>) -> Vec<Fact> {
 }
 
 fn fold_modules(earlier: &[Module], new: Vec<Module>) -> Vec<Module> {
-    let mut slots: BTreeMap<u16, Module> =
-        earlier.iter().map(|module| (module.slot, module.clone())).collect();
+    let mut places: BTreeMap<Place, Module> =
+        earlier.iter().map(|module| (module.place, module.clone())).collect();
     for mut module in new {
-        if let Some(old) = slots.get(&module.slot) {
-            module.vendor = module.vendor.or_else(|| old.vendor.clone());
-            module.model = module.model.or_else(|| old.model.clone());
-            module.firmware = module.firmware.or_else(|| old.firmware.clone());
-            module.serial = module.serial.or_else(|| old.serial.clone());
+        if let Some(old) = places.remove(&module.place) {
+            module.vendor = module.vendor.or(old.vendor);
+            module.model = module.model.or(old.model);
+            module.firmware = module.firmware.or(old.firmware);
+            module.serial = module.serial.or(old.serial);
+            module.mode = module.mode.or(old.mode);
+            module.name = module.name.or(old.name);
         }
-        slots.insert(module.slot, module);
+        places.insert(module.place, module);
     }
-    slots.into_values().collect()
+    places.into_values().collect()
 }
 
 /// Adds counts that an earlier run had to those of the present one.
@@ -206,6 +208,30 @@ mod tests {
         assert_eq!(folded.facts.len(), 1);
         assert_eq!(folded.modules[0].model.as_deref(), Some("CPU"));
         assert_eq!(folded.modules[0].firmware.as_deref(), Some("V3"));
+    }
+
+    #[test]
+    fn devices_behind_an_address_are_joined_by_their_place() {
+        let node = serde_json::json!({"kind": "canopen-node", "at": "2", "text": "node 2"});
+        let module = |at: (&str, &serde_json::Value), what: &str, value: &str| {
+            let mut module = serde_json::json!({
+                "vendor": null, "model": null, "firmware": null, "serial": null});
+            module[at.0] = at.1.clone();
+            module[what] = value.into();
+            module
+        };
+        let slot = ("slot", &serde_json::json!(2));
+        let node = ("place", &node);
+        let earlier = asset(serde_json::json!({ "modules": [
+            module(slot, "model", "CPU"), module(node, "mode", "run")] }));
+        let new = asset(serde_json::json!({ "modules": [
+            module(slot, "mode", "program"), module(node, "name", "mixer")] }));
+        let folded = fold_asset(Some(&earlier), new).modules;
+        let told: Vec<_> =
+            folded.iter().map(|m| (m.place.to_string(), m.mode.as_deref())).collect();
+        assert_eq!(told, [("slot 2".into(), Some("program")), ("node 2".into(), Some("run"))]);
+        assert_eq!(folded[0].model.as_deref(), Some("CPU"));
+        assert_eq!(folded[1].name.as_deref(), Some("mixer"));
     }
 
     /// Class, role, why, and the level; what stands after a restart that gave the second of them.

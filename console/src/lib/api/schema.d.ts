@@ -2120,13 +2120,21 @@ export interface components {
             role: components["schemas"]["UserRole"];
             user: string;
         };
-        /** @description A module in the asset's rack. */
+        /** @description A module in the asset's rack, or a device behind its address. */
         Module: {
             firmware: string | null;
+            /** @description What it said last: `run`, `program`. */
+            mode: string | null;
             model: string | null;
+            /** @description Its own, or that of the program in it. */
+            name: string | null;
+            place: components["schemas"]["Place"];
             serial: string | null;
-            /** Format: int32 */
-            slot: number;
+            /**
+             * Format: int32
+             * @description Of a module in the rack.
+             */
+            slot: number | null;
             vendor: string | null;
         };
         /** @description A rule: findings of this detector on exactly these assets are quiet. */
@@ -2252,6 +2260,15 @@ export interface components {
             asset: components["schemas"]["AssetName"] | null;
             /** @description The other addresses the finding names that are this asset's. */
             others: string[];
+        };
+        /** @description Where a module or a device behind the asset's address stands. */
+        Place: {
+            /** @description Which of the kind: its number, or port and address of each hop (`1/3,2/10.1.2.3`). */
+            at: string;
+            /** @description `slot`, `canopen-node`, `ethercat-station`, `hart-device`, `cip-route`. */
+            kind: string;
+            /** @description For people: `slot 3`, `node 5`, `behind backplane 3, 10.1.2.3`. */
+            text: string;
         };
         Plan: {
             /** Format: int64 */

@@ -154,12 +154,21 @@ pub(crate) fn word<T: serde::Serialize>(value: &T) -> String {
 impl From<model::Module> for dto::Module {
     fn from(m: model::Module) -> Self {
         dto::Module {
-            slot: m.slot,
+            slot: m.place.slot(),
+            place: m.place.into(),
             vendor: m.vendor,
             model: m.model,
             firmware: m.firmware,
             serial: m.serial,
+            mode: m.mode,
+            name: m.name,
         }
+    }
+}
+
+impl From<model::Place> for dto::Place {
+    fn from(place: model::Place) -> Self {
+        dto::Place { kind: place.kind().to_owned(), at: place.at(), text: place.to_string() }
     }
 }
 

@@ -85,14 +85,31 @@ pub struct Fact {
     pub observed_at: Time,
 }
 
-/// A module in the asset's rack.
+/// A module in the asset's rack, or a device behind its address.
 #[derive(Serialize, ToSchema, Debug, Clone)]
 pub struct Module {
-    pub slot: u16,
+    /// Of a module in the rack.
+    pub slot: Option<u16>,
+    pub place: Place,
     pub vendor: Option<String>,
     pub model: Option<String>,
     pub firmware: Option<String>,
     pub serial: Option<String>,
+    /// What it said last: `run`, `program`.
+    pub mode: Option<String>,
+    /// Its own, or that of the program in it.
+    pub name: Option<String>,
+}
+
+/// Where a module or a device behind the asset's address stands.
+#[derive(Serialize, ToSchema, Debug, Clone)]
+pub struct Place {
+    /// `slot`, `canopen-node`, `ethercat-station`, `hart-device`, `cip-route`.
+    pub kind: String,
+    /// Which of the kind: its number, or port and address of each hop (`1/3,2/10.1.2.3`).
+    pub at: String,
+    /// For people: `slot 3`, `node 5`, `behind backplane 3, 10.1.2.3`.
+    pub text: String,
 }
 
 /// What the sensors say, before the operator's word.

@@ -1,0 +1,195 @@
+//! Where behind an address a device stands: a slot of the host's rack, a number on a bus that
+//! the host leads to, or a way over bridges.
+//!
+//! Not here: which host. Invariant: places are equal just when they are the same, in memory and
+//! in JSON; nothing about them is cut or hashed.
+
+use crate::Route;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
+use std::{
+    fmt,
+    hash::{Hash, Hasher},
+    str::FromStr,
+};
+
+/// Small enough for an observation to hold, and copied without an allocation.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Place {
+    /// In the rack of the host.
+    Slot(u16),
+    /// On a bus that the host is the master of, or the way to.
+    Station {
+        bus: Bus,
+        number: u64,
+    },
+    Route(Route),
+}
+
+/// What numbers its devices.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Bus {
+    /// Node ids, 1 to 127 (CiA 301, 7.2).
+    Canopen,
+    /// Station addresses, which the master gives (ETG.1000.4, 5.3.3).
+    Ethercat,
+    /// Polling addresses to 63, above that long addresses: type and serial number in 38 bits
+    /// (HCF_SPEC-081, 5.2).
+    Hart,
+}
+
+impl Place {
+    const SLOT: &str = "slot";
+    const ROUTE: &str = "cip-route";
+
+    /// The word for machines.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Place::Slot(_) => Self::SLOT,
+            Place::Station { bus, .. } => bus.kind(),
+            Place::Route(_) => Self::ROUTE,
+        }
+    }
+
+    pub const fn slot(&self) -> Option<u16> {
+        match self {
+            Place::Slot(slot) => Some(*slot),
+            _ => None,
+        }
+    }
+
+    /// Which one of its kind: a decimal number, or a route as [`Route`] writes it.
+    pub fn at(&self) -> String {
+        match self {
+            Place::Slot(slot) => slot.to_string(),
+            Place::Station { number, .. } => number.to_string(),
+            Place::Route(route) => route.to_string(),
+        }
+    }
+
+    /// What [`Self::kind`] and [`Self::at`] told.
+    pub fn from_parts(kind: &str, at: &str) -> Option<Place> {
+        match kind {
+            Self::SLOT => at.parse().ok().map(Place::Slot),
+            Self::ROUTE => Route::from_str(at).ok()?.place(),
+            kind => {
+                let bus = Bus::ALL.into_iter().find(|bus| bus.kind() == kind)?;
+                at.parse().ok().map(|number| Place::Station { bus, number })
+            }
+        }
+    }
+}
+
+impl Bus {
+    const ALL: [Bus; 3] = [Bus::Canopen, Bus::Ethercat, Bus::Hart];
+
+    const fn kind(self) -> &'static str {
+        match self {
+            Bus::Canopen => "canopen-node",
+            Bus::Ethercat => "ethercat-station",
+            Bus::Hart => "hart-device",
+        }
+    }
+}
+
+/// For people, behind the name of the host: `slot 3`, `node 5`, `behind backplane 3, 10.1.2.3`.
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const POLLING_MAX: u64 = 63;
+        match self {
+            Place::Slot(slot) => write!(f, "slot {slot}"),
+            Place::Station { bus: Bus::Canopen, number } => write!(f, "node {number}"),
+            Place::Station { bus: Bus::Ethercat, number } => write!(f, "station {number}"),
+            Place::Station { bus: Bus::Hart, number } if *number <= POLLING_MAX => {
+                write!(f, "HART device {number}")
+            }
+            // As the maker's tools write it.
+            Place::Station { bus: Bus::Hart, number } => write!(f, "HART device {number:010x}"),
+            Place::Route(route) => write!(f, "behind {}", route.for_people()),
+        }
+    }
+}
+
+/// A slot hashes like its number, as it did before there were other places: ids of findings are
+/// hashes, and those in a store stay.
+impl Hash for Place {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        match self {
+            Place::Slot(slot) => slot.hash(state),
+            Place::Station { bus, number } => (bus, number).hash(state),
+            Place::Route(route) => route.hash(state),
+        }
+    }
+}
+
+/// In JSON; `text` is for people and not read.
+#[derive(Serialize, Deserialize)]
+struct Told {
+    kind: String,
+    at: String,
+    #[serde(default)]
+    text: String,
+}
+
+impl Serialize for Place {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        let (kind, at) = (self.kind().to_owned(), self.at());
+        Told { kind, at, text: self.to_string() }.serialize(s)
+    }
+}
+
+impl<'de> Deserialize<'de> for Place {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        let Told { kind, at, .. } = Told::deserialize(d)?;
+        Place::from_parts(&kind, &at)
+            .ok_or_else(|| Error::custom(format_args!("no place: {kind:?} {at:?}")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::hash::DefaultHasher;
+
+    #[track_caller]
+    fn check(place: Place, json: &str) {
+        assert_eq!(serde_json::to_string(&place).expect("a place"), json);
+        assert_eq!(serde_json::from_str::<Place>(json).expect("the same"), place);
+    }
+
+    #[test]
+    fn a_place_is_read_as_it_was_told() {
+        check(Place::Slot(3), r#"{"kind":"slot","at":"3","text":"slot 3"}"#);
+        let station = |bus, number| Place::Station { bus, number };
+        let node = r#"{"kind":"canopen-node","at":"5","text":"node 5"}"#;
+        check(station(Bus::Canopen, 5), node);
+        let last = r#"{"kind":"ethercat-station","at":"1001","text":"station 1001"}"#;
+        check(station(Bus::Ethercat, 1_001), last);
+        let polled = r#"{"kind":"hart-device","at":"7","text":"HART device 7"}"#;
+        check(station(Bus::Hart, 7), polled);
+        let long = r#"{"kind":"hart-device","at":"111771005219","text":"HART device 1a06123123"}"#;
+        check(station(Bus::Hart, 0x1a_0612_3123), long);
+        let mut route = Route::default();
+        assert!(route.hop(1, &[3]) && route.hop(2, b"10.1.2.3"));
+        let text = "behind backplane 3, 10.1.2.3";
+        let json = format!(r#"{{"kind":"cip-route","at":"1/3,2/10.1.2.3","text":"{text}"}}"#);
+        check(Place::Route(route), &json);
+    }
+
+    #[test]
+    fn what_is_no_place_is_refused() {
+        for (kind, at) in [("slot", "x"), ("slot", "70000"), ("moon", "1"), ("cip-route", "")] {
+            assert_eq!(Place::from_parts(kind, at), None, "{kind} {at}");
+        }
+    }
+
+    #[test]
+    fn a_slot_hashes_like_its_number() {
+        let hash = |value: &dyn Fn(&mut DefaultHasher)| {
+            let mut hasher = DefaultHasher::new();
+            value(&mut hasher);
+            hasher.finish()
+        };
+        let number = hash(&|h| Some(7_u16).hash(h));
+        assert_eq!(hash(&|h| Some(Place::Slot(7)).hash(h)), number);
+    }
+}
