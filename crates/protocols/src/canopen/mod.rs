@@ -8,7 +8,7 @@ use crate::{
     About, Carrier, Dissector, Gap, Hint, Output, Probe, Progress, Protocol, Segment, output::Op,
     text,
 };
-use model::{OperationClass as Class, PointValue, Quality, Subject};
+use model::{OperationClass as Class, Place, PointValue, Quality, Subject};
 use wire::{Reader, Short};
 
 pub struct CanOpen;
@@ -167,7 +167,7 @@ impl Bus {
             127 => "pre-operational",
             _ => return,
         };
-        out.state(Subject::SenderModule { slot: u16::from(node) }, "mode", word);
+        out.state(subject(node), "mode", word);
     }
 
     /// SDO from a client (CiA 301, 7.2.4.3): command in the upper three bits.
@@ -245,6 +245,11 @@ impl Bus {
     }
 }
 
+/// A node, of whatever leads to its bus.
+fn subject(node: u8) -> Subject {
+    Subject::BehindSender(Place::Station { bus: model::Bus::Canopen, number: node.into() })
+}
+
 fn on(op: Op, node: u8, index: u16, sub: u8) -> Op {
     op.range("object", u32::from(index), u32::from(sub), 1).unit(u32::from(node))
 }
@@ -283,7 +288,7 @@ fn emergency(node: u8, data: &[u8], out: &mut Output) {
         0 => "no".to_owned(),
         code => format!("emergency 0x{code:04x}"),
     };
-    out.state(Subject::SenderModule { slot: u16::from(node) }, "alarm", &value);
+    out.state(subject(node), "alarm", &value);
 }
 
 fn abort(
@@ -314,7 +319,6 @@ fn abort(
 
 /// Objects that say what a node is (7.5.2).
 fn identity(node: u8, index: u16, sub: u8, data: &[u8], out: &mut Output) {
-    let subject = Subject::SenderModule { slot: u16::from(node) };
     let number = data.first_chunk::<4>().map_or(0, |c| u32::from_le_bytes(*c));
     let fact = match (index, sub) {
         (0x1000, 0) => ("device_type", format!("0x{number:08x}")),
@@ -327,7 +331,7 @@ fn identity(node: u8, index: u16, sub: u8, data: &[u8], out: &mut Output) {
         (0x1018, 4) => ("serial", number.to_string()),
         _ => return,
     };
-    out.identity(subject, "SDO upload", [fact]);
+    out.identity(subject(node), "SDO upload", [fact]);
 }
 
 fn value(node: u8, index: u16, sub: u8, data: &[u8], out: &mut Output) {

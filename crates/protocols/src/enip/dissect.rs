@@ -5,12 +5,12 @@ use super::{
     objects::{Modules, Question},
     pccc, tags,
     wire::{
-        Classes, HEADER_OCTETS, Header, Message, Path, Route, is_cyclic, items, listed, message,
-        packed, unconnected,
+        Classes, HEADER_OCTETS, Header, Message, Path, is_cyclic, items, listed, message, packed,
+        unconnected,
     },
 };
 use crate::{Carrier, Dissector, Gap, Malformed, Output, Progress, Segment, Side, output::Op};
-use model::{OperationClass, Scalar, Subject, Time};
+use model::{OperationClass, Route, Scalar, Subject, Time};
 use std::collections::VecDeque;
 
 /// Messages of one conversation whose answers are awaited.
@@ -61,7 +61,7 @@ struct Sent {
 struct Opening {
     triad: [u8; 8],
     classes: Classes,
-    route: Route,
+    to: Whose,
 }
 
 struct Connection {
@@ -86,23 +86,9 @@ struct Asked {
     part: tags::Part,
 }
 
-/// Whom a request is for.
-#[derive(Clone, Copy)]
-enum Whose {
-    Device(Route),
-    /// Whoever is at the end of a connection that was not seen opened.
-    Unknown,
-}
-
-impl Whose {
-    /// The module behind the host, where that is known.
-    fn module(self) -> Option<u16> {
-        match self {
-            Whose::Device(route) => route.module(),
-            Whose::Unknown => None,
-        }
-    }
-}
+/// The way to whom a request is for. None where nobody knows: whoever is at the end of a connection
+/// that was not seen opened, or further away than a route has room for.
+type Whose = Option<Route>;
 
 /// What one encapsulated message holds, for the counted rows.
 #[derive(Default)]
@@ -241,11 +227,11 @@ impl Conversation {
         let meant = |c: &&Connection| Some(c.number) == number;
         let found = self.connections.iter().rev().find(meant);
         let to = match (key, found) {
-            (_, Some(connection)) => Whose::Device(connection.opening.route),
-            (Key::Connected { .. }, None) => Whose::Unknown,
-            (Key::Context(_), None) => Whose::Device(Route::default()),
+            (_, Some(connection)) => connection.opening.to,
+            (Key::Connected { .. }, None) => None,
+            (Key::Context(_), None) => Some(Route::default()),
         };
-        request(read, (Route::default(), to), NESTED_MAX, &mut seen, out);
+        request(read, (Some(Route::default()), to), NESTED_MAX, &mut seen, out);
         // A connected message goes first to the object at the end of the connection's path, and
         // what closes the connection is for that object too.
         let closes = seen.closes.take();
@@ -354,8 +340,8 @@ fn manage(service: u8, data: &[u8], seen: &mut Seen, out: &mut Output) {
                 out.identity(Subject::Receiver, "Forward Open", [("cip_safety", yes)]);
             }
             seen.classes.extend(path.classes.iter());
-            let (classes, route) = (path.classes, path.route);
-            seen.opens = triad(data, 10).map(|triad| Opening { triad, classes, route });
+            let (classes, to) = (path.classes, way(&path, out));
+            seen.opens = triad(data, 10).map(|triad| Opening { triad, classes, to });
         }
         0x4e => {
             seen.classes.extend(path(12).classes.iter());
@@ -372,11 +358,25 @@ fn triad(data: &[u8], at: usize) -> Option<[u8; 8]> {
     data.get(at..)?.first_chunk().copied()
 }
 
+/// The way that a path leads, which may be too long to be told.
+fn way(path: &Path, out: &mut Output) -> Option<Route> {
+    if path.too_far {
+        out.limit("cip-route-long");
+    }
+    path.way()
+}
+
+/// A route as the number of a unit: a slot is one, and what is further away has none.
+fn unit(route: Option<Route>) -> Option<u32> {
+    let slot = route?.place().and_then(|place| place.slot());
+    slot.map(u32::from)
+}
+
 /// `route` is the way that the message goes itself, and `to` who is at the end of the connection
 /// that carries it.
 fn request(
     read: Message<'_>,
-    (route, to): (Route, Whose),
+    (route, to): (Option<Route>, Whose),
     levels: u8,
     seen: &mut Seen,
     out: &mut Output,
@@ -389,16 +389,23 @@ fn request(
     if manager {
         manage(service, data, seen, out);
     }
-    let route = path.route.or(route);
+    let own = way(&path, out);
+    let route = if own.is_some_and(|own| own.is_here()) { route } else { own };
     if levels > 0 && service == 0x52 && manager {
-        if let Ok((inner, route)) = unconnected(data)
+        if let Ok((inner, path)) = unconnected(data)
             && let Ok(read) = message(inner)
         {
+            let route = way(&path, out);
             request(read, (route, to), levels.saturating_sub(1), seen, out);
         }
         return;
     }
-    let whose = if route == Route::default() { to } else { Whose::Device(route) };
+    let whose = match route {
+        Some(route) if route.is_here() => to,
+        // On a connection the way goes on from its end.
+        Some(route) => to.unwrap_or_default().then(&route),
+        None => None,
+    };
     let part = tags::Part::default();
     let asked = Asked { service, class, tag: None, whose, question: None, pccc: None, part };
     if levels > 0 && service == 0x0a {
@@ -412,14 +419,14 @@ fn request(
     }
     if (service, class) == (EXECUTE_PCCC, Some(names::PCCC)) {
         out.begin_protocol("pccc");
-        let pccc = pccc::request(data, route.module(), out);
+        let pccc = pccc::request(data, unit(route), out);
         out.begin_protocol("cip");
         return seen.requests.push(Asked { pccc, ..asked });
     }
     let logix = names::logix(service, &path.classes);
     let (meaning, name) = logix.unwrap_or_else(|| names::service(service, class));
     let mut op = Op::request(meaning, u32::from(service), name);
-    op.unit = route.module().map(u32::from);
+    op.unit = unit(route);
     let op = match (&path.symbol, class) {
         (Some(symbol), _) => op.named("tag", symbol),
         (None, Some(class)) => op.range("class", class, path.instance.unwrap_or_default(), 1),
@@ -467,17 +474,17 @@ fn answer(
     // 6 is "more to come", an answer all the same.
     let done = matches!(status, 0 | 6);
     if done && (service, class) == (EXECUTE_PCCC, Some(names::PCCC)) {
-        let (pccc, slot) = known.map_or((None, None), |k| (k.pccc, k.whose.module()));
+        let (pccc, whose) = known.map_or((None, None), |k| (k.pccc, k.whose));
         out.begin_protocol("pccc");
-        pccc::reply(data, pccc, slot, out);
+        pccc::reply(data, pccc, whose, out);
         return out.begin_protocol("cip");
     }
     out.operation(if done { op.done() } else { op.refused(status.into(), names::status(status)) });
     // Of a list some attributes may be refused, and the others are there (Volume 1, B-1).
     const SOME_REFUSED: u8 = 0x0a;
     let Some(known) = known.filter(|_| done || status == SOME_REFUSED) else { return };
-    if let (Some(question), Whose::Device(route)) = (known.question, known.whose) {
-        modules.answered(question, route.module(), data, out);
+    if let (Some(question), Some(route)) = (known.question, known.whose) {
+        modules.answered(question, route.place(), data, out);
     }
     if let Some(tag) = known.tag.filter(|_| out.values_wanted && tags::is_read(service)) {
         tags::read(&tag, known.part, data, out);

@@ -6,7 +6,7 @@
 
 use super::names;
 use crate::{Output, text};
-use model::{Mac, Subject};
+use model::{Mac, Place, Subject};
 use wire::{Reader, Short};
 
 const GET_ALL: u8 = 0x01;
@@ -41,7 +41,7 @@ pub(super) struct Modules(Vec<Module>);
 #[derive(Default)]
 struct Module {
     /// `None` is the host itself.
-    number: Option<u16>,
+    place: Option<Place>,
     vendor: Option<u16>,
     device_type: Option<u16>,
     told: [Option<&'static str>; WHATS],
@@ -60,7 +60,7 @@ impl Modules {
     pub(super) fn answered(
         &mut self,
         question: Question,
-        module: Option<u16>,
+        place: Option<Place>,
         data: &[u8],
         out: &mut Output,
     ) {
@@ -72,39 +72,30 @@ impl Modules {
             SAFETY_SUPERVISOR if question.instance > 0 => "Safety Supervisor object",
             _ => return,
         };
-        let subject = match module {
-            Some(slot) => Subject::SenderModule { slot },
-            None => Subject::Sender,
-        };
         let mut said = Said::default();
         // What stands before the damage was said.
         let read = attributes(question, data, &mut said);
         debug_assert!(read.is_err() || said.count <= ATTRIBUTES_MAX);
-        self.tell((subject, module), said_in, said, out);
+        self.tell(place, said_in, said, out);
     }
 
     /// An answer to List Identity, which has the attributes of the host.
     pub(super) fn listed(&mut self, data: &[u8], out: &mut Output) {
         let mut said = Said::default();
         if all(names::IDENTITY, data, &mut said).is_ok() {
-            self.tell((Subject::Sender, None), "List Identity", said, out);
+            self.tell(None, "List Identity", said, out);
         }
     }
 
-    fn tell(
-        &mut self,
-        (subject, number): (Subject, Option<u16>),
-        said_in: &'static str,
-        said: Said,
-        out: &mut Output,
-    ) {
+    fn tell(&mut self, place: Option<Place>, said_in: &'static str, said: Said, out: &mut Output) {
+        let subject = Subject::sender_at(place);
         out.identity(subject, said_in, said.facts);
-        let known = self.0.iter().position(|module| module.number == number);
+        let known = self.0.iter().position(|module| module.place == place);
         if known.is_none() && self.0.len() < MODULES_MAX {
-            self.0.push(Module { number, ..Module::default() });
+            self.0.push(Module { place, ..Module::default() });
         }
         let at = known.unwrap_or(self.0.len().saturating_sub(1));
-        let Some(module) = self.0.get_mut(at).filter(|module| module.number == number) else {
+        let Some(module) = self.0.get_mut(at).filter(|module| module.place == place) else {
             return out.limit("cip-modules");
         };
         module.vendor = said.vendor.or(module.vendor);

@@ -5,7 +5,7 @@
 //! request of its transaction number.
 
 use crate::{Output, output::Op, text};
-use model::{OperationClass as Class, PointValue, Quality, Subject};
+use model::{OperationClass as Class, PointValue, Quality, Route, Subject};
 use wire::Reader;
 
 /// What must be known of a command to understand its reply.
@@ -109,7 +109,7 @@ fn command(data: &[u8]) -> Option<Reader<'_>> {
 }
 
 /// Reads a command, reports it, and gives what its reply needs.
-pub(super) fn request(data: &[u8], slot: Option<u16>, out: &mut Output) -> Option<Asked> {
+pub(super) fn request(data: &[u8], unit: Option<u32>, out: &mut Output) -> Option<Asked> {
     let mut r = command(data)?;
     let (number, _, transaction) = (r.u8().ok()?, r.u8().ok()?, r.le16().ok()?);
     let function = match number {
@@ -127,7 +127,7 @@ pub(super) fn request(data: &[u8], slot: Option<u16>, out: &mut Output) -> Optio
     }
     let function = u32::from(number) << 8 | u32::from(function);
     let mut op = Op::request(class, function, name);
-    op.unit = slot.map(u32::from);
+    op.unit = unit;
     out.operation(place.map_or(op.clone(), |at| at.on(op)));
     if let Some(at) = place
         && class == Class::Write
@@ -139,8 +139,9 @@ pub(super) fn request(data: &[u8], slot: Option<u16>, out: &mut Output) -> Optio
     Some(Asked { transaction, class, name, function, place })
 }
 
-/// Reads the reply to a command.
-pub(super) fn reply(data: &[u8], asked: Option<Asked>, slot: Option<u16>, out: &mut Output) {
+/// Reads the reply to a command, of whom a route leads to; nobody knows who it is without one.
+pub(super) fn reply(data: &[u8], asked: Option<Asked>, whose: Option<Route>, out: &mut Output) {
+    let place = whose.and_then(Route::place);
     let Some(mut r) = command(data) else { return };
     let (Ok(number), Ok(status), Ok(transaction)) = (r.u8(), r.u8(), r.le16()) else { return };
     let asked = asked.filter(|a| a.transaction == transaction);
@@ -149,7 +150,7 @@ pub(super) fn reply(data: &[u8], asked: Option<Asked>, slot: Option<u16>, out: &
         None => (Class::Other, "request not seen", u32::from(number & 0x3f) << 8),
     };
     let mut op = Op::response(class, function, name);
-    op.unit = slot.map(u32::from);
+    op.unit = place.and_then(|place| place.slot()).map(u32::from);
     let op = match asked.and_then(|a| a.place) {
         Some(at) => at.on(op),
         None => op,
@@ -166,12 +167,8 @@ pub(super) fn reply(data: &[u8], asked: Option<Asked>, slot: Option<u16>, out: &
     if code != 0 {
         return;
     }
-    let subject = match slot {
-        Some(slot) => Subject::SenderModule { slot },
-        None => Subject::Sender,
-    };
     match (function, asked.and_then(|a| a.place)) {
-        (0x0603, _) => diagnostic(r.rest(), subject, out),
+        (0x0603, _) if whose.is_some() => diagnostic(r.rest(), Subject::sender_at(place), out),
         (0x0fa1 | 0x0fa2, Some(at)) if out.values_wanted => values(at, r.rest(), out),
         _ => {}
     }

@@ -2,7 +2,7 @@
 
 use super::{ENIP, dissect::Conversation, wire::Header};
 use crate::{Carrier, Dissector, Hint, Output, Probe, Progress, Protocol, Segment, Side};
-use model::{Detail, PointValue, Scalar, Time};
+use model::{Detail, PointValue, Route, Scalar, Subject, Time};
 
 const ROUTER: &[u8] = &[0x20, 2, 0x24, 1];
 const MANAGER: &[u8] = &[0x20, 6, 0x24, 1];
@@ -57,6 +57,9 @@ struct Talk {
     seconds: i64,
     counts: Vec<String>,
     values: Vec<(String, PointValue)>,
+    /// Whom identities are about.
+    about: Vec<Subject>,
+    limits: Vec<&'static str>,
 }
 
 impl Talk {
@@ -74,10 +77,14 @@ impl Talk {
             let keys: Vec<String> = keys.collect();
             self.counts.push(format!("{} {}", message.group.name, keys.join(" ")));
         }
-        self.values.extend(out.observed.into_iter().filter_map(|o| match o.detail {
-            Detail::Value { point, value, .. } => Some((point.0.into(), value)),
-            _ => None,
-        }));
+        self.limits.append(&mut out.limits);
+        for o in out.observed {
+            match o.detail {
+                Detail::Value { point, value, .. } => self.values.push((point.0.into(), value)),
+                Detail::Identity(identity) => self.about.push(identity.subject),
+                _ => {}
+            }
+        }
     }
 
     fn asks(&mut self, bytes: &[u8]) {
@@ -158,6 +165,58 @@ fn what_is_sent_to_other_objects_is_no_service() {
     talk.asks(&connected(0xaaaa, 1, &[0, 0, 1, 0, 2, 0, 3, 0, 15, 0]));
     talk.answers(&connected(0x1111, 1, &[0, 0, 1, 0, 2, 0, 3, 0, 0x4f, 0]));
     assert_eq!(talk.counts, [""; 0]);
+}
+
+/// An Unconnected Send of a request, along a path of whole words.
+fn sent(request: &[u8], path: &[u8]) -> Vec<u8> {
+    let mut data = vec![10, 5];
+    data.extend((request.len() as u16).to_le_bytes());
+    data.extend(request);
+    data.extend([(path.len() / 2) as u8, 0]);
+    data.extend(path);
+    self::request(0x52, MANAGER, &data)
+}
+
+/// Its own serial number, asked of an identity object and answered.
+fn identifies(talk: &mut Talk, path: &[u8]) {
+    talk.asks(&unconnected(sent(&request(0x0e, &[0x20, 1, 0x24, 1, 0x30, 6], &[]), path)));
+    talk.answers(&unconnected(answer(0x0e, &[1, 2, 3, 4])));
+}
+
+#[track_caller]
+fn way(text: &str) -> Subject {
+    Subject::sender_at(text.parse::<Route>().expect("a route").place())
+}
+
+#[test]
+fn two_devices_behind_one_bridge_are_told_apart() {
+    let mut talk = Talk::default();
+    let far = |last: &[u8]| [&[1, 3, 0x12, 8][..], b"10.1.2.", last].concat();
+    for path in [far(b"3"), far(b"4"), [&far(b"4")[..], &[1, 0]].concat(), vec![1, 3], vec![]] {
+        identifies(&mut talk, &path);
+    }
+    let ways = ["1/3,2/10.1.2.3", "1/3,2/10.1.2.4", "1/3,2/10.1.2.4,1/0", "1/3", ""];
+    assert_eq!(talk.about, ways.map(way));
+    assert_eq!(talk.about[3..], [Subject::SenderModule { slot: 3 }, Subject::Sender]);
+}
+
+#[test]
+fn a_device_too_far_away_to_be_named_is_not_taken_for_another() {
+    let mut talk = Talk::default();
+    identifies(&mut talk, &[1, 3].repeat(40));
+    assert_eq!((&*talk.about, &*talk.limits), (&[][..], &["cip-route-long"][..]));
+}
+
+#[test]
+fn on_a_connection_the_way_goes_on_from_its_end() {
+    let mut talk = Talk::default();
+    talk.opens(&[&[1, 3, 0x12, 8][..], b"10.1.2.3", ROUTER].concat(), 0xaaaa, 0x1111);
+    let serial = request(0x0e, &[0x20, 1, 0x24, 1, 0x30, 6], &[]);
+    talk.asks(&connected(0xaaaa, 1, &serial));
+    talk.answers(&connected(0x1111, 1, &answer(0x0e, &[1, 2, 3, 4])));
+    talk.asks(&connected(0xaaaa, 2, &sent(&serial, &[1, 0])));
+    talk.answers(&connected(0x1111, 2, &answer(0x0e, &[1, 2, 3, 4])));
+    assert_eq!(talk.about, ["1/3,2/10.1.2.3", "1/3,2/10.1.2.3,1/0"].map(way));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Encapsulation header, common packet items, CIP requests and answers, identities.
 
+use model::Route;
 use wire::{Reader, Short};
 
 pub const HEADER_OCTETS: usize = 24;
@@ -133,13 +134,20 @@ pub struct Path {
     pub instance: Option<u32>,
     pub attribute: Option<u32>,
     pub symbol: Option<String>,
-    /// The device that the port segments lead to.
+    /// The device that the port segments lead to, of its host.
     pub route: Route,
+    /// It leads further than a route has room for.
+    pub too_far: bool,
     /// A safety network segment (Volume 5, 3-5): what is connected is CIP Safety.
     pub safety: bool,
 }
 
 impl Path {
+    /// The way to the device, where it is known whole.
+    pub fn way(&self) -> Option<Route> {
+        Some(self.route).filter(|_| !self.too_far)
+    }
+
     /// Reads what it knows and stops at the first segment it does not.
     pub fn parse(bytes: &[u8]) -> Path {
         let mut path = Path::default();
@@ -226,46 +234,8 @@ impl Path {
         if kind & LONG != 0 && octets % 2 == 1 {
             r.skip(1)?;
         }
-        self.route.hop(port, link);
+        self.too_far |= !self.route.hop(port, link);
         Ok(())
-    }
-}
-
-/// Which device a request is for: the host itself, or one that it reaches through its ports. A
-/// slot of the host's own rack is its number, a node of another network of one octet that with
-/// the port before it. Whatever is further away, or has a longer address, is a number above all
-/// of these that the whole way makes, the same each time.
-#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
-pub struct Route(Option<u16>);
-
-impl Route {
-    /// `None` is the host.
-    pub fn module(self) -> Option<u16> {
-        self.0
-    }
-
-    /// The one that leads further.
-    pub fn or(self, other: Route) -> Route {
-        Route(self.0.or(other.0))
-    }
-
-    fn hop(&mut self, port: u16, link: &[u8]) {
-        /// The port to the rack's backplane.
-        const BACKPLANE: u16 = 1;
-        const PORTS: u16 = 0x80;
-        const FAR: u16 = 0x8000;
-        self.0 = Some(match (self.0, link) {
-            (None, [slot]) if port <= BACKPLANE => u16::from(*slot),
-            (None, [node]) if port < PORTS => port << 8 | u16::from(*node),
-            (before, _) => {
-                let way = before.unwrap_or_default().to_be_bytes().into_iter();
-                let way = way.chain(port.to_be_bytes()).chain(link.iter().copied());
-                // FNV-1a, folded.
-                let step = |hash: u32, octet| (hash ^ u32::from(octet)).wrapping_mul(0x0100_0193);
-                let hash = way.fold(0x811c_9dc5, step);
-                FAR | ((hash >> 15 ^ hash) & 0x7fff) as u16
-            }
-        });
     }
 }
 
@@ -301,8 +271,8 @@ pub fn message(bytes: &[u8]) -> Result<Message<'_>, Short> {
     Ok(Message::Request { service, path, data: r.rest() })
 }
 
-/// The message inside an Unconnected Send, and the way to whom it is for (3-5.5.4).
-pub fn unconnected(data: &[u8]) -> Result<(&[u8], Route), Short> {
+/// The message inside an Unconnected Send, and the path to whom it is for (3-5.5.4).
+pub fn unconnected(data: &[u8]) -> Result<(&[u8], Path), Short> {
     let mut r = Reader::new(data);
     r.bytes(2)?;
     let length = usize::from(r.le16()?);
@@ -312,8 +282,8 @@ pub fn unconnected(data: &[u8]) -> Result<(&[u8], Route), Short> {
     }
     let words = usize::from(r.u8()?);
     r.u8()?;
-    let route = Path::parse(r.bytes(words.saturating_mul(2))?);
-    Ok((inner, route.route))
+    let path = Path::parse(r.bytes(words.saturating_mul(2))?);
+    Ok((inner, path))
 }
 
 /// Messages of a Multiple Service Packet (Volume 1, A-4.10).
@@ -344,51 +314,42 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn leads(path: &[u8], module: Option<u16>, classes: &[u32]) {
+    fn leads(path: &[u8], way: &str, classes: &[u32]) {
         let path = Path::parse(path);
-        assert_eq!((path.route.module(), &*path.classes), (module, classes), "{path:?}");
+        let read = path.way().map(|way| way.to_string());
+        assert_eq!((read.as_deref(), &*path.classes), (Some(way), classes), "{path:?}");
     }
 
     #[test]
-    fn slots_and_nodes_have_their_numbers() {
-        leads(&[0x20, 2, 0x24, 1], None, &[2]);
-        leads(&[1, 3, 0x20, 2], Some(3), &[2]);
-        leads(&[2, 5, 0x20, 2], Some(0x205), &[2]);
-        leads(&[0x0f, 18, 0, 7, 0x20, 2], Some(0x1207), &[2]);
+    fn a_path_leads_to_a_slot_or_a_node() {
+        leads(&[0x20, 2, 0x24, 1], "", &[2]);
+        leads(&[1, 3, 0x20, 2], "1/3", &[2]);
+        leads(&[2, 5, 0x20, 2], "2/5", &[2]);
+        leads(&[0x0f, 18, 0, 7, 0x20, 2], "18/7", &[2]);
     }
 
     #[test]
-    fn what_is_behind_a_bridge_is_not_the_bridge() {
+    fn a_path_leads_over_bridges() {
         let far = |link: &[u8], further: &[u8]| {
             let size = link.len() as u8;
             let pad = &[0][..link.len() % 2];
             [&[1, 3, 0x12, size][..], link, pad, further, &[0x20, 1, 0x24, 1]].concat()
         };
-        let paths = [
-            far(b"10.1.2.3", &[]),
-            far(b"10.1.2.30", &[]),
-            far(b"10.1.2.3", &[1, 0]),
-            far(b"10.1.2.3", &[1, 1]),
-            vec![1, 3, 2, 5, 0x20, 1, 0x24, 1],
-            [&[0x12, 8][..], b"10.1.2.3", &[0x20, 1, 0x24, 1]].concat(),
-        ];
-        let mut modules: Vec<u16> = Vec::new();
-        for path in &paths {
-            let read = Path::parse(path);
-            assert_eq!((&*read.classes, read.instance), (&[1][..], Some(1)), "{path:02x?}");
-            modules.extend(read.route.module().filter(|module| *module >= 0x8000));
-        }
-        modules.sort_unstable();
-        modules.dedup();
-        assert_eq!(modules.len(), paths.len());
+        leads(&far(b"10.1.2.3", &[]), "1/3,2/10.1.2.3", &[1]);
+        leads(&far(b"10.1.2.30", &[]), "1/3,2/10.1.2.30", &[1]);
+        leads(&far(b"10.1.2.3", &[1, 0]), "1/3,2/10.1.2.3,1/0", &[1]);
+        leads(&[1, 3, 2, 5, 0x20, 1, 0x24, 1], "1/3,2/5", &[1]);
+        let long = far(b"one-of-many-mixers.bakery.plant.example", &[]);
+        let path = Path::parse(&long);
+        assert_eq!((path.way(), &*path.classes, path.instance), (None, &[1][..], Some(1)));
     }
 
     #[test]
     fn keys_and_network_segments_stand_before_the_object() {
-        leads(&[0x34, 4, 1, 0, 14, 0, 54, 0, 0x94, 11, 0x20, 4, 0x24, 1], None, &[4]);
+        leads(&[0x34, 4, 1, 0, 14, 0, 54, 0, 0x94, 11, 0x20, 4, 0x24, 1], "", &[4]);
         let with_serial = [&[0x34, 5][..], &[0; 12], &[0x20, 4]].concat();
-        leads(&with_serial, None, &[4]);
-        leads(&[0x43, 10, 0x51, 1, 1, 2, 0x20, 4], None, &[4]);
+        leads(&with_serial, "", &[4]);
+        leads(&[0x43, 10, 0x51, 1, 1, 2, 0x20, 4], "", &[4]);
         assert!(Path::parse(&[0x50, 1, 0, 0]).safety);
     }
 }

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{Output, output::Op, text::lossy};
 use ::wire::{Reader, Short};
-use model::{OperationClass, PointValue, Quality, Subject};
+use model::{OperationClass, PointValue, Quality};
 use std::collections::BTreeMap;
 
 /// A mailbox error reply and what it answers.
@@ -146,7 +146,7 @@ impl Mailboxes {
 
     /// Objects that say what a device is (ETG.1000.6, 5.6.7.4), and values where wanted.
     fn uploaded(&mut self, device: u16, (index, sub): (u16, u8), octets: &[u8], out: &mut Output) {
-        let subject = Subject::SenderModule { slot: device };
+        let subject = segment::station(device);
         let number = || {
             let all = [0, 1, 2, 3].map(|i| octets.get(i).copied().unwrap_or_default());
             u32::from_le_bytes(all)
@@ -219,7 +219,7 @@ fn emergency(device: u16, mut at: Reader<'_>, out: &mut Output) -> Result<(), Sh
         0 => "error reset".to_owned(),
         code => format!("emergency 0x{code:04x}, register 0x{register:02x}"),
     };
-    out.state(Subject::SenderModule { slot: device }, "alarm", &value);
+    out.state(segment::station(device), "alarm", &value);
     Ok(())
 }
 

@@ -9,7 +9,7 @@ use super::{
     wire::{APRD, APWR, BWR, Datagram, FPRD, FPRW, FPWR, mailbox},
 };
 use crate::{Output, output::Op};
-use model::{OperationClass, Subject};
+use model::{Bus, OperationClass, Place, Subject};
 use std::collections::BTreeMap;
 
 const STATION_ADDRESS: u16 = 0x0010;
@@ -118,6 +118,11 @@ impl Devices {
     }
 }
 
+/// A device of the segment, by the address its master gave it.
+pub(super) fn station(address: u16) -> Subject {
+    Subject::BehindSender(Place::Station { bus: Bus::Ethercat, number: address.into() })
+}
+
 /// What is known of a device by its numbers.
 pub(super) fn identity(
     address: u16,
@@ -129,7 +134,7 @@ pub(super) fn identity(
     let name = vendor.and_then(vendor_name).unwrap_or_default();
     let serial = serial.filter(|s| *s != 0).map(|s| s.to_string()).unwrap_or_default();
     out.identity(
-        Subject::SenderModule { slot: address },
+        station(address),
         said_in,
         [
             ("vendor", name.to_owned()),

@@ -13,7 +13,7 @@ use crate::{
     Protocol, Segment, output::Op, text,
 };
 use ::wire::Reader;
-use model::{OperationClass as Class, PointValue, Quality, Scalar, Subject};
+use model::{Bus, OperationClass as Class, Place, PointValue, Quality, Scalar, Subject};
 use wire::{HEADER_OCTETS, Header, Pdu, packed_ascii};
 
 pub static HART_IP_GROUP: Group =
@@ -69,13 +69,11 @@ impl Protocol for HartIp {
     }
 }
 
-/// Devices of one conversation that are told apart.
-const DEVICES_MAX: usize = 128;
-
 #[derive(Default)]
 struct Session {
-    /// Addresses of devices in the order they answered; the first is the host itself.
-    devices: Vec<u64>,
+    /// The device that answered first is the host itself: an address it was polled by, and the
+    /// long one that it then said.
+    host: Option<(u64, Option<u64>)>,
 }
 
 impl Dissector for Session {
@@ -172,7 +170,7 @@ impl Session {
         out.operation(op.unit(device));
         let Some((_, data)) = data.split_first_chunk::<2>() else { return };
         if status == 0 {
-            let subject = self.subject(pdu.address, out);
+            let subject = self.subject(pdu.address, long_address(command, data));
             answered(command, data, subject, out);
             if out.values_wanted {
                 values(command, data, device, out);
@@ -211,20 +209,26 @@ impl Session {
         }
     }
 
-    fn subject(&mut self, address: u64, out: &mut Output) -> Subject {
-        let at = self.devices.iter().position(|a| *a == address);
-        let at = at.unwrap_or_else(|| {
-            if self.devices.len() < DEVICES_MAX {
-                self.devices.push(address);
-            } else {
-                out.limit("hart-devices");
-            }
-            self.devices.len().saturating_sub(1)
-        });
-        match u16::try_from(at) {
-            Ok(0) => Subject::Sender,
-            slot => Subject::SenderModule { slot: slot.unwrap_or(u16::MAX) },
+    fn subject(&mut self, address: u64, said: Option<u64>) -> Subject {
+        let host = self.host.get_or_insert((address, None));
+        if host.0 == address {
+            host.1 = said.or(host.1);
         }
+        if host.0 == address || host.1 == Some(address) {
+            return Subject::Sender;
+        }
+        Subject::BehindSender(Place::Station { bus: Bus::Hart, number: address })
+    }
+}
+
+/// The long address that an answer to command 0 makes: type of the device and its number
+/// (HCF_SPEC-081, 5.2).
+fn long_address(command: u16, data: &[u8]) -> Option<u64> {
+    match (command, data) {
+        (0, [254, type_high, type_low, _, _, _, _, _, _, a, b, c, ..]) => {
+            Some(u64::from_be_bytes([0, 0, 0, type_high & 0x3f, *type_low, *a, *b, *c]))
+        }
+        _ => None,
     }
 }
 
