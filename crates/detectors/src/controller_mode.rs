@@ -187,3 +187,21 @@ fn cases() -> Vec<crate::testing::Case> {
         Case::silent("starting up", vec![state(0, "mode", "startup"), state(9, "mode", "run")]),
     ]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn titles_say_the_place_in_words() {
+        let far = "1/3,2/10.1.2.3".parse::<model::Route>().expect("a route").place();
+        for (place, title) in [
+            (None, "{0}"),
+            (Some(Place::Slot(3)), "{0} (slot 3)"),
+            (far, "{0} (behind backplane 3, 10.1.2.3)"),
+        ] {
+            let device = Address::Mac(model::Mac([2, 0, 0, 0, 0, 1]));
+            assert_eq!(named((device, place)), title);
+        }
+    }
+}
