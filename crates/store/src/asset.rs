@@ -463,9 +463,11 @@ impl Store {
         .await
     }
 
-    /// What happened to an asset, newest first.
+    /// What happened to an asset, newest first: a finding of two is told of both.
     pub async fn asset_events(&self, id: &str) -> Result<Vec<Event>> {
-        events(self, "asset", id).await
+        let which = "asset = $1 OR actor IS NULL AND finding IN \
+                     (SELECT finding FROM finding_assets WHERE asset = $1)";
+        events(self, which, id).await
     }
 }
 
@@ -606,9 +608,10 @@ pub(crate) async fn record_event(turn: &mut Turn, event: Event) -> Result<()> {
     Ok(())
 }
 
-pub(crate) async fn events(store: &Store, column: &'static str, id: &str) -> Result<Vec<Event>> {
+/// `which` says of what row they are; its id is `$1`.
+pub(crate) async fn events(store: &Store, which: &'static str, id: &str) -> Result<Vec<Event>> {
     let sql = format!(
-        "SELECT at, kind, asset, finding, actor, says FROM events WHERE {column} = $1 \
+        "SELECT at, kind, asset, finding, actor, says FROM events WHERE {which} \
          ORDER BY seq DESC LIMIT $2"
     );
     let rows = sqlx::query(sqlx::AssertSqlSafe(sql))

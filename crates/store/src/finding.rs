@@ -99,10 +99,16 @@ pub struct FindingPatch {
 }
 
 const COLUMNS: &str = "id, sensor, detector, engine, severity, title, techniques, status, owner, \
-    note, mute, muted, first_seen, last_seen, count, assets, addresses, generation, revision";
+    note, mute, muted, first_seen, last_seen, count, assets, addresses, generation, \
+    revision, json_extract(observed, '$.assets') AS named";
 
 fn record(row: &SqliteRow) -> Result<FindingRecord> {
-    let assets = split(row.try_get("assets")?);
+    let mut assets = split(row.try_get("assets")?);
+    // They rest as a set; whoever did it is told first.
+    let named: Option<String> = row.try_get("named")?;
+    let named = named.map(|ids| serde_json::from_str(&ids)).transpose()?;
+    let named: Vec<String> = named.unwrap_or_default();
+    assets.sort_by_key(|asset| named.iter().position(|id| id == asset));
     Ok(FindingRecord {
         id: FindingId(row.try_get("id")?),
         detector: row.try_get("detector")?,
@@ -433,9 +439,7 @@ impl Store {
         let note = row.try_get("note")?;
         let mute: Option<String> = row.try_get("mute")?;
         let mut records = records(self, &[row]).await?;
-        let mut record = records.pop().expect("one row in, one record out");
-        let named: &[AssetId] = &observed.assets;
-        record.assets.sort_by_key(|asset| named.iter().position(|id| *id == asset.id));
+        let record = records.pop().expect("one row in, one record out");
         let mute = match mute {
             Some(id) => self.mutes_of(Some(id)).await?.pop(),
             None => None,
@@ -454,7 +458,7 @@ impl Store {
             observed,
             note,
             mute,
-            history: events(self, "finding", id).await?,
+            history: events(self, "finding = $1", id).await?,
         })
     }
 

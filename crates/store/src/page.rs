@@ -78,6 +78,7 @@ impl Order {
         // the bare column alone.
         let column = format!("{table}{}", field.column);
         let key = match field.kind {
+            Kind::List if field.column == "ips" => by_address(&column),
             _ if !field.optional => column,
             Kind::Text | Kind::List => format!("COALESCE({column}, '')"),
             Kind::Real => format!("COALESCE({column}, -1.0)"),
@@ -176,6 +177,22 @@ fn push_key(key: &Key, query: &mut QueryBuilder<Sqlite>) {
         Key::Real(real) => query.push_bind(*real),
         Key::Text(text) => query.push_bind(text.clone()),
     };
+}
+
+/// SQL of the first address of a list, so written that 10.0.0.9 comes before 10.0.0.10: none first,
+/// then IPv4, then the rest as text.
+fn by_address(column: &str) -> String {
+    // A line break stands before and after each.
+    let bare = format!("substr({column}, 2)");
+    let first = format!("substr({bare}, 1, instr({bare}, char(10)) - 1)");
+    // What splits at the dots into numbers is an array; no IPv6 address is one.
+    let octets = format!("'[' || replace({first}, '.', ',') || ']'");
+    let octet = |at: u8| format!("json_extract({octets}, '$[{at}]')");
+    let [a, b, c, d] = [0, 1, 2, 3].map(octet);
+    format!(
+        "CASE WHEN {column} = '' THEN '' WHEN json_valid({octets}) \
+         THEN printf('%03d.%03d.%03d.%03d', {a}, {b}, {c}, {d}) ELSE '~' || {first} END"
+    )
 }
 
 fn decode(text: &str) -> Option<Cursor> {

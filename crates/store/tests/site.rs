@@ -259,6 +259,53 @@ async fn who_began_a_finding_is_the_asset_that_has_the_address_or_an_address_alo
 }
 
 #[tokio::test]
+async fn assets_stand_in_the_order_of_their_addresses_as_numbers_page_by_page() {
+    let (_dir, store) = site().await;
+    let ips = ["fe80::1", "10.0.0.10", "192.168.0.1", "10.0.0.9", "9.0.0.1"];
+    let mut rows: Vec<_> = ips.iter().map(|ip| asset(&format!("ast_{ip}"), ip, 1)).collect();
+    let mut none = asset("ast_none", "10.0.0.1", 1);
+    let Insight::Asset(has) = &mut none else { panic!("an asset") };
+    has.ips.clear();
+    rows.push(none);
+    store.take("s", Time(1), rows).await.expect("taken");
+    let listed = async |sort: &str| {
+        let mut request = ListRequest { sort: Some(sort.to_owned()), ..ListRequest::first(2) };
+        let mut ids = Vec::new();
+        loop {
+            let page = store.assets(&request).await.expect("a page");
+            ids.extend(page.items.into_iter().map(|asset| asset.id.0.replace("ast_", "")));
+            request.cursor = page.next_cursor;
+            if request.cursor.is_none() {
+                return ids;
+            }
+        }
+    };
+    let mut upwards = ["none", "9.0.0.1", "10.0.0.9", "10.0.0.10", "192.168.0.1", "fe80::1"];
+    assert_eq!(listed("ip").await, upwards);
+    upwards.reverse();
+    assert_eq!(listed("-ip").await, upwards);
+}
+
+#[tokio::test]
+async fn whoever_did_it_is_named_first_and_the_one_it_was_done_to_has_it_in_its_timeline() {
+    let (_dir, store) = site().await;
+    let rows = vec![
+        asset("ast_a", "10.0.0.1", 1),
+        asset("ast_b", "10.0.0.2", 1),
+        finding("fnd_1", &["ast_b", "ast_a"], 1, "2026-01-01T00:01:00Z"),
+    ];
+    store.take("s", Time(1), rows).await.expect("taken");
+    let listed = store.findings(&ListRequest::first(10)).await.expect("a page").items;
+    let named: Vec<_> = listed[0].assets.iter().map(|asset| asset.name.as_str()).collect();
+    assert_eq!(named, ["10.0.0.2", "10.0.0.1"]);
+    for id in ["ast_a", "ast_b"] {
+        let events = store.asset_events(id).await.expect("events");
+        let raised = events.iter().filter(|event| event.kind == "finding").count();
+        assert_eq!(raised, 1, "{id}: {events:?}");
+    }
+}
+
+#[tokio::test]
 async fn finding_that_gets_worse_or_speaks_of_others_is_told_and_counted() {
     let (_dir, store) = site().await;
     let told = |severity: &str, asset: &str| {
