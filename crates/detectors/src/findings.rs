@@ -380,12 +380,15 @@ impl Open {
         self.draft.severity = self.draft.severity.max(severity);
     }
 
-    /// The newest burst began or ended outside what was counted one by one.
+    /// The newest burst began or ended outside what was counted one by one. What a detector counts
+    /// may have begun bursts ago, which says nothing of when this one did.
     pub fn spans(&mut self, first: Time, last: Time) {
-        if let Some(burst) = self.bursts.last_mut() {
+        let Some((burst, earlier)) = self.bursts.split_last_mut() else { return };
+        let earlier = earlier.iter().map(|b| b.last).max();
+        if earlier.is_none_or(|ended| ended < first) {
             burst.first = burst.first.min(first);
-            burst.last = burst.last.max(last);
         }
+        burst.last = burst.last.max(last);
     }
 
     /// How an answer to the requests of this finding ended.

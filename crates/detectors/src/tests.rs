@@ -87,6 +87,28 @@ fn equal_facts_join_one_finding_with_bursts_as_evidence() {
 }
 
 #[test]
+fn no_burst_begins_before_the_one_before_it_has_ended() {
+    let mut out = Findings::default();
+    let about = &REGISTRY[0].about;
+    let begun = asks(0, OperationClass::Stop);
+    for (at, begins) in [(0, 0), (1_000, 0), (600_000, 0), (601_000, 599_000)] {
+        let o = asks(at, OperationClass::Stop);
+        let open = out.raise(about, 1, &o, || crate::Draft::between(&o, Severity::Low, "x"));
+        let first = asks(begins, OperationClass::Stop).at;
+        open.expect("there is room").spans(first, o.at);
+    }
+    let all = out.all(&Inventory::new());
+    let spans = all[0].evidence().iter().filter_map(|piece| match piece {
+        Evidence::Count { first, last, count, .. } => Some((*first, *last, *count)),
+        _ => None,
+    });
+    let at = |ms: i64| asks(ms, OperationClass::Stop).at;
+    let spans: Vec<_> = spans.collect();
+    assert_eq!(spans, [(at(0), at(1_000), 2), (at(599_000), at(601_000), 2)]);
+    assert_eq!(all[0].first_seen, begun.at);
+}
+
+#[test]
 fn a_full_table_of_findings_refuses_and_counts() {
     let mut out = Findings::default();
     let o = asks(0, OperationClass::Stop);
