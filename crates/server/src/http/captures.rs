@@ -339,6 +339,11 @@ pub(crate) async fn import(
         findings: report.findings.len() as u64,
     };
     app.store.import(&id, capture.uploaded_at, report.into_insights()).await?;
-    notes.after(json!(done));
+    notes.after(json!({
+        "file": capture.file,
+        "assets": done.assets,
+        "links": done.links,
+        "findings": done.findings,
+    }));
     Ok(Json(done))
 }
