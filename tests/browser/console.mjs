@@ -792,8 +792,15 @@ step('a server that goes and comes back is told and followed', async ({ page, se
   await page.locator('[data-state=live]').waitFor();
   await server.end();
   await page.locator('[data-state=reconnecting]').waitFor();
+  // What is opened meanwhile says so, claims no numbers, and is read once the server is back.
+  await page.keyboard.press('g');
+  await page.keyboard.press('f');
+  await page.getByText('This could not be read').waitFor();
+  const counts = await page.locator('.severities .num').allInnerTexts();
+  assert.deepEqual(counts, Array(5).fill('–'));
   await server.start();
   await page.locator('[data-state=live]').waitFor({ timeout: 60_000 });
+  await page.getByText('This could not be read').waitFor({ state: 'detached' });
 });
 
 step('a session that ends comes back to the same page', async ({ page, server }) => {
