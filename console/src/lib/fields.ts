@@ -30,7 +30,9 @@ export function facetValue(
   zoneName: (id: string) => string,
 ): string {
   const value = count.value;
-  if (value === null) return field === 'severity' ? 'None' : 'Unknown';
+  // Nobody has to know of a zone or a finding for there to be none.
+  if (value === null && (field === 'severity' || field === 'zone')) return 'None';
+  if (value === null) return field === 'purdue' ? levelName(null) : 'Unknown';
   if (field === 'class') return className(value);
   if (field === 'purdue') return `${Number(value)} ${levelName(Number(value))}`;
   if (field === 'zone') return zoneName(value);

@@ -117,6 +117,17 @@ describe('words', () => {
     expect(words('program-download')).toBe('Program download');
   });
 
+  test('what is spelt in capitals is, and no longer word has any of it', () => {
+    const said = ['dhcp_vendor_class', 'plc_name', 'management_ip', 'arp-conflict', 'constructor'];
+    expect(said.map(words)).toEqual([
+      'DHCP vendor class',
+      'PLC name',
+      'Management IP',
+      'ARP conflict',
+      'Constructor',
+    ]);
+  });
+
   test('a level is short, none is a dash', () => {
     expect([null, 0, 3.5].map(level)).toEqual(['–', 'L0', 'L3.5']);
   });

@@ -129,9 +129,19 @@ export function utc(iso: string): string {
   return iso.replace('T', ' ').replace(/Z$/, ' UTC');
 }
 
-/** `program-download` to `Program download`. */
+/** Spelt as the people who say them do. */
+const SPELT = new Map(
+  'ARP BIOS CPU DHCP DNS ICMP ID IP MAC OS PLC SMB SNMP TLS URL VLAN'
+    .split(' ')
+    .map((word) => [word.toLowerCase(), word]),
+);
+
+/** `program-download` to `Program download`, `plc_name` to `PLC name`. */
 export function words(value: string): string {
-  const text = value.replaceAll('-', ' ').replaceAll('_', ' ');
+  const text = value
+    .split(/[-_ ]/)
+    .map((word) => SPELT.get(word) ?? word)
+    .join(' ');
   return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
