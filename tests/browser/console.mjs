@@ -569,6 +569,9 @@ step('every settings section opens', async ({ page, server }) => {
     await page.goto(`${server.url}/settings/${path}`);
     await page.locator('main').getByText(word).first().waitFor();
   }
+  await page.goto(`${server.url}/settings/audit`);
+  const row = page.locator('main tr').filter({ hasText: 'Imported a capture' }).first();
+  await row.getByText('download.pcapng').waitFor();
 });
 
 step('CSV has every row of the list and one header', async ({ page, server }) => {

@@ -37,6 +37,13 @@ test('a thing without a name is its kind and a short id, and a link where it has
   expect(said('plans/pln_01a2195f3d2b44142c7d98936:run').text).toBe('plan d98936');
 });
 
+test('a capture goes by its file and a finding by its title', () => {
+  const file = 'Line 4.pcapng';
+  expect(said('captures/cap_01a22162:import', { file, assets: 3 }).text).toBe(file);
+  const title = 'HIST-01 stops PLC-MIX-01';
+  expect(said('findings/fnd_01a22162', { title, status: 'resolved' }).text).toBe(title);
+});
+
 test('a name of ten thousand characters is cut', () => {
   expect(said('plans', { name: 'x'.repeat(10_000) }).text.length).toBe(81);
 });

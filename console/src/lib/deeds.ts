@@ -102,8 +102,8 @@ const NAME_MAX = 80;
 
 function nameOf(value: unknown): string | null {
   if (typeof value !== 'object' || value === null) return null;
-  const { name, spec, file } = value as { name?: unknown; spec?: unknown; file?: unknown };
-  const said = [name, file].find((text) => typeof text === 'string' && text !== '');
+  const { name, spec, file, title } = value as Record<string, unknown>;
+  const said = [name, file, title].find((text) => typeof text === 'string' && text !== '');
   // What was refused may be as long as somebody liked.
   if (typeof said === 'string') return said.length > NAME_MAX ? `${said.slice(0, NAME_MAX)}…` : said;
   return spec === undefined ? null : nameOf(spec);

@@ -57,7 +57,14 @@ async fn detail(app: &Shared, id: &str) -> Answer<FindingDetail> {
 /// What triage changes, for the audit.
 fn triage(finding: &FindingDetail) -> Value {
     let row = &finding.row;
-    json!({"status": row.status, "owner": row.owner, "note": finding.note, "muted": row.muted})
+    json!({
+        // For whoever reads the log: the finding may be gone by then.
+        "title": row.title,
+        "status": row.status,
+        "owner": row.owner,
+        "note": finding.note,
+        "muted": row.muted,
+    })
 }
 
 /// One finding with evidence, runbook and history.

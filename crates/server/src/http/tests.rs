@@ -335,6 +335,16 @@ async fn without_the_csrf_value_a_session_changes_nothing() {
 }
 
 #[tokio::test]
+async fn the_record_of_a_change_of_a_finding_says_which_finding() {
+    let site = Site::new().await;
+    site.fill().await;
+    let who = site.sign_in("ad").await;
+    site.call(&who, Method::POST, "/findings/fnd_1:unmute", None).await;
+    let page = read(site.call(&who, Method::GET, "/audit?limit=1", None).await).await;
+    assert_eq!(page["items"][0]["after"]["title"], "new asset", "{page}");
+}
+
+#[tokio::test]
 async fn lists_come_as_json_lines_and_csv_without_formulas() {
     let site = Site::new().await;
     site.fill().await;
