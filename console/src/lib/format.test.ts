@@ -14,6 +14,7 @@ import {
   short,
   utc,
   whole,
+  second,
   words,
   zoneName,
 } from './format';
@@ -108,6 +109,13 @@ describe('times', () => {
       '2 d',
     ]);
   });
+});
+
+test('two times of the same minute are told apart', () => {
+  const said = ['2026-03-01T12:00:09Z', '2026-03-01T12:00:41Z', 'never'].map(second);
+  expect(said[0]).toMatch(/:09 UTC/);
+  expect(said[1]).toMatch(/:41 UTC/);
+  expect(said[2]).toBe('never');
 });
 
 describe('words', () => {

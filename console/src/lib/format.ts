@@ -124,6 +124,12 @@ export function moment(iso: string): string {
   return Number.isNaN(at.getTime()) ? iso : `${local(iso).slice(0, 16)} ${zoneName(at)}`;
 }
 
+/** `2026-03-01 14:05:09 UTC+1`: where seconds tell two times apart. */
+export function second(iso: string): string {
+  const at = new Date(iso);
+  return Number.isNaN(at.getTime()) ? iso : `${local(iso)} ${zoneName(at)}`;
+}
+
 /** As sent, to the microsecond: `2026-03-01 13:05:09.250000 UTC`. */
 export function utc(iso: string): string {
   return iso.replace('T', ' ').replace(/Z$/, ' UTC');
