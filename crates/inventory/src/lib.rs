@@ -437,6 +437,12 @@ impl Inventory {
                     "serial" => &mut module.serial,
                     "mode" => &mut module.mode,
                     "name" | "plc_name" => &mut module.name,
+                    // Until it says its name: what others know it by.
+                    "bacnet_instance" if module.name.is_none() => {
+                        module.name = Some(format!("BACnet device {value}"));
+                        news = true;
+                        continue;
+                    }
                     _ => continue,
                 };
                 if known.as_deref() != Some(value) {

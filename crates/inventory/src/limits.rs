@@ -6,8 +6,9 @@ pub const ADDRESSES_MAX: usize = 100_000;
 pub const FACTS_PER_ADDRESS_MAX: usize = 128;
 /// Names of others an address handed on, and applications of others it offered: of each so many.
 pub const NAMES_OF_OTHERS_MAX: usize = 32;
-/// Modules kept of one address.
-pub const MODULES_PER_ADDRESS_MAX: usize = 64;
+/// Modules kept of one address, and devices behind it: a router of a building has two trunks of
+/// 127 devices each.
+pub const MODULES_PER_ADDRESS_MAX: usize = 256;
 /// Conversations kept as links.
 pub const LINKS_MAX: usize = 100_000;
 /// VLANs kept of one address.

@@ -29,7 +29,7 @@ pub use observation::{
     SessionEvent, StateChange, Subject, Violation,
 };
 pub use operation::{Direction, Object, Operation, OperationClass, Outcome};
-pub use place::{Bus, Place};
+pub use place::{BacnetAddress, Bus, Place};
 pub use report::{CaptureReport, MessageRow, Scalar, SignInRow, ValueRow};
 pub use route::{NoRoute, Route};
 pub use text::is_disruptive;

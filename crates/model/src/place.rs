@@ -4,11 +4,13 @@
 //! Not here: which host. Invariant: places are equal just when they are the same, in memory and
 //! in JSON; nothing about them is cut or hashed.
 
-use crate::Route;
+use crate::{Mac, Route, route::octets_of};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 use std::{
     fmt,
     hash::{Hash, Hasher},
+    net::Ipv4Addr,
+    ops::RangeInclusive,
     str::FromStr,
 };
 
@@ -23,6 +25,35 @@ pub enum Place {
         number: u64,
     },
     Route(Route),
+    Bacnet(BacnetAddress),
+}
+
+/// A device behind a BACnet router: its network and its address there (ASHRAE 135, 6.2.2), of
+/// one octet on MS/TP, of six on IP and Ethernet, of seven at most on LonTalk.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct BacnetAddress {
+    network: u16,
+    length: u8,
+    octets: [u8; Self::OCTETS_MAX],
+}
+
+impl BacnetAddress {
+    const OCTETS_MAX: usize = 7;
+
+    /// None where the address is empty, which are all devices of the network, or longer than any.
+    pub fn new(network: u16, address: &[u8]) -> Option<BacnetAddress> {
+        let mut octets = [0; Self::OCTETS_MAX];
+        octets.get_mut(..address.len()).filter(|own| !own.is_empty())?.copy_from_slice(address);
+        Some(BacnetAddress { network, length: address.len() as u8, octets })
+    }
+
+    fn octets(&self) -> &[u8] {
+        self.octets.get(..usize::from(self.length)).unwrap_or_default()
+    }
+
+    fn hex(&self) -> String {
+        self.octets().iter().map(|octet| format!("{octet:02x}")).collect()
+    }
 }
 
 /// What numbers its devices.
@@ -40,6 +71,7 @@ pub enum Bus {
 impl Place {
     const SLOT: &str = "slot";
     const ROUTE: &str = "cip-route";
+    const BACNET: &str = "bacnet-address";
 
     /// The word for machines.
     pub const fn kind(&self) -> &'static str {
@@ -47,6 +79,7 @@ impl Place {
             Place::Slot(_) => Self::SLOT,
             Place::Station { bus, .. } => bus.kind(),
             Place::Route(_) => Self::ROUTE,
+            Place::Bacnet(_) => Self::BACNET,
         }
     }
 
@@ -57,12 +90,14 @@ impl Place {
         }
     }
 
-    /// Which one of its kind: a decimal number, or a route as [`Route`] writes it.
+    /// Which one of its kind: a decimal number, a route as [`Route`] writes it, or the number of
+    /// a network with the octets of an address in hexadecimal, `2001:0a010203bac0`.
     pub fn at(&self) -> String {
         match self {
             Place::Slot(slot) => slot.to_string(),
             Place::Station { number, .. } => number.to_string(),
             Place::Route(route) => route.to_string(),
+            Place::Bacnet(address) => format!("{}:{}", address.network, address.hex()),
         }
     }
 
@@ -71,6 +106,11 @@ impl Place {
         match kind {
             Self::SLOT => at.parse().ok().map(Place::Slot),
             Self::ROUTE => Route::from_str(at).ok()?.place(),
+            Self::BACNET => {
+                let (network, address) = at.split_once(':')?;
+                let (network, address) = (network.parse().ok()?, octets_of(address).ok()?);
+                BacnetAddress::new(network, &address).map(Place::Bacnet)
+            }
             kind => {
                 let bus = Bus::ALL.into_iter().find(|bus| bus.kind() == kind)?;
                 at.parse().ok().map(|number| Place::Station { bus, number })
@@ -105,6 +145,24 @@ impl fmt::Display for Place {
             // As the maker's tools write it.
             Place::Station { bus: Bus::Hart, number } => write!(f, "HART device {number:010x}"),
             Place::Route(route) => write!(f, "behind {}", route.for_people()),
+            Place::Bacnet(address) => write!(f, "{address}"),
+        }
+    }
+}
+
+/// `network 5 address 10`, `network 2001 address 10.1.2.3:47808`.
+impl fmt::Display for BacnetAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        /// Ports of BACnet/IP; another address of six octets is one of Ethernet.
+        const PORTS: RangeInclusive<u16> = 0xbac0..=0xbacf;
+        write!(f, "network {} address ", self.network)?;
+        match *self.octets() {
+            [node] => write!(f, "{node}"),
+            [a, b, c, d, e, g] if PORTS.contains(&u16::from_be_bytes([e, g])) => {
+                write!(f, "{}:{}", Ipv4Addr::from([a, b, c, d]), u16::from_be_bytes([e, g]))
+            }
+            [a, b, c, d, e, g] => write!(f, "{}", Mac([a, b, c, d, e, g])),
+            _ => f.write_str(&self.hex()),
         }
     }
 }
@@ -117,6 +175,7 @@ impl Hash for Place {
             Place::Slot(slot) => slot.hash(state),
             Place::Station { bus, number } => (bus, number).hash(state),
             Place::Route(route) => route.hash(state),
+            Place::Bacnet(address) => address.hash(state),
         }
     }
 }
@@ -168,6 +227,14 @@ mod tests {
         check(station(Bus::Hart, 7), polled);
         let long = r#"{"kind":"hart-device","at":"111771005219","text":"HART device 1a06123123"}"#;
         check(station(Bus::Hart, 0x1a_0612_3123), long);
+        let bacnet = |network, address: &[u8]| {
+            Place::Bacnet(BacnetAddress::new(network, address).expect("short enough"))
+        };
+        let mstp = r#"{"kind":"bacnet-address","at":"5:0a","text":"network 5 address 10"}"#;
+        check(bacnet(5, &[10]), mstp);
+        let text = "network 2001 address 10.1.2.3:47808";
+        let ip = format!(r#"{{"kind":"bacnet-address","at":"2001:0a010203bac0","text":"{text}"}}"#);
+        check(bacnet(2_001, &[10, 1, 2, 3, 0xba, 0xc0]), &ip);
         let mut route = Route::default();
         assert!(route.hop(1, &[3]) && route.hop(2, b"10.1.2.3"));
         let text = "behind backplane 3, 10.1.2.3";
@@ -177,7 +244,13 @@ mod tests {
 
     #[test]
     fn what_is_no_place_is_refused() {
-        for (kind, at) in [("slot", "x"), ("slot", "70000"), ("moon", "1"), ("cip-route", "")] {
+        for (kind, at) in [
+            ("slot", "x"),
+            ("slot", "70000"),
+            ("moon", "1"),
+            ("cip-route", ""),
+            ("bacnet-address", "5:"),
+        ] {
             assert_eq!(Place::from_parts(kind, at), None, "{kind} {at}");
         }
     }

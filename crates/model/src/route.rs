@@ -210,7 +210,7 @@ impl FromStr for Route {
     }
 }
 
-fn octets_of(hex: &str) -> Result<Vec<u8>, NoRoute> {
+pub(crate) fn octets_of(hex: &str) -> Result<Vec<u8>, NoRoute> {
     let (pairs, []) = hex.as_bytes().as_chunks::<2>() else { return Err(NoRoute) };
     let octet = |pair: &[u8; 2]| u8::from_str_radix(str::from_utf8(pair).ok()?, 16).ok();
     pairs.iter().map(octet).collect::<Option<_>>().ok_or(NoRoute)

@@ -2265,7 +2265,10 @@ export interface components {
         Place: {
             /** @description Which of the kind: its number, or port and address of each hop (`1/3,2/10.1.2.3`). */
             at: string;
-            /** @description `slot`, `canopen-node`, `ethercat-station`, `hart-device`, `cip-route`. */
+            /**
+             * @description `slot`, `canopen-node`, `ethercat-station`, `hart-device`, `cip-route`,
+             *     `bacnet-address`.
+             */
             kind: string;
             /** @description For people: `slot 3`, `node 5`, `behind backplane 3, 10.1.2.3`. */
             text: string;

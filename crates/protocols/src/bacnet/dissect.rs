@@ -13,7 +13,7 @@ use super::{
     wire::{Apdu, BVLC_IPV4, BVLC_IPV6, Bvlc, Kind, MstpFrame, Npdu, Remote},
 };
 use crate::{Carrier, Dissector, Gap, Output, Progress, Segment, Side, output::Op};
-use model::{Address, OperationClass as Class, Scalar, Subject};
+use model::{Address, BacnetAddress, OperationClass as Class, Place, Scalar, Subject};
 use std::{collections::VecDeque, net::IpAddr};
 
 #[derive(Default)]
@@ -152,7 +152,7 @@ impl Conversation {
         let subject = match (npdu.source, origin) {
             (None, Some(origin)) => Some(Subject::Address(Address::Ip(origin))),
             (None, None) => Some(Subject::Sender),
-            (Some(remote), _) => slot(&remote).map(|slot| Subject::SenderModule { slot }),
+            (Some(remote), _) => behind(&remote),
         };
         let peers = Peers {
             from: segment.from,
@@ -368,13 +368,10 @@ fn link_ipv6(function: u8, out: &mut Output) {
     });
 }
 
-/// A device behind a router, as a number within the router: its network and its address, where
-/// both are one octet as on MS/TP.
-fn slot(remote: &Remote<'_>) -> Option<u16> {
-    match (u8::try_from(remote.network), remote.address) {
-        (Ok(network), [address]) => Some(u16::from_be_bytes([network, *address])),
-        _ => None,
-    }
+/// A device behind a router; none where it is not told which one.
+fn behind(remote: &Remote<'_>) -> Option<Subject> {
+    let address = BacnetAddress::new(remote.network, remote.address)?;
+    Some(Subject::BehindSender(Place::Bacnet(address)))
 }
 
 fn place(remote: Option<Remote<'_>>) -> (u16, u8) {
