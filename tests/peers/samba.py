@@ -1,10 +1,11 @@
-"""A share of Samba with one user, `root` with the password `bottle`, and smbclient to ask it."""
+"""A share of Samba with one user, `root` with the password `bottle`, and smbclient to ask it; and
+one who marks all files there as ransomware does."""
 import contextlib
 import pathlib
 import subprocess
 import tempfile
 
-from talk import SERVER, listening, until
+from talk import SERVER, Log, listening, until
 
 CONFIG = """\
 [global]
@@ -60,3 +61,21 @@ def share():
         finally:
             server.terminate()
             server.wait(10)
+
+
+def marked(ending, commands):
+    """The talk of one who gives all files of a share the ending; `commands` of smbclient do it to one,
+    given its name and a file of other content."""
+    names = [f"recipe{number}.{kind}" for number in range(10) for kind in ("txt", "xml", "db")]
+    log = Log("smb")
+    with share() as made:
+        sealed = made.folder / "sealed"
+        sealed.write_text("4t7q\n")
+        for name in names:
+            (made.files / name).write_text("water 3\n")
+        done = made.ask("bottle", *(command for name in names for command in commands(name, sealed)))
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert sorted(path.name for path in made.files.iterdir()) == sorted(name + ending for name in names)
+    log.sign_in("ntlm", "WORKGROUP\\root", True)
+    log.finding("file-encryption")
+    log.close()
