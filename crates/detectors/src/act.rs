@@ -101,7 +101,9 @@ impl Watch for Acts {
             Direction::Request | Direction::Notice => {
                 self.asked(o, operation, (act, from, to), site, out);
             }
-            Direction::Response => self.answered(o, operation, (act, to, from), out),
+            Direction::Response => {
+                self.answered(o, (operation, site.times), (act, to, from), out);
+            }
         }
     }
 }
@@ -159,14 +161,14 @@ impl Acts {
     fn answered(
         &mut self,
         o: &Observation,
-        operation: &Operation,
+        (operation, times): (&Operation, u64),
         (act, client, server): (&Act, Address, Address),
         out: &mut Findings,
     ) {
         let key = self.key(act.class, client, server);
         if let Some(open) = out.known(self.about, key) {
             open.proof_of("answer", o);
-            open.ended(operation.outcome);
+            open.ended(operation.outcome, times);
             return;
         }
         if matches!(operation.outcome, Outcome::Refused { .. }) {

@@ -84,8 +84,8 @@ impl Watch for CommandFlood {
         if is_set_back(pair.rate.last, o.at) {
             *pair = new();
         }
-        pair.before += 1;
-        let lately = pair.rate.count(o.at, SPAN_SECS);
+        pair.before += site.times;
+        let lately = pair.rate.count_times(site.times, o.at, SPAN_SECS);
         if lately < COMMANDS_MIN {
             return;
         }

@@ -116,9 +116,17 @@ impl Detection {
         if self.clock.follow(o) {
             self.tick(inventory);
         }
+        self.show(o, 1, inventory);
+        if self.phase != Phase::Learnt {
+            self.baseline.learn(o);
+        }
+    }
+
+    /// Shows it to whom it matters.
+    fn show(&mut self, o: &Observation, times: u64, inventory: &Inventory) {
         let protocol = self.concerned.protocol(o.protocol);
         let (phase, industrial) = (self.phase, protocol.industrial);
-        let site = Site { inventory, baseline: &self.baseline, phase, industrial };
+        let site = Site { inventory, baseline: &self.baseline, phase, industrial, times };
         let all = &self.sees[Kind::of(&o.detail) as usize];
         let places = match &o.detail {
             Detail::Operation(operation) => {
@@ -132,21 +140,29 @@ impl Detection {
         for place in places {
             self.watches[*place].see(o, &site, &mut self.findings);
         }
-        if self.phase != Phase::Learnt {
-            self.baseline.learn(o);
-        }
     }
 
-    /// Requests that came again and were only counted.
-    pub fn see_repeats(&mut self, o: &Observation, operation: &Operation, count: u64) {
+    /// Operations that came again and were only counted, the last of them in `o`.
+    pub fn see_repeats(
+        &mut self,
+        mut o: Observation,
+        (operation, count): (&Operation, u64),
+        inventory: &Inventory,
+    ) {
+        if operation.class.changes() {
+            o.detail = Detail::Operation(operation.clone());
+            self.findings.times(count);
+            self.show(&o, count, inventory);
+            self.findings.times(1);
+        }
         if self.phase != Phase::Learnt {
-            self.baseline.learn_repeats(o, operation, count);
+            self.baseline.learn_repeats(&o, operation, count);
         }
     }
 
     fn tick(&mut self, inventory: &Inventory) {
         let (phase, industrial) = (self.phase, false);
-        let site = Site { inventory, baseline: &self.baseline, phase, industrial };
+        let site = Site { inventory, baseline: &self.baseline, phase, industrial, times: 1 };
         for watch in &mut self.watches {
             watch.tick(self.clock.now, &site, &mut self.findings);
         }

@@ -123,6 +123,8 @@ pub struct Open {
     proofs: BTreeMap<&'static str, Proof>,
     bursts: Vec<Burst>,
     count: u64,
+    /// Calls of `raise` that gave it.
+    raised: u64,
     told: Option<Told>,
     /// Stands for the words it was told in.
     told_words: u64,
@@ -168,6 +170,8 @@ pub struct Findings {
     per_detector: BTreeMap<&'static str, usize>,
     refused: u64,
     refused_of_detector: u64,
+    /// How often what is shown came, less one.
+    more: u64,
 }
 
 impl Findings {
@@ -202,8 +206,13 @@ impl Findings {
         if self.newest.replace(id) != Some(id) {
             self.changed.insert(id);
         }
-        open.again(o);
+        open.again(o, 1 + self.more);
         Some(open)
+    }
+
+    /// What is shown from here on came so often, and counts so often in the findings it raises.
+    pub(crate) fn times(&mut self, times: u64) {
+        self.more = times.saturating_sub(1);
     }
 
     /// The open finding of these facts; nothing is counted.
@@ -313,6 +322,7 @@ impl Open {
             proofs: BTreeMap::new(),
             bursts: Vec::new(),
             count: 0,
+            raised: 0,
             told: None,
             told_words: 0,
             done: 0,
@@ -331,7 +341,7 @@ impl Open {
 
     /// Seen for the first time by the call of `raise` that gave it.
     pub fn is_new(&self) -> bool {
-        self.count == 1
+        self.raised == 1
     }
 
     pub fn count(&self) -> u64 {
@@ -356,6 +366,8 @@ impl Open {
     /// As [`Self::proof`], with what the observation says.
     pub fn proof_of(&mut self, name: &'static str, o: &Observation) {
         match self.proofs.get_mut(name) {
+            // One of many that were only counted has no octets to show.
+            Some(Proof::Message(known)) if known.excerpt.is_some() && o.excerpt.is_none() => {}
             Some(Proof::Message(known)) => (**known).clone_from(o),
             _ => drop(self.proofs.insert(name, Proof::Message(Box::new(o.clone())))),
         }
@@ -391,12 +403,12 @@ impl Open {
         burst.last = burst.last.max(last);
     }
 
-    /// How an answer to the requests of this finding ended.
-    pub fn ended(&mut self, outcome: Outcome) {
+    /// How so many answers to the requests of this finding ended.
+    pub fn ended(&mut self, outcome: Outcome, times: u64) {
         match outcome {
             Outcome::Open => {}
-            Outcome::Done => self.done += 1,
-            Outcome::Refused { .. } => self.refused += 1,
+            Outcome::Done => self.done += times,
+            Outcome::Refused { .. } => self.refused += times,
         }
     }
 
@@ -418,13 +430,14 @@ impl Open {
         }
     }
 
-    fn again(&mut self, o: &Observation) {
-        self.count += 1;
+    fn again(&mut self, o: &Observation, times: u64) {
+        self.raised += 1;
+        self.count += times;
         let gap = BURST_GAP_SECS * 1_000_000_000;
         let near = |b: &&mut Burst| o.at.since(b.last) <= gap && b.first.since(o.at) <= gap;
         // Newest first: nearly always the last one.
         if let Some(burst) = self.bursts.iter_mut().rev().find(near) {
-            burst.count += 1;
+            burst.count += times;
             burst.first = burst.first.min(o.at);
             burst.last = burst.last.max(o.at);
             return;
@@ -432,7 +445,7 @@ impl Open {
         if self.messages.len() < MESSAGES_PER_FINDING_MAX {
             self.messages.push(evidence::message(o));
         }
-        self.bursts.push(Burst { first: o.at, last: o.at, count: 1 });
+        self.bursts.push(Burst { first: o.at, last: o.at, count: times });
         self.bursts.sort_by_key(|b| b.first);
         if self.bursts.len() > BURSTS_PER_FINDING_MAX {
             join_nearest(&mut self.bursts);

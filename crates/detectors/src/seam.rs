@@ -60,6 +60,8 @@ pub struct Site<'a> {
     pub phase: Phase,
     /// The observation at hand is said by an industrial protocol; in ticks it means nothing.
     pub industrial: bool,
+    /// How often what is observed came: once, or so many equal changes of a flood.
+    pub times: u64,
 }
 
 /// How what is normal is known.

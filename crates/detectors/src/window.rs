@@ -30,6 +30,11 @@ pub(crate) fn is_set_back(newest: Time, at: Time) -> bool {
 impl Rate {
     /// Counts one event; gives how many came within the last `span_secs`.
     pub(crate) fn count(&mut self, at: Time, span_secs: i64) -> u32 {
+        self.count_times(1, at, span_secs)
+    }
+
+    /// As [`Self::count`], for so many events of which the last came then.
+    pub(crate) fn count_times(&mut self, times: u64, at: Time, span_secs: i64) -> u32 {
         let width = (span_secs * 1_000_000_000 / SLOTS as i64).max(1);
         let slot = at.nanos().div_euclid(width);
         let before_all = self.newest.saturating_sub(slot) >= SLOTS as i64;
@@ -52,7 +57,8 @@ impl Rate {
             self.newest = slot;
         }
         let place = self.newest.rem_euclid(SLOTS as i64) as usize;
-        self.slots[place] = self.slots[place].saturating_add(1);
+        let times = u32::try_from(times).unwrap_or(u32::MAX);
+        self.slots[place] = self.slots[place].saturating_add(times);
         self.slots.iter().fold(0, |sum, n| sum.saturating_add(*n))
     }
 }

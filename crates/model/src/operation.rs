@@ -89,7 +89,7 @@ impl OperationClass {
         }
     }
 
-    /// Does it change the device or the process? Such requests are never thinned out.
+    /// Does it change the device or the process? Such requests are thinned out in floods alone.
     pub const fn changes(self) -> bool {
         matches!(
             self,

@@ -155,7 +155,8 @@ impl Fold {
                 };
                 let counts = (repeats.count, repeats.period_ms);
                 self.inventory.count_repeats(&observation, &repeats.operation, counts);
-                self.detection.see_repeats(&observation, &repeats.operation, repeats.count);
+                let said = (&repeats.operation, repeats.count);
+                self.detection.see_repeats(observation, said, &self.inventory);
             }
         }
     }

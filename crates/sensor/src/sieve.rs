@@ -1,8 +1,10 @@
-//! What is worth saying again: equal polls pass once and are counted from then on.
+//! What is worth saying again: equal polls pass once and are counted from then on, equal changes
+//! that come in a flood pass some times a second.
 //!
-//! Changes, refusals, states, violations, log-ons and session events always pass. Invariant:
-//! what is held back is counted, with its last time and its period, and told before the first
-//! change that comes after it: what a change means depends on what was asked until then.
+//! Refusals, states, violations, log-ons and session events always pass. Invariant: what is held
+//! back is counted, with its last time and its period. Polls are told before the first change that
+//! comes after them: what a change means depends on what was asked until then. Changes are told
+//! before the next equal one that passes, a second later at the latest while they go on.
 
 use crate::limits::{IDENTITIES_PER_FLOW_MAX, OPERATIONS_PER_FLOW_MAX};
 use foldhash::fast::FixedState;
@@ -16,6 +18,13 @@ const INTERVALS: usize = 8;
 /// Operations that are found by looking at each.
 const FEW: usize = 8;
 
+/// Equal changes of a conversation that pass in a second: what more of them mean is how many
+/// there are.
+const CHANGES_PER_SEC: u8 = 32;
+/// Different changes of a conversation that are watched for floods.
+const RUSHES: usize = 4;
+const SECOND_NANOS: i64 = 1_000_000_000;
+
 /// What one conversation has said already; many never say anything that is to be remembered.
 #[derive(Default)]
 pub(crate) struct Seen(Option<Box<Said>>);
@@ -26,9 +35,11 @@ struct Said {
     /// Hash -> place in `operations`, once these are more than a few.
     index: Option<Box<HashMap<u64, u32, FixedState>>>,
     identities: Vec<u64>,
+    /// Changes seen last, at most [`RUSHES`].
+    rushes: Vec<Rush>,
     /// Where the operation seen last stands.
     cursor: u32,
-    /// Something was changed here.
+    /// Something was changed here after other operations.
     changed: bool,
 }
 
@@ -51,14 +62,36 @@ pub(crate) struct Repeat {
     /// Since it was last reported.
     pub(crate) count: u64,
     pub(crate) last: Time,
+    /// Most operations come once.
+    rhythm: Option<Box<Rhythm>>,
+}
+
+/// Milliseconds between the last times.
+#[derive(Default)]
+struct Rhythm {
     intervals: [u32; INTERVALS],
-    next_interval: u8,
+    next: u8,
     total: u64,
 }
 
-impl Repeat {
-    /// Median of the last intervals in milliseconds, once three are known.
-    pub(crate) fn period_ms(&self) -> Option<u64> {
+/// A change that may come in a flood.
+struct Rush {
+    hash: u64,
+    /// When the second began in which it passed so often.
+    since: Time,
+    passed: u8,
+    /// What was held back, from the first time that it came too often.
+    held: Option<Box<Repeat>>,
+}
+
+impl Rush {
+    fn is_untold(&self) -> bool {
+        self.held.as_ref().is_some_and(|held| held.count > 0)
+    }
+}
+
+impl Rhythm {
+    fn median(&self) -> Option<u64> {
         let known = (self.total as usize).min(INTERVALS);
         if known < 3 {
             return None;
@@ -102,7 +135,8 @@ fn hash_of(operation: &Operation) -> u64 {
 impl Seen {
     /// Distinct operations remembered.
     pub(crate) fn operations(&self) -> usize {
-        self.0.as_ref().map_or(0, |said| said.operations.len())
+        let held = |said: &Said| said.rushes.iter().filter(|rush| rush.held.is_some()).count();
+        self.0.as_ref().map_or(0, |said| said.operations.len() + held(said))
     }
 
     /// What becomes of this observation. `room` is how many more operations all conversations may
@@ -115,14 +149,7 @@ impl Seen {
     ) -> Sifted {
         let passes = match detail {
             Detail::Operation(operation) if operation.class.changes() => {
-                let quiet = self.0.as_mut().filter(|said| !said.changed);
-                return match quiet {
-                    Some(said) => {
-                        said.changed = true;
-                        Sifted::Turns
-                    }
-                    None => Sifted::Passes,
-                };
+                return self.said().change(operation, (protocol, at), room);
             }
             Detail::Operation(operation) => {
                 matches!(operation.outcome, Outcome::Refused { .. })
@@ -154,13 +181,84 @@ impl Seen {
     }
 
     /// Takes what was counted since the last call, requests and notices first.
-    pub(crate) fn drain(&mut self) -> impl Iterator<Item = &mut Repeat> {
-        let operations = self.0.as_mut().map_or(&mut [][..], |said| said.operations.as_mut_slice());
-        operations.iter_mut().filter(|r| r.count > 0)
+    pub(crate) fn drain<'a>(&'a mut self) -> impl Iterator<Item = &'a mut Repeat> {
+        let of = |said: &'a mut Said| {
+            let held = said.rushes.iter_mut().filter_map(|rush| rush.held.as_deref_mut());
+            said.operations.iter_mut().chain(held)
+        };
+        self.0.as_deref_mut().into_iter().flat_map(of).filter(|r| r.count > 0)
     }
 }
 
 impl Said {
+    fn change(
+        &mut self,
+        operation: &Operation,
+        said: (&'static str, Time),
+        room: &mut usize,
+    ) -> Sifted {
+        let first = !self.changed && !self.operations.is_empty();
+        self.changed |= first;
+        let refused = matches!(operation.outcome, Outcome::Refused { .. });
+        match if refused { Sifted::Passes } else { self.rush(operation, said, room) } {
+            Sifted::Passes if first => Sifted::Turns,
+            sifted => sifted,
+        }
+    }
+
+    /// What becomes of a change that may be one of very many.
+    fn rush(
+        &mut self,
+        operation: &Operation,
+        (protocol, at): (&'static str, Time),
+        room: &mut usize,
+    ) -> Sifted {
+        let hash = hash_of(operation);
+        let Some(rush) = self.rushes.iter_mut().find(|rush| rush.hash == hash) else {
+            self.begin(Rush { hash, since: at, passed: 1, held: None }, room);
+            return Sifted::Passes;
+        };
+        if !(0..SECOND_NANOS).contains(&at.since(rush.since)) {
+            (rush.since, rush.passed) = (at, 1);
+            return if rush.is_untold() { Sifted::Turns } else { Sifted::Passes };
+        }
+        if rush.passed < CHANGES_PER_SEC {
+            rush.passed += 1;
+            return Sifted::Passes;
+        }
+        match &mut rush.held {
+            // Hashes can be made to be equal, and nobody is to hide a change behind another.
+            Some(held) => {
+                let outcome = held.operation.outcome == operation.outcome;
+                if held.protocol != protocol || !outcome || !same(&held.operation, operation) {
+                    return Sifted::Passes;
+                }
+                held.again(at);
+            }
+            None if *room > 0 => {
+                *room -= 1;
+                let mut held = Box::new(Repeat::new(operation, (protocol, at)));
+                held.count = 1;
+                rush.held = Some(held);
+            }
+            None => return Sifted::Passes,
+        }
+        Sifted::Held
+    }
+
+    /// Watches a change, in place of one seen longest ago of which all is told.
+    fn begin(&mut self, rush: Rush, room: &mut usize) {
+        if self.rushes.len() < RUSHES {
+            self.rushes.reserve_exact(1);
+            return self.rushes.push(rush);
+        }
+        let told = self.rushes.iter_mut().filter(|rush| !rush.is_untold());
+        if let Some(old) = told.min_by_key(|rush| rush.since) {
+            *room += usize::from(old.held.is_some());
+            *old = rush;
+        }
+    }
+
     fn first_time(
         &mut self,
         operation: &Operation,
@@ -187,16 +285,7 @@ impl Said {
                 // Most conversations have one or two, and there are many conversations.
                 self.operations.reserve_exact(count.max(1));
             }
-            self.operations.push(Repeat {
-                next: 0,
-                operation: operation.clone(),
-                protocol,
-                count: 0,
-                last: at,
-                intervals: [0; INTERVALS],
-                next_interval: 0,
-                total: 0,
-            });
+            self.operations.push(Repeat::new(operation, (protocol, at)));
             self.index_newest();
             self.follow(count);
         }
@@ -232,14 +321,24 @@ impl Said {
 }
 
 impl Repeat {
+    fn new(operation: &Operation, (protocol, last): (&'static str, Time)) -> Repeat {
+        Repeat { next: 0, operation: operation.clone(), protocol, count: 0, last, rhythm: None }
+    }
+
+    /// Median of the last intervals in milliseconds, once three are known.
+    pub(crate) fn period_ms(&self) -> Option<u64> {
+        self.rhythm.as_ref()?.median()
+    }
+
     fn again(&mut self, at: Time) {
         let interval = at.since(self.last).max(0) / 1_000_000;
         // Twice in one message is no poll.
         if self.operation.direction != Direction::Response && interval > 0 {
-            let slot = usize::from(self.next_interval) % INTERVALS;
-            self.intervals[slot] = u32::try_from(interval).unwrap_or(u32::MAX);
-            self.next_interval = self.next_interval.wrapping_add(1) % INTERVALS as u8;
-            self.total += 1;
+            let rhythm = self.rhythm.get_or_insert_default();
+            let slot = usize::from(rhythm.next) % INTERVALS;
+            rhythm.intervals[slot] = u32::try_from(interval).unwrap_or(u32::MAX);
+            rhythm.next = rhythm.next.wrapping_add(1) % INTERVALS as u8;
+            rhythm.total += 1;
         }
         self.count += 1;
         self.last = at;
@@ -279,10 +378,47 @@ mod tests {
     }
 
     #[test]
-    fn writes_always_pass() {
+    fn writes_pass_unless_they_are_a_flood() {
         let mut seen = Seen::default();
         let write = operation(OperationClass::Write, 40);
-        assert!((0..5).all(|i| seen.passes(&write, ("modbus", Time(i)), &mut 9) == Passes));
+        let mut say =
+            |millis: i64| seen.passes(&write, ("modbus", Time(millis * 1_000_000)), &mut 9);
+        assert!((0..320).all(|i| say(i * 32) == Passes), "32 a second");
+        let flood: Vec<_> = (0..2_000).map(|i| say(20_000 + i)).collect();
+        let count = |wanted| flood.iter().filter(|one| **one == wanted).count();
+        // Those of the first second are told before the first of the next that passes.
+        assert_eq!((count(Passes), count(Turns), count(Held)), (63, 1, 1_936));
+        assert_eq!((flood[999], flood[1_000]), (Held, Turns));
+        let held = seen.drain().next().expect("the last second's, and those told just now");
+        assert_eq!((held.count, held.last), (1_936, Time(21_999_000_000)));
+    }
+
+    #[test]
+    fn refusals_and_other_writes_pass_beside_a_flood() {
+        let (mut seen, mut room) = (Seen::default(), 3);
+        let write = |first| operation(OperationClass::Write, first);
+        let mut say = |detail: &Detail| seen.passes(detail, ("modbus", Time(5)), &mut room);
+        for _ in 0..100 {
+            say(&write(7));
+        }
+        let refused = Outcome::Refused { code: 2, name: "illegal data address" };
+        let Detail::Operation(refusal) = write(7) else { unreachable!("an operation") };
+        let refusal = Detail::Operation(Operation { outcome: refused, ..refusal });
+        assert_eq!([say(&write(7)), say(&write(8)), say(&refusal)], [Held, Passes, Passes]);
+        // Many others, of which each is watched in turn, do not end what is known of the flood.
+        for other in 100..200 {
+            assert_eq!(say(&write(other)), Passes);
+        }
+        assert_eq!(say(&write(7)), Held);
+        assert_eq!((seen.operations(), room), (1, 2));
+    }
+
+    #[test]
+    fn a_flood_passes_while_nothing_may_be_remembered() {
+        let mut seen = Seen::default();
+        let write = operation(OperationClass::Write, 40);
+        let held = (0..99).filter(|_| seen.passes(&write, ("modbus", Time(3)), &mut 0) == Held);
+        assert_eq!(held.count(), 0);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! a flood names who can be known, and is told once.
 
 use detectors::{Detection, Phase};
-use model::Time;
+use model::{Evidence, Time};
 use sensor::{Fold, Packet, Worker, WorkerSettings};
 use wire::LinkType;
 
@@ -156,6 +156,16 @@ fn echo_requests_of_one_host_name_it() {
 
 /// The victim answers a reader of registers: Modbus/TCP, section 6.3 of the application protocol.
 fn talk(i: u32) -> Vec<u8> {
+    exchange(i, &[1, 3, 0, 10, 0, 1], &[1, 3, 2, 0, 7])
+}
+
+/// It answers one who writes the same into the same register (section 6.6).
+fn writes(i: u32) -> Vec<u8> {
+    exchange(i, &[1, 6, 0, 10, 0, 1], &[1, 6, 0, 10, 0, 1])
+}
+
+/// A connection of questions and answers: a unit and what it is told.
+fn exchange(i: u32, question: &[u8], answer: &[u8]) -> Vec<u8> {
     let hmi = [10, 0, 0, 9];
     let asks = |flags, numbers, message: &[u8]| {
         ip(hmi, VICTIM, TCP, &tcp((50_000, 502), flags, numbers, message))
@@ -166,12 +176,36 @@ fn talk(i: u32) -> Vec<u8> {
     let Some(round) = (i / 2).checked_sub(1) else {
         return if i == 0 { asks(0x02, (99, 0), b"") } else { answers(0x12, (499, 100), b"") };
     };
-    let (seq, ack) = (100 + round * 12, 500 + round * 11);
+    let framed = |message: &[u8]| {
+        [&[(round >> 8) as u8, round as u8, 0, 0, 0, message.len() as u8], message].concat()
+    };
+    let (question, answer) = (framed(question), framed(answer));
+    let (seq, ack) = (100 + round * question.len() as u32, 500 + round * answer.len() as u32);
     if i.is_multiple_of(2) {
-        asks(0x18, (seq, ack), &[0, round as u8, 0, 0, 0, 6, 1, 3, 0, 10, 0, 1])
+        asks(0x18, (seq, ack), &question)
     } else {
-        answers(0x18, (ack, seq + 12), &[0, round as u8, 0, 0, 0, 5, 1, 3, 2, 0, 7])
+        answers(0x18, (ack, seq + question.len() as u32), &answer)
     }
+}
+
+#[test]
+fn writes_that_were_only_counted_are_no_fewer() {
+    // Sixteen within five minutes, then two thousand within a second.
+    let capture =
+        Capture::default()
+            .many(0, (34, 9_000_000), writes)
+            .many(400, (4_000, 200), |i| writes(34 + i));
+    let fold = capture.into_fold(Fold::new());
+    let links = fold.inventory.links();
+    let link = links.iter().find(|link| link.protocol == "modbus").expect("a link");
+    assert_eq!(link.operations["write"], 2_016);
+    let findings = fold.findings();
+    let found = |detector| findings.iter().find(|f| f.detector == detector).expect(detector);
+    // It begins with the fiftieth, or with those counted before and told with the one after.
+    let flood = found("command-flood");
+    assert!((1_000..=2_000).contains(&flood.count), "{}", flood.count);
+    let within = |e: &Evidence| matches!(e, Evidence::Count { count: 2_000, .. });
+    assert!(flood.evidence().iter().any(within), "{:?}", flood.evidence());
 }
 
 #[test]

@@ -260,7 +260,7 @@ impl Watch for SiteRules {
         all().iter().any(|rule| !rule.connection && rule.is_of(protocol, class))
     }
 
-    fn see(&mut self, o: &Observation, _: &Site<'_>, out: &mut Findings) {
+    fn see(&mut self, o: &Observation, site: &Site<'_>, out: &mut Findings) {
         if all().is_empty() {
             return;
         }
@@ -275,15 +275,15 @@ impl Watch for SiteRules {
             match &o.detail {
                 Detail::Operation(operation) if rule.1.fits(operation) => {
                     if operation.direction == Direction::Response {
-                        self.broken.answered(*rule, &talk, operation, out);
+                        self.broken.answered(*rule, &talk, (operation, site.times), out);
                     } else {
-                        self.broken.again(*rule, &talk, o, out);
+                        self.broken.again(*rule, &talk, (o, site.times), out);
                     }
                 }
                 Detail::Exchange(_) => {
                     let port = o.to.port.unwrap_or_default();
                     if rule.1.ports.is_empty() || rule.1.ports.contains(&port) {
-                        self.broken.again(*rule, &talk, o, out);
+                        self.broken.again(*rule, &talk, (o, site.times), out);
                     }
                 }
                 _ => {}
@@ -310,14 +310,14 @@ impl Broken {
         &mut self,
         (place, rule): (usize, &Rule),
         talk: &Talk,
-        operation: &Operation,
+        (operation, times): (&Operation, u64),
         out: &mut Findings,
     ) {
         if operation.outcome == Outcome::Open {
             return;
         }
         if let Some(open) = out.known(rule.about, self.key(place, talk)) {
-            open.ended(operation.outcome);
+            open.ended(operation.outcome, times);
         }
     }
 
@@ -325,7 +325,7 @@ impl Broken {
         &mut self,
         (place, rule): (usize, &Rule),
         talk: &Talk,
-        o: &Observation,
+        (o, times): (&Observation, u64),
         out: &mut Findings,
     ) {
         if !rule.is_now(o) {
@@ -335,7 +335,7 @@ impl Broken {
         if let Some((least, secs)) = rule.rate {
             let pair = (place, talk.client, talk.server);
             let rate = self.rates.of(pair, o.at, Rate::default);
-            let count = rate.count(o.at, secs);
+            let count = rate.count_times(times, o.at, secs);
             if count < least {
                 return;
             }

@@ -187,7 +187,7 @@ fn about(table: &Table) -> Result<&'static About> {
     })))
 }
 
-/// Reads that come again are told once, so that only what is never thinned out can be counted.
+/// Reads that come again are told once, so that only changes can be counted.
 fn rate(table: &Table) -> Result<Option<(u32, i64)>> {
     match (table.at_least, table.within_secs) {
         (None, None) => Ok(None),

@@ -194,7 +194,7 @@ fn a_pair_that_is_known_costs_a_full_memory_nothing() {
     }
     let (inventory, baseline) = (inventory::Inventory::new(), Baseline::default());
     let (phase, industrial) = (Phase::Learnt, true);
-    let site = Site { inventory: &inventory, baseline: &baseline, phase, industrial };
+    let site = Site { inventory: &inventory, baseline: &baseline, phase, industrial, times: 1 };
     let mut out = Findings::default();
     let mut see = |o: &Observation| {
         watch.see(o, &site, &mut out);
