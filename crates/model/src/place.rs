@@ -66,6 +66,8 @@ pub enum Bus {
     /// Polling addresses to 63, above that long addresses: type and serial number in 38 bits
     /// (HCF_SPEC-081, 5.2).
     Hart,
+    /// Units behind a gateway to serial lines, 1 to 247 (MODBUS Messaging Guide V1.0b, 3.1.3).
+    Modbus,
 }
 
 impl Place {
@@ -120,13 +122,14 @@ impl Place {
 }
 
 impl Bus {
-    const ALL: [Bus; 3] = [Bus::Canopen, Bus::Ethercat, Bus::Hart];
+    const ALL: [Bus; 4] = [Bus::Canopen, Bus::Ethercat, Bus::Hart, Bus::Modbus];
 
     const fn kind(self) -> &'static str {
         match self {
             Bus::Canopen => "canopen-node",
             Bus::Ethercat => "ethercat-station",
             Bus::Hart => "hart-device",
+            Bus::Modbus => "modbus-unit",
         }
     }
 }
@@ -144,6 +147,7 @@ impl fmt::Display for Place {
             }
             // As the maker's tools write it.
             Place::Station { bus: Bus::Hart, number } => write!(f, "HART device {number:010x}"),
+            Place::Station { bus: Bus::Modbus, number } => write!(f, "unit {number}"),
             Place::Route(route) => write!(f, "behind {}", route.for_people()),
             Place::Bacnet(address) => write!(f, "{address}"),
         }
@@ -223,6 +227,8 @@ mod tests {
         check(station(Bus::Canopen, 5), node);
         let last = r#"{"kind":"ethercat-station","at":"1001","text":"station 1001"}"#;
         check(station(Bus::Ethercat, 1_001), last);
+        let unit = r#"{"kind":"modbus-unit","at":"9","text":"unit 9"}"#;
+        check(station(Bus::Modbus, 9), unit);
         let polled = r#"{"kind":"hart-device","at":"7","text":"HART device 7"}"#;
         check(station(Bus::Hart, 7), polled);
         let long = r#"{"kind":"hart-device","at":"111771005219","text":"HART device 1a06123123"}"#;

@@ -2266,7 +2266,7 @@ export interface components {
             /** @description Which of the kind: its number, or port and address of each hop (`1/3,2/10.1.2.3`). */
             at: string;
             /**
-             * @description `slot`, `canopen-node`, `ethercat-station`, `hart-device`, `cip-route`,
+             * @description `slot`, `canopen-node`, `ethercat-station`, `hart-device`, `modbus-unit`, `cip-route`,
              *     `bacnet-address`.
              */
             kind: string;

@@ -6,6 +6,7 @@ use super::{
     names,
     noise::Meter,
     umas,
+    units::Units,
     wire::{
         LENGTH_MAX, MBAP_OCTETS, Mbap, Request, Table, exception_name, identification,
         parse_request,
@@ -30,6 +31,7 @@ pub(crate) struct Conversation {
     at: Time,
     datagram: bool,
     noise: Meter,
+    units: Units,
 }
 
 /// What must be known of a request to understand its answer.
@@ -261,9 +263,28 @@ impl Conversation {
             Some(What::Other) | None => out.operation(op),
         }
         match (function, data) {
-            (43, [0x0e, objects @ ..]) => identity(objects, out),
-            (17, [_, id @ ..]) => server_id(id, out),
+            (43, [0x0e, objects @ ..]) => self.identity(mbap.unit, objects, out),
+            (17, [_, id @ ..]) => self.server_id(mbap.unit, id, out),
             _ => {}
+        }
+    }
+
+    fn identity(&mut self, unit: u8, data: &[u8], out: &mut Output) {
+        let (objects, whole) = identification(data);
+        if !whole {
+            let says = "an identification cut short";
+            out.violation("identification-too-short", says, "V1.1b3, 6.21");
+        }
+        let facts = objects.iter().map(|(id, value)| (names::object(*id), text::lossy(value)));
+        self.units.tell(unit, "Read Device Identification", facts.collect(), out);
+    }
+
+    /// V1.1b3, 6.13: contents are the maker's; text is worth keeping.
+    fn server_id(&mut self, unit: u8, id: &[u8], out: &mut Output) {
+        let printable = id.iter().take_while(|b| (0x20..0x7f).contains(*b)).count();
+        if printable >= 4 {
+            let said = text::lossy(id.get(..printable).unwrap_or_default());
+            self.units.tell(unit, "Report Server ID", vec![("server_id", said)], out);
         }
     }
 
@@ -304,25 +325,6 @@ fn umas_answer(unit: u32, function: u8, data: &[u8], out: &mut Output) {
     out.operation(umas::answer(function, status == umas::ANSWER_OK).unit(unit));
     if function == 0x02 && status == umas::ANSWER_OK {
         umas::plc_id(data.get(2..).unwrap_or_default(), out);
-    }
-}
-
-fn identity(data: &[u8], out: &mut Output) {
-    let (objects, whole) = identification(data);
-    if !whole {
-        let says = "an identification cut short";
-        out.violation("identification-too-short", says, "V1.1b3, 6.21");
-    }
-    let facts = objects.iter().map(|(id, value)| (names::object(*id), text::lossy(value)));
-    out.identity(Subject::Sender, "Read Device Identification", facts.collect::<Vec<_>>());
-}
-
-/// V1.1b3, 6.13: contents are the maker's; text is worth keeping.
-fn server_id(id: &[u8], out: &mut Output) {
-    let printable = id.iter().take_while(|b| (0x20..0x7f).contains(*b)).count();
-    if printable >= 4 {
-        let said = text::lossy(id.get(..printable).unwrap_or_default());
-        out.attribute(Subject::Sender, "Report Server ID", ("server_id", &said), 80);
     }
 }
 

@@ -8,6 +8,7 @@ mod limits;
 mod names;
 mod noise;
 mod umas;
+mod units;
 pub mod wire;
 
 #[cfg(test)]

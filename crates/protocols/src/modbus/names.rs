@@ -44,6 +44,9 @@ pub(super) fn diagnostics(subfunction: u16) -> (Class, &'static str) {
     }
 }
 
+/// Path of objects that the maker defines.
+pub(super) const OWN_OBJECT: &str = "modbus_object";
+
 /// Facts made of identification objects (V1.1b3, 6.21, table of objects).
 pub(super) fn object(id: u8) -> &'static str {
     match id {
@@ -54,6 +57,6 @@ pub(super) fn object(id: u8) -> &'static str {
         4 => "product_name",
         5 => "model",
         6 => "application",
-        _ => "modbus_object",
+        _ => OWN_OBJECT,
     }
 }

@@ -104,7 +104,7 @@ pub struct Module {
 /// Where a module or a device behind the asset's address stands.
 #[derive(Serialize, ToSchema, Debug, Clone)]
 pub struct Place {
-    /// `slot`, `canopen-node`, `ethercat-station`, `hart-device`, `cip-route`,
+    /// `slot`, `canopen-node`, `ethercat-station`, `hart-device`, `modbus-unit`, `cip-route`,
     /// `bacnet-address`.
     pub kind: String,
     /// Which of the kind: its number, or port and address of each hop (`1/3,2/10.1.2.3`).
