@@ -66,6 +66,7 @@ mod router_flood;
 mod scan;
 mod service_exploit;
 mod service_flood;
+mod sign_in_relay;
 mod smb_exploit;
 mod substation;
 mod web_attack;
@@ -97,6 +98,7 @@ pub static REGISTRY: &[&Detector] = &[
     &refused_requests::REFUSED_REQUESTS,
     &credentials::CREDENTIALS,
     &password_guessing::PASSWORD_GUESSING,
+    &sign_in_relay::SIGN_IN_RELAY,
     &scan::SCAN,
     &arp_conflict::ARP_CONFLICT,
     &wrong_protocol::WRONG_PROTOCOL,

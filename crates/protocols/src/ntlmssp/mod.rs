@@ -6,14 +6,17 @@
 
 mod windows;
 
-use crate::{Ends, Group, Malformed, Output, text};
+use crate::{Ends, Group, Malformed, Output, output::Op, text};
 use ::wire::reader::{Reader, Short};
-use model::{Scalar, Subject};
+use model::{OperationClass, Scalar, Subject};
 pub use windows::product;
 
 pub static NTLMSSP_GROUP: Group = Group { name: "ntlmssp", ends: Ends::Pair, keys: &["type"] };
 pub static NTLM_USER_GROUP: Group =
     Group { name: "ntlm_user", ends: Ends::Source, keys: &["user", "host"] };
+
+/// Name of the operation by which a server challenges a client; its object is the challenge.
+pub const CHALLENGE: &str = "NTLM challenge";
 
 const SIGNATURE: &[u8] = b"NTLMSSP\0";
 const UNICODE: u32 = 0x0000_0001;
@@ -24,9 +27,24 @@ const PAIRS_MAX: usize = 16;
 /// A message; texts are empty where they were not given.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Message {
-    Negotiate { workstation: String, domain: String, version: Option<Version> },
-    Challenge { target: String, info: Target, version: Option<Version> },
-    Authenticate { domain: String, user: String, workstation: String, version: Option<Version> },
+    Negotiate {
+        workstation: String,
+        domain: String,
+        version: Option<Version>,
+    },
+    /// The nonce is no secret: it goes over the line, and each server draws its own.
+    Challenge {
+        target: String,
+        nonce: [u8; 8],
+        info: Target,
+        version: Option<Version>,
+    },
+    Authenticate {
+        domain: String,
+        user: String,
+        workstation: String,
+        version: Option<Version>,
+    },
 }
 
 /// Operating system version (2.2.2.10).
@@ -81,11 +99,12 @@ fn negotiate(bytes: &[u8], r: &mut Reader<'_>) -> Result<Message, Short> {
 fn challenge(bytes: &[u8], r: &mut Reader<'_>) -> Result<Message, Short> {
     let name = field(r)?;
     let flags = r.le32()?;
-    r.skip(16)?;
+    let nonce = r.array()?;
+    r.skip(8)?;
     let info = field(r).unwrap_or_default();
     let version = version(r, flags);
     let target = text_at(bytes, name, flags & UNICODE != 0);
-    Ok(Message::Challenge { target, info: pairs(octets_at(bytes, info)), version })
+    Ok(Message::Challenge { target, nonce, info: pairs(octets_at(bytes, info)), version })
 }
 
 /// 2.2.1.3
@@ -167,7 +186,10 @@ pub fn observe(token: &[u8], out: &mut Output) -> Option<Message> {
             facts.extend([("hostname", workstation.clone()), ("domain", domain.clone())]);
             "NTLM negotiate"
         }
-        Message::Challenge { info, target, .. } => {
+        Message::Challenge { info, target, nonce, .. } => {
+            let challenges = Op::response(OperationClass::Authenticate, 2, CHALLENGE);
+            let nonce = format!("{:016x}", u64::from_be_bytes(*nonce));
+            out.operation(challenges.named("challenge", &nonce));
             let domain = if info.domain.is_empty() { target } else { &info.domain };
             facts.extend([
                 ("hostname", info.computer.clone()),
@@ -175,7 +197,7 @@ pub fn observe(token: &[u8], out: &mut Output) -> Option<Message> {
                 ("domain", domain.clone()),
                 ("dns_domain", info.dns_domain.clone()),
             ]);
-            "NTLM challenge"
+            CHALLENGE
         }
         Message::Authenticate { user, workstation, .. } => {
             let shown = |t: &str| Scalar::Text(if t.is_empty() { "NULL" } else { t }.into());
@@ -231,6 +253,25 @@ pub fn emit_authenticate(domain: &str, user: &str, workstation: &str, version: V
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn a_challenge_is_an_operation_with_the_nonce() {
+        let mut message = SIGNATURE.to_vec();
+        message.extend(2u32.to_le_bytes());
+        // No target name, and flags; then the nonce, and what is reserved.
+        message.extend([0, 0, 0, 0, 48, 0, 0, 0, 1, 0, 0, 0]);
+        message.extend(*b"\x11\x22\x33\x44\x55\x66\x77\x88");
+        message.extend([0; 8]);
+        let mut out = Output::default();
+        assert!(observe(&message, &mut out).is_some());
+        let Some(model::Detail::Operation(operation)) = out.observed.first().map(|o| &o.detail)
+        else {
+            panic!("{:?}", out.observed)
+        };
+        assert_eq!(operation.function_name, CHALLENGE);
+        let model::Object::Name { name, .. } = &operation.object else { panic!("{operation:?}") };
+        assert_eq!(&**name, "1122334455667788");
+    }
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
