@@ -21,6 +21,9 @@ const UNANSWERED_NANOS: i64 = 1_000_000_000;
 struct Asked {
     at: Time,
     reference: u16,
+    function: u8,
+    /// What it is for; an answer names its function alone, and a refusal not even that.
+    meaning: (OperationClass, &'static str),
     items: Vec<Option<Item>>,
 }
 
@@ -68,17 +71,19 @@ impl Conversation {
         }
         match (pdu.rosctr, function) {
             (JOB, Some(function)) => self.job(&pdu, at, function, out),
-            (ACK_DATA, _) => {
+            (ACK_DATA | ACK, function) => {
                 // A refusal may come without the function.
-                let of_a_job = matches!(function, None | Some(READ | WRITE));
-                let is_it = |asked: &Asked| of_a_job && asked.reference == pdu.reference;
+                let is_it = |asked: &Asked| {
+                    asked.reference == pdu.reference
+                        && function.is_none_or(|function| function == asked.function)
+                };
                 let at = self.pending.iter().position(is_it);
                 let asked = at.and_then(|at| self.pending.remove(at));
-                if let Some(function) = function {
-                    answer(&pdu, function, asked, out);
+                match function {
+                    Some(function) if pdu.rosctr == ACK_DATA => answer(&pdu, function, asked, out),
+                    _ => acknowledged(&pdu, asked.as_ref(), out),
                 }
             }
-            (ACK, _) => acknowledged(&pdu, out),
             _ => {}
         }
     }
@@ -91,45 +96,60 @@ impl Conversation {
             true => Op::response(class, u32::from(function), name),
             false => Op::request(class, u32::from(function), name),
         };
-        match function {
-            READ | WRITE => self.variables(pdu, at, (op, function), out),
-            0x1a | 0x1d => out.operation(block_name(op, pdu.parameter)),
-            0x28 => invocation(pdu.parameter, out),
-            _ => out.operation(op),
+        let op = match function {
+            0x1a | 0x1d => block_name(op, pdu.parameter),
+            0x28 => invocation(pdu.parameter),
+            _ => op,
+        };
+        let meaning = (op.class, op.name);
+        let items = match function {
+            READ | WRITE => variables(pdu, op, function, out),
+            _ => {
+                out.operation(op);
+                Vec::new()
+            }
+        };
+        if !fetches_blocks(function) {
+            self.wait(Asked { at, reference: pdu.reference, function, meaning, items }, out);
         }
     }
 
-    fn variables(&mut self, pdu: &Pdu<'_>, at: Time, (op, function): (Op, u8), out: &mut Output) {
-        let Ok(items) = wire::items(pdu.parameter) else {
-            let says = "items longer than the job";
-            out.violation("s7-items-invalid", says, "S7comm read and write");
-            return out.operation(op);
-        };
-        for item in &items {
-            match item {
-                Some(item) => out.operation(with_item(op.clone(), item)),
-                None => out.operation(op.clone()),
-            }
-        }
-        if function == WRITE && out.values_wanted {
-            let values = wire::results(pdu.data, items.len());
-            for (item, (_, octets)) in items.iter().zip(values) {
-                item.iter().for_each(|item| values_of(item, octets, out));
-            }
-        }
-        let reference = pdu.reference;
-        let awaited = |asked: &Asked| at.since(asked.at) < UNANSWERED_NANOS;
-        self.pending.retain(|asked| asked.reference != reference || awaited(asked));
+    fn wait(&mut self, new: Asked, out: &mut Output) {
+        let awaited = |asked: &Asked| new.at.since(asked.at) < UNANSWERED_NANOS;
+        self.pending.retain(|asked| asked.reference != new.reference || awaited(asked));
         if self.pending.len() >= PENDING_JOBS_MAX {
             self.pending.pop_front();
             out.limit("s7-pending-jobs");
         }
-        self.pending.push_back(Asked { at, reference, items });
+        self.pending.push_back(new);
     }
 }
 
+/// The items of a read or write, said one by one.
+fn variables(pdu: &Pdu<'_>, op: Op, function: u8, out: &mut Output) -> Vec<Option<Item>> {
+    let Ok(items) = wire::items(pdu.parameter) else {
+        let says = "items longer than the job";
+        out.violation("s7-items-invalid", says, "S7comm read and write");
+        out.operation(op);
+        return Vec::new();
+    };
+    for item in &items {
+        match item {
+            Some(item) => out.operation(with_item(op.clone(), item)),
+            None => out.operation(op.clone()),
+        }
+    }
+    if function == WRITE && out.values_wanted {
+        let values = wire::results(pdu.data, items.len());
+        for (item, (_, octets)) in items.iter().zip(values) {
+            item.iter().for_each(|item| values_of(item, octets, out));
+        }
+    }
+    items
+}
+
 fn answer(pdu: &Pdu<'_>, function: u8, asked: Option<Asked>, out: &mut Output) {
-    let (class, name) = names::function(function);
+    let (class, name) = asked.as_ref().map_or(names::function(function), |asked| asked.meaning);
     if fetches_blocks(function) {
         return out.operation(Op::request(class, u32::from(function), name));
     }
@@ -181,9 +201,14 @@ fn with_item(op: Op, item: &Item) -> Op {
     op.range(item.area_name(), u32::from(item.block), item.address >> 3, count)
 }
 
-fn acknowledged(pdu: &Pdu<'_>, out: &mut Output) {
+fn acknowledged(pdu: &Pdu<'_>, asked: Option<&Asked>, out: &mut Output) {
     if let Some((class @ 1.., code)) = pdu.error {
-        let op = Op::response(OperationClass::Other, 0, "acknowledge");
+        let op = match asked {
+            Some(Asked { function, meaning: (class, name), .. }) => {
+                Op::response(*class, u32::from(*function), name)
+            }
+            None => Op::response(OperationClass::Other, 0, "acknowledge"),
+        };
         let code = u32::from(class) << 8 | u32::from(code);
         out.operation(op.refused(code, names::error_class(class)));
     }
@@ -206,13 +231,13 @@ fn block_name(op: Op, parameter: &[u8]) -> Op {
 }
 
 /// The service is the text at the end, behind its length.
-fn invocation(parameter: &[u8], out: &mut Output) {
+fn invocation(parameter: &[u8]) -> Op {
     let is_name = |b: &u8| b.is_ascii_uppercase() || *b == b'_';
     let length = parameter.iter().rev().take_while(|b| is_name(b)).count();
     let at = parameter.len().saturating_sub(length);
     let service = text::lossy(parameter.get(at..).unwrap_or_default());
     let (class, name) = names::invocation(&service);
-    out.operation(Op::request(class, 0x28, name).named("service", &service));
+    Op::request(class, 0x28, name).named("service", &service)
 }
 
 /// Values of an item, as points `DB1.DBX0.0`, `DB1.DBD4`, `MW10`.

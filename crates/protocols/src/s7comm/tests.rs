@@ -3,10 +3,10 @@
 use super::{
     Conversation,
     limits::{LIST_OCTETS_MAX, PENDING_JOBS_MAX},
-    wire::{ACK_DATA, Item, JOB, Pdu, USERDATA, emit, emit_items},
+    wire::{ACK, ACK_DATA, Item, JOB, Pdu, USERDATA, emit, emit_items},
 };
 use crate::Output;
-use model::{Detail, Time};
+use model::{Detail, Direction, OperationClass, Outcome, Time};
 
 const EMPTY: Pdu<'_> = Pdu { rosctr: JOB, reference: 0, error: None, parameter: &[], data: &[] };
 
@@ -69,5 +69,31 @@ fn a_job_that_is_never_answered_takes_no_later_answer() {
             _ => None,
         });
         assert_eq!(point, Some(expected), "after {seconds} s");
+    }
+}
+
+#[test]
+fn an_answer_says_what_its_job_was_for() {
+    let start = [&[0x28, 0, 0, 0, 0, 0, 0, 0xfd, 0, 0, 9][..], b"P_PROGRAM"].concat();
+    let stop = [&[0x29, 0, 0, 0, 0, 0, 9][..], b"P_PROGRAM"].concat();
+    // A service is done, and one is refused with nothing but its reference, in both forms.
+    let function: &[u8] = &[0x28];
+    for (job, rosctr, parameter, error, expected) in [
+        (&start, ACK_DATA, function, (0, 0), (OperationClass::Start, "plc start", true)),
+        (&stop, ACK_DATA, &[][..], (0xd4, 1), (OperationClass::Stop, "plc stop", false)),
+        (&stop, ACK, &[][..], (0x85, 0), (OperationClass::Stop, "plc stop", false)),
+    ] {
+        let (mut conversation, mut out) = (Conversation::default(), Output::new(false));
+        let job = Pdu { rosctr: JOB, reference: 7, parameter: job, ..EMPTY };
+        let answer = Pdu { rosctr, reference: 7, error: Some(error), parameter, ..EMPTY };
+        conversation.read(Time(0), &emit(&job), &mut out);
+        conversation.read(Time(0), &emit(&answer), &mut out);
+        let answers = out.observed.iter().filter_map(|o| match &o.detail {
+            Detail::Operation(op) if op.direction == Direction::Response => {
+                Some((op.class, op.function_name, op.outcome == Outcome::Done))
+            }
+            _ => None,
+        });
+        assert_eq!(answers.collect::<Vec<_>>(), [expected]);
     }
 }
