@@ -92,20 +92,32 @@ struct Conversation {
     asked: VecDeque<Asked>,
 }
 
-#[derive(Clone, Copy)]
 struct Asked {
     at: Time,
     command: u16,
-    subcommand: u16,
     serial: Option<u16>,
+    /// Of batch commands.
     place: Option<Place>,
+    /// Of random and block commands.
+    places: Vec<Place>,
+}
+
+/// How the values of devices stand in a message.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// Half an octet each, the first in the high half.
+    Bits,
+    /// One in an octet, or in two.
+    Bit,
+    Words,
+    DoubleWord,
 }
 
 /// Devices read or written.
 #[derive(Clone, Copy)]
 struct Place {
     device: &'static str,
-    bits: bool,
+    form: Form,
     /// Numbers of this device are written in hexadecimal.
     hexadecimal: bool,
     first: u32,
@@ -190,11 +202,20 @@ impl Conversation {
             0x0401 | 0x1401 => place(frame.subcommand, &frame.data),
             _ => None,
         };
-        out.operation(match (place, frame.command) {
-            (Some(at), _) => op.range(at.device, 0, at.first, at.count),
-            (None, 0x1810..=0x1836) => op.named("file", &file(&frame.data)),
-            _ => op,
-        });
+        let several = several(frame);
+        for (at, written) in &several {
+            out.operation(op.clone().range(at.device, 0, at.first, at.count));
+            if out.values_wanted {
+                values(*at, written, out);
+            }
+        }
+        if several.is_empty() {
+            out.operation(match (place, frame.command) {
+                (Some(at), _) => op.range(at.device, 0, at.first, at.count),
+                (None, 0x1810..=0x1836) => op.named("file", &file(&frame.data)),
+                _ => op,
+            });
+        }
         if frame.command == UNLOCK {
             out.authentication(unlocked(None));
         }
@@ -209,8 +230,9 @@ impl Conversation {
             self.asked.pop_front();
             out.limit("melsec-pending-requests");
         }
-        let (command, subcommand, serial) = (frame.command, frame.subcommand, frame.serial);
-        self.asked.push_back(Asked { at, command, subcommand, serial, place });
+        let (command, serial) = (frame.command, frame.serial);
+        let places = several.into_iter().map(|(place, _)| place).collect();
+        self.asked.push_back(Asked { at, command, serial, place, places });
     }
 
     fn answer(&mut self, frame: &Frame<'_>, out: &mut Output) {
@@ -221,27 +243,30 @@ impl Conversation {
         };
         let at = self.asked.iter().position(of);
         let asked = at.and_then(|at| self.asked.remove(at));
-        let command = asked.map_or(frame.command, |a| a.command);
-        let (class, name) = match (asked, frame.melsoft) {
+        let command = asked.as_ref().map_or(frame.command, |a| a.command);
+        let (class, name) = match (&asked, frame.melsoft) {
             (None, false) => (Class::Other, "request not seen"),
             _ => names::command(command),
         };
         let op = unit(Op::response(class, u32::from(command), name), frame.target);
-        let op = match asked.and_then(|a| a.place) {
-            Some(at) => op.range(at.device, 0, at.first, at.count),
-            None => op,
-        };
-        out.operation(match frame.end {
+        let op = match frame.end {
             0 => op.done(),
             code => op.refused(u32::from(code), names::end_code(code)),
-        });
+        };
+        let (place, places) = asked.map_or((None, Vec::new()), |a| (a.place, a.places));
+        for at in place.iter().chain(&places) {
+            out.operation(op.clone().range(at.device, 0, at.first, at.count));
+        }
+        if place.is_none() && places.is_empty() {
+            out.operation(op);
+        }
         if command == UNLOCK {
             out.authentication(unlocked(Some(frame.end == 0)));
         }
         if frame.end != 0 {
             return;
         }
-        match (command, asked.and_then(|a| a.place)) {
+        match (command, place) {
             (0x0101 | 0x0121, _) => {
                 let model = text::lossy(frame.data.get(..16).unwrap_or(&frame.data));
                 let model = model.trim_matches(|c: char| c == '\0' || c.is_whitespace());
@@ -252,17 +277,21 @@ impl Conversation {
                 }
             }
             (0x0401, Some(at)) => {
-                let subcommand = asked.map_or(0, |a| a.subcommand);
-                let binary = frame.ascii.then(|| match at.bits {
-                    true => ascii_bits(&frame.data),
-                    false => ascii_words(&frame.data),
+                let binary = frame.ascii.then(|| match at.form {
+                    Form::Bits => ascii_bits(&frame.data),
+                    _ => ascii_words(&frame.data),
                 });
                 let data = binary.as_deref().unwrap_or(&frame.data);
-                if !at.bits || subcommand & 1 == 1 {
-                    mode(at, data, out);
-                    if out.values_wanted {
-                        values(at, data, out);
-                    }
+                mode(at, data, out);
+                if out.values_wanted {
+                    values(at, data, out);
+                }
+            }
+            (0x0403 | 0x0406, _) if out.values_wanted => {
+                let mut data = Reader::new(&frame.data);
+                for at in places {
+                    let Ok(told) = data.bytes(at.octets()) else { break };
+                    values(at, told, out);
                 }
             }
             _ => {}
@@ -296,13 +325,73 @@ const fn head(subcommand: u16) -> usize {
 /// and two with the subcommands of iQ-R.
 fn place(subcommand: u16, data: &[u8]) -> Option<Place> {
     let mut r = Reader::new(data);
+    let (device, hexadecimal, first) = device(subcommand, &mut r)?;
+    let count = u32::from(r.le16().ok()?);
+    let form = if subcommand & 1 == 1 { Form::Bits } else { Form::Words };
+    Some(Place { device, form, hexadecimal, first, count })
+}
+
+fn device(subcommand: u16, r: &mut Reader<'_>) -> Option<(&'static str, bool, u32)> {
     let (first, code) = match subcommand & 2 {
         2 => (r.le32().ok()?, r.le16().ok()?),
         _ => (r.le24().ok()?, u16::from(r.u8().ok()?)),
     };
     let (device, hexadecimal) = names::device(code);
-    let count = u32::from(r.le16().ok()?);
-    Some(Place { device, bits: subcommand & 1 == 1, hexadecimal, first, count })
+    Some((device, hexadecimal, first))
+}
+
+/// Places of the random and block commands in binary frames, and what is written to each.
+fn several<'a>(frame: &'a Frame<'_>) -> Vec<(Place, &'a [u8])> {
+    // Other bits say that a device is modified by a module's or an index register's number.
+    let plain = !frame.ascii && !frame.melsoft && frame.subcommand & !3 == 0;
+    match frame.command {
+        0x0403 | 0x0406 | 0x1402 | 0x1406 if plain => {
+            read_several(frame.command, frame.subcommand, &frame.data).unwrap_or_default()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// Numbers of words and double words, or of blocks of words and of bits; then each with its
+/// device, blocks with their points, and behind each what is written (SH-080956ENG, 5.2). Single
+/// bits are only written: they have one number, of bits.
+fn read_several(command: u16, subcommand: u16, data: &[u8]) -> Option<Vec<(Place, &[u8])>> {
+    let (wide, bits) = (subcommand & 2 == 2, subcommand & 1 == 1);
+    let blocks = matches!(command, 0x0406 | 0x1406);
+    let mut r = Reader::new(data);
+    let singles = usize::from(r.u8().ok()?);
+    let doubles = if bits { 0 } else { usize::from(r.u8().ok()?) };
+    let mut places = Vec::new();
+    for index in 0..singles.saturating_add(doubles) {
+        let (device, hexadecimal, first) = device(subcommand, &mut r)?;
+        let count = if blocks { u32::from(r.le16().ok()?) } else { 1 };
+        let form = match bits {
+            true => Form::Bit,
+            false if !blocks && index >= singles => Form::DoubleWord,
+            false => Form::Words,
+        };
+        let at = Place { device, form, hexadecimal, first, count };
+        let octets = match (command, form) {
+            (0x0403 | 0x0406, _) => 0,
+            (_, Form::Bit) if wide => 2,
+            _ => at.octets(),
+        };
+        places.push((at, r.bytes(octets).ok()?));
+    }
+    Some(places)
+}
+
+impl Place {
+    /// Octets its values take.
+    fn octets(&self) -> usize {
+        let count = usize::try_from(self.count).unwrap_or(usize::MAX);
+        match self.form {
+            Form::Bits => count.div_ceil(2),
+            Form::Bit => count,
+            Form::Words => count.saturating_mul(2),
+            Form::DoubleWord => count.saturating_mul(4),
+        }
+    }
 }
 
 /// Words of two octets, or bits: of four bits each, the first in the high half, or sixteen in a
@@ -314,14 +403,18 @@ fn values(at: Place, data: &[u8], out: &mut Output) {
     };
     let count = at.count.min(VALUES_MAX);
     let numbers = at.first..at.first.saturating_add(count);
-    if at.bits {
+    if let (Form::Bit, [bit, ..]) = (at.form, data) {
+        return out.value(name(at.first), PointValue::Bool(bit & 1 != 0), (None, Quality::Good));
+    }
+    if at.form == Form::Bits {
         let halves = data.iter().flat_map(|b| [b >> 4, b & 0x0f]);
         for (number, bit) in numbers.zip(halves) {
             out.value(name(number), PointValue::Bool(bit & 1 != 0), (None, Quality::Good));
         }
         return;
     }
-    let words = data.chunks_exact(2).take(usize::try_from(count).unwrap_or_default());
+    let size = if at.form == Form::DoubleWord { 4 } else { 2 };
+    let words = data.chunks_exact(size).take(usize::try_from(count).unwrap_or_default());
     if names::is_of_bits(at.device) {
         let bits = words.flatten().flat_map(|octet| (0..8).map(move |bit| octet >> bit & 1 != 0));
         let last = at.first.saturating_add(VALUES_MAX);
@@ -331,16 +424,15 @@ fn values(at: Place, data: &[u8], out: &mut Output) {
         return;
     }
     for (number, word) in numbers.zip(words) {
-        let [low, high] = *word else { continue };
-        let value = PointValue::Unsigned(u64::from(u16::from_le_bytes([low, high])));
-        out.value(name(number), value, (None, Quality::Good));
+        let value = word.iter().rev().fold(0, |value, octet| value << 8 | u64::from(*octet));
+        out.value(name(number), PointValue::Unsigned(value), (None, Quality::Good));
     }
 }
 
 /// Special register SD203 holds the operating state (SH-080808, appendix).
 fn mode(at: Place, data: &[u8], out: &mut Output) {
     const OPERATING_STATE: u32 = 203;
-    if at.device != "SD" || at.bits {
+    if at.device != "SD" || at.form != Form::Words {
         return;
     }
     let Some(index) = OPERATING_STATE.checked_sub(at.first).filter(|i| *i < at.count) else {

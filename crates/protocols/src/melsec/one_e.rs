@@ -4,7 +4,7 @@
 //! extended file registers beyond their names. Invariant: an answer says nothing of its length,
 //! so it is read as its request foretells.
 
-use super::{PENDING_MAX, Place, UNANSWERED_NANOS, VALUES_MAX, ascii_words, values};
+use super::{Form, PENDING_MAX, Place, UNANSWERED_NANOS, VALUES_MAX, ascii_words, values};
 use crate::{Carrier, Gap, Malformed, Output, Probe, Progress, Segment, Side, output::Op};
 use ::wire::{Reader, Short};
 use model::{OperationClass as Class, Subject, Time};
@@ -297,8 +297,9 @@ impl Request {
     fn place(&self) -> Option<Place> {
         let (name, first) = self.device?;
         let (device, hexadecimal) = letters(name)?;
-        let (bits, count) = (self.code & 1 == 0, u32::from(self.points));
-        Some(Place { device, bits, hexadecimal, first, count })
+        let form = if self.code & 1 == 0 { Form::Bits } else { Form::Words };
+        let count = u32::from(self.points);
+        Some(Place { device, form, hexadecimal, first, count })
     }
 
     fn on(&self, op: Op) -> Op {
@@ -312,7 +313,7 @@ impl Request {
     /// Values in either code, as the binary code of frame 3E has them.
     fn tell(&self, data: &[u8], out: &mut Output) {
         let Some(at) = self.place().filter(|at| at.count <= VALUES_MAX) else { return };
-        match (self.ascii, at.bits) {
+        match (self.ascii, at.form == Form::Bits) {
             (false, _) => values(at, data, out),
             (true, false) => values(at, &ascii_words(data), out),
             (true, true) => {

@@ -2,7 +2,7 @@
 
 use super::MELSEC;
 use crate::{Carrier, Output, Protocol, Segment, Side};
-use model::{Detail, PointValue, Time};
+use model::{Detail, Direction, Object, PointValue, Time};
 
 /// Frame 3E: reads one word of D from a number on, or the answer.
 fn reads(number: u8) -> Vec<u8> {
@@ -67,4 +67,59 @@ fn a_word_of_a_device_of_bits_is_sixteen_of_them() {
         _ => None,
     });
     assert_eq!(set.collect::<Vec<_>>(), ["M100", "M117", "M131"]);
+}
+
+/// Frame 3E: a request with this command and data, and the answer to it.
+fn exchange(command: u16, subcommand: u16, data: &[u8], answer: &[u8]) -> Output {
+    let (mut dissector, mut out) = (MELSEC.open(), Output::new(true));
+    let [c, s] = [command, subcommand].map(u16::to_le_bytes);
+    let asks = [&[16, 0], &c[..], &s[..], data].concat();
+    let asks = [&[0x50, 0, 0, 0xff, 0xff, 3, 0, asks.len() as u8, 0], &asks[..]].concat();
+    let says = [&[0, 0], answer].concat();
+    let says = [&[0xd0, 0, 0, 0xff, 0xff, 3, 0, says.len() as u8, 0], &says[..]].concat();
+    for (from, bytes) in [(Side::Client, &asks), (Side::Server, &says)] {
+        dissector.feed(Segment::of(bytes, from, Carrier::Tcp), &mut out);
+    }
+    out
+}
+
+/// What a random or block command touches and the values it carries.
+#[track_caller]
+fn touches((command, subcommand): (u16, u16), data: &[u8], answer: &[u8], expected: &[&str]) {
+    let out = exchange(command, subcommand, data, answer);
+    let said = out.observed.iter().filter_map(|o| match &o.detail {
+        Detail::Operation(op) if op.direction == Direction::Request => match &op.object {
+            Object::Range { area, first, count, .. } => Some(format!("{area} {first} {count}")),
+            _ => None,
+        },
+        Detail::Value { point, value, .. } => Some(format!("{} = {value:?}", point.0)),
+        _ => None,
+    });
+    assert_eq!(said.collect::<Vec<_>>(), expected, "{command:04x}");
+}
+
+#[test]
+fn random_and_block_commands_say_each_place_and_value() {
+    // D7, and W1A with D9 as double words.
+    let two = [1, 1, 7, 0, 0, 0xa8, 0x1a, 0, 0, 0xb4];
+    let expected = ["D 7 1", "W 26 1", "D7 = Unsigned(513)", "W1A = Unsigned(67305985)"];
+    touches((0x0403, 0), &two, &[1, 2, 1, 2, 3, 4], &expected);
+    // The same of iQ-R, written.
+    let two = [1, 1, 7, 0, 0, 0, 0xa8, 0, 1, 2, 9, 0, 0, 0, 0xa8, 0, 1, 2, 3, 4];
+    let expected = ["D 7 1", "D7 = Unsigned(513)", "D 9 1", "D9 = Unsigned(67305985)"];
+    touches((0x1402, 2), &two, &[], &expected);
+    let bits = [2, 50, 0, 0, 0x90, 0, 0x2f, 0, 0, 0x9d, 1];
+    let expected = ["M 50 1", "M50 = Bool(false)", "Y 47 1", "Y2F = Bool(true)"];
+    touches((0x1402, 1), &bits, &[], &expected);
+    // Two words of D, and one word of bits of M, of which the first is asked for.
+    let blocks = [1, 1, 4, 0, 0, 0xa8, 2, 0, 0, 0, 0, 0x90, 1, 0];
+    let out = exchange(0x0406, 0, &blocks, &[1, 0, 2, 0, 3, 0]);
+    let set = out.observed.iter().filter_map(|o| match &o.detail {
+        Detail::Value { point, value, .. } if *value != PointValue::Bool(false) => Some(&*point.0),
+        _ => None,
+    });
+    assert_eq!(set.collect::<Vec<_>>(), ["D4", "D5", "M0", "M1"]);
+    touches((0x1406, 0), &[1, 0, 4, 0, 0, 0xa8, 1, 0, 5, 0], &[], &["D 4 1", "D4 = Unsigned(5)"]);
+    // A request cut short says no place.
+    touches((0x1406, 0), &[1, 0, 4, 0, 0, 0xa8, 9, 0, 5, 0], &[], &[]);
 }
