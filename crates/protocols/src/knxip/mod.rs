@@ -79,7 +79,7 @@ const fn service(number: u16) -> Option<(Class, &'static str, bool)> {
         0x020b => (Class::Browse, "search request extended", false),
         0x020c => (Class::Browse, "search response extended", true),
         0x0310 => (Class::Configure, "device configuration request", false),
-        0x0311 => (Class::Configure, "device configuration acknowledgement", true),
+        0x0311 => (Class::Session, "device configuration acknowledgement", true),
         0x0420 => (Class::Other, "tunnelling request", false),
         0x0421 => (Class::Session, "tunnelling acknowledgement", true),
         0x0422 => (Class::Diagnose, "tunnelling feature get", false),
@@ -182,6 +182,8 @@ fn message(number: u16, body: &[u8], out: &mut Output) {
                 status => op.refused(u32::from(*status), refusal(*status)),
             });
         }
+        // Each side acknowledges what the other sends: that answers no request.
+        (0x0311 | 0x0421, _) => out.operation(Op::notice(class, function, name)),
         _ if answers => out.operation(Op::response(class, function, name)),
         _ => out.operation(Op::request(class, function, name)),
     }
@@ -222,7 +224,10 @@ fn described(bytes: &[u8], said_in: &'static str, out: &mut Output) {
                     ("mac", hex(mac, ":")),
                     ("knx_address", individual(u16::from_be_bytes([*high, *low]))),
                 ];
-                out.identity(Subject::Sender, said_in, facts);
+                let [high, low, ..] = *serial;
+                let vendor = manufacturer(u16::from_be_bytes([high, low]));
+                let vendor = vendor.map(|vendor| ("vendor", vendor.to_owned()));
+                out.identity(Subject::Sender, said_in, facts.into_iter().chain(vendor));
                 if status & 1 != 0 {
                     out.state(Subject::Sender, "mode", "programming");
                 }
@@ -235,6 +240,30 @@ fn described(bytes: &[u8], said_in: &'static str, out: &mut Output) {
             _ => {}
         }
     }
+}
+
+/// Manufacturers by their number in the register of KNX Association, with which serial numbers
+/// begin (ISO/IEC 14543-3-3). Those whose interfaces and routers are common.
+const fn manufacturer(number: u16) -> Option<&'static str> {
+    Some(match number {
+        1 => "Siemens",
+        2 => "ABB",
+        4 => "Albrecht Jung",
+        6 => "Berker",
+        7 => "Busch-Jaeger",
+        8 => "Gira",
+        9 => "Hager",
+        12 => "Merten",
+        72 => "Theben",
+        100 => "Schneider Electric",
+        113 => "Zennio",
+        131 => "MDT technologies",
+        166 => "Enertex",
+        197 => "Weinzierl",
+        200 => "B.E.G.",
+        201 => "Elsner Elektronik",
+        _ => return None,
+    })
 }
 
 /// A cEMI frame: a telegram on the bus or a property of the interface itself.
@@ -261,7 +290,10 @@ fn telegram(number: u16, bytes: &[u8], out: &mut Output) {
         return out.operation(Op::notice(Class::Session, function, "transport control"));
     };
     let (class, name, answer) = application(apci);
+    // What a tunnel tells its client was said on the bus by somebody else, to somebody else.
+    let overheard = number == 0x0420 && telegram.message == 0x29 && matches!(apci, 0 | 0x080);
     let op = match (telegram.message, answer) {
+        _ if overheard => Op::notice(Class::Report, apci.into(), name),
         // Confirmation of what the client sent itself.
         (0x2e, _) => Op::response(class, apci.into(), name),
         (_, true) => Op::notice(class, apci.into(), name),
