@@ -85,10 +85,17 @@ fn severity(sign_in: &Authentication) -> Severity {
     }
 }
 
-/// Client and server: the observation may stem from either's message, the lower port serves.
+/// Client and server: who asks is the client and who lets in the server. A refusal may be silence
+/// as well, known from the client's next message: then the lower port serves.
 pub(crate) fn ends(o: &Observation) -> Option<(Address, Address)> {
     let (from, to) = (o.from.address()?, o.to.address()?);
-    let from_serves = o.from.port.unwrap_or_default() < o.to.port.unwrap_or_default();
+    let Detail::Authentication(sign_in) = &o.detail else { return None };
+    let from_serves = match sign_in.accepted {
+        None => false,
+        Some(true) => true,
+        Some(false) if sign_in.method != "snmp community" => true,
+        Some(false) => o.from.port.unwrap_or_default() < o.to.port.unwrap_or_default(),
+    };
     Some(if from_serves { (to, from) } else { (from, to) })
 }
 
@@ -100,4 +107,23 @@ fn cases() -> Vec<crate::testing::Case> {
         Case::fires("a readable one", vec![sign_in(0, Some(true), false)]),
         Case::silent("a refused one", vec![sign_in(0, Some(false), false)]),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{host, sign_in};
+
+    #[test]
+    fn who_is_asked_is_the_server_whatever_the_ports() {
+        for accepted in [None, Some(true), Some(false)] {
+            let mut said = sign_in(0, accepted, false);
+            // A server with a port above those of many clients, as ADS and EtherNet/IP have.
+            for end in [&mut said.from, &mut said.to] {
+                end.port = Some(if end.port == Some(21) { 48_899 } else { 40_000 });
+            }
+            let [client, server] = [host(10), host(20)].map(|end| end.address());
+            assert_eq!(ends(&said), client.zip(server), "{accepted:?}");
+        }
+    }
 }

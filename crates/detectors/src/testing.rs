@@ -156,7 +156,10 @@ pub fn sign_in(millis: i64, accepted: Option<bool>, default_password: bool) -> O
         method: "ftp password",
     };
     let detail = Detail::Authentication(authentication);
-    of("ftp", seen(millis, port(host(20), 21), port(host(10), 50_000), detail))
+    let (server, client) = (port(host(20), 21), port(host(10), 50_000));
+    // An attempt is the client's message, its outcome the server's.
+    let (from, to) = if accepted.is_some() { (server, client) } else { (client, server) };
+    of("ftp", seen(millis, from, to, detail))
 }
 
 /// `who` says by ARP that it holds the address of `claimed`.
