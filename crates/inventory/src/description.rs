@@ -54,13 +54,18 @@ pub(crate) fn is_logix(model: &str) -> bool {
 /// Fact: a name it looked for by PROFINET DCP.
 pub(crate) const SEARCHED_NAME: &str = "searched_station_name";
 
+/// Fact: the name of another, which told it this address by PROFINET DCP or was given it.
+pub(crate) const OTHERS_NAME: &str = "other_station_name";
+
 /// A PROFINET device that starts looks whether its own name is taken (IEC 61158-6-10, DCP
 /// identify with the name as filter); a controller looks for all its devices. So the only name
-/// somebody looks for is its own, as long as nothing better is known.
+/// somebody looks for is its own, as long as nothing better is known and nobody else has it: a
+/// controller may have but one device.
 pub(crate) fn name_looked_for(known: &[Known]) -> Option<Known> {
     let mut searched = known.iter().filter(|k| k.path == SEARCHED_NAME);
     let only = searched.next()?;
-    let named = known.iter().any(|k| k.path == "station_name");
+    let of_another = |k: &Known| k.path == OTHERS_NAME && k.value == only.value;
+    let named = known.iter().any(|k| k.path == "station_name" || of_another(k));
     (searched.next().is_none() && !named).then(|| Known { path: "station_name", ..only.clone() })
 }
 

@@ -278,7 +278,28 @@ impl Inventory {
         }
     }
 
+    /// What PROFINET calls somebody else than this address. The first two say already that it
+    /// looks for others.
+    fn others_name(
+        &mut self,
+        record: u32,
+        observation: &Observation,
+        message: &'static str,
+        name: &str,
+    ) {
+        let facts = self.records[record as usize].facts.iter();
+        if facts.filter(|k| k.path == description::OTHERS_NAME).count() < 2 {
+            self.learn(record, observation, (description::OTHERS_NAME, message), name, 50);
+        }
+    }
+
     fn identity(&mut self, observation: &Observation, identity: &Identity) {
+        if observation.protocol == "pn_dcp"
+            && let Some(name) = identity.attributes.iter().find(|said| said.path == "station_name")
+            && let Some(asked) = self.endpoint(&observation.to, observation.at, false)
+        {
+            self.others_name(asked, observation, identity.message, &name.value);
+        }
         if let Some(place) = identity.subject.place() {
             let said = identity.attributes.iter().map(|said| (said.path, &*said.value));
             return self.module((identity.subject, place), observation, said);
@@ -477,10 +498,14 @@ impl Inventory {
         }
         if let (Some(from), "pn_dcp", Direction::Request, Object::Name { name, .. }) =
             (from, protocol, operation.direction, &operation.object)
-            && operation.class == OperationClass::Browse
         {
-            let source = (description::SEARCHED_NAME, "DCP identify request");
-            self.learn(from, observation, source, name, 50);
+            match operation.class {
+                OperationClass::Browse => {
+                    let source = (description::SEARCHED_NAME, "DCP identify request");
+                    self.learn(from, observation, source, name, 50);
+                }
+                _ => self.others_name(from, observation, "DCP set", name),
+            }
         }
         if operation.direction == Direction::Request
             && let (Some(from), Some(to), true) = (from, to, self.industry.has(protocol))

@@ -452,6 +452,35 @@ fn the_only_name_a_device_looks_for_is_its_own() {
 }
 
 #[test]
+fn who_looks_for_the_name_of_another_is_not_called_by_it() {
+    let mut inventory = Inventory::new();
+    let end = |host| Endpoint { mac: Some(mac(host)), ..Endpoint::default() };
+    let asks = |class, name: &str| {
+        let Detail::Operation(base) = operation(Direction::Request, class) else {
+            unreachable!("made above")
+        };
+        let object = Object::Name { area: "station", name: name.into() };
+        Detail::Operation(Operation { object, ..base })
+    };
+    // A controller with one device, which answers; and a tool that gives a device its name.
+    let look = asks(OperationClass::Browse, "filler1");
+    inventory.apply(&observed(end(1), Endpoint::default(), "pn_dcp", look.clone()));
+    let name = Attribute { path: "station_name", value: "filler1".into(), confidence: 90 };
+    let (subject, message, attributes) = (Subject::Sender, "DCP identify response", vec![name]);
+    let told = Detail::Identity(Identity { subject, message, attributes });
+    inventory.apply(&observed(end(2), end(1), "pn_dcp", told));
+    inventory.apply(&observed(end(1), Endpoint::default(), "pn_dcp", look));
+    let gives = asks(OperationClass::Configure, "capper1");
+    inventory.apply(&observed(end(3), end(4), "pn_dcp", gives));
+    let look = asks(OperationClass::Browse, "capper1");
+    inventory.apply(&observed(end(3), Endpoint::default(), "pn_dcp", look));
+    let names = [1, 2, 3].map(|host| {
+        inventory.asset(inventory.asset_of(&Address::Mac(mac(host))).expect("known")).names
+    });
+    assert_eq!(names, [vec![], vec!["filler1".to_owned()], vec![]]);
+}
+
+#[test]
 fn a_merge_that_was_undone_before_it_was_told_is_not_told() {
     let mut inventory = Inventory::new();
     presence(&mut inventory, 1, "10.0.0.1");
