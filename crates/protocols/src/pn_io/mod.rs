@@ -220,7 +220,7 @@ fn record_operation(record: &Record, write: bool, mut op: Op, out: &mut Output) 
         op.class = OperationClass::Diagnose;
     }
     let place = u32::from(record.slot) << 16 | u32::from(record.subslot);
-    out.operation(op.range("record", place, u32::from(record.index), record.length));
+    out.operation(op.range("record", place, u32::from(record.index), 1));
 }
 
 /// ControlCommand (5.2.4.7) of a control or release block.
