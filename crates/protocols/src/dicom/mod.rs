@@ -9,7 +9,7 @@ use crate::{
     Protocol, Segment, output::Op, text,
 };
 use ::wire::reader::{Reader, Short};
-use model::{OperationClass, Scalar, Subject};
+use model::{Authentication, OperationClass, Scalar, Subject};
 
 pub static DICOM_GROUP: Group = Group { name: "dicom", ends: Ends::Pair, keys: &["pdu"] };
 
@@ -23,7 +23,8 @@ static ABOUT: About = About {
     carriers: &[Carrier::Tcp],
     ports: &[104, 11_112, 4_242],
     groups: &[&DICOM_GROUP],
-    depth: "associations with both titles and implementation, commands and their status",
+    depth: "associations with both titles and implementation, log-ons with user and outcome, \
+            commands and their status",
 };
 
 const HEADER_OCTETS: usize = 6;
@@ -85,6 +86,8 @@ impl Protocol for Dicom {
 #[derive(Default)]
 struct Conversation {
     skip: [usize; 2],
+    /// Who wants to associate, while it is not answered.
+    applicant: Option<Authentication>,
 }
 
 impl Dissector for Conversation {
@@ -115,7 +118,7 @@ impl Dissector for Conversation {
         out.begin("dicom", 0..needed);
         out.count(&DICOM_GROUP, [Scalar::Number(u64::from(kind))]);
         let body = pdu.get(HEADER_OCTETS..).unwrap_or_default();
-        if read(kind, body, out).is_err() && whole == needed {
+        if self.read(kind, body, out).is_err() && whole == needed {
             let says = "a PDU shorter than its items";
             out.violation("dicom-pdu-cut-short", says, "PS3.8, 9.3");
         }
@@ -129,32 +132,50 @@ impl Dissector for Conversation {
     }
 }
 
-fn read(kind: u8, body: &[u8], out: &mut Output) -> Result<(), Short> {
-    let number = u32::from(kind);
-    let session = OperationClass::Session;
-    match kind {
-        ASSOCIATE_REQUEST | ASSOCIATE_ACCEPT => associate(kind, body, out)?,
-        ASSOCIATE_REJECT => {
-            let reason = body.get(3).copied().unwrap_or_default();
-            let op = Op::response(session, number, "associate");
-            out.operation(op.refused(u32::from(reason), "association rejected"));
+impl Conversation {
+    fn read(&mut self, kind: u8, body: &[u8], out: &mut Output) -> Result<(), Short> {
+        let number = u32::from(kind);
+        let session = OperationClass::Session;
+        match kind {
+            ASSOCIATE_REQUEST => {
+                self.applicant = associate(kind, body, out)?;
+                if let Some(applicant) = &self.applicant {
+                    out.authentication(applicant.clone());
+                }
+            }
+            ASSOCIATE_ACCEPT => {
+                associate(kind, body, out)?;
+                self.answered(true, out);
+            }
+            ASSOCIATE_REJECT => {
+                let reason = body.get(3).copied().unwrap_or_default();
+                let op = Op::response(session, number, "associate");
+                out.operation(op.refused(u32::from(reason), "association rejected"));
+                self.answered(false, out);
+            }
+            DATA => commands(body, out)?,
+            RELEASE_REQUEST => out.operation(Op::request(session, number, "release")),
+            ABORT => out.operation(Op::notice(session, number, "abort")),
+            _ => {}
         }
-        DATA => commands(body, out)?,
-        RELEASE_REQUEST => out.operation(Op::request(session, number, "release")),
-        ABORT => out.operation(Op::notice(session, number, "abort")),
-        _ => {}
+        Ok(())
     }
-    Ok(())
+
+    fn answered(&mut self, accepted: bool, out: &mut Output) {
+        if let Some(applicant) = self.applicant.take() {
+            out.authentication(Authentication { accepted: Some(accepted), ..applicant });
+        }
+    }
 }
 
 /// PS3.8, 9.3.2 and 9.3.3.
-fn associate(kind: u8, body: &[u8], out: &mut Output) -> Result<(), Short> {
+fn associate(kind: u8, body: &[u8], out: &mut Output) -> Result<Option<Authentication>, Short> {
     let mut r = Reader::new(body);
     r.skip(4)?;
     let called = text::lossy(r.bytes(16)?);
     let calling = text::lossy(r.bytes(16)?);
     r.skip(32)?;
-    let (class, name) = user_information(&mut r)?;
+    let User { class, name, identity } = user_information(&mut r)?;
     let own = if kind == ASSOCIATE_REQUEST { &calling } else { &called };
     let facts = [("dicom_title", own.clone()), ("software", name), ("dicom_implementation", class)];
     out.identity(Subject::Sender, "DICOM association", facts);
@@ -165,13 +186,21 @@ fn associate(kind: u8, body: &[u8], out: &mut Output) -> Result<(), Short> {
     } else {
         out.operation(Op::response(OperationClass::Session, number, "associate").done());
     }
-    Ok(())
+    Ok(identity)
 }
 
-/// Items, and those inside the user information: 0x52 the class, 0x55 the version name.
-fn user_information(r: &mut Reader<'_>) -> Result<(String, String), Short> {
+#[derive(Default)]
+struct User {
+    class: String,
+    name: String,
+    identity: Option<Authentication>,
+}
+
+/// Items, and those inside the user information: 0x52 the class, 0x55 the version name, 0x58 who
+/// the user is.
+fn user_information(r: &mut Reader<'_>) -> Result<User, Short> {
     const USER_INFORMATION: u8 = 0x50;
-    let (mut class, mut name) = (String::new(), String::new());
+    let mut user = User::default();
     while !r.is_empty() {
         let kind = r.u8()?;
         r.skip(1)?;
@@ -179,12 +208,38 @@ fn user_information(r: &mut Reader<'_>) -> Result<(String, String), Short> {
         match kind {
             // Its items follow and are read like the others.
             USER_INFORMATION => {}
-            0x52 => class = text::lossy(r.bytes(length)?),
-            0x55 => name = text::lossy(r.bytes(length)?),
+            0x52 => user.class = text::lossy(r.bytes(length)?),
+            0x55 => user.name = text::lossy(r.bytes(length)?),
+            0x58 => user.identity = user_identity(r.bytes(length)?),
             _ => r.skip(length)?,
         }
     }
-    Ok((class, name))
+    Ok(user)
+}
+
+/// PS3.7, D.3.3.7.1: type, whether an answer is wanted, and two fields with their lengths: a user
+/// name and a passcode, or a ticket or assertion that says who it is.
+fn user_identity(item: &[u8]) -> Option<Authentication> {
+    let mut r = Reader::new(item);
+    let kind = r.u8().ok()?;
+    r.skip(1).ok()?;
+    let length = usize::from(r.be16().ok()?);
+    let user = text::lossy(r.bytes(length).ok()?);
+    let (method, readable) = match kind {
+        1 => ("dicom user name", false),
+        2 => ("dicom password", true),
+        3 => ("dicom kerberos", false),
+        4 => ("dicom saml", true),
+        5 => ("dicom web token", true),
+        _ => return None,
+    };
+    Some(Authentication {
+        user: Some(user.trim()).filter(|user| kind <= 2 && !user.is_empty()).map(Into::into),
+        accepted: None,
+        clear_text: readable,
+        default_password: false,
+        method,
+    })
 }
 
 /// PS3.8, 9.3.5: values with a header; bit 0 says that a command is inside.
@@ -234,10 +289,12 @@ fn command(bytes: &[u8], out: &mut Output) -> Result<(), Short> {
     };
     let number = u32::from(field & 0x7fff);
     let answer = field & 0x8000 != 0;
-    // PS3.7, annex C: 0 is success, 0xffxx is pending; the rest are failures and warnings.
+    // PS3.7, annex C: 0 is success, 0xffxx is pending; done with a warning is done.
     out.operation(match (answer, status) {
         (false, _) => Op::request(class, number, name),
-        (true, 0 | 0xff00..) => Op::response(class, number, name).done(),
+        (true, 0 | 1 | 0x0107 | 0x0116 | 0xb000..=0xbfff | 0xff00..) => {
+            Op::response(class, number, name).done()
+        }
         (true, status) => Op::response(class, number, name).refused(u32::from(status), "failure"),
     });
     Ok(())
