@@ -45,56 +45,131 @@ pub struct Request<'a> {
     pub objects: Vec<Object>,
     /// What follows the only object: a value to set, or parameters.
     pub data: &'a [u8],
+    /// A further block of what a request before it began.
+    pub continued: bool,
 }
 
 /// Reads what follows the tag of a get, set or action request.
-pub fn request(body: &[u8]) -> Result<Request<'_>, Short> {
-    const NORMAL: u8 = 1;
-    const NEXT: u8 = 2;
+pub fn request(tag: u8, body: &[u8]) -> Result<Request<'_>, Short> {
     let mut at = Reader::new(body);
     let (kind, invocation) = (at.u8()?, at.u8()?);
-    let mut objects = Vec::new();
-    match kind {
-        NORMAL => objects.push(Object::parse(&mut at)?),
-        NEXT => {}
+    let (mut objects, mut data, mut continued) = (Vec::new(), &[][..], false);
+    match (tag, kind) {
+        (_, NORMAL) => {
+            objects.push(Object::parse(&mut at)?);
+            data = at.rest();
+        }
+        (GET_REQUEST | ACTION_REQUEST, 2) => {}
+        // The first block of a value, and those that follow.
+        (SET_REQUEST, 2) | (ACTION_REQUEST, 4) => objects.push(Object::parse(&mut at)?),
+        (SET_REQUEST, 3) | (ACTION_REQUEST, 6) => continued = true,
         _ => {
             let count = usize::from(at.u8()?).min(OBJECTS_MAX);
             for _ in 0..count {
                 objects.push(Object::parse(&mut at)?);
                 // Selective access would need its parameters read to find the next object.
-                if at.u8()? != 0 {
+                if tag != ACTION_REQUEST && at.u8()? != 0 {
                     break;
                 }
             }
         }
     }
-    Ok(Request { invocation, objects, data: at.rest() })
+    Ok(Request { invocation, objects, data, continued })
 }
+
+const NORMAL: u8 = 1;
 
 /// What an answer says.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Response<'a> {
     pub invocation: u8,
-    /// Code of a data access or action result; 0 is success.
-    pub result: u8,
-    pub data: &'a [u8],
+    /// Of each object the code of a data access or action result, 0 is success, and its value.
+    pub results: Vec<(u8, &'a [u8])>,
 }
 
 /// Reads what follows the tag of a get, set or action response.
 pub fn response(tag: u8, body: &[u8]) -> Result<Response<'_>, Short> {
-    const NORMAL: u8 = 1;
+    const WITH_LIST: u8 = 3;
     let mut at = Reader::new(body);
     let (kind, invocation) = (at.u8()?, at.u8()?);
-    if kind != NORMAL {
-        return Ok(Response { invocation, result: 0, data: &[] });
+    let mut results = Vec::new();
+    match (tag, kind) {
+        (GET_RESPONSE, NORMAL) => results.push(match at.u8()? {
+            0 => (0, at.rest()),
+            _ => (at.u8()?, &[][..]),
+        }),
+        (GET_RESPONSE, WITH_LIST) => {
+            let count = usize::from(at.u8()?).min(OBJECTS_MAX);
+            for _ in 0..count {
+                results.push(match at.u8()? {
+                    0 => match whole(&mut at) {
+                        Some(value) => (0, value),
+                        None => break,
+                    },
+                    _ => (at.u8()?, &[][..]),
+                });
+            }
+        }
+        // Whether it is the last block, its number, then octets or a result.
+        (GET_RESPONSE, _) => {
+            at.skip(5)?;
+            results.push((if at.u8()? == 0 { 0 } else { at.u8()? }, &[][..]));
+        }
+        (SET_RESPONSE, NORMAL | 3) | (ACTION_RESPONSE, NORMAL) => {
+            results.push((at.u8()?, at.rest()));
+        }
+        (SET_RESPONSE, 4 | 5) | (ACTION_RESPONSE, WITH_LIST) => {
+            let count = usize::from(at.u8()?).min(OBJECTS_MAX);
+            for _ in 0..count {
+                results.push((at.u8()?, &[][..]));
+                // Whether a method returned something, and what.
+                if tag == ACTION_RESPONSE && at.u8()? != 0 {
+                    match at.u8()? {
+                        0 if whole(&mut at).is_none() => break,
+                        0 => {}
+                        _ => at.skip(1)?,
+                    }
+                }
+            }
+        }
+        // A block arrived.
+        _ => results.push((0, &[][..])),
     }
-    let first = at.u8()?;
-    let (result, data) = match (tag, first) {
-        (GET_RESPONSE, 0) => (0, at.rest()),
-        (GET_RESPONSE, _) => (at.u8()?, &[][..]),
-        _ => (first, at.rest()),
+    Ok(Response { invocation, results })
+}
+
+/// The octets of one value of whatever type, where its end can be told.
+fn whole<'a>(at: &mut Reader<'a>) -> Option<&'a [u8]> {
+    let mut from = *at;
+    skip(at, 0).ok()?;
+    from.bytes(at.position().saturating_sub(from.position())).ok()
+}
+
+/// Structures and arrays in one another at most.
+const DEPTH_MAX: u8 = 8;
+
+fn skip(at: &mut Reader<'_>, depth: u8) -> Result<(), Short> {
+    let octets = match at.u8()? {
+        0 | 255 => 0,
+        1 | 2 if depth < DEPTH_MAX => {
+            let count = length(at)?;
+            for _ in 0..count {
+                skip(at, depth.saturating_add(1))?;
+            }
+            0
+        }
+        3 | 13 | 15 | 17 | 22 => 1,
+        4 => length(at)?.div_ceil(8),
+        16 | 18 => 2,
+        5 | 6 | 23 | 27 => 4,
+        9 | 10 | 12 => length(at)?,
+        20 | 21 | 24 => 8,
+        25 => 12,
+        26 => 5,
+        // Compact arrays have a description of their own; what follows is not found.
+        _ => return at.skip(usize::MAX),
     };
-    Ok(Response { invocation, result, data })
+    at.skip(octets)
 }
 
 /// A value that stands alone (IEC 62056-5-3, table 22).
@@ -119,13 +194,17 @@ pub fn value(data: &[u8]) -> Option<PointValue> {
 }
 
 fn text<'a>(at: &mut Reader<'a>) -> Option<&'a [u8]> {
-    let length = match at.u8().ok()? {
-        short @ 0..=0x7f => usize::from(short),
-        0x81 => usize::from(at.u8().ok()?),
-        0x82 => usize::from(at.be16().ok()?),
-        _ => return None,
-    };
+    let length = length(at).ok()?;
     at.bytes(length).ok()
+}
+
+fn length(at: &mut Reader<'_>) -> Result<usize, Short> {
+    Ok(match at.u8()? {
+        short @ 0..=0x7f => usize::from(short),
+        0x81 => usize::from(at.u8()?),
+        0x82 => usize::from(at.be16()?),
+        _ => usize::MAX,
+    })
 }
 
 /// Octets are text where all of them are, else digits.
@@ -178,9 +257,39 @@ mod tests {
 
     #[test]
     fn a_read_of_active_energy() {
-        let request = request(&[1, 0xc1, 0, 3, 1, 0, 1, 8, 0, 0xff, 2, 0]).expect("a get");
+        let request =
+            request(GET_REQUEST, &[1, 0xc1, 0, 3, 1, 0, 1, 8, 0, 0xff, 2, 0]).expect("a get");
         let object = request.objects[0];
         assert_eq!((object.class, object.name()), (3, "1.0.1.8.0.255:2".to_owned()));
+    }
+
+    #[test]
+    fn a_value_ends_where_it_ends_whatever_it_holds() {
+        // A list of a structure with an array in it, a refusal, and a number behind both.
+        let structure = [2, 2, 1, 2, 18, 0, 9, 0, 9, 1, 7];
+        let list = [&[3, 0xc1, 3, 0][..], &structure, &[1, 3, 0, 17, 5]].concat();
+        let read = response(GET_RESPONSE, &list).expect("a list");
+        assert_eq!(read.results, [(0, &structure[..]), (3, &[][..]), (0, &[17, 5][..])]);
+        // Of a compact array nobody knows the end; structures in one another have one.
+        let nested = [&[2, 1].repeat(40)[..], &[0]].concat();
+        for value in [&[19, 1, 0, 0, 17, 5], &nested[..]] {
+            let list = [&[3, 0xc1, 2, 0, 17, 5, 0][..], value].concat();
+            let read = response(GET_RESPONSE, &list).expect("a list");
+            assert_eq!(read.results, [(0, &[17, 5][..])]);
+        }
+    }
+
+    #[test]
+    fn blocks_of_a_value_that_is_set_are_no_list() {
+        // IEC 62056-5-3, 7.3.4: an object with the first block, then last block, number, octets.
+        let first = [2, 0xc1, 0, 7, 1, 0, 99, 1, 0, 255, 4, 0, 0, 0, 0, 0, 1, 2, 0xaa, 0xbb];
+        let first = request(SET_REQUEST, &first).expect("a first block");
+        let names: Vec<_> = first.objects.iter().map(Object::name).collect();
+        assert_eq!((names, first.data), (vec!["1.0.99.1.0.255:4".to_owned()], &[][..]));
+        let next = request(SET_REQUEST, &[3, 0xc1, 1, 0, 0, 0, 2, 1, 0xcc]).expect("a block");
+        assert!(next.continued && next.objects.is_empty());
+        let next = request(ACTION_REQUEST, &[6, 0xc1, 1, 0, 0, 0, 2, 1, 0xcc]).expect("a block");
+        assert!(next.continued && next.objects.is_empty());
     }
 
     #[test]

@@ -198,9 +198,11 @@ impl Conversation {
     }
 
     fn request(&mut self, tag: u8, body: &[u8], out: &mut Output) {
-        let Ok(request) = apdu::request(body) else { return malformed(out) };
+        let Ok(request) = apdu::request(tag, body) else { return malformed(out) };
         let number = u32::from(tag);
-        if request.objects.is_empty() {
+        if request.continued {
+            out.operation(Op::request(OperationClass::Other, number, "block"));
+        } else if request.objects.is_empty() {
             let (class, name) = meaning(tag, None);
             out.operation(Op::request(class, number, name));
         }
@@ -228,25 +230,27 @@ impl Conversation {
         });
         let objects = at.and_then(|at| self.pending.remove(at)).map(|(_, _, objects)| objects);
         let objects = objects.unwrap_or_default();
-        let (class, name) = meaning(asked_by, objects.first());
-        let op = Op::response(class, u32::from(tag), name);
-        let op = match &objects[..] {
-            [object] => op.named("obis", &object.name()),
-            _ => op,
-        };
-        let refused = u32::from(response.result);
-        out.operation(match response.result {
-            0 => op.done(),
-            code => op.refused(refused, access_result(code)),
-        });
+        for (index, (result, data)) in response.results.iter().enumerate() {
+            let object = objects.get(index);
+            let (class, name) = meaning(asked_by, object.or(objects.first()));
+            let op = Op::response(class, u32::from(tag), name);
+            let op = match object {
+                Some(object) => op.named("obis", &object.name()),
+                None => op,
+            };
+            out.operation(match *result {
+                0 => op.done(),
+                code => op.refused(u32::from(code), access_result(code)),
+            });
+            if let (GET_RESPONSE, Some(object)) = (tag, object)
+                && let Some(value) = apdu::value(data)
+            {
+                told(object, value, out);
+            }
+        }
         // IEC 62056-5-3, 4.2.3.3: the client's answer to the challenge is accepted or not.
         if let (ACTION_RESPONSE, [Object { class: 15, member: 1, .. }]) = (tag, &objects[..]) {
-            self.admit(response.result == 0, out);
-        }
-        if let (GET_RESPONSE, [object]) = (tag, &objects[..])
-            && let Some(value) = apdu::value(response.data)
-        {
-            told(object, value, out);
+            self.admit(response.results.first().is_some_and(|(result, _)| *result == 0), out);
         }
     }
 }
