@@ -43,6 +43,21 @@ fn every_fixture_gives_its_golden() {
     assert!(wrong.is_empty(), "UPDATE=1 rewrites them after a look:\n{}", wrong.join("\n"));
 }
 
+/// Whose message says it is all that tells who signs in where.
+#[test]
+fn attempts_to_sign_in_are_said_by_clients_and_their_outcomes_by_servers() {
+    for fixture in fixtures() {
+        let said = drive(&fixture, &fixture.segments);
+        for said in said.lines().filter(|line| line.contains("Authentication(")) {
+            let outcome = !said.contains("accepted: None");
+            // A community met with silence is refused when its client asks anew.
+            let silence = said.contains("accepted: Some(false)") && said.contains("snmp community");
+            let from_server = said.starts_with('<');
+            assert!(outcome == from_server || silence, "{}: {said}", fixture.path.display());
+        }
+    }
+}
+
 #[test]
 fn every_prefix_of_every_fixture_is_survived() {
     for fixture in fixtures() {

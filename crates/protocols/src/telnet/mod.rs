@@ -55,6 +55,8 @@ struct Reader {
     /// What is typed at the prompt for a name, bounded, and the name.
     typed: Vec<u8>,
     user: Option<Box<str>>,
+    /// Letters were typed at the prompt for a password.
+    secret: bool,
     opened: bool,
 }
 
@@ -99,10 +101,15 @@ impl Dissector for Reader {
                 }
                 self.prompt(out);
             }
-            Side::Client if self.prompted == Prompted::Name => {
-                text_of(segment.bytes).into_iter().for_each(|byte| self.name(byte));
-            }
-            Side::Client => {}
+            Side::Client => match self.prompted {
+                Prompted::Name => {
+                    text_of(segment.bytes).into_iter().for_each(|byte| self.name(byte));
+                }
+                Prompted::Password => {
+                    text_of(segment.bytes).into_iter().for_each(|byte| self.password(byte, out));
+                }
+                Prompted::Nothing => {}
+            },
         }
         Progress::Consumed(segment.bytes.len())
     }
@@ -128,6 +135,18 @@ impl Reader {
                 self.typed.pop();
             }
             0x20.. if self.typed.len() < NAME_OCTETS_MAX => self.typed.push(byte),
+            _ => {}
+        }
+    }
+
+    /// The end of its line gives the password; of the letters nothing is kept.
+    fn password(&mut self, byte: u8, out: &mut Output) {
+        match byte {
+            b'\r' | b'\n' if self.secret => {
+                self.secret = false;
+                out.authentication(self.applicant(None));
+            }
+            0x20.. => self.secret = true,
             _ => {}
         }
     }
@@ -169,8 +188,7 @@ impl Reader {
         }
         if ends(&["password:", "passwd:"]) {
             self.outcome(false, out);
-            self.prompted = Prompted::Password;
-            out.authentication(self.applicant(None));
+            (self.prompted, self.secret) = (Prompted::Password, false);
         } else if ends(&["login:", "username:", "user:", "user name:", "login name:"]) {
             self.outcome(false, out);
             self.prompted = Prompted::Name;
