@@ -35,7 +35,8 @@ const PORTS: &[(u16, &[&str])] = &[
     (53, &["dns"]),
     (102, &["cotp", "s7comm", "s7comm-plus", "mms", "tpkt", "rdp"]),
     (443, &["tls", "http"]),
-    (502, &["modbus", "umas"]),
+    // Gateways of serial lines pass RTU frames on as they are, on this port as well.
+    (502, &["modbus", "modbus_rtu", "umas"]),
     (2_404, &["iec104"]),
     (20_000, &["dnp3"]),
     (44_818, &["enip", "cip", "pccc", "cipio"]),
@@ -167,6 +168,7 @@ fn cases() -> Vec<crate::testing::Case> {
         Case::fires("TLS on the port of Modbus", talk(502, "tls")),
         Case::fires("an answer told in parts", parts(502, "tls")),
         Case::silent("Modbus", talk(502, "modbus")),
+        Case::silent("frames of a serial line", talk(502, "modbus_rtu")),
         Case::silent("an office program", talk(4_444, "tls")),
     ]
 }
