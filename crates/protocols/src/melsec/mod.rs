@@ -16,7 +16,7 @@ use crate::{
 use ::wire::Reader;
 use model::{Authentication, OperationClass as Class, PointValue, Quality, Subject, Time};
 use std::collections::VecDeque;
-use wire::{Frame, Framing, Target, ascii_bits, ascii_words, frame, framing};
+use wire::{Frame, Framing, Target, ascii_bits, ascii_double_words, ascii_words, frame, framing};
 
 pub struct Melsec;
 pub static MELSEC: Melsec = Melsec;
@@ -290,8 +290,13 @@ impl Conversation {
             (0x0403 | 0x0406, _) if out.values_wanted => {
                 let mut data = Reader::new(&frame.data);
                 for at in places {
-                    let Ok(told) = data.bytes(at.octets()) else { break };
-                    values(at, told, out);
+                    let letters = if frame.ascii { 2 } else { 1 };
+                    let Ok(told) = data.bytes(at.octets().saturating_mul(letters)) else { break };
+                    match (frame.ascii, at.form) {
+                        (false, _) => values(at, told, out),
+                        (true, Form::DoubleWord) => values(at, &ascii_double_words(told), out),
+                        (true, _) => values(at, &ascii_words(told), out),
+                    }
                 }
             }
             _ => {}
@@ -340,10 +345,10 @@ fn device(subcommand: u16, r: &mut Reader<'_>) -> Option<(&'static str, bool, u3
     Some((device, hexadecimal, first))
 }
 
-/// Places of the random and block commands in binary frames, and what is written to each.
+/// Places of the random and block commands, and what is written to each.
 fn several<'a>(frame: &'a Frame<'_>) -> Vec<(Place, &'a [u8])> {
     // Other bits say that a device is modified by a module's or an index register's number.
-    let plain = !frame.ascii && !frame.melsoft && frame.subcommand & !3 == 0;
+    let plain = !frame.melsoft && frame.subcommand & !3 == 0;
     match frame.command {
         0x0403 | 0x0406 | 0x1402 | 0x1406 if plain => {
             read_several(frame.command, frame.subcommand, &frame.data).unwrap_or_default()

@@ -123,3 +123,32 @@ fn random_and_block_commands_say_each_place_and_value() {
     // A request cut short says no place.
     touches((0x1406, 0), &[1, 0, 4, 0, 0, 0xa8, 9, 0, 5, 0], &[], &[]);
 }
+
+#[test]
+fn letters_say_places_and_values_as_octets_do() {
+    let says = |request: &str, answer: &str| {
+        let (mut dissector, mut out) = (MELSEC.open(), Output::new(true));
+        let asks = format!("500000FF03FF00{:04X}0010{request}", request.len() + 4);
+        let says = format!("D00000FF03FF00{:04X}0000{answer}", answer.len() + 4);
+        for (from, text) in [(Side::Client, asks), (Side::Server, says)] {
+            dissector.feed(Segment::of(text.as_bytes(), from, Carrier::Tcp), &mut out);
+        }
+        let said = out.observed.iter().filter_map(|o| match &o.detail {
+            Detail::Value { point, value: PointValue::Unsigned(n), .. } => {
+                Some(format!("{} = {n}", point.0))
+            }
+            Detail::Value { point, value: PointValue::Bool(true), .. } => Some(point.0.to_string()),
+            _ => None,
+        });
+        said.collect::<Vec<_>>()
+    };
+    // D7, and W1A as a double word.
+    let read = says("040300000101D*000007W*00001A", "020104030201");
+    assert_eq!(read, ["D7 = 513", "W1A = 67305985"]);
+    let written = says("140200000101D*0000070201D*00000904030201", "");
+    assert_eq!(written, ["D7 = 513", "D9 = 67305985"]);
+    assert_eq!(says("1402000102M*00005000Y*00002F01", ""), ["Y2F"]);
+    let read = says("040600000101D*0000040002M*0000000001", "000100020003");
+    assert_eq!(read, ["D4 = 1", "D5 = 2", "M0", "M1"]);
+    assert_eq!(says("140600000100D*00000400010005", ""), ["D4 = 5"]);
+}

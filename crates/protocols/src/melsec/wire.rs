@@ -130,6 +130,16 @@ impl Digits<'_> {
         let text = std::str::from_utf8(digits).ok();
         Ok(text.and_then(|t| u32::from_str_radix(t, 16).ok()))
     }
+
+    /// Device and number, whose digits are of the kind the device has: number and code in binary.
+    fn place(&mut self) -> Option<[u8; 4]> {
+        let name = std::str::from_utf8(self.r.bytes(2).ok()?).ok()?;
+        let (code, hexadecimal) = super::names::device_code(name.trim_end_matches('*'))?;
+        let number = std::str::from_utf8(self.r.bytes(6).ok()?).ok()?;
+        let radix = if hexadecimal { 16 } else { 10 };
+        let [a, b, c, _] = u32::from_str_radix(number, radix).ok()?.to_le_bytes();
+        Some([a, b, c, code])
+    }
 }
 
 fn ascii(bytes: &[u8], serial: bool) -> Result<Option<Frame<'_>>, Short> {
@@ -194,27 +204,68 @@ pub fn ascii_bits(digits: &[u8]) -> Vec<u8> {
     digits.chunks(2).map(|pair| bit(pair.first()) << 4 | bit(pair.get(1))).collect()
 }
 
-/// Device, number and points of a batch command as their binary form: `D*000100` and `0002`;
-/// behind them what is written.
-fn ascii_device(command: u16, subcommand: u16, body: &[u8]) -> Cow<'_, [u8]> {
-    if !matches!(command, 0x0401 | 0x1401) {
-        return Cow::Borrowed(body);
-    }
-    let parse = || -> Option<Vec<u8>> {
-        let name = std::str::from_utf8(body.get(..2)?).ok()?;
-        let (code, hexadecimal) = super::names::device_code(name.trim_end_matches('*'))?;
-        let number = std::str::from_utf8(body.get(2..8)?).ok()?;
-        let radix = if hexadecimal { 16 } else { 10 };
-        let number = u32::from_str_radix(number, radix).ok()?;
-        let points = std::str::from_utf8(body.get(8..12)?).ok()?;
-        let points = u16::from_str_radix(points, 16).ok()?;
-        let [a, b, c, _] = number.to_le_bytes();
-        let [low, high] = points.to_le_bytes();
-        let data = body.get(12..)?;
-        let data = if subcommand & 1 == 1 { ascii_bits(data) } else { ascii_words(data) };
-        Some([&[a, b, c, code, low, high][..], &data].concat())
+/// Double words written as eight digits each, in their binary form.
+pub fn ascii_double_words(digits: &[u8]) -> Vec<u8> {
+    let double = |digits: &[u8]| {
+        let text = std::str::from_utf8(digits).ok()?;
+        u32::from_str_radix(text, 16).ok().map(u32::to_le_bytes)
     };
-    Cow::Owned(parse().unwrap_or_default())
+    digits.chunks_exact(8).map_while(double).flatten().collect()
+}
+
+/// What commands on devices ask for, as their binary form: `D*000100` and `0002`, and behind it
+/// what is written.
+fn ascii_device(command: u16, subcommand: u16, body: &[u8]) -> Cow<'_, [u8]> {
+    match (command, subcommand) {
+        (0x0401 | 0x1401, _) => Cow::Owned(ascii_batch(subcommand, body).unwrap_or_default()),
+        (0x0403 | 0x0406 | 0x1402 | 0x1406, 0 | 1) => {
+            Cow::Owned(ascii_several(command, subcommand, body).unwrap_or_default())
+        }
+        _ => Cow::Borrowed(body),
+    }
+}
+
+fn ascii_batch(subcommand: u16, body: &[u8]) -> Option<Vec<u8>> {
+    let mut digits = Digits { r: Reader::new(body) };
+    let place = digits.place()?;
+    let [low, high, ..] = digits.number(4).ok()??.to_le_bytes();
+    let data = digits.r.rest();
+    let data = if subcommand & 1 == 1 { ascii_bits(data) } else { ascii_words(data) };
+    Some([&place[..], &[low, high], &data].concat())
+}
+
+fn ascii_several(command: u16, subcommand: u16, body: &[u8]) -> Option<Vec<u8>> {
+    let bits = subcommand & 1 == 1;
+    let mut digits = Digits { r: Reader::new(body) };
+    let mut binary = Vec::new();
+    let mut counts = [0, 0];
+    for count in counts.iter_mut().take(if bits { 1 } else { 2 }) {
+        *count = u8::try_from(digits.number(2).ok()??).ok()?;
+        binary.push(*count);
+    }
+    let [singles, doubles] = counts.map(u32::from);
+    for index in 0..singles.saturating_add(doubles) {
+        binary.extend(digits.place()?);
+        let points = match command {
+            0x0406 | 0x1406 => {
+                let points = digits.number(4).ok()??;
+                binary.extend(points.to_le_bytes().iter().take(2));
+                points
+            }
+            _ => 1,
+        };
+        let (each, octets) = match command {
+            0x0403 | 0x0406 => continue,
+            _ if bits => (2, 1),
+            0x1402 if index >= singles => (8, 4),
+            _ => (4, 2),
+        };
+        for _ in 0..points {
+            let value = digits.number(each).ok()??;
+            binary.extend(value.to_le_bytes().iter().take(octets));
+        }
+    }
+    Some(binary)
 }
 
 /// MELSOFT: 19 octets of addresses, a length, a block whose third octet is its own length less
