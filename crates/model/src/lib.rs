@@ -9,6 +9,7 @@ mod finding;
 mod health;
 mod insight;
 mod link;
+mod maker;
 mod observation;
 mod operation;
 mod place;
@@ -24,6 +25,7 @@ pub use finding::{Engine, Evidence, Finding, FindingId, Severity};
 pub use health::{Counter, Health};
 pub use insight::{INSIGHT_VERSION, Insight};
 pub use link::{Link, LinkId};
+pub use maker::maker;
 pub use observation::{
     Attribute, Authentication, Detail, EXCERPT_BYTES_MAX, Excerpt, Exchange, Identity, Observation,
     SessionEvent, StateChange, Subject, Violation,

@@ -10,12 +10,12 @@ use crate::{
     overview::Count,
     page::Order,
     tally::Tally,
-    text::{clean, from_word, join, severity_from_rank, split, word},
+    text::{clean, counted_order, from_word, join, severity_from_rank, split, word},
     watch::changes,
     writer::{Turn, now},
     zone,
 };
-use model::{Asset, AssetClass, AssetId, Purdue, Role, Severity, Time};
+use model::{Asset, AssetClass, AssetId, Purdue, Role, Severity, Time, maker};
 use serde::{Deserialize, Serialize};
 use sqlx::{QueryBuilder, Row, Sqlite, sqlite::SqliteRow};
 use std::collections::BTreeMap;
@@ -192,7 +192,7 @@ impl Stored {
             class: said.class.unwrap_or(seen.class),
             role: seen.role,
             purdue: purdue.or(seen.purdue.map(Purdue::level)),
-            vendor: seen.vendor.as_deref().map(clean),
+            vendor: seen.vendor.as_deref().map(|said| clean(maker(said))),
             model: seen.model.as_deref().map(clean),
             firmware: seen.firmware.as_deref().map(clean),
             serial: seen.serial.as_deref().map(clean),
@@ -284,16 +284,19 @@ pub(crate) async fn save(turn: &mut Turn, stored: &Stored) -> Result<AssetRecord
         "INSERT INTO assets (id, sensor, epoch, earlier, observed, observed_zone, declared, \
          merged_into, generation, revision, name, names, class, role, purdue, vendor, model, \
          firmware, serial, os, ips, macs, vlans, protocols, zone, criticality, lifecycle, labels, \
-         first_seen, last_seen, packets, findings, severity, origin, told) VALUES ($1, $2, $3, $4, \
+         first_seen, last_seen, packets, findings, severity, origin, told, name_order) VALUES ($1, \
+         $2, $3, $4, \
          $5, $6, $7, NULL, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, \
-         $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34) ON CONFLICT (id) DO \
+         $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35) \
+         ON CONFLICT (id) DO \
          UPDATE SET sensor = $2, epoch = $3, earlier = $4, observed = $5, \
          observed_zone = $6, declared = $7, \
          merged_into = NULL, generation = $8, revision = $9, name = $10, names = $11, class = $12, \
          role = $13, purdue = $14, vendor = $15, model = $16, firmware = $17, serial = $18, \
          os = $19, ips = $20, macs = $21, vlans = $22, protocols = $23, zone = $24, \
          criticality = $25, lifecycle = $26, labels = $27, first_seen = $28, last_seen = $29, \
-         packets = $30, findings = $31, severity = $32, origin = $33, told = $34",
+         packets = $30, findings = $31, severity = $32, origin = $33, told = $34, \
+         name_order = $35",
     )
     .bind(&record.id.0)
     .bind(&stored.sensor)
@@ -329,6 +332,7 @@ pub(crate) async fn save(turn: &mut Turn, stored: &Stored) -> Result<AssetRecord
     .bind(record.severity.map(crate::text::severity_rank))
     .bind(record.origin.word())
     .bind(stored.packets.told(&stored.sensor)?)
+    .bind(counted_order(&record.name))
     .execute(&mut turn.db)
     .await?;
     turn.changed(revision, ChangedRow::Asset(record.clone()));
@@ -608,11 +612,12 @@ pub(crate) async fn record_event(turn: &mut Turn, event: Event) -> Result<()> {
     Ok(())
 }
 
-/// `which` says of what row they are; its id is `$1`.
+/// Those that happened last, however late they were told; `which` says of what row they are, its id
+/// is `$1`.
 pub(crate) async fn events(store: &Store, which: &'static str, id: &str) -> Result<Vec<Event>> {
     let sql = format!(
         "SELECT at, kind, asset, finding, actor, says FROM events WHERE {which} \
-         ORDER BY seq DESC LIMIT $2"
+         ORDER BY at DESC, seq DESC LIMIT $2"
     );
     let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
         .bind(id)

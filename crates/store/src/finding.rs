@@ -192,7 +192,9 @@ pub(crate) async fn take(
     let mut opened = true;
     let mut worse = false;
     let mut moved = false;
-    let mut event = format!("raised with severity {}", word(finding.severity));
+    // An imported one may have begun long before it is told.
+    let mut event =
+        (finding.first_seen, format!("raised with severity {}", word(finding.severity)));
     let mut concerned: BTreeSet<AssetId> = finding.assets.iter().cloned().collect();
     if let Some(row) = known {
         let (earlier, all) = (row.try_get("earlier_count")?, row.try_get("count")?);
@@ -205,10 +207,7 @@ pub(crate) async fn take(
         opened = status == Some(FindingStatus::Resolved)
             && closed.is_some_and(|closed| finding.last_seen.nanos() > closed);
         worse = finding.severity > before.severity;
-        event = match opened {
-            true => "seen again after it was resolved".to_owned(),
-            false => format!("is {} now", word(finding.severity)),
-        };
+        event = (finding.last_seen, again(opened, finding.severity));
         let before = assets_of(turn, &finding.id.0).await?.into_iter().map(AssetId).collect();
         for gone in &before - &concerned {
             leave(turn, &finding.id.0, &gone.0).await?;
@@ -228,7 +227,7 @@ pub(crate) async fn take(
         mute::settle(turn, &finding.id.0).await?;
     }
     if opened || worse {
-        note(turn, &finding, &event).await?;
+        note(turn, &finding, event).await?;
     }
     for id in &concerned {
         asset::recount(turn, &id.0).await?;
@@ -236,9 +235,16 @@ pub(crate) async fn take(
     tell(turn, &finding.id.0).await
 }
 
-async fn note(turn: &mut Turn, finding: &Finding, event: &str) -> Result<()> {
+fn again(opened: bool, severity: Severity) -> String {
+    match opened {
+        true => "seen again after it was resolved".to_owned(),
+        false => format!("is {} now", word(severity)),
+    }
+}
+
+async fn note(turn: &mut Turn, finding: &Finding, (at, event): (Time, String)) -> Result<()> {
     let entry = Event {
-        at: finding.last_seen,
+        at,
         kind: "finding".to_owned(),
         asset: finding.assets.first().map(|id| id.0.clone()),
         finding: Some(finding.id.0.clone()),

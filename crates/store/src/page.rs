@@ -79,6 +79,7 @@ impl Order {
         let column = format!("{table}{}", field.column);
         let key = match field.kind {
             Kind::List if field.column == "ips" => by_address(&column),
+            Kind::Text if field.column == "name" => format!("{table}name_order"),
             _ if !field.optional => column,
             Kind::Text | Kind::List => format!("COALESCE({column}, '')"),
             Kind::Real => format!("COALESCE({column}, -1.0)"),

@@ -12,6 +12,25 @@ pub(crate) fn clean(text: &str) -> String {
     text.chars().take(TEXT_CHARS_MAX).map(plain).collect()
 }
 
+/// A text that sorts as people count: `plc-2` before `PLC-10`.
+pub(crate) fn counted_order(name: &str) -> String {
+    let mut order = String::with_capacity(name.len() + 8);
+    let mut left = name;
+    while !left.is_empty() {
+        let words = left.find(|c: char| c.is_ascii_digit()).unwrap_or(left.len());
+        order.extend(left[..words].chars().flat_map(char::to_lowercase));
+        let rest = &left[words..];
+        let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+        let number = rest[..digits].trim_start_matches('0');
+        if digits > 0 {
+            // The longer number is the greater one; names have no more than some hundred digits.
+            order.push_str(&format!("{:03}{number}", number.len()));
+        }
+        left = &rest[digits..];
+    }
+    order
+}
+
 pub(crate) fn join<T: ToString>(elements: impl IntoIterator<Item = T>) -> String {
     let mut text = String::new();
     for element in elements {
@@ -82,6 +101,17 @@ mod tests {
         assert_eq!(split(&column), ["plc\u{fffd}1", "b\u{fffd}", "\u{fffd}gnp"]);
         assert_eq!(join(Vec::<String>::new()), "");
         assert_eq!(clean(&"x".repeat(5_000)).chars().count(), TEXT_CHARS_MAX);
+    }
+
+    #[test]
+    fn names_stand_in_the_order_people_count_in() {
+        let names =
+            ["10.0.0.9", "10.0.0.10", "Line 2", "line 2b", "PLC", "plc-2", "PLC-010", "plc-x"];
+        let mut sorted = names;
+        sorted.reverse();
+        sorted.sort_by_key(|name| counted_order(name));
+        assert_eq!(sorted, names);
+        assert_eq!(counted_order("PLC-010"), counted_order("plc-10"));
     }
 
     #[test]

@@ -6,9 +6,9 @@ use model::{AssetId, Health, Insight, LinkId, Severity, Time};
 use rows::{asset, finding, insight, link, site};
 use serde_json::json;
 use store::{
-    AssetPatch, AuditBegin, AuditEnd, Backlog, ChainState, ChangedRow, Error, FindingPatch,
-    FindingStatus, Graph, ListRequest, Origin, Role, SensorState, SensorStatus, Session, Store,
-    UserPatch, ZoneSpec,
+    ASSETS, AssetPatch, AuditBegin, AuditEnd, Backlog, ChainState, ChangedRow, Error, Filter,
+    FindingPatch, FindingStatus, Graph, ListRequest, Origin, Role, SensorState, SensorStatus,
+    Session, Store, UserPatch, ZoneSpec,
 };
 
 #[tokio::test]
@@ -302,6 +302,84 @@ async fn whoever_did_it_is_named_first_and_the_one_it_was_done_to_has_it_in_its_
         let events = store.asset_events(id).await.expect("events");
         let raised = events.iter().filter(|event| event.kind == "finding").count();
         assert_eq!(raised, 1, "{id}: {events:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_timeline_follows_the_time_of_what_happened_whenever_it_was_told() {
+    let (_dir, store) = site().await;
+    let rows = vec![
+        asset("ast_a", "10.0.0.1", 1),
+        finding("fnd_1", &["ast_a"], 1, "2026-01-01T09:00:00Z"),
+    ];
+    store.take("s", Time(1), rows).await.expect("taken");
+    let mut old = serde_json::to_value(finding("fnd_2", &["ast_a"], 9, "2026-01-01T08:00:00Z"));
+    old.as_mut().expect("JSON")["first_seen"] = "2025-06-01T00:00:00Z".into();
+    let old = insight(old.expect("JSON"));
+    store.take("capture", Time(2), vec![old]).await.expect("taken");
+    let events = store.asset_events("ast_a").await.expect("events");
+    let told: Vec<_> = events.iter().map(|e| (&*e.kind, e.at.to_string())).collect();
+    let told: Vec<_> = told.iter().map(|(kind, at)| (*kind, &at[..19])).collect();
+    assert_eq!(
+        told,
+        [
+            ("finding", "2026-01-01T00:00:30"),
+            ("first-seen", "2026-01-01T00:00:00"),
+            // When it was first seen, not when it was seen last or imported.
+            ("finding", "2025-06-01T00:00:00"),
+        ]
+    );
+}
+
+#[tokio::test]
+async fn makers_have_one_name_and_are_found_by_what_was_said() {
+    let (_dir, store) = site().await;
+    let said = |id: &str, vendor: &str| {
+        let mut row = serde_json::to_value(asset(id, "10.0.0.1", 1)).expect("JSON");
+        row["vendor"] = vendor.into();
+        insight(row)
+    };
+    let rows = vec![said("ast_a", "Siemens AG"), said("ast_b", "SIEMENS"), said("ast_c", "WAGO")];
+    store.take("s", Time(1), rows).await.expect("taken");
+    let counts = store.asset_facet("vendor", &ListRequest::first(10)).await.expect("counted");
+    let counts: Vec<_> = counts.iter().map(|c| (c.value.as_deref(), c.count)).collect();
+    assert_eq!(counts, [(Some("Siemens"), 2), (Some("WAGO"), 1)]);
+    for filter in [r#"vendor eq "Siemens AG""#, r#"vendor in ("Siemens")"#] {
+        let filter = Filter::parse(filter, ASSETS, Time(0)).expect("a filter");
+        let request = ListRequest { filter: Some(filter), ..ListRequest::first(10) };
+        assert_eq!(store.assets(&request).await.expect("a page").items.len(), 2);
+    }
+    // What it said of itself stays in what was observed.
+    let full = store.asset("ast_a").await.expect("there");
+    assert_eq!(full.observed.vendor.as_deref(), Some("Siemens AG"));
+}
+
+#[tokio::test]
+async fn names_are_listed_as_people_count() {
+    let (_dir, store) = site().await;
+    let names = ["PLC-1", "plc-2", "PLC-10", "PLC-011"];
+    let rows = names.iter().rev().enumerate().map(|(n, name)| {
+        let row = asset(&format!("ast_{n}"), "10.0.0.1", 1);
+        let mut row = serde_json::to_value(row).expect("JSON");
+        row["names"] = serde_json::json!([name]);
+        insight(row)
+    });
+    store.take("s", Time(1), rows.collect()).await.expect("taken");
+    for (sort, backwards) in [("name", false), ("-name", true)] {
+        let mut request = ListRequest { sort: Some(sort.into()), ..ListRequest::first(3) };
+        let mut seen = Vec::new();
+        loop {
+            let page = store.assets(&request).await.expect("a page");
+            seen.extend(page.items.into_iter().map(|asset| asset.name));
+            request.cursor = page.next_cursor;
+            if request.cursor.is_none() {
+                break;
+            }
+        }
+        if backwards {
+            seen.reverse();
+        }
+        assert_eq!(seen, names, "{sort}");
     }
 }
 

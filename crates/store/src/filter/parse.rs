@@ -173,7 +173,7 @@ impl Parser {
         let textual = matches!(field.kind, Kind::Text | Kind::List | Kind::Search);
         let at = self.at();
         match self.take() {
-            Some(Token::Text(text)) if textual => Ok(text),
+            Some(Token::Text(text)) if textual => Ok(common(field, text)),
             Some(Token::Text(_)) => {
                 Err(error(at, format!("{} does not understand contains", field.name)))
             }
@@ -203,7 +203,7 @@ impl Parser {
         match (field.kind, token) {
             (_, None) => Err(error(at, "expected a value")),
             (Kind::Text | Kind::List | Kind::Labels, Some(Token::Text(text))) => {
-                Ok(Literal::Text(text))
+                Ok(Literal::Text(common(field, text)))
             }
             // Lists of numbers, such as VLANs, read naturally without quotes.
             (Kind::List, Some(Token::Word(word))) if word.parse::<u64>().is_ok() => {
@@ -233,6 +233,11 @@ impl Parser {
             (Kind::Search, _) => Err(wrong("contains")),
         }
     }
+}
+
+/// Makers have one name in rows, whoever said it, and a filter may name them as they were said.
+fn common(field: &Field, text: String) -> String {
+    if field.column == "vendor" { model::maker(&text).to_owned() } else { text }
 }
 
 /// Numbers that doubles hold exactly, so that both ways of matching see the same value.
