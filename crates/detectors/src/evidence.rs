@@ -95,6 +95,8 @@ fn operation_says(operation: &Operation) -> String {
 pub fn object_says(object: &Object) -> String {
     match object {
         Object::None => String::new(),
+        // Whose address ARP asks for.
+        Object::Range { area: "ipv4", first, .. } => std::net::Ipv4Addr::from(*first).to_string(),
         Object::Range { area, first, count: 0 | 1, .. } => format!("{area} {first}"),
         Object::Range { area, first, count, .. } => {
             format!("{area} {first}..{}", u64::from(*first) + u64::from(*count) - 1)
@@ -167,6 +169,12 @@ mod tests {
         ] {
             assert_eq!(named(shown, "10.0.0.1"), expect);
         }
+    }
+
+    #[test]
+    fn an_address_that_is_asked_for_is_told_as_one() {
+        let object = Object::Range { area: "ipv4", block: 0, first: 0xc0a8_0ab6, count: 1 };
+        assert_eq!(object_says(&object), "192.168.10.182");
     }
 
     #[test]

@@ -430,6 +430,11 @@ impl Open {
         }
     }
 
+    /// Whether it names the address, for which there may have been no room.
+    pub fn has_named(&self, address: Address) -> bool {
+        self.draft.addresses.contains(&address)
+    }
+
     fn again(&mut self, o: &Observation, times: u64) {
         self.raised += 1;
         self.count += times;

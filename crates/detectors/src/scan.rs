@@ -389,9 +389,13 @@ fn listed<T: ToString>(items: &[T], most: usize) -> String {
 
 fn prove_hosts(open: &mut crate::findings::Open, targets: &[Target]) {
     let hosts: BTreeSet<_> = targets.iter().map(|t| t.address).collect();
-    let hosts: Vec<_> = hosts.into_iter().collect();
-    targets.iter().take(8).for_each(|t| open.names(t.address));
-    prove(open, targets, &format!("addresses: {}", listed(&hosts, 20)));
+    targets.iter().for_each(|t| open.names(t.address));
+    // Those it names come first, so that whoever reads of one finds it among whom it was done to.
+    let (mut shown, others): (Vec<Address>, Vec<Address>) =
+        hosts.into_iter().partition(|host| open.has_named(*host));
+    let named = shown.len();
+    shown.extend(others);
+    prove(open, targets, &format!("addresses: {}", listed(&shown, named)));
 }
 
 fn prove(open: &mut crate::findings::Open, targets: &[Target], what: &str) {

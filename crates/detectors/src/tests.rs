@@ -308,6 +308,33 @@ fn senders_that_are_made_up_blind_no_detector_and_are_counted() {
 }
 
 #[test]
+fn a_scan_names_the_addresses_that_its_evidence_shows() {
+    let inventory = Inventory::new();
+    let mut detection = Detection::new(Phase::Unlearnt);
+    // From the greatest address down, in two steps, of which the first makes the finding.
+    for to in (40..=90).rev() {
+        let attempted = model::SessionEvent::Attempted { syn: true };
+        let (from, to_port) = (port(host(10), 50_000), port(host(to), 445));
+        let millis = i64::from(200 - i32::from(to)) * 500;
+        detection.see(&session(millis, from, to_port, attempted), &inventory);
+    }
+    detection.finish(&inventory);
+    let found = detection.findings(&inventory);
+    let scan = found.iter().find(|f| f.detector == "scan").expect("a scan");
+    let says = scan.evidence().iter().find_map(|e| match e {
+        model::Evidence::Count { says, .. } => says.split_once("addresses: "),
+        _ => None,
+    });
+    let (listed, left) = says.expect("addresses").1.split_once(" and ").expect("too many for one");
+    let listed: Vec<_> = listed.split(", ").collect();
+    assert_eq!((listed.len(), left), (15, "36 more"), "{scan:#?}");
+    for address in listed {
+        let named = scan.addresses.iter().any(|named| named.to_string() == address);
+        assert!(named, "{address} of {:?}", scan.addresses);
+    }
+}
+
+#[test]
 fn another_device_at_a_learned_address_is_new_to_a_sensor_that_starts_again() {
     let mut learning = Detection::new(Phase::Learning);
     for o in [presence(0, host(10)), presence(1, host(20)), presence(1, host(30))] {
