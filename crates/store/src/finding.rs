@@ -78,12 +78,20 @@ impl Party {
     }
 }
 
+/// Addresses that a finding names and nobody owns, without who began it.
+pub fn strangers(finding: &Finding, is_owned: impl Fn(&Address) -> bool) -> Vec<String> {
+    let named = finding.addresses.iter().filter(|address| Some(**address) != finding.initiator);
+    named.filter(|address| !is_owned(address)).map(ToString::to_string).collect()
+}
+
 #[derive(Clone, Debug)]
 pub struct FindingFull {
     pub record: FindingRecord,
     pub observed: Finding,
     /// Who began it, where one end did something to the others.
     pub initiator: Option<Party>,
+    /// Addresses it names that are none of its assets' and not that one's.
+    pub strangers: Vec<String>,
     pub note: Option<String>,
     pub mute: Option<Mute>,
     /// Newest first.
@@ -450,16 +458,13 @@ impl Store {
             Some(id) => self.mutes_of(Some(id)).await?.pop(),
             None => None,
         };
-        let initiator = match observed.initiator {
-            Some(address) => {
-                let owners = owners(self, &record.assets).await?;
-                let owner = |address: &Address| owners.get(&address.to_string()).cloned();
-                Some(Party::of(address, &observed.addresses, owner))
-            }
-            None => None,
-        };
+        let owners = owners(self, &record.assets).await?;
+        let owner = |address: &Address| owners.get(&address.to_string()).cloned();
+        let initiator =
+            observed.initiator.map(|address| Party::of(address, &observed.addresses, owner));
         Ok(FindingFull {
             initiator,
+            strangers: strangers(&observed, |address| owner(address).is_some()),
             record,
             observed,
             note,

@@ -52,7 +52,7 @@ pub use columns::AssetColumns;
 pub use copies::VaultCopy;
 pub use error::{Error, OpenError, Result};
 pub use filter::{ASSETS, FINDINGS, Field, Filter, FilterError, Kind, LINKS, Row, Value};
-pub use finding::{FindingFull, FindingPatch, FindingRecord, NamedAsset, Party};
+pub use finding::{FindingFull, FindingPatch, FindingRecord, NamedAsset, Party, strangers};
 pub use gap::Gap;
 pub use graph::{Edge, Graph, Node};
 pub use limits::*;

@@ -259,6 +259,21 @@ async fn who_began_a_finding_is_the_asset_that_has_the_address_or_an_address_alo
 }
 
 #[tokio::test]
+async fn addresses_that_no_asset_has_are_told_apart_from_those_of_the_assets_named() {
+    let (_dir, store) = site().await;
+    let mut scan = finding("fnd_1", &["ast_b", "ast_a"], 1, "2026-01-01T00:01:00Z");
+    let Insight::Finding(says) = &mut scan else { panic!("a finding") };
+    let named = ["10.0.0.2", "10.0.0.1", "10.0.0.7", "10.0.0.8"];
+    let named = named.map(|ip| model::Address::Ip(ip.parse().expect("an address")));
+    says.initiator = Some(named[0]);
+    says.addresses = named.to_vec();
+    let rows = vec![asset("ast_a", "10.0.0.1", 1), asset("ast_b", "10.0.0.2", 1), scan];
+    store.take("s", Time(1), rows).await.expect("taken");
+    let strangers = store.finding("fnd_1").await.expect("there").strangers;
+    assert_eq!(strangers, ["10.0.0.7", "10.0.0.8"]);
+}
+
+#[tokio::test]
 async fn assets_stand_in_the_order_of_their_addresses_as_numbers_page_by_page() {
     let (_dir, store) = site().await;
     let ips = ["fe80::1", "10.0.0.10", "192.168.0.1", "10.0.0.9", "9.0.0.1"];

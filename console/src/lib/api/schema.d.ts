@@ -1897,6 +1897,8 @@ export interface components {
             note: string | null;
             /** @description What to do now, verb first, one step a line. */
             runbook: string;
+            /** @description Addresses it names that are no asset's, as those a scan tried, without who began it. */
+            strangers: string[];
         };
         FindingPage: {
             /** @description Field -> values with their counts over all rows the filter keeps; asked for by `facets`. */

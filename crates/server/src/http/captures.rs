@@ -266,6 +266,7 @@ fn finding_row(
     let assets = assets.map(|a| AssetName { id: a.0.clone(), name: name(&a.0) }).collect();
     FindingDetail {
         initiator: by.map(Into::into),
+        strangers: store::strangers(&finding, |address| at.contains_key(address)),
         explanation: rows::plain(finding.explanation.clone()),
         runbook: rows::plain(finding.runbook.clone()),
         evidence: finding.evidence().iter().cloned().map(Into::into).collect(),

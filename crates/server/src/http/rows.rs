@@ -300,6 +300,7 @@ impl From<s::FindingFull> for dto::FindingDetail {
     fn from(f: s::FindingFull) -> Self {
         dto::FindingDetail {
             initiator: f.initiator.map(Into::into),
+            strangers: f.strangers,
             row: f.record.into(),
             explanation: plain(f.observed.explanation.clone()),
             runbook: plain(f.observed.runbook.clone()),

@@ -109,6 +109,8 @@ pub struct FindingDetail {
     pub row: FindingRow,
     /// Who began it, where one end did something to the others.
     pub initiator: Option<Party>,
+    /// Addresses it names that are no asset's, as those a scan tried, without who began it.
+    pub strangers: Vec<String>,
     pub explanation: String,
     /// What to do now, verb first, one step a line.
     pub runbook: String,
