@@ -156,7 +156,7 @@ impl From<model::Module> for dto::Module {
         dto::Module {
             slot: m.place.slot(),
             place: m.place.into(),
-            vendor: m.vendor,
+            vendor: m.vendor.as_deref().map(|said| model::maker(said).to_owned()),
             model: m.model,
             firmware: m.firmware,
             serial: m.serial,
