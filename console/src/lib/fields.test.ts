@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { facetValue } from './fields';
+import { FACET_ROWS, facetValue, folded } from './fields';
 
 describe('a facet', () => {
   const said = (field: string, value: string | null) =>
@@ -18,5 +18,14 @@ describe('a facet', () => {
     expect(said('class', 'plc')).toBe('PLC');
     expect(said('purdue', '3.5')).toBe('3.5 Industrial DMZ');
     expect(said('zone', 'zon_1')).toBe('zone of zon_1');
+  });
+
+  test('shows its first values and those that are chosen, in their order', () => {
+    const counts = Array.from({ length: 14 }, (_, at) => ({ value: `v${at}`, count: 20 - at }));
+    const none = { value: null, count: 1 };
+    const shown = folded([...counts, none], ['v12', null, 'v3']).map(({ value }) => value);
+    const first = counts.slice(0, FACET_ROWS).map(({ value }) => value);
+    expect(shown).toEqual([...first, 'v12', null]);
+    expect(folded(counts.slice(0, 4), [])).toHaveLength(4);
   });
 });

@@ -23,6 +23,14 @@ export const FACETS = [
 ] as const;
 export type FacetField = (typeof FACETS)[number][0];
 
+/** Values of a facet that are shown at first. */
+export const FACET_ROWS = 10;
+
+/** What a facet shows until it is unfolded: nothing that is chosen is out of sight. */
+export function folded(counts: readonly Count[], chosen: readonly (string | null)[]): Count[] {
+  return counts.filter((count, at) => at < FACET_ROWS || chosen.includes(count.value));
+}
+
 /** A facet's value as people read it. */
 export function facetValue(
   field: string,
