@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import openapi from '../../../crates/server/openapi.json';
 import { deed, thing } from './deeds';
 
 test.each([
@@ -9,9 +10,23 @@ test.each([
   ['DELETE /tokens/{id}', 'Deleted an API token'],
   ['PATCH /users/{name}', 'Changed a user'],
   ['POST /unheard-of/{id}:shake', 'POST /unheard-of/{id}:shake'],
-  ['create zone of the lab', 'create zone of the lab'],
+  ['create zone of the lab', 'Made a zone of the lab'],
+  ['make a sign-in link', 'Made a sign-in link'],
+  ['POST /agents/{name}:revoke', 'Revoked an agent'],
+  ['PUT /copies/{id}', 'Replaced a copy of the vault'],
+  ['what nobody has heard of', 'what nobody has heard of'],
 ])('%s is said as %s', (action, said) => {
   expect(deed(action)).toBe(said);
+});
+
+test('every change the API offers has words', () => {
+  const raw = Object.entries(openapi.paths).flatMap(([path, methods]) =>
+    Object.keys(methods)
+      .filter((method) => ['post', 'put', 'patch', 'delete'].includes(method))
+      .map((method) => `${method.toUpperCase()} ${path.replace('/api/v1', '')}`)
+      .filter((action) => deed(action) === action),
+  );
+  expect(raw).toEqual([]);
 });
 
 const said = (resource: string, after: unknown = null) =>

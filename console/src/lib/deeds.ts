@@ -3,8 +3,10 @@
 // Invariant: pure; what has no words here is shown as the log has it, so nothing is hidden.
 
 const THINGS: Record<string, string> = {
+  agents: 'agent',
   assets: 'asset',
   captures: 'capture',
+  copies: 'copy of the vault',
   findings: 'finding',
   mutes: 'mute',
   plans: 'plan',
@@ -26,6 +28,12 @@ const VERBS: Record<string, string> = {
   DELETE: 'Deleted',
 };
 const WHOLE: Record<string, string> = {
+  'create zone of the lab': 'Made a zone of the lab',
+  'make a sign-in link': 'Made a sign-in link',
+  'restore ended': 'Ended a restore on a host',
+  'POST /agent/v1/enrol': 'Enrolled an agent',
+  'POST /agents': 'Invited an agent',
+  'POST /copies/{id}:run': 'Brought a copy of the vault up to date',
   'POST /session': 'Signed in',
   'DELETE /session': 'Signed out',
   'POST /session:redeem': 'Set a first password',
@@ -48,6 +56,7 @@ const ACTIONS: Record<string, string> = {
   mute: 'Muted',
   release: 'Asked to release',
   restore: 'Restored',
+  revoke: 'Revoked',
   run: 'Ran',
   undelete: 'Took back',
   unmute: 'Unmuted',
