@@ -5,11 +5,15 @@
 //! bounded length.
 
 use crate::{
-    About, Carrier, Dissector, Gap, Hint, Output, Probe, Progress, Protocol, Segment, output::Op,
-    text,
+    About, Carrier, Dissector, Ends, Gap, Group, Hint, Output, Probe, Progress, Protocol, Segment,
+    output::Op, text,
 };
-use model::{OperationClass as Class, Place, PointValue, Quality, Subject};
+use model::{OperationClass as Class, Place, PointValue, Quality, Scalar, Subject};
 use wire::{Reader, Short};
+
+/// A bus has no addresses: whose a frame is, its identifier says.
+pub static CANOPEN_GROUP: Group =
+    Group { name: "canopen", ends: Ends::None, keys: &["function", "node"] };
 
 pub struct CanOpen;
 pub static CANOPEN: CanOpen = CanOpen;
@@ -26,7 +30,7 @@ static ABOUT: About = About {
     ],
     carriers: &[Carrier::Ethertype(CAN_FRAMES)],
     ports: &[],
-    groups: &[],
+    groups: &[&CANOPEN_GROUP],
     depth: "NMT commands and states, emergencies, SDO by index and subindex with values and \
             aborts, identity object and names, PDOs by node, synchronisation",
 };
@@ -101,7 +105,12 @@ impl Dissector for Bus {
     fn feed(&mut self, segment: Segment<'_>, out: &mut Output) -> Progress {
         let bytes = segment.bytes;
         out.begin("canopen", 0..bytes.len());
-        match Frame::parse(bytes) {
+        let frame = Frame::parse(bytes);
+        if let Ok(frame) = &frame {
+            let (function, node) = function_of(frame);
+            out.count(&CANOPEN_GROUP, [Scalar::Word(function), node]);
+        }
+        match frame {
             Ok(frame) if frame.error => {
                 out.operation(Op::notice(Class::Diagnose, 0, "CAN error frame"));
             }
@@ -119,6 +128,32 @@ impl Dissector for Bus {
     }
 
     fn gap(&mut self, _: Gap) {}
+}
+
+/// What a frame is for by its identifier (CiA 301, 7.3.5), and the node it is of or for.
+fn function_of(frame: &Frame<'_>) -> (&'static str, Scalar) {
+    if frame.error {
+        return ("error frame", Scalar::Null);
+    }
+    if frame.extended {
+        return ("extended frame", Scalar::Null);
+    }
+    let node = frame.id & 0x7f;
+    let function = match (frame.id >> 7, node) {
+        (0, 0) => "network management",
+        (1, 0) => "synchronisation",
+        (2, 0) => "time stamp",
+        (15, 0x64 | 0x65) => "layer setting service",
+        (1, _) => "emergency",
+        (3 | 5 | 7 | 9, 1..) => "process data of a node",
+        (4 | 6 | 8 | 10, 1..) => "process data to a node",
+        (11, 1..) => "SDO answer",
+        (12, 1..) => "SDO request",
+        (14, 1..) => "heartbeat",
+        _ => "other frame",
+    };
+    let is_of_node = node > 0 && frame.id >> 7 != 15;
+    (function, if is_of_node { Scalar::Number(node.into()) } else { Scalar::Null })
 }
 
 impl Bus {
