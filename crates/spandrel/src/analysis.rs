@@ -116,8 +116,9 @@ fn fold(settings: &Settings) -> Fold {
 }
 
 fn open(path: &Path, settings: &Settings, shown: bool, fold: Fold) -> Result<Analysed> {
-    let name = path.display().to_string();
-    let (source, length): (Box<dyn Read>, u64) = if path.as_os_str() == "-" {
+    let is_input = path.as_os_str() == "-";
+    let name = if is_input { "standard input".into() } else { path.display().to_string() };
+    let (source, length): (Box<dyn Read>, u64) = if is_input {
         (Box::new(std::io::stdin().lock()), 0)
     } else {
         let file = File::open(path).with_context(|| format!("cannot open {name}"))?;

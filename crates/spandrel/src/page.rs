@@ -126,7 +126,9 @@ pub fn length(seconds: f64) -> String {
     match seconds {
         s if s < 120.0 => format!("{s:.1} s"),
         s if s < 7_200.0 => format!("{:.1} min", s / 60.0),
-        s => format!("{:.1} h", s / 3_600.0),
+        s if s < 172_800.0 => format!("{:.1} h", s / 3_600.0),
+        s if s < 63_115_200.0 => format!("{:.1} days", s / 86_400.0),
+        s => format!("{:.1} years", s / 31_557_600.0),
     }
 }
 
@@ -165,6 +167,12 @@ mod tests {
         let text = "one two three four five six seven eight nine ten eleven";
         page.paragraph("  1. ", text).expect("memory takes all");
         assert_eq!(page.plain(), expect);
+    }
+
+    #[test]
+    fn lengths_are_told_in_a_unit_that_suits_them() {
+        let told = [0.4, 90.0, 5_400.0, 86_400.0, 6.9e6, 3.1e8].map(length);
+        assert_eq!(told, ["0.4 s", "90.0 s", "90.0 min", "24.0 h", "79.9 days", "9.8 years"]);
     }
 
     #[test]

@@ -171,7 +171,7 @@ pub fn read(path: Option<&Path>, over: &Over) -> Result<File> {
         }
     };
     let text = std::fs::read_to_string(path).map_err(|error| {
-        anyhow!("cannot read settings {}: {error}; name a file with --config", path.display())
+        anyhow!("cannot read settings {}: {error}; name the settings file", path.display())
     })?;
     parse(&text, over).map_err(|complaint| anyhow!("{}{complaint}", path.display()))
 }

@@ -8,7 +8,7 @@ use crate::{
     story::Story,
 };
 use comfy_table::{ColumnConstraint, Table};
-use model::{Asset, AssetId, CaptureReport, Finding, Health, Link, SignInRow};
+use model::{Asset, AssetId, CaptureReport, Finding, Health, Link, SignInRow, maker};
 use std::{
     collections::{BTreeMap, HashMap},
     io::{Result, Write},
@@ -27,22 +27,44 @@ pub fn write(out: &mut impl Write, report: &CaptureReport) -> Result<()> {
 
 fn compose(page: &mut Page, report: &CaptureReport) -> Result<()> {
     summary(page, report)?;
-    let names: HashMap<&AssetId, String> =
-        report.assets.iter().map(|a| (&a.id, brief(&a.display()))).collect();
+    let names = names(&report.assets);
     findings(page, &report.findings, &names)?;
     assets(page, &report.assets)?;
     links(page, &report.links, &names)?;
     sign_ins(page, &report.sign_ins, &names)?;
     messages(page, report)?;
-    health(page, &report.health)
+    health(page, report.packets, &report.health)
+}
+
+/// What a row calls each asset: with its address where others have the same name.
+fn names(assets: &[Asset]) -> HashMap<&AssetId, String> {
+    let mut bearers: HashMap<String, u32> = HashMap::new();
+    for asset in assets {
+        *bearers.entry(brief(&asset.display())).or_default() += 1;
+    }
+    let named = |asset: &Asset| {
+        let name = brief(&asset.display());
+        let address = addresses(asset).lines().next().map(str::to_owned);
+        match address.filter(|address| bearers[&name] > 1 && !name.contains(address)) {
+            Some(address) => format!("{name} ({address})"),
+            None => name,
+        }
+    };
+    assets.iter().map(|asset| (&asset.id, named(asset))).collect()
 }
 
 fn summary(out: &mut Page, report: &CaptureReport) -> Result<()> {
     writeln!(out, "{}", report.file)?;
     let mut parts = vec![counted(report.packets, "packet"), size(report.bytes)];
-    if let (Some(first), Some(last)) = (report.first_ts, report.last_ts) {
-        let seconds = last.since(first) as f64 / 1e9;
-        parts.push(format!("{} from {} UTC", length(seconds), second(first)));
+    match (report.first_ts, report.last_ts) {
+        (Some(first), Some(last)) if first == last => {
+            parts.push(format!("at {} UTC", second(first)));
+        }
+        (Some(first), Some(last)) => {
+            let seconds = last.since(first) as f64 / 1e9;
+            parts.push(format!("{} from {} UTC", length(seconds), second(first)));
+        }
+        _ => {}
     }
     parts.push(counted(report.assets.len() as u64, "asset"));
     parts.push(counted(report.links.len() as u64, "link"));
@@ -115,7 +137,7 @@ fn assets(out: &mut Page, assets: &[Asset]) -> Result<()> {
             addresses(asset),
             word(&asset.class),
             level_of(asset),
-            dash(&asset.vendor),
+            dash(&asset.vendor.as_deref().map(|said| maker(said).to_owned())),
             dash(&asset.model),
             dash(&asset.firmware),
             asset.protocols.join(" "),
@@ -138,7 +160,7 @@ fn assets(out: &mut Page, assets: &[Asset]) -> Result<()> {
 fn narrow_assets(out: &mut Page, rows: &[&Asset]) -> Result<()> {
     let mut shown = out.table(&["asset", "address", "class, level", "speaks"]);
     for asset in rows.iter().take(ROWS_MAX) {
-        let made = [&asset.vendor, &asset.model].into_iter().flatten().cloned();
+        let made = asset.vendor.as_deref().map(maker).into_iter().chain(asset.model.as_deref());
         let mut lines = vec![brief(&asset.display()), made.collect::<Vec<_>>().join(" ")];
         lines.extend(asset.firmware.as_ref().map(|version| format!("firmware {version}")));
         lines.retain(|line| !line.is_empty());
@@ -235,7 +257,7 @@ fn messages(out: &mut Page, report: &CaptureReport) -> Result<()> {
     Ok(())
 }
 
-fn health(out: &mut Page, health: &Health) -> Result<()> {
+fn health(out: &mut Page, packets: u64, health: &Health) -> Result<()> {
     let mut lines = Vec::new();
     let mut count = |what: &str, counts: &BTreeMap<String, u64>| {
         let all: Vec<String> = counts.iter().map(|(name, n)| format!("{name} {n}")).collect();
@@ -254,7 +276,8 @@ fn health(out: &mut Page, health: &Health) -> Result<()> {
         lines.push(format!("the file could not be read to its end: {damage}"));
     }
     if lines.is_empty() {
-        lines.push("everything was read".to_owned());
+        let all = if packets == 0 { "there is no packet in it" } else { "everything was read" };
+        lines.push(all.to_owned());
     }
     writeln!(out, "\nHealth")?;
     lines.iter().try_for_each(|line| writeln!(out, "  {line}"))?;
@@ -286,6 +309,17 @@ mod tests {
             "packets": 1, "facts": [], "modules": [],
         });
         serde_json::from_value(asset).expect("an asset")
+    }
+
+    #[test]
+    fn assets_of_one_name_are_told_apart_in_rows() {
+        let mut two = [controller(), controller()];
+        two[0].names = vec!["plc".to_owned()];
+        two[1] = Asset { id: AssetId("ast_2".to_owned()), ips: Vec::new(), ..two[0].clone() };
+        let told = names(&two);
+        let told: Vec<_> = two.iter().map(|asset| told[&asset.id].as_str()).collect();
+        assert_eq!(told, ["plc (10.120.110.210)", "plc (28:63:36:aa:10:10)"]);
+        assert_eq!(names(&two[..1])[&two[0].id], "plc");
     }
 
     #[test]
