@@ -137,7 +137,7 @@ export function utc(iso: string): string {
 
 /** Spelt as the people who say them do. */
 const SPELT = new Map(
-  'ARP BIOS CPU DHCP DNS ICMP ID IP MAC OS PLC SMB SNMP TLS URL VLAN'
+  'ARP BIOS CPU DHCP DNP3 DNS FTP HTTP ICMP ID IP MAC OS PLC SMB SNMP SSH TLS URI URL VLAN'
     .split(' ')
     .map((word) => [word.toLowerCase(), word]),
 );
