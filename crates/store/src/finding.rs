@@ -141,24 +141,33 @@ fn record(row: &SqliteRow) -> Result<FindingRecord> {
     })
 }
 
-/// Puts the assets' names into records.
+/// Puts the assets' names into records, with their addresses where two of a record are equal.
 pub(crate) async fn name_assets(
     db: &mut SqliteConnection,
     lists: &mut [&mut Vec<NamedAsset>],
 ) -> Result<()> {
-    let mut names: HashMap<String, String> = HashMap::new();
+    let mut names: HashMap<String, (String, Option<String>)> = HashMap::new();
     let mut ids: Vec<String> =
         lists.iter().flat_map(|list| list.iter().map(|asset| asset.id.0.clone())).collect();
     ids.sort();
     ids.dedup();
-    for row in rows_of_assets(db, "id, name", &ids).await? {
-        names.insert(row.try_get("id")?, row.try_get("name")?);
+    for row in rows_of_assets(db, "id, name, ips, macs", &ids).await? {
+        let addresses = split(row.try_get("ips")?).into_iter().chain(split(row.try_get("macs")?));
+        names.insert(row.try_get("id")?, (row.try_get("name")?, addresses.into_iter().next()));
     }
     for list in lists {
+        let mut bearers: HashMap<&str, u32> = HashMap::new();
+        for (name, _) in list.iter().filter_map(|asset| names.get(&asset.id.0)) {
+            *bearers.entry(name).or_default() += 1;
+        }
         for asset in list.iter_mut() {
-            if let Some(name) = names.get(&asset.id.0) {
-                asset.name.clone_from(name);
-            }
+            let Some((name, address)) = names.get(&asset.id.0) else { continue };
+            asset.name = match address {
+                Some(address) if bearers[&**name] > 1 && !name.contains(&**address) => {
+                    format!("{name} ({address})")
+                }
+                _ => name.clone(),
+            };
         }
     }
     Ok(())

@@ -259,6 +259,27 @@ async fn who_began_a_finding_is_the_asset_that_has_the_address_or_an_address_alo
 }
 
 #[tokio::test]
+async fn two_assets_of_one_name_are_told_apart_by_address() {
+    let (_dir, store) = site().await;
+    let named = |id: &str, ip: &str| {
+        let mut row = serde_json::to_value(asset(id, ip, 1)).expect("JSON");
+        row["names"] = json!(["controller"]);
+        insight(row)
+    };
+    let rows = vec![
+        named("ast_a", "10.0.0.1"),
+        named("ast_b", "10.0.0.2"),
+        finding("fnd_1", &["ast_b", "ast_a"], 1, "2026-01-01T00:01:00Z"),
+        finding("fnd_2", &["ast_a"], 1, "2026-01-01T00:02:00Z"),
+    ];
+    store.take("s", Time(1), rows).await.expect("taken");
+    let listed = store.findings(&ListRequest::first(10)).await.expect("a page").items;
+    let names = |at: usize| listed[at].assets.iter().map(|asset| &*asset.name).collect::<Vec<_>>();
+    assert_eq!(names(0), ["controller"]);
+    assert_eq!(names(1), ["controller (10.0.0.2)", "controller (10.0.0.1)"]);
+}
+
+#[tokio::test]
 async fn addresses_that_no_asset_has_are_told_apart_from_those_of_the_assets_named() {
     let (_dir, store) = site().await;
     let mut scan = finding("fnd_1", &["ast_b", "ast_a"], 1, "2026-01-01T00:01:00Z");

@@ -201,11 +201,7 @@ async fn read(app: &Shared, id: &str) -> Answer<Report> {
 }
 
 fn shown(report: Report, id: &str) -> CaptureReport {
-    let names: HashMap<String, String> = report
-        .assets
-        .iter()
-        .map(|asset| (asset.id.0.clone(), rows::plain(asset.display())))
-        .collect();
+    let names = told_apart(&report.assets);
     let name = |id: &str| names.get(id).cloned().unwrap_or_else(|| id.to_owned());
     let links = report.links.into_iter().map(|link| {
         let (client_name, server_name) = (name(&link.client.0), name(&link.server.0));
@@ -241,6 +237,25 @@ fn shown(report: Report, id: &str) -> CaptureReport {
         links,
         findings,
     }
+}
+
+/// What rows call each asset: with its address where others have the same name.
+fn told_apart(assets: &[model::Asset]) -> HashMap<String, String> {
+    let mut bearers: HashMap<String, u32> = HashMap::new();
+    for asset in assets {
+        *bearers.entry(asset.display()).or_default() += 1;
+    }
+    let named = |asset: &model::Asset| {
+        let name = asset.display();
+        let ip = asset.ips.first().map(ToString::to_string);
+        let address = ip.or_else(|| asset.macs.first().map(ToString::to_string));
+        let name = match address.filter(|address| bearers[&name] > 1 && !name.contains(address)) {
+            Some(address) => format!("{name} ({address})"),
+            None => name,
+        };
+        (asset.id.0.clone(), rows::plain(name))
+    };
+    assets.iter().map(named).collect()
 }
 
 fn count_findings(assets: &mut [ReportAsset], findings: &[FindingDetail]) {
@@ -347,4 +362,31 @@ pub(crate) async fn import(
         "findings": done.findings,
     }));
     Ok(Json(done))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn assets_of_one_name_are_told_apart_by_address() {
+        let asset = |id: &str, name: &str, mac: &str| {
+            serde_json::from_value(serde_json::json!({
+                "id": id, "macs": [mac], "ips": [], "vlans": [], "names": [name], "vendor": null,
+                "model": null, "firmware": null, "serial": null, "class": "plc",
+                "role": "controller", "role_reason": null, "purdue": null, "purdue_reason": null,
+                "os": null, "protocols": [], "first_seen": "2026-01-01T00:00:00Z",
+                "last_seen": "2026-01-01T00:00:00Z", "packets": 1, "facts": [], "modules": [],
+            }))
+            .expect("an asset")
+        };
+        let names = told_apart(&[
+            asset("a", "plc", "00:1b:1b:00:00:01"),
+            asset("b", "plc", "00:1b:1b:00:00:02"),
+            asset("c", "hmi", "00:1b:1b:00:00:03"),
+        ]);
+        assert_eq!(names["a"], "plc (00:1b:1b:00:00:01)");
+        assert_eq!(names["b"], "plc (00:1b:1b:00:00:02)");
+        assert_eq!(names["c"], "hmi");
+    }
 }
