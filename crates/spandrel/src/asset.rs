@@ -4,7 +4,7 @@
 
 use crate::{
     finding::time,
-    listing::{Place, Selection, shown},
+    listing::{Place, Selection, heard, shown},
     page::{Page, counted, size},
 };
 use anyhow::{Result, bail};
@@ -60,9 +60,13 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         }
         Options::Show { asset, place } => {
             let id = find(asset, place)?;
-            let asset =
-                place.read(|store| async move { server::asset_detail(&store, &id).await })?;
-            place.print_one(&serde_json::to_value(asset)?, compose)?;
+            let (asset, zones) = place.read(|store| async move {
+                Ok((server::asset_detail(&store, &id).await?, store.zones().await?))
+            })?;
+            let asset = serde_json::to_value(asset)?;
+            let zone = zones.into_iter().find(|zone| asset["zone"] == zone.id.as_str());
+            let zone = zone.map(|zone| zone.name);
+            place.print_one(&asset, |out, asset| compose(out, asset, zone.as_deref()))?;
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -74,31 +78,62 @@ fn find(wanted: &str, place: &Place) -> Result<String> {
         return Ok(wanted.to_owned());
     }
     let quoted = wanted.replace('\\', "\\\\").replace('"', "\\\"");
-    let field = match (wanted.parse::<std::net::IpAddr>(), wanted.parse::<model::Mac>()) {
-        (Ok(_), _) => "ip",
-        (_, Ok(_)) => "mac",
-        _ => "name",
+    let (field, test) = match (wanted.parse::<std::net::IpAddr>(), wanted.parse::<model::Mac>()) {
+        (Ok(_), _) => ("ip", "eq"),
+        (_, Ok(_)) => ("mac", "eq"),
+        // Without regard to case, which nobody remembers.
+        _ => ("name", "contains"),
     };
     let now = model::Time::from_nanos(0);
-    let filter = Filter::parse(&format!("{field} eq \"{quoted}\""), ASSETS, now)?;
-    let request = ListRequest { filter: Some(filter), sort: None, cursor: None, limit: 10 };
+    let filter = Filter::parse(&format!("{field} {test} \"{quoted}\""), ASSETS, now)?;
+    let request = ListRequest { filter: Some(filter), sort: None, cursor: None, limit: 1_000 };
     let page = place.read(|store| async move { store.assets(&request).await })?;
-    let ids: Vec<String> = page.items.into_iter().map(|row| AssetRow::from(row).id).collect();
-    match ids.as_slice() {
-        [one] => Ok(one.clone()),
-        [] => bail!("no asset has the {field} {wanted}; `spandrel asset list` names them all"),
-        many => bail!("several assets have the {field} {wanted}; say which: {}", many.join(", ")),
+    let rows: Vec<AssetRow> = page.items.into_iter().map(AssetRow::from).collect();
+    meant(wanted, field, &rows)
+}
+
+/// Which of the rows, each with the words in `field`, it is.
+fn meant(wanted: &str, field: &str, rows: &[AssetRow]) -> Result<String> {
+    let of = |is: &dyn Fn(&str) -> bool| -> Vec<&AssetRow> {
+        rows.iter().filter(|row| field != "name" || is(&row.name)).collect()
+    };
+    let mut found = of(&|name| name == wanted);
+    if found.is_empty() {
+        found = of(&|name| name.to_lowercase() == wanted.to_lowercase());
+    }
+    match (found.as_slice(), rows) {
+        ([one], _) => Ok(one.id.clone()),
+        ([], []) => {
+            bail!("no asset has the {field} {wanted}; `spandrel asset list` names them all")
+        }
+        ([], _) => {
+            let names: Vec<_> = rows.iter().take(SIMILAR_MAX).map(|row| &*row.name).collect();
+            let more = if rows.len() > SIMILAR_MAX { ", …" } else { "" };
+            bail!("no asset has the {field} {wanted}; there are {}{more}", names.join(", "))
+        }
+        (many, _) => {
+            let at = |row: &&AssetRow| {
+                let address = row.ips.first().or(row.macs.first());
+                address.map_or_else(|| row.id.clone(), |address| format!("{} ({address})", row.id))
+            };
+            let many: Vec<_> = many.iter().map(at).collect();
+            bail!("several assets have the {field} {wanted}; say which: {}", many.join(", "))
+        }
     }
 }
+
+/// Names told where none is the one asked for.
+const SIMILAR_MAX: usize = 5;
 
 /// Lines of one table on a page.
 const LINES_MAX: usize = 40;
 
-fn compose(out: &mut Page, asset: &Value) -> io::Result<()> {
+fn compose(out: &mut Page, asset: &Value, zone: Option<&str>) -> io::Result<()> {
     let text = |member: &str| shown(&asset[member]);
     out.paragraph("", &text("name"))?;
     let level = asset["purdue"].as_f64().map(|level| format!("level {level}"));
-    let kind = [Some(text("class")), level, asset["zone"].as_str().map(str::to_owned)];
+    let zone = zone.map(|zone| format!("zone {}", shown(&zone.into())));
+    let kind = [Some(text("class")), level, zone];
     let kind: Vec<String> = kind.into_iter().flatten().collect();
     out.paragraph("  ", &format!("{}; {}", kind.join(", "), text("lifecycle")))?;
     writeln!(out)?;
@@ -122,7 +157,7 @@ fn compose(out: &mut Page, asset: &Value) -> io::Result<()> {
     out.pair("role", &format!("{}{}", text("role"), reason("role_reason").unwrap_or_default()))?;
     out.pair("level is", &shown(&observed["purdue_reason"]))?;
     let (first, last) = (time(&asset["first_seen"]), time(&asset["last_seen"]));
-    out.pair("seen", &format!("{first} to {last} UTC, by sensor {}", text("sensor")))?;
+    out.pair("seen", &format!("{first} to {last} UTC, {}", heard(&asset["sensor"])))?;
     let packets = asset["packets"].as_u64().unwrap_or_default();
     out.pair("sent", &counted(packets, "packet"))?;
     out.pair("note", &shown(&asset["declared"]["note"]))?;
@@ -174,14 +209,16 @@ fn cell(member: &str, value: &Value) -> String {
 fn link(row: &Value, of: &Value) -> [String; 6] {
     let asks = row["client"] == *of;
     let with = if asks { &row["server_name"] } else { &row["client_name"] };
-    let port = row["port"].as_u64().map(|port| format!(" {}/{port}", shown(&row["transport"])));
+    let port = row["port"].as_u64().map(|port| format!("{}/{port}", shown(&row["transport"])));
+    let is_known = row["protocol"] != row["transport"] || port.is_none();
+    let speaks = is_known.then(|| shown(&row["protocol"])).into_iter().chain(port);
     let does = row["operations"].as_object().into_iter().flatten();
     let mut does: Vec<String> = does.map(|(class, n)| format!("{class} {n}")).collect();
     does.extend(row["poll_interval_ms"].as_u64().map(|ms| format!("every {ms} ms")));
     [
         shown(with),
         if asks { "asks" } else { "is asked" }.to_owned(),
-        format!("{}{}", shown(&row["protocol"]), port.unwrap_or_default()),
+        speaks.collect::<Vec<_>>().join(" "),
         does.join(", "),
         size(row["bytes"].as_u64().unwrap_or_default()),
         time(&row["last_seen"]),
@@ -210,6 +247,39 @@ fn print(out: &mut Page, title: &str, mut table: Table, rows: &[Value]) -> io::R
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_asset_is_meant_by_its_name_in_any_case_and_others_are_told() {
+        let row = |id: &str, name: &str| {
+            let json = serde_json::json!({
+                "id": id, "macs": [], "ips": ["10.0.0.1"], "vlans": [], "names": [name],
+                "vendor": null, "model": null, "firmware": null, "serial": null, "class": "plc",
+                "role": "controller", "role_reason": null, "purdue": null, "purdue_reason": null,
+                "os": null, "protocols": [], "first_seen": "2026-01-01T00:00:00Z",
+                "last_seen": "2026-01-01T00:00:00Z", "packets": 1, "facts": [], "modules": [],
+            });
+            let asset = serde_json::from_value(json).expect("an asset");
+            AssetRow::from(store::AssetFull::of_report(asset, "s").record)
+        };
+        let rows = [row("ast_1", "PLC-MIX-01"), row("ast_2", "plc-mix-011")];
+        let of = |wanted: &str| meant(wanted, "name", &rows).map_err(|error| error.to_string());
+        assert_eq!(of("plc-mix-01"), Ok("ast_1".to_owned()));
+        let none = of("plc-mix").expect_err("no such name");
+        assert!(none.ends_with("there are PLC-MIX-01, plc-mix-011"), "{none}");
+        let same = [row("ast_1", "plc"), row("ast_2", "PLC"), row("ast_3", "plc")];
+        let two = meant("plc", "name", &same).expect_err("two").to_string();
+        assert!(two.ends_with("say which: ast_1 (10.0.0.1), ast_3 (10.0.0.1)"), "{two}");
+        assert_eq!(meant("PLC", "name", &same).expect("one"), "ast_2");
+    }
+
+    #[test]
+    fn links_of_no_known_protocol_say_what_carries_them_once() {
+        let row = |protocol: &str| {
+            let port = serde_json::json!({"protocol": protocol, "transport": "tcp", "port": 102});
+            link(&port, &Value::Null)[2].clone()
+        };
+        assert_eq!((row("s7comm"), row("tcp")), ("s7comm tcp/102".into(), "tcp/102".into()));
+    }
 
     #[test]
     fn modules_and_devices_behind_it_stand_with_their_places() {
@@ -245,10 +315,10 @@ mod tests {
             "timeline": [{"at": at, "says": "first seen", "actor": "anna"}],
         });
         let mut page = Page::wide(Some(100));
-        compose(&mut page, &asset).expect("memory takes all");
+        compose(&mut page, &asset, Some("Mixing cell")).expect("memory takes all");
         let text = page.plain();
         for said in [
-            "plc, level 1; new",
+            "plc, level 1, zone Mixing cell; new",
             "controller: it answers programs",
             "10, 20",
             "1 packet",

@@ -3,7 +3,7 @@
 //! Invariant: the JSON is the API's.
 
 use crate::{
-    listing::{Place, Selection, shown},
+    listing::{Place, Selection, heard, shown},
     page::{Page, counted},
     story::Story,
 };
@@ -56,6 +56,10 @@ pub fn run(options: &Options) -> Result<ExitCode> {
             place.print(&rows, &COLUMNS, &DEAR)?;
         }
         Options::Show { id, place } => {
+            anyhow::ensure!(
+                id.starts_with("fnd_"),
+                "{id} is no id of a finding; `spandrel finding list` has them"
+            );
             let finding = place.read(|store| async move { store.finding(id).await })?;
             place.print_one(&serde_json::to_value(FindingDetail::from(finding))?, compose)?;
         }
@@ -78,7 +82,7 @@ fn compose(out: &mut Page, finding: &Value) -> io::Result<()> {
     let (first, last) = (time(&finding["first_seen"]), time(&finding["last_seen"]));
     let owner = finding["owner"].as_str().map(|owner| format!(", {owner} has it"));
     out.paragraph("  ", &format!("{}{}", text("status"), owner.unwrap_or_default()))?;
-    out.paragraph("  ", &format!("seen {times} by sensor {}", text("sensor")))?;
+    out.paragraph("  ", &format!("seen {times} {}", heard(&finding["sensor"])))?;
     out.paragraph("  ", &format!("first {first} UTC, last {last} UTC"))?;
     parties(out, finding)?;
     out.pair("addresses", &text("addresses"))?;
@@ -118,7 +122,7 @@ fn parties(out: &mut Page, finding: &Value) -> io::Result<()> {
     for asset in assets.filter(|asset| asset["id"] != by["asset"]["id"]) {
         out.pair(others, &named(asset))?;
     }
-    Ok(())
+    out.pair(others, &shown(&finding["strangers"]))
 }
 
 /// To the second, as people write it.
@@ -137,7 +141,7 @@ mod tests {
             "owner": "anna", "sensor": "lab", "first_seen": "2026-11-26T04:05:34.447004Z",
             "last_seen": "2026-11-26T04:22:44.574505Z", "detector": "new-writer",
             "assets": [{"id": "ast_1", "name": "A"}, {"id": "ast_2", "name": "B"}],
-            "addresses": ["10.0.0.1", "10.0.0.2"],
+            "addresses": ["10.0.0.1", "10.0.0.2"], "strangers": ["10.0.0.7", "10.0.0.8"],
             "initiator": {"address": "10.0.0.1", "asset": {"id": "ast_1", "name": "A"}},
             "explanation": "A asked B.", "runbook": "Look.\nAsk.", "techniques": ["T0836", "T9"],
             "evidence": [{"kind": "message", "at": "2026-11-26T04:05:34.447004Z", "frame": 7,
@@ -154,6 +158,7 @@ mod tests {
             "packet 7 at 2026-11-26 04:05:34.447, 10.0.0.1 to nobody, modbus: asks: write",
             "who          A (ast_1)",
             "to whom      B (ast_2)",
+            "to whom      10.0.0.7, 10.0.0.8",
             "  2. Ask.",
             "T0836 Modify Parameter, T9",
             "  2026-11-26 04:05:34  raised",

@@ -33,6 +33,8 @@ pub struct Place {
 
 #[derive(clap::ValueEnum, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
+    /// What `pcap` calls its form for people.
+    #[value(alias = "text")]
     Table,
     Csv,
     Json,
@@ -201,6 +203,16 @@ fn cell(member: &str, value: &Value) -> String {
     }
 }
 
+/// By whom a row was told: imported captures have ids and no names.
+pub fn heard(sensor: &Value) -> String {
+    let name = shown(sensor);
+    if name.starts_with("cap_") {
+        "in an imported capture".to_owned()
+    } else {
+        format!("by sensor {name}")
+    }
+}
+
 /// A value for a person. Names come from the network: control characters would move the cursor.
 pub fn shown(value: &Value) -> String {
     match value {
@@ -217,6 +229,12 @@ pub fn shown(value: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_imported_capture_is_told_as_one() {
+        let told = ["lab", "cap_01a2220545c3"].map(|sensor| heard(&sensor.into()));
+        assert_eq!(told, ["by sensor lab", "in an imported capture"]);
+    }
 
     #[test]
     fn hostile_names_cannot_move_the_cursor() {
