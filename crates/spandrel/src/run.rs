@@ -254,6 +254,7 @@ fn plans(file: &File, data: &Path, learned: &Path) -> Result<Vec<Plan>> {
             false => Source::Interface(sensor.interface.clone()),
         },
         learning: sensor.learning(),
+        threads: sensor.threads.unwrap_or(1),
         memory: (!sensor.is_elsewhere()).then(|| memory_of(&sensor.name, learned)),
         site: SiteFiles { protocols: sensor.protocols.clone(), rules: sensor.rules.clone() },
     });
@@ -267,6 +268,7 @@ fn plans(file: &File, data: &Path, learned: &Path) -> Result<Vec<Plan>> {
         },
         // The plant's first scenario begins after 90 seconds; all its habits show in 75.
         learning: Duration::from_secs(80),
+        threads: 1,
         // Each start of the plant is its first day.
         memory: None,
         site: SiteFiles::default(),

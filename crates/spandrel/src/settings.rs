@@ -97,6 +97,9 @@ pub struct Sensor {
     pub command: Vec<String>,
     #[serde(default)]
     pub learning_hours: Option<u32>,
+    /// Worker threads of its process.
+    #[serde(default)]
+    pub threads: Option<u8>,
     /// Files of the site: protocols and rules of its own.
     #[serde(default)]
     pub protocols: Option<PathBuf>,
@@ -104,6 +107,8 @@ pub struct Sensor {
     pub rules: Option<PathBuf>,
 }
 
+/// As many as `spandrel sensor` takes; its work has eight parts.
+const THREADS_MAX: u8 = 64;
 /// Most habits of a plant show in two weeks.
 const LEARNING_HOURS: u32 = 14 * 24;
 /// A sensor counts seconds in 32 bits.
@@ -256,7 +261,8 @@ impl Mistakes {
 
     fn of_sensors(&mut self, file: &File) {
         for (at, sensor) in file.sensor.iter().enumerate() {
-            let Sensor { name, interface, command, learning_hours, protocols, rules } = sensor;
+            let Sensor { name, interface, command, learning_hours, threads, protocols, rules } =
+                sensor;
             let mut wrong = |key: &str, says: String| self.note(format!("sensor.{at}.{key}"), says);
             let is_taken = file.sensor[..at].iter().any(|other| other.name == *name)
                 || file.lab.enabled && name == LAB;
@@ -287,6 +293,10 @@ impl Mistakes {
                     let says = format!("sensor {name:?}: learning_hours is {most} at most");
                     wrong("learning_hours", says);
                 }
+                if threads.is_some_and(|threads| !(1..=THREADS_MAX).contains(&threads)) {
+                    let says = format!("sensor {name:?}: threads is 1 to {THREADS_MAX}");
+                    wrong("threads", says);
+                }
                 continue;
             }
             if command[0].trim().is_empty() || command.iter().any(|word| word.contains('\0')) {
@@ -295,6 +305,7 @@ impl Mistakes {
             let there = [
                 ("protocols", protocols.is_some(), "--protocols"),
                 ("rules", rules.is_some(), "--rules"),
+                ("threads", threads.is_some(), "--threads"),
             ];
             for (key, _, option) in there.iter().filter(|(_, is_set, _)| *is_set) {
                 let says = "is elsewhere, and so is what this says: give the command there";
@@ -576,9 +587,11 @@ mod tests {
     #[test]
     fn what_belongs_to_a_sensor_elsewhere_is_not_said_here() {
         let there = "[[sensor]]\nname = \"a\"\ncommand = [\"ssh\"]\n";
-        for (key, value, option) in
-            [("rules", "\"r.toml\"", "--rules"), ("protocols", "\"p.toml\"", "--protocols")]
-        {
+        for (key, value, option) in [
+            ("rules", "\"r.toml\"", "--rules"),
+            ("protocols", "\"p.toml\"", "--protocols"),
+            ("threads", "2", "--threads"),
+        ] {
             complains(
                 &format!("{there}{key} = {value}\n"),
                 &format!(
@@ -594,6 +607,16 @@ mod tests {
             );
         }
         assert!(parse(there).expect("good").sensor[0].learning().is_zero());
+    }
+
+    #[test]
+    fn a_sensor_has_a_number_of_threads() {
+        let sensor = "[[sensor]]\nname = \"a\"\ninterface = \"eth0\"\n";
+        let threads = |text: &str| parse(&format!("{sensor}{text}")).expect(text).sensor[0].threads;
+        assert_eq!((threads(""), threads("threads = 4")), (None, Some(4)));
+        for text in ["threads = 0", "threads = 65"] {
+            complains(&format!("{sensor}{text}"), ":4: sensor \"a\": threads is 1 to 64");
+        }
     }
 
     #[test]

@@ -32,6 +32,8 @@ pub struct Plan {
     pub source: Source,
     /// How long it takes what it sees for normal.
     pub learning: Duration,
+    /// Worker threads of its process.
+    pub threads: u8,
     /// Keeps what it learned, so that a new start goes on where the last one was.
     pub memory: Option<PathBuf>,
     pub site: SiteFiles,
@@ -282,6 +284,7 @@ fn spawn(program: &Path, plan: &Plan) -> Result<(Child, Option<Child>), End> {
     let mut sensor = Command::new(program);
     sensor.arg("sensor").args(["--name", &plan.name]);
     sensor.args(["--learn", &plan.learning.as_secs().to_string()]);
+    sensor.args(["--threads", &plan.threads.to_string()]);
     if let Some(memory) = &plan.memory {
         sensor.arg("--memory").arg(memory);
     }
