@@ -1,8 +1,8 @@
 //! An asset and what is known of it. The same rows in `spandrel pcap`, the API and on disk.
 
-use crate::{Mac, Place, Time};
+use crate::{Address, Mac, Place, Time};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
-use std::{fmt, net::IpAddr};
+use std::{collections::BTreeMap, fmt, net::IpAddr};
 
 /// `ast_` and 16 hexadecimal digits, derived from the address the asset was first known by, so
 /// the same capture gives the same id.
@@ -213,15 +213,51 @@ impl Asset {
         if let Some(name) = self.names.first() {
             return name.clone();
         }
-        let address = self.ips.first().map(ToString::to_string);
-        let address = address.or_else(|| self.macs.first().map(ToString::to_string));
-        match (&self.model, address) {
+        match (&self.model, self.first_address()) {
             (Some(model), Some(address)) => format!("{model} ({address})"),
             (Some(model), None) => model.clone(),
-            (None, Some(address)) => address,
+            (None, Some(address)) => address.to_string(),
             (None, None) => self.id.0.clone(),
         }
     }
+
+    /// The address people know it by.
+    pub fn first_address(&self) -> Option<Address> {
+        let ip = self.ips.first().copied().map(Address::Ip);
+        ip.or_else(|| self.macs.first().copied().map(Address::Mac))
+    }
+}
+
+/// What to call each of the assets where all of them are shown; `shown` makes a name fit to be.
+pub fn names_together(
+    assets: &[Asset],
+    shown: impl Fn(&str) -> String,
+) -> BTreeMap<AssetId, String> {
+    let named = |asset: &Asset| {
+        let address = asset.first_address().map(|address| address.to_string());
+        (shown(&asset.display()), address)
+    };
+    let named: Vec<_> = assets.iter().map(named).collect();
+    let apart = told_apart(named.iter().map(|(name, at)| (&**name, at.as_deref())));
+    assets.iter().map(|asset| asset.id.clone()).zip(apart).collect()
+}
+
+/// Names of different assets that are shown together: with the address behind it where several of
+/// them have the name. Where it holds the address already, that is enough.
+pub fn told_apart<'a>(
+    shown: impl IntoIterator<Item = (&'a str, Option<&'a str>)> + Clone,
+) -> Vec<String> {
+    let mut bearers: BTreeMap<&str, u32> = BTreeMap::new();
+    for (name, _) in shown.clone() {
+        *bearers.entry(name).or_default() += 1;
+    }
+    let told = |(name, address): (&str, Option<&str>)| match address
+        .filter(|address| bearers[name] > 1 && !name.contains(address))
+    {
+        Some(address) => format!("{name} ({address})"),
+        None => name.to_owned(),
+    };
+    shown.into_iter().map(told).collect()
 }
 
 #[cfg(test)]
@@ -256,6 +292,23 @@ mod tests {
         check_module(Module { mode, name, ..Module::at(place) }, &json);
         let null = json.replacen('{', r#"{"slot":null,"#, 1);
         assert_eq!(serde_json::from_str::<Module>(&null).expect("the same").place, place);
+    }
+
+    #[test]
+    fn names_are_told_apart_by_an_address_where_they_need_it() {
+        let shown = [
+            ("plc", Some("10.0.0.1")),
+            ("plc", Some("10.0.0.2")),
+            ("hmi", Some("10.0.0.3")),
+            ("CPU (10.0.0.4)", Some("10.0.0.4")),
+            ("CPU (10.0.0.4)", Some("10.0.0.5")),
+            ("nameless", None),
+            ("nameless", None),
+        ];
+        let told = ["plc (10.0.0.1)", "plc (10.0.0.2)", "hmi", "CPU (10.0.0.4)"];
+        assert_eq!(told_apart(shown)[..4], told);
+        let rest = ["CPU (10.0.0.4) (10.0.0.5)", "nameless", "nameless"];
+        assert_eq!(told_apart(shown)[4..], rest);
     }
 
     #[test]

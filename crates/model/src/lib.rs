@@ -20,7 +20,9 @@ mod time;
 mod value;
 
 pub use address::{Address, Endpoint, Mac, PortNumber};
-pub use asset::{Asset, AssetClass, AssetId, Fact, Module, Purdue, Role};
+pub use asset::{
+    Asset, AssetClass, AssetId, Fact, Module, Purdue, Role, names_together, told_apart,
+};
 pub use finding::{Engine, Evidence, Finding, FindingId, Severity};
 pub use health::{Counter, Health};
 pub use insight::{INSIGHT_VERSION, Insight};

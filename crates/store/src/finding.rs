@@ -10,6 +10,7 @@ use crate::{
     fold::fold_finding,
     link::current_id,
     mute,
+    names::{Names, rows_of_assets},
     page::Order,
     tally::Tally,
     text::{clean, from_word, join, severity_from_rank, severity_rank, split, word},
@@ -146,28 +147,13 @@ pub(crate) async fn name_assets(
     db: &mut SqliteConnection,
     lists: &mut [&mut Vec<NamedAsset>],
 ) -> Result<()> {
-    let mut names: HashMap<String, (String, Option<String>)> = HashMap::new();
-    let mut ids: Vec<String> =
-        lists.iter().flat_map(|list| list.iter().map(|asset| asset.id.0.clone())).collect();
-    ids.sort();
-    ids.dedup();
-    for row in rows_of_assets(db, "id, name, ips, macs", &ids).await? {
-        let addresses = split(row.try_get("ips")?).into_iter().chain(split(row.try_get("macs")?));
-        names.insert(row.try_get("id")?, (row.try_get("name")?, addresses.into_iter().next()));
-    }
+    let ids = lists.iter().flat_map(|list| list.iter().map(|asset| asset.id.0.clone()));
+    let names = Names::read(db, ids.collect()).await?;
     for list in lists {
-        let mut bearers: HashMap<&str, u32> = HashMap::new();
-        for (name, _) in list.iter().filter_map(|asset| names.get(&asset.id.0)) {
-            *bearers.entry(name).or_default() += 1;
-        }
+        let together: BTreeSet<&str> = list.iter().map(|asset| &*asset.id.0).collect();
+        let mut apart = names.told_apart(together);
         for asset in list.iter_mut() {
-            let Some((name, address)) = names.get(&asset.id.0) else { continue };
-            asset.name = match address {
-                Some(address) if bearers[&**name] > 1 && !name.contains(&**address) => {
-                    format!("{name} ({address})")
-                }
-                _ => name.clone(),
-            };
+            asset.name = apart.remove(&asset.id.0).unwrap_or_else(|| asset.name.clone());
         }
     }
     Ok(())
@@ -501,26 +487,6 @@ impl Store {
 }
 
 /// These columns of these assets, as many as there are.
-async fn rows_of_assets(
-    db: &mut SqliteConnection,
-    columns: &str,
-    ids: &[String],
-) -> Result<Vec<SqliteRow>> {
-    let mut rows = Vec::new();
-    // SQLite takes 32,766 parameters, PostgreSQL 65,535.
-    for some in ids.chunks(1_000) {
-        let sql = format!("SELECT {columns} FROM assets WHERE id IN (");
-        let mut query = QueryBuilder::<Sqlite>::new(sql);
-        let mut list = query.separated(", ");
-        for id in some {
-            list.push_bind(id.clone());
-        }
-        query.push(")");
-        rows.extend(query.build().fetch_all(&mut *db).await?);
-    }
-    Ok(rows)
-}
-
 /// Which of the assets has which address now: they merge, and addresses move with them.
 async fn owners(store: &Store, assets: &[NamedAsset]) -> Result<HashMap<String, NamedAsset>> {
     let ids: Vec<String> = assets.iter().map(|asset| asset.id.0.clone()).collect();

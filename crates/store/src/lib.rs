@@ -24,6 +24,7 @@ mod link;
 mod migrate;
 mod mute;
 mod named;
+mod names;
 mod open;
 mod overview;
 mod page;

@@ -8,6 +8,7 @@ use crate::{
     Change, ChangedRow, Error, LINKS, ListRequest, Page, Result, Store,
     asset::{push_filter, signed, unsigned},
     fold::fold_counts,
+    names::Names,
     page::Order,
     tally::{Count, Tally},
     text::clean,
@@ -17,7 +18,7 @@ use crate::{
 use model::{AssetId, Link, LinkId, Time};
 use serde::{Deserialize, Serialize};
 use sqlx::{QueryBuilder, Row, Sqlite, sqlite::SqliteRow};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct LinkRecord {
@@ -301,6 +302,26 @@ pub(crate) async fn changed_since(store: &Store, since: i64, limit: i64) -> Resu
     .await
 }
 
+/// Tells ends of one name apart that are shown together.
+async fn name_ends(store: &Store, links: &mut [LinkRecord]) -> Result<()> {
+    let ends = |record: &LinkRecord| [record.link.client.0.clone(), record.link.server.0.clone()];
+    let ids: BTreeSet<String> = links.iter().flat_map(ends).collect();
+    let mut db = store.readers().acquire().await?;
+    let names = Names::read(&mut db, ids.clone()).await?;
+    let apart = names.told_apart(ids.iter().map(String::as_str).collect());
+    for record in links {
+        for (id, name) in [
+            (&record.link.client, &mut record.client_name),
+            (&record.link.server, &mut record.server_name),
+        ] {
+            if let Some(apart) = apart.get(&id.0) {
+                name.clone_from(apart);
+            }
+        }
+    }
+    Ok(())
+}
+
 impl Store {
     /// Links in pages; most bytes first where no order is asked for.
     pub async fn links(&self, request: &ListRequest) -> Result<Page<LinkRecord>> {
@@ -321,7 +342,8 @@ impl Store {
         order.push_end(request.limit, &mut query);
         let rows = query.build().fetch_all(self.readers()).await?;
         let page = order.page(rows, request.limit)?;
-        let items = page.items.iter().map(record).collect::<Result<_>>()?;
+        let mut items = page.items.iter().map(record).collect::<Result<Vec<_>>>()?;
+        name_ends(self, &mut items).await?;
         Ok(Page { items, next_cursor: page.next_cursor })
     }
 
@@ -338,6 +360,8 @@ impl Store {
             .await?;
         let more = rows.len() > crate::ASSET_LINKS_MAX;
         let links = rows.iter().take(crate::ASSET_LINKS_MAX).map(record);
-        Ok((links.collect::<Result<_>>()?, more))
+        let mut links = links.collect::<Result<Vec<_>>>()?;
+        name_ends(self, &mut links).await?;
+        Ok((links, more))
     }
 }

@@ -269,6 +269,9 @@ async fn two_assets_of_one_name_are_told_apart_by_address() {
     let rows = vec![
         named("ast_a", "10.0.0.1"),
         named("ast_b", "10.0.0.2"),
+        asset("ast_h", "10.0.0.9", 1),
+        link("lnk_1", "ast_h", "ast_a", 6),
+        link("lnk_2", "ast_h", "ast_b", 5),
         finding("fnd_1", &["ast_b", "ast_a"], 1, "2026-01-01T00:01:00Z"),
         finding("fnd_2", &["ast_a"], 1, "2026-01-01T00:02:00Z"),
     ];
@@ -277,6 +280,15 @@ async fn two_assets_of_one_name_are_told_apart_by_address() {
     let names = |at: usize| listed[at].assets.iter().map(|asset| &*asset.name).collect::<Vec<_>>();
     assert_eq!(names(0), ["controller"]);
     assert_eq!(names(1), ["controller (10.0.0.2)", "controller (10.0.0.1)"]);
+    let peers = |links: Vec<store::LinkRecord>| {
+        links.into_iter().map(|link| link.server_name).collect::<Vec<_>>()
+    };
+    let (links, _) = store.asset_links("ast_h").await.expect("links");
+    assert_eq!(peers(links), ["controller (10.0.0.1)", "controller (10.0.0.2)"]);
+    let all = store.links(&ListRequest::first(10)).await.expect("a page").items;
+    assert_eq!(peers(all), ["controller (10.0.0.1)", "controller (10.0.0.2)"]);
+    let (links, _) = store.asset_links("ast_a").await.expect("links");
+    assert_eq!(peers(links), ["controller"]);
 }
 
 #[tokio::test]

@@ -25,7 +25,7 @@ use axum::{
     response::IntoResponse,
 };
 use futures_util::{Stream, StreamExt};
-use model::{Address, AssetId};
+use model::{Address, AssetId, names_together};
 use serde::Deserialize;
 use serde_json::json;
 use std::{collections::HashMap, pin::pin};
@@ -201,20 +201,20 @@ async fn read(app: &Shared, id: &str) -> Answer<Report> {
 }
 
 fn shown(report: Report, id: &str) -> CaptureReport {
-    let names = told_apart(&report.assets);
-    let name = |id: &str| names.get(id).cloned().unwrap_or_else(|| id.to_owned());
+    let names = names_together(&report.assets, |name| rows::plain(name.to_owned()));
+    let name = |id: &AssetId| names.get(id).cloned().unwrap_or_else(|| id.to_string());
     let links = report.links.into_iter().map(|link| {
-        let (client_name, server_name) = (name(&link.client.0), name(&link.server.0));
+        let (client_name, server_name) = (name(&link.client), name(&link.server));
         store::LinkRecord { link, client_name, server_name, sensor: id.to_owned(), revision: 0 }
     });
     let links = links.map(Into::into).collect();
     let addresses = |asset: &model::Asset| {
         let (macs, ips) = (asset.macs.iter().copied(), asset.ips.iter().copied());
         let addresses = macs.map(Address::Mac).chain(ips.map(Address::Ip));
-        let id = asset.id.0.clone();
+        let id = asset.id.clone();
         addresses.map(move |address| (address, id.clone())).collect::<Vec<_>>()
     };
-    let at: HashMap<Address, String> = report.assets.iter().flat_map(addresses).collect();
+    let at: HashMap<Address, AssetId> = report.assets.iter().flat_map(addresses).collect();
     let findings = report.findings.into_iter();
     let findings: Vec<_> = findings.map(|one| finding_row(one, id, &name, &at)).collect();
     let mut assets: Vec<ReportAsset> = report
@@ -239,25 +239,6 @@ fn shown(report: Report, id: &str) -> CaptureReport {
     }
 }
 
-/// What rows call each asset: with its address where others have the same name.
-fn told_apart(assets: &[model::Asset]) -> HashMap<String, String> {
-    let mut bearers: HashMap<String, u32> = HashMap::new();
-    for asset in assets {
-        *bearers.entry(asset.display()).or_default() += 1;
-    }
-    let named = |asset: &model::Asset| {
-        let name = asset.display();
-        let ip = asset.ips.first().map(ToString::to_string);
-        let address = ip.or_else(|| asset.macs.first().map(ToString::to_string));
-        let name = match address.filter(|address| bearers[&name] > 1 && !name.contains(address)) {
-            Some(address) => format!("{name} ({address})"),
-            None => name,
-        };
-        (asset.id.0.clone(), rows::plain(name))
-    };
-    assets.iter().map(named).collect()
-}
-
 fn count_findings(assets: &mut [ReportAsset], findings: &[FindingDetail]) {
     for asset in assets {
         let of = |f: &&FindingDetail| f.row.assets.iter().any(|named| named.id == asset.row.id);
@@ -269,16 +250,16 @@ fn count_findings(assets: &mut [ReportAsset], findings: &[FindingDetail]) {
 fn finding_row(
     finding: model::Finding,
     id: &str,
-    name: &impl Fn(&str) -> String,
-    at: &HashMap<Address, String>,
+    name: &impl Fn(&AssetId) -> String,
+    at: &HashMap<Address, AssetId>,
 ) -> FindingDetail {
     let owner = |address: &Address| {
         let id = at.get(address)?;
-        Some(store::NamedAsset { id: AssetId(id.clone()), name: name(id) })
+        Some(store::NamedAsset { id: id.clone(), name: name(id) })
     };
     let by = finding.initiator.map(|by| store::Party::of(by, &finding.addresses, owner));
     let assets = finding.assets.iter();
-    let assets = assets.map(|a| AssetName { id: a.0.clone(), name: name(&a.0) }).collect();
+    let assets = assets.map(|a| AssetName { id: a.0.clone(), name: name(a) }).collect();
     FindingDetail {
         initiator: by.map(Into::into),
         strangers: store::strangers(&finding, |address| at.contains_key(address)),
@@ -362,31 +343,4 @@ pub(crate) async fn import(
         "findings": done.findings,
     }));
     Ok(Json(done))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn assets_of_one_name_are_told_apart_by_address() {
-        let asset = |id: &str, name: &str, mac: &str| {
-            serde_json::from_value(serde_json::json!({
-                "id": id, "macs": [mac], "ips": [], "vlans": [], "names": [name], "vendor": null,
-                "model": null, "firmware": null, "serial": null, "class": "plc",
-                "role": "controller", "role_reason": null, "purdue": null, "purdue_reason": null,
-                "os": null, "protocols": [], "first_seen": "2026-01-01T00:00:00Z",
-                "last_seen": "2026-01-01T00:00:00Z", "packets": 1, "facts": [], "modules": [],
-            }))
-            .expect("an asset")
-        };
-        let names = told_apart(&[
-            asset("a", "plc", "00:1b:1b:00:00:01"),
-            asset("b", "plc", "00:1b:1b:00:00:02"),
-            asset("c", "hmi", "00:1b:1b:00:00:03"),
-        ]);
-        assert_eq!(names["a"], "plc (00:1b:1b:00:00:01)");
-        assert_eq!(names["b"], "plc (00:1b:1b:00:00:02)");
-        assert_eq!(names["c"], "hmi");
-    }
 }

@@ -8,9 +8,11 @@ use crate::{
     story::Story,
 };
 use comfy_table::{ColumnConstraint, Table};
-use model::{Asset, AssetId, CaptureReport, Finding, Health, Link, SignInRow, maker};
+use model::{
+    Asset, AssetId, CaptureReport, Finding, Health, Link, SignInRow, maker, names_together,
+};
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
     io::{Result, Write},
 };
 
@@ -27,30 +29,13 @@ pub fn write(out: &mut impl Write, report: &CaptureReport) -> Result<()> {
 
 fn compose(page: &mut Page, report: &CaptureReport) -> Result<()> {
     summary(page, report)?;
-    let names = names(&report.assets);
+    let names = names_together(&report.assets, brief);
     findings(page, &report.findings, &names)?;
     assets(page, &report.assets)?;
     links(page, &report.links, &names)?;
     sign_ins(page, &report.sign_ins, &names)?;
     messages(page, report)?;
     health(page, report.packets, &report.health)
-}
-
-/// What a row calls each asset: with its address where others have the same name.
-fn names(assets: &[Asset]) -> HashMap<&AssetId, String> {
-    let mut bearers: HashMap<String, u32> = HashMap::new();
-    for asset in assets {
-        *bearers.entry(brief(&asset.display())).or_default() += 1;
-    }
-    let named = |asset: &Asset| {
-        let name = brief(&asset.display());
-        let address = addresses(asset).lines().next().map(str::to_owned);
-        match address.filter(|address| bearers[&name] > 1 && !name.contains(address)) {
-            Some(address) => format!("{name} ({address})"),
-            None => name,
-        }
-    };
-    assets.iter().map(|asset| (&asset.id, named(asset))).collect()
 }
 
 fn summary(out: &mut Page, report: &CaptureReport) -> Result<()> {
@@ -83,7 +68,7 @@ fn print(out: &mut Page, title: &str, table: &Table, all: usize) -> Result<()> {
     Ok(())
 }
 
-fn findings(out: &mut Page, findings: &[Finding], names: &HashMap<&AssetId, String>) -> Result<()> {
+fn findings(out: &mut Page, findings: &[Finding], names: &BTreeMap<AssetId, String>) -> Result<()> {
     let mut rows: Vec<&Finding> = findings.iter().collect();
     rows.sort_by_key(|f| std::cmp::Reverse(f.severity));
     let mut shown = out.table(&["severity", "finding", "assets", "first seen (UTC)", ">count"]);
@@ -185,7 +170,7 @@ fn level_of(asset: &Asset) -> String {
     asset.purdue.map(|purdue| purdue.level().to_string()).unwrap_or_default()
 }
 
-fn links(out: &mut Page, links: &[Link], names: &HashMap<&AssetId, String>) -> Result<()> {
+fn links(out: &mut Page, links: &[Link], names: &BTreeMap<AssetId, String>) -> Result<()> {
     let mut rows: Vec<&Link> = links.iter().collect();
     rows.sort_by_key(|l| std::cmp::Reverse(l.packets));
     let mut shown = out.table(&["client", "server", "speaks", "does", ">every", ">packets"]);
@@ -219,7 +204,7 @@ fn links(out: &mut Page, links: &[Link], names: &HashMap<&AssetId, String>) -> R
     print(out, "Links", &shown, rows.len())
 }
 
-fn sign_ins(out: &mut Page, rows: &[SignInRow], names: &HashMap<&AssetId, String>) -> Result<()> {
+fn sign_ins(out: &mut Page, rows: &[SignInRow], names: &BTreeMap<AssetId, String>) -> Result<()> {
     let mut rows: Vec<&SignInRow> = rows.iter().collect();
     rows.sort_by_key(|r| (r.accepted != Some(false), std::cmp::Reverse(r.count)));
     let mut shown = out.table(&["client", "server", "how", "as", "answer", ">count"]);
@@ -316,10 +301,10 @@ mod tests {
         let mut two = [controller(), controller()];
         two[0].names = vec!["plc".to_owned()];
         two[1] = Asset { id: AssetId("ast_2".to_owned()), ips: Vec::new(), ..two[0].clone() };
-        let told = names(&two);
+        let told = names_together(&two, brief);
         let told: Vec<_> = two.iter().map(|asset| told[&asset.id].as_str()).collect();
         assert_eq!(told, ["plc (10.120.110.210)", "plc (28:63:36:aa:10:10)"]);
-        assert_eq!(names(&two[..1])[&two[0].id], "plc");
+        assert_eq!(names_together(&two[..1], brief)[&two[0].id], "plc");
     }
 
     #[test]
