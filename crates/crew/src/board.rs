@@ -17,7 +17,7 @@ const KEPT_EVENTS_MAX: usize = 1_024;
 /// Lists that a thread made and that were read, to be filled again: it frees what is in them,
 /// which is faster than where they were read. The one used last comes first.
 #[derive(Default)]
-struct Lists(Vec<Vec<Stamped>>);
+pub(super) struct Lists(Vec<Vec<Stamped>>);
 
 impl Lists {
     fn take(&mut self) -> Vec<Stamped> {
@@ -156,6 +156,11 @@ impl Board {
         self.rounds.push_back(UnderWay { round: Arc::new(round), done, left });
     }
 
+    /// Has all that was put up been read?
+    pub(super) fn is_read(&self) -> bool {
+        self.rounds.iter().all(|under_way| under_way.left == 0)
+    }
+
     /// Has all that was put up been folded?
     pub(super) fn is_settled(&self) -> bool {
         self.rounds.is_empty() && !self.folding
@@ -283,7 +288,7 @@ impl Board {
         under_way.done.events.extend(events);
         under_way.done.health.extend(health);
         under_way.left -= 1;
-        let whole = at == 0 && under_way.left == 0;
+        let whole = under_way.left == 0;
         let lane = &mut self.lanes[shard];
         lane.worker = Some(worker);
         lane.next = number + 1;
@@ -303,6 +308,11 @@ impl Board {
 
     pub(super) fn take_workers(&mut self) -> Vec<Worker> {
         self.lanes.iter_mut().filter_map(|lane| lane.worker.take()).map(|worker| *worker).collect()
+    }
+
+    /// All lists that were filled, which nobody fills any more.
+    pub(super) fn take_lists(&mut self) -> Vec<Lists> {
+        std::mem::take(&mut self.spare)
     }
 
     pub(super) fn close(&mut self) {

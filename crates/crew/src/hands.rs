@@ -2,9 +2,10 @@
 //!
 //! Invariant: both give the fold the same events in the same order.
 
-use crate::{CrewError, SharedFold, many::Crew, round::Lies};
-use model::{Health, Time};
+use crate::{CrewError, SharedFold, Threads, board::Lists, many::Crew, round::Lies};
+use model::{Health, MessageRow, Time};
 use sensor::{Messages, Packet, Stamped, Unnamed, Worker, WorkerSettings, add_health, slices};
+use std::collections::BTreeMap;
 
 /// Packets between two deliveries to the fold: few, so that what they said is still near.
 const FOLD_PACKETS: u64 = 512;
@@ -25,12 +26,22 @@ pub struct Alone {
 
 /// What workers know besides events.
 pub struct Outcome {
-    pub messages: Messages,
+    /// Group -> rows, sorted.
+    pub messages: BTreeMap<&'static str, Vec<MessageRow>>,
     pub health: Health,
     /// In the order of their first frames.
     pub unnamed: Vec<Unnamed>,
     /// Of no more use; to take them apart takes long.
-    pub workers: Vec<Worker>,
+    pub remains: Remains,
+    /// Those that read, for what else there is to do.
+    pub threads: Threads,
+}
+
+/// What only held the work.
+#[derive(Default)]
+pub struct Remains {
+    _workers: Vec<Worker>,
+    _lists: Vec<Lists>,
 }
 
 impl Hands {
@@ -70,14 +81,26 @@ impl Hands {
 
     /// The same, for nothing comes any more.
     pub fn finish(self, frame: u64, at: Time) -> Result<Outcome, CrewError> {
-        let mut workers = match self {
+        match self {
             Hands::Alone(mut alone) => {
                 alone.worker.give_up(frame, at);
                 alone.report(frame);
-                vec![alone.worker]
+                Ok(Outcome::of(vec![alone.worker]))
             }
-            Hands::Many(crew) => crew.finish(frame, at)?,
-        };
+            Hands::Many(crew) => crew.finish(frame, at),
+        }
+    }
+}
+
+impl Remains {
+    pub(super) fn keep(&mut self, lists: Vec<Lists>) {
+        self._lists = lists;
+    }
+}
+
+impl Outcome {
+    /// Of workers that have nothing more to read.
+    pub(super) fn of(mut workers: Vec<Worker>) -> Outcome {
         let (mut health, mut messages) = (Health::default(), Messages::default());
         let mut unnamed = Vec::new();
         for worker in &mut workers {
@@ -86,7 +109,9 @@ impl Hands {
             unnamed.append(&mut worker.take_unnamed());
         }
         unnamed.sort_by_key(|one| one.frame);
-        Ok(Outcome { messages, health, unnamed, workers })
+        let remains = Remains { _workers: workers, ..Remains::default() };
+        let (messages, threads) = (messages.into_rows(), Threads::default());
+        Outcome { messages, health, unnamed, remains, threads }
     }
 }
 

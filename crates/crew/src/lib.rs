@@ -9,11 +9,13 @@ mod many;
 mod reading;
 mod round;
 mod shared;
+mod threads;
 
-pub use hands::{Hands, Outcome};
+pub use hands::{Hands, Outcome, Remains};
 pub use reading::{Counts, Reading, read_capture};
 pub use round::Lies;
 pub use shared::SharedFold;
+pub use threads::{Part, Threads};
 
 /// Why the work cannot go on.
 #[derive(thiserror::Error, Debug)]

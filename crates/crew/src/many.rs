@@ -8,16 +8,14 @@
 //! nothing, and only so many rounds are under way.
 
 use crate::{
-    CrewError, SharedFold,
+    CrewError, Outcome, SharedFold,
     board::{Board, Task, Whole},
     round::{Done, Lies, Round, Then},
+    threads::{Given, Part, Threads},
 };
 use model::{Health, Time};
 use sensor::{Packet, Worker, WorkerSettings, limits::SHARDS, shard_of, slices};
-use std::{
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
-    thread::JoinHandle,
-};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 /// Rounds under way at most: a capture may hold one conversation alone for a long while, and the
 /// others need to find work behind it.
@@ -33,8 +31,10 @@ struct Yard {
 pub struct Crew {
     yard: Arc<Yard>,
     /// With the caller's.
-    threads: usize,
-    helpers: Vec<JoinHandle<()>>,
+    number: usize,
+    threads: Threads,
+    /// Heard of once the helpers work no more.
+    given: Option<Given<()>>,
     /// Frame at which all was reported last.
     reported: u64,
     /// Being filled.
@@ -47,18 +47,20 @@ impl Crew {
         let worker = |own| Worker::new(WorkerSettings { shard: (own, SHARDS), ..settings });
         let board = Board::new((0..SHARDS).map(worker), threads);
         let yard = Arc::new(Yard { board: Mutex::new(board), changed: Condvar::new(), fold });
-        Crew { yard, threads, helpers: Vec::new(), reported: 0, round: Round::default() }
+        let (number, threads, round) = (threads, Threads::default(), Round::default());
+        Crew { yard, number, threads, given: None, reported: 0, round }
     }
 
     /// Called when there is work: a thread that begins by waiting is often woken on the processor
     /// of who wakes it, and shares that for milliseconds.
     fn call_helpers(&mut self) -> Result<(), CrewError> {
-        for number in self.helpers.len() + 1..self.threads {
-            let yard = Arc::clone(&self.yard);
-            let helper = std::thread::Builder::new()
-                .name(format!("worker {number}"))
-                .spawn(move || help(&yard, number))?;
-            self.helpers.push(helper);
+        if self.given.is_none() {
+            self.threads = Threads::start(self.number - 1)?;
+            let help = |number| -> Part<()> {
+                let yard = Arc::clone(&self.yard);
+                Box::new(move || help(&yard, number))
+            };
+            self.given = Some(self.threads.give(help));
         }
         Ok(())
     }
@@ -93,28 +95,46 @@ impl Crew {
         }
     }
 
-    /// Waits for all that is under way and gives the workers back.
-    pub fn finish(mut self, frame: u64, at: Time) -> Result<Vec<Worker>, CrewError> {
+    /// Waits for all that is under way; what the workers know is gathered beside the last of it.
+    pub fn finish(mut self, frame: u64, at: Time) -> Result<Outcome, CrewError> {
         self.round.then = Then::GiveUp(frame, at);
         self.send()?;
-        self.tick(frame)?;
+        self.report(frame)?;
+        while !self.yard.board().is_read() {
+            self.step(true)?;
+        }
         let workers = self.yard.board().take_workers();
+        let mut outcome = Outcome::of(workers);
+        self.settle()?;
         self.dismiss();
-        Ok(workers)
+        outcome.threads = std::mem::take(&mut self.threads);
+        outcome.remains.keep(self.yard.board().take_lists());
+        Ok(outcome)
     }
 
     /// Has all counters reported, slice by slice and stamped with `frame`, and waits for all that
     /// is under way; gives the state of all workers.
     pub fn tick(&mut self, frame: u64) -> Result<Health, CrewError> {
+        self.report(frame)?;
+        self.settle()?;
+        Ok(self.yard.board().take_health())
+    }
+
+    fn report(&mut self, frame: u64) -> Result<(), CrewError> {
         for slice in slices(std::mem::replace(&mut self.reported, frame), frame) {
             self.catch_up()?;
             self.round.then = Then::Report(frame, slice);
             self.send()?;
         }
+        Ok(())
+    }
+
+    /// Waits for all that is under way.
+    fn settle(&mut self) -> Result<(), CrewError> {
         while !self.yard.board().is_settled() {
             self.step(true)?;
         }
-        Ok(self.yard.board().take_health())
+        Ok(())
     }
 
     /// Puts the round on the board and begins another.
@@ -159,16 +179,16 @@ impl Crew {
         Ok(true)
     }
 
-    /// Sends the helpers home and waits until they are gone.
+    /// Sends the helpers home and waits until they work no more.
     fn dismiss(&mut self) {
         self.yard.board().close();
         self.yard.changed.notify_all();
-        for helper in self.helpers.drain(..) {
-            if let Err(panic) = helper.join()
-                && !std::thread::panicking()
-            {
-                // A panic of ours is a bug; it goes on in this thread with its own words.
-                std::panic::resume_unwind(panic);
+        if let Some(given) = self.given.take() {
+            if std::thread::panicking() {
+                // This thread's own panic goes on.
+                drop(given.all());
+            } else {
+                self.threads.wait(given);
             }
         }
     }

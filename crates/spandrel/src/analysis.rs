@@ -6,13 +6,14 @@
 pub mod json;
 pub mod progress;
 
-use ::sensor::{Fold, Limits, Messages, Unnamed, Worker, WorkerSettings};
+use ::sensor::{Fold, Limits, Unnamed, WorkerSettings};
 use anyhow::{Context as _, Result};
-use crew::{Counts, Outcome, Reading, read_capture};
+use crew::{Counts, Outcome, Reading, Remains, Threads, read_capture};
 use detectors::{Baseline, Detection, Phase};
-use model::{CaptureReport, Health};
+use model::{CaptureReport, Health, MessageRow};
 use progress::{Progress, Watched};
 use std::{
+    collections::BTreeMap,
     fs::File,
     io::Read,
     path::{Path, PathBuf},
@@ -59,10 +60,7 @@ pub fn aside<A: Send + 'static>(threads: usize, all: A) {
 }
 
 /// What a report was made of, and is of no more use.
-pub struct Leftovers {
-    fold: Fold,
-    workers: Vec<Worker>,
-}
+pub struct Leftovers(Vec<Box<dyn Send>>);
 
 impl Leftovers {
     /// Frees the memory, where the program is not about to end anyway: the kernel takes back what
@@ -72,7 +70,7 @@ impl Leftovers {
         if ends {
             std::mem::forget(self);
         } else {
-            aside(threads, (self.fold, self.workers));
+            aside(threads, self.0);
         }
     }
 }
@@ -96,7 +94,7 @@ pub fn learn(paths: &[PathBuf], settings: &Settings, shown: bool) -> Result<Opti
         if let Some(damage) = analysed.health.damaged {
             anyhow::bail!("{} cannot serve as a baseline: {damage}", path.display());
         }
-        baseline = Some(analysed.leftovers.fold.detection.into_baseline());
+        baseline = Some(analysed.fold.detection.into_baseline());
     }
     Ok(baseline)
 }
@@ -138,10 +136,13 @@ fn open(path: &Path, settings: &Settings, shown: bool, fold: Fold) -> Result<Ana
 pub struct Analysed {
     file: String,
     counts: Counts,
-    messages: Messages,
+    messages: BTreeMap<&'static str, Vec<MessageRow>>,
     health: Health,
     unnamed: Vec<Unnamed>,
-    leftovers: Leftovers,
+    fold: Fold,
+    remains: Remains,
+    /// Those that read it.
+    helpers: Threads,
 }
 
 /// Reads a capture to its end, or to its first damage.
@@ -162,13 +163,12 @@ fn read(
     let read = read_capture(reader, work, fold, &mut |packets| progress.show(packets))?;
     let Reading { counts, outcome, mut fold, damage } = read;
     fold.finish();
-    let Outcome { messages, mut health, unnamed, workers } = outcome;
+    let Outcome { messages, mut health, unnamed, remains, threads: helpers } = outcome;
     health.damaged = damage.map(|error| format!("{:#}", anyhow::Error::from(error)));
     health.at = counts.last;
     health.limits.extend(fold.limits_hit());
     let file = path.display().to_string();
-    let leftovers = Leftovers { fold, workers };
-    Ok(Analysed { file, counts, messages, health, unnamed, leftovers })
+    Ok(Analysed { file, counts, messages, health, unnamed, fold, remains, helpers })
 }
 
 impl Analysed {
@@ -184,13 +184,12 @@ impl Analysed {
     }
 
     pub fn into_report(self, settings: &Settings) -> (CaptureReport, Leftovers) {
-        let Analysed { file, counts, messages, health, mut leftovers, .. } = self;
-        let fold = &mut leftovers.fold;
+        let Analysed { file, counts, messages, health, mut fold, remains, .. } = self;
         let values = settings.values.then(|| fold.take_values());
         let (inventory, detection) = (&fold.inventory, &fold.detection);
-        let ((messages, links), (assets, findings)) = both(
+        let (links, (assets, findings)) = both(
             settings.threads,
-            || (messages.into_rows(), inventory.links()),
+            || inventory.links(),
             || (inventory.assets(), detection.findings(inventory)),
         );
         let report = CaptureReport {
@@ -207,6 +206,6 @@ impl Analysed {
             values,
             health,
         };
-        (report, leftovers)
+        (report, Leftovers(vec![Box::new(fold), Box::new(remains)]))
     }
 }

@@ -14,7 +14,9 @@ use crate::{
 use anyhow::{Context as _, Result};
 use sensor::Limits;
 use std::{
+    fs::File,
     io::{BufWriter, Write},
+    os::fd::AsFd,
     path::PathBuf,
     process::ExitCode,
 };
@@ -71,7 +73,9 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     };
     settings.baseline = learn(&options.baseline, &settings, true)?;
     let as_json = options.format == Some(Form::Json);
-    let mut out = BufWriter::with_capacity(256 << 10, std::io::stdout().lock());
+    // By itself standard output looks for the end of a line in all that passes.
+    let out = std::io::stdout().as_fd().try_clone_to_owned().context("no standard output")?;
+    let mut out = BufWriter::with_capacity(256 << 10, File::from(out));
     let mut failed = false;
     let mut unnamed_file = match &options.unnamed {
         Some(path) => Some((path, unnamed::create(path)?)),

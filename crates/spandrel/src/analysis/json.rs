@@ -5,15 +5,15 @@
 //! more memory to tell than to see.
 
 use super::{Analysed, Leftovers, Settings};
+use crew::Part;
 use inventory::UnmadeAsset;
-use model::Time;
-use sensor::{Fold, Messages};
+use model::{MessageRow, Time};
+use sensor::Fold;
 use serde::{Serialize, Serializer};
 use std::{
-    collections::VecDeque,
+    collections::BTreeMap,
     io::{self, Write},
-    panic::resume_unwind,
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    sync::{Arc, OnceLock},
 };
 
 /// Addresses above which rows are made and written one by one by one thread after all.
@@ -44,20 +44,26 @@ pub fn write(
     analysed: Analysed,
     settings: &Settings,
 ) -> io::Result<Leftovers> {
-    let Analysed { file, counts, messages, health, mut leftovers, .. } = analysed;
-    let values = settings.values.then(|| leftovers.fold.take_values());
-    let fold = &leftovers.fold;
+    let Analysed { file, counts, messages, health, mut fold, remains, mut helpers, .. } = analysed;
+    let values = settings.values.then(|| fold.take_values());
     let (packets, bytes) = (counts.packets, counts.bytes);
     let (first_ts, last_ts) = (counts.first, counts.last);
     let head = serde_json::to_vec(&Head { file: &file, packets, bytes, first_ts, last_ts })?;
     out.write_all(head.strip_suffix(b"}").unwrap_or(&head))?;
+    let (fold, messages) = (Arc::new(fold), Arc::new(messages));
+    let mut leftovers = Leftovers(vec![Box::new(remains)]);
     if settings.threads > 1 && fold.inventory.addresses_known() < APART_ADDRESSES_MAX {
-        for made in shared(settings.threads, jobs(messages, fold))? {
-            made.write(out)?;
-        }
+        let (places, parts): (Vec<_>, Vec<_>) = parts(&messages, &fold).into_iter().unzip();
+        let mut made: Vec<_> = places.into_iter().zip(helpers.share(parts)).collect();
+        made.sort_by_key(|(place, _)| *place);
+        let made = made.into_iter().map(|(_, made)| made).collect::<io::Result<Vec<_>>>()?;
+        made.iter().try_for_each(|made| made.write(out))?;
+        leftovers.0.extend([Box::new(made) as Box<dyn Send>, Box::new(messages)]);
     } else {
-        field(out, "messages", &messages.into_rows())?;
-        field(out, "assets", &Assets(fold))?;
+        field(out, "messages", &*messages)?;
+        // There is as much to come.
+        drop(messages);
+        field(out, "assets", &Assets(&fold))?;
         field(out, "links", &fold.inventory.links())?;
         field(out, "findings", &fold.detection.findings(&fold.inventory))?;
     }
@@ -67,6 +73,7 @@ pub fn write(
     }
     field(out, "health", &health)?;
     out.write_all(b"}\n")?;
+    leftovers.0.push(Box::new(fold));
     Ok(leftovers)
 }
 
@@ -119,51 +126,30 @@ impl Pieces {
     }
 }
 
-type Make<'a> = Box<dyn FnOnce() -> io::Result<Pieces> + Send + 'a>;
+/// Rows of counted messages.
+type Groups = BTreeMap<&'static str, Vec<MessageRow>>;
 
-/// Makes a part of the line, which stands at that place.
-struct Job<'a>(usize, Make<'a>);
-
-/// All of the long parts. One thread finds out which assets there are while others write
-/// messages; what takes long comes before what takes less, so that all end at about one time.
-fn jobs(messages: Messages, fold: &Fold) -> Vec<Job<'_>> {
-    let inventory = &fold.inventory;
+/// All of the long parts, and where they stand in the line. One thread finds out which assets there
+/// are while others write messages; what takes long comes before what takes less, so that all end
+/// at about one time.
+fn parts(messages: &Arc<Groups>, fold: &Arc<Fold>) -> Vec<(usize, Part<io::Result<Pieces>>)> {
     let assets = Arc::new(OnceLock::new());
-    let part = |number| {
-        let assets = Arc::clone(&assets);
-        Job(1 + number, Box::new(move || asset_part(fold, &assets, number)))
+    let part = |number| -> (usize, Part<_>) {
+        let (assets, fold) = (Arc::clone(&assets), Arc::clone(fold));
+        (1 + number, Box::new(move || asset_part(&fold, &assets, number)))
     };
-    let told = Box::new(|| told(messages));
-    let links = Box::new(|| field_of("links", inventory.links()));
-    let findings = Box::new(|| field_of("findings", fold.detection.findings(inventory)));
+    let messages = Arc::clone(messages);
+    let (of_links, of_findings) = (Arc::clone(fold), Arc::clone(fold));
+    let findings = move || of_findings.detection.findings(&of_findings.inventory);
     let (behind, last) = (ASSET_PARTS + 1, ASSET_PARTS + 2);
-    let mut jobs = vec![part(0), Job(0, told), Job(behind, links), Job(last, findings)];
-    jobs.extend((1..ASSET_PARTS).map(part));
-    jobs
-}
-
-/// Does all of it, each by whichever thread is free; gives what was made by place.
-fn shared(threads: usize, jobs: Vec<Job<'_>>) -> io::Result<Vec<Pieces>> {
-    let left = Mutex::new(VecDeque::from(jobs));
-    let next = || left.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
-    let work = || -> io::Result<Vec<(usize, Pieces)>> {
-        let mut made = Vec::new();
-        while let Some(Job(place, make)) = next() {
-            made.push((place, make()?));
-        }
-        Ok(made)
-    };
-    let mut made = std::thread::scope(|scope| {
-        let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
-        let mut made = work()?;
-        for other in others {
-            // A panic of ours is a bug; it goes on in this thread with its own words.
-            made.append(&mut other.join().unwrap_or_else(|panic| resume_unwind(panic))?);
-        }
-        io::Result::Ok(made)
-    })?;
-    made.sort_by_key(|(place, _)| *place);
-    Ok(made.into_iter().map(|(_, pieces)| pieces).collect())
+    let mut parts = vec![
+        part(0),
+        (0, Box::new(move || told(&messages))),
+        (behind, Box::new(move || field_of("links", of_links.inventory.links()))),
+        (last, Box::new(move || field_of("findings", findings()))),
+    ];
+    parts.extend((1..ASSET_PARTS).map(part));
+    parts
 }
 
 /// One of the parts of the assets: rows with commas between them, the field's name before the
@@ -187,11 +173,10 @@ fn asset_part(
 }
 
 /// The field of counted messages, with groups as its fields.
-fn told(messages: Messages) -> io::Result<Pieces> {
+fn told(groups: &Groups) -> io::Result<Pieces> {
     let mut pieces = Pieces::new();
     let mut before = ",\"messages\":{\"";
-    let groups = messages.into_rows();
-    for (group, rows) in &groups {
+    for (group, rows) in groups {
         pieces.text(before);
         // Names of groups are ours and need no escapes.
         pieces.text(group);
