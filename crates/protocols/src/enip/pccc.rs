@@ -40,6 +40,8 @@ const fn meaning(command: u8, function: u8) -> (Class, &'static str) {
         (0x06, 0x01) => (Class::Diagnose, "read diagnostic counters"),
         (0x06, 0x03) => (Class::Diagnose, "diagnostic status"),
         (0x06, 0x07) => (Class::Configure, "reset diagnostic counters"),
+        (0x06, 0x08) => (Class::Configure, "set data table size"),
+        (0x06, 0x09) => (Class::Diagnose, "read link parameters"),
         (0x06, _) => (Class::Configure, "set link parameters"),
         (0x07, 0x00) => (Class::Stop, "disable outputs"),
         (0x07, 0x01) => (Class::Start, "enable outputs"),
@@ -57,6 +59,14 @@ const fn extended(function: u8) -> (Class, &'static str) {
         0x00 => (Class::Write, "word range write"),
         0x01 => (Class::Read, "word range read"),
         0x02 => (Class::Write, "bit write"),
+        0x03 => (Class::Write, "file write"),
+        0x04 => (Class::Read, "file read"),
+        0x05 => (Class::ProgramDownload, "download request"),
+        0x06 => (Class::ProgramUpload, "upload"),
+        0x07 => (Class::Stop, "shutdown"),
+        0x08 => (Class::ProgramDownload, "physical write"),
+        0x09 => (Class::ProgramUpload, "physical read"),
+        0x0a => (Class::Reset, "restart request"),
         0x11 => (Class::Configure, "get edit resource"),
         0x12 => (Class::Configure, "return edit resource"),
         0x17 => (Class::ProgramUpload, "read bytes physical"),
@@ -289,4 +299,18 @@ fn diagnostic(data: &[u8], subject: Subject, out: &mut Output) {
         _ => return,
     };
     out.state(subject, "mode", mode);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn link_parameters_are_read_and_a_processor_is_shut_down() {
+        assert_eq!(meaning(0x06, 0x09), (Class::Diagnose, "read link parameters"));
+        assert_eq!(meaning(0x06, 0x0a), (Class::Configure, "set link parameters"));
+        assert_eq!(meaning(0x0f, 0x07), (Class::Stop, "shutdown"));
+        assert_eq!(meaning(0x0f, 0x0a), (Class::Reset, "restart request"));
+        assert_eq!(meaning(0x0f, 0x04), (Class::Read, "file read"));
+    }
 }
