@@ -9,6 +9,7 @@ use super::{
     descriptions::{self, Application},
     limits::{ASKED_MAX, MESSAGE_OCTETS_MAX, PARTS_MAX},
     nodes::{self, Asked},
+    outcomes,
     services::{self, is_bad, status},
     types::{Decoder, NodeId},
     wire::{HEADER_OCTETS, Header, Kind},
@@ -263,8 +264,8 @@ impl Conversation {
                 descriptions::registered(d, out)?;
             }
             services::READ => asked = nodes::read(d, op, out)?,
-            services::WRITE => nodes::write(d, op, out)?,
-            services::CALL => nodes::call(d, op, out)?,
+            services::WRITE => asked = nodes::write(d, op, out)?,
+            services::CALL => asked = nodes::call(d, op, out)?,
             services::BROWSE => nodes::browse(d, op, out)?,
             services::CREATE_MONITORED => asked = nodes::monitor(d, op, out)?,
             _ => {}
@@ -313,9 +314,16 @@ impl Conversation {
             out.operation(op.refused(result, status(result)));
             return Ok(());
         }
-        out.operation(op.done());
         let asked = asked.map(|(_, _, asked)| asked).unwrap_or_default();
-        match number.saturating_sub(BEHIND_REQUEST) {
+        let service = number.saturating_sub(BEHIND_REQUEST);
+        if service == services::READ {
+            return nodes::results(d, &asked, op, out);
+        }
+        if outcomes::are_said(service) {
+            return outcomes::tell(service, d, asked.objects, op, out);
+        }
+        out.operation(op.done());
+        match service {
             services::FIND_SERVERS => descriptions::servers(d, out)?,
             services::GET_ENDPOINTS => {
                 descriptions::endpoints(d, "OPC UA GetEndpoints", out)?;
@@ -328,7 +336,6 @@ impl Conversation {
                 d.octets()?;
                 descriptions::endpoints(d, "OPC UA CreateSession", out)?;
             }
-            services::READ => nodes::results(d, &asked, out)?,
             services::CREATE_MONITORED => {
                 nodes::remember(&mut self.monitored, asked.handles, out);
             }

@@ -16,3 +16,5 @@ pub const ASKED_MAX: usize = 64;
 pub const NODES_MAX: usize = 256;
 /// Items monitored in one conversation whose nodes are remembered.
 pub const MONITORED_MAX: usize = 8_192;
+/// Elements of one array that are values.
+pub const ELEMENTS_MAX: usize = 64;

@@ -8,6 +8,7 @@ mod descriptions;
 mod dissect;
 mod limits;
 mod nodes;
+mod outcomes;
 mod services;
 #[cfg(test)]
 mod tests;

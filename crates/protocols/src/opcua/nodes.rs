@@ -5,6 +5,7 @@
 use super::{
     descriptions,
     limits::{MONITORED_MAX, NODES_MAX},
+    outcomes, services,
     types::{DataValue, Decoder, Identifier, NodeId, Variant},
 };
 use crate::{Malformed, Output, output::Op};
@@ -22,6 +23,8 @@ pub(super) struct Asked {
     pub(super) nodes: Vec<Option<NodeId>>,
     /// Client handles of items to be monitored.
     pub(super) handles: Vec<(u32, NodeId)>,
+    /// What a request acts on whose answer says what came of each, as many as are told.
+    pub(super) objects: Vec<Object>,
 }
 
 /// What an operation acts on: numbers need no text.
@@ -64,10 +67,11 @@ pub(super) fn read(d: &mut Decoder<'_>, op: &Op, out: &mut Output) -> Read<Asked
 }
 
 /// Nodes of one request reported one by one.
-const REPORTED_MAX: usize = 64;
+const REPORTED_MAX: usize = outcomes::TOLD_MAX;
 
 /// 5.10.4
-pub(super) fn write(d: &mut Decoder<'_>, op: &Op, out: &mut Output) -> Read<()> {
+pub(super) fn write(d: &mut Decoder<'_>, op: &Op, out: &mut Output) -> Read<Asked> {
+    let mut asked = Asked::default();
     for i in 0..d.count()?.min(NODES_MAX) {
         let node = d.node()?;
         let attribute = d.u32()?;
@@ -75,25 +79,28 @@ pub(super) fn write(d: &mut Decoder<'_>, op: &Op, out: &mut Output) -> Read<()> 
         let value = d.data_value()?;
         if i < REPORTED_MAX {
             say(op, &node, out);
+            asked.objects.push(object(&node));
         }
         if attribute == VALUE {
             report(&node, value, out);
         }
     }
-    Ok(())
+    Ok(asked)
 }
 
 /// 5.11.2
-pub(super) fn call(d: &mut Decoder<'_>, op: &Op, out: &mut Output) -> Read<()> {
+pub(super) fn call(d: &mut Decoder<'_>, op: &Op, out: &mut Output) -> Read<Asked> {
+    let mut asked = Asked::default();
     for _ in 0..d.count()?.min(REPORTED_MAX) {
         let (object, method) = (d.node()?, d.node()?);
         for _ in 0..d.count()? {
             d.variant(0)?;
         }
-        let op = op.clone();
-        out.operation(op.named("method", &format!("{object} {method}")));
+        let op = op.clone().named("method", &format!("{object} {method}"));
+        asked.objects.push(op.object.clone());
+        out.operation(op);
     }
-    Ok(())
+    Ok(asked)
 }
 
 /// 5.8.2
@@ -133,12 +140,33 @@ pub(super) fn monitor(d: &mut Decoder<'_>, op: &Op, out: &mut Output) -> Read<As
     Ok(asked)
 }
 
-/// Values of a read answer.
-pub(super) fn results(d: &mut Decoder<'_>, asked: &Asked, out: &mut Output) -> Read<()> {
+/// Values of a read answer, and which could not be read.
+pub(super) fn results(d: &mut Decoder<'_>, asked: &Asked, op: Op, out: &mut Output) -> Read<()> {
+    let mut refused = Vec::new();
+    let read = values(d, asked, &mut refused, out);
+    if refused.is_empty() || refused.len() < asked.nodes.len() {
+        out.operation(op.clone().done());
+    }
+    for (node, code) in refused.into_iter().take(REPORTED_MAX) {
+        let op = Op { object: object(node), ..op.clone() };
+        out.operation(op.refused(code, services::status(code)));
+    }
+    read
+}
+
+fn values<'n>(
+    d: &mut Decoder<'_>,
+    asked: &'n Asked,
+    refused: &mut Vec<(&'n NodeId, u32)>,
+    out: &mut Output,
+) -> Read<()> {
     let count = d.count()?;
     for node in asked.nodes.iter().take(count) {
         let value = d.data_value()?;
-        if let Some(node) = node {
+        let Some(node) = node else { continue };
+        if outcomes::refuses_reading(value.status) {
+            refused.push((node, value.status));
+        } else {
             report(node, value, out);
         }
     }
@@ -223,6 +251,11 @@ fn report(node: &NodeId, value: DataValue<'_>, out: &mut Output) {
         // Nodes of the standard's own namespace describe the server, not the process.
         Some(Variant::Scalar(scalar)) if out.values_wanted && standard.is_none() => {
             out.value(node.to_string(), scalar, (None, quality));
+        }
+        Some(Variant::Array(elements)) if out.values_wanted && standard.is_none() => {
+            for (index, element) in elements.into_iter().enumerate() {
+                out.value(format!("{node}[{index}]"), element, (None, quality));
+            }
         }
         _ => {}
     }

@@ -12,6 +12,8 @@ pub fn find(number: u32) -> Option<(Class, &'static str, bool)> {
     match number {
         FAULT => return Some((Other, "ServiceFault", true)),
         // Of services added later the response's number follows on the request's.
+        12_208 => return Some((Browse, "FindServersOnNetwork", false)),
+        12_209 => return Some((Browse, "FindServersOnNetwork", true)),
         REGISTER_SERVER_2 => return Some((Session, "RegisterServer2", false)),
         REGISTER_SERVER_2_RESPONSE => return Some((Session, "RegisterServer2", true)),
         _ => {}
@@ -26,9 +28,14 @@ pub const REGISTER_SERVER: u32 = 437;
 pub const OPEN_CHANNEL: u32 = 446;
 pub const CREATE_SESSION: u32 = 461;
 pub const ACTIVATE_SESSION: u32 = 467;
+pub const ADD_NODES: u32 = 488;
+pub const ADD_REFERENCES: u32 = 494;
+pub const DELETE_NODES: u32 = 500;
+pub const DELETE_REFERENCES: u32 = 506;
 pub const BROWSE: u32 = 527;
 pub const READ: u32 = 631;
 pub const WRITE: u32 = 673;
+pub const HISTORY_UPDATE: u32 = 700;
 pub const CALL: u32 = 712;
 pub const CREATE_MONITORED: u32 = 751;
 pub const PUBLISH: u32 = 826;
@@ -45,10 +52,10 @@ static SERVICES: &[(u32, Class, &str)] = &[
     (ACTIVATE_SESSION, Authenticate, "ActivateSession"),
     (473, Session, "CloseSession"),
     (479, Session, "Cancel"),
-    (488, Configure, "AddNodes"),
-    (494, Configure, "AddReferences"),
-    (500, Configure, "DeleteNodes"),
-    (506, Configure, "DeleteReferences"),
+    (ADD_NODES, Configure, "AddNodes"),
+    (ADD_REFERENCES, Configure, "AddReferences"),
+    (DELETE_NODES, Configure, "DeleteNodes"),
+    (DELETE_REFERENCES, Configure, "DeleteReferences"),
     (BROWSE, Browse, "Browse"),
     (533, Browse, "BrowseNext"),
     (554, Browse, "TranslateBrowsePathsToNodeIds"),
@@ -59,7 +66,7 @@ static SERVICES: &[(u32, Class, &str)] = &[
     (READ, Read, "Read"),
     (664, Read, "HistoryRead"),
     (WRITE, Write, "Write"),
-    (700, Write, "HistoryUpdate"),
+    (HISTORY_UPDATE, Write, "HistoryUpdate"),
     // A method does whatever the device's maker let it do.
     (CALL, Write, "Call"),
     (CREATE_MONITORED, Read, "CreateMonitoredItems"),

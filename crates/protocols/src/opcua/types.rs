@@ -2,7 +2,7 @@
 //!
 //! Invariant: arrays and nesting are bounded by what is there and by [`super::limits`].
 
-use super::limits::{ARRAY_MAX, NESTED_MAX};
+use super::limits::{ARRAY_MAX, ELEMENTS_MAX, NESTED_MAX};
 use crate::{Malformed, text};
 use ::wire::reader::Reader;
 use model::PointValue;
@@ -66,7 +66,12 @@ pub struct DataValue<'a> {
 #[derive(Clone, PartialEq, Debug)]
 pub enum Variant<'a> {
     Scalar(PointValue),
-    Object { kind: NodeId, body: &'a [u8] },
+    Object {
+        kind: NodeId,
+        body: &'a [u8],
+    },
+    /// The first elements of an array.
+    Array(Vec<PointValue>),
     Other,
 }
 
@@ -230,14 +235,20 @@ impl<'a> Decoder<'a> {
         if form & 0x80 == 0 {
             return self.scalar(kind, depth);
         }
+        let mut elements = Vec::new();
         for _ in 0..self.count()? {
-            self.scalar(kind, depth)?;
+            let element = self.scalar(kind, depth)?;
+            if let Variant::Scalar(value) = element
+                && elements.len() < ELEMENTS_MAX
+            {
+                elements.push(value);
+            }
         }
         if form & 0x40 != 0 {
             let dimensions = self.count()?;
             self.skip(dimensions.saturating_mul(4))?;
         }
-        Ok(Variant::Other)
+        Ok(if elements.is_empty() { Variant::Other } else { Variant::Array(elements) })
     }
 
     /// Built-in types by their numbers (5.1.2).
