@@ -189,20 +189,28 @@ fn unnumbered(bits: u8, out: &mut Output) {
 /// An operation without its objects: direction and outcome by the cause.
 fn bare(asdu: &Asdu<'_>, kind: &Type) -> Op {
     let (number, name) = (u32::from(asdu.kind), kind.name);
-    let op = match (asdu.cause, kind.command) {
-        (6 | 8, _) | (5, true) => Op::request(kind.class, number, name),
-        (7 | 9 | 10, _) if asdu.negative => {
+    let wants = kind.command || asks_for(asdu);
+    let op = match asdu.cause {
+        6 | 8 => Op::request(kind.class, number, name),
+        5 if wants => Op::request(kind.class, number, name),
+        7 | 9 | 10 if asdu.negative => {
             Op::response(kind.class, number, name).refused(1, "negative confirmation")
         }
-        (7 | 9 | 10, _) => Op::response(kind.class, number, name).done(),
-        (44..=47, _) => {
+        7 | 9 | 10 => Op::response(kind.class, number, name).done(),
+        44..=47 => {
             let says = types::cause(asdu.cause).unwrap_or("refused");
             Op::response(kind.class, number, name).refused(u32::from(asdu.cause), says)
         }
-        (5 | 20..=41, false) => Op::response(OperationClass::Read, number, name).done(),
+        // Parameters that an interrogation brings are no change of them.
+        5 | 20..=41 => Op::response(OperationClass::Read, number, name).done(),
         _ => Op::notice(kind.class, number, name),
     };
     op.unit(u32::from(asdu.common_address))
+}
+
+/// Types that only a station sends which wants a file, its directory or a log.
+fn asks_for(asdu: &Asdu<'_>) -> bool {
+    matches!(asdu.kind, 122 | 127)
 }
 
 fn commands(asdu: &Asdu<'_>, kind: &Type, found: &[Object<'_>], out: &mut Output) {
@@ -215,6 +223,9 @@ fn commands(asdu: &Asdu<'_>, kind: &Type, found: &[Object<'_>], out: &mut Output
         if values::selects(asdu.kind, object.element) {
             // A selection changes nothing yet; the execution that follows does.
             (op.class, op.name) = (OperationClass::Session, "select");
+        }
+        if values::resets_counters(asdu.kind, object.element) {
+            (op.class, op.name) = (OperationClass::Write, "C_CI_NA_1 with reset");
         }
         let activates = asdu.cause == 6;
         let set = values::commanded(asdu.kind, object.element);

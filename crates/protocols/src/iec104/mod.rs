@@ -76,6 +76,10 @@ fn asdu(body: &[u8], length: u8, hint: Hint) -> Probe {
     let objects = usize::from(length).saturating_sub(10);
     let elements = usize::from(asdu.count);
     let addresses = if asdu.sequence { 1 } else { elements };
+    // What makers mean by types and causes of their own nobody knows.
+    if !hint.port && (types::is_private(asdu.kind) || asdu.cause >= types::CAUSES_PRIVATE) {
+        return Probe::NoMatch;
+    }
     let fits = kind.octets.is_none_or(|octets| {
         addresses.saturating_mul(3).saturating_add(elements.saturating_mul(octets)) == objects
     });

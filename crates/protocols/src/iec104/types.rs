@@ -1,6 +1,7 @@
 //! Type identifications of IEC 60870-5-101 and -104 (7.2.1.1): name, meaning, size of an element.
 //!
-//! Not here: values, see [`super::values`]. Invariant: a type without a line is reserved.
+//! Not here: values, see [`super::values`]. Invariant: a type without a line is reserved; those
+//! of makers have one line for all.
 
 use model::OperationClass::{self, *};
 
@@ -29,13 +30,23 @@ const fn varying(name: &'static str, class: OperationClass) -> Option<Type> {
 
 pub const fn of(kind: u8) -> Option<Type> {
     match kind {
-        1..=40 | 70 => monitored(kind),
+        1..=41 | 70 => monitored(kind),
         45..=51 | 58..=64 => commanded(kind),
         81..=87 | 90..=95 => secured(kind),
         100..=113 => system(kind),
         120..=127 => file(kind),
+        PRIVATE.. => varying("private", Other),
         _ => None,
     }
+}
+
+/// Types from here on are each maker's own (7.2.1.1).
+const PRIVATE: u8 = 128;
+/// And so are causes (7.2.3).
+pub const CAUSES_PRIVATE: u8 = 48;
+
+pub const fn is_private(kind: u8) -> bool {
+    kind >= PRIVATE
 }
 
 const fn monitored(kind: u8) -> Option<Type> {
@@ -72,6 +83,7 @@ const fn monitored(kind: u8) -> Option<Type> {
         38 => monitor("M_EP_TD_1", 10),
         39 => monitor("M_EP_TE_1", 11),
         40 => monitor("M_EP_TF_1", 11),
+        41 => monitor("S_IT_TC_1", 14),
         70 => monitor("M_EI_NA_1", 1),
         _ => None,
     }
@@ -176,6 +188,7 @@ pub const fn cause(cause: u8) -> Option<&'static str> {
         45 => "unknown cause",
         46 => "unknown common address",
         47 => "unknown object address",
+        CAUSES_PRIVATE..=63 => "private",
         _ => return None,
     })
 }

@@ -67,6 +67,11 @@ pub fn selects(kind: u8, e: &[u8]) -> bool {
     qualifier.is_some_and(|q| q & 0x80 != 0)
 }
 
+/// Does an interrogation of counters reset them as well (QCC, 7.2.6.23: freeze with reset, reset)?
+pub fn resets_counters(kind: u8, e: &[u8]) -> bool {
+    kind == 101 && e.first().is_some_and(|qualifier| qualifier >> 6 >= 2)
+}
+
 /// Invalid is bad; not topical, substituted, blocked and overflow are uncertain (7.2.6.3).
 fn quality(descriptor: u8) -> Quality {
     match descriptor {
@@ -114,6 +119,7 @@ mod tests {
     fn a_command_says_whether_it_selects() {
         assert!(selects(46, &[0x82]) && !selects(46, &[0x02]));
         assert_eq!(commanded(46, &[0x82]), Some(PointValue::Unsigned(2)));
+        assert!(resets_counters(101, &[0x85]) && !resets_counters(101, &[0x45]));
         assert!(selects(50, &[0, 0, 0x80, 0x3f, 0x80]));
     }
 }
