@@ -136,6 +136,12 @@ impl Conversation {
             (class, name) =
                 system.or_else(|| names::general(group, write)).unwrap_or((class, name));
         }
+        if ams.command == 9
+            && !written.is_empty()
+            && let Some(meaning) = names::written_and_read(group)
+        {
+            (class, name) = meaning;
+        }
         let symbol = self.symbol(ams, group, offset, written);
         let port = ams.target.port;
         let op = Op::request(class, u32::from(ams.command), name).unit(u32::from(port));
@@ -172,7 +178,9 @@ impl Conversation {
                 let name = text::lossy(data.get(..data.len().min(256))?);
                 Some(name.trim_end_matches('\0').into())
             }
-            (2 | 3 | 6, _) => self.known(ams.target.port, (group, offset)).map(|k| k.name.clone()),
+            (2 | 3 | 6, _) | (9, names::VALUE_BY_HANDLE) => {
+                self.known(ams.target.port, (group, offset)).map(|k| k.name.clone())
+            }
             (9, 200) if ams.target.port == names::SYSTEM_SERVICE => {
                 // Key and value name of the registry, each ended by NUL.
                 let key = text::lossy(data.get(..data.len().min(256))?);

@@ -6,7 +6,7 @@
 
 mod discovery;
 mod dissect;
-mod names;
+pub(crate) mod names;
 pub mod wire;
 
 use crate::{About, Carrier, Dissector, Ends, Group, Hint, Probe, Protocol};

@@ -42,7 +42,7 @@ pub(super) const fn state(number: u16) -> Option<&'static str> {
 }
 
 /// What writing a state asks for.
-pub(super) const fn control(number: u16) -> (Class, &'static str) {
+pub(crate) const fn control(number: u16) -> (Class, &'static str) {
     match number {
         2 => (Class::Reset, "write control: reset"),
         4 | 14 => (Class::Start, "write control: start"),
@@ -91,6 +91,17 @@ pub(super) const fn system(group: u32, write: bool) -> Option<(Class, &'static s
     })
 }
 
+/// What a "read and write" does that writes something, by its index group: flags, data and images
+/// of inputs and outputs are written before they are read, and a handle that is given arguments is
+/// that of a method.
+pub(super) const fn written_and_read(group: u32) -> Option<(Class, &'static str)> {
+    Some(match group {
+        VALUE_BY_HANDLE => (Class::Write, "call method"),
+        0x4000..=0x40ff | 0xf020..=0xf03f => (Class::Write, "read and write"),
+        _ => return None,
+    })
+}
+
 /// What reading or writing an index group every device has is.
 pub(super) const fn general(group: u32, write: bool) -> Option<(Class, &'static str)> {
     Some(match (group, write) {
@@ -103,6 +114,8 @@ pub(super) const fn general(group: u32, write: bool) -> Option<(Class, &'static 
         (SUM_READ, _) => (Class::Read, "sum read"),
         (0xf081, _) => (Class::Write, "sum write"),
         (0xf082, _) => (Class::Write, "sum read and write"),
+        (0xf083 | 0xf084, _) => (Class::Read, "sum read"),
+        (0xf085 | 0xf086, _) => (Class::Session, "sum of device notifications"),
         _ => return None,
     })
 }
@@ -130,8 +143,19 @@ pub(super) const fn error(code: u32) -> &'static str {
         0x712 => "server in invalid state",
         0x714 => "notification handle invalid",
         0x719 => "device timeout",
-        0x71e => "access denied",
+        0x71e => "request pending",
+        0x723 => "access denied",
         0x745 => "timeout",
         _ => "error",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_say_what_the_maker_says() {
+        assert_eq!((error(0x71e), error(0x723)), ("request pending", "access denied"));
     }
 }
