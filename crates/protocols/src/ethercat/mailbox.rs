@@ -282,7 +282,12 @@ fn aoe(device: u16, data: &[u8], out: &mut Output) -> Result<(), Short> {
         2 => (OperationClass::Read, "ADS read"),
         3 => (OperationClass::Write, "ADS write"),
         4 => (OperationClass::Diagnose, "ADS read state"),
-        5 => (OperationClass::Start, "ADS write control"),
+        // The state stands behind length, error and number of the message.
+        5 if flags & 1 == 0 => {
+            let state = at.skip(12).and_then(|()| at.le16()).unwrap_or_default();
+            crate::ams::names::control(state)
+        }
+        5 => (OperationClass::Configure, "ADS write control"),
         9 => (OperationClass::Read, "ADS read write"),
         _ => (OperationClass::Other, "ADS"),
     };
@@ -297,4 +302,25 @@ fn error(device: u16, data: &[u8], out: &mut Output) {
     };
     let op = op(false, OperationClass::Other, 0, "mailbox error", device);
     out.operation(op.refused(code, "mailbox error"));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::Detail;
+
+    #[test]
+    fn a_state_that_is_written_says_whether_it_starts_or_stops() {
+        for (state, class) in [(5, OperationClass::Start), (6, OperationClass::Stop)] {
+            // Target and source, write control, a request; length, error, number, the state.
+            let mut data = vec![0; 16];
+            data.extend([5, 0, 4, 0]);
+            data.extend([0; 12]);
+            data.extend([state, 0, 0, 0, 0, 0, 0, 0]);
+            let mut out = Output::default();
+            assert!(aoe(1_001, &data, &mut out).is_ok());
+            let Detail::Operation(operation) = &out.observed[0].detail else { panic!("{out:?}") };
+            assert_eq!(operation.class, class);
+        }
+    }
 }
