@@ -71,6 +71,9 @@ pub fn value(element: Element<'_>) -> Option<PointValue> {
         0x87 => PointValue::Float(float(contents)?),
         0x89 => PointValue::Text(hex(contents).into()),
         0x8a | 0x90 => PointValue::Text(crate::text::lossy(contents).into()),
+        0x8c => PointValue::Text(binary_time(contents)?.into()),
+        0x8d => PointValue::Int(ber::integer(contents).ok()?),
+        0x8e => bits(contents)?,
         0x91 => PointValue::Text(utc_time(contents)?.to_string().into()),
         _ => return None,
     })
@@ -116,6 +119,24 @@ pub fn utc_time(contents: &[u8]) -> Option<Time> {
     Some(Time::from_secs(i64::from(seconds)).plus_nanos(nanos))
 }
 
+/// Milliseconds since midnight and, in the longer form, days since 1984 (TimeOfDay, 14.4.2.5).
+fn binary_time(contents: &[u8]) -> Option<String> {
+    /// From 1970 to 1984.
+    const DAYS_BEFORE: i64 = 5_113;
+    const DAY_SECS: i64 = 86_400;
+    let (millis, days) = contents.split_first_chunk::<4>()?;
+    let millis = u32::from_be_bytes(*millis);
+    if days.is_empty() {
+        let secs = millis / 1_000;
+        let (hours, minutes) = (secs / 3_600, secs / 60 % 60);
+        return Some(format!("{hours:02}:{minutes:02}:{:02}.{:03}", secs % 60, millis % 1_000));
+    }
+    let days = i64::from(u16::from_be_bytes(*days.first_chunk::<2>()?));
+    let midnight = days.saturating_add(DAYS_BEFORE).saturating_mul(DAY_SECS);
+    let nanos = i64::from(millis).saturating_mul(1_000_000);
+    Some(Time::from_secs(midnight).plus_nanos(nanos).to_string())
+}
+
 fn hex(octets: &[u8]) -> String {
     let mut text = String::new();
     for octet in octets.iter().take(64) {
@@ -153,6 +174,20 @@ mod tests {
         let found = all(&bytes);
         assert_eq!(found.iter().map(|(_, v)| v.clone()).collect::<Vec<_>>(), expected);
         assert_eq!(found[4].0, "p[4]");
+    }
+
+    #[test]
+    fn times_of_the_day_and_numbers_of_digits() {
+        // Half a second past noon, alone and on the second day of 1984; 12 in digits.
+        let noon = [0x02, 0x93, 0x2f, 0xf4];
+        let bytes = [&[0x8c, 4][..], &noon, &[0x8c, 6], &noon, &[0, 1, 0x8d, 1, 12]].concat();
+        let values: Vec<_> = all(&bytes).into_iter().map(|(_, value)| value).collect();
+        let expected = [
+            PointValue::Text("12:00:00.500".into()),
+            PointValue::Text("1984-01-02T12:00:00.500000Z".into()),
+            PointValue::Int(12),
+        ];
+        assert_eq!(values, expected);
     }
 
     #[test]

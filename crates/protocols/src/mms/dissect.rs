@@ -72,10 +72,15 @@ impl Conversation {
             2 => return self.error(side, pdu.contents, out),
             3 => return self.unconfirmed(pdu.contents, out),
             4 => "reject",
+            5 => "cancel-request",
+            6 => "cancel-response",
+            7 => "cancel-error",
             8 => "initiate-request",
             9 => "initiate-response",
+            10 => "initiate-error",
             11 => "conclude-request",
             12 => "conclude-response",
+            13 => "conclude-error",
             _ => return,
         };
         out.count(&MMS_GROUP, [Scalar::Word(word), Scalar::Null]);
@@ -84,7 +89,12 @@ impl Conversation {
             4 => Op::response(OperationClass::Other, number, "reject").refused(0, "rejected"),
             8 => Op::request(Session, number, "initiate"),
             9 => Op::response(Session, number, "initiate").done(),
+            5 => Op::request(Session, number, "cancel"),
+            6 => Op::response(Session, number, "cancel").done(),
+            7 => Op::response(Session, number, "cancel").refused(0, "error"),
+            10 => Op::response(Session, number, "initiate").refused(0, "error"),
             11 => Op::request(Session, number, "conclude"),
+            13 => Op::response(Session, number, "conclude").refused(0, "error"),
             _ => Op::response(Session, number, "conclude").done(),
         });
     }
@@ -110,7 +120,10 @@ impl Conversation {
                 self.tase2 |= asked.access.names.iter().any(|n| is_tase2(n));
                 told(READ, &asked.access, Op::request, out);
             }
-            WRITE => asked.access = written(service.contents, out),
+            WRITE => {
+                asked.access = written(service.contents, out);
+                self.tase2 |= asked.access.names.iter().any(|n| is_tase2(n));
+            }
             _ => {
                 let (class, name) = services::service(number);
                 let op = Op::request(class, number, name);
@@ -203,7 +216,11 @@ impl Conversation {
         let number = service.number;
         out.count(&MMS_GROUP, [Scalar::Word("unconfirmed"), Scalar::Number(u64::from(number))]);
         let name = match number {
-            0 => return information(service.contents, out),
+            0 => {
+                let access = information(service.contents, out);
+                self.tase2 |= access.names.iter().any(|n| is_tase2(n));
+                return;
+            }
             1 => "unsolicited status",
             2 => "event notification",
             _ => "unconfirmed service",
@@ -252,10 +269,20 @@ fn associated(association: &Association, out: &mut Output) {
     }
 }
 
-/// Objects that every TASE.2 server has (IEC 60870-6-802, 5).
+/// Objects that every TASE.2 server has, and that its reports begin with (IEC 60870-6-802, 5).
 fn is_tase2(name: &str) -> bool {
     let item = name.rsplit('/').next().unwrap_or(name);
-    matches!(item, "TASE2_Version" | "Bilateral_Table_ID" | "Supported_Features")
+    matches!(
+        item,
+        "TASE2_Version"
+            | "Bilateral_Table_ID"
+            | "Supported_Features"
+            | "Next_DSTransfer_Set"
+            | "Transfer_Set_Name"
+            | "Transfer_Set_Time_Stamp"
+            | "DSConditions_Detected"
+            | "Transfer_Report_ACK"
+    )
 }
 
 fn name_class(contents: &[u8]) -> u8 {
@@ -405,7 +432,7 @@ fn error_codes(contents: &[u8]) -> Option<(u32, u32)> {
     Some((code.number, code.contents.last().copied().map_or(0, u32::from)))
 }
 
-fn information(contents: &[u8], out: &mut Output) {
+fn information(contents: &[u8], out: &mut Output) -> Access {
     const NUMBER: u32 = 0;
     let mut at = Ber::of_any_length(contents);
     let access = at.tagged().ok().and_then(|a| objects::access(&a)).unwrap_or_default();
@@ -423,9 +450,17 @@ fn information(contents: &[u8], out: &mut Output) {
             let mut take = |point, value| out.value(point, value, (None, Quality::Good));
             report::values(&report, &mut take);
         }
-        return;
+        return access;
     }
-    out.operation(match access.names.first() {
+    let first = access.names.first().map(String::as_str);
+    if first == Some("LastApplError")
+        && let Some((control, code)) = report::last_error(results)
+    {
+        let op = Op { name: "control refused", ..op.named("variable", &control) };
+        out.operation(op.refused(code, services::additional_cause(code)));
+        return access;
+    }
+    out.operation(match first {
         Some(name) => op.named("variable", name),
         None => op,
     });
@@ -438,4 +473,5 @@ fn information(contents: &[u8], out: &mut Output) {
             });
         }
     }
+    access
 }

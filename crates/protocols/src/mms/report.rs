@@ -71,6 +71,21 @@ pub fn parse(results: &[u8]) -> Option<Report<'_>> {
     Some(report)
 }
 
+/// Why a control was not carried out (LastApplError, IEC 61850-8-1, 20.11): which, and the
+/// additional cause.
+pub fn last_error(results: &[u8]) -> Option<(String, u32)> {
+    const STRUCTURE: u8 = 0xa2;
+    let parts = Ber::of_any_length(results).expect(STRUCTURE).ok()?;
+    let mut at = Ber::of_any_length(parts);
+    let control = at.element().ok().filter(|e| e.tag == 0x8a)?;
+    // Error, origin and number of the control.
+    for _ in 0..3 {
+        at.element().ok()?;
+    }
+    let cause = at.element().ok().and_then(|e| data::unsigned(e.contents))?;
+    Some((lossy(control.contents), u32::try_from(cause).ok()?))
+}
+
 fn bits(element: Element<'_>) -> Option<Vec<bool>> {
     if element.tag != 0x84 {
         return None;
@@ -112,6 +127,14 @@ mod tests {
                 ("ds[3]".to_owned(), PointValue::Int(7))
             ]
         );
+    }
+
+    #[test]
+    fn a_control_that_was_refused_is_named_with_its_cause() {
+        let mut bytes = vec![0xa2, 18, 0x8a, 2, b'L', b'/', 0x85, 1, 1, 0xa2, 3, 0x85, 1, 2];
+        bytes.extend([0x86, 1, 3, 0x85, 1, 10]);
+        assert_eq!(last_error(&bytes), Some(("L/".to_owned(), 10)));
+        assert_eq!(last_error(&bytes[..9]), None);
     }
 
     #[test]

@@ -156,6 +156,39 @@ pub const fn access_error(code: u32) -> &'static str {
     }
 }
 
+/// Why a control was refused (AddCause, IEC 61850-7-2, 20.5.2.9).
+pub const fn additional_cause(code: u32) -> &'static str {
+    match code {
+        1 => "not supported",
+        2 => "blocked by switching hierarchy",
+        3 => "select failed",
+        4 => "invalid position",
+        5 => "position reached",
+        6 => "parameter change in execution",
+        7 => "step limit",
+        8 => "blocked by mode",
+        9 => "blocked by process",
+        10 => "blocked by interlocking",
+        11 => "blocked by synchrocheck",
+        12 => "command already in execution",
+        13 => "blocked by health",
+        14 => "one of n control",
+        15 => "aborted by cancel",
+        16 => "time limit over",
+        17 => "aborted by trip",
+        18 => "object not selected",
+        19 => "object already selected",
+        20 => "no access authority",
+        21 => "ended with overshoot",
+        22 => "aborted by deviation",
+        23 => "aborted by loss of communication",
+        24 => "blocked by command",
+        26 => "inconsistent parameters",
+        27 => "locked by another client",
+        _ => "unknown",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
