@@ -153,10 +153,7 @@ impl Conversation {
         };
         match from {
             Side::Client => out.operation(Op::request(class, number, name)),
-            Side::Server if header.status != 0 => {
-                let refused = Op::response(class, number, name);
-                out.operation(refused.refused(header.status, "encapsulation error"));
-            }
+            Side::Server if header.status != 0 => refused(header, class, out),
             Side::Server => out.operation(Op::response(class, number, name).done()),
         }
         if header.command == 0x63 && from == Side::Server {
@@ -173,6 +170,10 @@ impl Conversation {
     /// Send RR Data and Send Unit Data: interface handle, timeout, items.
     fn carried(&mut self, header: &Header, data: &[u8], from: Side, out: &mut Output) {
         const BEFORE: usize = 6;
+        // What could not be carried is not there (Volume 2, 2-3.5).
+        if header.status != 0 && data.is_empty() && from == Side::Server {
+            return refused(header, OperationClass::Session, out);
+        }
         let packet = data.get(BEFORE..).unwrap_or_default();
         let Ok(found) = items(packet) else {
             let says = "the items are longer than the message";
@@ -286,6 +287,13 @@ impl Conversation {
         let (number, back) = (u32::from_le_bytes([*a, *b, *c, *d]), u32::from_le_bytes(*back));
         self.connections.push_back(Connection { number, back, opening });
     }
+}
+
+/// The answer to a command that the encapsulation did not carry out.
+fn refused(header: &Header, class: OperationClass, out: &mut Output) {
+    let name = names::command(header.command).unwrap_or("command");
+    let op = Op::response(class, u32::from(header.command), name);
+    out.operation(op.refused(header.status, names::encapsulation_status(header.status)));
 }
 
 /// Counts requests with their class, where as many classes as services are named: a tag names
@@ -505,6 +513,17 @@ mod tests {
         bytes.extend((cip.len() as u16).to_le_bytes());
         bytes.extend(cip);
         bytes
+    }
+
+    #[test]
+    fn what_the_encapsulation_refuses_is_not_malformed() {
+        let (mut conversation, mut out) = (Conversation::default(), Output::default());
+        let refused = [&[0x6f, 0, 0, 0, 1, 0, 0, 0, 0x65][..], &[0; 15]].concat();
+        conversation.feed(Segment::of(&refused, Side::Server, Carrier::Tcp), &mut out);
+        let [only] = &out.observed[..] else { panic!("{:?}", out.observed) };
+        let Detail::Operation(operation) = &only.detail else { panic!("{only:?}") };
+        let invalid = model::Outcome::Refused { code: 0x65, name: "invalid length" };
+        assert_eq!(operation.outcome, invalid);
     }
 
     #[test]

@@ -20,6 +20,19 @@ pub(super) fn command(number: u16) -> Option<&'static str> {
     })
 }
 
+/// Why the encapsulation did not carry out a command (Volume 2, 2-3.5).
+pub(super) const fn encapsulation_status(code: u32) -> &'static str {
+    match code {
+        0x01 => "invalid or unsupported command",
+        0x02 => "out of memory",
+        0x03 => "incorrect data",
+        0x64 => "invalid session handle",
+        0x65 => "invalid length",
+        0x69 => "unsupported protocol version",
+        _ => "encapsulation error",
+    }
+}
+
 pub(super) const IDENTITY: u32 = 0x01;
 pub(super) const MESSAGE_ROUTER: u32 = 0x02;
 pub(super) const CONNECTION_MANAGER: u32 = 0x06;
