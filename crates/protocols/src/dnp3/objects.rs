@@ -233,7 +233,8 @@ fn layout(group: u8, variation: u8) -> Option<Layout> {
         (3, 1) => Bits(2),
         // Variation 0 stands for any and class objects have no data; both only name objects.
         (1..=4 | 10 | 11 | 20..=23 | 30..=34 | 40 | 42, 0) | (60, _) => Octets(0),
-        (110 | 111, length) => Octets(length),
+        // Octet strings, and what a virtual terminal is sent and says.
+        (110..=113, length) => Octets(length),
         (12, 1 | 2) => Octets(11),
         (41, 1 | 3) => Octets(5),
         (41, 2) => Octets(3),
@@ -357,6 +358,8 @@ mod tests {
         check(&[70, 5, 0x5b, 1, 2, 0, 0xaa, 0xbb], &[(0, 2)]);
         check(&[0, 252, 0x00, 0, 0, 1, 3, b'A', b'B', b'B'], &[(0, 5)]);
         check(&[110, 3, 0x17, 1, 8, 1, 2, 3], &[(8, 3)]);
+        check(&[112, 3, 0x17, 1, 2, b'l', b's', 10], &[(2, 3)]);
+        check(&[113, 2, 0x28, 1, 0, 2, 0, b'o', b'k'], &[(2, 2)]);
         check(&[60, 2, 0x06], &[]);
     }
 
