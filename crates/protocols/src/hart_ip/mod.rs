@@ -288,7 +288,7 @@ fn device(data: &[u8], subject: Subject, out: &mut Output) {
     out.identity(subject, "command 0", facts);
 }
 
-/// Variables with the unit they come with (commands 1, 2, 3, 9, 33).
+/// Variables with the unit they come with (commands 1, 2, 3, 9, 33, 110).
 fn values(command: u16, data: &[u8], device: u32, out: &mut Output) {
     let mut tell = |what: &str, unit: Option<u8>, octets: Option<&[u8; 4]>, quality| {
         let Some(octets) = octets else { return };
@@ -312,6 +312,20 @@ fn values(command: u16, data: &[u8], device: u32, out: &mut Output) {
         (3, data) => {
             tell("current", Some(39), data.first_chunk(), Quality::Good);
             let variables = data.get(4..).unwrap_or_default();
+            for (name, variable) in NAMES.iter().zip(variables.chunks_exact(5)) {
+                let unit = variable.first().copied();
+                let value = variable.get(1..).and_then(<[u8]>::first_chunk);
+                tell(name, unit, value, Quality::Good);
+            }
+        }
+        (33, slots) => {
+            for slot in slots.chunks_exact(6).take(4) {
+                let [code, unit, a, b, c, d] = *slot else { continue };
+                let octets = [a, b, c, d];
+                tell(&format!("variable/{code}"), Some(unit), Some(&octets), Quality::Good);
+            }
+        }
+        (110, variables) => {
             for (name, variable) in NAMES.iter().zip(variables.chunks_exact(5)) {
                 let unit = variable.first().copied();
                 let value = variable.get(1..).and_then(<[u8]>::first_chunk);

@@ -70,6 +70,25 @@ const HEADER: super::Header =
     super::Header { version: 1, kind: 1, id: 3, status: 0, sequence: 1, length: 0 };
 
 #[test]
+fn variables_of_all_commands_that_bring_them_have_their_unit() {
+    let one = [0x3f, 0x80, 0, 0];
+    let slot = [&[3, 7][..], &one].concat();
+    let dynamic = [&[7][..], &one, &[32], &one].concat();
+    for (command, data, points) in [
+        (33, slot, &["5/variable/3 bar"][..]),
+        (110, dynamic, &["5/primary bar", "5/secondary °C"]),
+    ] {
+        let mut out = Output::new(true);
+        super::values(command, &data, 5, &mut out);
+        let told = out.observed.iter().map(|o| match &o.detail {
+            Detail::Value { point, unit, .. } => format!("{} {}", point.0, unit.unwrap_or("")),
+            other => panic!("{other:?}"),
+        });
+        assert_eq!(told.collect::<Vec<_>>(), points);
+    }
+}
+
+#[test]
 fn the_host_answers_first_and_others_are_known_by_their_addresses() {
     let (own, other) = (&[0x9a, 6, 0x12, 0x31, 0x23][..], &[0xbe, 6, 0x12, 0x31, 0x24][..]);
     let number = Some(0x3e_0612_3124);
