@@ -15,7 +15,7 @@ use super::{
 use crate::{
     Carrier, Dissector, Gap, Malformed, Output, Progress, Segment, Side, output::Op, text,
 };
-use model::{PointValue, Quality, Scalar, Subject, Time};
+use model::{OperationClass, PointValue, Quality, Scalar, Subject, Time};
 use std::collections::VecDeque;
 
 /// A request that was not answered for so long is not, once another comes with its number: some
@@ -41,8 +41,12 @@ struct Asked {
     transaction: u16,
     unit: u8,
     function: u8,
+    meaning: Meaning,
     what: What,
 }
+
+/// What a function does, and its name.
+type Meaning = (OperationClass, &'static str);
 
 #[derive(Clone, Copy)]
 enum What {
@@ -134,15 +138,21 @@ impl Conversation {
             Err(invalid) => {
                 out.violation(invalid.rule, invalid.says, invalid.section);
                 out.operation(Op::request(class, u32::from(function), name).unit(unit));
-                return self.remember(mbap, function, What::Other, out);
+                return self.remember(mbap, function, ((class, name), What::Other), out);
             }
+        };
+        let (class, name) = match request {
+            Request::Diagnostics { subfunction, .. } => names::diagnostics(subfunction),
+            // Reads or writes an object dictionary (CiA 309-2): which, its own octets say.
+            Request::CanOpen { .. } => (OperationClass::Other, "CANopen general reference"),
+            _ => (class, name),
         };
         let op = Op::request(class, u32::from(function), name).unit(unit);
         let what = self.operation(&request, op, out);
         if out.values_wanted {
             written_values(mbap.unit, &request, out);
         }
-        self.remember(mbap, function, what, out);
+        self.remember(mbap, function, ((class, name), what), out);
     }
 
     fn operation(&mut self, request: &Request<'_>, op: Op, out: &mut Output) -> What {
@@ -175,9 +185,7 @@ impl Conversation {
                 out.operation(range(op, Table::HoldingRegister, address, 1));
             }
             Request::Diagnostics { subfunction, .. } => {
-                let (class, name) = names::diagnostics(subfunction);
                 let block = u32::from(subfunction);
-                let op = Op::request(class, 8, name).unit(unit);
                 out.operation(op.range("diagnostics", unit, block, 1));
             }
             Request::DeviceIdentification { object, .. } => {
@@ -197,7 +205,13 @@ impl Conversation {
         What::Other
     }
 
-    fn remember(&mut self, mbap: Mbap, function: u8, what: What, out: &mut Output) {
+    fn remember(
+        &mut self,
+        mbap: Mbap,
+        function: u8,
+        (meaning, what): (Meaning, What),
+        out: &mut Output,
+    ) {
         let (at, datagram) = (self.at, self.datagram);
         self.pending.retain(|a| {
             let age = at.since(a.at);
@@ -209,7 +223,7 @@ impl Conversation {
             out.limit("modbus-pending-requests");
         }
         let (transaction, unit) = (mbap.transaction, mbap.unit);
-        self.pending.push_back(Asked { at, transaction, unit, function, what });
+        self.pending.push_back(Asked { at, transaction, unit, function, meaning, what });
     }
 
     /// The request an answer belongs to: of several with its number the first whose length it
@@ -230,15 +244,21 @@ impl Conversation {
         if function & 0x80 != 0 {
             let (function, code) = (function & 0x7f, pdu.get(1).copied().unwrap_or_default());
             count(mbap, function, "exception", Some(code), out);
-            self.asked(mbap, function, &[]);
-            let (class, name) = names::function(function);
+            let asked = self.asked(mbap, function, &[]);
+            let (class, name) = asked.map_or(names::function(function), |a| a.meaning);
             let op = Op::response(class, u32::from(function), name).unit(unit);
+            let op = match asked.map(|a| a.what) {
+                Some(What::Range { table, first, count }) => {
+                    op.range(table.name(), unit, u32::from(first), u32::from(count))
+                }
+                _ => op,
+            };
             return out.operation(op.refused(u32::from(code), exception_name(code)));
         }
         count(mbap, function, "response", None, out);
         let data = pdu.get(1..).unwrap_or_default();
         let asked = self.asked(mbap, function, data);
-        let (class, name) = names::function(function);
+        let (class, name) = asked.map_or(names::function(function), |a| a.meaning);
         let op = Op::response(class, u32::from(function), name).unit(unit).done();
         match asked.map(|a| a.what) {
             Some(What::Range { table, first, count }) => {
