@@ -17,8 +17,8 @@ use limits::{ALIASES_MAX, HEAD_OCTETS, METRIC_ALIASES_MAX, TOPICS_MAX, WHOLE_OCT
 use model::{Authentication, OperationClass, Quality, Scalar, Subject};
 use std::{collections::BTreeMap, sync::Arc};
 use wire::{
-    AUTH, CONNACK, CONNECT, Connect, DISCONNECT, Header, PUBLISH, Publish, SUBACK, SUBSCRIBE,
-    UNSUBSCRIBE,
+    AUTH, CONNACK, CONNECT, Connect, DISCONNECT, Header, PUBACK, PUBLISH, PUBREC, Publish, SUBACK,
+    SUBSCRIBE, UNSUBSCRIBE,
 };
 
 pub static MQTT_GROUP: Group = Group { name: "mqtt", ends: Ends::Pair, keys: &["msgtype"] };
@@ -192,21 +192,33 @@ impl Conversation {
                     out.count(&MQTT_TOPIC_GROUP, [Scalar::Shared(filter.into())]);
                 }
             }
-            SUBACK => {
-                // A reason of 0x80 and more is a refusal (3.9.3); it stands last.
-                let refused = body.last().copied().filter(|code| *code >= 0x80 && body.len() > 2);
-                let op = Op::response(OperationClass::Read, number, "subscribe");
-                out.operation(match refused {
-                    Some(code) => op.refused(u32::from(code), "subscription refused"),
-                    None => op.done(),
-                });
-            }
+            SUBACK | PUBACK | PUBREC => self.acknowledged(number, body, out),
             DISCONNECT => {
                 out.operation(Op::notice(OperationClass::Session, number, "disconnect"));
             }
             _ => {}
         }
         Ok(())
+    }
+
+    /// What came of a subscription, or of what was published.
+    fn acknowledged(&self, number: u32, body: &[u8], out: &mut Output) {
+        let bad = |code: &u8| *code >= 0x80;
+        if number == u32::from(SUBACK) {
+            // A reason of 0x80 and more is a refusal (3.9.3), of one of several filters.
+            let codes = body.get(wire::before_codes(body, self.level)..).unwrap_or_default();
+            let op = Op::response(OperationClass::Read, number, "subscribe");
+            return out.operation(match codes.iter().copied().find(bad) {
+                Some(code) => op.refused(u32::from(code), "subscription refused"),
+                None => op.done(),
+            });
+        }
+        // Only version 5 says what came of it, and nothing where all is well (3.4.2.1).
+        if let Some(code) = body.get(2).copied().filter(bad) {
+            let op = Op::response(OperationClass::Report, number, "publish");
+            let name = if code == 0x87 { "not authorized" } else { "publish refused" };
+            out.operation(op.refused(u32::from(code), name));
+        }
     }
 
     fn connect(&mut self, connect: Connect, out: &mut Output) {
@@ -367,6 +379,28 @@ mod tests {
         assert_eq!((topics(&publish, 4).len(), topics(&publish, 5)), (1, vec![]));
         let subscribe = [0x82, 12, 0, 1, 0, 1, b'a', 0, 0, 3, b'b', b'/', 0, 0];
         assert_eq!((topics(&subscribe, 0).len(), topics(&subscribe, 3).len()), (2, 1));
+    }
+
+    #[test]
+    fn of_several_filters_one_may_be_refused_and_so_may_what_is_published() {
+        let refused = |level: u8, packets: &[&[u8]]| {
+            let (mut client, mut out) =
+                (Conversation { level, ..Default::default() }, Output::default());
+            for packet in packets {
+                client.feed(Segment::of(packet, Side::Server, Carrier::Tcp), &mut out);
+            }
+            let outcomes = out.observed.into_iter().filter_map(|seen| match seen.detail {
+                model::Detail::Operation(operation) => Some(operation.outcome),
+                _ => None,
+            });
+            outcomes.map(|o| matches!(o, model::Outcome::Refused { .. })).collect::<Vec<_>>()
+        };
+        assert_eq!(refused(4, &[&[0x90, 4, 0, 1, 0x80, 0]]), [true]);
+        assert_eq!(refused(4, &[&[0x90, 4, 0, 1, 1, 0]]), [false]);
+        // Properties of version 5 are no codes.
+        assert_eq!(refused(5, &[&[0x90, 8, 0, 1, 4, 0x1f, 0, 1, 0xc3, 0]]), [false]);
+        assert_eq!(refused(5, &[&[0x90, 5, 0, 1, 0, 0x87, 0]]), [true]);
+        assert_eq!(refused(5, &[&[0x40, 3, 0, 1, 0x87], &[0x40, 2, 0, 2]]), [true]);
     }
 
     #[test]

@@ -9,6 +9,8 @@ pub const CONNECT: u8 = 1;
 pub const CONNACK: u8 = 2;
 pub const PUBLISH: u8 = 3;
 pub const SUBSCRIBE: u8 = 8;
+pub const PUBACK: u8 = 4;
+pub const PUBREC: u8 = 5;
 pub const SUBACK: u8 = 9;
 pub const UNSUBSCRIBE: u8 = 10;
 pub const DISCONNECT: u8 = 14;
@@ -182,6 +184,23 @@ fn topic_alias(properties: &[u8]) -> Option<u16> {
             }
             _ => return None,
         }
+    }
+}
+
+/// Octets before the codes of an acknowledgement of several things: its number, and in version 5
+/// its properties (3.9.2).
+pub fn before_codes(body: &[u8], level: u8) -> usize {
+    const NUMBER_OCTETS: usize = 2;
+    match level {
+        5 => {}
+        // The last is one, whatever stands before it.
+        0 => return body.len().saturating_sub(1).max(NUMBER_OCTETS),
+        _ => return NUMBER_OCTETS,
+    }
+    let mut r = Reader::new(body.get(NUMBER_OCTETS..).unwrap_or_default());
+    match properties(&mut r, level) {
+        Ok(_) => body.len().saturating_sub(r.remaining()),
+        Err(_) => body.len(),
     }
 }
 
