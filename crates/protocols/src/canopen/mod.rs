@@ -99,6 +99,8 @@ struct Bus {
     states: Vec<(u8, u8)>,
     /// Text being read in segments: node, object, letters so far.
     texts: Vec<(u8, u16, Vec<u8>)>,
+    /// What a node was asked last for.
+    asked: Vec<(u8, Class)>,
 }
 
 impl Dissector for Bus {
@@ -205,6 +207,21 @@ impl Bus {
         out.state(subject(node), "mode", word);
     }
 
+    /// A node answers one SDO at a time.
+    fn remember(&mut self, node: u8, class: Class, out: &mut Output) {
+        let room = self.asked.len() < NODES_MAX;
+        let known = self.asked.iter_mut().find(|(n, _)| *n == node);
+        match known {
+            Some(known) => known.1 = class,
+            None if room => self.asked.push((node, class)),
+            None => out.limit("canopen-nodes"),
+        }
+    }
+
+    fn asked_for(&self, node: u8) -> Option<Class> {
+        self.asked.iter().find(|(n, _)| *n == node).map(|(_, class)| *class)
+    }
+
     /// SDO from a client (CiA 301, 7.2.4.3): command in the upper three bits.
     fn asked(&mut self, node: u8, data: &[u8], out: &mut Output) {
         let [command, low, high, sub, rest @ ..] = data else { return };
@@ -219,11 +236,16 @@ impl Bus {
         let (class, name) = match command >> 5 {
             1 => (class, "SDO download"),
             2 => (Class::Read, "SDO upload"),
-            4 => return abort(node, index, *sub, rest, Op::request, out),
+            4 => {
+                let class = self.asked_for(node).unwrap_or(Class::Other);
+                let op = Op::request(class, 4, "SDO abort");
+                return abort(on(op, node, index, *sub), rest, out);
+            }
             5 | 6 => (Class::File, "SDO block transfer"),
             // Segments go on with what was begun.
             _ => return,
         };
+        self.remember(node, class, out);
         let op = Op::request(class, u32::from(command >> 5), name);
         out.operation(on(op, node, index, *sub));
         if command >> 5 == 1 && command & 2 != 0 && out.values_wanted {
@@ -240,8 +262,12 @@ impl Bus {
         let index = u16::from_le_bytes([*low, *high]);
         let (class, name) = match command >> 5 {
             2 => (Class::Read, "SDO upload"),
-            3 => (Class::Write, "SDO download"),
-            4 => return abort(node, index, *sub, rest, Op::response, out),
+            3 => (self.asked_for(node).unwrap_or(Class::Write), "SDO download"),
+            4 => {
+                let class = self.asked_for(node).unwrap_or(Class::Other);
+                let op = Op::response(class, 4, "SDO abort");
+                return abort(on(op, node, index, *sub), rest, out);
+            }
             _ => return,
         };
         let op = Op::response(class, u32::from(command >> 5), name).done();
@@ -326,14 +352,7 @@ fn emergency(node: u8, data: &[u8], out: &mut Output) {
     out.state(subject(node), "alarm", &value);
 }
 
-fn abort(
-    node: u8,
-    index: u16,
-    sub: u8,
-    data: &[u8],
-    op: fn(Class, u32, &'static str) -> Op,
-    out: &mut Output,
-) {
+fn abort(op: Op, data: &[u8], out: &mut Output) {
     let code = data.first_chunk::<4>().map_or(0, |c| u32::from_le_bytes(*c));
     let name = match code {
         0x0503_0000 => "toggle bit not alternated",
@@ -349,7 +368,7 @@ fn abort(
         0x0800_0022 => "not possible in this state",
         _ => "aborted",
     };
-    out.operation(on(op(Class::Read, 4, "SDO abort").refused(code, name), node, index, sub));
+    out.operation(op.refused(code, name));
 }
 
 /// Objects that say what a node is (7.5.2).
