@@ -117,10 +117,11 @@ impl Producer {
     fn exchange(&mut self, exchange: &Exchange<'_>, out: &mut Output) {
         let op = Op::notice(Class::Report, 0x0d, "data production");
         let op = op.range("exchange", 0, exchange.id, 1);
-        // 0 nothing new, 1 fine; others name what is wrong with the data.
+        // 0 nothing new, 1 and 2 fine, 3 a clock that no server sets: the data are good. Others
+        // name what is wrong with them.
         out.operation(match exchange.status & 0xffff {
-            0 | 1 => op,
-            status => op.refused(status, "production status"),
+            0..=3 => op,
+            status => op.refused(status, status_name(status)),
         });
         if !std::mem::replace(&mut self.told, true) {
             let ip = IpAddr::V4(Ipv4Addr::from(exchange.producer));
@@ -141,6 +142,24 @@ impl Producer {
             None if room => self.signatures.push((producer, id, signature)),
             None => out.limit("egd-exchanges"),
         }
+    }
+}
+
+/// Exchange status words (GFK-1541, EGD).
+const fn status_name(status: u32) -> &'static str {
+    match status {
+        4 => "specification error",
+        6 => "data refresh error",
+        7 => "data refresh period exceeded",
+        10 => "IP layer not initialised",
+        12 => "lack of resources",
+        16 => "name resolution in progress",
+        18 => "loss of the Ethernet interface",
+        22 => "EGD not supported by the interface",
+        26 => "no response from the interface",
+        28 => "exchange could not be created",
+        30 => "exchange deleted",
+        _ => "production status",
     }
 }
 
@@ -175,6 +194,27 @@ mod tests {
             _ => None,
         });
         assert_eq!(states.collect::<Vec<_>>(), ["configuration signature 00000303"]);
+    }
+
+    #[test]
+    fn data_that_were_consumed_are_no_refusal() {
+        let refused = |status: u32| {
+            let exchange = Exchange {
+                request: 0,
+                producer: [192, 0, 2, 1],
+                id: 1,
+                nanoseconds: 0,
+                status,
+                signature: 0,
+                reserved: 0,
+                data: &[7],
+            };
+            let mut out = Output::default();
+            Producer::default().exchange(&exchange, &mut out);
+            let Detail::Operation(operation) = &out.observed[0].detail else { panic!("{out:?}") };
+            matches!(operation.outcome, model::Outcome::Refused { .. })
+        };
+        assert_eq!([0, 1, 2, 3, 4, 30].map(refused), [false, false, false, false, true, true]);
     }
 
     proptest! {
