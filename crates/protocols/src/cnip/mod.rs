@@ -138,7 +138,7 @@ fn management(code: u8, data: &[u8], answer: bool, unit: u32, out: &mut Output) 
     let function = u32::from(code);
     if answer {
         // Success sets bit 5, failure clears it; the low bits repeat the request.
-        let (class, name) = names::management(code & 0x1f | 0x60, data);
+        let (class, name) = names::management(names::answered(code), data);
         let management = (0x01..=0x3f).contains(&code);
         let op = Op::response(class, function, if management { name } else { "response" });
         out.operation(match code & 0x20 {

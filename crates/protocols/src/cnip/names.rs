@@ -24,6 +24,18 @@ pub(super) const fn message(kind: u8) -> Option<(Class, &'static str, bool)> {
     })
 }
 
+/// Which request an answer is to, by its five low bits. Those of two requests are the same in
+/// some; of them the one is meant that stations are sent again and again.
+pub(super) const fn answered(code: u8) -> u8 {
+    const QUERY_STATUS: u8 = 0x51;
+    const QUERY_TRANSCEIVER: u8 = 0x54;
+    match code & 0x1f {
+        0x11 => QUERY_STATUS,
+        0x14 => QUERY_TRANSCEIVER,
+        low => low | 0x60,
+    }
+}
+
 /// What a network management or diagnostics message asks for.
 pub(super) const fn management(code: u8, data: &[u8]) -> (Class, &'static str) {
     match code {
@@ -57,5 +69,15 @@ pub(super) const fn management(code: u8, data: &[u8]) -> (Class, &'static str) {
         0x73 => (Class::Read, "network variable fetch"),
         0x7f => (Class::Report, "service pin message"),
         _ => (Class::Other, "network management"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_answer_to_query_status_is_no_memory_refresh() {
+        assert_eq!([0x31, 0x11, 0x34, 0x21, 0x33].map(answered), [0x51, 0x51, 0x54, 0x61, 0x73]);
     }
 }
