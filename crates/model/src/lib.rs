@@ -18,6 +18,7 @@ mod route;
 mod text;
 mod time;
 mod value;
+mod windows;
 
 pub use address::{Address, Endpoint, Mac, PortNumber};
 pub use asset::{
@@ -39,3 +40,4 @@ pub use route::{NoRoute, Route};
 pub use text::is_disruptive;
 pub use time::Time;
 pub use value::{Point, PointValue, Quality};
+pub use windows::windows_releases;
