@@ -8,7 +8,7 @@ use crate::{
     description,
     links::{LinkKey, LinkRecord},
     record::{Behaviour, Known, Record},
-    vendor,
+    texts, vendor,
 };
 use model::{Address, Asset, AssetId, Fact, Link, LinkId, Mac};
 use std::{
@@ -116,7 +116,8 @@ impl Inventory {
         }
         let ip = records.iter().filter_map(|r| ip_of(r)).min().map(|ip| ip.to_string());
         let mac = || records.iter().filter_map(|r| mac_of(r)).min().map(|mac| mac.to_string());
-        match (model(&description::own_facts(&known)), ip.or_else(mac)) {
+        let own = description::own_facts(&known);
+        match (model(&own, &texts::derived(&own)), ip.or_else(mac)) {
             (Some(model), Some(address)) => format!("{model} ({address})"),
             (Some(model), None) => model,
             (None, Some(address)) => address,
@@ -157,6 +158,7 @@ impl Inventory {
         let mut known: Vec<Known> = records.iter().flat_map(|r| r.facts.iter().cloned()).collect();
         known.extend(description::name_looked_for(&known));
         let own = description::own_facts(&known);
+        let derived = texts::derived(&own);
         let mut behaviour = Behaviour::default();
         records.iter().for_each(|r| behaviour.merge(r.behaviour()));
         let macs: BTreeSet<Mac> = records.iter().filter_map(|r| mac_of(r)).collect();
@@ -164,6 +166,7 @@ impl Inventory {
         let oui = macs.iter().find_map(|m| vendor::vendor_of(*m));
         let decided = classify(&Evidence {
             facts: &own,
+            derived: &derived,
             behaviour: &behaviour,
             vendor: oui,
             controller_in_rack: records
@@ -181,7 +184,7 @@ impl Inventory {
                         && records.iter().all(|r| r.claims().is_empty()))),
             industrial_peers: speaks_industrial(&behaviour),
         });
-        let best = |paths: &[&str]| best_fact(&own, paths);
+        let best = |path: &str| best_fact(&own, &[path]).or_else(|| best_fact(&derived, &[path]));
         let vlans: BTreeSet<u16> =
             records.iter().flat_map(|r| r.more().vlans.iter().copied()).collect();
         let first_seen = records.iter().map(|r| r.first).min().unwrap_or_default();
@@ -192,16 +195,16 @@ impl Inventory {
             ips: ips.into_iter().collect(),
             vlans: vlans.into_iter().collect(),
             names: names(&known),
-            vendor: best(&["vendor"]).or(oui.map(str::to_owned)),
-            model: model(&own),
-            firmware: best(&["firmware"]).or_else(|| described(&own, description::firmware)),
-            serial: best(&["serial"]),
+            vendor: best("vendor").or(oui.map(str::to_owned)),
+            model: model(&own, &derived),
+            firmware: best("firmware"),
+            serial: best("serial"),
             class: decided.class,
             role: decided.role,
             role_reason: Some(decided.reason).filter(|r| !r.is_empty()),
             purdue: decided.purdue,
             purdue_reason: Some(decided.purdue_reason).filter(|r| !r.is_empty()),
-            os: best(&["os"]),
+            os: best("os"),
             protocols: protocols(&behaviour),
             first_seen,
             last_seen,
@@ -303,26 +306,28 @@ pub fn is_external(ip: IpAddr) -> bool {
     }
 }
 
-fn model(own: &[Known]) -> Option<String> {
+fn model(own: &[Known], derived: &[Known]) -> Option<String> {
     // In CIP the product code is a number; as text it is what the maker calls the product.
     let product = || {
         let code = best_fact(own, &["product_code"]);
         code.filter(|p| p.contains(|c: char| !c.is_ascii_digit()))
     };
-    best_fact(own, &["model", "order_number", "platform"])
+    // Of AMQP, and of CDP on servers, the platform is what a program runs on.
+    let of_device = |k: &&Known| k.protocol == "cdp" && &*k.value != "Linux";
+    let platform = || own.iter().filter(of_device).find(|k| k.path == "platform");
+    best_fact(own, &["model", "order_number"])
+        .or_else(|| best_fact(derived.iter().filter(|k| k.protocol == "cdp"), &["model"]))
+        .or_else(|| platform().map(|k| k.value.to_string()))
         .or_else(product)
-        .or_else(|| described(own, description::model))
+        .or_else(|| best_fact(derived, &["model"]))
 }
 
-fn described(own: &[Known], read: fn(&str) -> Option<String>) -> Option<String> {
-    // In browser announcements a description is what somebody typed.
-    let descriptions = own.iter().filter(|k| k.path == "description" && k.protocol != "browser");
-    descriptions.into_iter().find_map(|k| read(&k.value))
-}
-
-fn best_fact(known: &[Known], paths: &[&str]) -> Option<String> {
+fn best_fact<'a>(
+    known: impl IntoIterator<Item = &'a Known> + Clone,
+    paths: &[&str],
+) -> Option<String> {
     for path in paths {
-        let named = known.iter().filter(|k| k.path == *path);
+        let named = known.clone().into_iter().filter(|k| k.path == *path);
         // The strongest word; of equal ones the earliest, so that rows do not flicker.
         let best = named.max_by_key(|k| (k.confidence, std::cmp::Reverse(k.first)));
         if let Some(best) = best {

@@ -9,6 +9,8 @@ use model::{AssetClass, OperationClass, Purdue, Role};
 /// Everything a decision may rest on.
 pub(crate) struct Evidence<'a> {
     pub(crate) facts: &'a [Known],
+    /// What its texts tell besides.
+    pub(crate) derived: &'a [Known],
     pub(crate) behaviour: &'a Behaviour,
     /// Vendor by MAC address.
     pub(crate) vendor: Option<&'a str>,
@@ -116,26 +118,56 @@ pub(crate) fn classify(evidence: &Evidence<'_>) -> Classification {
 }
 
 fn fact<'a>(evidence: &'a Evidence<'_>, path: &str) -> Option<&'a str> {
-    let named = evidence.facts.iter().filter(|k| k.path == path);
-    named.max_by_key(|k| k.confidence).map(|k| &*k.value)
+    let named = |facts: &'a [Known]| facts.iter().filter(|k| k.path == path);
+    let best = |facts| named(facts).max_by_key(|k| k.confidence).map(|k| &*k.value);
+    best(evidence.facts).or_else(|| best(evidence.derived))
 }
 
 fn fact_contains(evidence: &Evidence<'_>, paths: &[&str], words: &[&str]) -> Option<String> {
-    let among = evidence.facts.iter().filter(|k| paths.contains(&k.path));
+    let among = evidence.facts.iter().chain(evidence.derived).filter(|k| paths.contains(&k.path));
     for known in among {
-        let value = known.value.to_lowercase();
-        if let Some(word) = words.iter().find(|w| value.contains(**w)) {
+        if let Some(word) = words.iter().find(|word| has_word(&known.value, word)) {
             return Some(format!("{} says \"{}\" ({word})", known.path, known.value));
         }
     }
     None
 }
 
+/// Is it in the text, from the beginning of a word on, and no more than the plural of one? A
+/// capital behind a small letter and a letter behind a digit begin words too: `SoftPLC`. So
+/// neither a virtual platform is an RTU nor a driver a drive.
+fn has_word(text: &str, word: &str) -> bool {
+    let lower = text.to_lowercase();
+    // Letters that change their length are of no maker's words.
+    let original = if lower.len() == text.len() { text } else { &lower };
+    lower.match_indices(word).any(|(at, _)| {
+        let (before, from) = original.split_at_checked(at).unwrap_or_default();
+        let capital = from.starts_with(char::is_uppercase);
+        let begins = before.chars().next_back().is_none_or(|last| {
+            !last.is_alphanumeric() || last.is_ascii_digit() || (last.is_lowercase() && capital)
+        });
+        let mut behind = original.get(at + word.len()..).unwrap_or_default().chars();
+        let next = behind.next();
+        // A series is named by its first letters.
+        let letters = word.ends_with(char::is_alphabetic) && !word.contains(' ');
+        let plural = next == Some('s') && behind.next().is_none_or(|c| !c.is_alphanumeric());
+        let ends = next.is_none_or(|c| !c.is_lowercase()) || plural || !letters;
+        begins && ends
+    })
+}
+
 /// Words in models and descriptions that tell a class, the surest first.
 const WORDS: &[(AssetClass, &[&str])] = &[
-    (AssetClass::Gateway, &["mgate", "nport", "protocol gateway", "device server"]),
+    (
+        AssetClass::Gateway,
+        &["mgate", "nport", "protocol gateway", "device server", "digi connect", "lantronix uds"],
+    ),
     (AssetClass::Hmi, &["simatic-hmi", "simatic hmi"]),
-    (AssetClass::Switch, &["scalance x"]),
+    (AssetClass::Switch, &["scalance x", "s5700-universalk9"]),
+    (AssetClass::Firewall, &["mguard", "eagle20", "eagle30", "eagle40", "eagle one", "edr-"]),
+    (AssetClass::Clock, &["lantime", "sel-2488", "sel-2407"]),
+    (AssetClass::Router, &["scalance m", "ruggedcom rm", "ruggedcom rx"]),
+    (AssetClass::Server, &["integrated lights-out", "ilo-server", "idrac", "vmware esx"]),
     (AssetClass::Robot, &["r-30i", "r-j3", "krc"]),
     (
         AssetClass::Plc,
@@ -151,6 +183,13 @@ const WORDS: &[(AssetClass, &[&str])] = &[
             "m340",
             "m580",
             "logix",
+            "guardlogix",
+            "softplc",
+            "1756-en",
+            "bmx noe",
+            "bmx p34",
+            "bmenoc",
+            "bmep",
             "cp 343",
             "cp 443",
             "safety controller",
@@ -161,18 +200,70 @@ const WORDS: &[(AssetClass, &[&str])] = &[
     (AssetClass::Robot, &["robot"]),
     (
         AssetClass::Meter,
-        &["meter", "pm5", "sentron pac", "power quality", "umg ", "promag", "promass"],
+        &[
+            "meter",
+            "powermeter",
+            "flowmeter",
+            "pm5",
+            "ion7",
+            "ion8",
+            "sentron pac",
+            "power quality",
+            "umg ",
+            "promag",
+            "promass",
+        ],
     ),
     (AssetClass::Rtu, &["rtu"]),
     (AssetClass::BuildingController, &["jace-"]),
     (AssetClass::IoAdapter, &["et200", "et 200", "im 15", "im15", "i/o", "adapter"]),
     (
         AssetClass::Switch,
-        &["scalance x", "catalyst", "stratix", "s5700", "switch", "hirschmann", "ws-c", "eds-"],
+        &[
+            "scalance x",
+            "catalyst",
+            "stratix",
+            "s5700",
+            "switch",
+            "railswitch",
+            "eds-",
+            "iks-",
+            "ics-g",
+            "sds-",
+            "eki-7",
+            "ws-c",
+            "c2950",
+            "c2960",
+            "c3560",
+            "c3750",
+            "ie-2000",
+            "ie-3000",
+            "ie-3300",
+            "ie-3400",
+            "ie-4000",
+            "ie2000",
+            "ie3000",
+            "ie3x00",
+            "ie4000",
+            "rsg2100",
+            "rsg2300",
+            "rs900",
+            "procurve",
+            "dgs-1",
+            "extremexos",
+            "westermo lynx",
+            "westermo redfox",
+            "westermo viper",
+        ],
     ),
-    (AssetClass::Firewall, &["firewall", "scalance s", "fortigate", "pan-os"]),
-    (AssetClass::Printer, &["printer", "laserjet", "officejet", "zebra"]),
-    (AssetClass::Camera, &["camera", "ipcam", "axis "]),
+    (
+        AssetClass::Firewall,
+        &["firewall", "scalance s", "fortigate", "pan-os", "adaptive security appliance"],
+    ),
+    // Of their devices that say no more most are switches.
+    (AssetClass::Switch, &["hirschmann"]),
+    (AssetClass::Printer, &["printer", "laserjet", "officejet", "jetdirect", "zebra"]),
+    (AssetClass::Camera, &["camera", "ipcam", "ipcamera", "axis ", "hikvision-webs"]),
     (AssetClass::Phone, &["ip phone"]),
     (
         AssetClass::AccessPoint,
@@ -198,6 +289,8 @@ fn said(evidence: &Evidence<'_>) -> Option<(AssetClass, String)> {
         "device_type",
         "cpu_type",
         "http_server",
+        "ftp_banner",
+        "dhcp_vendor_class",
     ];
     let mechanisms = evidence.behaviour.asked.keys().any(|(p, _)| is_industrial(p));
     for (class, words) in WORDS {
@@ -422,10 +515,13 @@ fn office(evidence: &Evidence<'_>) -> Option<(AssetClass, String)> {
     evidence.virtual_machine.then(|| (Class::VirtualMachine, "virtual network card".to_owned()))
 }
 
-/// Does it ask for services? Everybody asks for addresses and names on the wire, and to be let
-/// onto it; that makes nobody a workstation.
+/// Does it ask for services? Everybody asks for addresses and names on the wire, for the time, and
+/// to be let onto it; that makes nobody a workstation.
 fn asks(behaviour: &Behaviour) -> bool {
-    let everybodys = |protocol: &str| matches!(protocol, "arp" | "pn_dcp" | "icmp" | "eapol");
+    let everybodys = |protocol: &str| {
+        let of_wire = matches!(protocol, "arp" | "pn_dcp" | "icmp" | "icmpv6" | "igmp" | "eapol");
+        of_wire || matches!(protocol, "dhcp" | "dhcpv6" | "ntp")
+    };
     behaviour.asked.keys().any(|(protocol, _)| !everybodys(protocol))
 }
 

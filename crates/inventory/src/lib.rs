@@ -14,6 +14,7 @@ pub mod limits;
 mod links;
 mod marks;
 mod record;
+mod texts;
 mod told;
 pub mod vendor;
 

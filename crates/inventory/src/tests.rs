@@ -534,3 +534,45 @@ fn a_service_keeps_its_name_while_a_new_connection_says_nothing() {
     let named: Vec<_> = links.iter().map(|l| (&*l.protocol, l.packets)).collect();
     assert_eq!(named, [("icmp", 2), ("modbus", 13)]);
 }
+
+/// The class of who says this of itself.
+#[track_caller]
+fn class_of(path: &'static str, protocol: &'static str, value: &str) -> model::AssetClass {
+    let mut inventory = Inventory::new();
+    let attributes = vec![Attribute { path, value: value.into(), confidence: 90 }];
+    let said = Detail::Identity(Identity { subject: Subject::Sender, message: "test", attributes });
+    inventory.apply(&observed(end(Some(1), "10.0.0.1"), end(None, "10.0.0.2"), protocol, said));
+    inventory.assets()[0].class
+}
+
+#[test]
+fn words_within_words_tell_no_class() {
+    use model::AssetClass as Class;
+    assert_eq!(class_of("model", "mdns", "VMware Virtual Platform"), Class::Unknown);
+    assert_eq!(class_of("description", "snmp", "driver of parameters"), Class::Unknown);
+    assert_eq!(class_of("model", "snmp", "SmartRTU 12"), Class::Rtu);
+    assert_eq!(class_of("model", "snmp", "RTU560"), Class::Rtu);
+    assert_eq!(class_of("model", "snmp", "PowerFlex 525 drives"), Class::Drive);
+    assert_eq!(class_of("description", "snmp", "scalance xc208"), Class::Switch);
+    assert_eq!(class_of("description", "snmp", "Hirschmann EAGLE20 Firewall"), Class::Firewall);
+    let camera = "AXIS,Network Camera,P3343,5.20.3";
+    assert_eq!(class_of("dhcp_vendor_class", "dhcp", camera), Class::Camera);
+    let printer = "Mfg=HP;Typ=Printer;Mod=HP LaserJet 400 M401dne;Ser=ABCDE12345;";
+    assert_eq!(class_of("dhcp_vendor_class", "dhcp", printer), Class::Printer);
+}
+
+#[test]
+fn who_asks_for_an_address_and_the_time_is_no_workstation() {
+    let mut inventory = Inventory::new();
+    let (device, server) = (end(Some(1), "10.0.0.1"), end(Some(2), "10.0.0.2"));
+    for protocol in ["dhcp", "ntp"] {
+        let asks = operation(Direction::Request, OperationClass::Session);
+        inventory.apply(&observed(device, server, protocol, asks));
+    }
+    assert_eq!(inventory.assets()[0].class, AssetClass::Unknown);
+    let asks = operation(Direction::Request, OperationClass::Browse);
+    inventory.apply(&observed(device, server, "http", asks));
+    let of_device = |a: &model::Asset| a.macs == [mac(1)];
+    let class = inventory.assets().iter().find(|a| of_device(a)).map(|a| a.class);
+    assert_eq!(class, Some(AssetClass::Workstation));
+}
