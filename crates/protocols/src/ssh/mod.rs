@@ -107,9 +107,10 @@ fn read_banner(segment: &Segment<'_>, stage: &mut Stage, out: &mut Output) -> Pr
         ("os", operating_system(&software).to_owned()),
     ];
     out.identity(Subject::Sender, "SSH banner", facts);
-    if segment.from == Side::Client {
-        out.operation(Op::request(OperationClass::Session, 0, "connect"));
-    }
+    out.operation(match segment.from {
+        Side::Client => Op::request(OperationClass::Session, 0, "connect"),
+        Side::Server => Op::response(OperationClass::Session, 0, "connect").done(),
+    });
     Progress::Consumed(taken)
 }
 

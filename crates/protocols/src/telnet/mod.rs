@@ -57,7 +57,8 @@ struct Reader {
     user: Option<Box<str>>,
     /// Letters were typed at the prompt for a password.
     secret: bool,
-    opened: bool,
+    /// Whose part in the conversation was told, of the client and of the server.
+    opened: (bool, bool),
 }
 
 /// What the server asked for last.
@@ -90,10 +91,7 @@ impl Dissector for Reader {
             return relay.feed(segment, out);
         }
         out.begin("telnet", 0..segment.bytes.len());
-        if !self.opened {
-            self.opened = true;
-            out.operation(Op::request(OperationClass::Session, 0, "terminal session"));
-        }
+        self.open(segment.from, out);
         match segment.from {
             Side::Server => {
                 for byte in text_of(segment.bytes) {
@@ -121,6 +119,18 @@ impl Dissector for Reader {
 }
 
 impl Reader {
+    /// Mostly the server speaks first, which makes it no client.
+    fn open(&mut self, from: Side, out: &mut Output) {
+        const CLASS: OperationClass = OperationClass::Session;
+        let (told, op) = match from {
+            Side::Client => (&mut self.opened.0, Op::request(CLASS, 0, "terminal session")),
+            Side::Server => (&mut self.opened.1, Op::response(CLASS, 0, "terminal session").done()),
+        };
+        if !std::mem::replace(told, true) {
+            out.operation(op);
+        }
+    }
+
     /// Letters of a name, until the end of its line.
     fn name(&mut self, byte: u8) {
         const BACKSPACES: [u8; 2] = [8, 0x7f];
