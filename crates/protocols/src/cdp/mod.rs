@@ -74,6 +74,9 @@ fn parts(bytes: &[u8], said: &mut Vec<(&'static str, String)>) -> Result<(), Sho
         let value = usize::from(length.checked_sub(HEAD).ok_or(Short { needed: 1 })?);
         let value = r.bytes(value)?;
         said.extend(part(kind, value));
+        if let (1, Some((_, serial))) = (kind, named_with_serial(value)) {
+            said.push(("serial", serial));
+        }
     }
     Ok(())
 }
@@ -81,7 +84,7 @@ fn parts(bytes: &[u8], said: &mut Vec<(&'static str, String)>) -> Result<(), Sho
 fn part(kind: u16, value: &[u8]) -> Option<(&'static str, String)> {
     let text = String::from_utf8_lossy(value).into_owned();
     Some(match (kind, value) {
-        (1, _) => ("name", text),
+        (1, _) => ("name", named_with_serial(value).map_or(text, |(name, _)| name)),
         // One address: protocol type 1 of length 1, IPv4.
         (2, [0, 0, 0, _, 1, 1, 0xcc, 0, 4, a, b, c, d, ..]) => {
             ("management_ip", format!("{a}.{b}.{c}.{d}"))
@@ -93,6 +96,16 @@ fn part(kind: u16, value: &[u8]) -> Option<(&'static str, String)> {
         (0x0a, [a, b, ..]) => ("native_vlan", u16::from_be_bytes([*a, *b]).to_string()),
         _ => return None,
     })
+}
+
+/// NX-OS and CatOS put the serial number of the chassis behind the name: `core(FOC12345ABC)`.
+fn named_with_serial(device: &[u8]) -> Option<(String, String)> {
+    const SERIAL_OCTETS: std::ops::RangeInclusive<usize> = 8..=14;
+    let device = std::str::from_utf8(device).ok()?.strip_suffix(')')?;
+    let (name, serial) = device.rsplit_once('(')?;
+    let is_part = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit();
+    let fits = SERIAL_OCTETS.contains(&serial.len()) && serial.chars().all(is_part);
+    (fits && !name.is_empty()).then(|| (name.to_owned(), serial.to_owned()))
 }
 
 fn capabilities(bits: u8) -> String {
@@ -107,4 +120,19 @@ fn capabilities(bits: u8) -> String {
     ];
     let on = NAMES.iter().filter(|(bit, _)| bits & bit != 0).map(|(_, name)| *name);
     on.collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_serial_number_behind_the_name_is_no_part_of_it() {
+        let mut said = Vec::new();
+        let head = [2, 180, 0, 0, 0, 1, 0, 21];
+        parts(&[&head[..], b"core(FOC12345ABC)"].concat(), &mut said).expect("a whole part");
+        assert_eq!(said, [("name", "core".to_owned()), ("serial", "FOC12345ABC".to_owned())]);
+        assert_eq!(named_with_serial(b"line 3 (left)"), None);
+        assert_eq!(named_with_serial(b"(FOC12345ABC)"), None);
+    }
 }

@@ -6,6 +6,7 @@ use crate::{
     About, Carrier, Dissector, Gap, Hint, Output, Probe, Progress, Protocol, Segment, output::Op,
 };
 use model::{Mac, OperationClass, Subject};
+use std::net::Ipv6Addr;
 use wire::Reader;
 
 const ETHERTYPE: u16 = 0x88cc;
@@ -18,11 +19,12 @@ pub static LLDP: Lldp = Lldp;
 static ABOUT: About = About {
     name: "lldp",
     title: "Link Layer Discovery Protocol",
-    specs: &["IEEE 802.1AB-2016, 8 and 9"],
+    specs: &["IEEE 802.1AB-2016, 8 and 9", "ANSI/TIA-1057, 10.2 (inventory)"],
     carriers: &[Carrier::Ethertype(ETHERTYPE)],
     ports: &[],
     groups: &[],
-    depth: "chassis, port, names, description, capabilities, management address",
+    depth: "chassis, port, names, description, capabilities, management address, port VLAN, \
+            inventory of media endpoints",
 };
 
 impl Protocol for Lldp {
@@ -91,6 +93,30 @@ fn part(kind: u16, value: &[u8]) -> Option<(&'static str, String)> {
         (6, description) => ("description", text(description)),
         (7, [_, _, a, b, ..]) => ("capabilities", capabilities(u16::from_be_bytes([*a, *b]))),
         (8, [5, 1, a, b, c, d, ..]) => ("management_ip", format!("{a}.{b}.{c}.{d}")),
+        (8, [17, 2, address @ ..]) => {
+            ("management_ip", Ipv6Addr::from(*address.first_chunk::<16>()?).to_string())
+        }
+        // IEEE 802.1Q, D.2.1: none is 0.
+        (127, [0x00, 0x80, 0xc2, 1, a, b]) => {
+            let vlan = u16::from_be_bytes([*a, *b]);
+            ("native_vlan", Some(vlan.to_string()).filter(|_| vlan != 0)?)
+        }
+        (127, [0x00, 0x12, 0xbb, subtype, value @ ..]) => (inventory(*subtype)?, text(value)),
+        _ => return None,
+    })
+}
+
+/// ANSI/TIA-1057, 10.2.6: what phones, cameras and their like say of themselves.
+fn inventory(subtype: u8) -> Option<&'static str> {
+    Some(match subtype {
+        5 => "hardware",
+        // Of firmware and software the latter is what is updated.
+        6 => "boot_firmware",
+        7 => "firmware",
+        8 => "serial",
+        9 => "vendor",
+        10 => "model",
+        11 => "asset_tag",
         _ => return None,
     })
 }
@@ -125,5 +151,23 @@ mod tests {
         assert_eq!(part(127, &[&[0, 0x0e, 0xcf, 5][..], &mac].concat()), device);
         assert_eq!(part(127, &[&[0, 0x0e, 0xcf, 4][..], &mac].concat()), None);
         assert_eq!(part(1, &[4, 8, 0, 6]), None);
+    }
+
+    #[test]
+    fn parts_of_organisations_and_ipv6_addresses_are_read() {
+        let said = |kind, value: &[u8]| part(kind, value).map(|(path, v)| format!("{path} {v}"));
+        let check = |value: &[u8], want: Option<&str>| {
+            assert_eq!(said(127, value).as_deref(), want);
+        };
+        check(&[0, 0x80, 0xc2, 1, 0, 20], Some("native_vlan 20"));
+        check(&[0, 0x80, 0xc2, 1, 0, 0], None);
+        check(b"\x00\x12\xbb\x07SCCP45.9-4-2", Some("firmware SCCP45.9-4-2"));
+        check(b"\x00\x12\xbb\x08FCH1234ABCD", Some("serial FCH1234ABCD"));
+        check(b"\x00\x12\xbb\x09Cisco Systems, Inc.", Some("vendor Cisco Systems, Inc."));
+        check(b"\x00\x12\xbb\x0aCP-7945G", Some("model CP-7945G"));
+        check(b"\x00\x12\xbb\x01\x00\x21\x03", None);
+        let address = [&[17, 2, 0xfe, 0x80][..], &[0; 13], &[1, 2, 0, 0, 0, 1, 0]].concat();
+        assert_eq!(said(8, &address).as_deref(), Some("management_ip fe80::1"));
+        assert_eq!(said(8, &[17, 2, 0xfe]), None);
     }
 }
