@@ -3,7 +3,7 @@
 use super::{DNS_GROUP, DNS_NAME, DNS_RCODE, plausible, wire};
 use crate::{Carrier, Dissector, Gap, Malformed, Output, Progress, Segment, output::Op};
 use model::{Address, OperationClass, Scalar, Subject};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 /// Which protocol of the family speaks; decides source names and confidence.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -82,7 +82,7 @@ fn read(flavour: Flavour, segment: &Segment<'_>, bytes: &[u8], start: usize, out
     };
     count(message.is_response(), message.response_code(), out);
     if message.is_response() {
-        answers(flavour, &message, out);
+        answers(flavour, (&message, segment.sender.ip), out);
     } else {
         for question in &message.questions {
             let root = question.name.is_empty();
@@ -155,13 +155,26 @@ fn operation(message: &wire::Message, stream: bool, out: &mut Output) {
     }
 }
 
+/// IANA, DNS resource record types.
 fn question_type(kind: u16) -> &'static str {
     match kind {
         wire::TYPE_A => "A",
+        2 => "NS",
+        5 => "CNAME",
+        6 => "SOA",
+        10 => "NULL",
         wire::TYPE_PTR => "PTR",
+        13 => "HINFO",
+        15 => "MX",
         wire::TYPE_TXT => "TXT",
         wire::TYPE_AAAA => "AAAA",
         wire::TYPE_SRV => "SRV",
+        35 => "NAPTR",
+        43 => "DS",
+        46 => "RRSIG",
+        48 => "DNSKEY",
+        64 => "SVCB",
+        65 => "HTTPS",
         wire::TYPE_AXFR => "AXFR",
         wire::TYPE_IXFR => "IXFR",
         wire::TYPE_ANY => "ANY",
@@ -182,25 +195,56 @@ fn response_code_name(code: u16) -> &'static str {
     }
 }
 
-/// Names of addresses. A DNS server speaks of third hosts, mDNS and LLMNR of the sender.
-fn answers(flavour: Flavour, message: &wire::Message, out: &mut Output) {
+/// Names of addresses. A DNS server speaks of third hosts, mDNS and LLMNR mostly of the sender.
+fn answers(
+    flavour: Flavour,
+    (message, sender): (&wire::Message, Option<IpAddr>),
+    out: &mut Output,
+) {
     for record in &message.records {
         match &record.value {
             wire::Value::Address(ip) => address_name(flavour, &record.name, *ip, out),
             wire::Value::Name(target) if record.kind == wire::TYPE_PTR => {
-                pointer(flavour, record, target, out);
+                pointer(flavour, record, (target, offers(message, target, sender)), out);
             }
             wire::Value::Text(texts) if flavour == Flavour::Mdns => {
-                described(&record.name, texts, out);
+                described(&record.name, (texts, offers(message, &record.name, sender)), out);
             }
             wire::Value::Service { port, target } if flavour == Flavour::Mdns => {
                 let service = service_type(&record.name).map(|s| format!("{s} port {port}"));
                 let name = target.trim_end_matches(".local").to_owned();
                 let facts = [("service", service.unwrap_or_default()), ("hostname", name)];
-                out.identity(Subject::Sender, "mDNS SRV record", facts);
+                out.identity(whose(message, target, sender), "mDNS SRV record", facts);
             }
             _ => {}
         }
+    }
+}
+
+/// Who offers a service: the host its SRV record names.
+fn offers(message: &wire::Message, instance: &str, sender: Option<IpAddr>) -> Subject {
+    let host = message.records.iter().find_map(|record| match &record.value {
+        wire::Value::Service { target, .. } if record.name == instance => Some(target),
+        _ => None,
+    });
+    host.map_or(Subject::Sender, |host| whose(message, host, sender))
+}
+
+/// Routers repeat what others say in their networks, and proxies speak for those that sleep: a
+/// host whose IPv4 addresses stand in the message is the sender where one of them is his.
+fn whose(message: &wire::Message, host: &str, sender: Option<IpAddr>) -> Subject {
+    let addresses = message.records.iter().filter_map(|record| match record.value {
+        wire::Value::Address(ip) if ip.is_ipv4() && record.name.eq_ignore_ascii_case(host) => {
+            Some(ip)
+        }
+        _ => None,
+    });
+    let mut addresses = addresses.peekable();
+    match (addresses.peek().copied(), sender) {
+        (Some(first), Some(sender)) if sender.is_ipv4() && addresses.all(|ip| ip != sender) => {
+            Subject::Address(Address::Ip(first))
+        }
+        _ => Subject::Sender,
     }
 }
 
@@ -221,20 +265,40 @@ fn address_name(flavour: Flavour, name: &str, ip: IpAddr, out: &mut Output) {
 }
 
 /// Reverse names (`4.3.2.1.in-addr.arpa`) and DNS-SD service lists (RFC 6763, 4.1).
-fn pointer(flavour: Flavour, record: &wire::Record, target: &str, out: &mut Output) {
+fn pointer(
+    flavour: Flavour,
+    record: &wire::Record,
+    (target, whose): (&str, Subject),
+    out: &mut Output,
+) {
     if let Some(ip) = reverse_name(&record.name) {
         address_name(flavour, target, ip, out);
     } else if flavour == Flavour::Mdns
         && let Some(service) = service_type(&record.name)
         && let Some(instance) = target.strip_suffix(&record.name)
     {
-        let instance = instance.trim_end_matches('.').to_owned();
-        let facts = [("service", service), ("name", instance)];
-        out.identity(Subject::Sender, "mDNS service", facts);
+        out.attribute(whose, "mDNS service", ("service", &service), 90);
+        // What people call a service is not quite the name of its host. Hosts that offer to be
+        // worked at have their MAC address behind their name.
+        let instance = instance.trim_end_matches('.');
+        let mac = instance.rsplit_once(" [").filter(|_| service == "_workstation._tcp");
+        let instance = mac.map_or(instance, |(name, _)| name);
+        out.attribute(whose, "mDNS service", ("name", instance), 60);
     }
 }
 
+/// RFC 1035, 3.5 and RFC 3596, 2.5.
 fn reverse_name(name: &str) -> Option<IpAddr> {
+    if let Some(digits) = name.strip_suffix(".ip6.arpa") {
+        let mut address = 0u128;
+        let mut count = 0u32;
+        for digit in digits.split('.').rev() {
+            let value = u8::from_str_radix(digit, 16).ok().filter(|_| digit.len() == 1)?;
+            address = address.checked_shl(4)? | u128::from(value);
+            count = count.saturating_add(1);
+        }
+        return (count == 32).then(|| Ipv6Addr::from(address).into());
+    }
     let octets = name.strip_suffix(".in-addr.arpa")?;
     let mut parts = octets.split('.').map(|o| o.parse::<u8>().ok());
     let (d, c, b, a) = (parts.next()??, parts.next()??, parts.next()??, parts.next()??);
@@ -249,25 +313,31 @@ fn service_type(name: &str) -> Option<String> {
     known.then(|| format!("{service}.{transport}"))
 }
 
-/// TXT keys that device makers agree on (RFC 6763, 6; Bonjour printing; device-info).
-fn described(name: &str, texts: &[String], out: &mut Output) {
+/// TXT keys that device makers agree on (RFC 6763, 6; Bonjour printing; device-info). `version` is
+/// that of the service's protocol.
+fn described(name: &str, (texts, whose): (&[String], Subject), out: &mut Output) {
     let mut facts = Vec::new();
     for (key, value) in texts.iter().filter_map(|t| t.split_once('=')) {
         let path = match key.to_ascii_lowercase().as_str() {
             "model" | "ty" | "md" | "product" | "usb_mdl" => "model",
             "manufacturer" | "usb_mfg" | "vendor" | "mf" => "vendor",
             "serial" | "serialnumber" | "sn" => "serial",
-            "fv" | "fw" | "firmware" | "version" | "sw" => "firmware",
+            "fv" | "fw" | "firmware" | "sw" => "firmware",
             "osxvers" => "os",
-            "fn" | "note" => "name",
+            "fn" => "name",
+            // Where the printer stands (Bonjour Printing Specification, 9.2.4).
+            "note" => "location",
             _ => continue,
         };
         let value = value.trim_matches(['(', ')']);
+        if path == "model" && !value.contains(char::is_alphabetic) {
+            continue;
+        }
         // The number is that of the Darwin kernel: 17 came with macOS 10.13.
         let darwin = || format!("macOS (Darwin {value})");
         facts.push((path, if path == "os" { darwin() } else { value.to_owned() }));
     }
     if name.contains("_device-info.") || service_type(name).is_some() {
-        out.identity(Subject::Sender, "mDNS TXT record", facts);
+        out.identity(whose, "mDNS TXT record", facts);
     }
 }

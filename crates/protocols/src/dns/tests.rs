@@ -119,3 +119,75 @@ fn a_zone_that_is_given_away_is_told_apart() {
     assert_eq!(told(&answer(252, Some(vec![0; 20]))), ["zone transfer"]);
     assert_eq!(told(&answer(1, Some(vec![10, 1, 1, 1]))), ["query"]);
 }
+
+/// What an mDNS message from 10.0.0.1 says of whom.
+fn facts_of(records: Vec<(&str, u16, Value)>) -> Vec<String> {
+    let records = records.into_iter().map(|(name, kind, value)| Record {
+        name: name.to_owned(),
+        kind,
+        class: 1,
+        ttl: 120,
+        value,
+    });
+    let (questions, records) = (Vec::new(), records.collect());
+    let bytes = emit(&Message { id: 0, flags: 0x8400, questions, records });
+    let mut out = Output::default();
+    let mut segment = Segment::of(&bytes, Side::Client, Carrier::Udp);
+    segment.sender.ip = Some([10, 0, 0, 1].into());
+    crate::mdns::MDNS.open().feed(segment, &mut out);
+    let identities = out.observed.into_iter().filter_map(|seen| match seen.detail {
+        model::Detail::Identity(identity) => Some(identity),
+        _ => None,
+    });
+    let each = identities.flat_map(|i| {
+        let whose = match i.subject {
+            model::Subject::Address(address) => format!("{address} "),
+            _ => String::new(),
+        };
+        i.attributes.into_iter().map(move |a| format!("{whose}{}={}", a.path, a.value))
+    });
+    each.collect()
+}
+
+fn service(port: u16, target: &str) -> Value {
+    Value::Service { port, target: target.to_owned() }
+}
+
+fn texts(texts: &[&str]) -> Value {
+    Value::Text(texts.iter().map(|text| (*text).to_owned()).collect())
+}
+
+#[test]
+fn what_is_repeated_for_another_host_is_of_that_host() {
+    const INSTANCE: &str = "Label._ipp._tcp.local";
+    let of = |last| {
+        let address = Value::Address([10, 0, 0, last].into());
+        facts_of(vec![
+            (INSTANCE, 16, texts(&["ty=LX-9", "note=Room 5", "version=1"])),
+            (INSTANCE, 33, service(631, "lx.local")),
+            ("lx.local", 1, address),
+        ])
+    };
+    let own = ["model=LX-9", "location=Room 5", "service=_ipp._tcp port 631", "hostname=lx"];
+    let name = |last: u8| format!("10.0.0.{last} hostname=lx");
+    assert_eq!(of(1), [&own.map(str::to_owned)[..], &[name(1)]].concat());
+    let others = own.map(|fact| format!("10.0.0.9 {fact}"));
+    assert_eq!(of(9), [&others[..], &[name(9)]].concat());
+}
+
+#[test]
+fn numbers_are_no_models_and_addresses_no_part_of_a_name() {
+    assert!(facts_of(vec![("a._x._tcp.local", 16, texts(&["version=1", "model=1"]))]).is_empty());
+    let list = "_workstation._tcp.local";
+    let name = Value::Name("gw [00:1b:1b:aa:bb:cc]._workstation._tcp.local".to_owned());
+    assert_eq!(facts_of(vec![(list, 12, name)]), ["service=_workstation._tcp", "name=gw"]);
+}
+
+#[test]
+fn addresses_of_both_kinds_have_reverse_names() {
+    let of = |name: &str| facts_of(vec![(name, 12, Value::Name("plc.local".to_owned()))]);
+    assert_eq!(of("7.0.0.10.in-addr.arpa"), ["10.0.0.7 hostname=plc"]);
+    let digits = "1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.e.f";
+    assert_eq!(of(&format!("{digits}.ip6.arpa")), ["fe80::1 hostname=plc"]);
+    assert!(of("1.0.0.ip6.arpa").is_empty());
+}
