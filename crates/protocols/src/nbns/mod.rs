@@ -63,7 +63,9 @@ impl<'a> Packet<'a> {
         else {
             return Err(Malformed::new("nbns-counts-not-plausible"));
         };
-        if questions > 1 || answers > 1 || questions == answers {
+        // A name that nobody has is named by a record that no count tells (RFC 1002, 4.2.14).
+        let negative = flags & 0x80 != 0 && code & 0xf != 0 && questions == 0;
+        if questions > 1 || answers > 1 || (questions == answers && !negative) {
             return Err(Malformed::new("nbns-counts-not-plausible"));
         }
         let encoded = bytes.get(12..46).ok_or(short)?;

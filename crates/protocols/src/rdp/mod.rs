@@ -34,6 +34,8 @@ impl Conversation {
             let (user, behind) = cookie.split_at_checked(end).unwrap_or_default();
             self.user = Some(text::lossy(user).into());
             rest = behind.get(2..).unwrap_or_default();
+        } else if let Some(behind) = behind_token(variable) {
+            rest = behind;
         } else if negotiation(rest, REQUEST).is_none() {
             return false;
         }
@@ -124,12 +126,21 @@ fn names_inner_channel(data: &[u8]) -> bool {
     false
 }
 
-/// 2.2.1.1.1 and 2.2.1.2.1: type, flags, length 8, protocols or a code.
+/// 2.2.1.1: what tells a balancer of loads where the client was before.
+fn behind_token(variable: &[u8]) -> Option<&[u8]> {
+    let known = variable.starts_with(b"Cookie: msts=") || variable.starts_with(b"tsv://");
+    let end = variable.windows(2).position(|w| w == b"\r\n").filter(|_| known)?;
+    variable.get(end.saturating_add(2)..)
+}
+
+/// 2.2.1.1.1 and 2.2.1.2.1: type, flags, length 8, protocols or a code. Where a flag of a request
+/// says so, a correlation identifier of 36 octets follows (2.2.1.1.2).
 fn negotiation(bytes: &[u8], kind: u8) -> Option<u32> {
-    match bytes {
-        [k, _, 8, 0, a, b, c, d] if *k == kind => Some(u32::from_le_bytes([*a, *b, *c, *d])),
-        _ => None,
-    }
+    const CORRELATED: u8 = 8;
+    let (negotiation, behind) = bytes.split_at_checked(8)?;
+    let [k, flags, 8, 0, a, b, c, d] = *negotiation else { return None };
+    let correlated = kind == REQUEST && flags & CORRELATED != 0 && behind.starts_with(&[6, 0, 36]);
+    (k == kind && (behind.is_empty() || correlated)).then(|| u32::from_le_bytes([a, b, c, d]))
 }
 
 fn names(protocols: u32) -> String {
@@ -160,6 +171,25 @@ fn core_data(data: &[u8]) -> Result<(String, u32), Short> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_request_is_known_behind_a_token_and_before_a_correlation() {
+        let asks = |variable: &[u8]| {
+            let (mut out, mut conversation) = (Output::default(), Conversation::default());
+            let known = conversation.request(variable, &mut out);
+            (known, conversation.user.as_deref().map(str::to_owned))
+        };
+        let plain = [1, 0, 8, 0, 3, 0, 0, 0];
+        let token = b"Cookie: msts=3640205228.15629.0000\r\n";
+        assert_eq!(asks(&[&token[..], &plain].concat()), (true, None));
+        let correlated = [&[1, 8, 8, 0, 11, 0, 0, 0, 6, 0, 36, 0][..], &[7; 32]].concat();
+        assert_eq!(asks(&correlated), (true, None));
+        let named = [&b"Cookie: mstshash=ann\r\n"[..], &correlated].concat();
+        assert_eq!(asks(&named), (true, Some("ann".to_owned())));
+        assert_eq!(negotiation(&correlated, REQUEST), Some(11));
+        assert_eq!(asks(&[&plain[..], &[0; 4]].concat()), (false, None));
+        assert_eq!(asks(b"Cookie: other=1\r\n"), (false, None));
+    }
 
     /// Core data and network data behind a length of two octets, in which the channels stand.
     fn conference(channels: &[&[u8; 8]]) -> &'static str {

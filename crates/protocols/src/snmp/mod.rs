@@ -232,7 +232,8 @@ fn engine(id: &[u8], out: &mut Output) {
         [3, a, b, c, d, e, f] => {
             facts.push(("snmp_engine_mac", model::Mac([*a, *b, *c, *d, *e, *f]).to_string()));
         }
-        [4, name @ ..] => facts.push(("name", text::lossy(name))),
+        // What an administrator likes, which mostly is a name.
+        [4, name @ ..] => facts.push(("snmp_engine_text", text::lossy(name))),
         _ => {}
     }
     out.identity(Subject::Sender, "SNMPv3 engine", facts);
@@ -281,7 +282,8 @@ fn error_name(code: u32) -> &'static str {
 
 const SYSTEM: &[u8] = &[0x2b, 6, 1, 2, 1, 1];
 /// entPhysicalEntry (RFC 6933): columns 7 name, 8 hardware, 9 firmware, 10 software, 11 serial,
-/// 12 manufacturer, 13 model; the row behind it is the physical index.
+/// 12 manufacturer, 13 model; the row behind it is the physical index, which for the whole device
+/// is 1, or 1001 where switches may be stacked.
 const ENTITY: &[u8] = &[0x2b, 6, 1, 2, 1, 47, 1, 1, 1, 1];
 
 fn system(pdu: &Pdu, out: &mut Output) {
@@ -304,7 +306,7 @@ fn system(pdu: &Pdu, out: &mut Output) {
                 _ => continue,
             };
             facts.push((path, text::lossy(&variable.value)));
-        } else if let Some([column, 1]) = variable.name.strip_prefix(ENTITY)
+        } else if let Some([column, 1] | [column, 0x87, 0x69]) = variable.name.strip_prefix(ENTITY)
             && is_text
         {
             let path = match column {

@@ -187,11 +187,22 @@ impl Hello {
     }
 }
 
-/// First and last character of the first ALPN value.
+/// First and last octet of the first ALPN value; where one is no letter or digit, the first and
+/// last digit of all of them in hexadecimal (JA4 technical details, ALPN extension value).
 fn ends(protocol: &str) -> String {
-    let first = protocol.chars().next().filter(char::is_ascii_alphanumeric).unwrap_or('9');
-    let last = protocol.chars().last().filter(char::is_ascii_alphanumeric).unwrap_or('9');
-    [first, last].iter().collect()
+    // As they were sent: what is not UTF-8 was read as Latin-1.
+    let octets: Vec<u8> = match protocol.chars().all(|c| u32::from(c) < 256) {
+        true => protocol.chars().map(|c| c as u8).collect(),
+        false => protocol.as_bytes().to_vec(),
+    };
+    let (Some(&first), Some(&last)) = (octets.first(), octets.last()) else {
+        return "00".to_owned();
+    };
+    if first.is_ascii_alphanumeric() && last.is_ascii_alphanumeric() {
+        return [char::from(first), char::from(last)].iter().collect();
+    }
+    let digits = (format!("{first:02x}"), format!("{last:02x}"));
+    digits.0.chars().take(1).chain(digits.1.chars().skip(1)).collect()
 }
 
 fn words(values: &[u16]) -> String {
@@ -220,6 +231,13 @@ mod tests {
         assert_eq!(plain.ja3(), greased.ja3());
         assert_eq!(plain.ja4(), greased.ja4());
         assert!(plain.ja4().starts_with("t12i010000_"), "{}", plain.ja4());
+    }
+
+    #[test]
+    fn protocols_that_are_no_words_are_shown_in_hexadecimal() {
+        let all = ["h2", "http/1.1", "x", "\u{ab}", "\u{ab}\u{cd}", "0\u{ab}", "a-"];
+        let shown = all.map(ends);
+        assert_eq!(shown, ["h2", "h1", "xx", "ab", "ad", "3b", "6d"]);
     }
 
     #[test]

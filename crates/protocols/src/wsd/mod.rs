@@ -1,7 +1,7 @@
 //! WS-Discovery: which devices of the network say what kind they are (computers, printers,
 //! cameras), and who looks for them.
 //!
-//! Not here: the SOAP services behind the addresses it names. Invariant: of the XML only three
+//! Not here: the SOAP services behind the addresses it names. Invariant: of the XML only four
 //! elements are read, by their local names, each up to a bounded length.
 
 use crate::{
@@ -16,18 +16,22 @@ pub static WSD: Wsd = Wsd;
 static ABOUT: About = About {
     name: "wsd",
     title: "WS-Discovery",
-    specs: &["OASIS WS-Discovery 1.1, 4 to 6", "WS-Discovery, April 2005"],
+    specs: &[
+        "OASIS WS-Discovery 1.1, 4 to 6",
+        "WS-Discovery, April 2005",
+        "ONVIF Core Specification, 7.3.2.2 (scopes)",
+    ],
     carriers: &[Carrier::Udp],
     ports: &[3_702],
     groups: &[],
-    depth: "messages by action, types of devices, addresses of their services",
+    depth: "messages by action, types of devices, addresses of their services, models of cameras",
 };
 
 /// Both versions, in the action of each message.
 const NAMESPACES: [&[u8]; 2] =
     [b"http://schemas.xmlsoap.org/ws/2005/04/discovery/", b"http://docs.oasis-open.org/ws-dd/ns/"];
 /// Letters read of an element.
-const TEXT_OCTETS_MAX: usize = 512;
+const TEXT_OCTETS_MAX: usize = 2_048;
 
 impl Protocol for Wsd {
     fn about(&self) -> &'static About {
@@ -111,9 +115,39 @@ fn read(action: &[u8], xml: &[u8], out: &mut Output) {
     // Who asks names what he looks for, not what he is.
     if matches!(action, b"Hello" | b"ProbeMatches" | b"ResolveMatches") {
         let service = element(xml, b"XAddrs").map(text::lossy).unwrap_or_default();
-        let facts = [("wsd_types", types), ("wsd_service", service)];
+        let scopes = element(xml, b"Scopes").unwrap_or_default();
+        let facts = [
+            ("wsd_types", types),
+            ("wsd_service", service),
+            ("model", scope(scopes, b"hardware/")),
+            ("onvif_name", scope(scopes, b"name/")),
+        ];
         out.identity(Subject::Sender, "WS-Discovery", facts);
     }
+}
+
+/// What a camera says of itself under this word, where its signs for percent are taken back.
+fn scope(scopes: &[u8], word: &[u8]) -> String {
+    const ONVIF: &[u8] = b"onvif://www.onvif.org/";
+    let mut each = scopes.split(|b| b.is_ascii_whitespace());
+    let found = each.find_map(|scope| scope.strip_prefix(ONVIF)?.strip_prefix(word));
+    let mut rest = found.unwrap_or_default();
+    let mut plain = Vec::with_capacity(rest.len());
+    while let Some((&byte, behind)) = rest.split_first() {
+        let hex = |b: u8| char::from(b).to_digit(16);
+        let coded = behind.first_chunk::<2>().and_then(|[a, b]| Some(hex(*a)? << 4 | hex(*b)?));
+        match coded.filter(|_| byte == b'%') {
+            Some(value) => {
+                plain.push(value as u8);
+                rest = behind.get(2..).unwrap_or_default();
+            }
+            None => {
+                plain.push(byte);
+                rest = behind;
+            }
+        }
+    }
+    text::lossy(&plain)
 }
 
 /// Types without the prefixes of their namespaces.
@@ -133,5 +167,15 @@ mod tests {
         assert_eq!(element(xml, b"Action"), Some(&b"no"[..]));
         assert_eq!(element(b"<a:Action/><b>", b"Action"), None);
         assert_eq!(element(b"<Action>cut", b"Action"), None);
+    }
+    #[test]
+    fn cameras_tell_their_model_in_scopes() {
+        let scopes =
+            b"onvif://www.onvif.org/type/ptz onvif://www.onvif.org/hardware/DS-2CD2043G2-I\n\
+            onvif://www.onvif.org/name/HIKVISION%20DS-2CD2043G2-I onvif://www.onvif.org/location/";
+        assert_eq!(scope(scopes, b"hardware/"), "DS-2CD2043G2-I");
+        assert_eq!(scope(scopes, b"name/"), "HIKVISION DS-2CD2043G2-I");
+        assert_eq!(scope(b"http://other/hardware/x", b"hardware/"), "");
+        assert_eq!(scope(b"onvif://www.onvif.org/name/50%", b"name/"), "50%");
     }
 }
