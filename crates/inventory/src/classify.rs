@@ -451,8 +451,8 @@ fn named(evidence: &Evidence<'_>) -> Option<(AssetClass, String)> {
     const PATHS: &[&str] = &["station_name", "name", "hostname", "plc_name", "system_name"];
     let names = evidence.facts.iter().filter(|k| PATHS.contains(&k.path));
     names.into_iter().find_map(|known| {
-        let name = known.value.to_lowercase();
-        let class = NAMED.iter().find(|(_, words)| words.iter().any(|w| name.contains(w)))?.0;
+        let says = |words: &[&str]| words.iter().any(|word| has_word(&known.value, word));
+        let class = NAMED.iter().find(|(_, words)| says(words))?.0;
         Some((class, format!("is called \"{}\"", known.value)))
     })
 }
@@ -476,6 +476,11 @@ fn office(evidence: &Evidence<'_>) -> Option<(AssetClass, String)> {
     });
     if filming {
         return Some((Class::Camera, "offers pictures (mDNS)".to_owned()));
+    }
+    let types = [("NetworkVideoTransmitter", Class::Camera), ("PrintDeviceType", Class::Printer)];
+    let of_type = |k: &Known| types.iter().find(|t| k.path == "wsd_types" && k.value.contains(t.0));
+    if let Some((kind, class)) = evidence.facts.iter().find_map(of_type) {
+        return Some((*class, format!("is a {kind} (WS-Discovery)")));
     }
     let vendor = evidence.vendor.unwrap_or_default().to_lowercase();
     let clocks = ["meinberg", "tekron", "hopf"].iter().any(|maker| vendor.contains(maker));

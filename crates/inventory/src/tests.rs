@@ -550,11 +550,15 @@ fn words_within_words_tell_no_class() {
     use model::AssetClass as Class;
     assert_eq!(class_of("model", "mdns", "VMware Virtual Platform"), Class::Unknown);
     assert_eq!(class_of("description", "snmp", "driver of parameters"), Class::Unknown);
+    assert_eq!(class_of("hostname", "dhcp", "SCHMIDT-PC"), Class::Unknown);
+    assert_eq!(class_of("hostname", "dhcp", "LINE3-HMI2"), Class::Hmi);
+    assert_eq!(class_of("hostname", "dhcp", "line1plc"), Class::Plc);
     assert_eq!(class_of("model", "snmp", "SmartRTU 12"), Class::Rtu);
     assert_eq!(class_of("model", "snmp", "RTU560"), Class::Rtu);
     assert_eq!(class_of("model", "snmp", "PowerFlex 525 drives"), Class::Drive);
     assert_eq!(class_of("description", "snmp", "scalance xc208"), Class::Switch);
     assert_eq!(class_of("description", "snmp", "Hirschmann EAGLE20 Firewall"), Class::Firewall);
+    assert_eq!(class_of("wsd_types", "wsd", "NetworkVideoTransmitter, Device"), Class::Camera);
     let camera = "AXIS,Network Camera,P3343,5.20.3";
     assert_eq!(class_of("dhcp_vendor_class", "dhcp", camera), Class::Camera);
     let printer = "Mfg=HP;Typ=Printer;Mod=HP LaserJet 400 M401dne;Ser=ABCDE12345;";

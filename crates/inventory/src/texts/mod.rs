@@ -95,7 +95,9 @@ fn read(known: &Known, own: &[Known]) -> Option<(u8, Told)> {
         }
         ("platform", "cdp") => (OF_PLATFORMS, platform(text)),
         ("banner", "telnet") => (OF_GREETINGS, description(text, None)),
-        ("ftp_banner" | "banner" | "http_server", _) => (OF_GREETINGS, shapes::greeting(text)),
+        ("ftp_banner" | "banner" | "http_server" | "onvif_name", _) => {
+            (OF_GREETINGS, shapes::greeting(text))
+        }
         ("ssh_banner", _) => (OF_GREETINGS, shapes::ssh(text)),
         ("dhcp_vendor_class", _) => (OF_GREETINGS, vendor_class(text)),
         ("sys_object_id", _) => {

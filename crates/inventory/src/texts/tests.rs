@@ -172,6 +172,7 @@ fn greetings_tell_makers_and_systems() {
         "HP HTTP Server; HP LaserJet MFP M426fdn - F6W14A; Serial Number: PHBLL12345; Built:Wed",
         "HP | HP LaserJet MFP M426fdn | - | PHBLL12345 | -",
     );
+    check("onvif_name", "wsd", "HIKVISION DS-2CD2043G2-I", "Hikvision | - | - | - | -");
     let ftp = |text, want| check("ftp_banner", "ftp", text, want);
     ftp("AXIS P1343 Network Camera 5.40.9.2 (2013) ready.", "Axis | P1343 | 5.40.9.2 | - | -");
     ftp("VxWorks (5.4.2) FTP server ready", "- | - | - | - | VxWorks 5.4.2");
