@@ -2,7 +2,7 @@
 //! software, log-ons. Bodies are skipped, and at most searched for words of exploits; a message
 //! is counted where its body ends.
 //!
-//! Not here: HTTP/2, and what a web page says. Invariant: an Authorization header is compared
+//! Not here: HTTP/2 but for its name, and what a web page says. Invariant: an Authorization header is compared
 //! with vendors' defaults on the spot and never kept.
 
 mod credentials;
@@ -38,12 +38,16 @@ static ABOUT: About = About {
         "RFC 9112",
         "RFC 7617 (Basic)",
         "RFC 7616 (Digest)",
+        "RFC 9113, 3.4 (HTTP/2 by name)",
     ],
     carriers: &[Carrier::Tcp],
     ports: &[80, 8080, 8000, 8008, 8081, 8088, 3128, 5985],
     groups: GROUPS,
     depth: "requests, answers, hosts, software, log-ons, SOAP actions",
 };
+
+/// A client that knows its server speaks HTTP/2 begins with this (RFC 9113, 3.4).
+const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// Requests whose answers are awaited on one connection.
 const PIPELINE_MAX: usize = 64;
@@ -56,6 +60,9 @@ impl Protocol for Http {
     fn probe(&self, head: &[u8], hint: Hint) -> Probe {
         if head.starts_with(b"HTTP/1.") {
             return Probe::MatchServer;
+        }
+        if head.starts_with(HTTP2_PREFACE) {
+            return Probe::MatchClient;
         }
         if let Some((line, taken)) = text::line(head) {
             return match head::start(line) {
@@ -144,6 +151,12 @@ impl Dissector for Reader {
         if self.tunnel {
             return self.tls.feed(segment, out);
         }
+        if segment.from == Side::Client && segment.bytes.starts_with(HTTP2_PREFACE) {
+            out.begin("http2", 0..segment.bytes.len());
+            out.operation(Op::request(OperationClass::Session, 0, "connect"));
+            self.second_version(out);
+            return Progress::Consumed(segment.bytes.len());
+        }
         let half = self.half(segment.from);
         let all = segment.bytes.len();
         match half {
@@ -196,6 +209,12 @@ impl Dissector for Reader {
 }
 
 impl Reader {
+    /// From here on in both directions, and not read.
+    fn second_version(&mut self, out: &mut Output) {
+        out.refine("http2");
+        (self.client, self.server) = (Half::Rest, Half::Rest);
+    }
+
     /// Looks at octets of a body as they pass.
     fn body(&mut self, body: &[u8], from: Side, out: &mut Output) {
         let begins = std::mem::take(self.begins(from));
@@ -387,7 +406,8 @@ impl Reader {
             self.pending.clear();
             return head.body(true);
         }
-        let interim = (100..200).contains(&status);
+        // RFC 9110, 15.2.2: what changes the protocol is the last answer of this one.
+        let interim = (100..200).contains(&status) && status != 101;
         let asked = if interim { None } else { self.pending.pop_front() };
         let Some(asked) = asked else { return head.body(false) };
         let op = Op::response(asked.class, u32::from(status), asked.name);
@@ -408,6 +428,9 @@ impl Reader {
         }
         if (asked.connect && status < 300) || status == 101 {
             self.tunnel = true;
+        }
+        if status == 101 && head.text("upgrade").eq_ignore_ascii_case("h2c") {
+            out.refine("http2");
         }
         head.body(asked.to_head)
     }

@@ -152,3 +152,38 @@ fn words_in_a_body_are_shown_whole_or_in_chunks() {
     let chunks = format!("{head}{:x}\r\n{body}\r\n0\r\n\r\n", body.len());
     assert!(told(&[(Side::Client, chunks)]).contains(&"words of a program"));
 }
+
+/// What a conversation is called in the end, and what became of each piece.
+fn pieces(all: &[(Side, &[u8])]) -> (Option<&'static str>, bool) {
+    let mut reader = HTTP.open();
+    let (mut name, mut whole) = (None, true);
+    for (from, bytes) in all {
+        let mut rest = *bytes;
+        while !rest.is_empty() {
+            let mut out = Output::default();
+            let progress = reader.feed(Segment::of(rest, *from, Carrier::Tcp), &mut out);
+            name = out.refined.or(name);
+            let Progress::Consumed(taken) = progress else {
+                whole = false;
+                break;
+            };
+            rest = &rest[taken..];
+        }
+    }
+    (name, whole)
+}
+
+#[test]
+fn the_second_version_is_known_by_its_preface_and_by_the_upgrade() {
+    let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+    let settings = b"\0\0\0\x04\0\0\0\0\0";
+    let hint = Hint { carrier: Carrier::Tcp, port: false, from: Side::Client, missing: 0 };
+    assert_eq!(HTTP.probe(preface, hint), Probe::MatchClient);
+    let direct: [(Side, &[u8]); 2] = [(Side::Client, preface), (Side::Server, settings)];
+    assert_eq!(pieces(&direct), (Some("http2"), true));
+    let asks = b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: h2c\r\n\r\n";
+    let answer = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+    let upgrade: [(Side, &[u8]); 3] =
+        [(Side::Client, asks), (Side::Server, answer), (Side::Client, preface)];
+    assert_eq!(pieces(&upgrade), (Some("http2"), true));
+}
