@@ -499,6 +499,9 @@ fn office(evidence: &Evidence<'_>) -> Option<(AssetClass, String)> {
     if server_os {
         return Some((Class::Server, "says it runs a server system".to_owned()));
     }
+    if let Some((class, os)) = fact(evidence, "os").and_then(|os| Some((of_system(os)?, os))) {
+        return Some((class, format!("runs {os}")));
+    }
     let makers: &[(Class, &[&str])] = &[
         (Class::Camera, &["axis communications", "hikvision", "dahua", "mobotix"]),
         (Class::Switch, &["hirschmann", "moxa", "ruggedcom", "cisco", "westermo"]),
@@ -520,12 +523,23 @@ fn office(evidence: &Evidence<'_>) -> Option<(AssetClass, String)> {
     evidence.virtual_machine.then(|| (Class::VirtualMachine, "virtual network card".to_owned()))
 }
 
+/// Systems of people's own machines. Where one build is a client's and a server's, it may be both.
+fn of_system(os: &str) -> Option<AssetClass> {
+    const DESKTOPS: &[&str] =
+        &["Windows XP", "Windows Vista", "Windows 7", "Windows 8", "Windows 10", "Windows 11"];
+    if ["Android", "iOS", "iPadOS"].iter().any(|system| os.starts_with(system)) {
+        return Some(AssetClass::Mobile);
+    }
+    let desktop = DESKTOPS.iter().any(|system| os.starts_with(system)) || os.starts_with("macOS");
+    (desktop && !os.contains("Server")).then_some(AssetClass::Workstation)
+}
+
 /// Does it ask for services? Everybody asks for addresses and names on the wire, for the time, and
 /// to be let onto it; that makes nobody a workstation.
 fn asks(behaviour: &Behaviour) -> bool {
     let everybodys = |protocol: &str| {
         let of_wire = matches!(protocol, "arp" | "pn_dcp" | "icmp" | "icmpv6" | "igmp" | "eapol");
-        of_wire || matches!(protocol, "dhcp" | "dhcpv6" | "ntp")
+        of_wire || matches!(protocol, "dhcp" | "dhcpv6" | "ntp" | "dns" | "mdns" | "ssdp")
     };
     behaviour.asked.keys().any(|(protocol, _)| !everybodys(protocol))
 }

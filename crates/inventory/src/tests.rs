@@ -569,7 +569,7 @@ fn words_within_words_tell_no_class() {
 fn who_asks_for_an_address_and_the_time_is_no_workstation() {
     let mut inventory = Inventory::new();
     let (device, server) = (end(Some(1), "10.0.0.1"), end(Some(2), "10.0.0.2"));
-    for protocol in ["dhcp", "ntp"] {
+    for protocol in ["dhcp", "ntp", "dns", "mdns"] {
         let asks = operation(Direction::Request, OperationClass::Session);
         inventory.apply(&observed(device, server, protocol, asks));
     }
@@ -579,4 +579,13 @@ fn who_asks_for_an_address_and_the_time_is_no_workstation() {
     let of_device = |a: &model::Asset| a.macs == [mac(1)];
     let class = inventory.assets().iter().find(|a| of_device(a)).map(|a| a.class);
     assert_eq!(class, Some(AssetClass::Workstation));
+}
+
+#[test]
+fn a_system_of_peoples_own_machines_tells_what_they_are() {
+    let class = |os| class_of("os", "ssh", os);
+    assert_eq!(class("Windows 10 22H2"), AssetClass::Workstation);
+    assert_eq!(class("Windows 10 1809 or Windows Server 2019"), AssetClass::Server);
+    assert_eq!(class("Android 12"), AssetClass::Mobile);
+    assert_eq!(class("Debian Linux"), AssetClass::Unknown);
 }

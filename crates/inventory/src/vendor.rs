@@ -8,9 +8,10 @@ use model::Mac;
 // place of its owner's name, in `BLOCKS_24`, `BLOCKS_28` and `BLOCKS_36`.
 include!(concat!(env!("OUT_DIR"), "/registry.rs"));
 
-/// The organisation a universally administered address was assigned to.
+/// The organisation a universally administered address was assigned to. Who numbered an address
+/// that devices share made none of them.
 pub fn vendor_of(mac: Mac) -> Option<&'static str> {
-    if mac.is_local() || !mac.is_host() {
+    if mac.is_local() || !mac.is_host() || is_shared(mac) {
         return None;
     }
     let [a, b, c, d, e, f] = mac.0;
@@ -62,6 +63,8 @@ mod tests {
         let vendor = vendor_of(Mac([0x00, 0x1b, 0x1b, 1, 2, 3])).expect("registered");
         assert!(vendor.starts_with("Siemens AG"), "{vendor}");
         assert_eq!(vendor_of(Mac([0x02, 0x1b, 0x1b, 1, 2, 3])), None);
+        assert_eq!(vendor_of(Mac([0, 0, 0x5e, 0, 1, 7])), None);
+        assert_eq!(vendor_of(Mac([0, 0, 0x0c, 7, 0xac, 1])), None);
     }
 
     #[test]
@@ -90,7 +93,8 @@ mod tests {
                 let part = &format!("{block:0<12}")[..digits];
                 oui_data::OUI_ENTRIES.contains_key(part)
             });
-            if !Mac(mac).is_local() && Mac(mac).is_host() && !divided {
+            let one_device = !Mac(mac).is_local() && Mac(mac).is_host() && !is_shared(Mac(mac));
+            if one_device && !divided {
                 assert_eq!(vendor_of(Mac(mac)), (!hidden).then_some(expected), "{block}");
             }
         }
