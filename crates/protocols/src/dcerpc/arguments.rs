@@ -4,7 +4,9 @@
 
 use super::{
     activation::{self, REMOTE_ACTIVATION, SYSTEM_ACTIVATOR},
-    interfaces::{EPM, NETLOGON, SRVSVC, SVCCTL, WINREG, find},
+    interfaces::{
+        EPM, EVENTLOG, LSARPC, NETLOGON, SAMR, SPOOLSS, SRVSVC, SVCCTL, TASKS, WINREG, find,
+    },
     wire::{Call, Order, Uuid},
 };
 use crate::text;
@@ -22,6 +24,25 @@ pub struct Named {
     pub opc_server: Option<&'static str>,
 }
 
+impl Named {
+    /// What depends on what was opened of a print server last. Who uses a printer asks to be told
+    /// of its jobs, and names himself; who only wants the server to sign in opens the server.
+    pub fn in_turn(&mut self, printer: &mut bool) {
+        match self.area {
+            "printer" => *printer = self.name.trim_start_matches('\\').contains('\\'),
+            "notified host" => {
+                let host = self.name.trim_start_matches('\\');
+                let plain = !host.is_empty() && !host.contains(['.', ':', '@', '/', '\\']);
+                if *printer && plain {
+                    self.operation =
+                        Some("RpcRemoteFindFirstPrinterChangeNotificationEx of a user");
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
 pub fn request(interface: u128, call: &Call<'_>, order: Order) -> Named {
     if call.sealed {
         return Named::default();
@@ -30,12 +51,21 @@ pub fn request(interface: u128, call: &Call<'_>, order: Order) -> Named {
     let named = match (interface, call.operation) {
         (SVCCTL, 12 | 44 | 45 | 60) => create_service(&mut ndr, 2),
         (SVCCTL, 24) => create_service(&mut ndr, 1),
+        (SVCCTL, 11) => change_service(&mut ndr, 2),
+        (SVCCTL, 23) => change_service(&mut ndr, 1),
         (SVCCTL, 16) => after_handle(&mut ndr, "service", |n| n.string(2)).map(opened_service),
         (SVCCTL, 28) => after_handle(&mut ndr, "service", |n| n.string(1)),
         (WINREG, 6 | 7 | 8 | 15 | 17 | 20 | 22 | 31) => {
             after_handle(&mut ndr, "registry key", Ndr::counted_string)
         }
         (SRVSVC, 31) => canonicalize(&mut ndr),
+        (SAMR, number @ (37 | 58)) => change_account(&mut ndr, number),
+        (LSARPC, 15 | 57) => sids(&mut ndr),
+        (LSARPC, 28 | 42 | 43) => after_handle(&mut ndr, "secret", Ndr::counted_string),
+        (TASKS, 1) => task(&mut ndr),
+        (EVENTLOG, 9) => saved_log(&mut ndr),
+        (SPOOLSS, 1 | 69) => ndr.pointed_string(2).map(|name| named("printer", name)),
+        (SPOOLSS, 65) => notification(&mut ndr),
         (NETLOGON, 4) => challenge(&mut ndr),
         (NETLOGON, 5 | 15 | 26) => authenticate(&mut ndr, call.operation),
         (EPM, 3) => map(&mut ndr),
@@ -120,6 +150,10 @@ impl Ndr<'_> {
 
 const HANDLE_OCTETS: usize = 20;
 
+fn named(area: &'static str, name: String) -> Named {
+    Named { area, name, ..Named::default() }
+}
+
 fn after_handle<'a>(
     ndr: &mut Ndr<'a>,
     area: &'static str,
@@ -142,6 +176,75 @@ fn create_service(ndr: &mut Ndr<'_>, width: usize) -> Result<Named, Short> {
     let name = format!("{service}: {command}");
     let service_created = Some(service);
     Ok(Named { area: "service", name, service_created, ..Named::default() })
+}
+
+/// [MS-SCMR], 3.1.4.11: service, type, start, error control, and the command line it is to run,
+/// where that changes.
+fn change_service(ndr: &mut Ndr<'_>, width: usize) -> Result<Named, Short> {
+    ndr.r.skip(HANDLE_OCTETS)?;
+    for _ in 0..3 {
+        ndr.number()?;
+    }
+    let name = ndr.pointed_string(width)?;
+    let same = name.is_empty().then_some("RChangeServiceConfig but not of its program");
+    Ok(Named { operation: same, ..named("command", name) })
+}
+
+/// [MS-TSCH], 3.2.5.4.2: path and description of a task. A description too long to be read leaves
+/// the path.
+fn task(ndr: &mut Ndr<'_>) -> Result<Named, Short> {
+    let path = ndr.pointed_string(2)?;
+    let description = ndr.string(2).unwrap_or_default();
+    let of = |begin: &str, end: &str| {
+        let (_, rest) = description.split_once(begin)?;
+        Some(rest.split_once(end)?.0)
+    };
+    let command = of("<Command>", "</Command>").unwrap_or_default();
+    let arguments = of("<Arguments>", "</Arguments>").unwrap_or_default();
+    Ok(named("task", format!("{path}: {command} {arguments}").trim_end_matches([':', ' ']).into()))
+}
+
+/// [MS-SAMR], 3.1.5.6.4: user, kind of information. Five kinds carry a password (2.2.6.28).
+fn change_account(ndr: &mut Ndr<'_>, number: u16) -> Result<Named, Short> {
+    ndr.r.skip(HANDLE_OCTETS)?;
+    let password = matches!(ndr.order.u16(&mut ndr.r)?, 18 | 23..=26);
+    let name = if number == 37 {
+        "SamrSetInformationUser of a password"
+    } else {
+        "SamrSetInformationUser2 of a password"
+    };
+    Ok(Named { operation: password.then_some(name), ..Named::default() })
+}
+
+/// [MS-LSAT], 3.1.4.9: policy, number of identifiers. Lists of who may use a file hold a few;
+/// whoever counts them up asks for as many as fit.
+fn sids(ndr: &mut Ndr<'_>) -> Result<Named, Short> {
+    const MANY: u32 = 64;
+    ndr.r.skip(HANDLE_OCTETS)?;
+    let many = (ndr.number()? >= MANY).then_some("LsarLookupSids of many accounts");
+    Ok(Named { operation: many, ..Named::default() })
+}
+
+/// [MS-EVEN], 3.1.4.2: server, of which one character is sent, and the file to open. A path on
+/// another host makes the server sign in there.
+fn saved_log(ndr: &mut Ndr<'_>) -> Result<Named, Short> {
+    if ndr.number()? != 0 {
+        ndr.r.skip(4)?;
+    }
+    let name = ndr.counted_string()?;
+    let path = name.trim_start_matches("\\??\\");
+    let away =
+        path.starts_with("\\\\") || path.get(..4).is_some_and(|p| p.eq_ignore_ascii_case("UNC\\"));
+    let operation = away.then_some("ElfrOpenBELW of a file on another host");
+    Ok(Named { operation, ..named("path", name) })
+}
+
+/// [MS-RPRN], 3.1.4.10.4: printer, flags, options, and the host to be told of changes.
+fn notification(ndr: &mut Ndr<'_>) -> Result<Named, Short> {
+    ndr.r.skip(HANDLE_OCTETS)?;
+    ndr.number()?;
+    ndr.number()?;
+    Ok(named("notified host", ndr.pointed_string(2)?))
 }
 
 /// [MS-SCMR], 3.1.4.17. The rows of services count those that are opened as well as those made.
@@ -248,6 +351,89 @@ mod tests {
         let named = request(SVCCTL, &call(12, &stub), Order::Little);
         assert_eq!(named.name, "updater: cmd /c x");
         assert_eq!(named.service_created.as_deref(), Some("updater"));
+    }
+
+    fn pointed(text: &str) -> Vec<u8> {
+        [&[0, 0, 2, 0][..], &string(text)].concat()
+    }
+
+    #[test]
+    fn a_service_that_gets_another_program_is_told_from_one_that_starts_by_hand() {
+        let read = |rest: &[u8]| {
+            let stub = [&[0; HANDLE_OCTETS][..], &[0xff; 12], rest].concat();
+            request(SVCCTL, &call(11, &stub), Order::Little)
+        };
+        let program = read(&pointed("cmd /c x"));
+        assert_eq!((program.name.as_str(), program.operation), ("cmd /c x", None));
+        let same = "RChangeServiceConfig but not of its program";
+        assert_eq!(read(&[0; 24]).operation, Some(same));
+    }
+
+    #[test]
+    fn a_task_is_named_with_what_it_runs() {
+        let xml = "<Exec><Command>cmd.exe</Command><Arguments>/C x</Arguments></Exec>";
+        let stub = [pointed("\\upd"), string(xml)].concat();
+        let named = request(TASKS, &call(1, &stub), Order::Little);
+        assert_eq!(named.name, "\\upd: cmd.exe /C x");
+        assert_eq!(request(TASKS, &call(1, &pointed("\\upd")), Order::Little).name, "\\upd");
+    }
+
+    #[test]
+    fn a_password_that_is_set_is_told_from_other_settings_of_an_account() {
+        let read = |kind: u8| {
+            let stub = [&[0; HANDLE_OCTETS][..], &[kind, 0, kind, 0]].concat();
+            request(SAMR, &call(58, &stub), Order::Little).operation
+        };
+        assert_eq!(read(26), Some("SamrSetInformationUser2 of a password"));
+        assert_eq!(read(18), Some("SamrSetInformationUser2 of a password"));
+        // UserControlInformation
+        assert_eq!(read(16), None);
+    }
+
+    #[test]
+    fn many_identifiers_in_one_call_are_told_apart() {
+        let read = |count: u8| {
+            let stub = [&[0; HANDLE_OCTETS][..], &[count, 0, 0, 0]].concat();
+            request(LSARPC, &call(15, &stub), Order::Little).operation
+        };
+        assert_eq!(read(100), Some("LsarLookupSids of many accounts"));
+        assert_eq!(read(8), None);
+    }
+
+    #[test]
+    fn a_secret_is_named() {
+        let stub = [&[0; HANDLE_OCTETS + 4][..], &pointed("G$BCKUPKEY_P")].concat();
+        let named = request(LSARPC, &call(43, &stub), Order::Little);
+        assert_eq!((named.area, named.name.as_str()), ("secret", "G$BCKUPKEY_P"));
+    }
+
+    #[test]
+    fn a_saved_log_on_another_host_is_told_apart() {
+        let read = |path: &str| {
+            let stub = [&[0; 8][..], &pointed(path)].concat();
+            request(EVENTLOG, &call(9, &stub), Order::Little).operation
+        };
+        let away = Some("ElfrOpenBELW of a file on another host");
+        assert_eq!(read("\\??\\UNC\\192.0.2.1\\a"), away);
+        assert_eq!(read("\\\\192.0.2.1\\a"), away);
+        assert_eq!(read("\\??\\C:\\logs\\a.evtx"), None);
+    }
+
+    #[test]
+    fn who_uses_a_printer_is_told_from_who_makes_its_server_sign_in() {
+        let read = |printer: &str, host: &str| {
+            let mut opened = false;
+            request(SPOOLSS, &call(69, &pointed(printer)), Order::Little).in_turn(&mut opened);
+            let stub = [&[0; HANDLE_OCTETS + 8][..], &pointed(host)].concat();
+            let mut named = request(SPOOLSS, &call(65, &stub), Order::Little);
+            named.in_turn(&mut opened);
+            named.operation
+        };
+        let user = Some("RpcRemoteFindFirstPrinterChangeNotificationEx of a user");
+        assert_eq!(read("\\\\SRV\\Label 1", "\\\\HMI-1"), user);
+        assert_eq!(read("\\\\SRV", "\\\\HMI-1"), None);
+        assert_eq!(read("\\\\SRV\\Label 1", "\\\\192.0.2.1"), None);
+        assert_eq!(read("\\\\SRV\\Label 1", "\\\\HMI-1@80\\x"), None);
     }
 
     #[test]

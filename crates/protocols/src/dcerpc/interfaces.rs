@@ -43,6 +43,11 @@ pub const SVCCTL: u128 = 0x367abb81_9844_35f1_ad32_98f038001003;
 pub const NETLOGON: u128 = 0x12345678_1234_abcd_ef00_01234567cffb;
 pub const SRVSVC: u128 = 0x4b324fc8_1670_01d3_1278_5a47bf6ee188;
 pub const WINREG: u128 = 0x338cd001_2244_31f1_aaaa_900038001003;
+pub const SAMR: u128 = 0x12345778_1234_abcd_ef00_0123456789ac;
+pub const LSARPC: u128 = 0x12345778_1234_abcd_ef00_0123456789ab;
+pub const SPOOLSS: u128 = 0x12345678_1234_abcd_ef00_0123456789ab;
+pub const TASKS: u128 = 0x86d35949_83c9_4044_b424_db363231fd0c;
+pub const EVENTLOG: u128 = 0x82273fdc_e32a_18c3_3f78_827929dc23ea;
 pub const EPM: u128 = 0xe1af8308_5d1f_11c9_91a4_08002b14a0fa;
 
 static INTERFACES: &[Interface] = &[
@@ -118,7 +123,7 @@ static INTERFACES: &[Interface] = &[
     },
     Interface {
         // [MS-SAMR], 3.1.5
-        uuid: 0x12345778_1234_abcd_ef00_0123456789ac,
+        uuid: SAMR,
         name: "samr",
         operations: &[
             (0, Session, "SamrConnect"),
@@ -140,17 +145,22 @@ static INTERFACES: &[Interface] = &[
             (37, Configure, "SamrSetInformationUser"),
             (38, Configure, "SamrChangePasswordUser"),
             (40, Browse, "SamrQueryDisplayInformation"),
+            (47, Diagnose, "SamrQueryInformationUser2"),
+            (48, Browse, "SamrQueryDisplayInformation2"),
             (50, Configure, "SamrCreateUser2InDomain"),
+            (51, Browse, "SamrQueryDisplayInformation3"),
+            (54, Configure, "SamrOemChangePasswordUser2"),
             (55, Configure, "SamrUnicodeChangePasswordUser2"),
             (57, Session, "SamrConnect2"),
             (58, Configure, "SamrSetInformationUser2"),
             (62, Session, "SamrConnect4"),
             (64, Session, "SamrConnect5"),
+            (66, Configure, "SamrSetDSRMPassword"),
         ],
     },
     Interface {
         // [MS-LSAD], 3.1.4; [MS-LSAT], 3.1.4
-        uuid: 0x12345778_1234_abcd_ef00_0123456789ab,
+        uuid: LSARPC,
         name: "lsarpc",
         operations: &[
             (0, Session, "LsarClose"),
@@ -159,9 +169,15 @@ static INTERFACES: &[Interface] = &[
             (13, Browse, "LsarEnumerateTrustedDomains"),
             (14, Browse, "LsarLookupNames"),
             (15, Browse, "LsarLookupSids"),
-            (42, Read, "LsarRetrievePrivateData"),
+            (16, Configure, "LsarCreateSecret"),
+            (28, Session, "LsarOpenSecret"),
+            (29, Configure, "LsarSetSecret"),
+            (30, Read, "LsarQuerySecret"),
+            (42, Configure, "LsarStorePrivateData"),
+            (43, Read, "LsarRetrievePrivateData"),
             (44, Session, "LsarOpenPolicy2"),
             (45, Browse, "LsarGetUserName"),
+            (57, Browse, "LsarLookupSids2"),
             (76, Browse, "LsarLookupSids3"),
             (77, Browse, "LsarLookupNames4"),
         ],
@@ -197,7 +213,7 @@ static INTERFACES: &[Interface] = &[
     },
     Interface {
         // [MS-RPRN], 3.1.4
-        uuid: 0x12345678_1234_abcd_ef00_0123456789ab,
+        uuid: SPOOLSS,
         name: "spoolss",
         operations: &[
             (0, Browse, "RpcEnumPrinters"),
@@ -256,7 +272,7 @@ static INTERFACES: &[Interface] = &[
     },
     Interface {
         // [MS-TSCH], 3.2.5.4
-        uuid: 0x86d35949_83c9_4044_b424_db363231fd0c,
+        uuid: TASKS,
         name: "itaskschedulerservice",
         operations: &[
             (1, Configure, "SchRpcRegisterTask"),
@@ -296,9 +312,13 @@ static INTERFACES: &[Interface] = &[
     },
     Interface {
         // [MS-EVEN], 3.1.4
-        uuid: 0x82273fdc_e32a_18c3_3f78_827929dc23ea,
+        uuid: EVENTLOG,
         name: "eventlog",
-        operations: &[(0, Configure, "ElfrClearELFW"), (10, Read, "ElfrReadELW")],
+        operations: &[
+            (0, Configure, "ElfrClearELFW"),
+            (9, Session, "ElfrOpenBELW"),
+            (10, Read, "ElfrReadELW"),
+        ],
     },
     Interface {
         // [MS-EVEN6], 3.1.4

@@ -22,6 +22,8 @@ pub struct Session {
     parts: [Vec<u8>; 2],
     /// Who proved himself last, until a first answer tells the outcome.
     user: Option<Box<str>>,
+    /// What was opened of a print server last is one of its printers.
+    printer: bool,
 }
 
 struct Asked {
@@ -153,7 +155,7 @@ impl Session {
         out.count(&DCERPC_GROUP, [Scalar::Number(u64::from(REQUEST)), number]);
         let interface = self.interface(call.context);
         if header.is_first() {
-            let opc_server = requested(interface, &call, header.order, out);
+            let opc_server = self.requested(interface, &call, header.order, out);
             if self.calls.len() >= CALLS_MAX {
                 out.limit("dcerpc-calls");
                 self.calls.pop_front();
@@ -161,6 +163,39 @@ impl Session {
             let operation = call.operation;
             self.calls.push_back(Asked { call: header.call, operation, interface, opc_server });
         }
+    }
+
+    /// Tells a request, and which OPC Classic server it starts.
+    fn requested(
+        &mut self,
+        interface: Option<Uuid>,
+        call: &Call<'_>,
+        order: Order,
+        out: &mut Output,
+    ) -> Option<&'static str> {
+        let known = interface.and_then(interfaces::find);
+        let number = u32::from(call.operation);
+        let Some(known) = known else {
+            let op = Op::request(OperationClass::Other, number, "call");
+            out.operation(match interface {
+                Some(uuid) => op.named("interface", &uuid.to_string()),
+                None => op,
+            });
+            return None;
+        };
+        let (class, name) = known.operation(call.operation);
+        let mut named = arguments::request(known.uuid, call, order);
+        named.in_turn(&mut self.printer);
+        let op = Op::request(class, number, named.operation.unwrap_or(name));
+        if named.name.is_empty() {
+            out.operation(op.named("interface", known.name));
+        } else {
+            out.operation(op.named(named.area, &named.name));
+        }
+        if let Some(service) = named.service_created {
+            out.count(&SERVICE_CREATED_GROUP, [Scalar::Text(service.into())]);
+        }
+        named.opc_server
     }
 
     fn answer(&mut self, header: &Header, pdu: &[u8], out: &mut Output) {
@@ -201,37 +236,6 @@ impl Session {
             });
         }
     }
-}
-
-/// Tells a request, and which OPC Classic server it starts.
-fn requested(
-    interface: Option<Uuid>,
-    call: &Call<'_>,
-    order: Order,
-    out: &mut Output,
-) -> Option<&'static str> {
-    let known = interface.and_then(interfaces::find);
-    let number = u32::from(call.operation);
-    let Some(known) = known else {
-        let op = Op::request(OperationClass::Other, number, "call");
-        out.operation(match interface {
-            Some(uuid) => op.named("interface", &uuid.to_string()),
-            None => op,
-        });
-        return None;
-    };
-    let (class, name) = known.operation(call.operation);
-    let named = arguments::request(known.uuid, call, order);
-    let op = Op::request(class, number, named.operation.unwrap_or(name));
-    if named.name.is_empty() {
-        out.operation(op.named("interface", known.name));
-    } else {
-        out.operation(op.named(named.area, &named.name));
-    }
-    if let Some(service) = named.service_created {
-        out.count(&SERVICE_CREATED_GROUP, [Scalar::Text(service.into())]);
-    }
-    named.opc_server
 }
 
 fn answered(asked: &Asked, header: &Header, call: &Call<'_>, out: &mut Output) {
