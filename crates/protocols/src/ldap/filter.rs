@@ -26,6 +26,8 @@ const TRUSTED_FOR_DELEGATION: &[u8] = b"524288";
 /// What is looked for, worst first.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) enum Sought {
+    /// Passwords that are kept in the directory.
+    Passwords,
     /// Accounts that get a ticket without proof of their password.
     Unproved,
     /// Accounts whose tickets for services are made with their password.
@@ -34,6 +36,8 @@ pub(super) enum Sought {
     Delegation,
     /// Accounts that are or were protected as administrators.
     Administrators,
+    /// Who has which rights on many objects.
+    Rights,
 }
 
 impl Sought {
@@ -41,13 +45,17 @@ impl Sought {
     pub(super) fn attribute(self) -> &'static str {
         match self {
             Sought::Unproved | Sought::Delegation => "userAccountControl",
+            Sought::Passwords => "password of a host or service",
             Sought::Services => "servicePrincipalName",
             Sought::Administrators => "adminCount",
+            Sought::Rights => "nTSecurityDescriptor",
         }
     }
 
     pub(super) fn name(self) -> &'static str {
         match self {
+            Sought::Passwords => "search for passwords",
+            Sought::Rights => "search for rights",
             Sought::Unproved => "search for accounts without pre-authentication",
             Sought::Services => "search for accounts of services",
             Sought::Delegation => "search for delegation",
@@ -58,12 +66,54 @@ impl Sought {
 
 /// Reads a search request behind its base object.
 pub(super) fn sought(mut request: Ber<'_>) -> Option<Sought> {
-    // Scope, aliases, size, time, types only.
-    for _ in 0..5 {
+    /// wholeSubtree.
+    const SUBTREE: &[u8] = &[2];
+    let everywhere = request.element().ok()?.contents == SUBTREE;
+    // Aliases, size, time, types only.
+    for _ in 0..4 {
         request.element().ok()?;
     }
     let mut parts = PARTS_MAX;
-    part(request.element().ok()?, DEPTH_MAX, &mut parts)
+    let filter = request.element().ok()?;
+    let found = part(filter, DEPTH_MAX, &mut parts);
+    let rights = || everywhere && is_of_kinds(filter, DEPTH_MAX) && asks_rights(request);
+    found.or_else(|| rights().then_some(Sought::Rights))
+}
+
+/// Are the attributes asked for those that say who may do what?
+fn asks_rights(mut request: Ber<'_>) -> bool {
+    let Ok(attributes) = request.expect(0x30) else { return false };
+    let mut attributes = Ber::new(attributes);
+    for _ in 0..PARTS_MAX {
+        let Ok(attribute) = attributes.octets() else { return false };
+        if attribute.eq_ignore_ascii_case(b"nTSecurityDescriptor") {
+            return true;
+        }
+    }
+    false
+}
+
+/// Does it look for objects of whole kinds, such as all users, and for none by its name?
+fn is_of_kinds(filter: Element<'_>, depth: usize) -> bool {
+    const KINDS: &[&[u8]] = &[b"objectClass", b"objectCategory", b"sAMAccountType"];
+    let Some(left) = depth.checked_sub(1) else { return false };
+    let mut inner = Ber::new(filter.contents);
+    let is_kind = |name: &[u8]| KINDS.iter().any(|kind| name.eq_ignore_ascii_case(kind));
+    match filter.tag {
+        AND | OR => {
+            let mut any = false;
+            while let Ok(element) = inner.element() {
+                if !is_of_kinds(element, left) {
+                    return false;
+                }
+                any = true;
+            }
+            any
+        }
+        EQUALITY => inner.octets().is_ok_and(is_kind),
+        PRESENT => is_kind(filter.contents),
+        _ => false,
+    }
 }
 
 fn part(filter: Element<'_>, depth: usize, parts: &mut usize) -> Option<Sought> {
@@ -84,6 +134,7 @@ fn part(filter: Element<'_>, depth: usize, parts: &mut usize) -> Option<Sought> 
             let is = attribute.eq_ignore_ascii_case(b"adminCount") && value == b"1";
             is.then_some(Sought::Administrators)
         }
+        PRESENT if is_password(filter.contents) => Some(Sought::Passwords),
         PRESENT => is_service(filter.contents).then_some(Sought::Services),
         // "*/*" is as good as any.
         SUBSTRINGS => {
@@ -100,6 +151,18 @@ fn part(filter: Element<'_>, depth: usize, parts: &mut usize) -> Option<Sought> 
 
 fn is_service(attribute: &[u8]) -> bool {
     attribute.eq_ignore_ascii_case(b"servicePrincipalName")
+}
+
+/// Of Windows LAPS and its forerunner ([MS-ADA2], msLAPS-*; ms-Mcs-AdmPwd), and of accounts that
+/// manage their own password ([MS-ADA2], msDS-ManagedPassword).
+fn is_password(attribute: &[u8]) -> bool {
+    const PASSWORDS: &[&[u8]] = &[
+        b"ms-Mcs-AdmPwd",
+        b"msLAPS-Password",
+        b"msLAPS-EncryptedPassword",
+        b"msDS-ManagedPassword",
+    ];
+    PASSWORDS.iter().any(|name| attribute.eq_ignore_ascii_case(name))
 }
 
 fn extensible(mut assertion: Ber<'_>) -> Option<Sought> {
@@ -149,6 +212,24 @@ mod tests {
     }
 
     #[test]
+    fn rights_on_all_users_are_looked_for_and_those_on_one_are_not() {
+        let of = |scope: u8, filter: &[u8], attribute: &[u8]| {
+            let head = [10, 1, scope, 10, 1, 0, 2, 1, 0, 2, 1, 0, 1, 1, 0];
+            let attributes = element(0x30, &[element(4, b"cn"), element(4, attribute)].concat());
+            sought(Ber::new(&[&head[..], filter, &attributes].concat()))
+        };
+        let rights = b"ntSecurityDescriptor".as_slice();
+        let users = equality(b"samAccountType", b"805306368");
+        let groups = element(PRESENT, b"objectClass");
+        let both = element(OR, &[users.clone(), groups].concat());
+        assert_eq!(of(2, &both, rights), Some(Sought::Rights));
+        assert_eq!(of(2, &both, b"mail"), None);
+        assert_eq!(of(0, &both, rights), None);
+        assert_eq!(of(2, &equality(b"cn", b"hmi1"), rights), None);
+        assert_eq!(of(2, &element(AND, &[users, equality(b"cn", b"x")].concat()), rights), None);
+    }
+
+    #[test]
     fn filters_of_tools_are_known_and_those_of_programs_are_not() {
         let services = element(PRESENT, b"servicePrincipalName");
         let user = equality(b"samAccountType", b"805306368");
@@ -162,6 +243,8 @@ mod tests {
             &element(AND, &[services.clone(), bits(b"4194304")].concat()),
             Some(Sought::Unproved),
         );
+        check(&element(PRESENT, b"ms-MCS-AdmPwd"), Some(Sought::Passwords));
+        check(&element(PRESENT, b"ms-Mcs-AdmPwdExpirationTime"), None);
         check(&bits(b"524288"), Some(Sought::Delegation));
         check(&equality(b"ADMINCOUNT", b"1"), Some(Sought::Administrators));
         // Who is switched off, one service by its name, and what is left out.
