@@ -4,9 +4,9 @@ use crate::{
     About, Detector, Draft, Findings, Kind, Site, Watch,
     baseline::{Memory, memory},
     limits::WATCHED_MAX,
-    named::{Sign, Signs, asks},
+    named::{Sign, Signs, asks, name_of},
 };
-use model::{Address, Detail, Observation, OperationClass, Severity};
+use model::{Address, Detail, Observation, Operation, OperationClass, Severity};
 
 pub static DOMAIN_ATTACK: Detector = Detector {
     about: About {
@@ -128,11 +128,20 @@ static SIGNS: &[Sign] = &[
         techniques: &["T1207", "T1098"],
     },
     Sign {
-        matches: |o| asks(o, &["BackuprKey"]),
-        title: "{0} asks {1} for the domain's backup key",
-        severity: Severity::Medium,
-        says: "with the backup key every secret that users protected on any host can be read",
+        matches: |o| reads_secret(o) && is_backup_key(name_of(o)),
+        title: "{0} reads the domain's backup key at {1}",
+        severity: Severity::High,
+        says: "with the backup key every secret that users protected on any host can be read, for \
+               as long as the domain exists",
         techniques: &["T1003", "T1555"],
+    },
+    Sign {
+        matches: |o| asks(o, &["BaseRegOpenKey", "BaseRegCreateKey"]) && is_secret_key(name_of(o)),
+        title: "{0} reads password hashes in the registry of {1}",
+        severity: Severity::High,
+        says: "under this key lie the hashes and secrets of accounts, or the parts of the key \
+               that they are encrypted with; nobody reads them over the network but to get them",
+        techniques: &["T1003"],
     },
     Sign {
         matches: |o| asks(o, &["BaseRegSaveKey", "BaseRegSaveKeyEx"]),
@@ -149,6 +158,26 @@ static SIGNS: &[Sign] = &[
         techniques: &["T1070", "T0872"],
     },
 ];
+
+pub(crate) fn reads_secret(o: &Operation) -> bool {
+    asks(o, &["LsarRetrievePrivateData", "LsarOpenSecret"])
+}
+
+/// [MS-BKRP], 3.1.1: the names of the pairs of keys, and of the one in use.
+pub(crate) fn is_backup_key(name: &str) -> bool {
+    const PREFIX: &str = "G$BCKUPKEY_";
+    name.get(..PREFIX.len()).is_some_and(|start| start.eq_ignore_ascii_case(PREFIX))
+}
+
+/// Where Windows keeps hashes and secrets, and four keys whose classes make up the boot key.
+fn is_secret_key(name: &str) -> bool {
+    const PLACES: &[&str] = &["sam\\sam\\domains", "security\\policy", "security\\cache"];
+    const BOOT_KEY: &[&str] = &["lsa\\jd", "lsa\\skew1", "lsa\\gbg", "lsa\\data"];
+    let name = name.to_ascii_lowercase();
+    let name = name.trim_matches('\\');
+    PLACES.iter().any(|place| name.starts_with(place))
+        || BOOT_KEY.iter().any(|part| name.ends_with(&format!("control\\{part}")))
+}
 
 /// Calls that take a path and open it as the server's own account.
 const COERCING: &[&str] = &[
@@ -167,17 +196,35 @@ const COERCING: &[&str] = &[
     "NetrDfsRemoveStdRoot",
     "IsPathSupported",
     "IsPathShadowCopied",
+    "ElfrOpenBELW of a file on another host",
 ];
 
 #[cfg(test)]
 fn cases() -> Vec<crate::testing::Case> {
     use crate::testing::{Case, called};
+    use model::Object;
+    let on = |operation: &'static str, area: &'static str, name: &str| {
+        let mut o = called(0, "dcerpc", operation);
+        if let Detail::Operation(operation) = &mut o.detail {
+            operation.object = Object::Name { area, name: name.into() };
+        }
+        vec![o]
+    };
+    let opens = |key: &str| on("BaseRegOpenKey", "registry key", key);
     let zero = "NetrServerAuthenticate3 with zero credential";
     vec![
         Case::fires("replication", vec![called(0, "dcerpc", "IDL_DRSGetNCChanges")]),
         Case::fires("Zerologon", vec![called(0, "dcerpc", zero), called(9, "dcerpc", zero)]),
         Case::fires("PetitPotam", vec![called(0, "dcerpc", "EfsRpcOpenFileRaw")]),
         Case::fires("DCShadow", vec![called(0, "dcerpc", "IDL_DRSAddEntry")]),
+        Case::fires("the boot key", opens("SYSTEM\\CurrentControlSet\\Control\\Lsa\\JD")),
+        Case::fires("hashes", opens("SAM\\SAM\\Domains\\Account\\Users\\000001F4")),
+        Case::silent("a setting", opens("SYSTEM\\CurrentControlSet\\Control\\Lsa")),
+        Case::fires(
+            "the backup key",
+            on("LsarRetrievePrivateData", "secret", "G$BCKUPKEY_PREFERRED"),
+        ),
+        Case::silent("a user's secret at the domain", vec![called(0, "dcerpc", "BackuprKey")]),
         Case::fires("a log is cleared", vec![called(0, "dcerpc", "EvtRpcClearLog")]),
         Case::silent("a log is read", vec![called(0, "dcerpc", "EvtRpcQueryNext")]),
         Case::silent("a machine signs in", vec![called(0, "dcerpc", "NetrServerAuthenticate3")]),

@@ -3,11 +3,12 @@
 
 use crate::{
     About, Detector, Draft, Findings, Kind, Phase, Site, Watch,
-    named::{Sign, Signs, asks},
+    domain_attack::{is_backup_key, reads_secret},
+    named::{Sign, Signs, asks, name_of},
     watched::Watched,
     window::Lately,
 };
-use model::{Address, Detail, Direction, Observation, OperationClass, Severity};
+use model::{Address, Detail, Direction, Observation, Operation, OperationClass, Severity};
 
 pub static RECONNAISSANCE: Detector = Detector {
     about: About {
@@ -47,11 +48,20 @@ const KINDS_MIN: usize = 3;
 const KINDS_SECS: i64 = 120;
 
 /// Who is signed in at a host, or an administrator of it.
-const AT_HOSTS: &[&str] = &["NetrSessionEnum", "NetrWkstaUserEnum", "SamrGetMembersInAlias"];
+const AT_HOSTS: &[&str] =
+    &["NetrSessionEnum", "NetrWkstaUserEnum", "SamrGetMembersInAlias", "OpenUsers"];
 
 /// Lists of a kind ([MS-SAMR], 3.1.5; [MS-SRVS], 3.1.4).
 const LISTS: &[(&str, &[&str])] = &[
-    ("users", &["SamrEnumerateUsersInDomain", "SamrQueryDisplayInformation"]),
+    (
+        "users",
+        &[
+            "SamrEnumerateUsersInDomain",
+            "SamrQueryDisplayInformation",
+            "SamrQueryDisplayInformation2",
+            "SamrQueryDisplayInformation3",
+        ],
+    ),
     ("groups", &["SamrEnumerateGroupsInDomain"]),
     ("aliases", &["SamrEnumerateAliasesInDomain"]),
     ("sessions", &["NetrSessionEnum", "NetrWkstaUserEnum"]),
@@ -73,8 +83,11 @@ impl Watch for Reconnaissance {
     }
 
     fn see(&mut self, o: &Observation, site: &Site<'_>, out: &mut Findings) {
-        self.signs.see(o, site, out);
         let Detail::Operation(operation) = &o.detail else { return };
+        if self.is_told(o, operation, out) {
+            return;
+        }
+        self.signs.see(o, site, out);
         if o.protocol != "dcerpc" || operation.direction == Direction::Response {
             return;
         }
@@ -101,6 +114,17 @@ impl Watch for Reconnaissance {
 }
 
 impl Reconnaissance {
+    /// The first password of an account that the same host made belongs to that finding.
+    fn is_told(&self, o: &Observation, operation: &Operation, out: &mut Findings) -> bool {
+        if o.protocol != "dcerpc" || !asks(operation, PASSWORDS_SET) {
+            return false;
+        }
+        let (Some(client), Some(server)) = (o.from.address(), o.to.address()) else { return false };
+        let (about, key) = (&RECONNAISSANCE.about, (MAKES_ACCOUNT, client, server));
+        let draft = || Draft::between(o, Severity::Medium, MAKES_ACCOUNT);
+        out.known(about, key).is_some() && out.raise(about, key, o, draft).is_some()
+    }
+
     fn at_hosts(
         &mut self,
         o: &Observation,
@@ -150,10 +174,18 @@ impl Reconnaissance {
     }
 }
 
+/// [MS-SAMR], 3.1.5.6.4 and 3.1.5.13.6.
+const PASSWORDS_SET: &[&str] = &[
+    "SamrSetInformationUser of a password",
+    "SamrSetInformationUser2 of a password",
+    "SamrSetDSRMPassword",
+];
+const MAKES_ACCOUNT: &str = "{0} makes an account at {1}";
+
 static SIGNS: &[Sign] = &[
     Sign {
         matches: |o| asks(o, &["SamrCreateUserInDomain", "SamrCreateUser2InDomain"]),
-        title: "{0} makes an account at {1}",
+        title: MAKES_ACCOUNT,
         severity: Severity::Medium,
         says: "an account of one's own is a way back; hosts that join a domain make one as well",
         techniques: &["T1136", "T1098"],
@@ -166,11 +198,43 @@ static SIGNS: &[Sign] = &[
         techniques: &["T1098"],
     },
     Sign {
-        matches: |o| asks(o, &["LsarRetrievePrivateData"]),
+        matches: |o| reads_secret(o) && !is_backup_key(name_of(o)),
         title: "{0} reads secrets of {1} (LSA)",
         severity: Severity::Medium,
         says: "passwords of services are kept there",
         techniques: &["T1003"],
+    },
+    Sign {
+        matches: |o| asks(o, PASSWORDS_SET),
+        title: "{0} sets the password of an account at {1}",
+        severity: Severity::Medium,
+        says: "whoever may set a password needs not know the old one: administrators do so for \
+               users who forgot theirs, and so does whoever takes an account over",
+        techniques: &["T1098"],
+    },
+    Sign {
+        matches: |o| asks(o, &["LsarLookupSids of many accounts"]),
+        title: "{0} counts up the accounts of {1}",
+        severity: Severity::Medium,
+        says: "it asked for the names of so many identifiers in one call as only programs do that \
+               try one number after the other",
+        techniques: &["T1087", "T1069"],
+    },
+    Sign {
+        matches: |o| asks(o, &["search for passwords"]),
+        title: "{0} looks for passwords in the directory of {1}",
+        severity: Severity::Medium,
+        says: "the attribute holds the password of a host's administrator or of a service; few \
+               may read it, and they know which host they need it of",
+        techniques: &["T1003", "T1087"],
+    },
+    Sign {
+        matches: |o| asks(o, &["search for rights"]),
+        title: "{0} reads who has which rights from the directory of {1}",
+        severity: Severity::Low,
+        says: "it asked for the rights on many accounts at once, as programs do that look for a \
+               way through the domain",
+        techniques: &["T1087", "T1069"],
     },
     Sign {
         matches: |o| asks(o, &["search for accounts without pre-authentication"]),
@@ -222,6 +286,12 @@ fn cases() -> Vec<crate::testing::Case> {
     vec![
         Case::fires("Kerberoasting", searches("search for accounts of services").collect()),
         Case::silent("any search", searches("search").collect()),
+        Case::fires("passwords of hosts", searches("search for passwords").collect()),
+        Case::fires("a password is set", vec![of(0, "SamrSetInformationUser2 of a password", 20)]),
+        Case::silent("a description is set", vec![of(0, "SamrSetInformationUser2", 20)]),
+        Case::silent("one's own password", vec![of(0, "SamrUnicodeChangePasswordUser2", 20)]),
+        Case::fires("identifiers", vec![of(0, "LsarLookupSids of many accounts", 20)]),
+        Case::silent("names of a few", vec![of(0, "LsarLookupSids", 20)]),
         Case::fires("sessions of many hosts", sessions(30..40)),
         Case::fires("lists of accounts", lists(1_000)),
         Case::fires("an account is made", vec![of(0, "SamrCreateUser2InDomain", 20)]),

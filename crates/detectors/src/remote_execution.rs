@@ -1,10 +1,10 @@
 //! Programs started on other Windows hosts: services, tasks, WMI, DCOM, WinRM; and their shutdown.
 
 use crate::{
-    About, Detector, Findings, Kind, Site, Watch,
+    About, Detector, Draft, Findings, Kind, Site, Watch,
     named::{Sign, Signs, asks, name_of},
 };
-use model::{Object, Observation, Operation, OperationClass, Severity};
+use model::{Detail, Object, Observation, Operation, OperationClass, Severity};
 
 pub static REMOTE_EXECUTION: Detector = Detector {
     about: About {
@@ -49,30 +49,70 @@ impl Watch for RemoteExecution {
     }
 
     fn see(&mut self, o: &Observation, site: &Site<'_>, out: &mut Findings) {
+        if self.is_told(o, out) {
+            return;
+        }
         self.always.see(o, site, out);
         self.unless_usual.see(o, site, out);
     }
 }
 
-const SERVICE: &[&str] = &[
-    "RCreateServiceW",
-    "RCreateServiceA",
-    "RCreateServiceWOW64A",
-    "RCreateServiceWOW64W",
-    "RCreateWowService",
-    "RStartServiceW",
-    "RStartServiceA",
-    "RChangeServiceConfigW",
-    "RChangeServiceConfigA",
-];
+impl RemoteExecution {
+    /// The start of a service that the same host made or changed belongs to that finding.
+    fn is_told(&self, o: &Observation, out: &mut Findings) -> bool {
+        let Detail::Operation(operation) = &o.detail else { return false };
+        if o.protocol != "dcerpc" || !asks(operation, STARTS) {
+            return false;
+        }
+        let (Some(client), Some(server)) = (o.from.address(), o.to.address()) else { return false };
+        [CREATES_SERVICE, CHANGES_SERVICE].iter().any(|title| {
+            let about = self.always.about;
+            let key = (*title, client, server);
+            let draft = || Draft::between(o, Severity::High, *title);
+            out.known(about, key).is_some() && out.raise(about, key, o, draft).is_some()
+        })
+    }
+}
+
+const CREATES_SERVICE: &str = "{0} creates a service on {1}";
+const CHANGES_SERVICE: &str = "{0} changes what a service of {1} runs";
+
+/// Calls that start what may just have been made.
+const STARTS: &[&str] = &["RStartServiceW", "RStartServiceA"];
 
 static SIGNS: &[Sign] = &[
     Sign {
-        matches: |o| asks(o, SERVICE),
-        title: "{0} creates or starts a service on {1}",
+        matches: |o| {
+            let names = ["RCreateServiceW", "RCreateServiceA", "RCreateServiceWOW64A"];
+            asks(o, &names) || asks(o, &["RCreateServiceWOW64W", "RCreateWowService"])
+        },
+        title: CREATES_SERVICE,
         severity: Severity::High,
         says: "a remote service runs a program with the rights of the system, as PsExec does",
         techniques: &["T1021", "T1569", "T1543", "T0886", "T0867"],
+    },
+    Sign {
+        matches: |o| changes_service(o) && matches!(o.object, Object::Name { area: "command", .. }),
+        title: CHANGES_SERVICE,
+        severity: Severity::High,
+        says: "a service that is there already runs another program from now on, with the rights \
+               of the system and no file left behind",
+        techniques: &["T1021", "T1569", "T1543", "T0886", "T0867"],
+    },
+    Sign {
+        matches: changes_service,
+        title: "{0} changes a service of {1}",
+        severity: Severity::Medium,
+        says: "what of it is encrypted: when it starts, or which program it is",
+        techniques: &["T1021", "T1543", "T0886"],
+    },
+    Sign {
+        matches: |o| asks(o, STARTS),
+        title: "{0} starts a service on {1}",
+        severity: Severity::Medium,
+        says: "the service was there already: administrators start services anew, and so does \
+               whoever changed one before",
+        techniques: &["T1021", "T1569", "T0886", "T0867"],
     },
     Sign {
         matches: |o| asks(o, &["NetrJobAdd", "SchRpcRegisterTask", "SchRpcRun"]),
@@ -151,6 +191,10 @@ const SHUTDOWN: &[&str] = &[
     "BaseInitiateSystemShutdownEx",
 ];
 
+fn changes_service(o: &Operation) -> bool {
+    asks(o, &["RChangeServiceConfigW", "RChangeServiceConfigA"])
+}
+
 /// Classes whose methods run programs, and which nobody needs from another host.
 fn activates_shell(o: &Operation) -> bool {
     let activates = ["RemoteActivation", "RemoteGetClassObject", "RemoteCreateInstance"];
@@ -195,6 +239,13 @@ fn cases() -> Vec<crate::testing::Case> {
         let operation = Operation { object, function_name, ..operation(Class::Start, 4) };
         vec![of("dcerpc", asked(0, operation))]
     };
+    let starts_service = || called(10, "dcerpc", "RStartServiceW");
+    let changes = |command: &str| {
+        let object = Object::Name { area: "command", name: command.into() };
+        let function_name = "RChangeServiceConfigW";
+        let operation = Operation { object, function_name, ..operation(Class::Configure, 11) };
+        of("dcerpc", asked(0, operation))
+    };
     let usual = |protocol, server_port| {
         vec![exchange(0, port(host(10), 50_000), port(host(20), server_port), protocol)]
     };
@@ -211,6 +262,13 @@ fn cases() -> Vec<crate::testing::Case> {
         Case::fires("PowerShell", manages()),
         Case::silent("usual PowerShell", manages()).after(usual("http", 80)),
         Case::fires("a service", vec![called(0, "dcerpc", "RCreateServiceW")]),
+        Case::fires("another program", vec![changes("cmd /c x"), starts_service()]),
+        Case::fires("a change unread", vec![called(0, "dcerpc", "RChangeServiceConfigW")]),
+        Case::fires("a start", vec![starts_service()]),
+        Case::silent(
+            "automatic or by hand",
+            vec![called(0, "dcerpc", "RChangeServiceConfig but not of its program")],
+        ),
         Case::fires("WMI", vec![called(0, "dcerpc", "ExecMethod")]),
         Case::fires("PsExec's pipe", vec![opens("\\\\SRV-1\\IPC$\\PSEXESVC")]),
         Case::silent("a pipe of the system", vec![opens("\\\\SRV-1\\IPC$\\srvsvc")]),
