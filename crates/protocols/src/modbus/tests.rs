@@ -3,7 +3,7 @@
 use super::wire::{LENGTH_MAX, MBAP_OCTETS, Mbap, Request, Table, parse_request};
 use super::{MODBUS, limits::PENDING_REQUESTS_MAX};
 use crate::{Carrier, Hint, Output, Probe, Protocol, Segment, Side};
-use model::{Detail, Time};
+use model::{Detail, Object, Outcome, Time};
 use proptest::prelude::*;
 
 fn request() -> impl Strategy<Value = (Request<'static>, &'static [u8])> {
@@ -116,6 +116,22 @@ fn a_request_that_is_never_answered_takes_no_later_answer() {
         &[2, 1],
         &["holding-register/1/100", "holding-register/1/101", "holding-register/1/0"],
     );
+}
+
+/// Whoever tries one range after the other is told from whoever asks for one again and again.
+#[test]
+fn a_refusal_tells_the_range_that_was_asked_for() {
+    let (mut dissector, mut out) = (MODBUS.open(), Output::default());
+    let request = Request::Read { table: Table::HoldingRegister, first: 500, count: 10 };
+    let asked = request.emit(7, 1);
+    dissector.feed(Segment::of(&asked, Side::Client, Carrier::Tcp), &mut out);
+    let refused = super::wire::emit_exception(7, 1, 3, 2);
+    dissector.feed(Segment::of(&refused, Side::Server, Carrier::Tcp), &mut out);
+    let last = out.observed.last().expect("the refusal");
+    let Detail::Operation(operation) = &last.detail else { panic!("{last:?}") };
+    assert!(matches!(operation.outcome, Outcome::Refused { code: 2, .. }));
+    let object = Object::Range { area: "holding-register", block: 1, first: 500, count: 10 };
+    assert_eq!(operation.object, object);
 }
 
 #[test]
