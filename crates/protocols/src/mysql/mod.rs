@@ -115,7 +115,9 @@ impl Dissector for Conversation {
         let body = packet.get(HEADER_OCTETS..).unwrap_or_default();
         match segment.from {
             Side::Server => self.server(body, out),
-            Side::Client if self.greeted => {
+            // A log-on answers the greeting and so is not the first packet of its exchange; who
+            // gives up says so with a command.
+            Side::Client if self.greeted && sequence != 0 => {
                 self.greeted = false;
                 if self.login(body, out).is_err() {
                     let says = "a log-on shorter than its fields";
@@ -231,5 +233,21 @@ mod tests {
             [Probe::MatchServer, Probe::NoMatch]
         );
         assert_eq!(probe(&refusal, true), Probe::NoMatch);
+    }
+
+    #[test]
+    fn who_gives_up_before_a_log_on_breaks_no_rule() {
+        let greets = [&[10][..], b"8.0.1\0", &[0; 40]].concat();
+        let greets = [&[greets.len() as u8, 0, 0, 0][..], &greets].concat();
+        let broken = |from_client: &[u8]| {
+            let (mut dissector, mut out) = (MYSQL.open(), Output::new(false));
+            dissector.feed(Segment::of(&greets, Side::Server, Carrier::Tcp), &mut out);
+            dissector.feed(Segment::of(from_client, Side::Client, Carrier::Tcp), &mut out);
+            let violates = |o: &crate::Observed| matches!(o.detail, model::Detail::Violation(_));
+            out.observed.iter().any(violates)
+        };
+        // COM_QUIT is the first packet of its exchange, a log-on the second.
+        assert!(!broken(&[1, 0, 0, 0, 1]));
+        assert!(broken(&[1, 0, 0, 1, 1]));
     }
 }
