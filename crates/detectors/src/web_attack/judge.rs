@@ -74,6 +74,8 @@ fn runs_code(text: &Text<'_>) -> bool {
         "class.module.classloader",
         "freemarker.template.utility.execute",
         "auto_prepend_file",
+        "php://filter",
+        "php://input",
         "allow_url_include",
         "eval(base64_decode",
         "call_user_func_array",
