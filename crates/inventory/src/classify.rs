@@ -5,6 +5,7 @@
 
 use crate::record::{Behaviour, Known};
 use model::{AssetClass, OperationClass, Purdue, Role};
+use std::borrow::Cow;
 
 /// Everything a decision may rest on.
 pub(crate) struct Evidence<'a> {
@@ -126,34 +127,48 @@ fn fact<'a>(evidence: &'a Evidence<'_>, path: &str) -> Option<&'a str> {
 fn fact_contains(evidence: &Evidence<'_>, paths: &[&str], words: &[&str]) -> Option<String> {
     let among = evidence.facts.iter().chain(evidence.derived).filter(|k| paths.contains(&k.path));
     for known in among {
-        if let Some(word) = words.iter().find(|word| has_word(&known.value, word)) {
+        let text = Text::of(&known.value);
+        if let Some(word) = words.iter().find(|word| text.has_word(word)) {
             return Some(format!("{} says \"{}\" ({word})", known.path, known.value));
         }
     }
     None
 }
 
-/// Is it in the text, from the beginning of a word on, and no more than the plural of one? A
-/// capital behind a small letter and a letter behind a digit begin words too: `SoftPLC`. So
-/// neither a virtual platform is an RTU nor a driver a drive.
-fn has_word(text: &str, word: &str) -> bool {
-    let lower = text.to_lowercase();
-    // Letters that change their length are of no maker's words.
-    let original = if lower.len() == text.len() { text } else { &lower };
-    lower.match_indices(word).any(|(at, _)| {
-        let (before, from) = original.split_at_checked(at).unwrap_or_default();
-        let capital = from.starts_with(char::is_uppercase);
-        let begins = before.chars().next_back().is_none_or(|last| {
-            !last.is_alphanumeric() || last.is_ascii_digit() || (last.is_lowercase() && capital)
-        });
-        let mut behind = original.get(at + word.len()..).unwrap_or_default().chars();
-        let next = behind.next();
-        // A series is named by its first letters.
-        let letters = word.ends_with(char::is_alphabetic) && !word.contains(' ');
-        let plural = next == Some('s') && behind.next().is_none_or(|c| !c.is_alphanumeric());
-        let ends = next.is_none_or(|c| !c.is_lowercase()) || plural || !letters;
-        begins && ends
-    })
+/// What somebody wrote, and the same in small letters.
+struct Text<'a> {
+    original: Cow<'a, str>,
+    lower: String,
+}
+
+impl<'a> Text<'a> {
+    fn of(text: &'a str) -> Text<'a> {
+        let lower = text.to_lowercase();
+        // Letters that change their length are of no maker's words.
+        let same = lower.len() == text.len();
+        let original = if same { Cow::Borrowed(text) } else { Cow::Owned(lower.clone()) };
+        Text { original, lower }
+    }
+
+    /// Is it in the text, from the beginning of a word on, and no more than the plural of one? A
+    /// capital behind a small letter and a letter behind a digit begin words too: `SoftPLC`. So
+    /// neither a virtual platform is an RTU nor a driver a drive.
+    fn has_word(&self, word: &str) -> bool {
+        self.lower.match_indices(word).any(|(at, _)| {
+            let (before, from) = self.original.split_at_checked(at).unwrap_or_default();
+            let capital = from.starts_with(char::is_uppercase);
+            let begins = before.chars().next_back().is_none_or(|last| {
+                !last.is_alphanumeric() || last.is_ascii_digit() || (last.is_lowercase() && capital)
+            });
+            let mut behind = from.get(word.len()..).unwrap_or_default().chars();
+            let next = behind.next();
+            // A series is named by its first letters.
+            let letters = word.ends_with(char::is_alphabetic) && !word.contains(' ');
+            let plural = next == Some('s') && behind.next().is_none_or(|c| !c.is_alphanumeric());
+            let ends = next.is_none_or(|c| !c.is_lowercase()) || plural || !letters;
+            begins && ends
+        })
+    }
 }
 
 /// Words in models and descriptions that tell a class, the surest first.
@@ -451,7 +466,8 @@ fn named(evidence: &Evidence<'_>) -> Option<(AssetClass, String)> {
     const PATHS: &[&str] = &["station_name", "name", "hostname", "plc_name", "system_name"];
     let names = evidence.facts.iter().filter(|k| PATHS.contains(&k.path));
     names.into_iter().find_map(|known| {
-        let says = |words: &[&str]| words.iter().any(|word| has_word(&known.value, word));
+        let text = Text::of(&known.value);
+        let says = |words: &[&str]| words.iter().any(|word| text.has_word(word));
         let class = NAMED.iter().find(|(_, words)| says(words))?.0;
         Some((class, format!("is called \"{}\"", known.value)))
     })

@@ -140,6 +140,12 @@ pub trait Dissector: Send {
 
     /// Bytes of one direction are lost for good; transactions waiting for them are void.
     fn gap(&mut self, gap: Gap);
+
+    /// Octets at the beginning of a message that say all that is counted of it: with these, one
+    /// that the capture cut off is counted.
+    fn counted_by(&self) -> usize {
+        16
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

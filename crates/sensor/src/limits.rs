@@ -62,11 +62,6 @@ pub const LOST_AFTER_NANOS: i64 = 1_000_000_000;
 /// The same where the receiver misses the octets as well: their sender will send them again, on
 /// slow lines only after seconds (RFC 6298, 2.4 and 5.5).
 pub const LOST_BY_ALL_AFTER_NANOS: i64 = 10_000_000_000;
-/// Octets that must be there of a message which the capture cut, for it to be counted.
-pub const COMPLETED_OCTETS_MIN: usize = 16;
-/// The same of protocols that say in eight octets all that is counted of a message.
-pub const COMPLETED_SHORT_OCTETS_MIN: usize = 8;
-pub const COMPLETED_SHORT: [&str; 5] = ["dnp3", "hart_ip", "modbus", "opcua", "synphasor"];
 /// Longest message that is counted though the capture cut it.
 pub const COMPLETED_OCTETS_MAX: usize = 64 * 1024;
 /// Octets that are passed over behind a hole because the message it is in is that long; of a

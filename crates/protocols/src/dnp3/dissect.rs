@@ -99,6 +99,11 @@ impl Dissector for Conversation {
         self.parts.retain(|part| part.from != gap.from);
         self.asked.clear();
     }
+
+    // The link layer alone has eight octets and a checksum.
+    fn counted_by(&self) -> usize {
+        8
+    }
 }
 
 fn count_link(link: &Link, out: &mut Output) {

@@ -115,6 +115,11 @@ impl Dissector for Session {
     }
 
     fn gap(&mut self, _: Gap) {}
+
+    // The header.
+    fn counted_by(&self) -> usize {
+        8
+    }
 }
 
 fn session(header: &Header, id: u8, out: &mut Output) {

@@ -87,6 +87,11 @@ impl Dissector for Conversation {
     fn gap(&mut self, _: Gap) {
         self.pending.clear();
     }
+
+    // The header and the function.
+    fn counted_by(&self) -> usize {
+        8
+    }
 }
 
 /// UMAS messages are longer than public ones: devices negotiate up to about a kilobyte.

@@ -78,6 +78,11 @@ impl Dissector for Conversation {
         self.parts.retain(|(side, _, _)| *side != gap.from);
         self.asked.clear();
     }
+
+    // The header.
+    fn counted_by(&self) -> usize {
+        8
+    }
 }
 
 /// Behind a gap a chunk may begin anywhere.

@@ -112,6 +112,11 @@ impl Dissector for Stream {
     }
 
     fn gap(&mut self, _: Gap) {}
+
+    // Type and length of the frame, and who sends it.
+    fn counted_by(&self) -> usize {
+        8
+    }
 }
 
 fn count(kind: u8, id: u16, out: &mut Output) {

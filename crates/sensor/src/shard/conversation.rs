@@ -8,9 +8,7 @@ use crate::{
     event::Place,
     flow::{Flow, FlowKey, Identity, Kind},
     identify::Directory,
-    limits::{
-        COMPLETED_OCTETS_MAX, COMPLETED_OCTETS_MIN, COMPLETED_SHORT, COMPLETED_SHORT_OCTETS_MIN,
-    },
+    limits::COMPLETED_OCTETS_MAX,
     stream::{Arrival, Origin, Ready},
 };
 use model::{SessionEvent, Time};
@@ -219,12 +217,8 @@ impl Shard {
         let kind = flow.kind();
         let half = flow.half(side);
         let (begun, needed) = (half.pending.len(), half.needed as usize);
-        let Identity::Known { dissector, about, .. } = &mut flow.identity else { return 0 };
-        let least = match COMPLETED_SHORT.contains(&about.name) {
-            true => COMPLETED_SHORT_OCTETS_MIN,
-            false => COMPLETED_OCTETS_MIN,
-        };
-        if begun < least || !(begun..=COMPLETED_OCTETS_MAX).contains(&needed) {
+        let Identity::Known { dissector, .. } = &mut flow.identity else { return 0 };
+        if begun < dissector.counted_by() || !(begun..=COMPLETED_OCTETS_MAX).contains(&needed) {
             return 0;
         }
         let half = &mut flow.halves[side as usize];
