@@ -87,10 +87,11 @@ fn results(service: u32, d: &mut Decoder<'_>, all: &mut Vec<u32>) -> Read<()> {
 }
 
 /// Reading a value was refused, which other bad values are not: those are of a device that is
-/// not heard, or waits for its first value.
+/// not heard, or waits for its first value. Nor is a node that is not there: general clients ask
+/// for many that a server may have.
 pub(super) const fn refuses_reading(code: u32) -> bool {
-    // User access denied, node id invalid, node id unknown, not readable.
-    matches!(code >> 16, 0x801f | 0x8033 | 0x8034 | 0x803a)
+    // User access denied, not readable.
+    matches!(code >> 16, 0x801f | 0x803a)
 }
 
 #[cfg(test)]
@@ -131,6 +132,12 @@ mod tests {
             panic!("not refused");
         };
         assert_eq!(*code, 0x801f_0000);
+    }
+
+    #[test]
+    fn what_is_denied_is_refused_and_what_is_not_there_is_not() {
+        assert_eq!([0x801f_0000, 0x803a_0000].map(refuses_reading), [true; 2]);
+        assert_eq!([0x8034_0000, 0x808a_0000, 0].map(refuses_reading), [false; 3]);
     }
 
     #[test]
