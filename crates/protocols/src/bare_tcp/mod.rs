@@ -18,6 +18,7 @@ static ABOUT: About = About {
     title: "Shells and programs over bare TCP",
     specs: &[
         "IEEE Std 1003.1-2017 (POSIX), id",
+        "Bash Reference Manual 5.2, 6.9 (PS1) and 7.1 (job control)",
         "Microsoft PE Format (2024), MS-DOS stub, signature",
     ],
     carriers: &[Carrier::Tcp],
@@ -81,8 +82,37 @@ fn is_shell(bytes: &[u8]) -> bool {
     let last = bytes.rsplit(|b| *b == b'\n').next().unwrap_or_default();
     bytes.starts_with(b"Microsoft Windows [Version ")
         || is_id(bytes)
+        || misses_terminal(bytes)
         || is_windows_prompt(last)
         || is_unix_prompt(last)
+        || is_login_prompt(last)
+}
+
+/// What interactive shells say first that were started with a connection in place of a terminal:
+/// bash, and those that follow the Almquist shell.
+fn misses_terminal(bytes: &[u8]) -> bool {
+    const BEGINNING: usize = 256;
+    const SAID: &[&[u8]] =
+        &[b"no job control in this shell", b"can't access tty; job control turned off"];
+    let beginning = bytes.get(..BEGINNING).unwrap_or(bytes);
+    SAID.iter().any(|said| beginning.windows(said.len()).any(|part| part == *said))
+}
+
+/// `op@hist1:~$ ` and `root@hist1:/tmp# `: the prompt that distributions set for who signs in.
+fn is_login_prompt(line: &[u8]) -> bool {
+    const OCTETS_MAX: usize = 320;
+    let line = line.strip_suffix(b"$ ").or_else(|| line.strip_suffix(b"# "));
+    let Some(line) = line.filter(|line| line.len() <= OCTETS_MAX) else { return false };
+    let mut parts = line.splitn(2, |b| *b == b':');
+    let (Some(whom), Some(path)) = (parts.next(), parts.next()) else { return false };
+    let mut whom = whom.splitn(2, |b| *b == b'@');
+    let (Some(user), Some(host)) = (whom.next(), whom.next()) else { return false };
+    let is_name = |name: &[u8]| {
+        let fits = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+        !name.is_empty() && name.iter().all(fits)
+    };
+    let shown = |b: &u8| !b.is_ascii_control();
+    is_name(user) && is_name(host) && matches!(path, [b'/' | b'~', ..]) && path.iter().all(shown)
 }
 
 /// POSIX, id, STDOUT: `uid=0(root) gid=0(root)`.
@@ -182,6 +212,9 @@ mod tests {
             b"PS C:\\Windows\\system32> ",
             b"sh-5.1$ ",
             b"bash-4.2# ",
+            b"bash: no job control in this shell\nroot@hist1:/# ",
+            b"/bin/sh: 0: can't access tty; job control turned off\n# ",
+            b"id\nop@hist-1.plant:~/run 2$ ",
         ] {
             assert!(is_shell(said), "{}", String::from_utf8_lossy(said));
         }
@@ -194,6 +227,9 @@ mod tests {
             b"C:\\data\\a.csv",
             b"sh-5$ ",
             b"push-5.1$ ",
+            b"op@plant.example: $ ",
+            b"op@hist1:run$ ",
+            b"a price of 5$ ",
             b"",
         ] {
             assert!(!is_shell(said), "{}", String::from_utf8_lossy(said));
