@@ -2,8 +2,8 @@
 //! software, log-ons. Bodies are skipped, and at most searched for words of exploits; a message
 //! is counted where its body ends.
 //!
-//! Not here: HTTP/2 but for its name, and what a web page says. Invariant: an Authorization header is compared
-//! with vendors' defaults on the spot and never kept.
+//! Not here: HTTP/2 but for its name, and what a web page says. Invariant: an Authorization header
+//! is compared with vendors' defaults on the spot and never kept.
 
 mod credentials;
 pub mod head;
