@@ -145,7 +145,15 @@ impl Air {
         let (class, name) = meaning(aps.cluster, &zcl);
         let function = u32::from(aps.cluster) << 8 | u32::from(zcl.command);
         let op = match (zcl.from_server, zcl.global, zcl.command) {
-            (_, true, 1 | 4 | 7 | 9 | 0x0b | 0x0d) => Op::response(class, function, name).done(),
+            // Command, and what came of it (ZCL, 2.5.12).
+            (_, true, 0x0b) => match zcl.payload.get(1) {
+                Some(status @ 1..) => {
+                    let op = Op::response(class, function, name);
+                    op.refused(u32::from(*status), "cluster command refused")
+                }
+                _ => Op::response(class, function, name).done(),
+            },
+            (_, true, 1 | 4 | 7 | 9 | 0x0d | 0x10) => Op::response(class, function, name).done(),
             (_, true, 0x0a) => Op::notice(class, function, name),
             (true, false, _) => Op::notice(class, function, name),
             _ => Op::request(class, function, name),
@@ -246,10 +254,13 @@ fn meaning(cluster: u16, zcl: &Zcl<'_>) -> (Class, &'static str) {
         return match zcl.command {
             0x00 | 0x01 => (Class::Read, "read attributes"),
             0x02..=0x05 => (Class::Write, "write attributes"),
-            0x06..=0x09 => (Class::Configure, "configure reporting"),
+            0x06 | 0x07 => (Class::Configure, "configure reporting"),
+            0x08 | 0x09 => (Class::Diagnose, "read reporting configuration"),
             0x0a => (Class::Report, "report attributes"),
             0x0b => (Class::Report, "default response"),
-            0x0c | 0x0d => (Class::Browse, "discover attributes"),
+            0x0c | 0x0d | 0x11..=0x16 => (Class::Browse, "discover attributes"),
+            0x0e => (Class::Read, "read attributes structured"),
+            0x0f | 0x10 => (Class::Write, "write attributes structured"),
             _ => (Class::Other, "general command"),
         };
     }
@@ -261,14 +272,47 @@ fn meaning(cluster: u16, zcl: &Zcl<'_>) -> (Class, &'static str) {
         (0x0006, 1) => (Class::Write, "on"),
         (0x0006, _) => (Class::Write, "toggle"),
         (0x0008, _) => (Class::Write, "level control"),
+        // Devices ask now and then whether there is an image; blocks of it are an upgrade.
+        (0x0019, 0..=2 | 8 | 9) => (Class::Diagnose, "look for over-the-air upgrade"),
         (0x0019, _) => (Class::FirmwareUpdate, "over-the-air upgrade"),
         (0x0101, 0) => (Class::Write, "lock door"),
         (0x0101, 1) => (Class::Write, "unlock door"),
         (0x0101, _) => (Class::Configure, "door lock"),
         (0x0102, _) => (Class::Write, "window covering"),
         (0x0201, _) => (Class::Write, "thermostat"),
+        // Arming, panic and sirens are asked for by clients; what servers say are reports.
+        (0x0501, _) if !zcl.from_server => (Class::Write, "intruder alarm: arm or call"),
+        (0x0502, _) if !zcl.from_server => (Class::Write, "intruder alarm: warn"),
         (0x0500..=0x0502, _) => (Class::Report, "intruder alarm system"),
         (0x0700..=0x0704, _) => (Class::Read, "metering"),
         _ => (Class::Other, "cluster command"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn means(cluster: u16, (from_server, global): (bool, bool), command: u8, class: Class) {
+        let zcl = Zcl { global, from_server, command, payload: &[] };
+        assert_eq!(meaning(cluster, &zcl).0, class, "command {command} of {cluster:#06x}");
+    }
+
+    #[test]
+    fn who_looks_for_an_image_upgrades_nothing() {
+        means(0x0019, (false, false), 1, Class::Diagnose);
+        means(0x0019, (true, false), 2, Class::Diagnose);
+        means(0x0019, (false, false), 3, Class::FirmwareUpdate);
+        means(0x0019, (true, false), 5, Class::FirmwareUpdate);
+    }
+
+    #[test]
+    fn alarms_are_armed_by_clients_and_reported_by_servers() {
+        means(0x0501, (false, false), 0, Class::Write);
+        means(0x0502, (false, false), 0, Class::Write);
+        means(0x0500, (true, false), 0, Class::Report);
+        means(0x0402, (false, true), 8, Class::Diagnose);
+        means(0x0402, (false, true), 0x0f, Class::Write);
     }
 }
