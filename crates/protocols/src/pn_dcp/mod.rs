@@ -99,9 +99,13 @@ fn dcp(frame: &Frame<'_>, out: &mut Output) {
     out.count(&DCP_GROUP, [Scalar::Number(service), Scalar::Number(kind)]);
     let found: Vec<Block<'_>> = blocks(frame).collect();
     let reset = found.iter().any(|b| b.option == 5 && matches!(b.suboption, 5 | 6));
+    // A station that blinks is looked for; the transaction around it changes nothing either.
+    let signal = found.iter().any(|b| (b.option, b.suboption) == (5, 3))
+        && found.iter().all(|b| b.option == 5 && matches!(b.suboption, 1..=3));
     let (class, name) = match frame.service {
         3 => (OperationClass::Diagnose, "DCP get"),
         4 if reset => (OperationClass::Reset, "DCP factory reset"),
+        4 if signal => (OperationClass::Diagnose, "DCP signal"),
         4 => (OperationClass::Configure, "DCP set"),
         5 => (OperationClass::Browse, "DCP identify"),
         6 => (OperationClass::Report, "DCP hello"),
@@ -116,14 +120,22 @@ fn dcp(frame: &Frame<'_>, out: &mut Output) {
                 Some(station) => {
                     // A controller looking for a device, or a device checking that its own name
                     // is free: which of both cannot be told from here.
-                    let asks = ("asks_for_station", station.as_str());
-                    out.attribute(Subject::Sender, "DCP request", asks, 90);
+                    if frame.service == 5 {
+                        let asks = ("asks_for_station", station.as_str());
+                        out.attribute(Subject::Sender, "DCP request", asks, 90);
+                    }
                     op.named("station", &station)
                 }
                 None => op,
             }
         }
-        1 => Op::response(class, number, name).done(),
+        1 => match found.iter().find_map(Block::refusal) {
+            Some(code) => {
+                let op = Op::response(class, number, name);
+                op.refused(u32::from(code), wire::block_error(code))
+            }
+            None => Op::response(class, number, name).done(),
+        },
         _ => Op::response(class, number, name).refused(u32::from(frame.kind), "not supported"),
     };
     out.operation(op);

@@ -43,6 +43,25 @@ impl Block<'_> {
         let named = self.option == 2 && self.suboption == 2 && !self.value.is_empty();
         named.then(|| String::from_utf8_lossy(self.value).into_owned())
     }
+
+    /// The error of a block that says what came of one that was to be set.
+    pub fn refusal(&self) -> Option<u8> {
+        let answers = (self.option, self.suboption) == (5, 4);
+        self.value.first().copied().filter(|code| answers && *code != 0)
+    }
+}
+
+/// Why a block could not be set (BlockError, 4.3.1.4.3.3).
+pub fn block_error(code: u8) -> &'static str {
+    match code {
+        1 => "option not supported",
+        2 => "suboption not supported",
+        3 => "suboption not set",
+        4 => "resource error",
+        5 => "cannot be set",
+        6 => "cannot be set in operation",
+        _ => "error",
+    }
 }
 
 /// Blocks of a frame, in order, until one is longer than what is left.
