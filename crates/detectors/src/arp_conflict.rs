@@ -59,7 +59,7 @@ struct ArpConflict {
     asked: Watched<(Mac, IpAddr), Time>,
     /// Address -> pairs that fought for it.
     rivals: Watched<IpAddr, Vec<(Mac, Mac)>>,
-    /// Addresses a host claims, and whether one of them by an answer nobody asked for.
+    /// Addresses a host claims, and which of them by answers nobody asked for.
     claims: Watched<Mac, Claims>,
     /// By host: IPv6 addresses it took over, and whose they were.
     taken: Watched<Mac, Lately<(IpAddr, Mac)>>,
@@ -68,7 +68,8 @@ struct ArpConflict {
 #[derive(Default)]
 struct Claims {
     ips: Vec<IpAddr>,
-    unasked: Option<IpAddr>,
+    /// The newest at the end.
+    unasked: Vec<IpAddr>,
 }
 
 impl Watch for ArpConflict {
@@ -106,20 +107,31 @@ impl Watch for ArpConflict {
 impl ArpConflict {
     fn claimed(&mut self, o: &Observation, identity: &Identity, out: &mut Findings) {
         let Some((mac, ip)) = claim(identity) else { return };
+        // Who gives an address back says so in the name of its holder.
+        let itself = o.from.mac.is_none_or(|sender| sender == mac);
+        let unasked = itself && identity.message == "ARP reply" && self.is_unasked(o, ip);
         if let Some(other) = self.held_before(o, mac, ip) {
-            self.conflict(o, ip, (mac, other), out);
+            // The one that was asked, or only asks itself, is the likely owner.
+            let by_other = self.claims.known(&other).is_some_and(|c| c.unasked.contains(&ip));
+            match (unasked, by_other) {
+                (true, false) => self.conflict(o, ip, (mac, other, true), out),
+                (false, true) => self.conflict(o, ip, (other, mac, true), out),
+                _ => self.conflict(o, ip, (mac, other, false), out),
+            }
         }
-        let unasked = identity.message == "ARP reply" && self.is_unasked(o, ip);
         let claims = self.claims.of(mac, o.at, Claims::default);
         if !claims.ips.contains(&ip) && claims.ips.len() <= CLAIMS_MAX {
             claims.ips.push(ip);
         }
         if unasked {
-            claims.unasked = Some(ip);
+            claims.unasked.retain(|known| *known != ip);
+            if claims.unasked.len() <= CLAIMS_MAX {
+                claims.unasked.push(ip);
+            }
         }
         let several = (2..=CLAIMS_MAX).contains(&claims.ips.len());
-        if let (Some(unasked), true) = (claims.unasked, several) {
-            two_faced(o, mac, unasked, &claims.ips, out);
+        if let (Some(unasked), true) = (claims.unasked.last(), several) {
+            two_faced(o, mac, *unasked, &claims.ips, out);
         }
     }
 
@@ -160,7 +172,7 @@ impl ArpConflict {
         &mut self,
         o: &Observation,
         ip: IpAddr,
-        (mac, other): (Mac, Mac),
+        (mac, other, unasked): (Mac, Mac, bool),
         out: &mut Findings,
     ) {
         let pair = if mac < other { (mac, other) } else { (other, mac) };
@@ -169,7 +181,7 @@ impl ArpConflict {
             if !rivals.contains(&pair) {
                 rivals.push(pair);
             }
-            return two_fight(o, ip, (mac, other), out);
+            return two_fight(o, ip, (mac, other, unasked), out);
         }
         let raised = out.raise(&ARP_CONFLICT.about, ("many", ip), o, || {
             Draft::about(vec![Address::Ip(ip)], Severity::High, "ARP flood: many hosts claim {0}")
@@ -202,10 +214,23 @@ fn is_neighbour(identity: &Identity) -> bool {
     identity.message == "neighbour discovery"
 }
 
-fn two_fight(o: &Observation, ip: IpAddr, (mac, other): (Mac, Mac), out: &mut Findings) {
+fn two_fight(
+    o: &Observation,
+    ip: IpAddr,
+    (mac, other, unasked): (Mac, Mac, bool),
+    out: &mut Findings,
+) {
     let pair = if mac < other { (mac, other) } else { (other, mac) };
     let raised = out.raise(&ARP_CONFLICT.about, (ip, pair), o, || {
         let addresses = vec![Address::Ip(ip), Address::Mac(mac), Address::Mac(other)];
+        if unasked {
+            let title = format!("ARP spoofing: {mac} claims {{0}} of {other} unasked");
+            return Draft::about(addresses, Severity::Medium, title).because(format!(
+                "{mac} told another host that it has the address {ip}, though nobody had asked; \
+                 {other} says so too, less than {} minutes apart, and does not do so unasked.",
+                CONFLICT_SECS / 60
+            ));
+        }
         let title = format!("ARP conflict: {mac} claims {{0}}, which {other} held");
         Draft::about(addresses, Severity::Low, title).because(format!(
             "{mac} says it has the address {ip}; {other} said so less than {} minutes before.",
@@ -277,4 +302,32 @@ fn cases() -> Vec<crate::testing::Case> {
         Case::fires("one host answers for two others", vec![reply(1, 9, 4, 3), reply(2, 9, 3, 4)]),
         Case::silent("questions and answers", honest),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{Case, arp, arp_asks, host, mac};
+
+    /// Host 9 tells host 3 that it has the address of host 4, and gives it back in the end.
+    #[test]
+    fn who_claims_unasked_is_the_culprit_whoever_came_first() {
+        let reply = |at, who: u8, told| arp(at, "ARP reply", mac(who), 4, host(told));
+        let asks = |at| arp(at, "ARP request", mac(4), 4, host(3));
+        let lies = [reply(0, 9, 3), reply(2_000, 9, 3)];
+        let mut back = reply(9_000, 4, 3);
+        back.from.mac = Some(mac(9));
+        // It lies to host 4 as well.
+        let other = arp(2_500, "ARP reply", mac(9), 3, host(4));
+        let first = vec![lies[0].clone(), lies[1].clone(), other, asks(3_000), back];
+        let owner = vec![arp_asks(0, 3, 4), reply(1, 4, 3), reply(12_000, 9, 3)];
+        for seen in [first, owner] {
+            let found = Case::fires("spoofing", seen).run();
+            let begins = format!("ARP spoofing: {} claims ", mac(9));
+            let titles: Vec<_> = found.iter().map(|f| f.title.as_str()).collect();
+            assert!(
+                !titles.is_empty() && titles.iter().all(|t| t.starts_with(&begins)),
+                "{titles:?}"
+            );
+        }
+    }
 }
