@@ -179,7 +179,12 @@ pub(super) fn by_beginning(text: &str) -> Option<(&'static str, &str)> {
     let found = BEGINNINGS.iter().find(|(beginning, _, _)| begins(text, beginning))?;
     let (beginning, maker, is_name) = *found;
     let rest = if is_name { text.get(beginning.len()..)? } else { text };
-    Some((maker, rest.trim_start_matches([' ', ',', '-', ':', '/', ';'])))
+    let gaps = [' ', ',', '-', ':', '/', ';'];
+    let rest = rest.trim_start_matches(gaps);
+    // What a company is by law is no part of a model.
+    let form = ["AG ", "Inc. ", "GmbH ", "Ltd. "].iter().find(|form| rest.starts_with(**form));
+    let rest = form.map_or(rest, |form| rest.get(form.len()..).unwrap_or_default());
+    Some((maker, rest.trim_start_matches(gaps)))
 }
 
 fn begins(text: &str, beginning: &str) -> bool {
@@ -216,6 +221,7 @@ mod tests {
     #[test]
     fn a_maker_is_named_by_whole_words_and_by_its_number() {
         assert_eq!(by_beginning("MOXA EDS-408A"), Some(("Moxa", "EDS-408A")));
+        assert_eq!(by_beginning("SIEMENS AG SCALANCE X"), Some(("Siemens", "SCALANCE X")));
         assert_eq!(by_beginning("Cisco Systems, Inc. IP Phone"), Some(("Cisco", "IP Phone")));
         assert_eq!(by_beginning("SEL-3620 Gateway").map(|(maker, _)| maker.len()), Some(35));
         assert_eq!((by_beginning("abbey road"), by_beginning("a Moxa")), (None, None));
