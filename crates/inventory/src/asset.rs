@@ -337,9 +337,16 @@ fn best_fact<'a>(
     None
 }
 
+/// Names a host answers to by LLMNR at most: it has one (RFC 4795, 2.3), before and after it gets
+/// another. Who answers to more does so in the place of others.
+const ANSWERED_NAMES_MAX: usize = 2;
+
 fn names(known: &[Known]) -> Vec<String> {
+    let answered = |k: &&Known| k.protocol == "llmnr" && k.path == "hostname";
+    let of_others = known.iter().filter(answered).count() > ANSWERED_NAMES_MAX;
     let mut ranked: Vec<_> = known
         .iter()
+        .filter(|k| !(of_others && answered(k)))
         .filter_map(|k| {
             let rank = NAMES.iter().position(|n| *n == k.path)?;
             Some((std::cmp::Reverse(k.confidence), rank, &k.value))

@@ -589,3 +589,25 @@ fn a_system_of_peoples_own_machines_tells_what_they_are() {
     assert_eq!(class("Android 12"), AssetClass::Mobile);
     assert_eq!(class("Debian Linux"), AssetClass::Unknown);
 }
+
+#[test]
+fn who_answers_to_every_name_has_none_of_them() {
+    let mut inventory = Inventory::new();
+    let (host, asker) = (end(Some(1), "10.0.0.1"), end(Some(2), "10.0.0.2"));
+    let answers = |value: &str| {
+        let attributes = vec![Attribute { path: "hostname", value: value.into(), confidence: 70 }];
+        Detail::Identity(Identity { subject: Subject::Sender, message: "answer", attributes })
+    };
+    let names = |inventory: &Inventory| {
+        let assets = inventory.assets();
+        assets.iter().find(|a| a.macs == [mac(1)]).map(|a| a.names.clone())
+    };
+    for name in ["old", "new"] {
+        inventory.apply(&observed(host, asker, "llmnr", answers(name)));
+    }
+    assert_eq!(names(&inventory), Some(vec!["new".to_owned(), "old".to_owned()]));
+    inventory.apply(&observed(host, asker, "llmnr", answers("wpad")));
+    assert_eq!(names(&inventory), Some(Vec::new()));
+    inventory.apply(&observed(host, asker, "dhcp", answers("laptop")));
+    assert_eq!(names(&inventory), Some(vec!["laptop".to_owned()]));
+}
