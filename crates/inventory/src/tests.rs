@@ -555,6 +555,8 @@ fn words_within_words_tell_no_class() {
     assert_eq!(class_of("hostname", "dhcp", "line1plc"), Class::Plc);
     assert_eq!(class_of("model", "snmp", "SmartRTU 12"), Class::Rtu);
     assert_eq!(class_of("model", "snmp", "RTU560"), Class::Rtu);
+    assert_eq!(class_of("model", "modbus", "METSEPM5560"), Class::Meter);
+    assert_eq!(class_of("model", "modbus", "PM5560"), Class::Meter);
     assert_eq!(class_of("model", "snmp", "PowerFlex 525 drives"), Class::Drive);
     assert_eq!(class_of("description", "snmp", "scalance xc208"), Class::Switch);
     assert_eq!(class_of("description", "snmp", "Hirschmann EAGLE20 Firewall"), Class::Firewall);
