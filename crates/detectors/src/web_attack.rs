@@ -17,9 +17,11 @@ pub static WEB_ATTACK: Detector = Detector {
         title: "Attack in a web request",
         engine: model::Engine::Malware,
         why: "Panels, controllers and servers offer web pages; a request can carry an attack that \
-              reads files, changes a database or runs a program.",
+              reads files, changes a database or runs a program, and lists of names are gone \
+              through to find pages nobody is meant to see.",
         techniques: &["T1190", "T0819", "T0866", "T1210", "T1046", "T0846"],
-        false_positives: "Vulnerability scanners; pages whose parameters look like code.",
+        false_positives: "Vulnerability scanners; pages whose parameters look like code; pages \
+                          that ask for many parts that are gone.",
         runbook: "See how the server answered: a page or a file means that the attack worked.\n\
                   Find out whether the source is the site's scanner.\n\
                   If not, block the source, examine the server and install its updates.",
