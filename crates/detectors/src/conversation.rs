@@ -79,11 +79,16 @@ impl<T: PartialEq> Whole<T> {
 }
 
 impl<T> Conversations<T> {
-    /// Adds a part.
-    pub(crate) fn add(&mut self, o: &Observation, exchange: &Exchange) -> &mut Whole<T> {
-        let whole = self.whole(key_of(o, exchange));
+    /// Adds a part. Of one that nobody answered yet nothing is remembered: scans and floods are
+    /// made of them.
+    pub(crate) fn add(&mut self, o: &Observation, exchange: &Exchange) -> Option<&mut Whole<T>> {
+        let key = key_of(o, exchange);
+        if exchange.packets_down == 0 {
+            return self.0.get_mut(&key);
+        }
+        let whole = self.whole(key);
         whole.packets_down = whole.packets_down.saturating_add(exchange.packets_down);
-        whole
+        Some(whole)
     }
 
     pub(crate) fn whole(&mut self, key: Key) -> &mut Whole<T> {

@@ -41,6 +41,7 @@ const NAMED_WITHIN_SECS: i64 = 30;
 struct InternetPeer {
     /// Inside host -> how often it was seen with the outside, and what it is.
     hosts: Memory<Address, (u32, Place)>,
+    /// Those that somebody outside began, and those worth a finding.
     conversations: Conversations<Severity>,
     /// Young ones of which the protocol is not known yet, as told last.
     unnamed: BTreeMap<Key, (Observation, (Address, bool))>,
@@ -73,7 +74,10 @@ impl Watch for InternetPeer {
         if site.phase == Phase::Learning || (known && outward) {
             return;
         }
-        self.conversations.add(o, exchange);
+        if !outward && self.conversations.add(o, exchange).is_none() {
+            // Nobody answered: the scan detector's.
+            return;
+        }
         if !self.waits(o, exchange, (inside, outward)) {
             self.judge(o, (inside, outward), site, out);
         }
@@ -115,12 +119,12 @@ impl InternetPeer {
     ) {
         let Detail::Exchange(exchange) = &o.detail else { return };
         let place = self.place(inside, site);
-        let whole = self.conversations.whole(key_of(o, exchange));
-        let Some(other) = (if outward { &o.to } else { &o.from }).address() else { return };
-        if !outward && whole.packets_down == 0 {
-            // Nobody answered: the scan detector's.
+        if outward && place == Place::Office {
+            // Most are that, and nothing is remembered of them.
             return;
         }
+        let whole = self.conversations.whole(key_of(o, exchange));
+        let Some(other) = (if outward { &o.to } else { &o.from }).address() else { return };
         contact((o, exchange, whole), (inside, other, outward), place, out);
     }
 
@@ -161,8 +165,7 @@ fn contact(
         (Place::Process, false) | (Place::Plant, false) => Severity::High,
         (Place::Process | Place::Plant, true) if harmless => Severity::Low,
         (Place::Process | Place::Plant, true) => Severity::Medium,
-        (Place::Office, false) => Severity::Low,
-        (Place::Office, true) => return,
+        (Place::Office, _) => Severity::Low,
     };
     let key = (inside, outward, severity);
     let draft = || {

@@ -48,6 +48,9 @@ const DNS: u16 = 53;
 /// millisecond.
 const ECHO: BurstLimit = BurstLimit { packets: 1_000, per_second: 200 };
 const STREAM: BurstLimit = BurstLimit { packets: 10_000, per_second: 2_000 };
+/// Counters of a conversation that tell of so small a part of the limit are of no flood: there are
+/// many, and most tell all there is to tell of theirs.
+const SMALL_PART: u64 = 100;
 /// Octets of a segment on the wire that carries nothing, with its options.
 const EMPTY_OCTETS: u64 = 90;
 
@@ -162,6 +165,9 @@ impl PacketFlood {
             ("tcp", _) if one_way && empty => (STREAM, "TCP packets"),
             _ => return,
         };
+        if sent < limit.packets / SMALL_PART {
+            return;
+        }
         let key = conversation::key_of(o, e);
         let burst = self.bursts.of(key, o.at, || Burst::begins(e.first));
         if !burst.is_over(sent, e.last, limit) {

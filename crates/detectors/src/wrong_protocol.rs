@@ -61,16 +61,17 @@ impl Watch for WrongProtocol {
         // Neither the port nor the name of a conversation changes: most need not be remembered.
         let excused = match expected {
             Some((_, names)) => names.contains(&o.protocol),
-            None => port < ASSIGNED_BELOW || COMMON.contains(&port) || is_industrial(o.protocol),
+            None if port < ASSIGNED_BELOW || COMMON.contains(&port) => true,
+            None => is_industrial(o.protocol) || !is_inside(o),
         };
         let knows = || link_key(o).is_some_and(|key| site.baseline.knows_link(&key));
         if excused || (site.phase != Phase::Unlearnt && knows()) {
             return;
         }
-        let whole = self.conversations.add(o, exchange);
-        if whole.packets_down < 2 {
+        let Some(whole) = self.conversations.add(o, exchange).filter(|all| all.packets_down >= 2)
+        else {
             return;
-        }
+        };
         match expected {
             Some(_) if o.protocol != "tcp" => {
                 wrong(o, exchange, (port, whole), out);
@@ -115,6 +116,13 @@ fn joined<'a>(
     out.raise(&WRONG_PROTOCOL.about, key, &seen, draft)
 }
 
+/// Does it go from one host of the site to another?
+fn is_inside(o: &Observation) -> bool {
+    let ends = o.from.address().zip(o.to.address());
+    let outside = |a: Address| matches!(a, Address::Ip(ip) if is_external(ip));
+    ends.is_some_and(|(client, server)| client != server && !outside(client) && !outside(server))
+}
+
 /// Two controllers that talk in nothing industrial, on a port of nothing known.
 fn odd(
     o: &Observation,
@@ -124,10 +132,6 @@ fn odd(
     out: &mut Findings,
 ) {
     let (Some(client), Some(server)) = (o.from.address(), o.to.address()) else { return };
-    let outside = |a: Address| matches!(a, Address::Ip(ip) if is_external(ip));
-    if outside(client) || outside(server) || client == server {
-        return;
-    }
     let controls = |address: Address| {
         site.inventory.asset_of(&address).is_some_and(|key| {
             use AssetClass::{BuildingController, Ied, Plc, Rtu};
