@@ -37,6 +37,10 @@ pub struct Outcome {
     pub threads: Threads,
 }
 
+/// What to do with what the workers know while another thread folds the last they said: a piece at
+/// each call, and whether there are more.
+pub type Beside<'a> = &'a mut dyn FnMut(&Outcome) -> bool;
+
 /// What only held the work.
 #[derive(Default)]
 pub struct Remains {
@@ -79,15 +83,15 @@ impl Hands {
         }
     }
 
-    /// The same, for nothing comes any more.
-    pub fn finish(self, frame: u64, at: Time) -> Result<Outcome, CrewError> {
+    /// The same, for nothing comes any more; there may be something to do `beside` the last of it.
+    pub fn finish(self, frame: u64, at: Time, beside: Beside<'_>) -> Result<Outcome, CrewError> {
         match self {
             Hands::Alone(mut alone) => {
                 alone.worker.give_up(frame, at);
                 alone.report(frame);
                 Ok(Outcome::of(vec![alone.worker]))
             }
-            Hands::Many(crew) => crew.finish(frame, at),
+            Hands::Many(crew) => crew.finish(frame, at, beside),
         }
     }
 }

@@ -8,7 +8,7 @@
 //! nothing, and only so many rounds are under way.
 
 use crate::{
-    CrewError, Outcome, SharedFold,
+    Beside, CrewError, Outcome, SharedFold,
     board::{Board, Task, Whole},
     round::{Done, Lies, Round, Then},
     threads::{Given, Part, Threads},
@@ -95,8 +95,14 @@ impl Crew {
         }
     }
 
-    /// Waits for all that is under way; what the workers know is gathered beside the last of it.
-    pub fn finish(mut self, frame: u64, at: Time) -> Result<Outcome, CrewError> {
+    /// Waits for all that is under way; what the workers know is gathered beside the last of it,
+    /// and then there is what is `beside` that.
+    pub fn finish(
+        mut self,
+        frame: u64,
+        at: Time,
+        beside: Beside<'_>,
+    ) -> Result<Outcome, CrewError> {
         self.round.then = Then::GiveUp(frame, at);
         self.send()?;
         self.report(frame)?;
@@ -105,6 +111,7 @@ impl Crew {
         }
         let workers = self.yard.board().take_workers();
         let mut outcome = Outcome::of(workers);
+        while !self.yard.board().is_settled() && beside(&outcome) {}
         self.settle()?;
         self.dismiss();
         outcome.threads = std::mem::take(&mut self.threads);

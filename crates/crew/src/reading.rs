@@ -2,7 +2,7 @@
 //!
 //! Not here: what is made of it. Invariant: what was read before the damage counts.
 
-use crate::{CrewError, Hands, Outcome, SharedFold};
+use crate::{Beside, CrewError, Hands, Outcome, SharedFold};
 use model::Time;
 use sensor::{Fold, Packet, WorkerSettings};
 use std::io::Read;
@@ -25,19 +25,21 @@ pub struct Counts {
 pub struct Reading {
     pub counts: Counts,
     pub outcome: Outcome,
+    /// What held the packets, to be used again.
+    pub memory: Vec<Vec<u8>>,
     /// What all of it was folded into.
     pub fold: Fold,
     /// Where it could not be read on.
     pub damage: Option<ReadError>,
 }
 
-/// Has so many threads read all packets, and folds what they said into the fold; now and then
-/// `shown` hears how many there were.
+/// Has so many threads read all packets, and folds what they said into the fold. Now and then
+/// `shown` hears how many there were; `beside` may be done at the end.
 pub fn read_capture(
     mut reader: CaptureReader<Box<dyn Read + '_>>,
     (threads, settings): (usize, WorkerSettings),
     fold: Fold,
-    shown: &mut dyn FnMut(u64),
+    (shown, beside): (&mut dyn FnMut(u64), Beside<'_>),
 ) -> Result<Reading, CrewError> {
     let fold = SharedFold::new(fold);
     let mut hands = Hands::new(threads, settings, fold.clone());
@@ -55,10 +57,11 @@ pub fn read_capture(
             Err(error) => break Some(error),
         }
     };
-    let outcome = hands.finish(counts.packets, counts.last.unwrap_or_default())?;
+    let outcome = hands.finish(counts.packets, counts.last.unwrap_or_default(), beside)?;
     // The hands are gone, and with them all who shared it.
     let fold = fold.into_inner().ok_or(CrewError::Ended)?;
-    Ok(Reading { counts, outcome, fold, damage })
+    let memory = reader.into_memory();
+    Ok(Reading { counts, outcome, memory, fold, damage })
 }
 
 impl Counts {

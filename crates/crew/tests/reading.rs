@@ -1,7 +1,7 @@
 //! A capture gives the same with any number of threads, also one that is damaged, one that is all
 //! one conversation, and one with a clock that jumps.
 
-use crew::read_capture;
+use crew::{Beside, read_capture};
 use model::Time;
 use sensor::{Fold, WorkerSettings};
 use std::io::Read;
@@ -37,7 +37,8 @@ fn told(capture: &[u8], threads: usize) -> Told {
     let reader = CaptureReader::open(source).expect("a capture");
     let work = (threads, WorkerSettings::default());
     let mut shown = 0;
-    let read = read_capture(reader, work, Fold::default(), &mut |packets| shown = packets);
+    let hear: (&mut dyn FnMut(u64), Beside<'_>) = (&mut |packets| shown = packets, &mut |_| false);
+    let read = read_capture(reader, work, Fold::default(), hear);
     let mut read = read.expect("threads");
     assert!(read.counts.packets - shown < 4_096, "progress is shown");
     let fold = &mut read.fold;

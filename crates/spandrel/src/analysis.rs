@@ -8,14 +8,14 @@ pub mod progress;
 
 use ::sensor::{Fold, Limits, Unnamed, WorkerSettings};
 use anyhow::{Context as _, Result};
-use crew::{Counts, Outcome, Reading, Remains, Threads, read_capture};
+use crew::{Beside, Counts, Outcome, Reading, Remains, Threads, read_capture};
 use detectors::{Baseline, Detection, Phase};
 use model::{CaptureReport, Health, MessageRow};
 use progress::{Progress, Watched};
 use std::{
     collections::BTreeMap,
     fs::File,
-    io::Read,
+    io::{self, Read},
     path::{Path, PathBuf},
 };
 use wire::file::CaptureReader;
@@ -27,6 +27,8 @@ pub struct Settings {
     pub values: bool,
     /// Count messages, which a live sensor does not.
     pub messages: bool,
+    /// As JSON, of which parts may be written before all is known.
+    pub json: bool,
     /// Keep the first octets of what gets no name.
     pub unnamed: bool,
     pub limits: Limits,
@@ -85,6 +87,7 @@ pub fn threads(text: &str) -> Result<usize, String> {
 
 /// Takes what these captures show for normal.
 pub fn learn(paths: &[PathBuf], settings: &Settings, shown: bool) -> Result<Option<Baseline>> {
+    let settings = &Settings { json: false, ..settings.clone() };
     let mut baseline = None;
     for path in paths {
         let known = baseline.take().unwrap_or_default();
@@ -141,6 +144,10 @@ pub struct Analysed {
     unnamed: Vec<Unnamed>,
     fold: Fold,
     remains: Remains,
+    /// The first parts of the messages as text, written beside something else.
+    told: Vec<io::Result<json::Pieces>>,
+    /// To write on.
+    memory: Vec<Vec<u8>>,
     /// Those that read it.
     helpers: Threads,
 }
@@ -160,15 +167,25 @@ fn read(
         ..WorkerSettings::default()
     };
     let work = (settings.threads, worker);
-    let read = read_capture(reader, work, fold, &mut |packets| progress.show(packets))?;
-    let Reading { counts, outcome, mut fold, damage } = read;
+    let mut told = Vec::new();
+    let mut beside = |outcome: &Outcome| {
+        if settings.json {
+            let pieces = json::Pieces::new(&json::Sheets::default());
+            told.push(json::message_part(&outcome.messages, told.len(), pieces));
+        }
+        (1..json::MESSAGE_PARTS).contains(&told.len())
+    };
+    let hear: (&mut dyn FnMut(_), Beside<'_>) =
+        (&mut |packets| progress.show(packets), &mut beside);
+    let Reading { counts, outcome, memory, mut fold, damage } =
+        read_capture(reader, work, fold, hear)?;
     fold.finish();
     let Outcome { messages, mut health, unnamed, remains, threads: helpers } = outcome;
     health.damaged = damage.map(|error| format!("{:#}", anyhow::Error::from(error)));
     health.at = counts.last;
     health.limits.extend(fold.limits_hit());
     let file = path.display().to_string();
-    Ok(Analysed { file, counts, messages, health, unnamed, fold, remains, helpers })
+    Ok(Analysed { file, counts, messages, told, health, unnamed, fold, remains, memory, helpers })
 }
 
 impl Analysed {

@@ -63,16 +63,17 @@ enum Form {
 
 pub fn run(options: &Options) -> Result<ExitCode> {
     options.site.apply()?;
+    let as_json = options.format == Some(Form::Json);
     let mut settings = Settings {
         threads: options.threads,
         values: options.values,
         messages: !options.no_messages,
+        json: as_json,
         unnamed: options.unnamed.is_some(),
         limits: Limits::scaled(options.room),
         baseline: None,
     };
     settings.baseline = learn(&options.baseline, &settings, true)?;
-    let as_json = options.format == Some(Form::Json);
     // By itself standard output looks for the end of a line in all that passes.
     let out = std::io::stdout().as_fd().try_clone_to_owned().context("no standard output")?;
     let mut out = BufWriter::with_capacity(256 << 10, File::from(out));

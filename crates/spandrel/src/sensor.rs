@@ -309,7 +309,7 @@ impl Live {
     fn finish(&mut self) -> std::io::Result<()> {
         if let Some(hands) = self.hands.take() {
             let last = self.newest.unwrap_or_default();
-            let outcome = hands.finish(self.frame, last);
+            let outcome = hands.finish(self.frame, last, &mut |_| false);
             self.health = outcome.map_err(std::io::Error::other)?.health;
             self.fold.lock().finish();
             self.keep_the_rest();

@@ -159,6 +159,12 @@ impl<R: io::Read> CaptureReader<R> {
         Ok(CaptureReader { buffer, format: Format::Pcap(pcap), last: 0 })
     }
 
+    /// Memory that held packets, empty, for whatever else there is to hold: new memory has to be
+    /// given by the operating system first.
+    pub fn into_memory(self) -> Vec<Vec<u8>> {
+        self.buffer.into_memory().collect()
+    }
+
     /// The next packet, `None` at the end. After an error there are no more packets.
     #[expect(clippy::should_implement_trait, reason = "lends from the reader, an iterator cannot")]
     pub fn next(&mut self) -> Result<Option<RawPacket<'_>>, ReadError> {

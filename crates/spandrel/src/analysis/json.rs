@@ -13,7 +13,7 @@ use serde::{Serialize, Serializer};
 use std::{
     collections::BTreeMap,
     io::{self, Write},
-    sync::{Arc, OnceLock},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
 /// Addresses above which rows are made and written one by one by one thread after all.
@@ -44,7 +44,8 @@ pub fn write(
     analysed: Analysed,
     settings: &Settings,
 ) -> io::Result<Leftovers> {
-    let Analysed { file, counts, messages, health, mut fold, remains, mut helpers, .. } = analysed;
+    let Analysed { file, counts, messages, told, health, mut fold, .. } = analysed;
+    let Analysed { remains, memory, mut helpers, .. } = analysed;
     let values = settings.values.then(|| fold.take_values());
     let (packets, bytes) = (counts.packets, counts.bytes);
     let (first_ts, last_ts) = (counts.first, counts.last);
@@ -53,10 +54,12 @@ pub fn write(
     let (fold, messages) = (Arc::new(fold), Arc::new(messages));
     let mut leftovers = Leftovers(vec![Box::new(remains)]);
     if settings.threads > 1 && fold.inventory.addresses_known() < APART_ADDRESSES_MAX {
-        let (places, parts): (Vec<_>, Vec<_>) = parts(&messages, &fold).into_iter().unzip();
+        let rest = parts((&messages, told.len()), &fold, memory);
+        let (places, parts): (Vec<_>, Vec<_>) = rest.into_iter().unzip();
         let mut made: Vec<_> = places.into_iter().zip(helpers.share(parts)).collect();
         made.sort_by_key(|(place, _)| *place);
-        let made = made.into_iter().map(|(_, made)| made).collect::<io::Result<Vec<_>>>()?;
+        let made = told.into_iter().chain(made.into_iter().map(|(_, made)| made));
+        let made = made.collect::<io::Result<Vec<_>>>()?;
         made.iter().try_for_each(|made| made.write(out))?;
         leftovers.0.extend([Box::new(made) as Box<dyn Send>, Box::new(messages)]);
     } else {
@@ -77,23 +80,35 @@ pub fn write(
     Ok(leftovers)
 }
 
-/// Parts in which assets are written.
+/// Parts in which messages are written, and assets.
+pub const MESSAGE_PARTS: usize = 16;
 const ASSET_PARTS: usize = 16;
 
 /// Text in pieces: a vector that grows to as much is copied to new memory again and again.
-struct Pieces {
+pub struct Pieces {
     full: Vec<Vec<u8>>,
     last: Vec<u8>,
+    sheets: Sheets,
 }
 
-impl Pieces {
-    /// Octets from which on a piece is full.
-    const FULL: usize = 256 << 10;
-    /// Room for what comes with the row that fills it; few rows are longer.
-    const ROOM: usize = Pieces::FULL + (32 << 10);
+/// Memory to write on that was used before: to touch new memory takes longer than to write there.
+pub type Sheets = Arc<Mutex<Vec<Vec<u8>>>>;
 
-    fn new() -> Pieces {
-        Pieces { full: Vec::new(), last: Vec::with_capacity(Pieces::ROOM) }
+impl Pieces {
+    /// Octets from which on a piece is full; with the row that fills it, it seldom comes to more
+    /// than a block that packets were read into.
+    const FULL: usize = 224 << 10;
+    const ROOM: usize = 256 << 10;
+
+    pub fn new(sheets: &Sheets) -> Pieces {
+        let mut pieces = Pieces { full: Vec::new(), last: Vec::new(), sheets: Arc::clone(sheets) };
+        pieces.last = pieces.sheet();
+        pieces
+    }
+
+    fn sheet(&self) -> Vec<u8> {
+        let used = self.sheets.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        used.unwrap_or_else(|| Vec::with_capacity(Pieces::ROOM))
     }
 
     fn text(&mut self, text: &str) {
@@ -103,7 +118,7 @@ impl Pieces {
     fn row(&mut self, row: &impl Serialize) -> io::Result<()> {
         serde_json::to_writer(&mut self.last, row)?;
         if self.last.len() >= Pieces::FULL {
-            let next = Vec::with_capacity(Pieces::ROOM);
+            let next = self.sheet();
             self.full.push(std::mem::replace(&mut self.last, next));
         }
         Ok(())
@@ -120,6 +135,14 @@ impl Pieces {
         Ok(())
     }
 
+    /// With the field of these rows behind.
+    fn field<T: Serialize>(mut self, name: &str, rows: Vec<T>) -> io::Result<Pieces> {
+        self.text(&format!(",\"{name}\":["));
+        self.rows(rows)?;
+        self.text("]");
+        Ok(self)
+    }
+
     /// Writes all of it, one after the other.
     fn write(&self, out: &mut impl Write) -> io::Result<()> {
         self.full.iter().chain([&self.last]).try_for_each(|piece| out.write_all(piece))
@@ -127,28 +150,38 @@ impl Pieces {
 }
 
 /// Rows of counted messages.
-type Groups = BTreeMap<&'static str, Vec<MessageRow>>;
+pub type Groups = BTreeMap<&'static str, Vec<MessageRow>>;
 
-/// All of the long parts, and where they stand in the line. One thread finds out which assets there
-/// are while others write messages; what takes long comes before what takes less, so that all end
-/// at about one time.
-fn parts(messages: &Arc<Groups>, fold: &Arc<Fold>) -> Vec<(usize, Part<io::Result<Pieces>>)> {
-    let assets = Arc::new(OnceLock::new());
+/// The long parts but for those of the messages that are `told`, and where they stand in the line.
+/// One thread finds out which assets there are while others write links; what takes long comes
+/// before what takes less, so that all end at about one time.
+fn parts(
+    (messages, told): (&Arc<Groups>, usize),
+    fold: &Arc<Fold>,
+    memory: Vec<Vec<u8>>,
+) -> Vec<(usize, Part<io::Result<Pieces>>)> {
+    let (assets, sheets) = (Arc::new(OnceLock::new()), Arc::new(Mutex::new(memory)));
     let part = |number| -> (usize, Part<_>) {
         let (assets, fold) = (Arc::clone(&assets), Arc::clone(fold));
-        (1 + number, Box::new(move || asset_part(&fold, &assets, number)))
+        let pieces = Pieces::new(&sheets);
+        let make = move || asset_part(&fold, &assets, (number, pieces));
+        (MESSAGE_PARTS + number, Box::new(make))
     };
-    let messages = Arc::clone(messages);
+    let message = |number| -> (usize, Part<_>) {
+        let (messages, pieces) = (Arc::clone(messages), Pieces::new(&sheets));
+        (number, Box::new(move || message_part(&messages, number, pieces)))
+    };
     let (of_links, of_findings) = (Arc::clone(fold), Arc::clone(fold));
+    let (to_links, to_findings) = (Pieces::new(&sheets), Pieces::new(&sheets));
     let findings = move || of_findings.detection.findings(&of_findings.inventory);
-    let (behind, last) = (ASSET_PARTS + 1, ASSET_PARTS + 2);
+    let links = MESSAGE_PARTS + ASSET_PARTS;
     let mut parts = vec![
         part(0),
-        (0, Box::new(move || told(&messages))),
-        (behind, Box::new(move || field_of("links", of_links.inventory.links()))),
-        (last, Box::new(move || field_of("findings", findings()))),
+        (links, Box::new(move || to_links.field("links", of_links.inventory.links()))),
+        (links + 1, Box::new(move || to_findings.field("findings", findings()))),
     ];
     parts.extend((1..ASSET_PARTS).map(part));
+    parts.extend((told..MESSAGE_PARTS).map(message));
     parts
 }
 
@@ -157,11 +190,10 @@ fn parts(messages: &Arc<Groups>, fold: &Arc<Fold>) -> Vec<(usize, Part<io::Resul
 fn asset_part(
     fold: &Fold,
     assets: &OnceLock<Vec<UnmadeAsset>>,
-    number: usize,
+    (number, mut pieces): (usize, Pieces),
 ) -> io::Result<Pieces> {
     let assets = assets.get_or_init(|| fold.inventory.unmade_assets());
     let bound = |number: usize| assets.len() * number / ASSET_PARTS;
-    let mut pieces = Pieces::new();
     pieces.text(if number == 0 { ",\"assets\":[" } else { "" });
     let own = assets.get(bound(number)..bound(number + 1)).unwrap_or_default();
     if bound(number) > 0 && !own.is_empty() {
@@ -172,28 +204,29 @@ fn asset_part(
     Ok(pieces)
 }
 
-/// The field of counted messages, with groups as its fields.
-fn told(groups: &Groups) -> io::Result<Pieces> {
-    let mut pieces = Pieces::new();
-    let mut before = ",\"messages\":{\"";
+/// One of the parts of the field of counted messages, of which the groups are fields.
+pub fn message_part(groups: &Groups, number: usize, mut pieces: Pieces) -> io::Result<Pieces> {
+    // A group's begin counts as a row.
+    let all: usize = groups.values().map(|rows| 1 + rows.len()).sum();
+    let bound = |number: usize| all * number / MESSAGE_PARTS;
+    let own = bound(number)..bound(number + 1);
+    pieces.text(if number == 0 { ",\"messages\":{" } else { "" });
+    let mut begin = 0;
     for (group, rows) in groups {
-        pieces.text(before);
-        // Names of groups are ours and need no escapes.
-        pieces.text(group);
-        pieces.text("\":[");
-        pieces.rows(rows)?;
-        pieces.text("]");
-        before = ",\"";
+        let end = begin + 1 + rows.len();
+        for at in own.start.max(begin)..own.end.min(end) {
+            let row = at.checked_sub(begin + 1).and_then(|at| rows.get(at));
+            pieces.text(if at > begin + 1 || at == begin && begin > 0 { "," } else { "" });
+            match row {
+                Some(row) => pieces.row(row)?,
+                // Names of groups are ours and need no escapes.
+                None => pieces.text(&format!("\"{group}\":[")),
+            }
+            pieces.text(if at + 1 == end { "]" } else { "" });
+        }
+        begin = end;
     }
-    pieces.text(if groups.is_empty() { ",\"messages\":{}" } else { "}" });
-    Ok(pieces)
-}
-
-fn field_of<T: Serialize>(name: &str, rows: Vec<T>) -> io::Result<Pieces> {
-    let mut pieces = Pieces::new();
-    pieces.text(&format!(",\"{name}\":["));
-    pieces.rows(rows)?;
-    pieces.text("]");
+    pieces.text(if number + 1 == MESSAGE_PARTS { "}" } else { "" });
     Ok(pieces)
 }
 
@@ -214,6 +247,28 @@ mod tests {
     };
 
     #[test]
+    fn parts_of_messages_are_the_field() {
+        let rows = |count: u64| -> Vec<MessageRow> {
+            let row = |count| MessageRow { keys: Vec::new(), count, figures: Vec::new() };
+            (0..count).map(row).collect()
+        };
+        let few = [("a", rows(1)), ("b", Vec::new()), ("c", rows(2))];
+        let many = [("a", rows(100)), ("b", rows(7)), ("c", rows(1))];
+        for groups in [Groups::new(), Groups::from(few), Groups::from(many)] {
+            let mut text = b"{\"x\":1".to_vec();
+            for number in 0..MESSAGE_PARTS {
+                let pieces = Pieces::new(&Sheets::default());
+                let part = message_part(&groups, number, pieces).expect("memory");
+                part.write(&mut text).expect("memory");
+            }
+            text.push(b'}');
+            let whole = serde_json::json!({ "x": 1, "messages": groups });
+            let read: serde_json::Value = serde_json::from_slice(&text).expect("JSON");
+            assert_eq!(read, whole, "{}", String::from_utf8_lossy(&text));
+        }
+    }
+
+    #[test]
     fn the_line_is_the_report() {
         let mut writer = PcapWriter::new(Vec::new(), LinkType::Ethernet).expect("memory");
         for host in 1..40u8 {
@@ -230,6 +285,7 @@ mod tests {
                 values,
                 limits,
                 messages: true,
+                json: true,
                 baseline: None,
                 unnamed: false,
             };

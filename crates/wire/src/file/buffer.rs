@@ -170,6 +170,14 @@ impl<R: Read> Buffer<R> {
         self.consumed = self.consumed.saturating_add(count as u64);
     }
 
+    /// All memory that nobody else holds, cleared.
+    pub(super) fn into_memory(self) -> impl Iterator<Item = Vec<u8>> {
+        self.spare.into_iter().chain([self.block]).filter_map(Arc::into_inner).map(|mut memory| {
+            memory.clear();
+            memory
+        })
+    }
+
     pub(super) fn offset(&self) -> u64 {
         self.consumed
     }
