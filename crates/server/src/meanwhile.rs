@@ -165,9 +165,7 @@ impl Meanwhile {
         for held in held {
             let hash = held.session.hash.clone();
             // Only one that is still good gets a row.
-            if held.user(store).await?.is_some() {
-                store.create_session(held.session, held.ip).await?;
-            }
+            store.create_session(held.session, held.generation, held.ip).await?;
             let mut waiting = self.waiting();
             if waiting.sessions.remove(&hash).is_none() {
                 // It was ended while it was saved: its row goes as well.

@@ -142,7 +142,8 @@ impl Store {
         .await
     }
 
-    /// `generation` is the one that was read. A new password or being disabled ends sessions.
+    /// `generation` is the one that was read. A new password or being disabled ends sessions and
+    /// sign-in links.
     pub async fn patch_user(&self, name: &str, generation: i64, patch: UserPatch) -> Result<()> {
         let name = name.to_owned();
         self.write(move |turn| {
@@ -189,10 +190,23 @@ impl Store {
     }
 
     /// Keeps a session that began and notes the sign-in. The oldest sessions of the user give way.
-    pub async fn create_session(&self, session: Session, ip: Option<String>) -> Result<()> {
+    ///
+    /// Checking a password takes a while. `false`: the user is not as it was read before that, at
+    /// that `generation`, so that what ended its sessions meanwhile ends this one as well.
+    pub async fn create_session(
+        &self,
+        session: Session,
+        generation: i64,
+        ip: Option<String>,
+    ) -> Result<bool> {
         self.write(move |turn| {
             Box::pin(async move {
                 let Session { hash, user: name, csrf, created_at, last_used, .. } = session;
+                match read_user(turn, &name).await {
+                    Ok(user) if user.generation == generation && !user.disabled => {}
+                    Ok(_) | Err(Error::NotFound { .. }) => return Ok(false),
+                    Err(error) => return Err(error),
+                }
                 sqlx::query(
                     "INSERT INTO sessions (hash, user_name, csrf, ip, created_at, last_used) \
                      VALUES ($1, $2, $3, $4, $5, $6)",
@@ -218,7 +232,7 @@ impl Store {
                 .bind(SESSIONS_MAX)
                 .execute(&mut turn.db)
                 .await?;
-                Ok(())
+                Ok(true)
             })
         })
         .await
@@ -321,6 +335,8 @@ impl Store {
         }
         self.write(move |turn| {
             Box::pin(async move {
+                // Deleted meanwhile, it would leave a token to the next user of that name.
+                read_user(turn, &user).await?;
                 let row = sqlx::query("SELECT COUNT(*) FROM tokens WHERE user_name = $1")
                     .bind(&user)
                     .fetch_one(&mut turn.db)
@@ -429,10 +445,6 @@ impl Store {
                 .await?;
                 let Some(row) = row else { return Ok(None) };
                 let user: String = row.try_get("user_name")?;
-                sqlx::query("DELETE FROM links_once WHERE user_name = $1")
-                    .bind(&user)
-                    .execute(&mut turn.db)
-                    .await?;
                 sqlx::query(
                     "UPDATE users SET password = $1, disabled = 0, generation = generation + 1 \
                      WHERE name = $2",
@@ -455,11 +467,13 @@ async fn read_user(turn: &mut Turn, name: &str) -> Result<User> {
     user(&row.ok_or_else(|| Error::missing("user", name))?)
 }
 
+/// Ends what a user is, or could be, signed in by.
 async fn end_sessions(turn: &mut Turn, name: &str) -> Result<()> {
-    sqlx::query("DELETE FROM sessions WHERE user_name = $1")
-        .bind(name)
-        .execute(&mut turn.db)
-        .await?;
+    for sql in
+        ["DELETE FROM sessions WHERE user_name = $1", "DELETE FROM links_once WHERE user_name = $1"]
+    {
+        sqlx::query(sql).bind(name).execute(&mut turn.db).await?;
+    }
     Ok(())
 }
 

@@ -617,11 +617,39 @@ async fn last_admin_cannot_be_taken_away_and_links_work_once() {
         created_at: at,
         last_used: at,
     };
-    store.create_session(session, None).await.expect("made");
-    let patch = UserPatch { password: Some("new".into()), ..Default::default() };
     let generation = store.user("admin").await.expect("there").generation;
+    assert!(store.create_session(session.clone(), generation, None).await.expect("made"));
+    store.create_once("admin", "lost".into(), later).await.expect("made");
+    let patch = UserPatch { password: Some("new".into()), ..Default::default() };
     store.patch_user("admin", generation, patch).await.expect("changed");
     assert!(store.session("s1").await.expect("answers").is_none(), "a new password ends sessions");
+    assert!(!store.has_once("lost").await.expect("answers"), "and links");
+    // Whoever was signing in with the old password has it checked by now.
+    let late = store.create_session(session, generation, None).await.expect("answers");
+    assert!(!late && store.session("s1").await.expect("answers").is_none());
+}
+
+#[tokio::test]
+async fn who_is_disabled_or_deleted_comes_back_by_no_link_and_no_token() {
+    let (_dir, store) = site().await;
+    let later = Time::from_secs(4_000_000_000);
+    for name in ["admin", "ada", "eva"] {
+        store.create_user(name, Role::Admin, Some("phc".into())).await.expect("made");
+        store.create_once(name, name.into(), later).await.expect("made");
+    }
+    let disabled = UserPatch { disabled: Some(true), ..Default::default() };
+    store.patch_user("ada", 1, disabled).await.expect("changed");
+    store.delete_user("eva").await.expect("deleted");
+    let kept = ("hash".to_owned(), "spn_".to_owned());
+    let late = store.create_token("eva", "late", Role::Admin, kept, later).await;
+    assert!(matches!(late, Err(Error::NotFound { .. })), "{late:?}");
+    store.create_user("eva", Role::Viewer, None).await.expect("another of that name");
+    for name in ["ada", "eva"] {
+        let once = store.redeem_once(name.into(), "phc".into()).await.expect("answers");
+        assert!(once.is_none(), "{name}");
+    }
+    assert!(store.user("ada").await.expect("there").disabled);
+    assert!(store.has_once("admin").await.expect("answers"), "theirs stay");
 }
 
 #[tokio::test]

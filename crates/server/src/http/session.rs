@@ -76,8 +76,23 @@ impl Try<'_> {
         Ok(())
     }
 
-    /// A session for the user, as cookie and body.
-    async fn start(&self, user: User) -> Answer<impl IntoResponse + use<>> {
+    /// A session for the user, and the end of the record.
+    async fn signed_in(
+        &self,
+        user: User,
+        record: Option<i64>,
+    ) -> Answer<impl IntoResponse + use<>> {
+        let Some(session) = self.start(user).await? else {
+            self.end(record, "denied").await?;
+            let detail = "the user was changed meanwhile; sign in again";
+            return Err(Fault::new(StatusCode::UNAUTHORIZED, "user-changed", detail));
+        };
+        self.end(record, "done").await?;
+        Ok(session)
+    }
+
+    /// A session for the user, as cookie and body; none where the user is not as it was read.
+    async fn start(&self, user: User) -> Answer<Option<impl IntoResponse + use<>>> {
         let (secret, csrf) = (random::<32>(), random::<16>());
         let begun = now();
         let session = Session {
@@ -89,11 +104,14 @@ impl Try<'_> {
             last_used: begun,
         };
         let ip = Some(self.ip.clone());
-        match self.app.store.create_session(session.clone(), ip.clone()).await {
+        let kept = self.app.store.create_session(session.clone(), user.generation, ip.clone());
+        match kept.await {
+            Ok(true) => {}
+            Ok(false) => return Ok(None),
             Err(error) if error.is_of_disk() => {
                 self.app.meanwhile.hold(session, user.generation, ip);
             }
-            kept => kept?,
+            Err(error) => return Err(error.into()),
         }
         let settings = &self.app.settings;
         let length = settings.session_absolute;
@@ -109,7 +127,7 @@ impl Try<'_> {
             expires_at: Some(begun.plus_secs(i64::try_from(length.as_secs()).unwrap_or(0))),
             idle_s: Some(settings.session_idle.as_secs()),
         };
-        Ok((AppendHeaders([(header::SET_COOKIE, cookie)]), Json(me)))
+        Ok(Some((AppendHeaders([(header::SET_COOKIE, cookie)]), Json(me))))
     }
 }
 
@@ -153,9 +171,7 @@ pub(crate) async fn sign_in(
         return Err(Fault::new(StatusCode::UNAUTHORIZED, "wrong-password", detail));
     };
     counted.hit();
-    let session = attempt.start(known).await?;
-    attempt.end(record, "done").await?;
-    Ok(session)
+    attempt.signed_in(known, record).await
 }
 
 /// Set the first admin's password with the sign-in link's token, and sign in.
@@ -201,9 +217,7 @@ pub(crate) async fn redeem(
     };
     counted.hit();
     let user = app.store.user(&once.user).await?;
-    let session = attempt.start(user).await?;
-    attempt.end(record, "done").await?;
-    Ok(session)
+    attempt.signed_in(user, record).await
 }
 
 /// Sign out.

@@ -52,8 +52,10 @@ async fn fill_the_disk(site: &Site) -> Vec<String> {
     for number in 0.. {
         let begin = store::AuditBegin { actor: "filler".to_owned(), ..audit_begin() };
         let session = store::Session { hash: format!("{number:064}"), ..session() };
-        let tried =
-            (site.store.create_session(session, None).await, site.store.audit_begin(begin).await);
+        let tried = (
+            site.store.create_session(session, 1, None).await,
+            site.store.audit_begin(begin).await,
+        );
         if tried.0.is_err() && tried.1.is_err() {
             break;
         }
