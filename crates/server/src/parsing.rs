@@ -102,7 +102,10 @@ fn report_path(data: &Path, id: &str) -> PathBuf {
 
 impl Spool {
     pub(crate) async fn new(data: &Path) -> io::Result<Spool> {
-        fs::create_dir_all(folder(data)).await?;
+        let mut made = fs::DirBuilder::new();
+        #[cfg(unix)]
+        made.mode(0o700);
+        made.recursive(true).create(folder(data)).await?;
         let path = folder(data).join(format!("upload-{}", random::<12>()));
         let mut options = fs::File::options();
         options.write(true).create_new(true);
@@ -120,11 +123,13 @@ impl Spool {
     }
 }
 
-/// Deletes uploads that an earlier run left behind.
+/// Deletes uploads and half-written reports that an earlier run left behind.
 pub(crate) async fn clean_up(data: &Path) {
     let Ok(mut entries) = fs::read_dir(folder(data)).await else { return };
     while let Ok(Some(entry)) = entries.next_entry().await {
-        if entry.file_name().to_string_lossy().starts_with("upload-")
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if (name.starts_with("upload-") || name.ends_with(".new"))
             && let Err(error) = fs::remove_file(entry.path()).await
         {
             tracing::warn!(%error, "an old upload could not be deleted");
@@ -179,7 +184,11 @@ async fn report(
 
 async fn save(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let beside = path.with_extension("new");
-    let mut file = fs::File::create(&beside).await?;
+    let mut options = fs::File::options();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    options.mode(0o600);
+    let mut file = options.open(&beside).await?;
     file.write_all(bytes).await?;
     file.sync_all().await?;
     fs::rename(&beside, path).await
@@ -246,5 +255,29 @@ pub(crate) async fn delete_report(data: &Path, id: &str) {
         && error.kind() != io::ErrorKind::NotFound
     {
         tracing::warn!(capture = id, %error, "a report could not be deleted");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn what_came_of_a_capture_is_its_owners_and_what_was_half_written_goes() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().expect("a directory");
+        let mode =
+            |path: &Path| std::fs::metadata(path).expect("there").permissions().mode() & 0o777;
+        let upload = Spool::new(dir.path()).await.expect("room");
+        let report = report_path(dir.path(), "cap_1");
+        save(&report, b"{}").await.expect("room");
+        assert_eq!((mode(&folder(dir.path())), mode(&report)), (0o700, 0o600));
+        std::mem::forget(upload);
+        fs::write(report.with_extension("new"), b"{").await.expect("room");
+        clean_up(dir.path()).await;
+        let left = std::fs::read_dir(folder(dir.path())).expect("a folder");
+        let left: Vec<_> = left.map(|entry| entry.expect("reads").path()).collect();
+        assert_eq!(left, [report]);
     }
 }

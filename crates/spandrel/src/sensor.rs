@@ -27,6 +27,7 @@ use rustix::thread::{CapabilitySet, CapabilitySets};
 use std::{
     cell::RefCell,
     io::{ErrorKind, Read},
+    os::unix::fs::DirBuilderExt as _,
     process::ExitCode,
     rc::Rc,
     sync::{
@@ -115,7 +116,11 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     let memory = options.memory.clone().map(Memory::new);
     let learned = memory.as_ref().map(Memory::recall).transpose()?.flatten();
     if let Some(spool) = &options.spool {
-        std::fs::create_dir_all(spool)
+        // What was heard of the plant is nobody else's on this machine.
+        let mut made = std::fs::DirBuilder::new();
+        made.recursive(true)
+            .mode(0o700)
+            .create(spool)
             .with_context(|| format!("cannot make the spool {}", spool.display()))?;
     }
     let folders = memory.as_ref().map(Memory::folder).into_iter().chain(options.spool.as_deref());

@@ -102,6 +102,7 @@ impl Store {
             other => other,
         };
         check_header(&path)?;
+        keep_private(&path)?;
         let mut options = options(&path)
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
@@ -116,7 +117,6 @@ impl Store {
             return Err(OpenError::Newer { path, found, known: SCHEMA });
         }
         migrate(&mut db).await.map_err(fail)?;
-        keep_private(&path)?;
         let readers = readers(&path, false).await.map_err(fail)?;
         let watchers = Watchers::new();
         let writer = Writer::start(db, settings.commit_delay, (watchers.clone(), path.clone()))
@@ -300,16 +300,28 @@ async fn quick_check(db: &mut SqliteConnection, path: &Path) -> std::result::Res
     }
 }
 
+/// Before SQLite makes any of them, for it gives the log, which has all that the database has, and
+/// its index the mode of the database.
+#[cfg(unix)]
 fn keep_private(path: &Path) -> std::result::Result<(), OpenError> {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        let private = std::fs::Permissions::from_mode(0o600);
-        std::fs::set_permissions(path, private).map_err(|error| OpenError::Directory {
-            path: path.to_owned(),
-            reason: reason(&error),
-        })?;
+    use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+    let fail = |error: std::io::Error| match error.kind() {
+        std::io::ErrorKind::StorageFull => OpenError::Full { path: path.to_owned() },
+        _ => OpenError::Directory { path: path.to_owned(), reason: reason(&error) },
+    };
+    let mut made = File::options();
+    made.write(true).create(true).truncate(false).mode(0o600).open(path).map_err(fail)?;
+    for path in [path.to_owned(), path.with_extension("db-wal"), path.with_extension("db-shm")] {
+        match std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(fail(error)),
+            _ => {}
+        }
     }
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn keep_private(_: &Path) -> std::result::Result<(), OpenError> {
     Ok(())
 }
 
@@ -347,6 +359,35 @@ fn explain(path: &Path, error: sqlx::Error) -> OpenError {
 mod tests {
     use super::*;
     use std::io::{Error, ErrorKind};
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn nobody_else_reads_the_database_or_its_log_wherever_they_lie() {
+        use std::os::unix::fs::PermissionsExt;
+        const FILES: [&str; 3] = ["spandrel.db", "spandrel.db-wal", "spandrel.db-shm"];
+        let set = |path: &Path, mode| {
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("set");
+        };
+        let all_private = |dir: &Path| {
+            FILES.iter().all(|name| {
+                let mode = std::fs::metadata(dir.join(name)).expect(name).permissions().mode();
+                mode & 0o777 == 0o600
+            })
+        };
+        let (dir, killed) = (tempfile::tempdir().expect("one"), tempfile::tempdir().expect("two"));
+        set(dir.path(), 0o755);
+        let store = Store::open(dir.path(), Settings::default()).await.expect("opens");
+        assert!(all_private(dir.path()));
+        // What an earlier program left when it was killed.
+        for name in FILES {
+            std::fs::copy(dir.path().join(name), killed.path().join(name)).expect("copied");
+            set(&killed.path().join(name), 0o644);
+        }
+        store.close().await;
+        let store = Store::open(killed.path(), Settings::default()).await.expect("opens");
+        assert!(all_private(killed.path()));
+        store.close().await;
+    }
 
     #[test]
     fn who_may_not_read_a_database_is_not_told_that_there_is_none() {
