@@ -16,6 +16,7 @@ pub(crate) mod fault;
 mod findings;
 mod finish;
 mod guard;
+mod linger;
 mod list;
 mod network;
 mod openapi;

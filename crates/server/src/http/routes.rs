@@ -5,7 +5,8 @@
 
 use super::{
     accounts, agents, assets, captures, console, copies, fault::Fault, findings, finish::finish,
-    guard::guard, network, openapi, protection, recovery, session, system, vault, watch,
+    guard::guard, linger::linger, network, openapi, protection, recovery, session, system, vault,
+    watch,
 };
 use crate::{app::Shared, limits::BODY_BYTES_MAX};
 use axum::{
@@ -177,10 +178,14 @@ const ROOT: &str = "/api/v1";
 pub(crate) fn service(app: Shared) -> Router {
     let mut router = Router::new();
     for (method, path, access, handler) in all_lines() {
-        let state = (app.clone(), route(method, path, access));
+        let state = (app.clone(), route(method.clone(), path, access));
         // The router knows no suffix after a parameter: `{id}:mute` is `{id}/~mute` inside.
         let inner = format!("{ROOT}{}", path.replace("}:", "}/~"));
-        router = router.route(&inner, handler.layer(from_fn_with_state(state, guard)));
+        let handler = handler.layer(from_fn_with_state(state, guard));
+        // Whether or not who uploads is let in.
+        let uploads = method == Method::POST && path == "/captures";
+        let handler = if uploads { handler.layer(from_fn(linger)) } else { handler };
+        router = router.route(&inner, handler);
     }
     let api = router
         .route(&format!("{ROOT}/openapi.json"), get(document))
