@@ -92,11 +92,7 @@ impl Places {
         let ip = ip.to_canonical();
         // A proxy on this machine brings everybody.
         let most = if ip.is_loopback() { CONNECTIONS_MAX } else { of_one_max };
-        let from = match ip {
-            // Who has one address of a /64 has all of them.
-            IpAddr::V6(ip) => IpAddr::V6(Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64)),
-            ip => ip,
-        };
+        let from = one_of(ip);
         let mut open = self.0.lock().expect("no panic holds it");
         let of_one = open.get(&from).copied().unwrap_or(0);
         if of_one >= most || open.values().sum::<usize>() >= CONNECTIONS_MAX {
@@ -104,6 +100,15 @@ impl Places {
         }
         open.insert(from, of_one + 1);
         Some(Arc::new(Place { places: Arc::clone(self), from }))
+    }
+}
+
+/// The address that stands for all of whoever has this one.
+pub(crate) fn one_of(ip: IpAddr) -> IpAddr {
+    match ip.to_canonical() {
+        // Who has one address of a /64 has all of them.
+        IpAddr::V6(ip) => IpAddr::V6(Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64)),
+        ip => ip,
     }
 }
 
@@ -154,6 +159,15 @@ mod tests {
         assert_eq!(one.len() + held.len() + more.len(), CONNECTIONS_MAX);
         drop((one, held, more));
         assert_eq!(many("::1").len(), CONNECTIONS_MAX, "a proxy on this machine");
+        let one = |ip: &str| one_of(ip.parse().expect("an address")).to_string();
+        assert_eq!(
+            (one("2001:db8::1:2"), one("2001:db8::3")),
+            (one("2001:db8::"), one("2001:db8::"))
+        );
+        assert_eq!(
+            (one("::ffff:10.0.0.1"), one("10.0.0.2")),
+            ("10.0.0.1".into(), "10.0.0.2".into())
+        );
         assert!(places.0.lock().expect("free").is_empty());
     }
 

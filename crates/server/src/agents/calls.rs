@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     app::{Shared, now},
+    connections::one_of,
     http::{
         dto::PlanSpec,
         fault::{Answer, Fault},
@@ -62,7 +63,8 @@ pub(super) async fn enrol(
     }
     // Each try is written down for good: who only guesses would fill the disk.
     let ip = peer.ip().to_canonical().to_string();
-    let counted = app.throttle.begin(vec![format!("enrol/{ip}")]).await?;
+    let holder = one_of(peer.ip());
+    let counted = app.throttle.begin(vec![format!("enrol/{holder}")]).await?;
     let begin = AuditBegin {
         actor: "agent".to_owned(),
         method: "invitation".to_owned(),

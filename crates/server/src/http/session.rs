@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     app::{App, Shared, now},
+    connections::one_of,
     meanwhile::Tried,
     secret::{random, sha256, user_of_link, weakness},
     throttle,
@@ -22,7 +23,7 @@ use axum::{
     http::{StatusCode, header},
     response::{AppendHeaders, IntoResponse},
 };
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use store::{AuditBegin, AuditEnd, Session, User};
 
 /// Where a try to sign in comes from.
@@ -30,15 +31,22 @@ struct Try<'a> {
     app: &'a App,
     user: String,
     ip: String,
+    holder: IpAddr,
     trace_id: String,
     action: &'static str,
 }
 
 impl Try<'_> {
-    /// Counts it, unless too many failed.
+    /// Counts a password, unless too many failed.
     async fn counted(&self) -> Answer<throttle::Try<'_>> {
-        let keys = [format!("user/{}", self.user), format!("ip/{}", self.ip)];
+        let keys = [format!("user/{}", self.user), format!("ip/{}", self.holder)];
         self.app.throttle.begin(keys.to_vec()).await
+    }
+
+    /// Counts a link. Nobody guesses one, and whoever guesses passwords must not keep the user
+    /// from the link that is left to them then.
+    async fn counted_link(&self) -> Answer<throttle::Try<'_>> {
+        self.app.throttle.begin(vec![format!("link/{}", self.holder)]).await
     }
 
     fn record(&self) -> AuditBegin {
@@ -148,6 +156,7 @@ pub(crate) async fn sign_in(
         app: &app,
         user: user.clone(),
         ip: peer.ip().to_canonical().to_string(),
+        holder: one_of(peer.ip()),
         trace_id: trace.0,
         action: "POST /session",
     };
@@ -190,13 +199,14 @@ pub(crate) async fn redeem(
         app: &app,
         user: user_of_link(&body.token),
         ip: peer.ip().to_canonical().to_string(),
+        holder: one_of(peer.ip()),
         trace_id: trace.0,
         action: "POST /session:redeem",
     };
     if let Some(weakness) = weakness(&body.password, &attempt.user) {
         return Err(Fault::member("password", "weak", weakness));
     }
-    let counted = attempt.counted().await?;
+    let counted = attempt.counted_link().await?;
     let looked = async {
         let record = attempt.begin().await?;
         let token = sha256(body.token.as_bytes());

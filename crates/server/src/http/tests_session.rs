@@ -25,6 +25,29 @@ async fn guessing_passwords_gets_slow_and_says_how_long() {
 }
 
 #[tokio::test]
+async fn who_guesses_passwords_keeps_nobody_from_their_link() {
+    let site = Site::new().await;
+    let token = crate::secret::link_token("ad");
+    let later = crate::app::now().plus_secs(60);
+    let hash = crate::secret::sha256(token.as_bytes());
+    site.store.create_once("ad", hash, later).await.expect("made");
+    let post = async |path: &str, body| {
+        site.call(&As::default(), Method::POST, path, Some(body)).await.status()
+    };
+    for _ in 0..6 {
+        post("/session", json!({"user": "ad", "password": "guess guess guess"})).await;
+    }
+    let wrong = json!({"token": "ad.0", "password": PASSWORD});
+    assert_eq!(post("/session:redeem", wrong.clone()).await, StatusCode::UNAUTHORIZED);
+    let right = json!({"token": token, "password": PASSWORD});
+    assert_eq!(post("/session:redeem", right).await, StatusCode::OK);
+    for _ in 0..5 {
+        assert_eq!(post("/session:redeem", wrong.clone()).await, StatusCode::UNAUTHORIZED);
+    }
+    assert_eq!(post("/session:redeem", wrong).await, StatusCode::TOO_MANY_REQUESTS);
+}
+
+#[tokio::test]
 async fn many_tries_at_once_are_no_more_than_as_many_in_a_row() {
     let site = Site::new().await;
     let stranger = As::default();
