@@ -108,17 +108,23 @@ async fn guarded(
         }
         return Ok(next.run(request).await);
     }
-    // Without the session's own token it is another site's page that speaks, not the user.
-    if let Some(csrf) = caller.csrf() {
-        let sent = request.headers().get("x-csrf-token").and_then(|v| v.to_str().ok());
-        if !sent.is_some_and(|sent| same(sent, csrf)) {
-            let detail = "send the csrf value of /me as X-CSRF-Token";
-            return Err(Fault::new(StatusCode::FORBIDDEN, "csrf", detail));
-        }
-    }
-    let allowed = if caller.role < least { Err(lacks(&caller, least)) } else { Ok(()) };
+    let allowed = match from_own_page(&caller, &request) {
+        Ok(()) if caller.role < least => Err(lacks(&caller, least)),
+        allowed => allowed,
+    };
     let (app, route) = (app.clone(), route.clone());
     to_its_end(async move { change(&app, &route, &caller, request, next, allowed).await }).await
+}
+
+/// Without the session's own token it is another site's page that speaks, not the user.
+fn from_own_page(caller: &Caller, request: &Request) -> Answer<()> {
+    let Some(csrf) = caller.csrf() else { return Ok(()) };
+    let sent = request.headers().get("x-csrf-token").and_then(|v| v.to_str().ok());
+    if sent.is_some_and(|sent| same(sent, csrf)) {
+        return Ok(());
+    }
+    let detail = "send the csrf value of /me as X-CSRF-Token";
+    Err(Fault::new(StatusCode::FORBIDDEN, "csrf", detail))
 }
 
 /// What was begun is done and has its record's end, also when nobody waits for the answer any

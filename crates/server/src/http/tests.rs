@@ -330,6 +330,11 @@ async fn without_the_csrf_value_a_session_changes_nothing() {
     let wrong = As { csrf: Some("0".repeat(32)), ..who.clone() };
     let answer = site.call(&wrong, Method::POST, "/findings/fnd_1:unmute", None).await;
     assert_eq!(answer.status(), StatusCode::FORBIDDEN);
+    let (records, _) = site.store.audit(Some("ad"), None, 2).await.expect("reads");
+    for record in records {
+        let (_, end) = record.end.expect("completed");
+        assert_eq!((&*record.begin.action, &*end.result), ("POST /findings/{id}:unmute", "denied"));
+    }
     let answer = site.call(&who, Method::POST, "/findings/fnd_1:unmute", None).await;
     assert_eq!(answer.status(), StatusCode::OK);
 }
