@@ -3,7 +3,7 @@
 //! Not here: sessions. Invariant: nobody hands out more rights than they have.
 
 use super::{
-    caller::Caller,
+    caller::{Caller, With},
     dto::*,
     extract::{IfMatch, Sent, etag},
     fault::{Answer, Fault},
@@ -153,6 +153,11 @@ pub(crate) async fn create_token(
     let hash = sha256(secret.as_bytes());
     let prefix: String = secret.chars().take(12).collect();
     let expires_at = now().plus_secs(i64::from(days) * 86_400);
+    // Else a token that was lost would go on in those it made, after its own end.
+    let expires_at = match caller.with {
+        With::Token { .. } => expires_at.min(caller.expires_at),
+        With::Session { .. } => expires_at,
+    };
     let kept = (hash, prefix);
     let id = app.store.create_token(&caller.user, &new.name, new.role, kept, expires_at).await?;
     let tokens = app.store.tokens(Some(&caller.user)).await?;
@@ -179,6 +184,10 @@ pub(crate) async fn delete_token(
     let of = (caller.role < Role::Admin).then_some(caller.user.as_str());
     let token = app.store.tokens(of).await?.into_iter().find(|token| token.id == id);
     let token = token.ok_or_else(|| Fault::not_found(format!("there is no token {id}")))?;
+    if matches!(caller.with, With::Token { .. }) && token.role > caller.role {
+        let detail = format!("{} is a token of {}; this needs {}", id, token.role, token.role);
+        return Err(Fault::forbidden(detail));
+    }
     notes.before(json!({"id": token.id, "name": token.name, "user": token.user}));
     app.store.delete_token(&id).await?;
     Ok(StatusCode::NO_CONTENT)

@@ -149,6 +149,32 @@ async fn a_sign_in_link_sets_the_password_of_whom_it_names_and_the_audit_has_the
 }
 
 #[tokio::test]
+async fn a_token_makes_none_that_outlives_it_and_revokes_none_of_a_greater_role() {
+    let site = Site::new().await;
+    let who = site.sign_in("ad").await;
+    let make = async |role: &str, days: u32| {
+        let body = json!({"name": role, "role": role, "days": days});
+        read(site.call(&who, Method::POST, "/tokens", Some(body)).await).await
+    };
+    let (lost, greater) = (make("viewer", 3).await, make("admin", 90).await);
+    let with_lost = async |method: Method, path: &str, body: &str| {
+        let request = Request::builder().method(method).uri(format!("/api/v1{path}"));
+        let secret = lost["secret"].as_str().expect("shown once");
+        let request = request.header(header::AUTHORIZATION, format!("Bearer {secret}"));
+        let request = request.header(header::CONTENT_TYPE, "application/json");
+        site.send(request.body(Body::from(body.to_owned())).expect("a request")).await
+    };
+    let body = json!({"name": "next", "role": "viewer", "days": 366}).to_string();
+    let made = read(with_lost(Method::POST, "/tokens", &body).await).await;
+    assert_eq!(made["expires_at"], lost["expires_at"], "{made}");
+    let path = |token: &serde_json::Value| format!("/tokens/{}", token["id"].as_str().expect("id"));
+    let denied = with_lost(Method::DELETE, &path(&greater), "").await;
+    assert_eq!(denied.status(), StatusCode::FORBIDDEN);
+    let own = with_lost(Method::DELETE, &path(&made), "").await;
+    assert_eq!(own.status(), StatusCode::NO_CONTENT);
+}
+
+#[tokio::test]
 async fn api_tokens_carry_a_role_and_end_when_revoked() {
     let site = Site::new().await;
     let who = site.sign_in("an").await;
