@@ -16,7 +16,7 @@ use crate::{
 };
 use model::Time;
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex},
 };
 use store::Store;
@@ -49,6 +49,8 @@ pub(crate) struct App {
     pub(crate) throttle: Throttle,
     /// Session hash -> when it was used last, and when that was written.
     pub(crate) used: Mutex<HashMap<String, (Time, Time)>>,
+    /// Requests with an `Idempotency-Key`, by it and whose it is.
+    pub(crate) under_way: Mutex<HashSet<String>>,
     /// Who signs in while the disk has no room.
     pub(crate) meanwhile: Meanwhile,
     pub(crate) watchers: Arc<Semaphore>,
@@ -78,6 +80,7 @@ impl App {
             agents: Agents::default(),
             throttle: Throttle::default(),
             used: Mutex::new(HashMap::new()),
+            under_way: Mutex::default(),
             meanwhile: Meanwhile::default(),
             watchers: Arc::new(Semaphore::new(WATCHERS_MAX)),
             captures_waiting: Arc::new(Semaphore::new(CAPTURES_WAITING_MAX)),

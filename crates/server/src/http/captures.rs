@@ -112,7 +112,8 @@ pub(crate) async fn upload(
     if received.size_bytes == 0 {
         return Err(Fault::member("file", "empty", "the upload has no bytes"));
     }
-    let name = name.rsplit(['/', '\\']).next().unwrap_or("capture").to_owned();
+    let name = name.rsplit(['/', '\\']).next().filter(|name| !name.trim().is_empty());
+    let name = name.unwrap_or("capture").to_owned();
     let new = store::NewCapture {
         file: name,
         size_bytes: received.size_bytes,

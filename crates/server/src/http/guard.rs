@@ -205,6 +205,29 @@ async fn once(app: &Shared, caller: &Caller, request: Request, next: Next) -> Re
     }
 }
 
+/// A request with an `Idempotency-Key` whose answer is not known yet. Whoever lost patience and
+/// asks again meanwhile would have it done twice.
+struct UnderWay<'a> {
+    app: &'a Shared,
+    owner_and_key: String,
+}
+
+impl<'a> UnderWay<'a> {
+    fn begin(app: &'a Shared, owner_and_key: String) -> Answer<UnderWay<'a>> {
+        if !app.under_way.lock().expect("no panic holds it").insert(owner_and_key.clone()) {
+            let detail = "the first request with this Idempotency-Key is under way; ask again soon";
+            return Err(Fault::conflict("idempotency-key-in-use", detail));
+        }
+        Ok(UnderWay { app, owner_and_key })
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.app.under_way.lock().expect("no panic holds it").remove(&self.owner_and_key);
+    }
+}
+
 async fn replay(
     app: &Shared,
     caller: &Caller,
@@ -232,6 +255,7 @@ async fn replay(
         let length = parts.headers.get(header::CONTENT_LENGTH);
         (crate::secret::sha256(length.map_or(b"", HeaderValue::as_bytes)), body)
     };
+    let _under_way = UnderWay::begin(app, format!("{owner} {key}"))?;
     if let Some(reply) = app.store.reply(&owner, key).await? {
         if reply.request_hash != hash {
             let detail = "this Idempotency-Key was used for another request";

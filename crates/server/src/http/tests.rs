@@ -410,6 +410,37 @@ async fn same_idempotency_key_gives_the_first_answer() {
 }
 
 #[tokio::test]
+async fn who_asks_again_while_it_is_done_does_not_have_it_done_twice() {
+    let site = Site::new().await;
+    let who = site.sign_in("ad").await;
+    let upload = |body: Body| {
+        let request = site.request(&who, Method::POST, "/captures");
+        let request = request.header("idempotency-key", "k1").body(body);
+        site.send(request.expect("a request"))
+    };
+    let (more, pieces) = tokio::sync::mpsc::channel(1);
+    let pieces = futures_util::stream::unfold(pieces, |mut pieces| async {
+        let piece: Result<&str, std::io::Error> = pieces.recv().await?;
+        Some((piece, pieces))
+    });
+    let impatient = async {
+        more.send(Ok("half")).await.expect("it is read");
+        while site.app.under_way.lock().expect("free").is_empty() {
+            tokio::task::yield_now().await;
+        }
+        let again = upload(Body::empty()).await;
+        drop(more);
+        (again.status(), read(again).await["code"].as_str().map(str::to_owned))
+    };
+    let (first, again) = tokio::join!(upload(Body::from_stream(pieces)), impatient);
+    assert_eq!(again, (StatusCode::CONFLICT, Some("idempotency-key-in-use".to_owned())));
+    assert_eq!(first.status(), StatusCode::ACCEPTED);
+    let first = read(first).await;
+    assert_eq!(first["file"], "capture", "{first}");
+    assert_eq!(read(upload(Body::empty()).await).await, first);
+}
+
+#[tokio::test]
 async fn watchers_get_changes_resume_and_are_told_when_it_is_too_late() {
     use futures_util::StreamExt;
     let site = Site::new().await;
