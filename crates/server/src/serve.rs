@@ -33,6 +33,11 @@ pub enum StartError {
     PortInUse { address: SocketAddr },
     #[error("cannot listen on {address}: {reason}; choose another address with --listen")]
     Listen { address: SocketAddr, reason: String },
+    #[error(
+        "cannot listen for agents on {address}: {reason}; choose another address in the settings, \
+         agents.listen"
+    )]
+    ListenForAgents { address: SocketAddr, reason: String },
     #[error(transparent)]
     Tls(#[from] TlsError),
     #[error("cannot let agents in: {0}")]
@@ -159,21 +164,42 @@ impl Server {
 }
 
 /// A port, and the address it has.
-pub(crate) fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
-    let listener = TcpListener::bind(address).map_err(|error| refused(address, &error))?;
-    listener.set_nonblocking(true).map_err(|error| refused(address, &error))?;
-    let bound = listener.local_addr().map_err(|error| refused(address, &error))?;
+fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
+    bind(address).map_err(|error| refused(address, &error))
+}
+
+/// The same for agents.
+pub(crate) fn listen_for_agents(
+    address: SocketAddr,
+) -> Result<(TcpListener, SocketAddr), StartError> {
+    bind(address).map_err(|error| {
+        let reason = why_not(&error);
+        StartError::ListenForAgents { address, reason }
+    })
+}
+
+fn bind(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
+    let listener = TcpListener::bind(address)?;
+    listener.set_nonblocking(true)?;
+    let bound = listener.local_addr()?;
     Ok((listener, bound))
 }
 
 fn refused(address: SocketAddr, error: &io::Error) -> StartError {
-    let reason = match error.kind() {
-        io::ErrorKind::AddrInUse => return StartError::PortInUse { address },
+    match error.kind() {
+        io::ErrorKind::AddrInUse => StartError::PortInUse { address },
+        _ => StartError::Listen { address, reason: why_not(error) },
+    }
+}
+
+/// Why nobody can listen there.
+fn why_not(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => "another program uses this port".to_owned(),
         io::ErrorKind::AddrNotAvailable => "this machine does not have the address".to_owned(),
         io::ErrorKind::PermissionDenied => "ports below 1024 need more rights".to_owned(),
         _ => error.to_string(),
-    };
-    StartError::Listen { address, reason }
+    }
 }
 
 /// Makes the first admin; as long as no admin has a password, a new link at each start. Later one

@@ -11,7 +11,7 @@ use crate::{
     connections::{self, WITH_AGENTS, patient},
     http::finish,
     limits::BODY_BYTES_MAX,
-    serve::{StartError, listen},
+    serve::{StartError, listen_for_agents},
     settings::AgentsDoor,
     tls::Certificates,
 };
@@ -70,11 +70,11 @@ pub(crate) fn open(
     certificates: &Certificates,
     door: &AgentsDoor,
 ) -> Result<Door, StartError> {
-    let (listener, address) = listen(door.listen)?;
+    let (listener, address) = listen_for_agents(door.listen)?;
     let tls = RustlsConfig::from_config(config(certificates, door)?);
     let handle = Handle::new();
     let server = axum_server::from_tcp_rustls(listener, tls.clone())
-        .map_err(|error| StartError::Listen { address, reason: error.to_string() })?
+        .map_err(|error| StartError::ListenForAgents { address, reason: error.to_string() })?
         .handle(handle.clone());
     app.agents.address.get_or_init(|| address);
     let service = connections::each(service(app.clone()), WITH_AGENTS);
