@@ -32,8 +32,8 @@ const RENEW_DAYS: i64 = 30;
 
 #[derive(thiserror::Error, Debug)]
 pub enum TlsError {
-    #[error("cannot write {}: {source}; let this user write there", path.display())]
-    Write { path: PathBuf, source: std::io::Error },
+    #[error("cannot write {}: {reason}; let this user write there", path.display())]
+    Write { path: PathBuf, reason: std::io::Error },
     #[error(
         "cannot read {}: {reason}; move the directory it is in away to have new ones made",
         path.display()
@@ -122,7 +122,7 @@ impl Certificates {
     }
 
     fn make_folder(&self) -> Result<(), TlsError> {
-        let fail = |source| TlsError::Write { path: self.folder.clone(), source };
+        let fail = |reason| TlsError::Write { path: self.folder.clone(), reason };
         fs::create_dir_all(&self.folder).map_err(fail)?;
         #[cfg(unix)]
         {
@@ -191,7 +191,9 @@ impl Certificates {
             })
             .collect();
         found.sort();
-        found == self.names
+        // A key that cannot be read, or is of another certificate, is made anew as well: what others
+        // trust is the authority, and that stays.
+        found == self.names && self.config().is_ok()
     }
 
     fn read(&self, name: &str) -> Result<String, TlsError> {
@@ -217,7 +219,7 @@ impl Certificates {
             file.sync_all()?;
             fs::rename(&beside, &path)
         };
-        write().map_err(|source| TlsError::Write { path: path.clone(), source })
+        write().map_err(|reason| TlsError::Write { path: path.clone(), reason })
     }
 }
 
@@ -286,6 +288,22 @@ mod tests {
         assert!(more.ensure().expect("made again"));
         assert_eq!(fs::read(more.authority_path()).expect("a file"), authority);
         more.config().expect("rustls takes it");
+    }
+
+    #[test]
+    fn a_key_that_is_lost_damaged_or_of_another_is_made_anew_and_the_authority_stays() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let certificates = Certificates::new(dir.path(), LISTEN, &[]);
+        certificates.ensure().expect("made");
+        let authority = fs::read(certificates.authority_path()).expect("a file");
+        let other = KeyPair::generate().expect("a key").serialize_pem();
+        for key in ["", "junk", &other] {
+            fs::write(dir.path().join("tls/server.key"), key).expect("room");
+            assert!(certificates.ensure().expect("made anew"), "{key}");
+            certificates.config().expect("rustls takes it");
+            assert!(!certificates.ensure().expect("kept"));
+        }
+        assert_eq!(fs::read(certificates.authority_path()).expect("a file"), authority);
     }
 
     /// From when to when a certificate is good, and its authority's key.
