@@ -11,7 +11,7 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use axum_server::{Handle, tls::TlsInfo, tls_rustls::RustlsConfig};
+use axum_server::{Handle, Server, tls::TlsInfo, tls_rustls::RustlsConfig};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use std::{
     io,
@@ -30,6 +30,11 @@ use vault::{
 const TICK: Duration = Duration::from_secs(60);
 /// How long open requests may take to end.
 const DRAIN: Duration = Duration::from_secs(2);
+/// How long a connection may say nothing before its first request.
+const SILENCE: Duration = Duration::from_secs(60);
+/// The same between two requests and within the head of one. Restic's client keeps a connection
+/// for 90 seconds.
+const IDLE: Duration = Duration::from_secs(120);
 
 /// A server that runs.
 pub struct Serving {
@@ -85,10 +90,11 @@ pub async fn serve(
     let serving = match tls.clone() {
         Some(tls) => {
             let server = axum_server::from_tcp_rustls(listener, tls)?.handle(held);
+            let server = patient(server, SILENCE, IDLE);
             tokio::spawn(async move { ended(server.serve(service).await) })
         }
         None => {
-            let server = axum_server::from_tcp(listener)?.handle(held);
+            let server = patient(axum_server::from_tcp(listener)?.handle(held), SILENCE, IDLE);
             tokio::spawn(async move { ended(server.serve(service).await) })
         }
     };
@@ -101,6 +107,18 @@ pub async fn serve(
         }
     });
     Ok(Serving { address, handle, tls, house, tasks: vec![serving, ticking] })
+}
+
+/// A server that ends connections on which nothing comes: whoever reaches the port can connect, and
+/// each connection is one of the files that a process may have. Within a body
+/// [`super::transfer`] sees to it.
+fn patient<A>(
+    mut server: Server<SocketAddr, A>,
+    silence: Duration,
+    idle: Duration,
+) -> Server<SocketAddr, A> {
+    server.http_builder().http1().header_read_timeout(idle);
+    server.first_request_timeout(silence)
 }
 
 /// One request a connection at a time: a broken link then breaks one upload.
@@ -348,4 +366,42 @@ pub(super) async fn blocking<T: Send + 'static>(
 
 pub(super) fn empty(status: StatusCode) -> Response {
     (status, Body::empty()).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{
+        io::{Read, Write},
+        net::TcpStream,
+    };
+
+    /// Whether it hangs up on who says this, and what it answered before.
+    fn hangs_up_on(address: SocketAddr, words: &str) -> (bool, String) {
+        let mut stream = TcpStream::connect(address).expect("it listens");
+        stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a time");
+        stream.write_all(words.as_bytes()).expect("it takes words");
+        let mut answer = Vec::new();
+        let hung_up = stream.read_to_end(&mut answer).is_ok();
+        (hung_up, String::from_utf8_lossy(&answer).into_owned())
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn who_says_nothing_is_let_go() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        listener.set_nonblocking(true).expect("a socket");
+        let address = listener.local_addr().expect("it has one");
+        let server = axum_server::from_tcp(listener).expect("it listens");
+        let server = patient(server, Duration::from_millis(300), Duration::from_millis(200));
+        let service = Router::new().fallback(|| async { "here" }).into_make_service();
+        let serving = tokio::spawn(server.serve(service));
+        for (words, answered) in
+            [("", ""), ("GET / HT", ""), ("GET / HTTP/1.1\r\nhost: x\r\n\r\n", "here")]
+        {
+            let said = tokio::task::spawn_blocking(move || hangs_up_on(address, words));
+            let (hung_up, answer) = said.await.expect("it ends");
+            assert!(hung_up && answer.ends_with(answered), "{words:?}: {hung_up} {answer}");
+        }
+        serving.abort();
+    }
 }
