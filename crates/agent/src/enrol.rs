@@ -78,13 +78,19 @@ pub fn enrol(
         return Err(Error::Refused(why));
     }
     let known = Enrolment::read(config).ok();
-    if let Some(known) = known.as_ref().filter(|known| !known.name.is_empty()) {
-        let (name, data) = (&known.name, config.data.display());
-        let why = format!("this host is agent {name} already; {data} has its key");
+    let name = known.as_ref().map(|known| known.name.clone()).unwrap_or_default();
+    let is_same = known.as_ref().is_some_and(|known| is_of(&known.authority, &token));
+    // The same control plane asks anew where it went back to a backup from before this agent; as
+    // long as it knows the key it refuses a second name for it by itself.
+    if !name.is_empty() && !is_same {
+        let data = config.data.display();
+        let why = format!(
+            "this host is agent {name} of another control plane already; {data} has its key"
+        );
         return Err(Error::Refused(why));
     }
     let (authority, der) = line::authority(address)?;
-    if hexadecimal(&Sha256::digest(&der)) != token.authority {
+    if !is_hash_of(&token.authority, &der) {
         let why = "the server at this address is not the one that made the token: nothing was \
                    said to it";
         return Err(Error::Refused(why.to_owned()));
@@ -97,19 +103,29 @@ pub fn enrol(
         None => random()?,
     };
     let vault_token_sha256 = hexadecimal(&Sha256::digest(vault_token.as_bytes()));
-    let (address, name) = (address.trim_end_matches('/').to_owned(), String::new());
+    // Until it has another, the name that it had is good.
+    let address = address.trim_end_matches('/').to_owned();
     let mut enrolment = Enrolment { address, name, authority, vault_token };
     enrolment.write(config)?;
     let line = Line::open(&enrolment.address, &enrolment.authority, &identity)?;
     let (version, host) = (version.to_owned(), host.to_owned());
     let words = Enrol { secret: token.secret, vault_token_sha256, version, host };
     let enrolled = line.enrol(&words).map_err(|error| match error {
-        CallError::Refused(why) => Error::Refused(why),
+        CallError::Refused(why) | CallError::Unknown(why) => Error::Refused(why),
         CallError::Later(why) => Error::Line(why),
     })?;
     enrolment.name = enrolled.name;
     enrolment.write(config)?;
     Ok(enrolment)
+}
+
+/// Whether a token is of the control plane whose authority this is.
+fn is_of(authority: &str, token: &Token) -> bool {
+    line::certificate(authority).is_some_and(|der| is_hash_of(&token.authority, &der))
+}
+
+fn is_hash_of(hash: &str, bytes: &[u8]) -> bool {
+    hexadecimal(&Sha256::digest(bytes)) == hash
 }
 
 fn folder(path: &Path) -> Result<()> {

@@ -21,6 +21,9 @@ const FIRST_TIMEOUT: Duration = Duration::from_secs(30);
 pub enum CallError {
     /// It will not be let in again.
     Refused(String),
+    /// Nobody knows it there: not yet, or no longer, as where the control plane went back to a
+    /// backup from before.
+    Unknown(String),
     /// Later it may.
     Later(String),
 }
@@ -66,7 +69,8 @@ impl Line {
         match status {
             200 => serde_json::from_slice(&bytes)
                 .map_err(|error| CallError::Later(format!("its answer cannot be read: {error}"))),
-            401 | 403 => Err(CallError::Refused(said(status, &bytes))),
+            401 => Err(CallError::Unknown(said(status, &bytes))),
+            403 => Err(CallError::Refused(said(status, &bytes))),
             status => Err(CallError::Later(said(status, &bytes))),
         }
     }
@@ -103,12 +107,14 @@ pub fn authority(base: &str) -> Result<(String, Vec<u8>)> {
     let text = String::from_utf8(body(response).map_err(failed)?);
     let none = || Error::Line("it does not say who signs its certificate".to_owned());
     let text = text.map_err(|_| none())?;
-    let first = parse_pem(text.as_bytes()).next().and_then(std::result::Result::ok);
-    match first {
-        Some(PemItem::Certificate(certificate)) => {
-            let der = certificate.der().to_vec();
-            Ok((text, der))
-        }
-        _ => Err(none()),
+    let der = certificate(&text).ok_or_else(none)?;
+    Ok((text, der))
+}
+
+/// The bytes of a certificate that is PEM.
+pub fn certificate(text: &str) -> Option<Vec<u8>> {
+    match parse_pem(text.as_bytes()).next()?.ok()? {
+        PemItem::Certificate(certificate) => Some(certificate.der().to_vec()),
+        _ => None,
     }
 }

@@ -74,7 +74,7 @@ impl Stop {
 #[derive(Debug, PartialEq, Eq)]
 pub enum End {
     Stopped,
-    /// The control plane does not know it any more.
+    /// It was revoked.
     Refused(String),
 }
 
@@ -109,6 +109,8 @@ struct Agent<'a> {
     jobs: u64,
     under: UnderWay,
     call: Tries,
+    /// The control plane said last that it does not know this agent.
+    unknown: bool,
     sending: Tries,
     /// Runs whose present state was told.
     told: BTreeSet<u64>,
@@ -155,6 +157,7 @@ pub fn work(
         jobs: 0,
         under: UnderWay::default(),
         call: Tries::default(),
+        unknown: false,
         sending: Tries::default(),
         told: BTreeSet::new(),
         telling: Vec::new(),

@@ -62,13 +62,15 @@ impl Agent<'_> {
         let every = Duration::from_secs(u64::from(self.config.call_every_s));
         let reply = match answer {
             Ok(reply) => reply,
-            Err(CallError::Refused(why) | CallError::Later(why)) => {
+            Err(error) => {
                 for number in std::mem::take(&mut self.telling) {
                     self.told.remove(&number);
                 }
-                if self.call.failures == 0 {
-                    tracing::warn!(why, "the control plane does not answer; backups go on");
+                let unknown = matches!(error, CallError::Unknown(_));
+                if self.call.failures == 0 || unknown != self.unknown {
+                    warn_of(&error);
                 }
+                self.unknown = unknown;
                 self.call.failed(every);
                 return Ok(());
             }
@@ -76,6 +78,7 @@ impl Agent<'_> {
         if self.call.failures > 0 {
             tracing::info!("the control plane answers again");
         }
+        self.unknown = false;
         self.books.taken(&reply.accepted, reply.lost_noted);
         self.told.retain(|number| self.books.runs().iter().any(|run| run.number == *number));
         if let Some(plans) = reply.plans {
@@ -106,6 +109,18 @@ impl Agent<'_> {
         if self.call.failures == 0 {
             let soon = Instant::now() + pause;
             self.call.next = Some(self.call.next.map_or(soon, |next| next.min(soon)));
+        }
+    }
+}
+
+/// Backups go on by the plans that are known, whatever became of the control plane.
+fn warn_of(error: &CallError) {
+    match error {
+        CallError::Unknown(why) => {
+            tracing::error!(why, "the control plane does not know this agent; backups go on");
+        }
+        CallError::Refused(why) | CallError::Later(why) => {
+            tracing::warn!(why, "the control plane does not answer; backups go on");
         }
     }
 }

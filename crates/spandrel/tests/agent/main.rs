@@ -176,6 +176,34 @@ fn a_host_goes_on_while_the_line_is_cut_and_all_arrives_when_it_is_back() {
     agent.terminate();
 }
 
+#[test]
+fn a_control_plane_of_before_the_agent_stops_no_backup_and_takes_it_in_again() {
+    let mut scene = Scene::new();
+    let database = |name: &str| scene.root.path().join("data").join(name);
+    let (present, before) = (database("spandrel.db"), database("before.db"));
+    assert_eq!(scene.server.take().unwrap().stop(), Some(0));
+    fs::copy(&present, &before).unwrap();
+    scene.start();
+    let host = scene.enrolled("press-4", "");
+    scene.post("/plans", &scene.plan("Press 4", "press-4", &["files:@plant"]));
+    let agent = host.run();
+    scene.run("kind=backup", "complete");
+    assert_eq!(scene.server.take().unwrap().stop(), Some(0));
+    fs::rename(&before, &present).unwrap();
+    scene.start();
+    wait_for(&host, "the control plane does not know this agent; backups go on");
+    // Not with another's token, and with one of its own as it was told.
+    let refused = scene.enrol(&host, &format!("spa1.{}.{}", "0".repeat(48), "0".repeat(64)));
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(!refused.status.success() && said.contains("of another control plane"), "{said}");
+    let token = scene.invite("press-4");
+    let again = scene.enrol(&host, &token);
+    assert!(again.status.success(), "{again:?}");
+    scene.post("/plans", &scene.plan("Press 4", "press-4", &["files:@plant"]));
+    scene.run("kind=backup", "complete");
+    agent.terminate();
+}
+
 /// Waits until the agent's log says something.
 #[track_caller]
 fn wait_for(host: &Host, words: &str) {
