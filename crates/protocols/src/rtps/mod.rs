@@ -112,8 +112,14 @@ fn vendor_name(vendor: u16) -> &'static str {
         0x0101 => "RTI Connext",
         0x0102 => "OpenSplice DDS",
         0x0103 => "OpenDDS",
+        0x0104 => "MilSOFT DDS",
+        0x0105 => "InterCOM DDS",
         0x0106 => "CoreDX DDS",
-        0x010a => "InterCOM DDS",
+        0x0109 => "ETRI Diamond DDS",
+        0x010a => "RTI Connext Micro",
+        0x010b => "Vortex Cafe",
+        0x010d => "Vortex Lite",
+        0x010e => "Technicolor Qeo",
         0x010f => "eProsima Fast DDS",
         0x0110 => "Eclipse Cyclone DDS",
         0x0111 => "GurumDDS",
@@ -125,6 +131,7 @@ fn vendor_name(vendor: u16) -> &'static str {
 /// 9.4.5.3: data of the built-in end points describe participants and topics.
 fn data(body: &[u8], flags: u8, out: &mut Output) -> Result<(), Short> {
     const INLINE_QOS: u8 = 2;
+    const PAYLOAD: u8 = 4;
     let little = flags & 1 != 0;
     let mut r = Reader::new(body);
     r.skip(4)?;
@@ -134,15 +141,21 @@ fn data(body: &[u8], flags: u8, out: &mut Output) -> Result<(), Short> {
     if flags & INLINE_QOS != 0 {
         parameters(&mut r, little, |_, _| {})?;
     }
-    let (class, name) = match writer {
-        0x0001_00c2 => (OperationClass::Browse, "participant"),
-        0x0000_03c2 => (OperationClass::Browse, "writer of topic"),
-        0x0000_04c2 => (OperationClass::Browse, "reader of topic"),
+    let class = OperationClass::Browse;
+    let (name, gone) = match writer {
+        0x0001_00c2 => ("participant", "participant leaves"),
+        0x0000_03c2 => ("writer of topic", "writer leaves"),
+        0x0000_04c2 => ("reader of topic", "reader leaves"),
         _ => {
             out.operation(Op::notice(OperationClass::Report, u32::from(DATA), "data"));
             return Ok(());
         }
     };
+    // 8.7.4: who is disposed of is named by a key alone, or by the status in front.
+    if flags & PAYLOAD == 0 {
+        out.operation(Op::notice(class, u32::from(DATA), gone));
+        return Ok(());
+    }
     let [_, encapsulation] = r.array()?;
     r.skip(2)?;
     let little = encapsulation & 1 != 0;
@@ -181,7 +194,7 @@ fn string(value: &[u8], little: bool) -> Option<String> {
     Some(text::lossy(octets.strip_suffix(&[0]).unwrap_or(octets)))
 }
 
-/// RTI writes its host name into the property list (PID_PROPERTY_LIST, 9.6.2.2).
+/// Some write the name of their host into the property list (PID_PROPERTY_LIST, 9.6.2.2).
 fn host_property(value: &[u8], little: bool) -> Option<(&'static str, String)> {
     const PROPERTIES_MAX: u32 = 32;
     let mut r = Reader::new(value);
@@ -195,7 +208,8 @@ fn host_property(value: &[u8], little: bool) -> Option<(&'static str, String)> {
             Some(text::lossy(octets.strip_suffix(&[0]).unwrap_or(octets)))
         };
         let (name, value) = (text()?, text()?);
-        if name == "dds.sys_info.hostname" {
+        // The same of Cyclone DDS.
+        if matches!(&*name, "dds.sys_info.hostname" | "__Hostname") {
             return Some(("hostname", value));
         }
     }
@@ -206,6 +220,31 @@ fn host_property(value: &[u8], little: bool) -> Option<(&'static str, String)> {
 mod tests {
     use super::*;
     use crate::Side;
+
+    #[test]
+    fn vendors_have_the_numbers_of_the_dds_foundation() {
+        assert_eq!([0x0101, 0x010a].map(vendor_name), ["RTI Connext", "RTI Connext Micro"]);
+        assert_eq!([0x0105, 0x0110].map(vendor_name), ["InterCOM DDS", "Eclipse Cyclone DDS"]);
+    }
+
+    #[test]
+    fn who_leaves_does_not_appear() {
+        let said = |flags: u8| {
+            let mut out = Output::default();
+            // Flags, offset of what follows, reader, writer, number; a key, or nothing.
+            let data = [&[0, 0, 16, 0, 0, 0, 0, 0, 0, 1, 0, 0xc2][..], &[0; 8], &[0, 3, 0, 0]];
+            data_of(&[&data.concat()[..], &[1, 0, 0, 0]].concat(), flags, &mut out);
+            let model::Detail::Operation(said) = &out.observed[0].detail else { panic!() };
+            said.function_name
+        };
+        let data_flags = (1, 1 | 4, 1 | 8);
+        assert_eq!(said(data_flags.1), "participant");
+        assert_eq!([said(data_flags.0), said(data_flags.2)], ["participant leaves"; 2]);
+    }
+
+    fn data_of(body: &[u8], flags: u8, out: &mut Output) {
+        data(body, flags, out).expect("a whole submessage");
+    }
 
     #[test]
     fn the_header_of_version_1_is_shorter() {
