@@ -93,8 +93,20 @@ struct Conversation {
     topics: BTreeMap<Box<[u8]>, Arc<str>>,
     /// Topics by alias and side (version 5).
     aliases: BTreeMap<(u8, u16), Arc<str>>,
-    /// Sparkplug metric names by place and alias.
-    metrics: BTreeMap<(Box<str>, u64), Box<str>>,
+    /// Sparkplug metrics by place and name or alias: what a birth says of them.
+    metrics: BTreeMap<(Box<str>, Metric), Born>,
+}
+
+/// How data refer to a metric of a birth.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Metric {
+    Alias(u64),
+    Name(Box<str>),
+}
+
+struct Born {
+    name: Box<str>,
+    kind: u64,
 }
 
 impl Dissector for Conversation {
@@ -329,7 +341,8 @@ impl Conversation {
         }
     }
 
-    /// Births give metrics their aliases; data need not repeat names (Sparkplug 3.0, 6.4.7).
+    /// Births give metrics their aliases and types, which data need not repeat (Sparkplug 3.0,
+    /// 6.4.6 and 6.4.7).
     fn sparkplug(&mut self, topic: &sparkplug::Topic<'_>, payload: &[u8], out: &mut Output) {
         let birth = topic.kind.ends_with("BIRTH");
         if birth {
@@ -341,20 +354,39 @@ impl Conversation {
         }
         let place: Box<str> = topic.place().into();
         for metric in sparkplug::metrics(payload) {
-            if let Some(alias) = metric.alias.filter(|_| birth && !metric.name.is_empty()) {
+            let key = match metric.alias {
+                Some(alias) => Metric::Alias(alias),
+                None => Metric::Name(metric.name.as_str().into()),
+            };
+            let key = (place.clone(), key);
+            if birth && !metric.name.is_empty() {
                 if self.metrics.len() >= METRIC_ALIASES_MAX {
                     out.limit("sparkplug-aliases");
                 } else {
-                    self.metrics.insert((place.clone(), alias), metric.name.as_str().into());
+                    let (name, kind) = (metric.name.as_str().into(), metric.kind);
+                    self.metrics.insert(key.clone(), Born { name, kind });
                 }
             }
-            let known = metric.alias.and_then(|a| self.metrics.get(&(place.clone(), a)));
-            let name =
-                if metric.name.is_empty() { known.map(|k| &**k) } else { Some(&*metric.name) };
-            if let (Some(name), Some(value), true) = (name, metric.value, out.values_wanted) {
-                out.value(format!("{place}/{name}"), value, (None, Quality::Good));
+            if out.values_wanted {
+                told(&place, metric, self.metrics.get(&key), out);
             }
         }
+    }
+}
+
+/// A metric's value, unless it is of an earlier time: what is told is so now.
+fn told(place: &str, metric: sparkplug::Metric, born: Option<&Born>, out: &mut Output) {
+    let kind = match metric.kind {
+        0 => born.map_or(0, |b| b.kind),
+        kind => kind,
+    };
+    let name = match (metric.name.is_empty(), born) {
+        (false, _) => &*metric.name,
+        (true, Some(born)) => &*born.name,
+        (true, None) => return,
+    };
+    if let (false, Some(value)) = (metric.historical, metric.raw.and_then(|raw| raw.value(kind))) {
+        out.value(format!("{place}/{name}"), value, (None, metric.quality));
     }
 }
 

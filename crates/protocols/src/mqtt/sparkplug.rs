@@ -4,7 +4,7 @@
 //! values are read. Invariant: a field is read within its message, and metrics are bounded.
 
 use ::wire::reader::Reader;
-use model::PointValue;
+use model::{PointValue, Quality};
 
 /// Metrics of one payload that are read.
 const METRICS_MAX: usize = 4_096;
@@ -41,11 +41,47 @@ impl<'a> Topic<'a> {
     }
 }
 
-#[derive(Clone, Default, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct Metric {
     pub name: String,
     pub alias: Option<u64>,
-    pub value: Option<PointValue>,
+    /// Data type (6.4.16); 0 where it is left out, which only births may not do.
+    pub kind: u64,
+    pub raw: Option<Raw>,
+    /// Of an earlier time, kept while there was no connection.
+    pub historical: bool,
+    pub quality: Quality,
+}
+
+/// A value as it stands in its field; integers are signed or not by their type.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Raw {
+    Bits32(u32),
+    Bits64(u64),
+    Other(PointValue),
+}
+
+impl Raw {
+    /// `None` for an integer that could be a negative or a large one, where nobody said which.
+    pub fn value(self, kind: u64) -> Option<PointValue> {
+        let number = match self {
+            Raw::Other(value) => return Some(value),
+            Raw::Bits32(bits) => u64::from(bits),
+            Raw::Bits64(bits) => bits,
+        };
+        let negative = match self {
+            Raw::Bits32(bits) => bits >> 31 == 1,
+            _ => number >> 63 == 1,
+        };
+        Some(match kind {
+            1 => PointValue::Int(i64::from(number as i8)),
+            2 => PointValue::Int(i64::from(number as i16)),
+            3 => PointValue::Int(i64::from(number as i32)),
+            4 => PointValue::Int(number as i64),
+            0 if negative => return None,
+            _ => PointValue::Unsigned(number),
+        })
+    }
 }
 
 /// One field of a message: its number and value.
@@ -99,44 +135,76 @@ pub fn metrics(payload: &[u8]) -> Vec<Metric> {
     found
 }
 
-/// Section 6.4.6; data types of 6.4.16.
+/// Section 6.4.6.
 fn metric(bytes: &[u8]) -> Metric {
     let mut r = Reader::new(bytes);
-    let mut metric = Metric::default();
-    let mut kind = 0;
+    let mut metric = Metric {
+        name: String::new(),
+        alias: None,
+        kind: 0,
+        raw: None,
+        historical: false,
+        quality: Quality::Good,
+    };
     while let Some((number, value)) = field(&mut r) {
         match (number, value) {
             (1, Field::Bytes(name)) => metric.name = crate::text::lossy(name),
             (2, Field::Number(alias)) => metric.alias = Some(alias),
-            (4, Field::Number(number)) => kind = number,
-            (10, Field::Number(number)) => {
-                metric.value = Some(match kind {
-                    1 => PointValue::Int(i64::from(number as i8)),
-                    2 => PointValue::Int(i64::from(number as i16)),
-                    3 => PointValue::Int(i64::from(number as i32)),
-                    _ => PointValue::Unsigned(number),
-                });
+            (4, Field::Number(kind)) => metric.kind = kind,
+            (5, Field::Number(flag)) => metric.historical = flag != 0,
+            (9, Field::Bytes(properties)) => {
+                metric.quality = quality(properties).unwrap_or(Quality::Good);
             }
-            (11, Field::Number(number)) => {
-                metric.value = Some(match kind {
-                    4 => PointValue::Int(number as i64),
-                    _ => PointValue::Unsigned(number),
-                });
-            }
+            (10, Field::Number(number)) => metric.raw = Some(Raw::Bits32(number as u32)),
+            (11, Field::Number(number)) => metric.raw = Some(Raw::Bits64(number)),
             (12, Field::Fixed32(bits)) => {
-                metric.value = Some(PointValue::Float(f64::from(f32::from_bits(bits))));
+                let value = PointValue::Float(f64::from(f32::from_bits(bits)));
+                metric.raw = Some(Raw::Other(value));
             }
             (13, Field::Fixed64(bits)) => {
-                metric.value = Some(PointValue::Float(f64::from_bits(bits)));
+                metric.raw = Some(Raw::Other(PointValue::Float(f64::from_bits(bits))));
             }
-            (14, Field::Number(flag)) => metric.value = Some(PointValue::Bool(flag != 0)),
+            (14, Field::Number(flag)) => {
+                metric.raw = Some(Raw::Other(PointValue::Bool(flag != 0)));
+            }
             (15, Field::Bytes(text)) => {
-                metric.value = Some(PointValue::Text(crate::text::lossy(text).into()));
+                let text = PointValue::Text(crate::text::lossy(text).into());
+                metric.raw = Some(Raw::Other(text));
             }
             _ => {}
         }
     }
     metric
+}
+
+/// The property named Quality, an integer: 192 good, 500 stale, 0 bad (section 6.4.11). Keys come
+/// in the order of their values.
+fn quality(properties: &[u8]) -> Option<Quality> {
+    let mut r = Reader::new(properties);
+    let (mut keys, mut at, mut values) = (0_usize, None, Vec::new());
+    while let Some((number, value)) = field(&mut r) {
+        match (number, value) {
+            (1, Field::Bytes(key)) => {
+                if key == b"Quality" {
+                    at = Some(keys);
+                }
+                keys = keys.saturating_add(1);
+            }
+            (2, Field::Bytes(value)) => values.push(value),
+            _ => {}
+        }
+    }
+    let mut r = Reader::new(values.get(at?)?);
+    while let Some((number, value)) = field(&mut r) {
+        if let (3 | 4, Field::Number(code)) = (number, value) {
+            return Some(match code {
+                192..=255 => Quality::Good,
+                64..=191 | 500 => Quality::Uncertain,
+                _ => Quality::Bad,
+            });
+        }
+    }
+    None
 }
 
 #[cfg(test)]
@@ -148,9 +216,30 @@ mod tests {
         // name "T", alias 3, type Int16 (2), value -2
         let metric = [0x0a, 1, b'T', 0x10, 3, 0x20, 2, 0x50, 0xfe, 0xff, 0x03];
         let payload = [&[0x08, 5, 0x12, metric.len() as u8][..], &metric].concat();
-        let expected =
-            Metric { name: "T".to_owned(), alias: Some(3), value: Some(PointValue::Int(-2)) };
-        assert_eq!(metrics(&payload), [expected]);
+        let [read] = &metrics(&payload)[..] else { panic!("one metric") };
+        assert_eq!((read.name.as_str(), read.alias, read.kind), ("T", Some(3), 2));
+        assert_eq!(read.raw.clone().and_then(|r| r.value(2)), Some(PointValue::Int(-2)));
+    }
+
+    #[test]
+    fn an_integer_of_a_type_that_nobody_said_is_told_where_its_sign_is_plain() {
+        assert_eq!(Raw::Bits32(0xffff_fffe).value(3), Some(PointValue::Int(-2)));
+        assert_eq!(Raw::Bits32(0xffff_fffe).value(7), Some(PointValue::Unsigned(0xffff_fffe)));
+        assert_eq!(Raw::Bits32(0xffff_fffe).value(0), None);
+        assert_eq!(Raw::Bits32(7).value(0), Some(PointValue::Unsigned(7)));
+    }
+
+    #[test]
+    fn the_property_quality_is_the_value_at_its_key() {
+        let of = |code: &[u8]| {
+            let value = [&[0x08, 3, 0x18][..], code].concat();
+            let keys = [&[0x0a, 1, b'x', 0x0a, 7][..], b"Quality"].concat();
+            let values = [&[0x12, 2, 0x18, 9, 0x12, value.len() as u8][..], &value].concat();
+            quality(&[keys, values].concat())
+        };
+        assert_eq!(of(&[0xc0, 1]), Some(Quality::Good));
+        assert_eq!((of(&[0]), of(&[0xf4, 3])), (Some(Quality::Bad), Some(Quality::Uncertain)));
+        assert_eq!(quality(&[]), None);
     }
 
     #[test]
