@@ -1,8 +1,11 @@
 //! TDS, the protocol of Microsoft SQL Server ([MS-TDS]): versions, log-ons, statements by their
 //! verb.
 //!
-//! Not here: results. Invariant: of the password of a log-on nothing but its presence is looked
-//! at.
+//! Read `procedure` for calls, in which clients wrap statements with parameters. Not here:
+//! results, and what stands behind the first packet of a message. Invariant: of the password of a
+//! log-on nothing but its presence is looked at.
+
+mod procedure;
 
 use crate::{
     About, Carrier, Dissector, Gap, Hint, Malformed, Output, Probe, Progress, Protocol, Segment,
@@ -87,12 +90,14 @@ struct Conversation {
     applicant: Option<Authentication>,
     /// Log-ons inside TLS cannot be read.
     encrypted: bool,
+    /// Sides of whose message the end is still to come: their packets go on with it.
+    open: [bool; 2],
 }
 
 impl Dissector for Conversation {
     fn feed(&mut self, segment: Segment<'_>, out: &mut Output) -> Progress {
         let bytes = segment.bytes;
-        let (kind, _, length) = match header(bytes) {
+        let (kind, ends, length) = match header(bytes) {
             None => return Progress::NeedMore { consumed: 0, needed: HEADER_OCTETS },
             // TLS records without TDS around them, once a version 8 client negotiated them.
             Some(Err(())) if self.encrypted => return Progress::Consumed(bytes.len()),
@@ -103,6 +108,11 @@ impl Dissector for Conversation {
             return Progress::NeedMore { consumed: 0, needed: length };
         };
         out.begin("tds", 0..length);
+        if let Some(open) = self.open.get_mut(segment.from as usize)
+            && std::mem::replace(open, !ends)
+        {
+            return Progress::Consumed(length);
+        }
         let read = match (kind, segment.from) {
             (PRELOGIN | RESPONSE, _) if is_prelogin(body) => {
                 self.versions(segment.from, body, out);
@@ -122,7 +132,7 @@ impl Dissector for Conversation {
                 Ok(())
             }
             (RPC, _) => {
-                out.operation(Op::request(OperationClass::Other, u32::from(RPC), "procedure"));
+                out.operation(procedure::called(behind_headers(body)));
                 Ok(())
             }
             (RESPONSE, Side::Server) => {
@@ -138,8 +148,12 @@ impl Dissector for Conversation {
         Progress::Consumed(length)
     }
 
-    fn gap(&mut self, _: Gap) {
+    fn gap(&mut self, gap: Gap) {
         self.applicant = None;
+        // What comes next may be the middle of a message.
+        if let Some(open) = self.open.get_mut(gap.from as usize) {
+            *open = true;
+        }
     }
 }
 
@@ -298,10 +312,15 @@ fn product(major: u8, minor: u8) -> &'static str {
     }
 }
 
-/// 2.2.6.7: headers with their own length before the text, from version 7.2 on.
+/// 2.2.6.7
 fn batch(body: &[u8], out: &mut Output) {
+    let statement = text::utf16le(behind_headers(body));
+    out.operation(sql::operation(&statement, u32::from(BATCH)));
+}
+
+/// Headers with their own length stand before a statement or call from version 7.2 on (2.2.5.3).
+fn behind_headers(body: &[u8]) -> &[u8] {
     let headers = body.first_chunk::<4>().map_or(0, |n| u32::from_le_bytes(*n) as usize);
     let start = if (4..256).contains(&headers) { headers } else { 0 };
-    let statement = text::utf16le(body.get(start..).unwrap_or_default());
-    out.operation(sql::operation(&statement, u32::from(BATCH)));
+    body.get(start..).unwrap_or_default()
 }
