@@ -45,6 +45,19 @@ fn header(bytes: &[u8]) -> Option<Result<(u8, usize), ()>> {
     Some(if fits { Ok((kind, length)) } else { Err(()) })
 }
 
+/// A connect packet that ends where its descriptor would begin, of versions there are.
+fn descriptor_elsewhere(packet: &[u8]) -> bool {
+    let number = |at: usize| {
+        let octets = packet.get(at..).and_then(|rest| rest.first_chunk::<2>());
+        octets.map_or(0, |n| usize::from(u16::from_be_bytes(*n)))
+    };
+    let (version, oldest, octets, place) = (number(8), number(10), number(24), number(26));
+    (300..400).contains(&version)
+        && (300..=version).contains(&oldest)
+        && octets > 0
+        && place == packet.len()
+}
+
 impl Protocol for Tns {
     fn about(&self) -> &'static About {
         &ABOUT
@@ -57,7 +70,7 @@ impl Protocol for Tns {
                 let window = head.get(..length).unwrap_or(head);
                 let descriptor = window.windows(14).any(|w| w == b"(CONNECT_DATA=");
                 let service = window.windows(13).any(|w| w == b"(DESCRIPTION=");
-                match descriptor || service {
+                match descriptor || service || descriptor_elsewhere(window) {
                     true => Probe::MatchClient,
                     false if hint.port => Probe::MatchClient,
                     false => Probe::NoMatch,
@@ -76,6 +89,8 @@ impl Protocol for Tns {
 
 #[derive(Default)]
 struct Packets {
+    /// The connect descriptor was too long for its packet and comes in the next one.
+    descriptor_follows: bool,
     /// Who gave a password and waits to be let in.
     applicant: Option<Authentication>,
 }
@@ -95,6 +110,7 @@ impl Dissector for Packets {
         let class = OperationClass::Session;
         let number = u32::from(kind);
         match kind {
+            CONNECT if !packet.contains(&b'(') => self.descriptor_follows = true,
             CONNECT => connect(packet, out),
             ACCEPT => out.operation(Op::response(class, number, "connect").done()),
             REFUSE => {
@@ -105,6 +121,9 @@ impl Dissector for Packets {
             }
             REDIRECT => out.operation(Op::response(class, number, "redirect").done()),
             DATA => match segment.from {
+                Side::Client if std::mem::take(&mut self.descriptor_follows) => {
+                    connect(packet, out);
+                }
                 Side::Client => self.asked(packet, out),
                 Side::Server => self.answered(packet, out),
             },
