@@ -78,6 +78,8 @@ fn has_right_check(frame: &[u8]) -> bool {
 #[derive(Default)]
 struct Stream {
     configuration: Configuration,
+    /// Whose configuration that is: several streams may share a connection.
+    configured: Option<u16>,
     /// Status words told last, by device.
     status: Vec<u16>,
 }
@@ -141,15 +143,22 @@ impl Stream {
                 let text = crate::text::lossy(frame.body);
                 out.attribute(Subject::Sender, "C37.118 header", ("description", &text), 90);
             }
-            wire::CONFIGURATION_1 | wire::CONFIGURATION_2 => self.configure(frame, out),
-            _ => station(frame, out),
+            _ => self.configure(frame, out),
         }
     }
 
     fn configure(&mut self, frame: &Frame<'_>, out: &mut Output) {
-        let Ok(read) = Configuration::parse(frame.body) else {
-            let says = "a configuration shorter than its devices and channels";
-            return out.violation("synphasor-configuration-wrong", says, "IEEE C37.118.2, 6.4");
+        let read = match frame.kind {
+            wire::CONFIGURATION_3 => Configuration::parse_third(frame.body),
+            _ => Configuration::parse(frame.body).map(Some),
+        };
+        let read = match read {
+            Ok(Some(read)) => read,
+            Ok(None) => return,
+            Err(_) => {
+                let says = "a configuration shorter than its devices and channels";
+                return out.violation("synphasor-configuration-wrong", says, "IEEE C37.118.2, 6.4");
+            }
         };
         let says = "C37.118 configuration";
         if let [only] = &read.pmus[..] {
@@ -163,19 +172,22 @@ impl Stream {
             ];
             out.identity(Subject::Sender, says, facts);
         }
-        // Configuration 1 is what a device can do, 2 what it sends.
-        if frame.kind == wire::CONFIGURATION_2 {
+        // Configuration 1 is what a device can do, 2 and 3 what it sends.
+        if frame.kind != wire::CONFIGURATION_1 {
             let changed = self.configuration.pmus.iter().zip(&read.pmus);
             for (_, now) in changed.filter(|(before, now)| before.changes != now.changes) {
                 let value = format!("{}: {} changes", now.name, now.changes);
                 out.state(Subject::Sender, "pmu-configuration", &value);
             }
             self.status = vec![0; read.pmus.len()];
-            self.configuration = read;
+            (self.configuration, self.configured) = (read, Some(frame.id));
         }
     }
 
     fn data(&mut self, frame: &Frame<'_>, out: &mut Output) {
+        if self.configured != Some(frame.id) {
+            return;
+        }
         let mut at = Reader::new(frame.body);
         for (pmu, told) in self.configuration.pmus.iter().zip(&mut self.status) {
             let Ok(measured) = wire::measured(&mut at, pmu) else {
@@ -187,16 +199,6 @@ impl Stream {
                 values(pmu, &measured, out);
             }
         }
-    }
-}
-
-/// The first station of a configuration 3, whose name has a length (6.6).
-fn station(frame: &Frame<'_>, out: &mut Output) {
-    let mut at = Reader::new(frame.body);
-    let name = at.skip(8).and_then(|()| at.u8()).and_then(|n| at.bytes(usize::from(n)));
-    if let Ok(name) = name {
-        let facts = [("name", crate::text::lossy(name))];
-        out.identity(Subject::Sender, "C37.118 configuration", facts);
     }
 }
 

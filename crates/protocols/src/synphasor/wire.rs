@@ -108,8 +108,11 @@ pub struct Format {
 #[derive(Clone, PartialEq, Debug)]
 pub struct Channel {
     pub name: String,
-    /// What an integer of one stands for, for phasors.
+    /// What an integer of one stands for.
     pub factor: f64,
+    /// What is added to an integer's value then; of phasors what is taken from the angle. Only
+    /// configuration 3 has it.
+    pub offset: f64,
     pub current: bool,
 }
 
@@ -132,15 +135,40 @@ impl Configuration {
         }
         Ok(Configuration { pmus, rate: i16::from_be_bytes(at.array()?) })
     }
+
+    /// Reads the body of a configuration frame 3 (6.6); `None` for a part of a longer one.
+    pub fn parse_third(body: &[u8]) -> Result<Option<Configuration>, Short> {
+        let mut at = Reader::new(body);
+        let whole = at.be16()? == 0;
+        if !whole {
+            return Ok(None);
+        }
+        at.skip(4)?;
+        let count = at.be16()?.min(PMUS_MAX);
+        let mut pmus = Vec::new();
+        for _ in 0..count {
+            pmus.push(pmu_third(&mut at)?);
+        }
+        Ok(Some(Configuration { pmus, rate: i16::from_be_bytes(at.array()?) }))
+    }
 }
 
-fn name(at: &mut Reader<'_>) -> Result<String, Short> {
-    Ok(crate::text::lossy(at.bytes(16)?).trim().to_owned())
+impl Format {
+    const fn parse(word: u16) -> Format {
+        Format {
+            polar: word & 1 != 0,
+            phasors_float: word & 2 != 0,
+            analogs_float: word & 4 != 0,
+            frequency_float: word & 8 != 0,
+        }
+    }
 }
 
-fn pmu(at: &mut Reader<'_>) -> Result<Pmu, Short> {
-    let station = name(at)?;
-    let (id, format) = (at.be16()?, at.be16()?);
+/// Numbers of phasors, analog values and words of 16 digital ones, and all their names.
+fn channels(
+    at: &mut Reader<'_>,
+    name: fn(&mut Reader<'_>) -> Result<String, Short>,
+) -> Result<(Vec<Channel>, Vec<Channel>, usize), Short> {
     let counts = (usize::from(at.be16()?), usize::from(at.be16()?), usize::from(at.be16()?));
     let all = counts.0.saturating_add(counts.1).saturating_add(counts.2.saturating_mul(16));
     if all > CHANNELS_MAX {
@@ -150,17 +178,60 @@ fn pmu(at: &mut Reader<'_>) -> Result<Pmu, Short> {
     for _ in 0..all {
         names.push(name(at)?);
     }
-    let mut names = names.into_iter();
-    let mut phasors: Vec<Channel> = names
-        .by_ref()
-        .take(counts.0)
-        .map(|name| Channel { name, factor: 0.0, current: false })
-        .collect();
-    let mut analogs: Vec<Channel> = names
-        .by_ref()
-        .take(counts.1)
-        .map(|name| Channel { name, factor: 1.0, current: false })
-        .collect();
+    let mut channels =
+        names.into_iter().map(|name| Channel { name, factor: 1.0, offset: 0.0, current: false });
+    let phasors = channels.by_ref().take(counts.0).collect();
+    let analogs = channels.by_ref().take(counts.1).collect();
+    Ok((phasors, analogs, counts.2))
+}
+
+/// A name behind its length.
+fn counted_name(at: &mut Reader<'_>) -> Result<String, Short> {
+    let octets = usize::from(at.u8()?);
+    Ok(crate::text::lossy(at.bytes(octets)?).trim().to_owned())
+}
+
+fn float(at: &mut Reader<'_>) -> Result<f64, Short> {
+    number(at, true)
+}
+
+/// Table 10: names have their lengths, scales are floats, and a place and a class stand before the
+/// nominal frequency.
+fn pmu_third(at: &mut Reader<'_>) -> Result<Pmu, Short> {
+    const GLOBAL_ID_OCTETS: usize = 16;
+    /// Latitude, longitude, elevation, class, window, delay.
+    const PLACE_OCTETS: usize = 21;
+    let station = counted_name(at)?;
+    let id = at.be16()?;
+    at.skip(GLOBAL_ID_OCTETS)?;
+    let format = Format::parse(at.be16()?);
+    let (mut phasors, mut analogs, digitals) = channels(at, counted_name)?;
+    for phasor in &mut phasors {
+        // Flags of what was done to it, its kind, and what its user makes of it.
+        let [_, _, kind, _] = at.array()?;
+        phasor.current = kind & 8 != 0;
+        (phasor.factor, phasor.offset) = (float(at)?, float(at)?);
+    }
+    for analog in &mut analogs {
+        (analog.factor, analog.offset) = (float(at)?, float(at)?);
+    }
+    at.skip(digitals.saturating_mul(4).saturating_add(PLACE_OCTETS))?;
+    let (nominal_hz, changes) = (nominal(at.be16()?), at.be16()?);
+    Ok(Pmu { name: station, id, format, phasors, analogs, digitals, nominal_hz, changes })
+}
+
+const fn nominal(word: u16) -> u8 {
+    if word & 1 == 1 { 50 } else { 60 }
+}
+
+fn name(at: &mut Reader<'_>) -> Result<String, Short> {
+    Ok(crate::text::lossy(at.bytes(16)?).trim().to_owned())
+}
+
+fn pmu(at: &mut Reader<'_>) -> Result<Pmu, Short> {
+    let station = name(at)?;
+    let (id, format) = (at.be16()?, Format::parse(at.be16()?));
+    let (mut phasors, mut analogs, digitals) = channels(at, name)?;
     for phasor in &mut phasors {
         let unit = at.be32()?;
         phasor.current = unit >> 24 == 1;
@@ -171,24 +242,9 @@ fn pmu(at: &mut Reader<'_>) -> Result<Pmu, Short> {
         let unit = i32::from_be_bytes(at.array()?) << 8 >> 8;
         analog.factor = if unit == 0 { 1.0 } else { f64::from(unit) };
     }
-    at.skip(counts.2.saturating_mul(4))?;
-    let (nominal, changes) = (at.be16()?, at.be16()?);
-    let bit = |n: u16| format & n != 0;
-    Ok(Pmu {
-        name: station,
-        id,
-        format: Format {
-            polar: bit(1),
-            phasors_float: bit(2),
-            analogs_float: bit(4),
-            frequency_float: bit(8),
-        },
-        phasors,
-        analogs,
-        digitals: counts.2,
-        nominal_hz: if nominal & 1 == 1 { 50 } else { 60 },
-        changes,
-    })
+    at.skip(digitals.saturating_mul(4))?;
+    let (nominal_hz, changes) = (nominal(at.be16()?), at.be16()?);
+    Ok(Pmu { name: station, id, format, phasors, analogs, digitals, nominal_hz, changes })
 }
 
 /// What one device measured (6.3).
@@ -220,7 +276,10 @@ pub fn measured(at: &mut Reader<'_>, pmu: &Pmu) -> Result<Measured, Short> {
     let mut analogs = Vec::with_capacity(pmu.analogs.len());
     for channel in &pmu.analogs {
         let value = number(at, pmu.format.analogs_float)?;
-        analogs.push(if pmu.format.analogs_float { value } else { value * channel.factor });
+        analogs.push(match pmu.format.analogs_float {
+            true => value,
+            false => value * channel.factor + channel.offset,
+        });
     }
     let mut digitals = Vec::with_capacity(pmu.digitals);
     for _ in 0..pmu.digitals {
@@ -239,17 +298,17 @@ fn number(at: &mut Reader<'_>, float: bool) -> Result<f64, Short> {
 
 fn phasor(at: &mut Reader<'_>, channel: &Channel, format: Format) -> Result<(f64, f64), Short> {
     let float = format.phasors_float;
-    let factor = if float { 1.0 } else { channel.factor };
+    let (factor, turned) = if float { (1.0, 0.0) } else { (channel.factor, channel.offset) };
     if !format.polar {
         let (real, imaginary) = (number(at, float)? * factor, number(at, float)? * factor);
-        return Ok((real.hypot(imaginary), imaginary.atan2(real)));
+        return Ok((real.hypot(imaginary), imaginary.atan2(real) - turned));
     }
     if float {
         return Ok((number(at, true)?, number(at, true)?));
     }
     // Magnitudes are unsigned, angles are in ten thousandths of a radian.
     let (magnitude, angle) = (f64::from(at.be16()?), number(at, false)?);
-    Ok((magnitude * factor, angle / 10_000.0))
+    Ok((magnitude * factor, angle / 10_000.0 - turned))
 }
 
 #[cfg(test)]
