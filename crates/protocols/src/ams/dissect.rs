@@ -234,6 +234,13 @@ impl Conversation {
             (0, Ok(result)) => result,
             (error, _) => error,
         };
+        // All may be well with a sum of requests and not with one of them.
+        let result = match (&asked, result) {
+            (Some(asked), 0) if asked.command == 9 => {
+                names::sum_result(asked.group, asked.offset, ams.data.get(8..).unwrap_or_default())
+            }
+            (_, result) => result,
+        };
         let (class, name) =
             asked.as_ref().map_or(names::command(ams.command), |a| (a.class, a.name));
         let op = Op::response(class, u32::from(ams.command), name).unit(ams.source.port.into());
@@ -248,7 +255,8 @@ impl Conversation {
             0 => op.done(),
             code => op.refused(code, names::error(code)),
         });
-        if result != 0 {
+        let summed = asked.as_ref().is_some_and(|a| a.group == names::SUM_READ);
+        if result != 0 && !summed {
             return;
         }
         match ams.command {
@@ -305,14 +313,17 @@ impl Conversation {
         }
     }
 
-    /// Results of all reads, then the data of all.
+    /// Results of all reads, then the data of all; those of a read that failed are none.
     fn sum(&self, asked: &Asked, data: &[u8], out: &mut Output) {
         let results = usize::try_from(asked.offset).unwrap_or(usize::MAX).saturating_mul(4);
-        let mut r = Reader::new(data.get(results..).unwrap_or_default());
+        let (mut result, mut r) =
+            (Reader::new(data), Reader::new(data.get(results..).unwrap_or_default()));
         for place in &asked.places {
             let (group, offset, octets) = *place;
             let Ok(octets) = r.bytes(octets.try_into().unwrap_or(usize::MAX)) else { return };
-            self.value(asked.port, (group, offset), octets, out);
+            if result.le32() == Ok(0) {
+                self.value(asked.port, (group, offset), octets, out);
+            }
         }
     }
 

@@ -120,8 +120,21 @@ pub(super) const fn general(group: u32, write: bool) -> Option<(Class, &'static 
     })
 }
 
+/// The first result of a sum of `count` requests that is none of success: results stand before
+/// everything else, for some sums each with a length or a handle behind it.
+pub(super) fn sum_result(group: u32, count: u32, data: &[u8]) -> u32 {
+    let stride = match group {
+        SUM_READ | 0xf081 | 0xf086 => 4,
+        0xf082..=0xf085 => 8,
+        _ => return 0,
+    };
+    let count = usize::try_from(count).unwrap_or(usize::MAX);
+    let results = data.chunks(stride).take(count).filter_map(|item| item.first_chunk::<4>());
+    results.map(|octets| u32::from_le_bytes(*octets)).find(|result| *result != 0).unwrap_or(0)
+}
+
 /// ADS return codes; the number stands beside the name.
-pub(super) const fn error(code: u32) -> &'static str {
+pub(crate) const fn error(code: u32) -> &'static str {
     match code {
         0x01 => "internal error",
         0x06 => "target port not found",
