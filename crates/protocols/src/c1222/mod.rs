@@ -3,6 +3,7 @@
 //! Not here: C12.18 on optical ports, decryption. Invariant: an answer is understood through the
 //! request with its place in line, or only as an answer.
 
+mod procedure;
 pub mod wire;
 
 use crate::{
@@ -29,8 +30,8 @@ static ABOUT: About = About {
     carriers: &[Carrier::Tcp, Carrier::Udp],
     ports: &[1_153],
     groups: &[&C1222_GROUP],
-    depth: "titles, services, log-on with user, tables with offset, identification, \
-            manufacturer, model, firmware and serial out of table 1",
+    depth: "titles, services, log-on with user and outcome, tables with offset, procedures, \
+            identification, manufacturer, model, firmware and serial out of table 1",
 };
 
 impl Protocol for AnsiC1222 {
@@ -70,11 +71,15 @@ struct Conversation {
     /// Requests not answered yet.
     pending: VecDeque<Asked>,
     told: Vec<String>,
+    /// Who logged on last, with a password still to come.
+    user: Option<Box<str>>,
 }
 
 struct Asked {
     invocation: Option<i64>,
     service: u8,
+    class: OperationClass,
+    name: &'static str,
     table: Option<u16>,
 }
 
@@ -137,7 +142,7 @@ impl Conversation {
 
     fn request(&mut self, invocation: Option<i64>, (code, data): (u8, &[u8]), out: &mut Output) {
         out.count(&C1222_GROUP, [Scalar::Number(u64::from(code))]);
-        let (class, name) = service(code);
+        let (class, name) = procedure::initiated(code, data).unwrap_or(service(code));
         let table = table(code, data);
         let op = Op::request(class, u32::from(code), name);
         out.operation(match table {
@@ -146,66 +151,72 @@ impl Conversation {
         });
         match (code, data) {
             // User number, user in ten octets.
-            (0x50, [_, _, user @ ..]) => {
+            (LOGON, [_, _, user @ ..]) => {
                 let user = lossy(user.get(..10).unwrap_or(user));
                 let user = user.trim_matches(|c: char| c == '\0' || c == ' ');
-                out.authentication(Authentication {
-                    user: (!user.is_empty()).then(|| user.into()),
-                    accepted: None,
-                    clear_text: false,
-                    default_password: false,
-                    method: "c12.22 logon",
-                });
+                self.user = (!user.is_empty()).then(|| user.into());
+                out.authentication(self.applicant(LOGON, None));
             }
             // A password in 20 octets, in clear; it is looked at no further.
-            (0x51, [_, ..]) => out.authentication(Authentication {
-                user: None,
-                accepted: None,
-                clear_text: true,
-                default_password: false,
-                method: "c12.22 security",
-            }),
+            (SECURITY, [_, ..]) => out.authentication(self.applicant(SECURITY, None)),
             _ => {}
         }
         if self.pending.len() >= PENDING_MAX {
             out.limit("c1222-pending");
             self.pending.pop_front();
         }
-        self.pending.push_back(Asked { invocation, service: code, table });
+        self.pending.push_back(Asked { invocation, service: code, class, name, table });
+    }
+
+    fn applicant(&self, service: u8, accepted: Option<bool>) -> Authentication {
+        let password = service == SECURITY;
+        Authentication {
+            user: self.user.clone(),
+            accepted,
+            clear_text: password,
+            default_password: false,
+            method: if password { "c12.22 security" } else { "c12.22 logon" },
+        }
     }
 
     /// The request an answer names; where it names none that is known, answers come in order.
-    fn asked(&mut self, invocation: Option<i64>) -> Option<(u8, Option<u16>)> {
+    fn asked(&mut self, invocation: Option<i64>) -> Option<Asked> {
         let named = |a: &Asked| invocation.is_some() && a.invocation == invocation;
         let at = self.pending.iter().position(named).unwrap_or_default();
-        self.pending.remove(at).map(|asked| (asked.service, asked.table))
+        self.pending.remove(at)
     }
 
     fn answer(&mut self, invocation: Option<i64>, (code, data): (u8, &[u8]), out: &mut Output) {
-        let Some((asked, table)) = self.asked(invocation) else {
+        let Some(asked) = self.asked(invocation) else {
             let op = Op::response(OperationClass::Other, u32::from(code), "answer");
             return out.operation(match code {
                 0 => op.done(),
                 _ => op.refused(u32::from(code), refusal(code)),
             });
         };
-        let (class, name) = service(asked);
-        let op = Op::response(class, u32::from(asked), name);
-        let op = match table {
+        let op = Op::response(asked.class, u32::from(asked.service), asked.name);
+        let op = match asked.table {
             Some(table) => op.range("table", u32::from(table), 0, 1),
             None => op,
         };
+        // A logon is accepted with the password that follows it, or refused by itself.
+        if asked.service == SECURITY || asked.service == LOGON && code != 0 {
+            out.authentication(self.applicant(asked.service, Some(code == 0)));
+        }
         if code != 0 {
             return out.operation(op.refused(u32::from(code), refusal(code)));
         }
         out.operation(op.done());
-        match (asked, table) {
+        match (asked.service, asked.table) {
             (0x20, _) => identified(data, out),
             (0x30, Some(1)) => manufacturer(data, out),
             _ => {}
         }
     }
 }
+
+const LOGON: u8 = 0x50;
+const SECURITY: u8 = 0x51;
 
 /// Standard, its version and revision (5.3.2.4.1).
 fn identified(data: &[u8], out: &mut Output) {
