@@ -266,25 +266,51 @@ const fn manufacturer(number: u16) -> Option<&'static str> {
     })
 }
 
+/// A message about the interface itself (EN ISO 22510, cEMI): its properties, functions, a reset.
+fn interface(function: u32, bytes: &[u8], out: &mut Output) {
+    let (class, name) = match bytes.first() {
+        Some(0xfc | 0xfb) => (Class::Diagnose, "property read"),
+        Some(0xf6 | 0xf5) => (Class::Configure, "property write"),
+        Some(0xf8) => (Class::Configure, "function property command"),
+        Some(0xf9) => (Class::Diagnose, "function property state read"),
+        Some(0xf1) => (Class::Reset, "interface reset"),
+        Some(0xf0) => return out.state(Subject::Sender, "restart", "interface reset"),
+        Some(0xf7) => return out.operation(Op::notice(Class::Report, function, "property info")),
+        Some(_) => (Class::Other, "cEMI message"),
+        None => {
+            let says = "no telegram in the message";
+            return out.violation("knx-too-short", says, "EN ISO 22510, 6");
+        }
+    };
+    // Object type, instance, property, four bits of number of elements, twelve of the first one.
+    let (property, elements) = match bytes {
+        [0xfc | 0xfb | 0xf6 | 0xf5, high, low, _, property, elements, ..] => {
+            let object = u32::from(u16::from_be_bytes([*high, *low]));
+            (Some((object, u32::from(*property))), elements >> 4)
+        }
+        _ => (None, 1),
+    };
+    let op = match bytes.first() {
+        // Without elements stands why.
+        Some(0xfb | 0xf5) if elements == 0 => {
+            let why = bytes.get(7).copied().map_or(0, u32::from);
+            Op::response(class, function, name).refused(why, "property refused")
+        }
+        Some(0xfb | 0xf5) => Op::response(class, function, name).done(),
+        Some(0xfa) => Op::response(class, function, name),
+        _ => Op::request(class, function, name),
+    };
+    out.operation(match property {
+        Some((object, property)) => op.range("property", object, property, 1),
+        None => op,
+    });
+}
+
 /// A cEMI frame: a telegram on the bus or a property of the interface itself.
 fn telegram(number: u16, bytes: &[u8], out: &mut Output) {
     let function = u32::from(number);
     let Some(telegram) = Telegram::parse(bytes) else {
-        let (class, name) = match bytes.first() {
-            Some(0xfc | 0xfb) => (Class::Diagnose, "property read"),
-            Some(0xf6 | 0xf5) => (Class::Configure, "property write"),
-            Some(0xf1) => (Class::Reset, "interface reset"),
-            Some(_) => (Class::Other, "cEMI message"),
-            None => {
-                let says = "no telegram in the message";
-                return out.violation("knx-too-short", says, "EN ISO 22510, 6");
-            }
-        };
-        let confirmed = matches!(bytes.first(), Some(0xfb | 0xf5));
-        return out.operation(match confirmed {
-            true => Op::response(class, function, name),
-            false => Op::request(class, function, name),
-        });
+        return interface(function, bytes, out);
     };
     let Some((apci, data)) = telegram.application else {
         return out.operation(Op::notice(Class::Session, function, "transport control"));
@@ -294,7 +320,10 @@ fn telegram(number: u16, bytes: &[u8], out: &mut Output) {
     let overheard = number == 0x0420 && telegram.message == 0x29 && matches!(apci, 0 | 0x080);
     let op = match (telegram.message, answer) {
         _ if overheard => Op::notice(Class::Report, apci.into(), name),
-        // Confirmation of what the client sent itself.
+        // Confirmation of what the client sent itself: whether it went out on the bus.
+        (0x2e, _) if telegram.failed => {
+            Op::response(class, apci.into(), name).refused(1, "not confirmed on the bus")
+        }
         (0x2e, _) => Op::response(class, apci.into(), name),
         (_, true) => Op::notice(class, apci.into(), name),
         _ => Op::request(class, apci.into(), name),

@@ -55,6 +55,8 @@ pub fn individual(address: u16) -> String {
 pub struct Telegram<'a> {
     /// 0x11 request, 0x29 indication, 0x2e confirmation.
     pub message: u8,
+    /// Of a confirmation: the bus did not take it.
+    pub failed: bool,
     pub source: u16,
     pub destination: u16,
     pub group: bool,
@@ -74,14 +76,14 @@ impl<'a> Telegram<'a> {
         }
         let added = usize::from(r.u8().ok()?);
         r.skip(added).ok()?;
-        let [_, control] = r.array().ok()?;
+        let [first, control] = r.array().ok()?;
         let (source, destination) = (r.be16().ok()?, r.be16().ok()?);
         // Octets behind the one of transport control.
         let length = usize::from(r.u8().ok()?);
         let transport = r.u8().ok()?;
-        let group = control & 0x80 != 0;
+        let (group, failed) = (control & 0x80 != 0, message == 0x2e && first & 1 != 0);
         let mut telegram =
-            Telegram { message, source, destination, group, application: None, small: 0 };
+            Telegram { message, failed, source, destination, group, application: None, small: 0 };
         if transport & 0x80 == 0 && length > 0 {
             let second = r.u8().ok()?;
             let data = r.bytes(length.saturating_sub(1)).ok()?;
