@@ -220,7 +220,10 @@ fn commands(asdu: &Asdu<'_>, kind: &Type, found: &[Object<'_>], out: &mut Output
     }
     for object in found.iter().take(COMMANDS_MAX) {
         let mut op = bare(asdu, kind).range("object", station, object.address, 1);
-        if values::selects(asdu.kind, object.element) {
+        if matches!(asdu.cause, 8 | 9) && op.class == OperationClass::Write {
+            // What was selected or is under way is given up.
+            (op.class, op.name) = (OperationClass::Session, "cancel");
+        } else if values::selects(asdu.kind, object.element) {
             // A selection changes nothing yet; the execution that follows does.
             (op.class, op.name) = (OperationClass::Session, "select");
         }
