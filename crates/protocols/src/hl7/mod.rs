@@ -76,13 +76,18 @@ fn message(bytes: &[u8], out: &mut Output) {
     let field = |n: usize| header.get(n).copied().map(text::lossy).unwrap_or_default();
     let (kind, version) = (field(8), field(11));
     let acknowledged = segments
-        .filter_map(|s| s.strip_prefix(b"MSA|"))
+        // Some end a segment with a line feed as well.
+        .filter_map(|s| s.trim_ascii_start().strip_prefix(b"MSA|"))
         .next()
         .and_then(|s| s.first_chunk::<2>().copied());
     match acknowledged {
         None => {
-            let op = Op::request(OperationClass::Report, 0, "message");
-            out.operation(op.named("message", &kind));
+            // Queries are named by a first letter of their own (chapter 5).
+            let (class, name) = match kind.as_bytes() {
+                [b'Q', ..] => (OperationClass::Read, "query"),
+                _ => (OperationClass::Report, "message"),
+            };
+            out.operation(Op::request(class, 0, name).named("message", &kind));
         }
         Some([_, b'A']) => {
             out.operation(Op::response(OperationClass::Report, 0, "acknowledgement").done());
