@@ -66,15 +66,18 @@ fn plausible(length: [u8; 4]) -> bool {
     (16..=MESSAGE_OCTETS_MAX).contains(&(u32::from_be_bytes(length) as usize))
 }
 
-/// A password change (RFC 3244, 2): length, version, length of the AP-REQ or AP-REP behind them.
+/// A password change (RFC 3244, 2): length, version, length of the AP-REQ or AP-REP behind them. An
+/// error has no AP-REP before it.
 fn password_change(message: &[u8]) -> Option<(&[u8], &[u8])> {
     const HEADER_OCTETS: usize = 6;
     let &[a, b, high, low, c, d] = message.first_chunk::<HEADER_OCTETS>()?;
     let whole = usize::from(u16::from_be_bytes([a, b])) == message.len();
     let known = matches!([high, low], [0, 1] | [0xff, 0x80]);
     let proof = usize::from(u16::from_be_bytes([c, d]));
-    let behind = message.get(HEADER_OCTETS..).filter(|_| whole && known && proof > 0)?;
-    behind.split_at_checked(proof).filter(|(proof, _)| matches!(proof.first(), Some(0x6e | 0x6f)))
+    let behind = message.get(HEADER_OCTETS..).filter(|_| whole && known)?;
+    behind.split_at_checked(proof).filter(|(proof, rest)| {
+        matches!((proof.first(), rest.first()), (Some(0x6e | 0x6f), _) | (None, Some(0x7e)))
+    })
 }
 
 /// The first octets of a password change, which tickets make longer than a segment.
@@ -86,7 +89,7 @@ fn begun_change(begun: &[u8], octets: usize) -> Probe {
         _ if !known([0, 1]) && !known([0xff, 0x80]) => Probe::NoMatch,
         None => Probe::NeedMore,
         Some(0x6e) => Probe::MatchClient,
-        Some(0x6f) => Probe::MatchServer,
+        Some(0x6f | 0x7e) => Probe::MatchServer,
         Some(_) => Probe::NoMatch,
     }
 }
@@ -184,9 +187,15 @@ impl Conversation {
             };
         };
         let class = OperationClass::Configure;
-        out.operation(match proof.first() {
-            Some(0x6e) => Op::request(class, 464, "password change"),
-            _ => Op::response(class, 464, "password change").done(),
+        let answer = Op::response(class, 464, "password change");
+        out.operation(match (proof.first(), wire::parse(rest)) {
+            (Some(0x6e), _) => Op::request(class, 464, "password change"),
+            (None, Ok(error)) => {
+                let code = error.error.unwrap_or_default();
+                answer.refused(code, names::error(code))
+            }
+            // Whether the new password was taken is encrypted.
+            _ => answer,
         });
         for part in [proof, rest] {
             carried(part, out);
