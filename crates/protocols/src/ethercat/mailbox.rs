@@ -258,17 +258,20 @@ fn soe(device: u16, data: &[u8], to_device: bool, out: &mut Output) -> Result<()
     let mut at = Reader::new(data);
     let (code, _elements, parameter) = (at.u8()?, at.u8()?, at.le16()?);
     let (class, name) = match code & 7 {
-        1 => (OperationClass::Read, "SoE read"),
-        2 => (OperationClass::Read, "SoE read answer"),
-        3 => (OperationClass::Configure, "SoE write"),
-        4 => (OperationClass::Other, "SoE write answer"),
+        1 | 2 => (OperationClass::Read, "SoE read"),
+        3 | 4 => (OperationClass::Configure, "SoE write"),
         5 => (OperationClass::Report, "SoE notification"),
         6 => (OperationClass::Report, "SoE emergency"),
         _ => (OperationClass::Other, "SoE"),
     };
     let op = op(to_device, class, u32::from(code & 7), name, device);
     let op = op.range("parameter", 0, u32::from(parameter), 1);
-    out.operation(if code & 0x10 != 0 { op.refused(1, "SoE error") } else { op });
+    out.operation(match (code & 0x10, code & 7) {
+        (0, 2 | 4) => op.done(),
+        (0, _) => op,
+        // Why stands where the value would.
+        _ => op.refused(at.le16().map_or(0, u32::from), "SoE error"),
+    });
     Ok(())
 }
 
@@ -291,7 +294,18 @@ fn aoe(device: u16, data: &[u8], out: &mut Output) -> Result<(), Short> {
         9 => (OperationClass::Read, "ADS read write"),
         _ => (OperationClass::Other, "ADS"),
     };
-    out.operation(op(flags & 1 == 0, class, u32::from(command), name, device));
+    let op = op(flags & 1 == 0, class, u32::from(command), name, device);
+    let mut at = Reader::new(data);
+    // Error of the header, or the result that answers begin with.
+    let result = at.skip(24).and_then(|()| at.le32()).and_then(|error| {
+        at.skip(4)?;
+        Ok(if error == 0 { at.le32()? } else { error })
+    });
+    out.operation(match (flags & 1, result) {
+        (1, Ok(0)) => op.done(),
+        (1, Ok(code)) => op.refused(code, crate::ams::names::error(code)),
+        _ => op,
+    });
     Ok(())
 }
 
@@ -307,7 +321,38 @@ fn error(device: u16, data: &[u8], out: &mut Output) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use model::Detail;
+    use model::{Detail, Outcome};
+
+    fn outcome(read: impl FnOnce(&mut Output) -> Result<(), Short>) -> (OperationClass, Outcome) {
+        let mut out = Output::default();
+        assert!(read(&mut out).is_ok());
+        let Detail::Operation(operation) = &out.observed[0].detail else { panic!("{out:?}") };
+        (operation.class, operation.outcome)
+    }
+
+    #[test]
+    fn answers_of_drives_and_of_ads_say_what_came_of_it() {
+        let soe = |code: u8, value: [u8; 2]| {
+            let data = [&[code, 0x40, 32, 0][..], &value].concat();
+            outcome(|out| soe(1_001, &data, false, out))
+        };
+        assert_eq!(soe(2, [3, 0]), (OperationClass::Read, Outcome::Done));
+        assert_eq!(soe(4, [0, 0]), (OperationClass::Configure, Outcome::Done));
+        let refused = Outcome::Refused { code: 0x7004, name: "SoE error" };
+        assert_eq!(soe(4 | 0x10, [4, 0x70]), (OperationClass::Configure, refused));
+        // Target and source, write, an answer; length, error, number; the result.
+        let ads = |error: [u8; 4], result: [u8; 4]| {
+            let head = [&[0; 16][..], &[3, 0, 5, 0], &[4, 0, 0, 0]].concat();
+            let data = [&head[..], &error, &[0; 4], &result].concat();
+            outcome(|out| aoe(1_001, &data, out))
+        };
+        assert_eq!(ads([0; 4], [0; 4]), (OperationClass::Write, Outcome::Done));
+        let refused = (OperationClass::Write, 0x723);
+        for (error, result) in [([0x23, 7, 0, 0], [0; 4]), ([0; 4], [0x23, 7, 0, 0])] {
+            let (class, Outcome::Refused { code, .. }) = ads(error, result) else { panic!() };
+            assert_eq!((class, code), refused);
+        }
+    }
 
     #[test]
     fn a_state_that_is_written_says_whether_it_starts_or_stops() {
