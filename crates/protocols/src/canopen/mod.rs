@@ -1,13 +1,16 @@
 //! CANopen: network management, emergencies, object dictionaries, cyclic data.
 //!
-//! On captures of CAN interfaces. Not here: CANopen FD, block transfers beyond their start, SDO
+//! On captures of CAN interfaces. Read `block` for transfers in blocks. Not here: CANopen FD, SDO
 //! tunnelled over gateways. Invariant: a text read in segments is kept for few nodes and to a
 //! bounded length.
+
+mod block;
 
 use crate::{
     About, Carrier, Dissector, Ends, Gap, Group, Hint, Output, Probe, Progress, Protocol, Segment,
     output::Op, text,
 };
+use block::{Blocks, Within};
 use model::{OperationClass as Class, Place, PointValue, Quality, Scalar, Subject};
 use wire::{Reader, Short};
 
@@ -101,6 +104,7 @@ struct Bus {
     texts: Vec<(u8, u16, Vec<u8>)>,
     /// What a node was asked last for.
     asked: Vec<(u8, Class)>,
+    blocks: Blocks,
 }
 
 impl Dissector for Bus {
@@ -160,6 +164,12 @@ fn function_of(frame: &Frame<'_>) -> (&'static str, Scalar) {
 
 impl Bus {
     fn frame(&mut self, frame: &Frame<'_>, out: &mut Output) {
+        if frame.remote {
+            // Whose frame it is sends it: process data, or its state (7.2.2.5, 7.2.8.3.2).
+            let (node, function) = (frame.id & 0x7f, frame.id & 0x780);
+            let op = Op::request(Class::Read, function, "remote frame");
+            return out.operation(if node == 0 { op } else { op.unit(node) });
+        }
         let node = (frame.id & 0x7f) as u8;
         let unit = u32::from(node);
         let function = frame.id >> 7;
@@ -224,6 +234,9 @@ impl Bus {
 
     /// SDO from a client (CiA 301, 7.2.4.3): command in the upper three bits.
     fn asked(&mut self, node: u8, data: &[u8], out: &mut Output) {
+        if self.blocks.within(node, true, data).is_some() {
+            return;
+        }
         let [command, low, high, sub, rest @ ..] = data else { return };
         let index = u16::from_le_bytes([*low, *high]);
         let class = match index {
@@ -241,19 +254,28 @@ impl Bus {
                 let op = Op::request(class, 4, "SDO abort");
                 return abort(on(op, node, index, *sub), rest, out);
             }
-            5 | 6 => (Class::File, "SDO block transfer"),
+            5 if command & 3 == 0 => (Class::Read, "SDO block upload"),
+            6 if command & 1 == 0 => (class, "SDO block download"),
             // Segments go on with what was begun.
             _ => return,
         };
         self.remember(node, class, out);
-        let op = Op::request(class, u32::from(command >> 5), name);
-        out.operation(on(op, node, index, *sub));
+        let op = on(Op::request(class, u32::from(command >> 5), name), node, index, *sub);
+        if command >> 5 >= 5 {
+            self.blocks.begin(node, command >> 5 == 6, &op, out);
+        }
+        out.operation(op);
         if command >> 5 == 1 && command & 2 != 0 && out.values_wanted {
             value(node, index, *sub, expedited(*command, rest), out);
         }
     }
 
     fn answered(&mut self, node: u8, data: &[u8], out: &mut Output) {
+        match self.blocks.within(node, false, data) {
+            None => {}
+            Some(Within::Transfer) => return,
+            Some(Within::Ended(op)) => return out.operation(op),
+        }
         let [command, rest @ ..] = data else { return };
         if command >> 5 == 0 {
             return self.segment(node, *command, rest, out);
