@@ -47,22 +47,25 @@ pub struct Request<'a> {
     pub data: &'a [u8],
     /// A further block of what a request before it began.
     pub continued: bool,
+    /// The first block, of which more follow.
+    pub begun: bool,
 }
 
 /// Reads what follows the tag of a get, set or action request.
 pub fn request(tag: u8, body: &[u8]) -> Result<Request<'_>, Short> {
     let mut at = Reader::new(body);
     let (kind, invocation) = (at.u8()?, at.u8()?);
-    let (mut objects, mut data, mut continued) = (Vec::new(), &[][..], false);
+    let (mut objects, mut data) = (Vec::new(), &[][..]);
+    let continued = matches!((tag, kind), (SET_REQUEST, 3) | (ACTION_REQUEST, 2 | 6));
+    let begun = matches!((tag, kind), (SET_REQUEST, 2) | (ACTION_REQUEST, 4));
     match (tag, kind) {
         (_, NORMAL) => {
             objects.push(Object::parse(&mut at)?);
             data = at.rest();
         }
-        (GET_REQUEST | ACTION_REQUEST, 2) => {}
-        // The first block of a value, and those that follow.
-        (SET_REQUEST, 2) | (ACTION_REQUEST, 4) => objects.push(Object::parse(&mut at)?),
-        (SET_REQUEST, 3) | (ACTION_REQUEST, 6) => continued = true,
+        (GET_REQUEST, 2) => {}
+        _ if continued => {}
+        _ if begun => objects.push(Object::parse(&mut at)?),
         _ => {
             let count = usize::from(at.u8()?).min(OBJECTS_MAX);
             for _ in 0..count {
@@ -74,7 +77,7 @@ pub fn request(tag: u8, body: &[u8]) -> Result<Request<'_>, Short> {
             }
         }
     }
-    Ok(Request { invocation, objects, data, continued })
+    Ok(Request { invocation, objects, data, continued, begun })
 }
 
 const NORMAL: u8 = 1;
@@ -84,6 +87,7 @@ const NORMAL: u8 = 1;
 pub struct Response<'a> {
     pub invocation: u8,
     /// Of each object the code of a data access or action result, 0 is success, and its value.
+    /// None for a block that arrived, behind which more is awaited.
     pub results: Vec<(u8, &'a [u8])>,
 }
 
@@ -132,7 +136,7 @@ pub fn response(tag: u8, body: &[u8]) -> Result<Response<'_>, Short> {
                 }
             }
         }
-        // A block arrived.
+        (SET_RESPONSE, 2) | (ACTION_RESPONSE, 4) => {}
         _ => results.push((0, &[][..])),
     }
     Ok(Response { invocation, results })

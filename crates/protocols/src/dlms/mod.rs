@@ -86,6 +86,8 @@ impl Protocol for Dlms {
 #[derive(Default)]
 struct Conversation {
     pending: VecDeque<(u8, u8, Vec<Object>)>,
+    /// What is being set or acted on in blocks.
+    in_blocks: Vec<Object>,
     /// APDU under way in HDLC frames, by side.
     parts: [Vec<u8>; 2],
     /// Who gave a secret and waits to be let in.
@@ -140,8 +142,9 @@ impl Conversation {
             0x0f => out.operation(Op::response(Session, number, "disconnected")),
             _ => {}
         }
-        // Only frames with numbered information carry APDUs.
-        if hdlc.control & 1 == 1 {
+        // Only information carries APDUs, numbered or, as meters push it, not.
+        const UNNUMBERED_INFORMATION: u8 = 0x03;
+        if hdlc.control & 1 == 1 && hdlc.control & 0xef != UNNUMBERED_INFORMATION {
             return;
         }
         let Some(part) = self.parts.get_mut(side as usize) else { return };
@@ -171,6 +174,10 @@ impl Conversation {
             EVENT_NOTIFICATION | 0x0f => {
                 let op = Op::notice(OperationClass::Report, number, "notification");
                 out.operation(op);
+            }
+            0x10 => {
+                let op = Op::response(OperationClass::Report, number, "notification");
+                out.operation(op.done());
             }
             0xd8 => {
                 let code = body.get(1).copied().map_or(0, u32::from);
@@ -210,16 +217,25 @@ impl Conversation {
             let (class, name) = meaning(tag, Some(object));
             out.operation(Op::request(class, number, name).named("obis", &object.name()));
         }
-        if let (SET_REQUEST, [object], true) = (tag, &request.objects[..], out.values_wanted)
-            && let Some(value) = apdu::value(request.data.get(1..).unwrap_or_default())
+        // A selector, where there is one, stands before the value.
+        if let (SET_REQUEST, [object], [0, value @ ..], true) =
+            (tag, &request.objects[..], request.data, out.values_wanted)
+            && let Some(value) = apdu::value(value)
         {
             out.value(object.name(), value, (None, Quality::Good));
+        }
+        let objects = match request.continued {
+            true => self.in_blocks.clone(),
+            false => request.objects,
+        };
+        if request.begun {
+            self.in_blocks.clone_from(&objects);
         }
         if self.pending.len() >= PENDING_MAX {
             out.limit("dlms-pending");
             self.pending.pop_front();
         }
-        self.pending.push_back((tag, request.invocation & 0x0f, request.objects));
+        self.pending.push_back((tag, request.invocation & 0x0f, objects));
     }
 
     fn response(&mut self, tag: u8, body: &[u8], out: &mut Output) {
@@ -230,6 +246,9 @@ impl Conversation {
         });
         let objects = at.and_then(|at| self.pending.remove(at)).map(|(_, _, objects)| objects);
         let objects = objects.unwrap_or_default();
+        if response.results.is_empty() {
+            out.operation(Op::response(OperationClass::Other, u32::from(tag), "block"));
+        }
         for (index, (result, data)) in response.results.iter().enumerate() {
             let object = objects.get(index);
             let (class, name) = meaning(asked_by, object.or(objects.first()));
@@ -359,6 +378,9 @@ const fn access_result(code: u8) -> &'static str {
         12 => "type unmatched",
         13 => "scope of access violated",
         14 => "data block unavailable",
+        15 | 17 => "transfer in blocks aborted",
+        16 | 18 => "no transfer in blocks under way",
+        19 => "number of block invalid",
         _ => "refused",
     }
 }
