@@ -43,7 +43,8 @@ impl Protocol for Prp {
 
 #[derive(Default)]
 struct Node {
-    told: Option<Supervision>,
+    /// Kind and address told last.
+    told: Option<(u8, [u8; 6])>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -77,8 +78,9 @@ impl Dissector for Node {
             Ok(read) => {
                 let number = u32::from(read.kind);
                 out.operation(Op::notice(OperationClass::Report, number, "supervision"));
-                if self.told != Some(read) {
-                    self.told = Some(read);
+                let node = read.redundancy_box.unwrap_or(read.node);
+                if self.told != Some((read.kind, node)) {
+                    self.told = Some((read.kind, node));
                     tell(&read, out);
                 }
             }
@@ -96,10 +98,11 @@ impl Dissector for Node {
 
 fn tell(read: &Supervision, out: &mut Output) {
     let redundancy = if read.kind == 23 { "HSR" } else { "PRP" };
-    let mut facts =
-        vec![("redundancy", redundancy.to_owned()), ("redundant_node", Mac(read.node).to_string())];
-    if let Some(mac) = read.redundancy_box {
-        facts.push(("redundancy_box", Mac(mac).to_string()));
+    let mut facts = vec![("redundancy", redundancy.to_owned())];
+    match read.redundancy_box {
+        // A box speaks for each node behind it in turn, and those are not redundant.
+        Some(mac) => facts.push(("redundancy_box", Mac(mac).to_string())),
+        None => facts.push(("redundant_node", Mac(read.node).to_string())),
     }
     out.identity(Subject::Sender, "supervision frame", facts);
 }
