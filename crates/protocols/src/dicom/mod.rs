@@ -285,6 +285,7 @@ fn command(bytes: &[u8], out: &mut Output) -> Result<(), Short> {
         0x0130 => (OperationClass::Write, "N-ACTION"),
         0x0140 => (OperationClass::Configure, "N-CREATE"),
         0x0150 => (OperationClass::Configure, "N-DELETE"),
+        0x0fff => (OperationClass::Session, "C-CANCEL"),
         _ => (OperationClass::Other, "command"),
     };
     let number = u32::from(field & 0x7fff);
@@ -295,6 +296,7 @@ fn command(bytes: &[u8], out: &mut Output) -> Result<(), Short> {
         (true, 0 | 1 | 0x0107 | 0x0116 | 0xb000..=0xbfff | 0xff00..) => {
             Op::response(class, number, name).done()
         }
+        (true, 0xfe00) => Op::response(class, number, name).refused(0xfe00, "cancelled"),
         (true, status) => Op::response(class, number, name).refused(u32::from(status), "failure"),
     });
     Ok(())
