@@ -362,25 +362,24 @@ impl Conversation {
 
 impl Known {
     fn tell(&self, data: &[u8], out: &mut Output) {
-        // Numbers of automation types; BIT, BOOL and the unsigned ones are the usual IEC types.
+        // Numbers of automation types; BIT, BOOL and the unsigned ones are the usual IEC types. An
+        // array has the number of its elements and more octets than one of them.
         let value = match (self.kind, data) {
-            (33, [v, ..]) => PointValue::Bool(*v != 0),
-            (16, [v, ..]) => PointValue::Int(i64::from(i8::from_le_bytes([*v]))),
-            (17, [v, ..]) => PointValue::Unsigned(u64::from(*v)),
-            (2, [a, b, ..]) => PointValue::Int(i64::from(i16::from_le_bytes([*a, *b]))),
-            (18, [a, b, ..]) => PointValue::Unsigned(u64::from(u16::from_le_bytes([*a, *b]))),
-            (3, [a, b, c, d, ..]) => {
-                PointValue::Int(i64::from(i32::from_le_bytes([*a, *b, *c, *d])))
+            (33, [v]) => PointValue::Bool(*v != 0),
+            (16, [v]) => PointValue::Int(i64::from(i8::from_le_bytes([*v]))),
+            (17, [v]) => PointValue::Unsigned(u64::from(*v)),
+            (2, &[a, b]) => PointValue::Int(i64::from(i16::from_le_bytes([a, b]))),
+            (18, &[a, b]) => PointValue::Unsigned(u64::from(u16::from_le_bytes([a, b]))),
+            (3, &[a, b, c, d]) => PointValue::Int(i64::from(i32::from_le_bytes([a, b, c, d]))),
+            (19, &[a, b, c, d]) => {
+                PointValue::Unsigned(u64::from(u32::from_le_bytes([a, b, c, d])))
             }
-            (19, [a, b, c, d, ..]) => {
-                PointValue::Unsigned(u64::from(u32::from_le_bytes([*a, *b, *c, *d])))
-            }
-            (4, [a, b, c, d, ..]) => {
-                PointValue::Float(f64::from(f32::from_le_bytes([*a, *b, *c, *d])))
-            }
-            (5, data) => match data.first_chunk::<8>() {
-                Some(octets) => PointValue::Float(f64::from_le_bytes(*octets)),
-                None => return,
+            (4, &[a, b, c, d]) => PointValue::Float(f64::from(f32::from_le_bytes([a, b, c, d]))),
+            (5 | 20 | 21, data) => match (self.kind, <[u8; 8]>::try_from(data)) {
+                (5, Ok(octets)) => PointValue::Float(f64::from_le_bytes(octets)),
+                (20, Ok(octets)) => PointValue::Int(i64::from_le_bytes(octets)),
+                (_, Ok(octets)) => PointValue::Unsigned(u64::from_le_bytes(octets)),
+                _ => return,
             },
             _ => return,
         };
