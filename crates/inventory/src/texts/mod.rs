@@ -5,14 +5,17 @@
 //! What a protocol has a field of its own for is worth more. Invariant: nothing is made up: a
 //! model, a version and a serial number are parts of the text.
 
+mod greetings;
 mod makers;
+mod parts;
 mod shapes;
 mod systems;
 #[cfg(test)]
 mod tests;
 
 use crate::record::Known;
-use shapes::{description, platform, vendor_class};
+use greetings::{platform, vendor_class};
+use shapes::description;
 
 /// What one text tells.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
@@ -96,9 +99,9 @@ fn read(known: &Known, own: &[Known]) -> Option<(u8, Told)> {
         ("platform", "cdp") => (OF_PLATFORMS, platform(text)),
         ("banner", "telnet") => (OF_GREETINGS, description(text, None)),
         ("ftp_banner" | "banner" | "http_server" | "onvif_name", _) => {
-            (OF_GREETINGS, shapes::greeting(text))
+            (OF_GREETINGS, greetings::greeting(text))
         }
-        ("ssh_banner", _) => (OF_GREETINGS, shapes::ssh(text)),
+        ("ssh_banner", _) => (OF_GREETINGS, greetings::ssh(text)),
         ("dhcp_vendor_class", _) => (OF_GREETINGS, vendor_class(text)),
         ("sys_object_id", _) => {
             let number = text.strip_prefix("1.3.6.1.4.1.")?.split('.').next()?;

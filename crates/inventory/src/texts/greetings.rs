@@ -1,0 +1,98 @@
+//! What servers say first, platforms of CDP and classes of DHCP clients. See the parent.
+
+use super::{
+    Told, makers,
+    parts::{is_version, model},
+    shapes::catalogue,
+    systems,
+};
+
+/// What CDP calls the platform: `cisco WS-C2960-24TT-L`.
+pub(super) fn platform(text: &str) -> Told {
+    let Some((maker, rest)) = makers::by_beginning(text) else { return Told::default() };
+    let maker = catalogue(rest)
+        .or(rest.starts_with("Stratix").then_some("Rockwell Automation"))
+        .unwrap_or(maker);
+    let model = Some(rest.to_owned()).filter(|m| !m.is_empty());
+    Told { vendor: Some(maker), model, ..Told::default() }
+}
+
+/// What a server of HTTP, UPnP, FTP or SMTP says first.
+pub(super) fn greeting(text: &str) -> Told {
+    let os = systems::of_greeting(text);
+    // `HP HTTP Server; HP LaserJet MFP M426fdn - F6W14A; Serial Number: ...; Built: ...`.
+    if let Some(rest) = text.strip_prefix("HP HTTP Server; ") {
+        let mut parts = rest.split("; ");
+        let model = parts.next().and_then(|m| m.split(" - ").next()).map(str::to_owned);
+        let serial = parts.find_map(|p| p.strip_prefix("Serial Number: ")).map(str::to_owned);
+        return Told { vendor: Some("HP"), model, serial, ..Told::default() };
+    }
+    // `AXIS P1343 Network Camera 5.40.9.2 (2013) ready.`, or behind names of software in UPnP.
+    let axis = text.split_once("AXIS ").map(|(_, rest)| rest);
+    if let Some((model, rest)) = axis.and_then(|rest| rest.split_once([' ', '/'])) {
+        let version = rest.split(' ').find(|w| w.contains('.') && is_version(w));
+        let (model, firmware) = (Some(model.to_owned()), version.map(str::to_owned));
+        return Told { vendor: Some("Axis"), model, firmware, serial: None, os };
+    }
+    let begins = makers::by_beginning(text).map(|(maker, _)| maker);
+    let zebra = text.contains("Zebra Technologies").then_some("Zebra");
+    Told { vendor: begins.or(zebra), os, ..Told::default() }
+}
+
+/// `SSH-2.0-Cisco-1.25`: software of makers for their own devices. The reader of SSH tells the
+/// system.
+pub(super) fn ssh(text: &str) -> Told {
+    let software = text.splitn(3, '-').nth(2).unwrap_or_default();
+    let own = [
+        ("Cisco-", "Cisco"),
+        ("ROSSSH", "MikroTik"),
+        ("HUAWEI-", "Huawei"),
+        ("mpSSH_", "HPE"),
+        ("FortiSSH_", "Fortinet"),
+        ("NetScreen", "Juniper Networks"),
+        ("lancom", "LANCOM Systems"),
+    ];
+    let vendor = own.iter().find(|(begin, _)| software.starts_with(begin)).map(|(_, maker)| *maker);
+    Told { vendor, ..Told::default() }
+}
+
+/// DHCP option 60 (RFC 2132, 9.13), which makers fill as they like.
+pub(super) fn vendor_class(text: &str) -> Told {
+    // `Mfg=Xerox;Typ=MFP;Mod=WorkCentre 3345;Ser=...`.
+    if text.starts_with("Mfg=") {
+        let value = |key: &str| text.split(';').find_map(|p| p.strip_prefix(key));
+        let vendor = value("Mfg=").and_then(|m| match m.to_ascii_lowercase() {
+            m if m.contains("xerox") => Some("Xerox"),
+            m if m == "hewlett packard" || m == "hp" => Some("HP"),
+            _ => makers::by_beginning(m).map(|(maker, _)| maker),
+        });
+        let owned = |v: Option<&str>| v.filter(|v| !v.is_empty()).map(str::to_owned);
+        let (model, serial) = (owned(value("Mod=")), owned(value("Ser=")));
+        return Told { vendor, model, serial, ..Told::default() };
+    }
+    // `AXIS,Network Camera,P3343,5.20.3`.
+    if let ["AXIS", _, model, version] = text.split(',').collect::<Vec<_>>()[..] {
+        let (model, firmware) = (Some(model.to_owned()), Some(version.to_owned()));
+        return Told { vendor: Some("Axis"), model, firmware, ..Told::default() };
+    }
+    let os = |os: String| Told { os: Some(os), ..Told::default() };
+    if text.starts_with("MSFT ") {
+        return os("Windows".to_owned());
+    }
+    if let Some(version) = text.strip_prefix("android-dhcp-") {
+        return os(format!("Android {version}"));
+    }
+    // `dhcpcd-6.11.5:Linux-4.14.78:armv7l:Freescale`.
+    if let Some((_, rest)) = text.split_once(":Linux-") {
+        return os(format!("Linux {}", rest.split(':').next().unwrap_or_default()));
+    }
+    let Some((maker, rest)) = makers::by_beginning(text) else {
+        return Told {
+            vendor: catalogue(text),
+            model: catalogue(text).map(|_| text.to_owned()),
+            ..Told::default()
+        };
+    };
+    let rest = rest.trim_end_matches(" dslforum.org");
+    Told { vendor: Some(maker), model: model(rest, false), ..Told::default() }
+}
