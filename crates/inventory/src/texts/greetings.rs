@@ -2,7 +2,7 @@
 
 use super::{
     Told, makers,
-    parts::{is_version, model},
+    parts::{self, is_version, model},
     shapes::catalogue,
     systems,
 };
@@ -22,21 +22,59 @@ pub(super) fn greeting(text: &str) -> Told {
     let os = systems::of_greeting(text);
     // `HP HTTP Server; HP LaserJet MFP M426fdn - F6W14A; Serial Number: ...; Built: ...`.
     if let Some(rest) = text.strip_prefix("HP HTTP Server; ") {
-        let mut parts = rest.split("; ");
+        let mut parts = rest.trim_start_matches("Hewlett-Packard ").split("; ");
         let model = parts.next().and_then(|m| m.split(" - ").next()).map(str::to_owned);
         let serial = parts.find_map(|p| p.strip_prefix("Serial Number: ")).map(str::to_owned);
         return Told { vendor: Some("HP"), model, serial, ..Told::default() };
     }
     // `AXIS P1343 Network Camera 5.40.9.2 (2013) ready.`, or behind names of software in UPnP.
-    let axis = text.split_once("AXIS ").map(|(_, rest)| rest);
+    let axis = ["AXIS ", "Axis "].iter().find_map(|name| text.split_once(name)).map(|(_, r)| r);
     if let Some((model, rest)) = axis.and_then(|rest| rest.split_once([' ', '/'])) {
-        let version = rest.split(' ').find(|w| w.contains('.') && is_version(w));
+        let version = rest.split(' ').find(|w| {
+            let number = w.trim_start_matches('V');
+            number.contains('.') && is_version(number)
+        });
         let (model, firmware) = (Some(model.to_owned()), version.map(str::to_owned));
         return Told { vendor: Some("Axis"), model, firmware, serial: None, os };
     }
+    if let Some(told) = printing(text).or_else(|| power_card(text)) {
+        return Told { os, ..told };
+    }
     let begins = makers::by_beginning(text).map(|(maker, _)| maker);
     let zebra = text.contains("Zebra Technologies").then_some("Zebra");
-    Told { vendor: begins.or(zebra), os, ..Told::default() }
+    // Servers for anybody's computers have their makers' names too.
+    let software = ["HP Web ", "HP System ", "IBM"].iter().any(|begin| text.starts_with(begin));
+    Told { vendor: begins.or(zebra).filter(|_| !software), os, ..Told::default() }
+}
+
+/// `ET0021B7 Lexmark T654 FTP Server NR.APS.F368 ready.`, `RICOH Aficio 2045e FTP server (4.12)
+/// ready.`, `SHARP MX-6200N Ver 01.02.00 FTP server.`: the version in brackets is the server's.
+fn printing(text: &str) -> Option<Told> {
+    let at = text.find(" FTP server").or_else(|| text.find(" FTP Server"))?;
+    let (device, behind) = (text.get(..at)?, text.get(at + " FTP server".len()..)?);
+    let nameless = device.split_once(' ').map_or("", |(_, device)| device);
+    let found = makers::by_beginning(device).or_else(|| makers::by_beginning(nameless));
+    let (maker, rest) = found.filter(|(maker, _)| !["IBM", "Check Point"].contains(maker))?;
+    let before = rest.split_once(" Ver ").and_then(|(_, version)| parts::version(version));
+    let word = behind.trim_start().split(' ').next().unwrap_or_default();
+    let named = word.contains('.') && !word.starts_with('(') && behind.ends_with("ready.");
+    Some(Told {
+        vendor: Some(maker),
+        model: model(rest, true).filter(|m| m.contains(|c: char| c.is_ascii_digit())),
+        firmware: before.or_else(|| parts::version(word).filter(|_| named)),
+        ..Told::default()
+    })
+}
+
+/// `AP7932 Network Management Card AOS v3.3.4 FTP server ready.`, of APC.
+fn power_card(text: &str) -> Option<Told> {
+    let (model, rest) = text.split_once(" Network Management Card AOS ")?;
+    Some(Told {
+        vendor: Some("APC"),
+        model: Some(model.to_owned()).filter(|m| !m.contains(' ')),
+        firmware: parts::version(rest),
+        ..Told::default()
+    })
 }
 
 /// `SSH-2.0-Cisco-1.25`: software of makers for their own devices. The reader of SSH tells the
@@ -51,6 +89,8 @@ pub(super) fn ssh(text: &str) -> Told {
         ("FortiSSH_", "Fortinet"),
         ("NetScreen", "Juniper Networks"),
         ("lancom", "LANCOM Systems"),
+        ("ArubaOS_", "HPE Aruba"),
+        ("Zyxel ", "Zyxel"),
     ];
     let vendor = own.iter().find(|(begin, _)| software.starts_with(begin)).map(|(_, maker)| *maker);
     Told { vendor, ..Told::default() }
@@ -78,6 +118,10 @@ pub(super) fn vendor_class(text: &str) -> Told {
     let os = |os: String| Told { os: Some(os), ..Told::default() };
     if text.starts_with("MSFT ") {
         return os("Windows".to_owned());
+    }
+    if text.contains(":android:") {
+        let vendor = makers::by_beginning(text).map(|(maker, _)| maker);
+        return Told { vendor, ..os("Android".to_owned()) };
     }
     if let Some(version) = text.strip_prefix("android-dhcp-") {
         return os(format!("Android {version}"));

@@ -97,7 +97,12 @@ fn read(known: &Known, own: &[Known]) -> Option<(u8, Told)> {
             (OF_DESCRIPTIONS, description(text, kind))
         }
         ("platform", "cdp") => (OF_PLATFORMS, platform(text)),
-        ("banner", "telnet") => (OF_GREETINGS, description(text, None)),
+        ("banner", "telnet") => {
+            let told = description(text, None);
+            // Lines of a shell tell of programs too.
+            let numbered = |model: &String| model.contains(|c: char| c.is_ascii_digit());
+            (OF_GREETINGS, Told { model: told.model.filter(numbered), ..told })
+        }
         ("ftp_banner" | "banner" | "http_server" | "onvif_name", _) => {
             (OF_GREETINGS, greetings::greeting(text))
         }

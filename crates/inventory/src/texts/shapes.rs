@@ -2,7 +2,7 @@
 
 use super::{
     Told, makers,
-    parts::{MODEL_CHARS_MAX, firmware, is_version, model, version_word},
+    parts::{MODEL_CHARS_MAX, firmware, is_version, model, serial, version, version_word},
     systems,
 };
 
@@ -10,15 +10,20 @@ use super::{
 pub(super) fn description(text: &str, kind: Option<&str>) -> Told {
     let os = systems::of_description(text, kind);
     let told = siemens(text)
+        .or_else(|| rockwell(text))
         .or_else(|| cisco(text))
+        .or_else(|| comware(text))
         .or_else(|| huawei(text))
+        .or_else(|| arista(text))
         .or_else(|| apc(text))
         .or_else(|| axis(text))
         .or_else(|| lights_out(text))
-        .or_else(|| jetdirect(text));
+        .or_else(|| jetdirect(text))
+        .or_else(|| unifi(text));
     if let Some(told) = told {
         return Told { os, ..told };
     }
+    let text = text.strip_prefix("Linux, ").unwrap_or(text);
     if is_system(text) {
         // Where the text is of the system alone, its version is no firmware of the device.
         return Told { os, ..Told::default() };
@@ -26,11 +31,16 @@ pub(super) fn description(text: &str, kind: Option<&str>) -> Told {
     let branded = makers::by_beginning(text);
     let (maker, rest) =
         branded.map_or((catalogue(text), text), |(maker, rest)| (Some(maker), rest));
+    let known = maker.is_some();
+    // `Router Model: Vigor2960`, `(MODEL: Aruba7005)`.
+    let marked = ["Model: ", "MODEL: "].iter().find_map(|mark| rest.split_once(mark));
+    let part = marked.map_or(rest, |(_, model)| model.split(')').next().unwrap_or_default());
+    let model = model(part, known);
     Told {
         vendor: maker,
-        model: model(rest, maker.is_some()),
-        firmware: firmware(text).or_else(|| maker.and_then(|_| version_word(rest))),
-        serial: None,
+        firmware: firmware(text, known).or_else(|| version_word(rest).filter(|_| known)),
+        serial: serial(text).filter(|_| known || model.is_some()),
+        model,
         os,
     }
 }
@@ -45,56 +55,170 @@ fn is_system(text: &str) -> bool {
         "SunOS ",
         "Darwin ",
         "AIX ",
-        "Hardware: ",
+        "HP-UX ",
+        "Hardware:",
         "Microsoft Windows",
+        "Microsoft (R) Windows",
         "VMware ",
         "VxWorks",
     ];
-    begins.iter().any(|b| text.starts_with(b)) || text.contains(" Linux ")
+    let within = [" Linux ", " AIX version", " OpenVMS ", " UNIX ", " on Windows NT "];
+    begins.iter().any(|b| text.starts_with(b)) || within.iter().any(|w| text.contains(w))
 }
 
 /// `Siemens, SIMATIC NET, MODEL, order number, HW: ..., FW: ..., serial number`.
 fn siemens(text: &str) -> Option<Told> {
-    let parts: Vec<&str> = text.split(',').map(str::trim).collect();
-    let [maker, _, model, order, rest @ ..] = &parts[..] else { return None };
-    if !maker.eq_ignore_ascii_case("siemens") || !order.starts_with("6") {
+    let rest = text.get("Siemens,".len()..)?;
+    if !text.get(.."Siemens,".len())?.eq_ignore_ascii_case("siemens,") {
+        return None;
+    }
+    let parts: Vec<&str> = rest.split(',').map(str::trim).collect();
+    let [family, model, order, rest @ ..] = &parts[..] else {
+        return Some(siemens_short(&parts));
+    };
+    if !order.is_empty() && !order.starts_with('6') {
         return None;
     }
     let version = rest.iter().find_map(|p| p.strip_prefix("FW:").or(p.strip_prefix("SW:")));
+    // The first of the S7-1200 name nothing that they tell.
+    let version = version.or_else(|| rest.iter().copied().find(|p| p.starts_with("V.")));
     let version = version.map(|v| v.trim().trim_start_matches("Version ").trim());
-    // Controllers say `V.4.2.1`, panels `V 13 0 1`.
-    let version = version.map(|v| v.strip_prefix("V.").unwrap_or(v)).filter(|v| !v.is_empty());
+    // Controllers say `V.4.2.1`, panels `V 13 0 1`, PCs nothing.
+    let version = version.map(|v| v.strip_prefix("V.").unwrap_or(v));
+    let version = version.filter(|v| !v.is_empty() && *v != "V00.00.00");
     let serial = rest.last().filter(|p| !p.contains(':')).map(|p| p.trim_start_matches("S "));
     let is_serial =
         |s: &&str| s.len() >= 8 && s.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+    let model = model.trim_start_matches("solution line ");
     Some(Told {
         vendor: Some("Siemens"),
-        model: Some((*model).to_owned()).filter(|m| !m.is_empty()),
+        model: Some(model.to_owned()).filter(|m| !m.is_empty() && m != "unknown").or_else(|| {
+            let order = order.split(' ').next().filter(|order| !order.is_empty());
+            order.map(|_| (*family).to_owned())
+        }),
         firmware: version.map(str::to_owned),
         serial: serial.filter(is_serial).map(str::to_owned),
         os: None,
     })
 }
 
+/// `Siemens, SIMATIC, S7-300`, `Siemens, SIMATIC NET CP1613 FW V 06.33`.
+fn siemens_short(parts: &[&str]) -> Told {
+    let last = parts.last().copied().unwrap_or_default();
+    let (name, version) = match last.split_once(" FW V") {
+        Some((name, version)) => (name, Some(version.trim())),
+        None => (last, None),
+    };
+    let model = model(name.trim_start_matches("SIMATIC NET "), true);
+    let firmware = version.and_then(self::version);
+    Told { vendor: Some("Siemens"), model, firmware, ..Told::default() }
+}
+
+/// `Allen-Bradley 1747-L551/C SLC-5/05 Series C Revision 11 1747_slc 3.46 13-Jan-06`: behind the
+/// catalogue number there is what it is, with the versions of its parts.
+fn rockwell(text: &str) -> Option<Told> {
+    let (maker, rest) = makers::by_beginning(text)?;
+    let number = rest.split(' ').next().filter(|n| n.contains('-'))?;
+    if maker != "Rockwell Automation" || !is_version(number) {
+        return None;
+    }
+    let revision = text.split_once("Revision").map(|(_, r)| r.trim_start_matches([' ', ':']));
+    let firmware = revision.and_then(version);
+    let model = Some(number.to_owned());
+    Some(Told { vendor: Some(maker), model, firmware, ..Told::default() })
+}
+
 /// `Cisco IOS Software, IE2000 Software (IE2000-UNIVERSALK9-M), Version 15.2(4)EA5, ...`: the
 /// software names the family. Rockwell's Stratix switches run it too.
 fn cisco(text: &str) -> Option<Told> {
     const STRATIX: &[&str] = &["S5400", "S5410", "S5700", "S5800", "S8000", "S8300"];
+    if let Some((_, rest)) = text.split_once("Codec SoftW: ") {
+        return Some(codec(rest));
+    }
     let ios = ["Cisco IOS", "Cisco Internetwork Operating System", "Cisco NX-OS", "Cisco Adaptive"];
     if !ios.iter().any(|begin| text.starts_with(begin)) {
         return None;
     }
+    // `Cisco NX-OS(tm) m9100, Software (...)`, `Cisco IOS XR Software (ASR9K), Version ...`.
+    let nexus = text.strip_prefix("Cisco NX-OS(tm) ").and_then(|rest| rest.split(',').next());
+    let xr = text.strip_prefix("Cisco IOS XR Software (").and_then(|rest| rest.split(')').next());
+    let xr = xr.filter(|series| !series.contains("IOS"));
     let family = text.split_once(" Software (").and_then(|(before, _)| {
         let name = before.rsplit(", ").next()?.rsplit("IOS (tm) ").next()?;
         Some(name.trim_end_matches(" Switch").to_owned()).filter(|name| !name.contains("NX-OS"))
     });
+    let family = nexus.or(xr).map(str::to_owned).or(family);
     let stratix = family.as_deref().is_some_and(|family| STRATIX.contains(&family));
     let fits = |f: &String| f.len() <= MODEL_CHARS_MAX && f.contains(|c: char| c.is_ascii_digit());
     let version = text.split_once("Version ").map(|(_, rest)| rest);
     Some(Told {
         vendor: Some(if stratix { "Rockwell Automation" } else { "Cisco" }),
         model: family.filter(fits),
-        firmware: version.and_then(|v| v.split([',', ' ']).next()).map(str::to_owned),
+        firmware: version.and_then(self::version),
+        ..Told::default()
+    })
+}
+
+/// `TC5.1.0.280662 MCU: Cisco TelePresence SX20 Date: 2012-02-14 S/N: FTT16070041 ...`.
+fn codec(rest: &str) -> Told {
+    let model = rest.split_once("MCU: ").and_then(|(_, model)| {
+        let model = model.split(['\r', '\n']).next()?.split(" Date:").next()?;
+        Some(model.trim_start_matches("Cisco ").trim_start_matches("TANDBERG ").to_owned())
+    });
+    Told { vendor: Some("Cisco"), model, firmware: version(rest), serial: serial(rest), os: None }
+}
+
+/// `HPE Comware Platform Software, Software Version 7.1.070, Release 3208P03\r\nHPE 5130 ...`: of
+/// these the release is the version people speak of.
+fn comware(text: &str) -> Option<Told> {
+    let (maker, _) = makers::by_beginning(text)?;
+    let (_, rest) = text.split_once("Software Version ")?;
+    let at = rest.find("Release ")?;
+    if !["HP", "HPE", "H3C", "3Com"].contains(&maker) || at > 16 {
+        return None;
+    }
+    let release = rest.get(at + "Release ".len()..)?;
+    let end = at + "Release ".len() + release.find([' ', ',', '\r', '\n']).unwrap_or(release.len());
+    // The device stands before the words on the software, or in a line or a sentence behind them.
+    let before = text.split(" Software Version").next().filter(|b| !b.contains("Platform"));
+    let behind = rest.get(end..)?.trim_start_matches([' ', ',', '\r', '\n']);
+    let router = text.split_once(" Comware").map(|(before, _)| before.trim_end_matches(" HP"));
+    let router = router.filter(|before| before.contains("Router"));
+    let device = before.or(router).unwrap_or(behind).split(['\r', '\n']).next()?;
+    let (_, device) = makers::by_beginning(device)?;
+    let device = device.split(" Copyright").next()?.trim_start_matches("Series Router ");
+    let device = device.trim_start_matches("Switch ").split(" Switch").next()?;
+    Some(Told {
+        vendor: Some(maker),
+        model: model(device, true),
+        firmware: rest.get(..end).map(|v| v.trim().to_owned()),
+        ..Told::default()
+    })
+}
+
+/// `Arista Networks EOS version 4.28.6.1M running on an Arista Networks DCS-7050QX-32S`.
+fn arista(text: &str) -> Option<Told> {
+    let (version, on) =
+        text.strip_prefix("Arista Networks EOS version ")?.split_once(" running ")?;
+    let model = on.strip_prefix("on an ").and_then(makers::by_beginning);
+    Some(Told {
+        vendor: Some("Arista"),
+        model: model.map(|(_, model)| model.to_owned()),
+        firmware: Some(version.to_owned()),
+        ..Told::default()
+    })
+}
+
+/// `USW-8P-60, 4.3.20.11298, Linux 3.6.5`, `Ubiquiti UniFi UDM-Pro 5.1.19 Linux 4.19.152 al324`.
+fn unifi(text: &str) -> Option<Told> {
+    let (device, kernel) = text.split_once(" Linux ")?;
+    let (model, version) = device.trim_end_matches(',').rsplit_once(' ')?;
+    let model = model.trim_end_matches(',');
+    let unifi = model.strip_prefix("Ubiquiti ").or(model.starts_with("US").then_some(model))?;
+    (is_version(version) && is_version(kernel)).then(|| Told {
+        vendor: Some("Ubiquiti"),
+        model: Some(unifi.to_owned()),
+        firmware: Some(version.to_owned()),
         ..Told::default()
     })
 }
@@ -102,12 +226,14 @@ fn cisco(text: &str) -> Option<Told> {
 /// `... Versatile Routing Platform Software, Version 5.170 (S5720 V200R011C10SPC600)`.
 fn huawei(text: &str) -> Option<Told> {
     let (_, rest) = text.split_once("Huawei Versatile Routing Platform")?;
-    let inner = rest.rsplit_once('(').map(|(_, inner)| inner.split(')').next().unwrap_or_default());
+    let (_, rest) = rest.split_once("ersion ")?;
+    let inner = rest.split_once('(').and_then(|(_, inner)| inner.split(')').next());
     let (model, version) = inner.and_then(|inner| inner.split_once(' ')).unzip();
+    let of_huawei = version.is_some_and(|v| v.starts_with('V'));
     Some(Told {
         vendor: Some("Huawei"),
-        model: model.map(str::to_owned),
-        firmware: version.map(str::to_owned),
+        model: model.filter(|_| of_huawei).map(str::to_owned),
+        firmware: version.filter(|_| of_huawei).map(str::to_owned),
         ..Told::default()
     })
 }
@@ -115,18 +241,15 @@ fn huawei(text: &str) -> Option<Told> {
 /// `APC Web/SNMP Management Card (... AF1:v6.9.6 ... MN:AP9631 HR:05 SN: ZA1323017566 ...)`: the
 /// card in a UPS, a strip or a switch; its application's version is that people speak of.
 fn apc(text: &str) -> Option<Told> {
-    let (start, _) = text.split_once(" Management Card")?;
+    let (_, rest) = text.strip_prefix("APC ")?.split_once(" (")?;
     let value = |mark: &str| {
-        let rest = text.split_once(mark)?.1.trim_start();
-        rest.split([' ', ')']).next().filter(|v| !v.is_empty()).map(str::to_owned)
+        let rest = rest.split_once(mark)?.1.trim_start();
+        rest.split([' ', ')', ',']).next().filter(|v| !v.is_empty()).map(str::to_owned)
     };
-    start.starts_with("APC ").then(|| Told {
-        vendor: Some("APC"),
-        model: value("MN:"),
-        firmware: value("AF1:").or_else(|| value("PF:")),
-        serial: value("SN:"),
-        os: None,
-    })
+    let model = ["MN:", "MOD:", "Mod:"].iter().find_map(|mark| value(mark))?;
+    let firmware = ["AF1:", "SW ", "PF:"].iter().find_map(|mark| value(mark));
+    let serial = value("SN:").filter(|s| s.len() > 1);
+    Some(Told { vendor: Some("APC"), model: Some(model), firmware, serial, os: None })
 }
 
 /// `; AXIS P3245-V; Network Camera; 9.80.1; ...`.

@@ -2,12 +2,16 @@
 //!
 //! Invariant: a release is part of the text, or Microsoft's name for a build that is.
 
+use super::makers;
 use model::windows_releases;
 
 /// Of a description; `kind` is the sysObjectID beside it.
 pub(super) fn of_description(text: &str, kind: Option<&str>) -> Option<String> {
     if let Some(at) = text.find("Software: Windows") {
         return windows(text.get(at..)?, kind);
+    }
+    if let Some(system) = unix(text).or_else(|| on_servers(text)) {
+        return Some(system);
     }
     let release = |name: &str| {
         let rest = text.strip_prefix(name)?.strip_prefix(' ')?;
@@ -18,10 +22,22 @@ pub(super) fn of_description(text: &str, kind: Option<&str>) -> Option<String> {
     if let Some((distribution, kernel)) = text.split_once(" Linux ")
         && kernel.starts_with(|c: char| c.is_ascii_digit())
         && distribution.len() <= 48
+        && !distribution.ends_with([',', '('])
+        && makers::by_beginning(distribution).is_none()
     {
         return Some(distribution.to_owned());
     }
-    let known = ["Linux", "FreeBSD", "OpenBSD", "NetBSD", "SunOS", "VxWorks", "VMware ESXi"];
+    let known = [
+        "Linux",
+        "FreeBSD",
+        "OpenBSD",
+        "NetBSD",
+        "SunOS",
+        "VxWorks",
+        "VMware ESXi",
+        "VMware ESX",
+        "Darwin",
+    ];
     if let Some(system) = known.iter().find_map(|name| release(name)) {
         let ubuntu = system.starts_with("Linux ") && text.contains("-Ubuntu ");
         return Some(if ubuntu { system.replacen("Linux", "Ubuntu Linux", 1) } else { system });
@@ -31,6 +47,15 @@ pub(super) fn of_description(text: &str, kind: Option<&str>) -> Option<String> {
     }
     // What the makers of network devices call their systems, wherever it stands.
     let systems = [
+        ("Cisco IOS XR", "Cisco IOS XR"),
+        // From 3.1 on a train of it has a name.
+        ("Cisco IOS Software [", "Cisco IOS XE"),
+        ("IOSXE", "Cisco IOS XE"),
+        ("Catalyst Operating System", "Cisco CatOS"),
+        ("Cisco Firepower Threat Defense", "Cisco FTD"),
+        ("Arista Networks EOS", "Arista EOS"),
+        ("Comware", "Comware"),
+        ("ArubaOS", "ArubaOS"),
         ("IOS-XE", "Cisco IOS XE"),
         ("IOS XE", "Cisco IOS XE"),
         ("Cisco IOS", "Cisco IOS"),
@@ -40,14 +65,58 @@ pub(super) fn of_description(text: &str, kind: Option<&str>) -> Option<String> {
         ("JUNOS", "Junos"),
         ("Versatile Routing Platform", "Huawei VRP"),
         ("RouterOS", "MikroTik RouterOS"),
+        ("MikroTik v", "MikroTik RouterOS"),
         ("ExtremeXOS", "ExtremeXOS"),
     ];
-    systems.iter().find(|(mark, _)| text.contains(mark)).map(|(_, os)| (*os).to_owned())
+    let found = systems.iter().find(|(mark, _)| text.contains(mark));
+    let found = found.or(text.starts_with("VxWorks").then_some(&("", "VxWorks")));
+    found.map(|(_, os)| (*os).to_owned())
+}
+
+/// Systems of makers of computers: `... Base Operating System Runtime AIX version: 06.01.0006.0015
+/// ...`, `host VAX 4000-200 OpenVMS V7.2 ...`.
+fn unix(text: &str) -> Option<String> {
+    let marks = [
+        ("AIX version: ", "AIX"),
+        (" OpenVMS ", "OpenVMS"),
+        (" Tru64 UNIX ", "Tru64 UNIX"),
+        (" Digital UNIX ", "Digital UNIX"),
+        ("Software:UCOS ", "UCOS"),
+        ("Windows NT (TM) Version ", "Windows NT"),
+    ];
+    if let Some((distribution, _)) = text.split_once(" (Linux Kernel ") {
+        return Some(distribution.to_owned());
+    }
+    if let Some(rest) = text.strip_prefix("HP-UX ") {
+        return Some(format!("HP-UX {}", rest.split(' ').nth(1)?));
+    }
+    let (at, mark, name) =
+        marks.iter().find_map(|(mark, name)| Some((text.find(mark)?, *mark, *name)))?;
+    let mut words = text.get(at + mark.len()..)?.split([' ', ',', ';', ')']);
+    let version = words.find(|word| word.contains(|c: char| c.is_ascii_digit()))?;
+    Some(format!("{name} {version}"))
+}
+
+/// Windows by other agents than Microsoft's: `Windows HOST 6.2.9200 Server 4.0 ...`,
+/// `... on Windows NT 5.0`.
+fn on_servers(text: &str) -> Option<String> {
+    if let Some((_, version)) = text.split_once(" on Windows NT ") {
+        return Some(format!("Windows NT {version}"));
+    }
+    let mut words = text.strip_prefix("Windows ")?.split_whitespace();
+    let build = words.nth(1)?.split('.').nth(2)?.parse().ok()?;
+    let server = words.next() == Some("Server");
+    let (client, of_server) = windows_releases(build)?;
+    Some(if server { of_server } else { client }).filter(|os| !os.is_empty()).map(str::to_owned)
 }
 
 /// `Software: Windows Version 6.3 (Build 19042 Multiprocessor Free)`. The object identifier tells
 /// workstations from servers: the last number is 1, or 2, or 3 of a domain controller.
 fn windows(text: &str, kind: Option<&str>) -> Option<String> {
+    // Of NT there is but one: `Windows NT Version 4.0  (Build Number: 1381 Uniprocessor Free )`.
+    if let Some((_, version)) = text.split_once("Windows NT Version ") {
+        return Some(format!("Windows NT {}", version.split(' ').next()?));
+    }
     let build = text.split_once("(Build ")?.1.split([' ', ')']).next()?;
     let (client, server) = windows_releases(build.parse().ok()?)?;
     let workstation = kind == Some("1.3.6.1.4.1.311.1.1.3.1.1");
@@ -68,8 +137,17 @@ pub(super) fn of_greeting(text: &str) -> Option<String> {
         let version = version.split([' ', ',']).next()?;
         return Some(format!("{word} {version}"));
     }
-    if let Some((_, rest)) = text.split_once("VxWorks (") {
-        return Some(format!("VxWorks {}", rest.split(')').next()?));
+    // `VxWorks (5.4.2) FTP server`, `Tornado-vxWorks (VxWorks5.5.1) FTP server`.
+    if let Some((_, rest)) = text.rsplit_once("xWorks") {
+        let version = rest.trim_start_matches([' ', '(']).split([')', ' ']).next()?;
+        let known = version.starts_with(|c: char| c.is_ascii_digit());
+        return Some(if known { format!("VxWorks {version}") } else { "VxWorks".to_owned() });
+    }
+    let distributions = [("Ubuntu/", "Ubuntu Linux"), ("Debian/", "Debian Linux")];
+    if let Some((version, name)) =
+        distributions.iter().find_map(|(begin, name)| Some((text.strip_prefix(begin)?, name)))
+    {
+        return Some(format!("{name} {}", version.split([' ', ',']).next()?));
     }
     let marks = [
         ("(Ubuntu)", "Ubuntu Linux"),
@@ -83,6 +161,9 @@ pub(super) fn of_greeting(text: &str) -> Option<String> {
         ("Microsoft-IIS/", "Windows"),
         ("Microsoft-HTTPAPI/", "Windows"),
         ("Microsoft-Windows/", "Windows"),
+        ("Microsoft-WinCE/", "Windows CE"),
+        ("WindRiver-WebServer/", "VxWorks"),
+        ("Cisco AWARE", "Cisco ASA"),
         ("Microsoft FTP Service", "Windows"),
         ("Microsoft ESMTP", "Windows"),
         ("VMware ESXi", "VMware ESXi"),

@@ -203,3 +203,196 @@ fn agents_of_several_systems_tell_none() {
     assert_eq!(of_one, "Windows 10 or later, Windows 8");
     assert_eq!(systems(&["Windows NT 10.0", "X11; Linux x86_64"]), "");
 }
+
+#[test]
+fn versions_are_those_of_the_device_and_whole() {
+    // Of a card in a printer, of what starts a switch, of hardware: not of the device.
+    description_of(
+        "Xerox Phaser 3500MFP; OS 1.40.00.12   01-02-2012, Engine 1.02.03, NIC V4.01.02(P3500)",
+        "Xerox | Phaser 3500MFP | 1.40.00.12 | - | -",
+    );
+    description_of(
+        "Dell 2300dn MFP; 2.60.01.02;Engine 1.10.00;NIC V4.00.10(2300dn) 1-2-2011;S/N AB1CD23",
+        "Dell | 2300dn MFP | 2.60.01.02 | AB1CD23 | -",
+    );
+    description_of(
+        "BayStack 470-24T HW:RevA  FW:V1.40 SW:v3.1.0.10  ISVN:1",
+        "- | BayStack 470-24T | v3.1.0.10 | - | -",
+    );
+    description_of("Cisco VG224 version 1.2(3)", "Cisco | VG224 | 1.2(3) | - | -");
+    description_of("Brother NC-120w, Firmware Ver.B ,MID 1", "Brother | NC-120w | B | - | -");
+    description_of(
+        "3Com Switch 4400 24-Port Software Version 3Com OS V3.01.02s10",
+        "3Com | Switch 4400 24-Port | V3.01.02s10 | - | -",
+    );
+    description_of("Acme Rack Switch, version 3.1.", "- | - | 3.1 | - | -");
+    description_of("OKI Type 5 Rev. 10/100BASE PrintServer", "Oki | Type 5 | - | - | -");
+}
+
+#[test]
+fn models_end_where_versions_and_companies_begin() {
+    description_of("EPSON LP-9200S 01.00", "Epson | LP-9200S | 01.00 | - | -");
+    description_of("Acme KVM2030 03.04.00.07", "- | Acme KVM2030 | - | - | -");
+    description_of("Acme M30 1.5kW", "- | Acme M30 1.5kW | - | - | -");
+    description_of(
+        "Aruba JL600A 6400M 24SFP Swch FL.10.09.1010",
+        "HPE Aruba | JL600A 6400M 24SFP Swch | FL.10.09.1010 | - | -",
+    );
+    description_of("Canon Inc., LBP-1800e Printer /P", "Canon | LBP-1800e Printer | - | - | -");
+    description_of("Canon iR C3000-C1 /P", "Canon | iR C3000-C1 | - | - | -");
+    description_of(
+        "RICOH Aficio MP C2000 1.50.1 / RICOH Network Printer C model",
+        "Ricoh | Aficio MP C2000 | 1.50.1 | - | -",
+    );
+    description_of(
+        "Juniper Networks, Inc. srx300 internet router, kernel JUNOS 15.1X49-D45, Build date: 1",
+        "Juniper Networks | srx300 | 15.1X49-D45 | - | Junos",
+    );
+    description_of(
+        "Juniper Networks,Inc,MAG-2600,7.1R6 (b 1)",
+        "Juniper Networks | MAG-2600 | 7.1R6 | - | -",
+    );
+    description_of(
+        "NetScreen-204 version 5.4.0r2 (SN: 0099052005000999, Firewall+VPN)",
+        "Juniper Networks | NetScreen-204 | 5.4.0r2 | 0099052005000999 | -",
+    );
+    description_of(
+        "Digi TransPort WR41-A Ser#:123456 Software Build Ver5130. May 20 2011 ARM Bios Ver 6.02",
+        "Digi International | TransPort WR41-A | 5130 | 123456 | -",
+    );
+    description_of(
+        "DrayTek Corporation, Router Model: Vigor2900, Version: 1.5.1.4, Build Date: 1",
+        "DrayTek | Vigor2900 | 1.5.1.4 | - | -",
+    );
+    description_of("Dell SNMP Agent for Remote Access Controller 5", "Dell | - | - | - | -");
+    description_of("NetApp Release 7.2.3: Fri Nov 16", "NetApp | - | 7.2.3 | - | -");
+    description_of("Avaya Phone", "Avaya | - | - | - | -");
+}
+
+#[test]
+fn shapes_of_controllers_of_rockwell_and_siemens_of_all_ages_are_read() {
+    description_of(
+        "Allen-Bradley 1747-L553/C SLC-5/05 Series C Revision 10 1747_slc 3.40 13-Jan-05",
+        "Rockwell Automation | 1747-L553/C | 10 | - | -",
+    );
+    description_of(
+        "Allen-Bradley 1756-ENET Revision: 2.5 icp_enet 1.130 12-Apr-01",
+        "Rockwell Automation | 1756-ENET | 2.5 | - | -",
+    );
+    description_of(
+        "Siemens, SIMATIC S7, CPU-1200, 6ES7 214-1BE30-0XB0 SZVA2YYY000001 , 1, V.1.0.2, \
+         SZVA2YYY000001",
+        "Siemens | CPU-1200 | 1.0.2 | SZVA2YYY000001 | -",
+    );
+    description_of("Siemens, SIMATIC, S7-400", "Siemens | S7-400 | - | - | -");
+    description_of("Siemens, SIMATIC NET CP1616 FW V 02.10", "Siemens | CP1616 | 02.10 | - | -");
+    description_of(
+        "Siemens, SIMATIC HMI, unknown, 6AV2 124-0GC01-0AX0, HW: 0, SW: V 11 0 2",
+        "Siemens | SIMATIC HMI | V 11 0 2 | - | -",
+    );
+    description_of(
+        "Siemens, SINUMERIK, solution line PCU50, , HW:1, FW:V00.00.00,",
+        "Siemens | PCU50 | - | - | -",
+    );
+}
+
+#[test]
+fn cards_of_apc_and_switches_with_sentences_tell_what_they_are() {
+    description_of(
+        "APC Switched Rack PDU (MB:v3.6.4 PF:v2.2.7 PN:a.bin AF1:v2.2.0 AN1:b.bin MN:AP7920 HR:B2 \
+         SN: JA0412013999)",
+        "APC | AP7920 | v2.2.0 | JA0412013999 | -",
+    );
+    description_of(
+        "APC Embedded PowerNet SNMP Agent (FW v3.0.2 SW v2.2.4.a, HW, MOD: AP9605, Mfg 1, SN: X)",
+        "APC | AP9605 | v2.2.4.a | - | -",
+    );
+    description_of(
+        "Arista Networks EOS version 4.21.1F running on an Arista Networks DCS-7050S-64",
+        "Arista | DCS-7050S-64 | 4.21.1F | - | Arista EOS",
+    );
+    description_of(
+        "HPE Comware Platform Software, Software Version 7.1.070, Release 3208P03\r\nHPE 5130-24G \
+         EI Switch\r\nCopyright (c) 2010",
+        "HPE | 5130-24G EI | 7.1.070, Release 3208P03 | - | Comware",
+    );
+    description_of(
+        "HP V1910-8G Switch Software Version 5.20 Release 1108 Copyright (c) 2004",
+        "HP | V1910-8G | 5.20 Release 1108 | - | -",
+    );
+    description_of(
+        "Huawei Versatile Routing Platform Software\r\nVRP (R) software, Version 8.120 (CE6800EI \
+         V200R001C00) Copyright (C) 2012-2016 Huawei",
+        "Huawei | CE6800EI | V200R001C00 | - | Huawei VRP",
+    );
+    description_of(
+        "USW-16-PoE, 5.43.36.1, Linux 3.6.5",
+        "Ubiquiti | USW-16-PoE | 5.43.36.1 | - | -",
+    );
+    description_of(
+        "Cisco Codec SoftW: TC5.1.0 MCU: Cisco TelePresence SX10 Date: 2012-02-14 S/N: FTT1607999",
+        "Cisco | TelePresence SX10 | TC5.1.0 | FTT1607999 | -",
+    );
+}
+
+#[test]
+fn systems_are_told_apart_and_are_whole_names() {
+    let os = |text: &str, want: &str| {
+        assert_eq!(description(text, None).os.as_deref(), Some(want), "{text}");
+    };
+    os("Cisco IOS XR Software (ASR9K), Version 7.1.1", "Cisco IOS XR");
+    os("Cisco IOS Software [Fuji], Virtual XE Software (X), Version 16.9.1, R", "Cisco IOS XE");
+    os(
+        "Cisco Systems, Inc. WS-C2948\nCisco Catalyst Operating System Software, Version 6.3(5)",
+        "Cisco CatOS",
+    );
+    os("Cumulus Linux 3.7.1 (Linux Kernel 4.1.33)", "Cumulus Linux 3.7.1");
+    os(
+        "IBM PowerPC Base Operating System Runtime AIX version: 06.01.0006.0015 TCP/IP",
+        "AIX 06.01.0006.0015",
+    );
+    os("HP-UX host B.11.31 U ia64", "HP-UX B.11.31");
+    os("host VAX 4000-200 OpenVMS V7.2 Compaq TCP/IP", "OpenVMS V7.2");
+    os("Darwin host 9.0.0 Darwin Kernel Version 9.0.0", "Darwin 9.0.0");
+    os("VMware ESX 5.0.0 build-1 VMware, Inc. x86_64", "VMware ESX 5.0.0");
+    os(
+        "Hardware: x86 - Software: Windows NT Version 4.0  (Build Number: 1381 Free )",
+        "Windows NT 4.0",
+    );
+    os("Windows host 6.2.9200   Server 4.0 Intel64 Family 6", "Windows Server 2012");
+    os("VxWorks SNMPv1/v2c Agent", "VxWorks");
+    assert_eq!(description("Ubiquiti UniFi UDM 5.1.19 Linux 4.19.152 al324", None).os, None);
+}
+
+#[test]
+fn greetings_of_printers_and_software_are_told_apart() {
+    let ftp = |text, want| check("ftp_banner", "ftp", text, want);
+    ftp(
+        "ET0021B7 Lexmark T650 FTP Server NR.APS.F368 ready.",
+        "Lexmark | T650 | NR.APS.F368 | - | -",
+    );
+    ftp("RICOH Aficio 2035e FTP server (4.12) ready.", "Ricoh | Aficio 2035e | - | - | -");
+    ftp("SHARP MX-5000N Ver 01.02.00 FTP server.", "Sharp | MX-5000N | 01.02.00 | - | -");
+    ftp(
+        "AP7930 Network Management Card AOS v3.3.4 FTP server ready.",
+        "APC | AP7930 | v3.3.4 | - | -",
+    );
+    ftp("Axis 2110 Network Camera 2.43 Nov 04 2008 ready.", "Axis | 2110 | 2.43 | - | -");
+    ftp("Tornado-vxWorks (VxWorks5.5.1) FTP server", "- | - | - | - | VxWorks 5.5.1");
+    let http = |text, want| check("http_server", "http", text, want);
+    http("HP Web Jetadmin/2.0.50 (Win32)", "- | - | - | - | Windows");
+    http("IBM_HTTP_Server/6.0.2 Apache/2.0.47 (Unix)", "- | - | - | - | -");
+    http("Microsoft-WinCE/6.0", "- | - | - | - | Windows CE");
+    http("Debian/10 UPnP/1.1 MiniDLNA/1.2.1", "- | - | - | - | Debian Linux 10");
+    let telnet = |text, want| check("banner", "telnet", text, want);
+    telnet("MikroTik v6.42.1 (stable)", "MikroTik | - | v6.42.1 | - | MikroTik RouterOS");
+    telnet("Firmware version : 1.6 Build 17060616", "- | - | 1.6 | - | -");
+    telnet(
+        "Microsoft (R) Windows NT (TM) Version 4.00 (Build 1381)",
+        "- | - | - | - | Windows NT 4.00",
+    );
+    telnet("Cisco Configuration Professional (Cisco CP) version x", "Cisco | - | - | - | -");
+    let class = |text, want| check("dhcp_vendor_class", "dhcp", text, want);
+    class("Cisco systems, Inc. IP Phone CP3905", "Cisco | IP Phone CP3905 | - | - | -");
+    class("HUAWEI:android:ABC", "Huawei | - | - | - | Android");
+}
