@@ -1,0 +1,80 @@
+//! What texts tell of the class, where makers' words are alike.
+
+use super::*;
+use crate::texts;
+
+#[track_caller]
+fn check(path: &'static str, protocol: &'static str, text: &str, want: AssetClass) {
+    let (message, confidence, first) = ("", 90, model::Time::default());
+    let facts = [Known { path, value: text.into(), protocol, message, confidence, first }];
+    let derived = texts::derived(&facts);
+    let told = classify(&Evidence {
+        facts: &facts,
+        derived: &derived,
+        behaviour: &Behaviour::default(),
+        vendor: None,
+        virtual_machine: false,
+        controller_in_rack: None,
+        external: false,
+        industrial_peers: false,
+    });
+    assert_eq!(told.class, want, "{text}: {}", told.reason);
+}
+
+#[track_caller]
+fn description(text: &str, want: AssetClass) {
+    check("description", "snmp", text, want);
+}
+
+#[test]
+fn adapters_and_servers_for_printers_are_neither_adapters_nor_cameras() {
+    description("Monarch 7410 Print Adapter", AssetClass::Printer);
+    description("AXIS 5470e Network Print Server V6.21", AssetClass::Printer);
+    description("AXIS 70U Network Document Server,Version: 1.08", AssetClass::Unknown);
+    description("1734-AENT Ethernet Adapter", AssetClass::IoAdapter);
+    description("HP ETHERNET MULTI-ENVIRONMENT", AssetClass::Printer);
+    description("Dell 2335dn MFP; 2.70.03.02", AssetClass::Printer);
+    description("RICOH Aficio 350e", AssetClass::Printer);
+}
+
+#[test]
+fn what_a_computer_is_made_of_makes_it_no_controller() {
+    let text = "Hardware:7845H2, 2 Intel(R) Xeon(R) CPU 5140 @ 2.33GHz: Software:UCOS 3.0.0.0-54";
+    description(text, AssetClass::Unknown);
+    description("CPU 315-2 PN/DP", AssetClass::Plc);
+}
+
+#[test]
+fn controllers_tell_what_they_are_by_their_catalogue_numbers() {
+    description("Allen-Bradley 1747-L551/C SLC-5/05 Series C Revision 11", AssetClass::Plc);
+    description("Rockwell Automation 1769-LxxE", AssetClass::Plc);
+    description("Allen-Bradley 1785-ENET Ethernet Interface Series E", AssetClass::Plc);
+}
+
+#[test]
+fn devices_of_networks_are_told_apart() {
+    description("Siemens 5940 T1E1 [COMBO] Router (5940-005) v6.3.050", AssetClass::Router);
+    description("Cisco IOS XR Software (ASR9K), Version 7.4.1", AssetClass::Router);
+    let juniper = |model: &str| {
+        format!(
+            "Juniper Networks, Inc. {model} internet router, kernel JUNOS 12.3R1, Build date: 1"
+        )
+    };
+    description(&juniper("ex4200-48p"), AssetClass::Switch);
+    description(&juniper("srx240h"), AssetClass::Firewall);
+    description(&juniper("mx80"), AssetClass::Router);
+    description("Cisco Firepower Threat Defense, Version 7.0.0 (Build 3)", AssetClass::Firewall);
+    description("Arista Networks EOS version 4.18.0F running on an Arista X", AssetClass::Switch);
+    description("Cisco NX-OS(tm) m9100, Software (m9100-s2ek9-mz)", AssetClass::Switch);
+    description("Lantronix EDS8PS V4.1.0.2R17 (03111515KK9H)", AssetClass::Gateway);
+    description("Lantronix EPS1 Print Server", AssetClass::Printer);
+    check("dhcp_vendor_class", "dhcp", "Cisco AP c1840i", AssetClass::AccessPoint);
+    check(
+        "dhcp_vendor_class",
+        "dhcp",
+        "Cisco Systems Inc. Wireless Phone 7925G",
+        AssetClass::Phone,
+    );
+    check("http_server", "http", "RMC Webserver 2.0", AssetClass::Server);
+    check("http_server", "http", "Linux/2.6 UPnP/1.0 AXIS P1346/5.40", AssetClass::Camera);
+}
