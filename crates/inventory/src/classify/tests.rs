@@ -78,3 +78,25 @@ fn devices_of_networks_are_told_apart() {
     check("http_server", "http", "RMC Webserver 2.0", AssetClass::Server);
     check("http_server", "http", "Linux/2.6 UPnP/1.0 AXIS P1346/5.40", AssetClass::Camera);
 }
+
+#[test]
+fn devices_of_plants_and_buildings_are_told_apart() {
+    use AssetClass as Class;
+    description("SEL-2730M", Class::Switch);
+    description("SEL-751A", Class::Ied);
+    description("SEL-3530 RTAC", Class::Gateway);
+    description("GE Multilin F60", Class::Ied);
+    description("WAGO 750-841", Class::Plc);
+    description("WAGO 750-352", Class::IoAdapter);
+    description("Schneider Electric TM251MESE Fast Ethernet TCP/IP", Class::Plc);
+    description("KNX IP Router 752 secure", Class::Gateway);
+    description("BACnet Router B1", Class::Gateway);
+    description("RUGGEDCOM RSG2488", Class::Switch);
+    description("Hirschmann EAGLE", Class::Firewall);
+    description("Hirschmann BAT54-Rail", Class::AccessPoint);
+    description("Hirschmann MICE", Class::Switch);
+    description("Teltonika RUT955", Class::Router);
+    description("DINION IP starlight", Class::Camera);
+    description("Cisco IOS Software, C1200 Software (C1200-K9W7-M)", Class::AccessPoint);
+    description("Cisco IOS Software, 1841 Software (C1841-IPBASE-M)", Class::Router);
+}

@@ -64,6 +64,7 @@ const BEGINNINGS: &[(&str, &str, bool)] = &[
     ("digi", "Digi International", true),
     ("distech controls", "Distech Controls", true),
     ("dnvrs-webs", "Hikvision", true),
+    ("dlink", "D-Link", true),
     ("draytek", "DrayTek", true),
     ("dynastar", "GarrettCom", false),
     ("eaton", "Eaton", true),
@@ -87,6 +88,7 @@ const BEGINNINGS: &[(&str, &str, bool)] = &[
     ("fuji xerox", "Fuji Xerox", true),
     ("fujitsu", "Fujitsu", true),
     ("garrettcom", "GarrettCom", true),
+    ("ge multilin", "GE Multilin", true),
     ("gestetner", "Ricoh", true),
     ("grandstream", "Grandstream", true),
     ("h3c", "H3C", true),
@@ -470,6 +472,11 @@ fn begins(text: &str, beginning: &str) -> bool {
 
 fn is_word(c: char) -> bool {
     c.is_alphanumeric()
+}
+
+/// Of a sysObjectID under a maker's number.
+pub(super) fn by_kind(kind: &str) -> Option<&'static str> {
+    by_number(kind.strip_prefix("1.3.6.1.4.1.")?.split('.').next()?)
 }
 
 pub(super) fn by_number(number: &str) -> Option<&'static str> {

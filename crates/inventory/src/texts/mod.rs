@@ -109,8 +109,7 @@ fn read(known: &Known, own: &[Known]) -> Option<(u8, Told)> {
         ("ssh_banner", _) => (OF_GREETINGS, greetings::ssh(text)),
         ("dhcp_vendor_class", _) => (OF_GREETINGS, vendor_class(text)),
         ("sys_object_id", _) => {
-            let number = text.strip_prefix("1.3.6.1.4.1.")?.split('.').next()?;
-            (OF_NUMBERS, Told { vendor: makers::by_number(number), ..Told::default() })
+            (OF_NUMBERS, Told { vendor: makers::by_kind(text), ..Told::default() })
         }
         ("snmp_enterprise", _) => {
             (OF_NUMBERS, Told { vendor: makers::by_number(text), ..Told::default() })

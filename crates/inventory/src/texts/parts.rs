@@ -130,11 +130,12 @@ pub(super) fn version_word(text: &str) -> Option<String> {
         "net ",
         "nic ",
         "ui ",
-        "engine",
+        "eng",
         "boot",
         "rom",
         "hw",
         "pcl",
+        "ps ",
         "ps3",
         "pdf",
         "controller",
@@ -143,7 +144,12 @@ pub(super) fn version_word(text: &str) -> Option<String> {
         "nc ",
         "iit",
         "adf",
+        "dadf",
         "fax",
+        "hcf",
+        "fin ",
+        "sjfi",
+        "ssmi",
     ];
     let of_part = |text: &&str| {
         let lower = text.trim_start().to_ascii_lowercase();
@@ -151,6 +157,7 @@ pub(super) fn version_word(text: &str) -> Option<String> {
     };
     let mut words = text
         .split([',', ';', '\r', '\n'])
+        .flat_map(|part| part.split(" ("))
         .filter(|part| !of_part(part))
         .flat_map(|part| part.split(' '))
         .map(|word| word.trim_start_matches('('))
@@ -240,8 +247,17 @@ pub(super) fn version(text: &str) -> Option<String> {
 
 /// Behind a word that announces it.
 pub(super) fn serial(text: &str) -> Option<String> {
-    const SERIALS: &[&str] =
-        &["SN: ", "SN:", "S/N: ", "S/N ", "Ser#:", "Serial No. ", "Serial Number: ", "Serial "];
+    const SERIALS: &[&str] = &[
+        "SN: ",
+        "SN:",
+        ";SN ",
+        "S/N: ",
+        "S/N ",
+        "Ser#:",
+        "Serial No. ",
+        "Serial Number: ",
+        "Serial ",
+    ];
     SERIALS.iter().find_map(|mark| {
         let rest = text.split_once(mark)?.1;
         let word = rest.split([' ', ',', ';', ')', '\r', '\n']).next()?;

@@ -11,6 +11,7 @@ pub(super) fn description(text: &str, kind: Option<&str>) -> Told {
     let os = systems::of_description(text, kind);
     let told = siemens(text)
         .or_else(|| rockwell(text))
+        .or_else(|| schneider(text))
         .or_else(|| cisco(text))
         .or_else(|| comware(text))
         .or_else(|| huawei(text))
@@ -31,7 +32,9 @@ pub(super) fn description(text: &str, kind: Option<&str>) -> Told {
     let branded = makers::by_beginning(text);
     let (maker, rest) =
         branded.map_or((catalogue(text), text), |(maker, rest)| (Some(maker), rest));
-    let known = maker.is_some();
+    // Who names no maker has one by its object identifier.
+    let numbered = kind.and_then(makers::by_kind);
+    let known = maker.or(numbered).is_some();
     // `Router Model: Vigor2960`, `(MODEL: Aruba7005)`.
     let marked = ["Model: ", "MODEL: "].iter().find_map(|mark| rest.split_once(mark));
     let part = marked.map_or(rest, |(_, model)| model.split(')').next().unwrap_or_default());
@@ -126,6 +129,15 @@ fn rockwell(text: &str) -> Option<Told> {
     let firmware = revision.and_then(version);
     let model = Some(number.to_owned());
     Some(Told { vendor: Some(maker), model, firmware, ..Told::default() })
+}
+
+/// `Product: BMX NOE 0100 - Ethernet Module. FwId: 02.60`.
+fn schneider(text: &str) -> Option<Told> {
+    let (model, rest) = text.strip_prefix("Product: ")?.split_once(" - ")?;
+    let (_, version) = rest.split_once("FwId: ")?;
+    let model = Some(model.trim().to_owned());
+    let firmware = self::version(version);
+    Some(Told { vendor: Some("Schneider Electric"), model, firmware, ..Told::default() })
 }
 
 /// `Cisco IOS Software, IE2000 Software (IE2000-UNIVERSALK9-M), Version 15.2(4)EA5, ...`: the

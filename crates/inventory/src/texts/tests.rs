@@ -336,6 +336,22 @@ fn cards_of_apc_and_switches_with_sentences_tell_what_they_are() {
 }
 
 #[test]
+fn who_names_no_maker_has_one_by_the_object_beside() {
+    let model = |text, kind| description(text, kind).model;
+    assert_eq!(model("Netman 204", Some("1.3.6.1.4.1.5491.304")).as_deref(), Some("Netman 204"));
+    assert_eq!(model("Netman 204", Some("1.3.6.1.4.1.8072.3.2.10")), None);
+    assert_eq!(model("Switch", Some("1.3.6.1.4.1.10297.202.7000")), None);
+    description_of(
+        "Product: BMX NOE 0110 - Ethernet Module. FwId: 04.60",
+        "Schneider Electric | BMX NOE 0110 | 04.60 | - | -",
+    );
+    description_of(
+        "Xerox Phaser 6250;PS 4.8.0,Net 18.02.08.01,Eng 1.1.2,OS 4.82;SN PWH999999",
+        "Xerox | Phaser 6250 | 4.82 | PWH999999 | -",
+    );
+}
+
+#[test]
 fn systems_are_told_apart_and_are_whole_names() {
     let os = |text: &str, want: &str| {
         assert_eq!(description(text, None).os.as_deref(), Some(want), "{text}");
