@@ -48,20 +48,20 @@ impl Acts {
 }
 
 /// Devices to which somebody does the same: the first few have a finding each, more share one.
-pub(crate) struct Targets<K>(Memory<K, Few<Address>>);
+pub(crate) struct Targets<K, D = Address>(Memory<K, Few<D>>);
 
-impl<K> Default for Targets<K> {
+impl<K, D> Default for Targets<K, D> {
     fn default() -> Self {
         Targets(memory())
     }
 }
 
-impl<K: Eq + Hash> Targets<K> {
+impl<K: Eq + Hash, D: Copy + Eq + Hash> Targets<K, D> {
     /// With a finding of their own.
     const APART: usize = 3;
 
     /// The device, where it has a finding of its own.
-    pub(crate) fn apart(&mut self, who: K, device: Address) -> Option<Address> {
+    pub(crate) fn apart(&mut self, who: K, device: D) -> Option<D> {
         if self.0.len() >= WATCHED_MAX {
             self.0.clear();
         }

@@ -3,8 +3,11 @@
 //! Not here: what others did to them. Invariant: nothing is concluded; the device's own word is
 //! the finding, and one that says "all is well again" raises none.
 
-use crate::{About, Detector, Draft, Findings, Kind, Site, Watch, act::whose};
-use model::{Detail, Observation, OperationClass, Outcome, Severity, StateChange};
+use crate::{
+    About, Detector, Draft, Findings, Kind, Site, Watch,
+    act::{Targets, whose},
+};
+use model::{Address, Detail, Observation, OperationClass, Outcome, Severity, StateChange};
 
 pub static DEVICE_TROUBLE: Detector = Detector {
     about: About {
@@ -23,7 +26,7 @@ pub static DEVICE_TROUBLE: Detector = Detector {
                   Have a spare and the last backup of its configuration at hand.",
         sees: &[Kind::State, Kind::Operation],
     },
-    watch: || Box::new(DeviceTrouble),
+    watch: || Box::new(DeviceTrouble { units: Targets::default() }),
     #[cfg(test)]
     cases,
 };
@@ -169,7 +172,10 @@ fn is_alarm(value: &str) -> bool {
 /// Refusals that are a fault of the device (MODBUS Application Protocol 1.1b3, section 7).
 const FAULTS: [&str; 2] = ["server device failure", "memory parity error"];
 
-struct DeviceTrouble;
+struct DeviceTrouble {
+    /// Units behind one address that fail.
+    units: Targets<Address, Option<u32>>,
+}
 
 impl Watch for DeviceTrouble {
     fn wants(&self, protocol: &str, _: OperationClass) -> bool {
@@ -182,7 +188,7 @@ impl Watch for DeviceTrouble {
             Detail::Operation(operation) => {
                 let Outcome::Refused { name, .. } = operation.outcome else { return };
                 if o.protocol == "modbus" && FAULTS.contains(&name) {
-                    failed(o, name, operation.unit, out);
+                    self.failed(o, name, operation.unit, out);
                 }
             }
             _ => {}
@@ -206,27 +212,41 @@ fn said(o: &Observation, state: &StateChange, out: &mut Findings) {
     }
 }
 
-fn failed(o: &Observation, name: &str, unit: Option<u32>, out: &mut Findings) {
-    let Some(device) = o.from.address() else { return };
-    let raised = out.raise(&DEVICE_TROUBLE.about, (name, device, unit), o, || {
-        let unit = unit.map(|unit| format!(" (unit {unit})")).unwrap_or_default();
-        // What it was asked is no fault of who asked.
-        let ends = [o.to.address(), o.from.address()].into_iter().flatten().collect();
-        let title = format!("{{1}}{unit} answers {{0}} with \"{name}\"");
-        Draft::about(ends, Severity::Low, title)
-            .because(
-                "It understood the request and could not do it: a fault of the device or of \
-                 what is behind it (MODBUS Application Protocol 1.1b3, section 7).",
-            )
-            .techniques(&["T0814"])
-    });
-    debug_assert!(raised.is_none_or(|open| open.count() > 0));
+impl DeviceTrouble {
+    fn failed(&mut self, o: &Observation, name: &str, unit: Option<u32>, out: &mut Findings) {
+        let Some(device) = o.from.address() else { return };
+        let apart = self.units.apart(device, unit);
+        let raised = out.raise(&DEVICE_TROUBLE.about, (name, device, apart), o, || {
+            let units = match apart {
+                Some(Some(unit)) => format!(" (unit {unit})"),
+                Some(None) => String::new(),
+                None => " (many units)".to_owned(),
+            };
+            // What it was asked is no fault of who asked.
+            let ends = [o.to.address(), o.from.address()].into_iter().flatten().collect();
+            let title = format!("{{1}}{units} answers {{0}} with \"{name}\"");
+            Draft::about(ends, Severity::Low, title)
+                .because(
+                    "It understood the request and could not do it: a fault of the device or of \
+                     what is behind it (MODBUS Application Protocol 1.1b3, section 7).",
+                )
+                .techniques(&["T0814"])
+        });
+        debug_assert!(raised.is_none_or(|open| open.count() > 0));
+    }
 }
 
 #[cfg(test)]
 fn cases() -> Vec<crate::testing::Case> {
     use crate::testing::{Case, of, refused, state};
     let dnp3 = |at, what, value| of("dnp3", state(at, what, value));
+    let fails = |unit: u32| {
+        let mut o = refused(unit.into(), OperationClass::Read, "server device failure");
+        if let Detail::Operation(operation) = &mut o.detail {
+            operation.unit = Some(unit);
+        }
+        o
+    };
     vec![
         Case::fires("a fault", vec![dnp3(0, "trouble", "yes"), dnp3(9, "trouble", "no")]),
         Case::fires("lost events", vec![dnp3(0, "event-buffer-overflow", "yes")]),
@@ -236,6 +256,11 @@ fn cases() -> Vec<crate::testing::Case> {
             "a device that cannot",
             vec![refused(0, OperationClass::Read, "server device failure")],
         ),
+        // Three of their own, and one of the others.
+        Case {
+            raises: 4,
+            ..Case::fires("many units behind one address", (1..60).map(fails).collect())
+        },
         Case::silent("no fault", vec![dnp3(0, "trouble", "no"), dnp3(1, "restart", "no")]),
         Case::silent(
             "alarms that go",
