@@ -46,8 +46,9 @@ const KNOWN_SECS: i64 = 60;
 const USUAL_SECS: i64 = 86_400;
 /// Outputs commanded one by one within the span: nobody operates so many at once.
 const OUTPUTS_MIN: usize = 30;
-/// Spaces of outputs that are on or off: coils, information objects.
-const OUTPUT_AREAS: &[&str] = &["coil", "object"];
+/// Spaces of outputs that are on or off: coils, information objects of IEC 60870-5, relays of
+/// DNP3, outputs of MELSEC.
+const OUTPUT_AREAS: &[&str] = &["coil", "object", "control-relay", "Y"];
 
 /// Block and number of an output.
 type Output = (u32, u32);
@@ -167,18 +168,21 @@ impl CommandFlood {
 
 #[cfg(test)]
 fn cases() -> Vec<crate::testing::Case> {
-    use crate::testing::{Case, asked, asks, operation};
+    use crate::testing::{Case, asked, asks, of, operation};
     use model::OperationClass::Write;
     let mut flood: Vec<_> = (0..20).map(|i| asks(i * 10_000, Write)).collect();
     flood.extend((0..200).map(|i| asks(200_000 + i * 20, Write)));
     let mut back: Vec<_> = (0..20).map(|i| asks(9_000_000 + i * 10_000, Write)).collect();
     back.extend(flood.iter().cloned());
-    let coil = |at: i64, first: u32| {
-        let object = Object::Range { area: "coil", block: 0, first, count: 1 };
+    let output = |area, at: i64, first: u32| {
+        let object = Object::Range { area, block: 0, first, count: 1 };
         asked(at, Operation { object, ..operation(Write, 5) })
     };
+    let coil = |at, first| output("coil", at, first);
+    let relays = (0..40).map(|i| of("dnp3", output("control-relay", i * 100, i as u32))).collect();
     vec![
         Case::fires("all outputs one by one", (0..40).map(|i| coil(i * 100, i as u32)).collect()),
+        Case::fires("all relays of an outstation", relays),
         Case::silent("two outputs in turn", (0..40).map(|i| coil(i * 100, i as u32 % 2)).collect()),
         Case::fires("many at once after few", flood),
         Case::silent("always many", (0..2_000).map(|i| asks(i * 100, Write)).collect()),
