@@ -51,6 +51,12 @@ const STREAM: BurstLimit = BurstLimit { packets: 10_000, per_second: 2_000 };
 /// Counters of a conversation that tell of so small a part of the limit are of no flood: there are
 /// many, and most tell all there is to tell of theirs.
 const SMALL_PART: u64 = 100;
+/// Broadcasts reach every device, and of these routers send them on to slow buses: 76,800 bit/s
+/// of MS/TP (ASHRAE 135, 9.2) carry a hundred small messages a second, KNX carries fifty.
+const BROADCASTS: BurstLimit = BurstLimit { packets: 300, per_second: 100 };
+/// So many are too many within a second.
+const ALL_AT_ONCE: u64 = 1_000;
+const ONTO_BUSES: [(&str, &str); 2] = [("bacnet", "BACnet broadcasts"), ("knxip", "KNX telegrams")];
 /// Octets of a segment on the wire that carries nothing, with its options.
 const EMPTY_OCTETS: u64 = 90;
 
@@ -159,7 +165,11 @@ impl PacketFlood {
         let ((sent, octets), (answers, _)) = if back { (down, up) } else { (up, down) };
         let one_way = answers.saturating_mul(20) < sent;
         let empty = octets <= sent.saturating_mul(EMPTY_OCTETS);
+        // An address of all hosts of a network looks like any other; on the wire it is told apart.
+        let to_all = !to.is_host() || o.to.mac.is_some_and(|mac| !mac.is_host());
+        let onto_bus = ONTO_BUSES.iter().find(|(name, _)| to_all && *name == o.protocol);
         let (limit, what) = match (e.transport, o.protocol) {
+            ("udp", _) if let Some((_, what)) = onto_bus => (BROADCASTS, *what),
             ("icmp", _) if self.echoes.known(&(from, to)).is_some() => (ECHO, "echo requests"),
             ("udp", "udp") if one_way => (STREAM, "UDP packets"),
             ("tcp", _) if one_way && empty => (STREAM, "TCP packets"),
@@ -170,13 +180,16 @@ impl PacketFlood {
         }
         let key = conversation::key_of(o, e);
         let burst = self.bursts.of(key, o.at, || Burst::begins(e.first));
-        if !burst.is_over(sent, e.last, limit) {
+        let short = e.last.since(e.first) < 1_000_000_000;
+        let at_once = onto_bus.is_some() && short && sent >= ALL_AT_ONCE;
+        if !burst.is_over(sent, e.last, limit) && !at_once {
             return;
         }
         let known = link_key(o).is_some_and(|key| site.baseline.knows_link(&key));
         // Of datagrams nobody understands, those to controllers are no pictures or sounds; and of
         // a download of which a mirror shows one side, they are not who fetches it.
         let of_weight = what == "echo requests"
+            || onto_bus.is_some()
             || (is_controller(to, site) && !(site.phase != Phase::Unlearnt && known));
         if !of_weight {
             return;
@@ -185,16 +198,18 @@ impl PacketFlood {
         let own = Some(from).filter(Address::is_host);
         let Some(by) = own.or(sender.mac.map(Address::Mac)) else { return };
         let raised = out.raise(&PACKET_FLOOD.about, (what, by, to), o, || {
-            let title = if to.is_host() {
+            let to_one = to.is_host() && onto_bus.is_none();
+            let title = if to_one {
                 format!("{{0}} floods {{1}} with {what}")
             } else {
                 format!("{{0}} floods the network with {what}")
             };
-            Draft::by(by, [to].into_iter().filter(Address::is_host), Severity::Medium, title)
-                .because(format!(
+            Draft::by(by, [to].into_iter().filter(|_| to_one), Severity::Medium, title).because(
+                format!(
                     "{} or more packets in one conversation, at {} or more a second.",
                     limit.packets, limit.per_second
-                ))
+                ),
+            )
         });
         if let Some(open) = raised {
             open.spans(e.first, e.last);
@@ -269,6 +284,13 @@ fn cases() -> Vec<crate::testing::Case> {
         let o = exchange(0, port(host(30), 5_004), port(host(20), 5_004), "udp");
         of("udp", told("udp", (packets, 0), 10, o))
     };
+    let broadcasts = |packets, secs| {
+        let all = Endpoint { mac: Some(model::Mac([0xff; 6])), ..host(255) };
+        let o = exchange(0, port(host(30), 47_808), port(all, 47_808), "bacnet");
+        of("bacnet", told("udp", (packets, 0), secs, o))
+    };
+    let (broadcasts, at_once) =
+        (|packets| broadcasts(packets, 3), |packets| broadcasts(packets, 0));
     // Nothing is in them, or much.
     let segments = |to: u8, octets: u64| {
         let o = exchange(0, port(host(to), 502), port(host(30), 5_004), "tcp");
@@ -288,6 +310,9 @@ fn cases() -> Vec<crate::testing::Case> {
         Case::fires("answers of TCP to nothing", (0..3_000).map(stray).collect()),
         Case::fires("echo requests", pings(5_000, 5)),
         Case::fires("UDP to a controller", controller(stream(90_000))),
+        Case::fires("broadcasts onto buses", vec![broadcasts(900)]),
+        Case::fires("all of them within a second", vec![at_once(2_000)]),
+        Case::silent("a network that starts", vec![broadcasts(200), at_once(200)]),
         Case::fires("empty segments", controller(segments(20, 60))),
         Case::silent("a program, one side seen", controller(segments(20, 900))),
         Case::silent("who fetches, one side seen", vec![segments(21, 60)]),
