@@ -102,6 +102,12 @@ static CODING: Attack = Attack {
     says: "a list of codings has an empty element behind one that nobody knows, which no browser \
            sends and which stops Windows servers without the update",
 };
+static WEB_SHELL: Attack = Attack {
+    name: "command to a web shell",
+    severity: Severity::High,
+    says: "a page is given a command of the operating system to run, as pages take them that \
+           attackers leave on servers",
+};
 static COMMAND: Attack = Attack {
     name: "command injection",
     severity: Severity::High,
@@ -238,6 +244,8 @@ fn cases() -> Vec<crate::testing::Case> {
         Case::fires("words in a body", said("words of a program", "body", "a=1;cat /etc/passwd")),
         Case::fires("no sign-in", said("command without sign-in", "body", "ExecuteScript")),
         Case::fires("a coding", said("empty content coding", "header", "doar-e, ,")),
+        Case::fires("a web shell", one("/uploads/a.php?cmd=whoami")),
+        Case::silent("a camera", one("/cgi-bin/param.cgi?cmd=getserverinfo&id=3")),
         Case::silent("prose in a body", said("words of a program", "body", "cats' or dogs' food")),
         Case::silent("a page about scripts", one("/doc/%3Cscript%3E.html?lang=javascript")),
         Case::silent("a page", one("/index.html?page=2&name=O%27Brien")),

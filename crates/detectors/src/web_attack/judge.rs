@@ -3,7 +3,9 @@
 //! Not here: where the text stood in the packets; see `protocols::http`. Invariant: what a body
 //! says is judged more strictly than what a target says, for bodies hold prose and programs' logs.
 
-use super::{Attack, CODE, COMMAND, FORGERY, INJECTION, LOOKUP, Place, SCRIPT, SHELL, TRAVERSAL};
+use super::{
+    Attack, CODE, COMMAND, FORGERY, INJECTION, LOOKUP, Place, SCRIPT, SHELL, TRAVERSAL, WEB_SHELL,
+};
 
 /// The text as it was sent and as servers read it, in small letters.
 struct Text<'a> {
@@ -17,13 +19,14 @@ type Rule = (&'static Attack, fn(&Text<'_>) -> bool);
 
 pub(super) fn judge(place: Place, sent: &str) -> Option<&'static Attack> {
     let text = Text { sent, read: decoded(sent), place };
-    let rules: [Rule; 8] = [
+    let rules: [Rule; 9] = [
         (&LOOKUP, looks_up),
         (&SHELL, is_shell_function),
         (&FORGERY, forges),
         (&CODE, runs_code),
         (&INJECTION, injects),
         (&COMMAND, commands),
+        (&WEB_SHELL, is_for_web_shell),
         (&TRAVERSAL, climbs),
         (&SCRIPT, is_script),
     ];
@@ -180,6 +183,67 @@ fn commands(text: &Text<'_>) -> bool {
     })
 }
 
+/// What parameters of web shells are called.
+const SHELL_PARAMETERS: &[&str] =
+    &["cmd", "command", "exec", "execute", "c", "shell", "run", "system", "cmdline"];
+
+/// Commands that mean nothing else, by themselves or with what follows.
+const SHELL_COMMANDS: &[&str] = &[
+    "whoami",
+    "ipconfig",
+    "ifconfig",
+    "systeminfo",
+    "tasklist",
+    "uname",
+    "netstat",
+    "cat /",
+    "ls -",
+    "ls /",
+    "dir c:",
+    "type c:",
+    "net user",
+    "net group",
+    "net localgroup",
+    "net view",
+    "powershell",
+    "cmd /c",
+    "cmd.exe",
+    "certutil",
+    "wget http",
+    "curl http",
+    "nc -",
+    "bash -",
+    "sh -c",
+    "/bin/",
+    "python -c",
+    "python3 -c",
+    "perl -e",
+];
+
+/// Words that cameras and meters might take as well; they are no scripts of these languages.
+const SHORT_COMMANDS: &[&str] = &["id", "ls", "dir", "pwd", "ps", "hostname", "w", "ver", "set"];
+const SCRIPTS: &[&str] = &[".php", ".jsp", ".jspx", ".aspx", ".asp", ".ashx", ".cfm", ".phtml"];
+
+/// A page is asked to run a command, which is all of its parameter.
+fn is_for_web_shell(text: &Text<'_>) -> bool {
+    let (path, parameters) = match (text.place, text.read.split_once('?')) {
+        (Place::Target, Some(parts)) => parts,
+        (Place::Body, _) => ("", text.read.as_str()),
+        _ => return false,
+    };
+    let script = SCRIPTS.iter().any(|end| path.ends_with(end));
+    parameters.split('&').filter_map(|pair| pair.split_once('=')).any(|(name, value)| {
+        let value = value.trim();
+        let begins = |command: &&str| {
+            let rest = value.strip_prefix(*command);
+            let part = |c: char| c.is_ascii_alphanumeric() && !command.ends_with([' ', '/', '-']);
+            rest.is_some_and(|rest| !rest.starts_with(part))
+        };
+        SHELL_PARAMETERS.contains(&name.trim())
+            && (SHELL_COMMANDS.iter().any(begins) || script && SHORT_COMMANDS.contains(&value))
+    })
+}
+
 /// Out of the server's folder. Browsers take dot segments out of a path before they ask (RFC 3986,
 /// 5.2.4), so one that is hidden behind percent signs was put there; a relative path in a
 /// parameter is written with percent signs by rule, and counts only where it goes on climbing.
@@ -331,6 +395,22 @@ mod tests {
         silent("#!/bin/sh\ncd /opt; /bin/ls; wget http://plant/x");
         silent("{\"script\": \"a(); $(id).hide()\"}");
         silent("<a href=\"../../../x.html\">");
+    }
+
+    #[test]
+    fn a_parameter_that_is_a_command_is_for_a_web_shell() {
+        let target = |text: &str, expect| check(Place::Target, text, expect);
+        target("http://10.1.1.20/uploads/shell.php?cmd=whoami", Some(&WEB_SHELL));
+        target("/aspnet_client/x.aspx?exec=cmd.exe+/c+net+user", Some(&WEB_SHELL));
+        target("/a.jsp?pwd=023&cmd=ls%20-la", Some(&WEB_SHELL));
+        target("/a.php?c=id", Some(&WEB_SHELL));
+        check(Place::Body, "cmd=powershell -enc AAAA", Some(&WEB_SHELL));
+        target("/cgi-bin/ptz.cgi?cmd=ls", None);
+        target("/cm?cmnd=Power%20On", None);
+        target("/a.php?cmd=list&id=7", None);
+        target("/a.php?command=unameless", None);
+        target("/help?q=what+is+whoami", None);
+        target("/shell?run=identify", None);
     }
 
     #[test]
