@@ -38,6 +38,8 @@ pub static REFUSED_REQUESTS: Detector = Detector {
 /// Different refused requests within the span.
 const DIFFERENT_MIN: usize = 5;
 const SPAN_SECS: i64 = 300;
+/// OPC 10000-6, annex A.2
+const NO_SUCH_NODE: &str = "node id unknown";
 
 struct RefusedRequests {
     pairs: Watched<(Address, Address), Refusals>,
@@ -117,14 +119,17 @@ impl Refusals {
             }
             operation.unit.hash(&mut hasher);
             self.different.insert(hasher.finish());
-            self.functions.insert(operation.function);
+            // A service that is refused for its object is one that the device has.
+            if !matches!(operation.outcome, Outcome::Refused { name, .. } if name == NO_SUCH_NODE) {
+                self.functions.insert(operation.function);
+            }
         }
     }
 }
 
 #[cfg(test)]
 fn cases() -> Vec<crate::testing::Case> {
-    use crate::testing::{Case, refused};
+    use crate::testing::{Case, of, refused};
     use model::OperationClass::Read;
     let with = |at: i64, function: u32| {
         let mut o = refused(at, Read, "illegal function");
@@ -133,11 +138,33 @@ fn cases() -> Vec<crate::testing::Case> {
         }
         o
     };
+    let nodes = (0..6).map(|i| {
+        let mut o = of("opcua", with(i * 10, i as u32));
+        if let Detail::Operation(operation) = &mut o.detail {
+            operation.outcome = Outcome::Refused { code: 0x8034_0000, name: NO_SUCH_NODE };
+        }
+        o
+    });
     vec![
         Case::fires(
             "one function after the other",
             (0..6).map(|i| with(i * 10, i as u32)).collect(),
         ),
+        // Of services that the device has.
+        Case::fires("nodes that are not there", nodes.collect()),
         Case::silent("the same again and again", (0..60).map(|i| with(i * 10, 3)).collect()),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn nodes_that_are_not_there_are_no_functions_tried_out() {
+        let severity = |name| {
+            let case = super::cases().into_iter().find(|case| case.name == name);
+            case.expect("it is there").run()[0].severity
+        };
+        assert_eq!(severity("one function after the other"), super::Severity::Medium);
+        assert_eq!(severity("nodes that are not there"), super::Severity::Low);
+    }
 }

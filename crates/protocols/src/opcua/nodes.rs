@@ -164,7 +164,7 @@ fn values<'n>(
     for node in asked.nodes.iter().take(count) {
         let value = d.data_value()?;
         let Some(node) = node else { continue };
-        if outcomes::refuses_reading(value.status) {
+        if outcomes::refuses_reading(value.status, node.namespace) {
             refused.push((node, value.status));
         } else {
             report(node, value, out);

@@ -87,11 +87,16 @@ fn results(service: u32, d: &mut Decoder<'_>, all: &mut Vec<u32>) -> Read<()> {
 }
 
 /// Reading a value was refused, which other bad values are not: those are of a device that is
-/// not heard, or waits for its first value. Nor is a node that is not there: general clients ask
-/// for many that a server may have.
-pub(super) const fn refuses_reading(code: u32) -> bool {
-    // User access denied, not readable.
-    matches!(code >> 16, 0x801f | 0x803a)
+/// not heard, or waits for its first value. A node that is not there counts in the namespaces of
+/// the site: of the standard's own, 0, general clients ask for many that a server may have.
+pub(super) const fn refuses_reading(code: u32, namespace: u16) -> bool {
+    match code >> 16 {
+        // User access denied, not readable.
+        0x801f | 0x803a => true,
+        // Node id unknown.
+        0x8034 => namespace != 0,
+        _ => false,
+    }
 }
 
 #[cfg(test)]
@@ -135,9 +140,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_denied_is_refused_and_what_is_not_there_is_not() {
-        assert_eq!([0x801f_0000, 0x803a_0000].map(refuses_reading), [true; 2]);
-        assert_eq!([0x8034_0000, 0x808a_0000, 0].map(refuses_reading), [false; 3]);
+    fn what_is_denied_is_refused_and_of_what_is_not_there_only_what_the_site_names() {
+        let refuses = |namespace| move |code| refuses_reading(code, namespace);
+        assert_eq!([0x801f_0000, 0x803a_0000].map(refuses(0)), [true; 2]);
+        assert_eq!([0x8034_0000, 0x808a_0000, 0].map(refuses(0)), [false; 3]);
+        assert_eq!([0x8034_0000, 0x808a_0000, 0].map(refuses(2)), [true, false, false]);
     }
 
     #[test]
