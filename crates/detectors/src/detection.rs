@@ -154,6 +154,10 @@ impl Detection {
             self.findings.times(count);
             self.show(&o, count, inventory);
             self.findings.times(1);
+        } else {
+            for place in &self.sees[Kind::Repeat as usize] {
+                self.watches[*place].repeated(&o, operation);
+            }
         }
         if self.phase != Phase::Learnt {
             self.baseline.learn_repeats(&o, operation, count);

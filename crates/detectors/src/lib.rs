@@ -33,6 +33,7 @@ mod configuration_change;
 mod controller_mode;
 mod credentials;
 mod device_restart;
+mod device_search;
 mod device_silent;
 mod device_trouble;
 mod domain_attack;
@@ -100,6 +101,7 @@ pub static REGISTRY: &[&Detector] = &[
     &password_guessing::PASSWORD_GUESSING,
     &sign_in_relay::SIGN_IN_RELAY,
     &scan::SCAN,
+    &device_search::DEVICE_SEARCH,
     &arp_conflict::ARP_CONFLICT,
     &wrong_protocol::WRONG_PROTOCOL,
     &command_flood::COMMAND_FLOOD,

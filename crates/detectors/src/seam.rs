@@ -5,7 +5,7 @@
 
 use crate::{Baseline, Findings};
 use inventory::Inventory;
-use model::{Detail, Observation, OperationClass, Time};
+use model::{Detail, Observation, Operation, OperationClass, Time};
 
 /// What everybody should know of a detector. All texts are for the operator at night.
 #[derive(Debug)]
@@ -37,6 +37,10 @@ pub struct Detector {
 /// A detector at work on one stream of observations.
 pub trait Watch: Send + Sync {
     fn see(&mut self, o: &Observation, site: &Site<'_>, out: &mut Findings);
+
+    /// An operation that changes nothing came again, and was only counted. For kinds that ask for
+    /// [`Kind::Repeat`].
+    fn repeated(&mut self, _: &Observation, _: &Operation) {}
 
     /// May an operation of this protocol and class matter to it? Always the same, and where it is
     /// no, [`Self::see`] would do nothing: most operations matter to few.
@@ -87,10 +91,12 @@ pub enum Kind {
     Session,
     Authentication,
     Exchange,
+    /// Operations that came again; see [`Watch::repeated`].
+    Repeat,
 }
 
 impl Kind {
-    pub const COUNT: usize = 9;
+    pub const COUNT: usize = 10;
 
     pub const fn of(detail: &Detail) -> Kind {
         match detail {

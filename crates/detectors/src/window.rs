@@ -85,6 +85,14 @@ impl<T: PartialEq> Lately<T> {
         self.0.len()
     }
 
+    pub(crate) fn forget(&mut self, one: &T) {
+        self.0.retain(|(known, _)| known != one);
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// Those within the span when one was added last, the newest at the end.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
         self.0.iter().map(|(one, _)| one)
