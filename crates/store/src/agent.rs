@@ -5,7 +5,7 @@
 
 use crate::{
     AGENT_RUNS_A_DAY_MAX, AGENTS_MAX, Error, Result, Run, RunEnd, RunState, Store,
-    asset::unsigned,
+    asset::{COUNT_MAX, signed, unsigned},
     run,
     text::{clean, new_id},
     writer::{Turn, now},
@@ -84,7 +84,8 @@ pub struct AgentRun {
 const UNHEARD: &str = "unheard";
 
 const SELECT: &str = "SELECT name, state, invited_at, secret_until, certificate, vault_token, \
-    enrolled_at, last_call, revoked_at, told, address, skew_ms, lost_runs, lost_from, lost_until \
+    enrolled_at, last_call, revoked_at, told, address, skew_ms, \
+    CAST(lost_runs AS INTEGER) AS lost_runs, lost_from, lost_until \
     FROM agents";
 
 fn record(row: &SqliteRow) -> Result<Agent> {
@@ -336,11 +337,11 @@ impl Store {
 
 async fn note(turn: &mut Turn, name: &str, call: &AgentCall) -> Result<()> {
     let (count, from, until) = call.lost.map_or((0, None, None), |(count, from, until)| {
-        (i64::try_from(count).unwrap_or(i64::MAX), Some(from.nanos()), Some(until.nanos()))
+        (signed(count), Some(from.nanos()), Some(until.nanos()))
     });
     sqlx::query(
         "UPDATE agents SET last_call = $2, told = $3, address = $4, skew_ms = $5, lost_runs = \
-         lost_runs + $6, lost_from = MIN(COALESCE(lost_from, $7), COALESCE($7, lost_from)), \
+         MIN(lost_runs, $9) + $6, lost_from = MIN(COALESCE(lost_from, $7), COALESCE($7, lost_from)), \
          lost_until = COALESCE($8, lost_until) WHERE name = $1",
     )
     .bind(name)
@@ -351,6 +352,7 @@ async fn note(turn: &mut Turn, name: &str, call: &AgentCall) -> Result<()> {
     .bind(count)
     .bind(from)
     .bind(until)
+    .bind(COUNT_MAX)
     .execute(&mut turn.db)
     .await?;
     Ok(())

@@ -154,8 +154,12 @@ pub(crate) fn unsigned(count: i64) -> u64 {
     count.try_into().unwrap_or(0)
 }
 
+/// Greater counts are cut to it. A peer may say any number, and of a sum that is too large for a
+/// whole number SQLite makes a real one or an error, which would stay with the row for good.
+pub(crate) const COUNT_MAX: i64 = 1 << 60;
+
 pub(crate) fn signed(count: u64) -> i64 {
-    count.try_into().unwrap_or(i64::MAX)
+    count.try_into().map_or(COUNT_MAX, |count: i64| count.min(COUNT_MAX))
 }
 
 /// Everything an asset's row is made of.

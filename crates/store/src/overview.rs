@@ -68,6 +68,11 @@ const LINKS_LIVE: &str = "links WHERE merged_into IS NULL";
 const OPEN: &str = "FROM findings WHERE muted = 0 AND \
     status IN ('open', 'acknowledged', 'in-progress')";
 
+/// SQL of a sum that has no end: SUM fails where it is too large for a whole number.
+fn total(column: &str) -> String {
+    format!("CAST(TOTAL({column}) AS INTEGER)")
+}
+
 impl Store {
     pub async fn overview(&self) -> Result<Overview> {
         let day_ago = now().plus_secs(-86_400).nanos();
@@ -127,17 +132,19 @@ impl Store {
 
     async fn traffic(&self) -> Result<Vec<TrafficPoint>> {
         let step = TRAFFIC_STEP_S * 1_000_000_000;
-        let rows = sqlx::query(
-            "SELECT (at / $1) * $1 AS step, SUM(packets) AS packets, SUM(bytes) AS bytes, \
-             SUM(drops) AS drops FROM beats WHERE step_s = 1 AND at > $2 AND at <= $3 GROUP BY \
+        let [packets, bytes, drops] = ["packets", "bytes", "drops"].map(total);
+        let sql = format!(
+            "SELECT (at / $1) * $1 AS step, {packets} AS packets, {bytes} AS bytes, \
+             {drops} AS drops FROM beats WHERE step_s = 1 AND at > $2 AND at <= $3 GROUP BY \
              step ORDER BY step",
-        )
-        .bind(step)
-        .bind(now().plus_secs(-TRAFFIC_SPAN_S).nanos())
-        // Before the clock was set back it was later.
-        .bind(now().plus_secs(TRAFFIC_STEP_S).nanos())
-        .fetch_all(self.readers())
-        .await?;
+        );
+        let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
+            .bind(step)
+            .bind(now().plus_secs(-TRAFFIC_SPAN_S).nanos())
+            // Before the clock was set back it was later.
+            .bind(now().plus_secs(TRAFFIC_STEP_S).nanos())
+            .fetch_all(self.readers())
+            .await?;
         rows.iter()
             .map(|row| {
                 Ok(TrafficPoint {
@@ -151,8 +158,9 @@ impl Store {
     }
 
     async fn talkers(&self) -> Result<Vec<Talker>> {
+        let [packets, bytes] = ["l.packets", "l.bytes"].map(total);
         let sql = format!(
-            "SELECT a.id, a.name, SUM(l.packets) AS packets, SUM(l.bytes) AS bytes FROM \
+            "SELECT a.id, a.name, {packets} AS packets, {bytes} AS bytes FROM \
              (SELECT client AS asset, packets, bytes FROM {LINKS_LIVE} UNION ALL \
              SELECT server AS asset, packets, bytes FROM {LINKS_LIVE} AND server <> client) AS l \
              JOIN assets a ON a.id = l.asset GROUP BY a.id, a.name \
@@ -172,8 +180,9 @@ impl Store {
     }
 
     async fn protocols(&self) -> Result<Vec<ProtocolShare>> {
+        let [packets, bytes] = ["packets", "bytes"].map(total);
         let sql = format!(
-            "SELECT protocol, COUNT(*) AS links, SUM(packets) AS packets, SUM(bytes) AS bytes \
+            "SELECT protocol, COUNT(*) AS links, {packets} AS packets, {bytes} AS bytes \
              FROM {LINKS_LIVE} GROUP BY protocol ORDER BY bytes DESC, protocol LIMIT 20"
         );
         let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_all(self.readers()).await?;

@@ -4,7 +4,7 @@
 
 use crate::{
     Change, ChangedRow, Error, Gap, Origin, Result, SensorState, Store, Unsaved,
-    asset::{signed, unsigned},
+    asset::{COUNT_MAX, signed, unsigned},
     gap,
     text::clean,
     writer::Turn,
@@ -196,8 +196,8 @@ pub(crate) async fn beat(turn: &mut Turn, beat: Beat<'_>) -> Result<()> {
     let revision = turn.revision();
     sqlx::query(
         "UPDATE sensors SET last_beat = $1, packets_per_s = $2, bytes_per_s = $3, \
-         packets = packets + $4, bytes = bytes + $5, drops = $6, learning = $7, health = $8, \
-         revision = $9 WHERE id = $10",
+         packets = MIN(packets, $11) + $4, bytes = MIN(bytes, $11) + $5, drops = $6, \
+         learning = $7, health = $8, revision = $9 WHERE id = $10",
     )
     .bind(beat.at.nanos())
     .bind(beat.packets as f64 / elapsed)
@@ -209,6 +209,7 @@ pub(crate) async fn beat(turn: &mut Turn, beat: Beat<'_>) -> Result<()> {
     .bind(serde_json::to_string(beat.health)?)
     .bind(revision)
     .bind(beat.sensor)
+    .bind(COUNT_MAX)
     .execute(&mut turn.db)
     .await?;
     add_to_series(turn, &beat, drops).await?;
@@ -233,11 +234,12 @@ pub(crate) async fn beat(turn: &mut Turn, beat: Beat<'_>) -> Result<()> {
 async fn add_to_series(turn: &mut Turn, beat: &Beat<'_>, drops: u64) -> Result<()> {
     for step_s in [1, 60] {
         let step = step_s * 1_000_000_000;
-        let at = beat.at.nanos().div_euclid(step) * step;
+        let at = beat.at.nanos().div_euclid(step).saturating_mul(step);
         sqlx::query(
             "INSERT INTO beats (sensor, step_s, at, packets, bytes, drops) \
              VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (sensor, step_s, at) DO UPDATE SET \
-             packets = beats.packets + $4, bytes = beats.bytes + $5, drops = beats.drops + $6",
+             packets = MIN(beats.packets, $7) + $4, bytes = MIN(beats.bytes, $7) + $5, \
+             drops = MIN(beats.drops, $7) + $6",
         )
         .bind(beat.sensor)
         .bind(step_s)
@@ -245,6 +247,7 @@ async fn add_to_series(turn: &mut Turn, beat: &Beat<'_>, drops: u64) -> Result<(
         .bind(signed(beat.packets))
         .bind(signed(beat.bytes))
         .bind(signed(drops))
+        .bind(COUNT_MAX)
         .execute(&mut turn.db)
         .await?;
     }
