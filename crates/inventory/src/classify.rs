@@ -209,6 +209,9 @@ fn said(evidence: &Evidence<'_>) -> Option<(AssetClass, String)> {
             return Some((*class, reason));
         }
     }
+    if let Some(maker) = fact(evidence, "sys_object_id").and_then(maker_of_supplies) {
+        return Some((Class::PowerSupply, format!("its object in SNMP is of {maker}")));
+    }
     // After the words: panels and switches are PROFINET devices too.
     if let Some(role) = fact(evidence, "pn_role") {
         let class = if role.contains("controller") { Class::Plc } else { Class::IoAdapter };
@@ -233,6 +236,24 @@ fn lets_in(evidence: &Evidence<'_>) -> Option<(AssetClass, String)> {
     }
     let role = fact(evidence, "port_access").filter(|role| role.ends_with("authenticator"))?;
     Some((AssetClass::Switch, format!("lets others into the network as {role}")))
+}
+
+/// IANA, Private Enterprise Numbers: makers of nothing in networks but power supplies and strips.
+fn maker_of_supplies(object: &str) -> Option<&'static str> {
+    let number = object.strip_prefix("1.3.6.1.4.1.")?.split('.').next()?;
+    Some(match number {
+        "318" => "American Power Conversion",
+        "534" => "Eaton",
+        "705" => "Merlin Gerin (Eaton)",
+        "850" => "Tripp Lite",
+        "1718" => "Server Technology",
+        "3808" | "15446" => "Cyber Power",
+        "4555" => "Socomec",
+        "5491" => "Riello UPS",
+        "12148" | "13858" => "Eltek",
+        "31034" => "Schleifenbauer",
+        _ => return None,
+    })
 }
 
 /// CIP device profiles (CIP Vol 1, chapter 6; ODVA's list).
@@ -471,6 +492,7 @@ fn role(class: AssetClass, evidence: &Evidence<'_>) -> Role {
         Class::Switch | Class::Router | Class::Firewall | Class::AccessPoint | Class::Gateway => {
             Role::Infrastructure
         }
+        Class::PowerSupply => Role::Infrastructure,
         Class::Server | Class::Printer | Class::Camera | Class::Clock => Role::Server,
         Class::External => Role::External,
         _ if !evidence.behaviour.served.is_empty() => Role::Server,
@@ -514,7 +536,10 @@ fn level(class: AssetClass, evidence: &Evidence<'_>) -> (Option<Purdue>, String)
         Class::Unknown | Class::VirtualMachine if evidence.industrial_peers => {
             said(Purdue::Operations, "talks with devices of the plant floor")
         }
-        Class::Unknown | Class::VirtualMachine => (None, String::new()),
+        Class::PowerSupply if evidence.industrial_peers => {
+            said(Purdue::Supervisory, "feeds devices of the plant floor")
+        }
+        Class::Unknown | Class::VirtualMachine | Class::PowerSupply => (None, String::new()),
         _ if evidence.industrial_peers => {
             said(Purdue::Operations, "office equipment that talks with the plant floor")
         }

@@ -44,6 +44,8 @@ pub enum AssetClass {
     Camera,
     Phone,
     Clock,
+    /// Feeds others: uninterruptible supplies, power strips, their network cards.
+    PowerSupply,
     Mobile,
     VirtualMachine,
     /// An address outside the site, e.g. on the Internet.

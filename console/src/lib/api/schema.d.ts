@@ -1328,7 +1328,7 @@ export interface components {
          * @description What kind of thing an asset is.
          * @enum {string}
          */
-        AssetClass: "plc" | "rtu" | "ied" | "io-adapter" | "drive" | "robot" | "meter" | "sensor" | "building-controller" | "hmi" | "scada" | "engineering-station" | "historian" | "gateway" | "server" | "workstation" | "switch" | "router" | "firewall" | "access-point" | "printer" | "camera" | "phone" | "clock" | "mobile" | "virtual-machine" | "external" | "unknown";
+        AssetClass: "plc" | "rtu" | "ied" | "io-adapter" | "drive" | "robot" | "meter" | "sensor" | "building-controller" | "hmi" | "scada" | "engineering-station" | "historian" | "gateway" | "server" | "workstation" | "switch" | "router" | "firewall" | "access-point" | "printer" | "camera" | "phone" | "clock" | "power-supply" | "mobile" | "virtual-machine" | "external" | "unknown";
         AssetDetail: components["schemas"]["AssetRow"] & {
             declared: components["schemas"]["Declared"];
             facts: components["schemas"]["Fact"][];

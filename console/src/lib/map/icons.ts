@@ -50,6 +50,7 @@ export const ICONS: Readonly<Record<string, string>> = {
     'M4 14.5h16V20H4z M7.4 17.2h.6 M10.6 17.2h.6 M12 14.5v-3 M9 8.4a4.3 4.3 0 0 1 6 0 ' +
     'M6.2 5.6a8.3 8.3 0 0 1 11.6 0',
   clock: `${circle(12, 12, 9)} M12 6.8V12l3.6 2.2`,
+  'power-supply': 'M3 7.5h16v10H3z M19 10.5h2.5v4H19 M11.8 9.4l-2.6 3.4h3.6l-2.6 3.2',
   server:
     'M4 3.5h16v7.2H4z M4 13.3h16v7.2H4z M7.2 7.1h.8 M7.2 16.9h.8 M11.5 7.1h5.5 M11.5 16.9h5.5',
   'virtual-machine': 'M12 2.8l8 4.6v9.2l-8 4.6-8-4.6V7.4z M4 7.4l8 4.6 8-4.6 M12 12v9.2',

@@ -141,6 +141,7 @@ export const CLASSES: Readonly<Record<string, ClassInfo>> = {
   switch: info('Switch', 'network', 'Switches'),
   'access-point': info('Access point', 'network'),
   clock: info('Clock', 'network'),
+  'power-supply': info('Power supply', 'network', 'Power supplies'),
   server: info('Server', 'it'),
   'virtual-machine': info('Virtual machine', 'it'),
   workstation: info('Workstation', 'it'),

@@ -100,3 +100,18 @@ fn devices_of_plants_and_buildings_are_told_apart() {
     description("Cisco IOS Software, C1200 Software (C1200-K9W7-M)", Class::AccessPoint);
     description("Cisco IOS Software, 1841 Software (C1841-IPBASE-M)", Class::Router);
 }
+
+#[test]
+fn what_feeds_others_is_a_power_supply_and_no_switch() {
+    use AssetClass as Class;
+    description("APC Web/SNMP Management Card (MB:v4.1.0 MN:AP9631 HR:05)", Class::PowerSupply);
+    description("APC Switched Rack PDU (MB:v3.6.4 MN:AP7900 HR:B2)", Class::PowerSupply);
+    description("APC MasterSwitch PDU", Class::PowerSupply);
+    description("Eaton Automatic Transfer Switch 16", Class::PowerSupply);
+    description("MGE Galaxy 7000 UPS 250 kVA", Class::PowerSupply);
+    description("setups and pop-up menus", Class::Unknown);
+    check("sys_object_id", "snmp", "1.3.6.1.4.1.4555.1.1.7", Class::PowerSupply);
+    check("sys_object_id", "snmp", "1.3.6.1.4.1.8072.3.2.10", Class::Unknown);
+    let ftp = "AP7932 Network Management Card AOS v3.3.4 FTP server ready.";
+    check("ftp_banner", "ftp", ftp, Class::PowerSupply);
+}

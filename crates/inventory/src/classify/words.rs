@@ -53,6 +53,28 @@ pub(super) const WORDS: &[(AssetClass, &[&str])] = &[
             "zbr-",
         ],
     ),
+    // Before switches: what feeds racks switches sockets and sources.
+    (
+        AssetClass::PowerSupply,
+        &[
+            "ups",
+            "smart-ups",
+            "uninterruptible",
+            "rack pdu",
+            "pdu",
+            "epdu",
+            "switched cdu",
+            "masterswitch",
+            "transfer switch",
+            "powernet",
+            "apc web/snmp",
+            "network management card aos",
+            "netman",
+            "dominion px",
+            "sitop",
+            "rectifier",
+        ],
+    ),
     (AssetClass::Hmi, &["simatic-hmi", "simatic hmi"]),
     (AssetClass::Switch, &["scalance x", "s5700-universalk9"]),
     (

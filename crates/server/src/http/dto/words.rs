@@ -31,8 +31,8 @@ words!(
         Gateway = "gateway", Server = "server", Workstation = "workstation", Switch = "switch",
         Router = "router", Firewall = "firewall", AccessPoint = "access-point",
         Printer = "printer", Camera = "camera", Phone = "phone", Clock = "clock",
-        Mobile = "mobile", VirtualMachine = "virtual-machine", External = "external",
-        Unknown = "unknown",
+        PowerSupply = "power-supply", Mobile = "mobile", VirtualMachine = "virtual-machine",
+        External = "external", Unknown = "unknown",
     }
 );
 words!(
