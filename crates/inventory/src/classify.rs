@@ -127,20 +127,6 @@ fn fact<'a>(evidence: &'a Evidence<'_>, path: &str) -> Option<&'a str> {
     best(evidence.facts).or_else(|| best(evidence.derived))
 }
 
-fn fact_contains(evidence: &Evidence<'_>, paths: &[&str], words: &[&str]) -> Option<String> {
-    // What a computer is made of is not what it is.
-    let of_parts = |k: &&Known| k.path == "description" && k.value.starts_with("Hardware:");
-    let among = evidence.facts.iter().chain(evidence.derived);
-    let among = among.filter(|k| paths.contains(&k.path) && !of_parts(k));
-    for known in among {
-        let text = Text::of(&known.value);
-        if let Some(word) = words.iter().find(|word| text.has_word(word)) {
-            return Some(format!("{} says \"{}\" ({word})", known.path, known.value));
-        }
-    }
-    None
-}
-
 /// What somebody wrote, and the same in small letters.
 struct Text<'a> {
     original: Cow<'a, str>,
@@ -186,7 +172,7 @@ fn said(evidence: &Evidence<'_>) -> Option<(AssetClass, String)> {
     if let Some(kind) = fact(evidence, "device_type").and_then(cip_class) {
         return Some((kind, "CIP identity gives its device type".to_owned()));
     }
-    let paths = &[
+    const PATHS: &[&str] = &[
         "model",
         "product_code",
         "description",
@@ -198,6 +184,12 @@ fn said(evidence: &Evidence<'_>) -> Option<(AssetClass, String)> {
         "ftp_banner",
         "dhcp_vendor_class",
     ];
+    // What a computer is made of is not what it is.
+    let of_parts = |k: &Known| k.path == "description" && k.value.starts_with("Hardware:");
+    let texts: Vec<(&Known, Text<'_>)> = (evidence.facts.iter().chain(evidence.derived))
+        .filter(|k| PATHS.contains(&k.path) && !of_parts(k))
+        .map(|k| (k, Text::of(&k.value)))
+        .collect();
     let mechanisms = evidence.behaviour.asked.keys().any(|(p, _)| is_industrial(p));
     for (class, words) in WORDS {
         // A panel that polls controllers says who it is by what it does; a controller's name in
@@ -205,8 +197,11 @@ fn said(evidence: &Evidence<'_>) -> Option<(AssetClass, String)> {
         if mechanisms && *class == Class::Plc && evidence.behaviour.served.is_empty() {
             continue;
         }
-        if let Some(reason) = fact_contains(evidence, paths, words) {
-            return Some((*class, reason));
+        let found = texts.iter().find_map(|(known, text)| {
+            Some((known, words.iter().find(|word| text.has_word(word))?))
+        });
+        if let Some((Known { path, value, .. }, word)) = found {
+            return Some((*class, format!("{path} says \"{value}\" ({word})")));
         }
     }
     if let Some(maker) = fact(evidence, "sys_object_id").and_then(maker_of_supplies) {
