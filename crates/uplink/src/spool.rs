@@ -81,8 +81,20 @@ impl Shelf {
         files
             .into_iter()
             .filter(|(s, _)| *s < segment)
-            .try_for_each(|(_, path)| fs::remove_file(path))
+            .try_for_each(|(_, path)| if_there(fs::remove_file(path)))
     }
+}
+
+/// Both ends take files away, each what it has no use for: one that is gone was to go.
+fn if_there<T: Default>(done: io::Result<T>) -> io::Result<T> {
+    match done {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(T::default()),
+        done => done,
+    }
+}
+
+fn octets_of(path: &Path) -> io::Result<u64> {
+    if_there(fs::metadata(path).map(|meta| meta.len()))
 }
 
 impl Spool {
@@ -146,7 +158,7 @@ impl Spool {
         let files = Shelf::list(&self.folder)?.0;
         let mut total = octets;
         for (_, path) in &files {
-            total = total.saturating_add(fs::metadata(path)?.len());
+            total = total.saturating_add(octets_of(path)?);
         }
         let mut lost: Option<(Time, Time)> = None;
         let mut files = files.into_iter().peekable();
@@ -157,8 +169,8 @@ impl Spool {
             let from = began(&path).unwrap_or(now);
             let until = files.peek().and_then(|(_, next)| began(next)).unwrap_or(now);
             lost = Some(lost.map_or((from, until), |(first, _)| (first, until)));
-            total = total.saturating_sub(fs::metadata(&path)?.len());
-            fs::remove_file(path)?;
+            total = total.saturating_sub(octets_of(&path)?);
+            if_there(fs::remove_file(path))?;
         }
         Ok(lost)
     }
@@ -312,6 +324,20 @@ mod tests {
         assert!(lost.windows(2).all(|pair| pair[0].1 == pair[1].0), "without holes: {lost:?}");
         Shelf::remove_before(folder.path(), u32::MAX).expect("removes");
         assert!(Shelf::list(folder.path()).expect("a folder").0.is_empty());
+    }
+
+    #[test]
+    fn what_the_other_end_takes_away_meanwhile_keeps_no_segment_from_beginning() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut spool = Spool::open(folder.path(), hello(5), 40_000).expect("opens");
+        spool.begin(&[vec![1; 30_000]], Time(0)).expect("room");
+        // In the list, and gone when it is looked at.
+        let gone = folder.path().join("0000000000.told");
+        fs::remove_file(&gone).expect("there");
+        std::os::unix::fs::symlink(folder.path().join("nowhere"), &gone).expect("room");
+        spool.begin(&[vec![1; 30_000]], Time(1)).expect("room");
+        assert_eq!(Shelf::list(folder.path()).expect("a folder").0.len(), 1);
+        Shelf::remove_before(folder.path(), u32::MAX).expect("removes");
     }
 
     #[test]
