@@ -269,11 +269,11 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         let mode =
             |path: &Path| std::fs::metadata(path).expect("there").permissions().mode() & 0o777;
-        let upload = Spool::new(dir.path()).await.expect("room");
+        drop(Spool::new(dir.path()).await.expect("room"));
         let report = report_path(dir.path(), "cap_1");
         save(&report, b"{}").await.expect("room");
         assert_eq!((mode(&folder(dir.path())), mode(&report)), (0o700, 0o600));
-        std::mem::forget(upload);
+        fs::write(folder(dir.path()).join("upload-1"), b"half").await.expect("room");
         fs::write(report.with_extension("new"), b"{").await.expect("room");
         clean_up(dir.path()).await;
         let left = std::fs::read_dir(folder(dir.path())).expect("a folder");
