@@ -63,7 +63,8 @@ pub struct Heard {
 }
 
 const COLUMNS: &str = "id, interface, state, detail, started_at, last_beat, packets_per_s, \
-    bytes_per_s, packets, bytes, drops, restarts, learning, learning_until, health, revision";
+    bytes_per_s, CAST(packets AS INTEGER) AS packets, CAST(bytes AS INTEGER) AS bytes, drops, \
+    restarts, learning, learning_until, health, revision";
 
 fn record(row: &SqliteRow) -> Result<SensorRecord> {
     let time =
