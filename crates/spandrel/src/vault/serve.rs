@@ -53,6 +53,12 @@ pub struct Options {
     plain: bool,
 }
 
+/// What to do where it cannot listen.
+fn no_port(Options { listen, attended, .. }: &Options) -> String {
+    let setting = if *attended { "agents.vault_listen in the settings" } else { "--listen" };
+    format!("cannot listen on {listen}; stop what uses this port, or choose another with {setting}")
+}
+
 /// How often the certificate is looked at.
 const RENEW_EVERY: Duration = Duration::from_secs(12 * 3_600);
 
@@ -63,8 +69,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     if options.plain && !options.listen.ip().is_loopback() {
         anyhow::bail!("--plain sends tokens in clear; it is for loopback addresses only");
     }
-    let listener = TcpListener::bind(options.listen)
-        .with_context(|| format!("cannot listen on {}", options.listen))?;
+    let listener = TcpListener::bind(options.listen).with_context(|| no_port(options))?;
     let address = listener.local_addr().context("cannot read the address")?;
     let seal = seal(dir, options.no_immutable);
     let house = House::open(
