@@ -150,20 +150,41 @@ pub(super) fn identity(
 const fn vendor_name(id: u32) -> Option<&'static str> {
     Some(match id {
         0x02 => "Beckhoff Automation",
-        0x09 => "Baumueller",
-        0x17 => "Copley Controls",
-        0x1b => "Hilscher",
+        0x14 => "KEB Automation",
+        0x16 => "KEBA",
+        0x17 => "esd electronics",
+        0x1b => "HMS Industrial Networks",
         0x1d => "Festo",
         0x21 => "WAGO",
-        0x2a => "Lenze",
-        0x34 => "Wago",
-        0x66 => "Yaskawa",
+        0x24 => "Bosch Rexroth",
+        0x3b => "Lenze",
+        0x44 => "Hilscher",
+        0x59 => "SEW-Eurodrive",
+        0x6a => "Kollmorgen",
         0x83 => "Omron",
+        0x84 => "Phoenix Contact",
         0x9a => "Elmo Motion Control",
-        0xab => "maxon",
-        0xb7 => "Schneider Electric",
-        0xdd => "Panasonic",
-        0xfb => "Infineon",
+        0x9c => "Turck",
+        0xab => "Copley Controls",
+        0xad => "Pepperl+Fuchs",
+        0xb7 => "ABB",
+        0xb9 => "Stöber Antriebstechnik",
+        0xfb => "maxon",
+        0x114 => "SMC",
+        0x1b9 => "Sanyo Denki",
+        0x1dd => "Delta Electronics",
+        0x26c => "Nanotec",
+        0x286 => "Trinamic",
+        0x2be => "Oriental Motor",
+        0x539 => "Yaskawa",
+        0x541 => "Keyence",
+        0x66f => "Panasonic",
+        0x691 => "Fanuc",
+        0x22d2 => "Synapticon",
+        0x0100_0056 => "SICK",
+        0x0100_0089 => "Parker Hannifin",
+        0x0100_00e8 => "Balluff",
+        0x0800_005a => "Schneider Electric",
         _ => return None,
     })
 }
@@ -232,4 +253,25 @@ fn cyclic(command: u8, out: &mut Output) {
     // The distributed clock is read and written on in every cycle; that sets no one's time anew.
     let class = if class == TimeSync { Report } else { class };
     out.operation(Op::notice(class, u32::from(command), name));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::vendor_name;
+
+    #[test]
+    fn vendors_have_the_numbers_of_the_technology_group() {
+        let names = [0x02, 0x17, 0x1b, 0xab, 0xb7, 0xfb, 0x0800_005a].map(vendor_name);
+        let expected = [
+            "Beckhoff Automation",
+            "esd electronics",
+            "HMS Industrial Networks",
+            "Copley Controls",
+            "ABB",
+            "maxon",
+            "Schneider Electric",
+        ];
+        assert_eq!(names, expected.map(Some));
+        assert_eq!(vendor_name(0x66), None);
+    }
 }
