@@ -222,6 +222,12 @@ impl Conversation {
                     self.outcome(false, out);
                 }
             }
+            // What was asked for on a channel is refused by closing it.
+            (20, 40) => {
+                let code = u32::from(r.be16()?);
+                let op = Op::notice(Session, number, "channel close");
+                out.operation(if code == 200 { op } else { op.refused(code, "channel closed") });
+            }
             (40, 10) | (50, 10) => {
                 r.skip(2)?;
                 let name = short_string(&mut r)?;
