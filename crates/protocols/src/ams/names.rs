@@ -150,7 +150,7 @@ pub(crate) const fn error(code: u32) -> &'static str {
         0x708 => "device busy",
         0x70a => "out of memory",
         0x70c => "not found",
-        0x70e => "command not expected",
+        0x70e => "objects do not match",
         0x710 => "symbol not found",
         0x711 => "symbol version invalid",
         0x712 => "server in invalid state",
