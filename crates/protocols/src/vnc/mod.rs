@@ -66,9 +66,11 @@ enum Next {
 struct Conversation {
     server: Next,
     client: Next,
-    /// Version 3.3: the server alone decides.
-    old: bool,
+    /// Minor number of version 3, the lesser of both sides.
+    minor: Option<u16>,
     chosen: Option<u8>,
+    /// Who needs no authentication is let in without a word.
+    silent: bool,
 }
 
 impl Dissector for Conversation {
@@ -95,11 +97,21 @@ impl Dissector for Conversation {
 /// Octets taken, or octets needed.
 type Read = Result<usize, usize>;
 
+/// Minor number where none of version 3 is said.
+const NEWEST: u16 = 8;
+
 impl Conversation {
+    /// 7.1.1: numbers that are not 3.7 or later are as 3.3, where the server alone decides.
+    fn is_old(&self) -> bool {
+        self.minor.is_some_and(|minor| minor < 7)
+    }
+
     fn version(&mut self, bytes: &[u8], said_in: &'static str, out: &mut Output) -> Read {
         let version = bytes.get(..VERSION_OCTETS).ok_or(VERSION_OCTETS)?;
         out.begin("vnc", 0..VERSION_OCTETS);
-        self.old |= version.starts_with(b"RFB 003.003");
+        let minor = version.get(8..11).and_then(|m| std::str::from_utf8(m).ok()?.parse().ok());
+        let minor = minor.filter(|_| version.starts_with(b"RFB 003.")).unwrap_or(NEWEST);
+        self.minor = Some(self.minor.map_or(minor, |other| other.min(minor)));
         let text = text::lossy(version.get(4..11).unwrap_or_default());
         out.identity(Subject::Sender, said_in, [("rfb_version", text)]);
         Ok(VERSION_OCTETS)
@@ -112,7 +124,7 @@ impl Conversation {
                 self.server = Next::Security;
                 Ok(taken)
             }
-            Next::Security if self.old => {
+            Next::Security if self.is_old() => {
                 let number = bytes.first_chunk::<4>().ok_or(4usize)?;
                 let [_, _, _, kind] = *number;
                 self.offered(&[kind], 4, out);
@@ -124,6 +136,10 @@ impl Conversation {
             }
             Next::Security => {
                 let count = usize::from(*bytes.first().ok_or(1usize)?);
+                if count == 0 {
+                    self.nothing_offered(out);
+                    return Ok(bytes.len());
+                }
                 let end = count.saturating_add(1);
                 let kinds = bytes.get(1..end).ok_or(end)?;
                 self.offered(kinds, end, out);
@@ -157,6 +173,9 @@ impl Conversation {
                 let end = length.saturating_add(BEFORE_NAME);
                 let name = bytes.get(BEFORE_NAME..end).ok_or(end)?;
                 out.begin("vnc", 0..end);
+                if std::mem::take(&mut self.silent) {
+                    self.let_in(true, out);
+                }
                 let says = [("desktop_name", text::lossy(name))];
                 out.identity(Subject::Sender, "RFB ServerInit", says);
                 self.server = Next::Anything;
@@ -170,7 +189,7 @@ impl Conversation {
         match self.client {
             Next::Version => {
                 let taken = self.version(bytes, "RFB client version", out)?;
-                self.client = if self.old { Next::Anything } else { Next::Security };
+                self.client = if self.is_old() { Next::Anything } else { Next::Security };
                 out.operation(Op::request(OperationClass::Session, 0, "connect"));
                 Ok(taken)
             }
@@ -184,6 +203,14 @@ impl Conversation {
         }
     }
 
+    /// 7.1.2: a reason follows, and the end.
+    fn nothing_offered(&mut self, out: &mut Output) {
+        out.begin("vnc", 0..1);
+        let op = Op::response(OperationClass::Session, 0, "connect");
+        out.operation(op.refused(0, "no security type offered"));
+        self.server = Next::Anything;
+    }
+
     fn offered(&mut self, kinds: &[u8], end: usize, out: &mut Output) {
         out.begin("vnc", 0..end);
         let names: Vec<_> = kinds.iter().map(|k| security(*k)).collect();
@@ -194,8 +221,9 @@ impl Conversation {
     /// 7.1.2: without authentication version 3.8 still tells the outcome; older ones do not.
     fn choose(&mut self, kind: u8) {
         self.chosen = Some(kind);
+        self.silent = kind == 1 && self.minor == Some(7);
         self.server = match kind {
-            1 if self.old => Next::Desktop,
+            1 if self.silent || self.is_old() => Next::Desktop,
             1 => Next::Outcome,
             2 => Next::Challenge,
             _ => Next::Anything,
