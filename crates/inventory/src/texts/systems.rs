@@ -135,19 +135,17 @@ pub(super) fn of_greeting(text: &str) -> Option<String> {
     let word = text.split([' ', ',', '/']).next().unwrap_or_default();
     if let Some(version) = text.strip_prefix("Linux/").or_else(|| text.strip_prefix("VxWorks/")) {
         let version = version.split([' ', ',']).next()?;
-        return Some(format!("{word} {version}"));
+        // These two name the system they were made on, for others too.
+        let made_elsewhere = ["iniUPnPd/", "iniupnpd/", "iniDLNA/"];
+        let own = !made_elsewhere.iter().any(|program| text.contains(program));
+        let number = version.starts_with(|c: char| c.is_ascii_digit());
+        return Some(if own && number { format!("{word} {version}") } else { word.to_owned() });
     }
     // `VxWorks (5.4.2) FTP server`, `Tornado-vxWorks (VxWorks5.5.1) FTP server`.
     if let Some((_, rest)) = text.rsplit_once("xWorks") {
         let version = rest.trim_start_matches([' ', '(']).split([')', ' ']).next()?;
         let known = version.starts_with(|c: char| c.is_ascii_digit());
         return Some(if known { format!("VxWorks {version}") } else { "VxWorks".to_owned() });
-    }
-    let distributions = [("Ubuntu/", "Ubuntu Linux"), ("Debian/", "Debian Linux")];
-    if let Some((version, name)) =
-        distributions.iter().find_map(|(begin, name)| Some((text.strip_prefix(begin)?, name)))
-    {
-        return Some(format!("{name} {}", version.split([' ', ',']).next()?));
     }
     let marks = [
         ("(Ubuntu)", "Ubuntu Linux"),

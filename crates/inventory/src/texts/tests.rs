@@ -399,7 +399,10 @@ fn greetings_of_printers_and_software_are_told_apart() {
     http("HP Web Jetadmin/2.0.50 (Win32)", "- | - | - | - | Windows");
     http("IBM_HTTP_Server/6.0.2 Apache/2.0.47 (Unix)", "- | - | - | - | -");
     http("Microsoft-WinCE/6.0", "- | - | - | - | Windows CE");
-    http("Debian/10 UPnP/1.1 MiniDLNA/1.2.1", "- | - | - | - | Debian Linux 10");
+    // What a program was built on is not what it runs on.
+    http("Debian/10 UPnP/1.1 MiniDLNA/1.2.1", "- | - | - | - | -");
+    http("Linux/2.6.32.26-175.fc12.i686.PAE UPnP/1.0 miniupnpd/1.0", "- | - | - | - | Linux");
+    http("Linux/Cross_compiled UPnP/1.0", "- | - | - | - | Linux");
     let telnet = |text, want| check("banner", "telnet", text, want);
     telnet("MikroTik v6.42.1 (stable)", "MikroTik | - | v6.42.1 | - | MikroTik RouterOS");
     telnet("Firmware version : 1.6 Build 17060616", "- | - | 1.6 | - | -");
