@@ -338,6 +338,18 @@ mod tests {
         redeemed.expect("answers").map(|once| once.user)
     }
 
+    #[test]
+    fn a_port_that_is_taken_is_told_with_the_setting_that_moves_it() {
+        let held = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = held.local_addr().expect("it has one");
+        let people = listen(address).err().expect("taken").to_string();
+        assert!(people.contains("another program uses this port"), "{people}");
+        assert!(people.ends_with("--listen"), "{people}");
+        let agents = listen_for_agents(address).err().expect("taken").to_string();
+        assert!(agents.contains("another program uses this port"), "{agents}");
+        assert!(agents.ends_with("in the settings, agents.listen"), "{agents}");
+    }
+
     #[tokio::test]
     async fn a_link_is_made_while_no_admin_has_a_password_and_later_when_asked_for() {
         let dir = tempfile::tempdir().expect("a directory");
