@@ -10,6 +10,7 @@ use crate::{
 };
 use std::{
     collections::HashMap,
+    net::IpAddr,
     sync::{Mutex, MutexGuard},
     time::{Duration, Instant},
 };
@@ -31,6 +32,13 @@ struct Table {
     misses: HashMap<String, Misses>,
     /// Tries under way, by key.
     open: HashMap<String, u32>,
+    /// Who was right from where, and when last.
+    known: HashMap<String, Instant>,
+}
+
+/// A user at an address. No name of a user gives this text as another key.
+fn known_key(user: &str, holder: IpAddr) -> String {
+    format!("known/{holder}/{user}")
 }
 
 #[derive(Clone, Copy)]
@@ -80,6 +88,26 @@ impl Table {
 impl Throttle {
     fn table(&self) -> MutexGuard<'_, Table> {
         self.table.lock().expect("no panic holds it")
+    }
+
+    /// What a user's try from an address counts for. Where the user was right before, it counts
+    /// apart: a stranger who guesses at the name from elsewhere keeps nobody from their own desk.
+    pub(crate) fn keys_of(&self, user: &str, holder: IpAddr) -> Vec<String> {
+        let known = known_key(user, holder);
+        let is_known = self.table().known.contains_key(&known);
+        let of_user = if is_known { known } else { format!("user/{user}") };
+        vec![of_user, format!("ip/{holder}")]
+    }
+
+    /// The user was right, from there.
+    pub(crate) fn know(&self, user: &str, holder: IpAddr) {
+        let mut table = self.table();
+        let (known, now) = (&mut table.known, Instant::now());
+        known.insert(known_key(user, holder), now);
+        if known.len() > THROTTLED_MAX {
+            let oldest = known.iter().min_by_key(|(_, at)| **at).map(|(key, _)| key.clone());
+            oldest.and_then(|key| known.remove(&key));
+        }
     }
 
     /// Begins a try, or says how long to wait.
@@ -208,6 +236,21 @@ mod tests {
         assert!(throttle.try_begin(&keys, later).expect("over").is_none());
         one.hit();
         assert!(throttle.table().misses.is_empty());
+    }
+
+    #[test]
+    fn who_is_known_is_bounded_and_no_name_is_another_key() {
+        let throttle = Throttle::default();
+        let at = |n: u32| IpAddr::from(n.to_be_bytes());
+        for n in 0..=u32::try_from(THROTTLED_MAX).expect("few") {
+            throttle.know("ada", at(n));
+        }
+        assert_eq!(throttle.table().known.len(), THROTTLED_MAX);
+        let known = throttle.keys_of("ada", at(9));
+        assert_eq!(known, ["known/0.0.0.9/ada", "ip/0.0.0.9"]);
+        for name in ["known/0.0.0.9/ada", "ada@0.0.0.9", "../known/0.0.0.9/ada"] {
+            assert!(!throttle.keys_of(name, at(7)).contains(&known[0]), "{name}");
+        }
     }
 
     #[test]

@@ -39,8 +39,8 @@ struct Try<'a> {
 impl Try<'_> {
     /// Counts a password, unless too many failed.
     async fn counted(&self) -> Answer<throttle::Try<'_>> {
-        let keys = [format!("user/{}", self.user), format!("ip/{}", self.holder)];
-        self.app.throttle.begin(keys.to_vec()).await
+        let keys = self.app.throttle.keys_of(&self.user, self.holder);
+        self.app.throttle.begin(keys).await
     }
 
     /// Counts a link. Nobody guesses one, and whoever guesses passwords must not keep the user
@@ -95,6 +95,7 @@ impl Try<'_> {
             let detail = "the user was changed meanwhile; sign in again";
             return Err(Fault::new(StatusCode::UNAUTHORIZED, "user-changed", detail));
         };
+        self.app.throttle.know(&self.user, self.holder);
         self.end(record, "done").await?;
         Ok(session)
     }

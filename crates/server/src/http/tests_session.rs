@@ -48,6 +48,32 @@ async fn who_guesses_passwords_keeps_nobody_from_their_link() {
 }
 
 #[tokio::test]
+async fn a_stranger_who_guesses_keeps_nobody_from_their_own_desk() {
+    let site = Site::new().await;
+    let try_from = async |last: u8, password: &str| {
+        let body = json!({"user": "ad", "password": password}).to_string();
+        let request = site.request(&As::default(), Method::POST, "/session");
+        let request = request.header(header::CONTENT_TYPE, "application/json");
+        let mut request = request.body(Body::from(body)).expect("a request");
+        let peer = std::net::SocketAddr::from(([10, 0, 0, last], 50_000));
+        request.extensions_mut().insert(axum::extract::ConnectInfo(peer));
+        site.send(request).await.status()
+    };
+    let (desk, stranger, another) = (5, 66, 7);
+    assert_eq!(try_from(desk, PASSWORD).await, StatusCode::OK);
+    for _ in 0..5 {
+        assert_eq!(try_from(stranger, "guess guess guess").await, StatusCode::UNAUTHORIZED);
+    }
+    // Whoever guesses from many places at once is one guesser at that name.
+    assert_eq!(try_from(another, PASSWORD).await, StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(try_from(desk, PASSWORD).await, StatusCode::OK);
+    for _ in 0..5 {
+        assert_eq!(try_from(desk, "guess guess guess").await, StatusCode::UNAUTHORIZED);
+    }
+    assert_eq!(try_from(desk, PASSWORD).await, StatusCode::TOO_MANY_REQUESTS);
+}
+
+#[tokio::test]
 async fn many_tries_at_once_are_no_more_than_as_many_in_a_row() {
     let site = Site::new().await;
     let stranger = As::default();
