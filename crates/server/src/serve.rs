@@ -342,10 +342,10 @@ mod tests {
     fn a_port_that_is_taken_is_told_with_the_setting_that_moves_it() {
         let held = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = held.local_addr().expect("it has one");
-        let people = listen(address).err().expect("taken").to_string();
+        let people = listen(address).expect_err("taken").to_string();
         assert!(people.contains("another program uses this port"), "{people}");
         assert!(people.ends_with("--listen"), "{people}");
-        let agents = listen_for_agents(address).err().expect("taken").to_string();
+        let agents = listen_for_agents(address).expect_err("taken").to_string();
         assert!(agents.contains("another program uses this port"), "{agents}");
         assert!(agents.ends_with("in the settings, agents.listen"), "{agents}");
     }
