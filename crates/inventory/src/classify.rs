@@ -184,8 +184,10 @@ fn said(evidence: &Evidence<'_>) -> Option<(AssetClass, String)> {
         "ftp_banner",
         "dhcp_vendor_class",
     ];
-    // What a computer is made of is not what it is.
-    let of_parts = |k: &Known| k.path == "description" && k.value.starts_with("Hardware:");
+    // What a computer is made of is not what it is, and what somebody typed is but a name.
+    let of_parts = |k: &Known| {
+        k.path == "description" && (k.value.starts_with("Hardware:") || k.protocol == "browser")
+    };
     let texts: Vec<(&Known, Text<'_>)> = (evidence.facts.iter().chain(evidence.derived))
         .filter(|k| PATHS.contains(&k.path) && !of_parts(k))
         .map(|k| (k, Text::of(&k.value)))
@@ -371,7 +373,8 @@ fn named(evidence: &Evidence<'_>) -> Option<(AssetClass, String)> {
         (Class::Camera, &["camera"]),
     ];
     const PATHS: &[&str] = &["station_name", "name", "hostname", "plc_name", "system_name"];
-    let names = evidence.facts.iter().filter(|k| PATHS.contains(&k.path));
+    let typed = |k: &Known| k.path == "description" && k.protocol == "browser";
+    let names = evidence.facts.iter().filter(|k| PATHS.contains(&k.path) || typed(k));
     names.into_iter().find_map(|known| {
         let text = Text::of(&known.value);
         let says = |words: &[&str]| words.iter().any(|word| text.has_word(word));

@@ -115,3 +115,10 @@ fn what_feeds_others_is_a_power_supply_and_no_switch() {
     let ftp = "AP7932 Network Management Card AOS v3.3.4 FTP server ready.";
     check("ftp_banner", "ftp", ftp, Class::PowerSupply);
 }
+
+#[test]
+fn what_somebody_typed_is_but_a_name() {
+    check("description", "browser", "PC behind the router", AssetClass::Unknown);
+    check("description", "browser", "UPS labels", AssetClass::Unknown);
+    check("description", "browser", "HMI of line 3", AssetClass::Hmi);
+}
