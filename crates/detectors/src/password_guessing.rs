@@ -42,16 +42,28 @@ const SERVERS_MIN: usize = 5;
 const SERVERS_HIGH: usize = 20;
 /// Sessions of one client with one service for people, within the span.
 const SESSIONS_MIN: u32 = 8;
+/// Scripts that copy files or change settings open one session after the other; programs that
+/// guess open some at once, or more than any script.
 const SESSIONS_MEDIUM: u32 = 15;
+const AT_ONCE_MEDIUM: u32 = 3;
+const SESSIONS_MANY: u32 = 60;
 /// SSH, Telnet, remote desktop, VNC.
 const SERVICES: &[(u16, &str)] =
     &[(22, "SSH"), (23, "Telnet"), (3_389, "remote desktop"), (5_900, "VNC")];
 
 struct PasswordGuessing {
     refusals: Watched<(Address, Address), Refusals>,
-    sessions: Watched<(Address, Address, u16), Rate>,
+    sessions: Watched<(Address, Address, u16), Sessions>,
     /// By client: who refused it lately.
     servers: Watched<Address, Lately<Address>>,
+}
+
+#[derive(Default)]
+struct Sessions {
+    rate: Rate,
+    /// Now, and at the most.
+    open: u32,
+    at_once: u32,
 }
 
 struct Refusals {
@@ -74,6 +86,7 @@ impl Watch for PasswordGuessing {
             Detail::Session(SessionEvent::Answered) if o.protocol == "tcp" => {
                 self.answered(o, out);
             }
+            Detail::Session(SessionEvent::Closed) if o.protocol == "tcp" => self.closed(o),
             _ => {}
         }
     }
@@ -165,12 +178,14 @@ impl PasswordGuessing {
             return;
         };
         let key = (client, server, port);
-        let rate = self.sessions.of(key, o.at, Rate::default);
-        let lately = rate.count(o.at, SPAN_SECS);
+        let sessions = self.sessions.of(key, o.at, Sessions::default);
+        let lately = sessions.rate.count(o.at, SPAN_SECS);
+        sessions.open += 1;
+        sessions.at_once = sessions.at_once.max(sessions.open);
         if lately < SESSIONS_MIN {
             return;
         }
-        let first = rate.first;
+        let (first, at_once) = (sessions.rate.first, sessions.at_once);
         let raised = out.raise(&PASSWORD_GUESSING.about, ("sessions", key), o, || {
             let title = format!("{{0}} guesses {service} passwords of {{1}}: many short sessions");
             Draft::by(client, [server], Severity::Low, title).because(format!(
@@ -180,8 +195,20 @@ impl PasswordGuessing {
         });
         if let Some(open) = raised {
             open.spans(first, o.at);
-            if lately >= SESSIONS_MEDIUM {
+            let guesses = lately >= SESSIONS_MEDIUM && at_once >= AT_ONCE_MEDIUM;
+            if guesses || lately >= SESSIONS_MANY {
                 open.at_least(Severity::Medium);
+            }
+        }
+    }
+
+    /// Either end may close.
+    fn closed(&mut self, o: &Observation) {
+        let (Some(from), Some(to)) = (o.from.address(), o.to.address()) else { return };
+        for (client, server, port) in [(from, to, o.to.port), (to, from, o.from.port)] {
+            let key = (client, server, port.unwrap_or_default());
+            if let Some(sessions) = self.sessions.known(&key) {
+                sessions.open = sessions.open.saturating_sub(1);
             }
         }
     }
@@ -209,6 +236,15 @@ fn cases() -> Vec<crate::testing::Case> {
         };
         (0..count).map(one).collect()
     };
+    // A script, one session after the other.
+    let script = |count: i64| {
+        let one = |i: i64| {
+            let (server, client) = (port(host(20), 22), port(host(10), 50_000 + i as u16));
+            let answered = session(i * 1_500, server, client, SessionEvent::Answered);
+            [answered, session(i * 1_500 + 900, client, server, SessionEvent::Closed)]
+        };
+        (0..count).flat_map(one).collect()
+    };
     let servers = |count: u8| {
         let one = |i: u8| {
             let o = sign_in(i64::from(i) * 500, Some(false), false);
@@ -222,7 +258,23 @@ fn cases() -> Vec<crate::testing::Case> {
         Case::silent("a few servers that have no such user", servers(3)),
         Case::fires("twelve tries", tries(12)),
         Case::fires("SSH sessions", ssh(20)),
+        Case::fires("a script", script(30)),
         Case::silent("a person who mistypes", tries(3)),
         Case::silent("a few sessions", ssh(4)),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sessions_at_once_are_worse_than_one_after_the_other() {
+        let severity = |name| {
+            let case = cases().into_iter().find(|case| case.name == name);
+            case.expect("it is there").run()[0].severity
+        };
+        assert_eq!(severity("SSH sessions"), Severity::Medium);
+        assert_eq!(severity("a script"), Severity::Low);
+    }
 }
