@@ -2,9 +2,9 @@
 
 use crate::{
     About, Detector, Kind,
-    named::{Sign, Signs, asks},
+    named::{Sign, Signs, asks, name_of},
 };
-use model::{Direction, Severity};
+use model::{Direction, Operation, Severity};
 
 pub static EXECUTABLE_TRANSFER: Detector = Detector {
     about: About {
@@ -35,9 +35,17 @@ pub static EXECUTABLE_TRANSFER: Detector = Detector {
 
 static SIGNS: &[Sign] = &[
     Sign {
+        matches: |o| asks(o, &["write executable"]) && is_on_own_share(o),
+        title: "{0} writes a program to an administrative share of {1}",
+        severity: Severity::Medium,
+        says: "the file begins as Windows or Linux programs do, and shares of whole disks are \
+               where programs are put that are to be started from afar",
+        techniques: &["T1570", "T0867"],
+    },
+    Sign {
         matches: |o| asks(o, &["write executable"]),
         title: "{0} writes a program to {1}",
-        severity: Severity::Medium,
+        severity: Severity::Low,
         says: "the file begins as Windows or Linux programs do",
         techniques: &["T1570", "T0867"],
     },
@@ -81,6 +89,13 @@ static SIGNS: &[Sign] = &[
     },
 ];
 
+/// Names of the shares that a host has of itself, of its disks and its system folder, end so
+/// ([MS-SRVS], 2.2.2.4); so do those of others that are to be hidden.
+fn is_on_own_share(operation: &Operation) -> bool {
+    let path = name_of(operation).strip_prefix("\\\\");
+    path.and_then(|path| path.split('\\').nth(1)).is_some_and(|share| share.ends_with('$'))
+}
+
 #[cfg(test)]
 fn cases() -> Vec<crate::testing::Case> {
     use crate::testing::{Case, answered_with, called, exchange, host, port};
@@ -99,4 +114,25 @@ fn cases() -> Vec<crate::testing::Case> {
         ),
         Case::silent("a document", vec![called(0, "smb", "write")]),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Case, called};
+    use model::{Detail, Object};
+
+    #[test]
+    fn what_is_put_on_a_disk_is_worse_than_what_is_put_on_a_share() {
+        let severity = |name: &str| {
+            let mut o = called(0, "smb", "write executable");
+            if let Detail::Operation(operation) = &mut o.detail {
+                operation.object = Object::Name { area: "file", name: name.into() };
+            }
+            Case::fires("a program", vec![o]).run()[0].severity
+        };
+        assert_eq!(severity(r"\\10.1.1.20\C$\Windows\a.exe"), Severity::Medium);
+        assert_eq!(severity(r"\\SRV-1\ADMIN$\a.exe"), Severity::Medium);
+        assert_eq!(severity(r"\\SRV-1\tools\C$\setup.exe"), Severity::Low);
+    }
 }
