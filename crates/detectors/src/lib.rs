@@ -22,6 +22,7 @@ mod watched;
 mod window;
 
 // detectors
+mod address_flood;
 mod address_server;
 mod amplification;
 mod arp_conflict;
@@ -128,6 +129,7 @@ pub static REGISTRY: &[&Detector] = &[
     &name_tunnel::NAME_TUNNEL,
     &name_poisoning::NAME_POISONING,
     &router_flood::ROUTER_FLOOD,
+    &address_flood::ADDRESS_FLOOD,
     &reconnaissance::RECONNAISSANCE,
     &generated_host::GENERATED_HOST,
     &open_shell::OPEN_SHELL,
