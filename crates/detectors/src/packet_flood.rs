@@ -248,7 +248,7 @@ fn is_controller(address: Address, site: &Site<'_>) -> bool {
 
 #[cfg(test)]
 fn cases() -> Vec<crate::testing::Case> {
-    use crate::testing::{Case, asks, exchange, host, of, port, refused, seen, session};
+    use crate::testing::{Case, asks, exchange, host, of, port, refused, session};
     use model::{Endpoint, OperationClass};
     let begins = |at: i64, protocol, from: Endpoint, number| {
         let event = SessionEvent::Attempted { syn: false };
@@ -258,13 +258,6 @@ fn cases() -> Vec<crate::testing::Case> {
     let udp = |apart_micros: i64, number| {
         let one = |i: i64| begins(i * apart_micros / 1_000, "udp", from(i), number);
         (0..3_000).map(one).collect::<Vec<_>>()
-    };
-    let told = |transport, (up, down), secs: i64, o: Observation| {
-        let Detail::Exchange(e) = o.detail else { unreachable!("an exchange") };
-        let (packets_up, packets_down) = (up, down);
-        let last = e.first.plus_secs(secs);
-        let e = Exchange { transport, packets_up, packets_down, last, ..e };
-        Observation { at: last, ..seen(0, o.from, o.to, Detail::Exchange(e)) }
     };
     let stray = |i: i64| {
         let o = exchange(i * 2, port(host(20), 502), from(i), "tcp");
@@ -284,13 +277,6 @@ fn cases() -> Vec<crate::testing::Case> {
         let o = exchange(0, port(host(30), 5_004), port(host(20), 5_004), "udp");
         of("udp", told("udp", (packets, 0), 10, o))
     };
-    let broadcasts = |packets, secs| {
-        let all = Endpoint { mac: Some(model::Mac([0xff; 6])), ..host(255) };
-        let o = exchange(0, port(host(30), 47_808), port(all, 47_808), "bacnet");
-        of("bacnet", told("udp", (packets, 0), secs, o))
-    };
-    let (broadcasts, at_once) =
-        (|packets| broadcasts(packets, 3), |packets| broadcasts(packets, 0));
     // Nothing is in them, or much.
     let segments = |to: u8, octets: u64| {
         let o = exchange(0, port(host(to), 502), port(host(30), 5_004), "tcp");
@@ -305,14 +291,12 @@ fn cases() -> Vec<crate::testing::Case> {
         let answers = refused(1, OperationClass::Read, "illegal data address");
         vec![asks(0, OperationClass::Read), answers, o]
     };
-    vec![
+    let mut all = cases_of_broadcasts();
+    all.extend([
         Case::fires("UDP from many", udp(1_000, 9_999)),
         Case::fires("answers of TCP to nothing", (0..3_000).map(stray).collect()),
         Case::fires("echo requests", pings(5_000, 5)),
         Case::fires("UDP to a controller", controller(stream(90_000))),
-        Case::fires("broadcasts onto buses", vec![broadcasts(900)]),
-        Case::fires("all of them within a second", vec![at_once(2_000)]),
-        Case::silent("a network that starts", vec![broadcasts(200), at_once(200)]),
         Case::fires("empty segments", controller(segments(20, 60))),
         Case::silent("a program, one side seen", controller(segments(20, 900))),
         Case::silent("who fetches, one side seen", vec![segments(21, 60)]),
@@ -322,5 +306,35 @@ fn cases() -> Vec<crate::testing::Case> {
         Case::silent("a day of monitoring", pings(86_400, 86_400)),
         Case::silent("cyclic outputs of a controller", controller(stream(9_000))),
         Case::silent("pictures", vec![stream(90_000)]),
+    ]);
+    all
+}
+
+/// The conversation of `o`, with so many packets up and down, over so many seconds.
+#[cfg(test)]
+fn told(
+    transport: &'static str,
+    (packets_up, packets_down): (u64, u64),
+    secs: i64,
+    o: Observation,
+) -> Observation {
+    let Detail::Exchange(e) = o.detail else { unreachable!("an exchange") };
+    let last = e.first.plus_secs(secs);
+    let e = Exchange { transport, packets_up, packets_down, last, ..e };
+    Observation { at: last, ..crate::testing::seen(0, o.from, o.to, Detail::Exchange(e)) }
+}
+
+#[cfg(test)]
+fn cases_of_broadcasts() -> Vec<crate::testing::Case> {
+    use crate::testing::{Case, exchange, host, of, port};
+    let all = model::Endpoint { mac: Some(model::Mac([0xff; 6])), ..host(255) };
+    let broadcasts = |packets, secs| {
+        let o = exchange(0, port(host(30), 47_808), port(all, 47_808), "bacnet");
+        of("bacnet", told("udp", (packets, 0), secs, o))
+    };
+    vec![
+        Case::fires("broadcasts onto buses", vec![broadcasts(900, 3)]),
+        Case::fires("all of them within a second", vec![broadcasts(2_000, 0)]),
+        Case::silent("a network that starts", vec![broadcasts(200, 3), broadcasts(200, 0)]),
     ]
 }
