@@ -191,8 +191,8 @@ impl Certificates {
             })
             .collect();
         found.sort();
-        // A key that cannot be read, or is of another certificate, is made anew as well: what others
-        // trust is the authority, and that stays.
+        // A key that cannot be read, or is of another certificate, is made anew as well: what
+        // others trust is the authority, and that stays.
         found == self.names && self.config().is_ok()
     }
 

@@ -341,7 +341,8 @@ async fn note(turn: &mut Turn, name: &str, call: &AgentCall) -> Result<()> {
     });
     sqlx::query(
         "UPDATE agents SET last_call = $2, told = $3, address = $4, skew_ms = $5, lost_runs = \
-         MIN(lost_runs, $9) + $6, lost_from = MIN(COALESCE(lost_from, $7), COALESCE($7, lost_from)), \
+         MIN(lost_runs, $9) + $6, \
+         lost_from = MIN(COALESCE(lost_from, $7), COALESCE($7, lost_from)), \
          lost_until = COALESCE($8, lost_until) WHERE name = $1",
     )
     .bind(name)
