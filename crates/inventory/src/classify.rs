@@ -131,6 +131,13 @@ fn fact<'a>(evidence: &'a Evidence<'_>, path: &str) -> Option<&'a str> {
 struct Text<'a> {
     original: Cow<'a, str>,
     lower: String,
+    letters: u32,
+}
+
+/// Which of the letters from a to z are in it, a bit each.
+fn letters(text: &str) -> u32 {
+    let known = text.bytes().filter(u8::is_ascii_lowercase);
+    known.fold(0, |all, letter| all | 1 << (letter - b'a'))
 }
 
 impl<'a> Text<'a> {
@@ -139,13 +146,18 @@ impl<'a> Text<'a> {
         // Letters that change their length are of no maker's words.
         let same = lower.len() == text.len();
         let original = if same { Cow::Borrowed(text) } else { Cow::Owned(lower.clone()) };
-        Text { original, lower }
+        let letters = letters(&lower);
+        Text { original, lower, letters }
     }
 
     /// Is it in the text, from the beginning of a word on, and no more than the plural of one? A
     /// capital behind a small letter and a letter behind a digit begin words too: `SoftPLC`. So
     /// neither a virtual platform is an RTU nor a driver a drive.
     fn has_word(&self, word: &str) -> bool {
+        // There are hundreds of words, and most have a letter that the text has not.
+        if letters(word) & !self.letters != 0 {
+            return false;
+        }
         self.lower.match_indices(word).any(|(at, _)| {
             let (before, from) = self.original.split_at_checked(at).unwrap_or_default();
             let capital = from.starts_with(char::is_uppercase);
