@@ -8,7 +8,7 @@ pub mod kept;
 use crate::limits::LEARNED_MAX;
 use foldhash::fast::FixedState;
 use hashbrown::{HashMap, HashSet};
-use inventory::{Industry, is_external, is_industrial};
+use inventory::{Industry, is_industrial, is_outside};
 use model::{
     Address, Detail, Direction, Endpoint, Exchange, Object, Observation, Operation, OperationClass,
     Outcome, Time,
@@ -143,8 +143,7 @@ impl Baseline {
     fn learn_exchange(&mut self, o: &Observation, exchange: &Exchange) {
         let Some(key) = link_key(o) else { return };
         self.links.get(key, || exchange.first);
-        let outside = |a: Address| matches!(a, Address::Ip(ip) if is_external(ip));
-        match (outside(key.0), outside(key.1)) {
+        match (is_outside(key.0), is_outside(key.1)) {
             (false, true) => self.outward.get(key.0, || ()),
             (true, false) => self.outward.get(key.1, || ()),
             _ => None,

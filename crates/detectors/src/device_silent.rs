@@ -9,7 +9,7 @@ use crate::{
     About, Detector, Draft, Findings, Kind, Phase, Site, Watch, watched::Watched,
     window::apart_secs,
 };
-use inventory::is_external;
+use inventory::is_outside;
 use model::{
     Address, Detail, Object, Observation, OperationClass, PortNumber, SessionEvent, Severity, Time,
 };
@@ -149,8 +149,10 @@ impl DeviceSilent {
             return;
         }
         let Some(answered) = channel.answered.or(pair.map(|p| p.last)) else { return };
-        let outside = |a: Address| matches!(a, Address::Ip(ip) if is_external(ip));
-        if outside(client) || outside(server) || (by == By::Arp && is_heard(server, first, site)) {
+        if is_outside(client)
+            || is_outside(server)
+            || (by == By::Arp && is_heard(server, first, site))
+        {
             return;
         }
         let severity = if known.is_some() { Severity::Medium } else { Severity::Low };

@@ -7,7 +7,7 @@ use crate::{
     limits::WATCHED_MAX,
     window::apart_secs,
 };
-use inventory::{is_external, is_industrial};
+use inventory::{is_industrial, is_outside};
 use model::{Address, Detail, Exchange, Observation, Purdue, Severity, Time};
 use std::collections::BTreeMap;
 
@@ -61,8 +61,7 @@ impl Watch for InternetPeer {
     fn see(&mut self, o: &Observation, site: &Site<'_>, out: &mut Findings) {
         let Detail::Exchange(exchange) = &o.detail else { return };
         let (Some(client), Some(server)) = (o.from.address(), o.to.address()) else { return };
-        let outside = |a: Address| matches!(a, Address::Ip(ip) if is_external(ip));
-        let (inside, outward) = match (outside(client), outside(server)) {
+        let (inside, outward) = match (is_outside(client), is_outside(server)) {
             (false, true) => (client, true),
             (true, false) => (server, false),
             _ => return,

@@ -3,7 +3,7 @@
 use crate::{
     About, Detector, Draft, Findings, Kind, Phase, Site, Watch, baseline::link_key, evidence,
 };
-use inventory::{is_external, is_industrial};
+use inventory::{is_industrial, is_outside};
 use model::{Address, Detail, Observation, Severity};
 
 pub static NEW_LINK: Detector = Detector {
@@ -41,9 +41,8 @@ impl Watch for NewLink {
         }
         // Attempts are the scan detector's, the Internet has a detector of its own. One packet
         // back over TCP is a handshake at most.
-        let outside = |a: Address| matches!(a, Address::Ip(ip) if is_external(ip));
         let answers = if exchange.transport == "tcp" { 2 } else { 1 };
-        if exchange.packets_down < answers || outside(client) || outside(server) {
+        if exchange.packets_down < answers || is_outside(client) || is_outside(server) {
             return;
         }
         // Of conversations nobody understands, two hosts have one finding for all ports.

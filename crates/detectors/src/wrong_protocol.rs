@@ -6,7 +6,7 @@ use crate::{
     conversation::{Conversations, Whole},
     findings::Open,
 };
-use inventory::{is_external, is_industrial};
+use inventory::{is_industrial, is_outside};
 use model::{Address, AssetClass, Detail, Exchange, Observation, Severity};
 use std::hash::Hash;
 
@@ -119,8 +119,9 @@ fn joined<'a>(
 /// Does it go from one host of the site to another?
 fn is_inside(o: &Observation) -> bool {
     let ends = o.from.address().zip(o.to.address());
-    let outside = |a: Address| matches!(a, Address::Ip(ip) if is_external(ip));
-    ends.is_some_and(|(client, server)| client != server && !outside(client) && !outside(server))
+    ends.is_some_and(|(client, server)| {
+        client != server && !is_outside(client) && !is_outside(server)
+    })
 }
 
 /// Two controllers that talk in nothing industrial, on a port of nothing known.

@@ -281,6 +281,11 @@ fn ip_of(record: &Record) -> Option<IpAddr> {
     }
 }
 
+/// Is it [`is_external`]? Hardware addresses are all of the site.
+pub fn is_outside(address: Address) -> bool {
+    matches!(address, Address::Ip(ip) if is_external(ip))
+}
+
 /// An address of the public Internet (RFC 6890): none of the special ones.
 pub fn is_external(ip: IpAddr) -> bool {
     match ip {

@@ -18,7 +18,7 @@ mod texts;
 mod told;
 pub mod vendor;
 
-pub use asset::{UnmadeAsset, is_external};
+pub use asset::{UnmadeAsset, is_external, is_outside};
 pub use changes::Changes;
 pub use classify::{Industry, is_industrial};
 
