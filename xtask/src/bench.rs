@@ -16,7 +16,7 @@ pub use mix::captures;
 
 use crate::options::Options;
 use anyhow::{Context, Result, bail};
-use measure::{Run, measure};
+use measure::{Run, measure, said};
 use std::{
     path::{Path, PathBuf},
     process::Command,
@@ -129,7 +129,7 @@ fn race(binary: &Path, file: &Path, packets: u64, (runs, peers): (usize, bool)) 
         command
     };
     // Brings the file into memory.
-    measure(pcap("1"))?;
+    println!("  it says {} kB", said(pcap("1"))? / 1_000);
     let (mut ones, mut twos, mut pairs) = (Vec::new(), Vec::new(), Vec::new());
     let (mut lives, mut ndpis) = (Vec::new(), Vec::new());
     for _ in 0..runs {
@@ -256,12 +256,11 @@ fn tell(name: &str, runs: &[Run], packets: u64) -> Run {
 fn show(name: &str, run: &Run, packets: u64) {
     println!(
         "  {name}: {:.0} packets per CPU second, {:.2} CPU s, {:.2} s by the clock, \
-         {} MiB at most, {} kB said",
+         {} MiB at most",
         packets as f64 / run.cpu_secs.max(0.01),
         run.cpu_secs,
         run.wall_secs,
         run.peak_kib / 1_024,
-        run.said / 1_000
     );
 }
 
@@ -270,7 +269,7 @@ mod tests {
     use super::*;
 
     fn run(wall_secs: f64, cpu_secs: f64) -> Run {
-        Run { wall_secs, cpu_secs, system_secs: 0.0, peak_kib: 0, said: 0 }
+        Run { wall_secs, cpu_secs, system_secs: 0.0, peak_kib: 0 }
     }
 
     #[test]
@@ -293,11 +292,11 @@ mod tests {
             turn.set(turn.get() + 1);
             let (own, other) = (turn.get(), 3 - turn.get());
             let mut command = Command::new("timeout");
-            let wait = format!("touch {own}; until [ -e {other} ]; do :; done; echo {own}");
+            let wait = format!("touch {own}; until [ -e {other} ]; do :; done");
             command.current_dir(folder.path()).args(["60", "sh", "-c", &wait]);
             command
         };
-        assert_eq!(beside(meets).unwrap().said, 2);
+        assert!(beside(meets).is_ok());
         let folder = folder.path();
         let fails = || {
             let mut command = Command::new("mkdir");

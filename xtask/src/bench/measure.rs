@@ -1,5 +1,7 @@
-//! One run of a program: time by the clock, processor time, memory, output.
+//! One run of a program: time by the clock, processor time, memory.
 //!
+//! What it says goes to `/dev/null`: who reads it would need a processor, and take it from a
+//! program that works on all of them.
 //! Processor time and peak memory are what the kernel counted when the program ended (wait4(2)),
 //! children it waited for included. Reads `/proc` besides, so Linux only. Invariant: a run that
 //! failed is an error, never a figure.
@@ -7,7 +9,6 @@
 use anyhow::{Context, Result, bail};
 use std::{
     fs,
-    io::Read,
     process::{Command, Stdio},
     sync::{
         Arc,
@@ -25,8 +26,6 @@ pub struct Run {
     /// The part of it that the kernel took.
     pub system_secs: f64,
     pub peak_kib: u64,
-    /// Octets on standard output.
-    pub said: u64,
 }
 
 impl Run {
@@ -39,20 +38,12 @@ impl Run {
 pub fn measure(mut command: Command) -> Result<Run> {
     let own_peak_kib = peak("self").context("/proc/self/status has no peak")?;
     let start = Instant::now();
-    let mut child = command
+    let child = command
         .stdin(Stdio::null())
-        .stdout(Stdio::piped())
+        .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
         .with_context(|| format!("cannot start {:?}", command.get_program()))?;
-    let mut stdout = child.stdout.take().context("no standard output")?;
-    let reader = std::thread::spawn(move || {
-        let (mut said, mut buffer) = (0u64, vec![0; 1 << 20]);
-        while let Ok(count @ 1..) = stdout.read(&mut buffer) {
-            said += count as u64;
-        }
-        said
-    });
     let ended = Arc::new(AtomicBool::new(false));
     let watcher = {
         let (ended, process) = (Arc::clone(&ended), child.id().to_string());
@@ -70,7 +61,6 @@ pub fn measure(mut command: Command) -> Result<Run> {
     ended.store(true, Ordering::SeqCst);
     let seen_kib = watcher.join().ok().context("the watching thread failed")?;
     let ended = waited.context("cannot wait for the program")?;
-    let said = reader.join().ok().context("the reading thread failed")?;
     if !ended.status.success() {
         bail!("it ended with {}", ended.status);
     }
@@ -80,7 +70,17 @@ pub fn measure(mut command: Command) -> Result<Run> {
     let counted_kib = ended.rusage.maxrss / 1_024;
     let peak_kib = if counted_kib > own_peak_kib { counted_kib } else { seen_kib };
     let system_secs = ended.rusage.stime.as_secs_f64();
-    Ok(Run { wall_secs, cpu_secs, system_secs, peak_kib, said })
+    Ok(Run { wall_secs, cpu_secs, system_secs, peak_kib })
+}
+
+/// How many octets a program says, which are not read while it is measured.
+pub fn said(mut command: Command) -> Result<u64> {
+    let program = command.get_program().to_owned();
+    let output = command.output().with_context(|| format!("cannot start {program:?}"))?;
+    if !output.status.success() {
+        bail!("it ended with {}", output.status);
+    }
+    Ok(output.stdout.len() as u64)
 }
 
 fn peak(process: &str) -> Option<u64> {
@@ -98,8 +98,15 @@ mod tests {
         let mut command = Command::new("sh");
         command.args(["-c", "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; echo done"]);
         let run = measure(command).unwrap();
-        assert_eq!(run.said, 5);
         assert!(run.cpu_secs > 0.0 && run.cpu_secs < 60.0 && run.peak_kib > 0, "{}", run.cpu_secs);
         assert!(measure(Command::new("false")).is_err());
+    }
+
+    #[test]
+    fn what_a_program_says_is_counted_and_a_failed_one_is_an_error() {
+        let mut command = Command::new("sh");
+        command.args(["-c", "echo done; echo more >&2"]);
+        assert_eq!(said(command).unwrap(), 5);
+        assert!(said(Command::new("false")).is_err());
     }
 }
