@@ -5,7 +5,7 @@
 
 use crate::round::{Done, Round};
 use model::Health;
-use sensor::{Stamped, Worker, add_health, limits::SHARDS};
+use sensor::{Messages, Stamped, Worker, add_health, limits::SHARDS};
 use std::{collections::VecDeque, sync::Arc};
 
 /// Events after which a worker goes on in another list. Lists that each grew to the length of a
@@ -42,6 +42,8 @@ const NEAR_ROUNDS: u64 = 4;
 /// Rounds to be folded above which any thread does it: what the fold knows is near the processor
 /// of who did it last.
 const LATE_ROUNDS: usize = 4;
+/// Rounds to be folded that keep one thread busy while another does something else.
+const ENOUGH_ROUNDS: usize = 4;
 
 pub(super) struct Board {
     lanes: Vec<Lane>,
@@ -172,8 +174,7 @@ impl Board {
         if self.folding || self.rounds.front()?.left > 0 {
             return None;
         }
-        let late = || self.rounds.iter().take_while(|one| one.left == 0).count() >= LATE_ROUNDS;
-        if thread != self.folder && !idle && !late() {
+        if thread != self.folder && !idle && self.whole() < LATE_ROUNDS {
             return None;
         }
         let UnderWay { round, done, .. } = self.rounds.pop_front()?;
@@ -182,6 +183,16 @@ impl Board {
         // Tasks let go of it before they are put back.
         let round = Arc::try_unwrap(round).unwrap_or_default();
         Some(Whole { round, done })
+    }
+
+    /// Are there so many rounds to be folded that nobody needs to make more of them?
+    pub(super) fn has_enough_whole(&self) -> bool {
+        self.whole() >= ENOUGH_ROUNDS
+    }
+
+    /// Rounds to be folded.
+    fn whole(&self) -> usize {
+        self.rounds.iter().take_while(|one| one.left == 0).count()
     }
 
     /// Takes back a round that was folded. True when somebody waits.
@@ -304,6 +315,14 @@ impl Board {
     /// Is there anybody who waits?
     pub(super) fn has_waiting(&self) -> bool {
         self.waiting > 0
+    }
+
+    /// What the workers counted, who count no more.
+    pub(super) fn take_messages(&mut self) -> Messages {
+        let mut messages = Messages::default();
+        let workers = self.lanes.iter_mut().filter_map(|lane| lane.worker.as_mut());
+        workers.for_each(|worker| messages.append(worker.take_tally()));
+        messages
     }
 
     pub(super) fn take_workers(&mut self) -> Vec<Worker> {

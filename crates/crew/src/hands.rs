@@ -4,7 +4,7 @@
 
 use crate::{CrewError, SharedFold, Threads, board::Lists, many::Crew, round::Lies};
 use model::{Health, MessageRow, Time};
-use sensor::{Messages, Packet, Stamped, Unnamed, Worker, WorkerSettings, add_health, slices};
+use sensor::{Packet, Stamped, Unnamed, Worker, WorkerSettings, add_health, slices};
 use std::collections::BTreeMap;
 
 /// Packets between two deliveries to the fold: few, so that what they said is still near.
@@ -26,8 +26,7 @@ pub struct Alone {
 
 /// What workers know besides events.
 pub struct Outcome {
-    /// Group -> rows, sorted.
-    pub messages: BTreeMap<&'static str, Vec<MessageRow>>,
+    pub messages: MessageRows,
     pub health: Health,
     /// In the order of their first frames.
     pub unnamed: Vec<Unnamed>,
@@ -37,9 +36,12 @@ pub struct Outcome {
     pub threads: Threads,
 }
 
-/// What to do with what the workers know while another thread folds the last they said: a piece at
-/// each call, and whether there are more.
-pub type Beside<'a> = &'a mut dyn FnMut(&Outcome) -> bool;
+/// Group -> rows, sorted.
+pub type MessageRows = BTreeMap<&'static str, Vec<MessageRow>>;
+
+/// What to do with the messages while another thread folds the last that was said: a piece at each
+/// call, and whether there are more.
+pub type Beside<'a> = &'a mut dyn FnMut(&MessageRows) -> bool;
 
 /// What only held the work.
 #[derive(Default)]
@@ -89,7 +91,8 @@ impl Hands {
             Hands::Alone(mut alone) => {
                 alone.worker.give_up(frame, at);
                 alone.report(frame);
-                Ok(Outcome::of(vec![alone.worker]))
+                let messages = alone.worker.take_tally().into_rows();
+                Ok(Outcome::of(vec![alone.worker], messages))
             }
             Hands::Many(crew) => crew.finish(frame, at, beside),
         }
@@ -103,19 +106,16 @@ impl Remains {
 }
 
 impl Outcome {
-    /// Of workers that have nothing more to read.
-    pub(super) fn of(mut workers: Vec<Worker>) -> Outcome {
-        let (mut health, mut messages) = (Health::default(), Messages::default());
-        let mut unnamed = Vec::new();
+    /// Of workers that have nothing more to read, and what they counted.
+    pub(super) fn of(mut workers: Vec<Worker>, messages: MessageRows) -> Outcome {
+        let (mut health, mut unnamed) = (Health::default(), Vec::new());
         for worker in &mut workers {
             add_health(&mut health, worker.health());
-            messages.append(worker.take_tally());
             unnamed.append(&mut worker.take_unnamed());
         }
         unnamed.sort_by_key(|one| one.frame);
         let remains = Remains { _workers: workers, ..Remains::default() };
-        let (messages, threads) = (messages.into_rows(), Threads::default());
-        Outcome { messages, health, unnamed, remains, threads }
+        Outcome { messages, health, unnamed, remains, threads: Threads::default() }
     }
 }
 

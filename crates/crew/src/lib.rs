@@ -11,7 +11,7 @@ mod round;
 mod shared;
 mod threads;
 
-pub use hands::{Beside, Hands, Outcome, Remains};
+pub use hands::{Beside, Hands, MessageRows, Outcome, Remains};
 pub use reading::{Counts, Reading, read_capture};
 pub use round::Lies;
 pub use shared::SharedFold;

@@ -95,8 +95,8 @@ impl Crew {
         }
     }
 
-    /// Waits for all that is under way; what the workers know is gathered beside the last of it,
-    /// and then there is what is `beside` that.
+    /// Waits for all that is under way; the counted messages, and what is `beside` that, are done
+    /// while the counters of conversations are folded.
     pub fn finish(
         mut self,
         frame: u64,
@@ -105,17 +105,29 @@ impl Crew {
     ) -> Result<Outcome, CrewError> {
         self.round.then = Then::GiveUp(frame, at);
         self.send()?;
-        self.report(frame)?;
         while !self.yard.board().is_read() {
             self.step(true)?;
         }
-        let workers = self.yard.board().take_workers();
-        let mut outcome = Outcome::of(workers);
-        while !self.yard.board().is_settled() && beside(&outcome) {}
-        self.settle()?;
+        let counted = self.yard.board().take_messages();
+        for slice in slices(std::mem::replace(&mut self.reported, frame), frame) {
+            self.round.then = Then::Report(frame, slice);
+            self.send()?;
+        }
+        let messages = counted.into_rows();
+        let mut more = true;
+        while !self.yard.board().is_settled() {
+            // What was reported and waits to be folded lies in memory: no more of it than needed.
+            if more && self.yard.board().has_enough_whole() {
+                more = beside(&messages);
+            } else {
+                self.step(true)?;
+            }
+        }
         self.dismiss();
+        let mut board = self.yard.board();
+        let mut outcome = Outcome::of(board.take_workers(), messages);
+        outcome.remains.keep(board.take_lists());
         outcome.threads = std::mem::take(&mut self.threads);
-        outcome.remains.keep(self.yard.board().take_lists());
         Ok(outcome)
     }
 
@@ -147,10 +159,10 @@ impl Crew {
     /// Puts the round on the board and begins another.
     fn send(&mut self) -> Result<(), CrewError> {
         let mut round = std::mem::take(&mut self.round);
-        round.sort();
+        let filling = round.sort();
         let mut board = self.yard.board();
         board.put_up(round);
-        self.round = board.spare_round();
+        self.round = board.spare_round().over(filling);
         let rings = board.has_waiting();
         drop(board);
         if rings {
@@ -160,7 +172,7 @@ impl Crew {
     }
 
     /// Does something on the board, or waits for a change where no more is to be read since there
-    /// are `many` rounds. Else only what leaves the others enough; false if there is nothing.
+    /// are `many` rounds. Else only what leaves the others enough. False if there is nothing.
     fn step(&mut self, many: bool) -> Result<bool, CrewError> {
         let mut board = self.yard.board();
         if let Some(task) = if many { board.pick(0) } else { board.pick_of_plenty(0) } {
@@ -181,6 +193,8 @@ impl Crew {
                 drop(board);
                 self.yard.fold(whole);
             }
+            // The others may have done all there was since this thread last looked.
+            None if board.is_settled() => return Ok(false),
             None => drop(self.yard.wait(board)),
         }
         Ok(true)
@@ -269,5 +283,20 @@ fn help(yard: &Yard, number: usize) {
             continue;
         }
         board = yard.board();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_waits_for_what_the_others_have_done_already() {
+        let mut crew = Crew::start(2, WorkerSettings::default(), SharedFold::default());
+        assert!(!crew.step(true).expect("no thread ended"), "nothing is under way");
+        crew.round.then = Then::GiveUp(1, Time::from_secs(1));
+        crew.send().expect("a thread starts");
+        crew.settle().expect("no thread ended");
+        assert!(!crew.step(true).expect("no thread ended"), "all of it is done");
     }
 }

@@ -16,17 +16,25 @@ pub(super) struct Round {
     /// Number of the first packet; the others have those that follow.
     first: u64,
     octets: usize,
-    /// All packets in order, as many as there may be: lists of each shard's own would all grow
-    /// to the longest there ever was.
-    slots: Vec<Slot>,
-    /// Of each packet.
-    shards: Vec<u8>,
-    /// The same shard by shard, once the round is [sorted](Round::sort): another thread reads them,
-    /// and what lies in a row is on its way to it before it asks.
+    /// Packets as they came, until the round is [sorted](Round::sort).
+    filling: Filling,
+    /// All of them shard by shard: another thread reads them, and what lies in a row is on its way
+    /// to it before it asks.
     sorted: Vec<Slot>,
     parts: [Part; SHARDS],
     /// What to do after these packets.
     pub(super) then: Then,
+}
+
+/// Where the packets of a round are written down as they come. It goes from one round to the next,
+/// and so stays near the one processor that uses it.
+#[derive(Default)]
+pub(super) struct Filling {
+    /// In order, as many as there may be: lists of each shard's own would all grow to the longest
+    /// there ever was.
+    slots: Vec<Slot>,
+    /// Of each packet.
+    shards: Vec<u8>,
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
@@ -98,9 +106,15 @@ pub(super) struct Done {
 }
 
 impl Round {
+    /// The same with memory to be filled.
+    pub(super) fn over(self, filling: Filling) -> Round {
+        Round { filling, ..self }
+    }
+
     /// Does the packet have the number after the last, or the first of all?
     pub(super) fn goes_on(&self, packet: &Packet<'_>) -> bool {
-        self.slots.is_empty() || packet.frame == self.first + self.slots.len() as u64
+        let taken = self.filling.slots.len();
+        taken == 0 || packet.frame == self.first + taken as u64
     }
 
     /// Takes a packet that lies in the block from `start` on, and goes on where the last ended.
@@ -108,7 +122,8 @@ impl Round {
         if !self.blocks.last().is_some_and(|last| Arc::ptr_eq(last, block)) {
             self.blocks.push(Arc::clone(block));
         }
-        if self.slots.is_empty() {
+        let Filling { slots, shards } = &mut self.filling;
+        if slots.is_empty() {
             self.first = packet.frame;
         }
         let link = self.links.iter().rposition(|known| *known == packet.link);
@@ -118,10 +133,10 @@ impl Round {
         });
         let small = |number: usize| u32::try_from(number).expect("blocks are small");
         let few = |number: usize| u8::try_from(number).expect("a round is small");
-        let place = u16::try_from(self.slots.len()).expect("a round is small");
+        let place = u16::try_from(slots.len()).expect("a round is small");
         self.parts[shard].packets += 1;
-        self.shards.push(few(shard));
-        self.slots.push(Slot {
+        shards.push(few(shard));
+        slots.push(Slot {
             at: packet.at,
             wire_len: packet.wire_len,
             start: small(start),
@@ -135,28 +150,32 @@ impl Round {
 
     /// So much that others should have something to do.
     pub(super) fn is_full(&self) -> bool {
-        self.slots.len() >= ROUND_PACKETS
+        self.filling.slots.len() >= ROUND_PACKETS
             || self.octets >= ROUND_OCTETS
             || self.blocks.len() >= ROUND_BLOCKS
             || self.links.len() >= ROUND_LINKS
     }
 
-    /// Puts the packets of each shard in a row. Called when there will be no more of them.
-    pub(super) fn sort(&mut self) {
+    /// Puts the packets of each shard in a row. Called when there will be no more of them; gives
+    /// the memory they were written down in, empty.
+    pub(super) fn sort(&mut self) -> Filling {
         let mut next = 0;
         for part in &mut self.parts {
             part.first = next;
             next += part.packets;
         }
         let mut ends = self.parts.map(|part| usize::from(part.first));
-        if self.sorted.len() < self.slots.len() {
-            self.sorted.resize(self.slots.len(), Slot::default());
+        let mut filling = std::mem::take(&mut self.filling);
+        let Filling { slots, shards } = &mut filling;
+        if self.sorted.len() < slots.len() {
+            self.sorted.resize(slots.len(), Slot::default());
         }
-        for (slot, shard) in self.slots.iter().zip(&self.shards) {
-            let end = &mut ends[usize::from(*shard)];
-            self.sorted[*end] = *slot;
+        for (slot, shard) in slots.drain(..).zip(shards.drain(..)) {
+            let end = &mut ends[usize::from(shard)];
+            self.sorted[*end] = slot;
             *end += 1;
         }
+        filling
     }
 
     /// Is there anything to do for the shard?
@@ -233,13 +252,11 @@ impl Round {
         }
     }
 
-    /// Forgets everything, keeps the memory.
+    /// Forgets everything a sorted round has, keeps the memory.
     pub(super) fn clear(&mut self) {
         self.blocks.clear();
         self.links.clear();
         self.octets = 0;
-        self.slots.clear();
-        self.shards.clear();
         self.parts = Default::default();
         self.then = Then::GoOn;
     }

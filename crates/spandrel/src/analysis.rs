@@ -8,12 +8,11 @@ pub mod progress;
 
 use ::sensor::{Fold, Limits, Unnamed, WorkerSettings};
 use anyhow::{Context as _, Result};
-use crew::{Beside, Counts, Outcome, Reading, Remains, Threads, read_capture};
+use crew::{Beside, Counts, MessageRows, Outcome, Reading, Remains, Threads, read_capture};
 use detectors::{Baseline, Detection, Phase};
-use model::{CaptureReport, Health, MessageRow};
+use model::{CaptureReport, Health};
 use progress::{Progress, Watched};
 use std::{
-    collections::BTreeMap,
     fs::File,
     io::{self, Read},
     path::{Path, PathBuf},
@@ -139,7 +138,7 @@ fn open(path: &Path, settings: &Settings, shown: bool, fold: Fold) -> Result<Ana
 pub struct Analysed {
     file: String,
     counts: Counts,
-    messages: BTreeMap<&'static str, Vec<MessageRow>>,
+    messages: MessageRows,
     health: Health,
     unnamed: Vec<Unnamed>,
     fold: Fold,
@@ -168,10 +167,10 @@ fn read(
     };
     let work = (settings.threads, worker);
     let mut told = Vec::new();
-    let mut beside = |outcome: &Outcome| {
+    let mut beside = |messages: &MessageRows| {
         if settings.json {
             let pieces = json::Pieces::new(&json::Sheets::default());
-            told.push(json::message_part(&outcome.messages, told.len(), pieces));
+            told.push(json::message_part(messages, told.len(), pieces));
         }
         (1..json::MESSAGE_PARTS).contains(&told.len())
     };

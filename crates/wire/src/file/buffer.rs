@@ -8,6 +8,7 @@ use flate2::read::MultiGzDecoder;
 use std::{
     collections::VecDeque,
     io::{self, Read},
+    ops::{Deref, DerefMut},
     sync::Arc,
 };
 
@@ -20,7 +21,27 @@ const SPARE_BLOCKS_MAX: usize = 64;
 const BLOCKS_IN_TURN: usize = 48;
 
 /// Octets of a capture. Who holds it keeps them from being overwritten.
-pub type Block = Arc<Vec<u8>>;
+pub type Block = Arc<Octets>;
+
+/// Where the octets of a block lie, apart from the count of who holds it: that changes while
+/// others read, whose processors would ask for both again.
+#[derive(Default, Debug)]
+#[repr(align(128))]
+pub struct Octets(Vec<u8>);
+
+impl Deref for Octets {
+    type Target = Vec<u8>;
+
+    fn deref(&self) -> &Vec<u8> {
+        &self.0
+    }
+}
+
+impl DerefMut for Octets {
+    fn deref_mut(&mut self) -> &mut Vec<u8> {
+        &mut self.0
+    }
+}
 
 enum Source<R> {
     Plain(R),
@@ -160,7 +181,10 @@ impl<R: Read> Buffer<R> {
         if self.spare.len() < BLOCKS_IN_TURN {
             return fresh(octets);
         }
-        let free = self.spare.iter_mut().position(|block| Arc::get_mut(block).is_some());
+        // To ask whether it is ours alone writes to it, so only who seems to be is asked.
+        let ours =
+            |block: &mut Block| Arc::strong_count(block) == 1 && Arc::get_mut(block).is_some();
+        let free = self.spare.iter_mut().position(ours);
         free.and_then(|at| self.spare.remove(at)).unwrap_or_else(|| fresh(octets))
     }
 
@@ -172,10 +196,12 @@ impl<R: Read> Buffer<R> {
 
     /// All memory that nobody else holds, cleared.
     pub(super) fn into_memory(self) -> impl Iterator<Item = Vec<u8>> {
-        self.spare.into_iter().chain([self.block]).filter_map(Arc::into_inner).map(|mut memory| {
-            memory.clear();
-            memory
-        })
+        self.spare.into_iter().chain([self.block]).filter_map(Arc::into_inner).map(
+            |Octets(mut memory)| {
+                memory.clear();
+                memory
+            },
+        )
     }
 
     pub(super) fn offset(&self) -> u64 {
@@ -184,5 +210,5 @@ impl<R: Read> Buffer<R> {
 }
 
 fn fresh(octets: usize) -> Block {
-    Arc::new(vec![0; octets])
+    Arc::new(Octets(vec![0; octets]))
 }
