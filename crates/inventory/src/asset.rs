@@ -12,6 +12,7 @@ use crate::{
 };
 use model::{Address, Asset, AssetId, Fact, Link, LinkId, Mac};
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, BTreeSet},
     hash::BuildHasher,
     net::IpAddr,
@@ -54,28 +55,32 @@ impl Inventory {
 
     /// Every link, sorted by client, server, protocol, port.
     pub fn links(&self) -> Vec<Link> {
-        let mut joined: BTreeMap<(u32, u32, &str, &str, u16), LinkRecord> = BTreeMap::new();
+        self.each_link().collect()
+    }
+
+    /// The same one by one: a row is larger than what is known of a link.
+    pub fn each_link(&self) -> impl Iterator<Item = Link> {
         let spoken = self.links.rows.iter().filter(|(_, row)| !row.transport.is_empty());
-        for ((client, server, port), row) in spoken.filter(|(key, _)| self.is_shown_link(key)) {
-            let key = (self.root(*client), self.root(*server), row.protocol, row.transport, *port);
-            match joined.get_mut(&key) {
-                Some(known) => join(known, row),
-                None => {
-                    joined.insert(key, row.clone());
-                }
+        let shown = spoken.filter(|(key, _)| self.is_shown_link(key));
+        let number = |record: &u32| self.id_number(self.root(*record));
+        let row = |((client, server, port), row): (&LinkKey, _)| Spoken {
+            client: number(client),
+            server: number(server),
+            port: *port,
+            row,
+        };
+        let mut rows: Vec<Spoken<'_>> = shown.map(row).collect();
+        rows.sort_unstable_by(|a, b| a.order().cmp(&b.order()));
+        let mut rows = rows.into_iter().peekable();
+        std::iter::from_fn(move || {
+            let first = rows.next()?;
+            let mut row = Cow::Borrowed(first.row);
+            while let Some(more) = rows.next_if(|next| next.order() == first.order()) {
+                join(row.to_mut(), more.row);
             }
-        }
-        let mut links: Vec<_> = joined
-            .into_iter()
-            .map(|((client, server, _, _, port), row)| {
-                self.named((client, server, port), &row).link(port, &row)
-            })
-            .collect();
-        links.sort_by(|a, b| {
-            let ends = a.client.cmp(&b.client).then_with(|| a.server.cmp(&b.server));
-            ends.then_with(|| a.protocol.cmp(&b.protocol)).then(a.port.cmp(&b.port))
-        });
-        links
+            let ends = (asset_id(first.client), asset_id(first.server));
+            Some(LinkName::new(ends, first.port, &row).link(first.port, &row))
+        })
     }
 
     pub fn id(&self, key: AssetKey) -> AssetId {
@@ -134,8 +139,11 @@ impl Inventory {
     }
 
     pub(crate) fn id_of(&self, root: u32) -> AssetId {
-        let text = self.records[root as usize].address.to_string();
-        AssetId(format!("ast_{:016x}", hash(&text)))
+        asset_id(self.id_number(root))
+    }
+
+    fn id_number(&self, root: u32) -> u64 {
+        hash(&self.records[root as usize].address.to_string())
     }
 
     fn groups(&self) -> BTreeMap<u32, Vec<u32>> {
@@ -216,9 +224,22 @@ impl Inventory {
 
     /// The row a part of a link is told in, by its ends' roots and port.
     pub(crate) fn named(&self, (client, server, port): LinkKey, row: &LinkRecord) -> LinkName {
-        let (client, server) = (self.id_of(client), self.id_of(server));
-        let hash = hash(&format!("{client} {server} {} {} {port}", row.protocol, row.transport));
-        LinkName { client, server, hash }
+        LinkName::new((self.id_of(client), self.id_of(server)), port, row)
+    }
+}
+
+/// A link of two records, by the numbers of the assets they are of.
+struct Spoken<'a> {
+    client: u64,
+    server: u64,
+    port: u16,
+    row: &'a LinkRecord,
+}
+
+impl Spoken<'_> {
+    /// What rows are sorted by; those of one link are equal.
+    fn order(&self) -> (u64, u64, &str, u16, &str) {
+        (self.client, self.server, self.row.protocol, self.port, self.row.transport)
     }
 }
 
@@ -230,6 +251,11 @@ pub(crate) struct LinkName {
 }
 
 impl LinkName {
+    fn new((client, server): (AssetId, AssetId), port: u16, row: &LinkRecord) -> LinkName {
+        let hash = hash(&format!("{client} {server} {} {} {port}", row.protocol, row.transport));
+        LinkName { client, server, hash }
+    }
+
     pub(crate) fn link(self, port: u16, row: &LinkRecord) -> Link {
         Link {
             id: link_id(self.hash),
@@ -246,6 +272,11 @@ impl LinkName {
             poll_interval_ms: row.poll.map(|(_, period_ms)| period_ms),
         }
     }
+}
+
+/// Written out they have the order of their numbers.
+fn asset_id(number: u64) -> AssetId {
+    AssetId(format!("ast_{number:016x}"))
 }
 
 pub(crate) fn link_id(hash: u64) -> LinkId {

@@ -38,6 +38,15 @@ impl Serialize for Assets<'_> {
     }
 }
 
+/// The same of links.
+struct Links<'a>(&'a Fold);
+
+impl Serialize for Links<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.inventory.each_link())
+    }
+}
+
 /// Writes the line, with its end.
 pub fn write(
     out: &mut impl Write,
@@ -67,7 +76,7 @@ pub fn write(
         // There is as much to come.
         drop(messages);
         field(out, "assets", &Assets(&fold))?;
-        field(out, "links", &fold.inventory.links())?;
+        field(out, "links", &Links(&fold))?;
         field(out, "findings", &fold.detection.findings(&fold.inventory))?;
     }
     field(out, "sign_ins", &fold.sign_ins())?;
@@ -136,7 +145,11 @@ impl Pieces {
     }
 
     /// With the field of these rows behind.
-    fn field<T: Serialize>(mut self, name: &str, rows: Vec<T>) -> io::Result<Pieces> {
+    fn field<T: Serialize>(
+        mut self,
+        name: &str,
+        rows: impl IntoIterator<Item = T>,
+    ) -> io::Result<Pieces> {
         self.text(&format!(",\"{name}\":["));
         self.rows(rows)?;
         self.text("]");
@@ -177,7 +190,7 @@ fn parts(
     let links = MESSAGE_PARTS + ASSET_PARTS;
     let mut parts = vec![
         part(0),
-        (links, Box::new(move || to_links.field("links", of_links.inventory.links()))),
+        (links, Box::new(move || to_links.field("links", of_links.inventory.each_link()))),
         (links + 1, Box::new(move || to_findings.field("findings", findings()))),
     ];
     parts.extend((1..ASSET_PARTS).map(part));
