@@ -7,6 +7,7 @@
 //! Invariant: nothing is measured that was not read to its end.
 
 mod controllers;
+mod distance;
 mod measure;
 mod mix;
 mod upstream;
@@ -153,6 +154,9 @@ fn race(binary: &Path, file: &Path, packets: u64, (runs, peers): (usize, bool)) 
         median(&twos, processor) / median(&ones, processor)
     );
     println!("  {}", machine(&ones, &pairs));
+    if let Some(nanos) = distance::between_processors() {
+        println!("  what one processor writes another sees after {nanos} ns");
+    }
     if !peers {
         return Ok(());
     }
