@@ -72,6 +72,11 @@ impl Classes {
         self.0 == 0
     }
 
+    /// Is one among them that changes something?
+    pub fn changes(self) -> bool {
+        OperationClass::ALL.into_iter().any(|class| class.changes() && self.contains(class))
+    }
+
     pub fn words(self) -> impl Iterator<Item = &'static str> {
         OperationClass::ALL.into_iter().filter(move |c| self.contains(*c)).map(|c| c.word())
     }

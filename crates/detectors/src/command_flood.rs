@@ -1,4 +1,8 @@
-//! Commands to a controller at many times the usual rate, or to one output after the other.
+//! Commands to a controller at many times the usual rate, or to one output after the other, or to
+//! one output again and again.
+//!
+//! Invariant: what was sent before this watch began counts for nothing, so a master that was fast
+//! while the site was learned is none that floods after a restart.
 
 use crate::{
     About, Detector, Draft, Findings, Kind, Phase, Site, Watch,
@@ -21,15 +25,16 @@ pub static COMMAND_FLOOD: Detector = Detector {
               against the operator's.",
         techniques: &["T0806", "T0814", "T0836", "T0855"],
         false_positives: "Recipes and projects that are loaded by many writes at once, masters \
-                          that write each coil by itself.",
+                          that write each coil by itself, tests of a breaker or relay.",
         runbook: "Look at the process: which value is written, and does it hold?\n\
                   Find the program on the sender; ask its operator.\n\
                   If nobody meant it, disconnect the sender.",
         sees: &[Kind::Operation],
     },
     watch: || {
-        let (pairs, outputs) = (Watched::new(USUAL_SECS), Watched::new(SPAN_SECS));
-        Box::new(CommandFlood { pairs, outputs })
+        let (pairs, servers) = (Watched::new(USUAL_SECS), Watched::new(USUAL_SECS));
+        let (outputs, again) = (Watched::new(SPAN_SECS), Watched::new(AGAIN_SECS));
+        Box::new(CommandFlood { began: None, pairs, servers, outputs, again })
     },
     #[cfg(test)]
     cases,
@@ -40,6 +45,9 @@ const SPAN_SECS: i64 = 10;
 const COMMANDS_MIN: u32 = 50;
 /// Times the usual rate of the pair, at least.
 const TIMES_USUAL: f64 = 8.0;
+/// Commands within the span of a station that never asked the controller for anything before: a
+/// panel that begins to write in cycles sends fewer.
+const STRANGER_MIN: u32 = 200;
 /// Seconds a pair is known before its usual rate means something.
 const KNOWN_SECS: i64 = 60;
 /// After so long without commands nothing is usual.
@@ -50,20 +58,61 @@ const OUTPUTS_MIN: usize = 30;
 /// DNP3, outputs of MELSEC.
 const OUTPUT_AREAS: &[&str] = &["coil", "object", "control-relay", "Y"];
 
+/// Commands to one output within so many seconds: a hand that opens and closes it does so less
+/// often, and no program moves a breaker like that.
+const AGAIN_MIN: u32 = 24;
+const AGAIN_SECS: i64 = 60;
+
+/// Spaces of such outputs, and what commands to them are called: DNP3 (IEEE 1815, 11.5), single,
+/// double and step commands of IEC 60870-5-101, 7.3.2. Coils of Modbus are used as signs of life.
+const MOVES: &[(&str, &str)] = &[
+    ("control-relay", "operate"),
+    ("control-relay", "direct operate"),
+    ("object", "C_SC"),
+    ("object", "C_DC"),
+    ("object", "C_RC"),
+];
+
 /// Block and number of an output.
 type Output = (u32, u32);
 
 struct CommandFlood {
-    pairs: Watched<(Address, Address), Pair>,
+    /// What was commanded before nobody saw, though it may have been learned who commands.
+    began: Option<Time>,
+    pairs: Watched<(Address, Address), Commands>,
+    /// From anybody.
+    servers: Watched<Address, Commands>,
     /// Which outputs were commanded lately.
     outputs: Watched<(Address, Address), Lately<Output>>,
+    /// How often one output was.
+    again: Watched<(Address, Address, Output), Rate>,
 }
 
-struct Pair {
+struct Commands {
     first: Time,
-    /// Commands before the newest span.
-    before: u64,
+    count: u64,
     rate: Rate,
+}
+
+impl Commands {
+    fn begin(at: Time) -> Self {
+        Commands { first: at, count: 0, rate: Rate::default() }
+    }
+
+    /// Counts; gives how many came within the span.
+    fn add(&mut self, times: u64, at: Time) -> u32 {
+        if is_set_back(self.rate.last, at) {
+            *self = Commands::begin(at);
+        }
+        self.count += times;
+        self.rate.count_times(times, at, SPAN_SECS)
+    }
+
+    /// How many a second came before the newest span, when all since then were counted.
+    fn usual(&self, lately: u32, known_secs: i64) -> f64 {
+        let earlier = self.count.saturating_sub(u64::from(lately)) as f64;
+        earlier / (known_secs - SPAN_SECS).max(1) as f64
+    }
 }
 
 impl Watch for CommandFlood {
@@ -78,25 +127,27 @@ impl Watch for CommandFlood {
             return;
         }
         let (Some(client), Some(server)) = (o.from.address(), o.to.address()) else { return };
+        let began = self.began(o.at);
         let key = (client, server);
         self.one_by_one((o, operation), key, site, out);
-        let new = || Pair { first: o.at, before: 0, rate: Rate::default() };
-        let pair = self.pairs.of(key, o.at, new);
-        if is_set_back(pair.rate.last, o.at) {
-            *pair = new();
-        }
-        pair.before += site.times;
-        let lately = pair.rate.count_times(site.times, o.at, SPAN_SECS);
+        self.again_and_again((o, operation), key, site, out);
+        let all = self.servers.of(server, o.at, || Commands::begin(o.at));
+        let to_server = all.add(site.times, o.at);
+        let usual_of_server = all.usual(to_server, secs(began, o.at));
+        let pair = self.pairs.of(key, o.at, || Commands::begin(o.at));
+        let lately = pair.add(site.times, o.at);
         if lately < COMMANDS_MIN {
             return;
         }
-        // Known since its first command, or since the two were first seen to talk.
-        let talk = site.baseline.pair(client, server).map(|p| p.first);
-        let since = talk.map_or(pair.first, |first| first.min(pair.first));
-        let known = o.at.since(since) / 1_000_000_000;
-        let earlier = pair.before.saturating_sub(u64::from(lately)) as f64;
-        let usual = earlier / (known - SPAN_SECS).max(1) as f64;
         let now = f64::from(lately) / SPAN_SECS as f64;
+        let known = match since(key, pair.first, began, site) {
+            Since::Known(since) => secs(since, o.at),
+            Since::Stranger if lately < STRANGER_MIN || now < usual_of_server * TIMES_USUAL => {
+                return;
+            }
+            Since::Stranger => secs(began, o.at).max(KNOWN_SECS),
+        };
+        let usual = pair.usual(lately, known);
         if known < KNOWN_SECS || now < usual * TIMES_USUAL {
             return;
         }
@@ -115,12 +166,51 @@ impl Watch for CommandFlood {
         open.proof_count("rate", (first, o.at), (u64::from(lately), says));
     }
 
+    fn tick(&mut self, now: Time, _: &Site<'_>, _: &mut Findings) {
+        self.began(now);
+    }
+
     fn dropped(&self) -> u64 {
-        self.pairs.dropped() + self.outputs.dropped()
+        self.pairs.dropped()
+            + self.servers.dropped()
+            + self.outputs.dropped()
+            + self.again.dropped()
     }
 }
 
+/// Since when the commands of a pair are counted.
+enum Since {
+    Known(Time),
+    /// It is not known to ask the other anything, while others were seen for long enough.
+    Stranger,
+}
+
+fn since((client, server): (Address, Address), first: Time, began: Time, site: &Site<'_>) -> Since {
+    let talk = site.baseline.pair(client, server);
+    let first = talk.map_or(first, |talk| first.min(talk.first));
+    match (site.phase, talk) {
+        (Phase::Learnt, None) if !site.baseline.knows_pair(client, server) => Since::Stranger,
+        // Nothing but questions was learned: none of its commands was missed.
+        (Phase::Learnt, Some(talk)) if !talk.classes.changes() => Since::Known(first),
+        (Phase::Unlearnt, _) if secs(began, first) >= KNOWN_SECS => Since::Stranger,
+        _ => Since::Known(first.max(began)),
+    }
+}
+
+fn secs(since: Time, until: Time) -> i64 {
+    until.since(since) / 1_000_000_000
+}
+
 impl CommandFlood {
+    /// When this watch began, by the clock of the observations.
+    fn began(&mut self, now: Time) -> Time {
+        let set_back = self.began.is_some_and(|began| is_set_back(began, now));
+        if set_back {
+            self.began = None;
+        }
+        *self.began.get_or_insert(now)
+    }
+
     fn one_by_one(
         &mut self,
         (o, operation): (&Observation, &Operation),
@@ -135,13 +225,8 @@ impl CommandFlood {
         if !sets || values.iter().any(|name| operation.function_name.starts_with(name)) {
             return;
         }
-        let known = range_key(key, operation).is_some_and(|(range, low, high)| {
-            site.baseline.range(&range).is_some_and(|(first, last)| first <= low && high <= last)
-        });
-        match site.phase {
-            Phase::Learning => return,
-            Phase::Learnt if known => return,
-            _ => {}
+        if is_usual(key, operation, site) {
+            return;
         }
         let outputs = self.outputs.of(key, o.at, Lately::default);
         let count = outputs.see((block, first), o.at, SPAN_SECS);
@@ -164,12 +249,60 @@ impl CommandFlood {
         let says = "outputs commanded in the newest 10 s";
         open.proof_count("outputs", (begun, o.at), (count as u64, says));
     }
+
+    /// One output that is moved by commands of a person, as those of stations and relays are.
+    fn again_and_again(
+        &mut self,
+        (o, operation): (&Observation, &Operation),
+        key: (Address, Address),
+        site: &Site<'_>,
+        out: &mut Findings,
+    ) {
+        let Object::Range { area, block, first, count: 1 } = operation.object else { return };
+        let moves =
+            MOVES.iter().any(|(of, name)| area == *of && operation.function_name.starts_with(name));
+        if operation.class != OperationClass::Write || !moves || is_usual(key, operation, site) {
+            return;
+        }
+        let rate = self.again.of((key.0, key.1, (block, first)), o.at, Rate::default);
+        let count = rate.count_times(site.times, o.at, AGAIN_SECS);
+        if count < AGAIN_MIN {
+            return;
+        }
+        let begun = rate.first;
+        let raised = out.raise(&COMMAND_FLOOD.about, ("again", key), o, || {
+            let title = "{0} commands one output of {1} again and again";
+            let why = format!(
+                "{AGAIN_MIN} or more commands to {area} {first} within {AGAIN_SECS} s (\"{}\"): \
+                 what it moves wears out, or does not do what the operator means.",
+                operation.function_name
+            );
+            Draft::between(o, Severity::Medium, title).because(why).techniques(&["T0806", "T0855"])
+        });
+        let Some(open) = raised else { return };
+        open.spans(begun, o.at);
+        const _: () = assert!(AGAIN_SECS == 60, "the words below say so");
+        let says = "commands to one output in the newest 60 s";
+        open.proof_count("again", (begun, o.at), (u64::from(count), says));
+    }
+}
+
+/// Was it learned that the pair writes there, or is that being learned?
+fn is_usual(key: (Address, Address), operation: &Operation, site: &Site<'_>) -> bool {
+    let known = range_key(key, operation).is_some_and(|(range, low, high)| {
+        site.baseline.range(&range).is_some_and(|(first, last)| first <= low && high <= last)
+    });
+    match site.phase {
+        Phase::Learning => true,
+        Phase::Learnt => known,
+        Phase::Unlearnt => false,
+    }
 }
 
 #[cfg(test)]
 fn cases() -> Vec<crate::testing::Case> {
-    use crate::testing::{Case, asked, asks, of, operation};
-    use model::OperationClass::Write;
+    use crate::testing::{Case, asked, asks, host, of, operation};
+    use model::OperationClass::{Read, Write};
     let mut flood: Vec<_> = (0..20).map(|i| asks(i * 10_000, Write)).collect();
     flood.extend((0..200).map(|i| asks(200_000 + i * 20, Write)));
     let mut back: Vec<_> = (0..20).map(|i| asks(9_000_000 + i * 10_000, Write)).collect();
@@ -179,6 +312,20 @@ fn cases() -> Vec<crate::testing::Case> {
         asked(at, Operation { object, ..operation(Write, 5) })
     };
     let coil = |at, first| output("coil", at, first);
+    let panel = |at| Observation { from: host(11), ..asks(at, Read) };
+    // Another station asks for values; then one nobody knows sends commands.
+    let polls = |until: i64| (0..until).map(|i| panel(i * 1_000)).collect::<Vec<_>>();
+    let with = |mut before: Vec<_>, count: i64, apart: i64| {
+        before.extend((0..count).map(|i| asks(200_000 + i * apart, Write)));
+        before
+    };
+    let relay = |name, at: i64, first| {
+        let object = Object::Range { area: "control-relay", block: 1, first, count: 1 };
+        let sets = Operation { object, function_name: name, ..operation(Write, 5) };
+        of("dnp3", asked(at, sets))
+    };
+    let moved = |apart: i64| (0..40).map(move |i| relay("direct operate", i * apart, 3));
+    let always = |from: i64| (0..900).map(move |i| asks(from + i * 100, Write)).collect::<Vec<_>>();
     let relays = (0..40).map(|i| of("dnp3", output("control-relay", i * 100, i as u32))).collect();
     vec![
         Case::fires("all outputs one by one", (0..40).map(|i| coil(i * 100, i as u32)).collect()),
@@ -188,5 +335,23 @@ fn cases() -> Vec<crate::testing::Case> {
         Case::silent("always many", (0..2_000).map(|i| asks(i * 100, Write)).collect()),
         Case::silent("many at the start", (0..200).map(|i| asks(i * 20, Write)).collect()),
         Case::fires("the same after the clock was set back", back),
+        Case::fires("a station nobody knows", with(polls(190), 400, 20)),
+        Case::fires("the same where others are learned", with(Vec::new(), 400, 20))
+            .after(polls(90)),
+        Case::silent("a panel that is switched on", with(polls(190), 400, 200)),
+        Case::silent("a master that always sends many", always(9_000_000)).after(always(0)),
+        Case::silent("one that takes over from it", {
+            let other = |o| Observation { from: host(11), ..o };
+            with((0..1_900).map(|i| other(asks(i * 100, Write))).collect(), 400, 50)
+        }),
+        Case::fires("a reader that sends many", with(Vec::new(), 400, 20))
+            .after((0..90).map(|i| asks(i * 1_000, Read)).collect()),
+        Case::fires("one relay again and again", moved(1_000).collect()),
+        Case::silent("one that is learned", moved(1_000).collect()).after(moved(5_000).collect()),
+        Case::silent(
+            "one that is selected",
+            (0..40).map(|i| relay("select", i * 1_000, 3)).collect(),
+        ),
+        Case::silent("one relay now and then", moved(5_000).collect()),
     ]
 }
