@@ -8,7 +8,7 @@ mod words;
 use crate::record::{Behaviour, Known};
 use model::{AssetClass, OperationClass, Purdue, Role};
 use std::borrow::Cow;
-use words::WORDS;
+use words::{WORDS, Word, letters, words};
 
 /// Everything a decision may rest on.
 pub(crate) struct Evidence<'a> {
@@ -132,12 +132,8 @@ struct Text<'a> {
     original: Cow<'a, str>,
     lower: String,
     letters: u32,
-}
-
-/// Which of the letters from a to z are in it, a bit each.
-fn letters(text: &str) -> u32 {
-    let known = text.bytes().filter(u8::is_ascii_lowercase);
-    known.fold(0, |all, letter| all | 1 << (letter - b'a'))
+    /// Does a capital within a word begin one?
+    joined: bool,
 }
 
 impl<'a> Text<'a> {
@@ -147,22 +143,32 @@ impl<'a> Text<'a> {
         let same = lower.len() == text.len();
         let original = if same { Cow::Borrowed(text) } else { Cow::Owned(lower.clone()) };
         let letters = letters(&lower);
-        Text { original, lower, letters }
+        Text { original, lower, letters, joined: true }
+    }
+
+    /// Programs' names are joined of words that tell of them, not of what they run on:
+    /// `FileCatalyst`.
+    fn of_program(text: &'a str) -> Text<'a> {
+        Text { joined: false, ..Text::of(text) }
     }
 
     /// Is it in the text, from the beginning of a word on, and no more than the plural of one? A
     /// capital behind a small letter and a letter behind a digit begin words too: `SoftPLC`. So
-    /// neither a virtual platform is an RTU nor a driver a drive.
-    fn has_word(&self, word: &str) -> bool {
+    /// neither a virtual platform is an RTU nor a driver a drive. Nor is a part of a dotted name:
+    /// `client.adapter.http`, `ups.example`.
+    fn has_word(&self, word: &Word) -> bool {
         // There are hundreds of words, and most have a letter that the text has not.
-        if letters(word) & !self.letters != 0 {
+        if word.letters & !self.letters != 0 {
             return false;
         }
+        let word = word.text;
         self.lower.match_indices(word).any(|(at, _)| {
             let (before, from) = self.original.split_at_checked(at).unwrap_or_default();
             let capital = from.starts_with(char::is_uppercase);
             let begins = before.chars().next_back().is_none_or(|last| {
-                !last.is_alphanumeric() || last.is_ascii_digit() || (last.is_lowercase() && capital)
+                let parts = last == '.' && !capital;
+                let joined = self.joined && last.is_lowercase() && capital;
+                !last.is_alphanumeric() && !parts || last.is_ascii_digit() || joined
             });
             let mut behind = from.get(word.len()..).unwrap_or_default().chars();
             let next = behind.next();
@@ -202,7 +208,10 @@ fn said(evidence: &Evidence<'_>) -> Option<(AssetClass, String)> {
     };
     let texts: Vec<(&Known, Text<'_>)> = (evidence.facts.iter().chain(evidence.derived))
         .filter(|k| PATHS.contains(&k.path) && !of_parts(k))
-        .map(|k| (k, Text::of(&k.value)))
+        .map(|k| match k.path {
+            "http_server" | "ftp_banner" => (k, Text::of_program(&k.value)),
+            _ => (k, Text::of(&k.value)),
+        })
         .collect();
     let mechanisms = evidence.behaviour.asked.keys().any(|(p, _)| is_industrial(p));
     for (class, words) in WORDS {
@@ -215,7 +224,7 @@ fn said(evidence: &Evidence<'_>) -> Option<(AssetClass, String)> {
             Some((known, words.iter().find(|word| text.has_word(word))?))
         });
         if let Some((Known { path, value, .. }, word)) = found {
-            return Some((*class, format!("{path} says \"{value}\" ({word})")));
+            return Some((*class, format!("{path} says \"{value}\" ({})", word.text)));
         }
     }
     if let Some(maker) = fact(evidence, "sys_object_id").and_then(maker_of_supplies) {
@@ -249,8 +258,13 @@ fn lets_in(evidence: &Evidence<'_>) -> Option<(AssetClass, String)> {
 
 /// IANA, Private Enterprise Numbers: makers of nothing in networks but power supplies and strips.
 fn maker_of_supplies(object: &str) -> Option<&'static str> {
-    let number = object.strip_prefix("1.3.6.1.4.1.")?.split('.').next()?;
+    if object.starts_with("1.3.6.1.2.1.33") {
+        return Some("the standard for uninterruptible supplies (RFC 1628)");
+    }
+    let (number, line) = object.strip_prefix("1.3.6.1.4.1.")?.split_once('.')?;
     Some(match number {
+        "2254" if line.starts_with("2.") => "Delta Electronics, for supplies",
+        "13742" if line.starts_with(['4', '6']) => "Raritan, for strips",
         "318" => "American Power Conversion",
         "534" => "Eaton",
         "705" => "Merlin Gerin (Eaton)",
@@ -376,20 +390,20 @@ fn asked(evidence: &Evidence<'_>) -> Option<(AssetClass, String)> {
 /// What people called it.
 fn named(evidence: &Evidence<'_>) -> Option<(AssetClass, String)> {
     use AssetClass as Class;
-    const NAMED: &[(Class, &[&str])] = &[
-        (Class::Switch, &["switch", "scalance"]),
-        (Class::Hmi, &["hmi", "panel"]),
-        (Class::Plc, &["plc", "cpu"]),
-        (Class::Printer, &["printer"]),
-        (Class::Historian, &["historian"]),
-        (Class::Camera, &["camera"]),
+    const NAMED: &[(Class, &[Word])] = &[
+        (Class::Switch, words!["switch", "scalance"]),
+        (Class::Hmi, words!["hmi", "panel"]),
+        (Class::Plc, words!["plc", "cpu"]),
+        (Class::Printer, words!["printer"]),
+        (Class::Historian, words!["historian"]),
+        (Class::Camera, words!["camera"]),
     ];
     const PATHS: &[&str] = &["station_name", "name", "hostname", "plc_name", "system_name"];
     let typed = |k: &Known| k.path == "description" && k.protocol == "browser";
     let names = evidence.facts.iter().filter(|k| PATHS.contains(&k.path) || typed(k));
     names.into_iter().find_map(|known| {
         let text = Text::of(&known.value);
-        let says = |words: &[&str]| words.iter().any(|word| text.has_word(word));
+        let says = |words: &[Word]| words.iter().any(|word| text.has_word(word));
         let class = NAMED.iter().find(|(_, words)| says(words))?.0;
         Some((class, format!("is called \"{}\"", known.value)))
     })

@@ -3,21 +3,28 @@
 use super::*;
 use crate::texts;
 
-#[track_caller]
-fn check(path: &'static str, protocol: &'static str, text: &str, want: AssetClass) {
+fn known(path: &'static str, protocol: &'static str, text: &str) -> Known {
     let (message, confidence, first) = ("", 90, model::Time::default());
-    let facts = [Known { path, value: text.into(), protocol, message, confidence, first }];
-    let derived = texts::derived(&facts);
-    let told = classify(&Evidence {
-        facts: &facts,
-        derived: &derived,
+    Known { path, value: text.into(), protocol, message, confidence, first }
+}
+
+fn class_of(facts: &[Known], derived: &[Known]) -> Classification {
+    classify(&Evidence {
+        facts,
+        derived,
         behaviour: &Behaviour::default(),
         vendor: None,
         virtual_machine: false,
         controller_in_rack: None,
         external: false,
         industrial_peers: false,
-    });
+    })
+}
+
+#[track_caller]
+fn check(path: &'static str, protocol: &'static str, text: &str, want: AssetClass) {
+    let facts = [known(path, protocol, text)];
+    let told = class_of(&facts, &texts::derived(&facts));
     assert_eq!(told.class, want, "{text}: {}", told.reason);
 }
 
@@ -121,4 +128,15 @@ fn what_somebody_typed_is_but_a_name() {
     check("description", "browser", "PC behind the router", AssetClass::Unknown);
     check("description", "browser", "UPS labels", AssetClass::Unknown);
     check("description", "browser", "HMI of line 3", AssetClass::Hmi);
+}
+
+#[test]
+fn names_of_programs_and_hosts_are_not_taken_apart() {
+    let http = |text, want| check("http_server", "http", text, want);
+    http("Java/1.8 javax.wbem.client.adapter.http.transport", AssetClass::Unknown);
+    http("FileCatalyst/3.7", AssetClass::Unknown);
+    http("BitMeterOS 0.7.6 Web Server", AssetClass::Unknown);
+    description("SoftPLC 4", AssetClass::Plc);
+    check("hostname", "dhcp", "pc-7.plc.example", AssetClass::Unknown);
+    check("hostname", "dhcp", "plc-7.example", AssetClass::Plc);
 }

@@ -1,15 +1,46 @@
 //! Words that tell a class in what makers write of their devices.
 //!
-//! Not here: how a word is found. Invariant: where words of two classes stand in one text, the
-//! class that stands first is meant.
+//! Not here: how a word is found. Long, for it is one table. Invariant: where words of two classes
+//! stand in one text, the class that stands first is meant.
 
 use model::AssetClass;
 
+/// A word, and which letters it has: a bit for each from a to z.
+pub(super) struct Word {
+    pub(super) text: &'static str,
+    pub(super) letters: u32,
+}
+
+impl Word {
+    pub(super) const fn of(text: &'static str) -> Word {
+        Word { text, letters: letters(text) }
+    }
+}
+
+/// Which of the letters from a to z are in it, a bit each.
+pub(super) const fn letters(text: &str) -> u32 {
+    let (bytes, mut at, mut all) = (text.as_bytes(), 0, 0);
+    while at < bytes.len() {
+        if bytes[at].is_ascii_lowercase() {
+            all |= 1 << (bytes[at] - b'a');
+        }
+        at += 1;
+    }
+    all
+}
+
+/// The letters of the words are counted when this is built: the words are many, and each is looked
+/// for in all that a device says.
+macro_rules! words {
+    ($($text:literal),* $(,)?) => { &[$(Word::of($text)),*] };
+}
+pub(super) use words;
+
 /// Words in models and descriptions that tell a class, the surest first.
-pub(super) const WORDS: &[(AssetClass, &[&str])] = &[
+pub(super) const WORDS: &[(AssetClass, &[Word])] = &[
     (
         AssetClass::Gateway,
-        &[
+        words![
             "mgate",
             "nport",
             "protocol gateway",
@@ -21,6 +52,17 @@ pub(super) const WORDS: &[(AssetClass, &[&str])] = &[
             "connectport",
             "terminal server",
             "serial server",
+            "iolan",
+            "opengear",
+            "cyclades",
+            "avocent acs",
+            "eki-1",
+            "x-gateway",
+            "plx3",
+            "netlink pro",
+            "echocollect",
+            "ie/pb link",
+            "pn/pn coupler",
             "sel-3530",
             "sel-3505",
             "sel-3610",
@@ -36,10 +78,29 @@ pub(super) const WORDS: &[(AssetClass, &[&str])] = &[
     // Before adapters: these are in printers and beside them.
     (
         AssetClass::Printer,
-        &[
+        words![
             "print server",
             "printserver",
             "print adapter",
+            "printer adapter",
+            "hp http server",
+            "hp-chaisoe",
+            "hp_compact_server",
+            "epson-http",
+            "epson-ipp",
+            "epsonnet",
+            "epson_linux",
+            "okidata-httpd",
+            "jc-httpd",
+            "km-httpd",
+            "km-mfp-http",
+            "km ftpd",
+            "konica ftpd",
+            "spyglass_microserver",
+            "citizen_cl",
+            "cab mach4",
+            "cab a4",
+            "easycoder",
             "jetdirect",
             "laserjet",
             "officejet",
@@ -56,7 +117,7 @@ pub(super) const WORDS: &[(AssetClass, &[&str])] = &[
     // Before switches: what feeds racks switches sockets and sources.
     (
         AssetClass::PowerSupply,
-        &[
+        words![
             "ups",
             "smart-ups",
             "uninterruptible",
@@ -73,13 +134,47 @@ pub(super) const WORDS: &[(AssetClass, &[&str])] = &[
             "dominion px",
             "sitop",
             "rectifier",
+            "tripplite",
+            "apc ftp",
+            "upshttpd",
+            "enp-psna-web",
+            "eltek",
+            "schleifenbauer",
         ],
     ),
-    (AssetClass::Hmi, &["simatic-hmi", "simatic hmi"]),
-    (AssetClass::Switch, &["scalance x", "s5700-universalk9"]),
+    (AssetClass::Hmi, words!["simatic-hmi", "simatic hmi"]),
+    // Before controllers: their makers' switches and stations have the names of controllers too.
+    (
+        AssetClass::Switch,
+        words![
+            "scalance x",
+            "s5700-universalk9",
+            "managed switch",
+            "modicon switch",
+            "mcses",
+            "tcses",
+        ],
+    ),
+    (
+        AssetClass::IoAdapter,
+        words![
+            "im 151-1",
+            "im151-1",
+            "im 151-3",
+            "im151-3",
+            "im 153",
+            "im153",
+            "im 154-4",
+            "im154-4",
+            "im 155",
+            "im155",
+            "6es7 153-",
+            "6es7 155-",
+        ],
+    ),
     (
         AssetClass::Firewall,
-        &[
+        words![
             "mguard",
             "eagle20",
             "eagle30",
@@ -88,15 +183,32 @@ pub(super) const WORDS: &[(AssetClass, &[&str])] = &[
             "edr-",
             "firepower",
             "netscreen",
+            "pfsense",
+            "opnsense",
+            "zywall",
             "srx",
             "security appliance",
         ],
     ),
-    (AssetClass::Clock, &["lantime", "sel-2488", "sel-2407", "syncserver", "grandmaster"]),
-    (AssetClass::Router, &["scalance m", "ruggedcom rm", "ruggedcom rx"]),
+    (
+        AssetClass::Clock,
+        words![
+            "lantime",
+            "sel-2488",
+            "sel-2407",
+            "syncserver",
+            "grandmaster",
+            "tekron",
+            "arbiter systems"
+        ],
+    ),
+    (
+        AssetClass::Router,
+        words!["scalance m", "ruggedcom rm", "ruggedcom rx", "ruggedcom, rx", "timos-"],
+    ),
     (
         AssetClass::Server,
-        &[
+        words![
             "integrated lights-out",
             "ilo-server",
             "idrac",
@@ -106,12 +218,14 @@ pub(super) const WORDS: &[(AssetClass, &[&str])] = &[
             "rac_one_http",
             "rmc webserver",
             "bladecenter",
+            "huawei-bmc",
+            "sun-ilom",
         ],
     ),
-    (AssetClass::Robot, &["r-30i", "r-j3", "krc"]),
+    (AssetClass::Robot, words!["r-30i", "r-j3", "krc", "comau", "abb robotics"]),
     (
         AssetClass::Ied,
-        &[
+        words![
             "multilin",
             "siprotec",
             "sel-311",
@@ -130,7 +244,7 @@ pub(super) const WORDS: &[(AssetClass, &[&str])] = &[
     ),
     (
         AssetClass::Plc,
-        &[
+        words![
             "cpu ",
             "controllogix",
             "compactlogix",
@@ -158,6 +272,24 @@ pub(super) const WORDS: &[(AssetClass, &[&str])] = &[
             "bmep",
             "cp 343",
             "cp 443",
+            "cp 1243",
+            "cp 1542",
+            "cp 1543",
+            "cp 1545",
+            "melsec",
+            "iq-r",
+            "iq-f",
+            "qnudvcpu",
+            "cj1m-",
+            "cj2h-",
+            "cj2m-",
+            "nj101",
+            "nj301",
+            "nj501",
+            "nx102",
+            "nx1p2",
+            "nx701",
+            "cnix http server",
             "safety controller",
             "wago 750-8",
             "saia pcd",
@@ -169,12 +301,12 @@ pub(super) const WORDS: &[(AssetClass, &[&str])] = &[
             "tm262",
         ],
     ),
-    (AssetClass::Drive, &["powerflex", "sinamics", "altivar", "vlt ", "drive", "inverter"]),
-    (AssetClass::Hmi, &["panelview", "hmi", "tp1200", "comfort panel", "ktp", "pcu50"]),
-    (AssetClass::Robot, &["robot"]),
+    (AssetClass::Drive, words!["powerflex", "sinamics", "altivar", "vlt ", "drive", "inverter"]),
+    (AssetClass::Hmi, words!["panelview", "hmi", "tp1200", "comfort panel", "ktp", "pcu50"]),
+    (AssetClass::Robot, words!["robot"]),
     (
         AssetClass::Meter,
-        &[
+        words![
             "meter",
             "powermeter",
             "flowmeter",
@@ -186,6 +318,10 @@ pub(super) const WORDS: &[(AssetClass, &[&str])] = &[
             "ion7",
             "ion8",
             "sentron pac",
+            "pac2200",
+            "pac3200",
+            "pac4200",
+            "pac5200",
             "power quality",
             "umg ",
             "janitza",
@@ -193,17 +329,54 @@ pub(super) const WORDS: &[(AssetClass, &[&str])] = &[
             "promass",
         ],
     ),
-    (AssetClass::Rtu, &["rtu", "sicam"]),
-    (AssetClass::BuildingController, &["jace-", "desigo", "eclypse", "loytec l-", "sauter"]),
+    (AssetClass::Rtu, words!["rtu", "sicam", "roc800", "floboss"]),
+    (
+        AssetClass::BuildingController,
+        words![
+            "jace-",
+            "desigo",
+            "eclypse",
+            "loytec l",
+            "sauter",
+            "johnson controls",
+            "distech controls",
+            "delta controls",
+            "kieback&peter",
+            "pcoweb",
+            "loxone miniserver",
+        ],
+    ),
     (
         AssetClass::IoAdapter,
-        &["et200", "et 200", "im 15", "im15", "i/o", "adapter", "wago 750-3", "iologik"],
+        words![
+            "et200",
+            "et 200",
+            "im 15",
+            "im15",
+            "i/o",
+            "adapter",
+            "wago 750-3",
+            "iologik",
+            "tben-",
+            "cube67",
+            "io-link"
+        ],
     ),
     (
         AssetClass::Switch,
-        &[
+        words![
             "scalance x",
-            "catalyst",
+            "cisco catalyst",
+            "systems catalyst",
+            "catalyst 1",
+            "catalyst 2",
+            "catalyst 3",
+            "catalyst 4",
+            "catalyst 5",
+            "catalyst 6",
+            "catalyst 9",
+            "cat9k",
+            "cat3k",
             "stratix",
             "s5700",
             "switch",
@@ -213,6 +386,12 @@ pub(super) const WORDS: &[(AssetClass, &[&str])] = &[
             "ics-g",
             "sds-",
             "eki-7",
+            "eki-2",
+            "eki-3",
+            "eki-4",
+            "eki-5",
+            "eki-8",
+            "eki-9",
             "ws-c",
             "c2950",
             "c2960",
@@ -227,6 +406,9 @@ pub(super) const WORDS: &[(AssetClass, &[&str])] = &[
             "ie3000",
             "ie3x00",
             "ie4000",
+            "ie1000",
+            "ie5000",
+            "ie9300",
             "rsg2",
             "rsg9",
             "sel-2730",
@@ -261,11 +443,49 @@ pub(super) const WORDS: &[(AssetClass, &[&str])] = &[
             "westermo lynx",
             "westermo redfox",
             "westermo viper",
+            "westermo mri",
+            "westermo rfi",
+            "westermo rfr",
+            "westermo l1",
+            "westermo l2",
+            "ie-sw-",
+            "sicom2",
+            "sicom3",
+            "sicom6",
+            "igs-",
+            "ies-",
+            "perle ids-",
+            "magnum 6k",
+            "magnum 10k",
+            "mcon ",
+            "powerconnect",
+            "dell networking",
+            "dell emc networking",
+            "dell force10",
+            "crs1",
+            "crs3",
+            "crs5",
+            "icx6",
+            "icx7",
+            "icx8",
+            "tl-sg",
+            "gs19",
+            "os62",
+            "os63",
+            "os64",
+            "os65",
+            "os68",
+            "os69",
+            "s5720",
+            "s5735",
+            "s6720",
+            "lancom gs-",
+            "lancom xs-",
         ],
     ),
     (
         AssetClass::Firewall,
-        &[
+        words![
             "firewall",
             "scalance s",
             "fortigate",
@@ -277,18 +497,19 @@ pub(super) const WORDS: &[(AssetClass, &[&str])] = &[
             "watchguard",
             "check point",
             "cisco aware",
+            "panweb",
             "ipso",
         ],
     ),
     // Of their devices that say no more most are switches.
-    (AssetClass::Firewall, &["hirschmann eagle"]),
-    (AssetClass::Router, &["hirschmann owl"]),
-    (AssetClass::AccessPoint, &["hirschmann bat"]),
-    (AssetClass::Switch, &["hirschmann"]),
+    (AssetClass::Firewall, words!["hirschmann eagle"]),
+    (AssetClass::Router, words!["hirschmann owl"]),
+    (AssetClass::AccessPoint, words!["hirschmann bat"]),
+    (AssetClass::Switch, words!["hirschmann"]),
     // After these: others say of switches and firewalls that they route.
     (
         AssetClass::Router,
-        &[
+        words![
             "router",
             "ios xr",
             "linux_iosd",
@@ -306,6 +527,27 @@ pub(super) const WORDS: &[(AssetClass, &[&str])] = &[
             "dynastar",
             "vigor",
             "udm-",
+            "edgeos",
+            "routeros",
+            "mikrotik",
+            "draytek",
+            "fritz!box",
+            "lancom 17",
+            "lancom 18",
+            "lancom 19",
+            "lancom 88",
+            "lancom isg",
+            "fl nat",
+            "airlink",
+            "ripex",
+            "insys",
+            "huawei ar",
+            "garrettcom dx",
+            "ir1101",
+            "ir829",
+            "ir809",
+            "isr4",
+            "c800",
             "edgerouter",
             "cradlepoint",
             "ewon",
@@ -314,12 +556,15 @@ pub(super) const WORDS: &[(AssetClass, &[&str])] = &[
             "robustel",
             "teltonika",
             "westermo mrd",
+            "westermo merlin",
         ],
     ),
-    (AssetClass::Printer, &["printer", "mfp", "laser mfp", "color laser", "zebra"]),
+    // Of their devices that say no more most are switches.
+    (AssetClass::Switch, words!["ruggedcom", "westermo"]),
+    (AssetClass::Printer, words!["printer", "mfp", "laser mfp", "color laser", "zebra"]),
     (
         AssetClass::Camera,
-        &[
+        words![
             "camera",
             "ipcam",
             "ipcamera",
@@ -333,20 +578,43 @@ pub(super) const WORDS: &[(AssetClass, &[&str])] = &[
             "axis q3",
             "axis q6",
             "hikvision-webs",
-            "ds-2cd",
-            "ds-2de",
             "dinion",
             "flexidome",
             "autodome",
+            "ds-2",
+            "in-sight",
+            "mobotix",
+            "vivotek",
+            "ipc-h",
+            "app-webs",
+            "avigilononvifnvt",
+            "iqinvision",
+            "vcs-videojet",
+            "netevi",
+            "axis 20",
+            "axis 21",
+            "axis 22",
+            "axis 23",
         ],
     ),
     (
         AssetClass::Phone,
-        &["ip phone", "wireless phone", "ip telephone", "vvx", "soundpoint", "optipoint"],
+        words![
+            "ip phone",
+            "wireless phone",
+            "ip telephone",
+            "vvx",
+            "soundpoint",
+            "optipoint",
+            "ip-phone",
+            "yealink",
+            "snom",
+            "dph-"
+        ],
     ),
     (
         AssetClass::AccessPoint,
-        &[
+        words![
             "access point",
             "aironet",
             "air-ap",
@@ -362,13 +630,39 @@ pub(super) const WORDS: &[(AssetClass, &[&str])] = &[
             "apple base station",
             "avaya ap-",
             "uap-",
+            "fl wlan",
+            "eki-6",
+            "hiveos",
+            "wi-fi array",
+            "cnpilot",
+            "engenius eap",
+            "lancom l-",
+            "lancom lw-",
+            "westermo ibex",
         ],
     ),
     // What most are of what these makers sell for networks.
-    (AssetClass::Gateway, &["lantronix"]),
+    (AssetClass::Gateway, words!["lantronix"]),
+    (AssetClass::Phone, words!["grandstream"]),
+    (
+        AssetClass::Server,
+        words![
+            "freenas",
+            "truenas",
+            "readynas",
+            "terastation",
+            "diskstation",
+            "disk station",
+            "synology",
+            "qnap",
+            "netapp",
+            "data domain os",
+            "onefs",
+        ],
+    ),
     (
         AssetClass::Printer,
-        &[
+        words![
             "brother nc-",
             "lexmark",
             "marknet",
@@ -397,7 +691,21 @@ pub(super) const WORDS: &[(AssetClass, &[&str])] = &[
             "savin",
             "sato ",
             "e-studio",
+            "ecosys",
+            "develop ineo",
+            "samsung clx",
+            "samsung scx",
+            "samsung ml-",
+            "samsung sl-",
+            "epson wf-",
+            "epson et-",
+            "workforce",
+            "colorwave",
+            "plotwave",
+            "toshiba tec",
             "infoprint",
         ],
     ),
+    (AssetClass::Workstation, words!["macbook", "imac", "macmini", "macpro"]),
+    (AssetClass::Mobile, words!["iphone", "ipad"]),
 ];
