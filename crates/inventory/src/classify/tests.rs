@@ -140,3 +140,45 @@ fn names_of_programs_and_hosts_are_not_taken_apart() {
     check("hostname", "dhcp", "pc-7.plc.example", AssetClass::Unknown);
     check("hostname", "dhcp", "plc-7.example", AssetClass::Plc);
 }
+
+/// `class | maker | model | firmware | serial | system` of the most believed, with a line for what
+/// is not told.
+fn told(facts: &[Known]) -> String {
+    let derived = texts::derived(facts);
+    let best = |path: &str| {
+        let told = derived.iter().filter(|k| k.path == path).max_by_key(|k| k.confidence);
+        told.map_or("-".to_owned(), |k| k.value.to_string())
+    };
+    let class = format!("{:?}", class_of(facts, &derived).class);
+    let parts = ["vendor", "model", "firmware", "serial", "os"].map(best);
+    format!("{class} | {}", parts.join(" | "))
+}
+
+#[test]
+fn texts_of_devices_tell_what_they_are() {
+    let lines = include_str!("devices.tsv").lines();
+    let mut wrong = Vec::new();
+    for line in lines.filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        let [protocol, object, text, want] = line.split('\t').collect::<Vec<_>>()[..] else {
+            panic!("four columns: {line}")
+        };
+        let text = text.replace("\\n", "\n");
+        let mut facts = vec![match protocol {
+            "snmp" => known("description", "snmp", &text),
+            "ftp" => known("ftp_banner", "ftp", &text),
+            "http" => known("http_server", "http", &text),
+            "ssh" => known("ssh_banner", "ssh", &text),
+            "smtp" => known("banner", "smtp", &text),
+            "telnet" => known("banner", "telnet", &text),
+            "mdns" => known("model", "mdns", &text),
+            "dhcp" => known("dhcp_vendor_class", "dhcp", &text),
+            other => panic!("no texts of {other}"),
+        }];
+        facts.extend((object != "-").then(|| known("sys_object_id", "snmp", object)));
+        let told = told(&facts);
+        if told != want {
+            wrong.push(format!("{text}\n  told {told}\n  want {want}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}

@@ -97,13 +97,11 @@ fn read(known: &Known, own: &[Known]) -> Option<(u8, Told)> {
             (OF_DESCRIPTIONS, description(text, kind))
         }
         ("platform", "cdp") => (OF_PLATFORMS, platform(text)),
-        ("banner", "telnet") => {
-            let told = description(text, None);
-            // Lines of a shell tell of programs too.
-            let numbered = |model: &String| model.contains(|c: char| c.is_ascii_digit());
-            (OF_GREETINGS, Told { model: told.model.filter(numbered), ..told })
-        }
-        ("ftp_banner" | "banner" | "http_server" | "onvif_name", _) => {
+        ("banner", "telnet") => (OF_GREETINGS, greetings::line(text)),
+        // A server of mail begins with the host's name (RFC 5321, 4.2), and its maker's stands
+        // behind that: programs for anybody's computers.
+        ("banner", _) => (OF_GREETINGS, Told { os: systems::of_greeting(text), ..Told::default() }),
+        ("ftp_banner" | "http_server" | "onvif_name", _) => {
             (OF_GREETINGS, greetings::greeting(text))
         }
         ("ssh_banner", _) => (OF_GREETINGS, greetings::ssh(text)),

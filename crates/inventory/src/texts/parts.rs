@@ -33,6 +33,10 @@ const ENDS: &[&str] = &[
     " Release",
     " Ser#",
     " SN-",
+    " SN ",
+    " HW ",
+    " [v",
+    ":HW ",
     " S/N",
     " Snr ",
     // Of printers: what they print besides.
@@ -62,7 +66,8 @@ const OTHERS: &[&str] = &[
 ];
 
 /// What a kind of device is called is nobody's model.
-const KINDS: &[&str] = &["unknown", "router", "switch", "phone", "printer", "release"];
+const KINDS: &[&str] =
+    &["unknown", "router", "switch", "router/switch", "phone", "printer", "release"];
 
 /// A short first part that is not about software; with a word of letters and digits, where nobody
 /// says whose it is: descriptions are also what people type.
@@ -73,15 +78,25 @@ pub(super) fn model(text: &str, known_maker: bool) -> Option<String> {
     let is_end = |at: usize, word: &str| is_marked_version(word) || at > 0 && is_bare_version(word);
     let end = word_starts(part).find(|(at, word)| is_end(*at, word)).map(|(at, _)| at);
     let part = part.get(..end.unwrap_or(part.len()))?.trim_matches([' ', '-', ':', '/', '(', ')']);
+    // What is in a bracket that stays open is cut off: of a bracket around the end.
+    let part = match part.split_once('(') {
+        Some((before, rest)) if !rest.contains(')') => before.trim_end(),
+        _ => part,
+    };
+    // Of some a blank stands before the version's number.
+    let part = part.strip_suffix(['v', 'V']).filter(|p| p.ends_with(' ')).unwrap_or(part);
+    let part = part.trim_end();
     let lower = part.to_lowercase();
     let digit = |c: char| c.is_ascii_digit();
     let mixed = |word: &str| word.contains(digit) && word.contains(char::is_alphabetic);
     let named = known_maker || part.split(' ').any(mixed) && !lower.contains("ethernet");
     let fits = part.len() <= MODEL_CHARS_MAX
         && part.contains(char::is_alphanumeric)
+        && !(part.contains('.') && part.chars().all(|c| c == '.' || digit(c)))
         && named
         && !KINDS.contains(&&*lower)
         && !lower.starts_with("release ")
+        && !lower.ends_with(" os")
         && !OTHERS.iter().any(|s| lower.contains(s));
     fits.then(|| part.to_owned())
 }
@@ -96,9 +111,10 @@ fn word_starts(text: &str) -> impl Iterator<Item = (usize, &str)> {
     })
 }
 
-/// `V6.11.0.0`, `v7.0.5`.
+/// `V6.11.0.0`, `v7.0.5`, `R2.1.0.0`; a radius or a revision has fewer parts.
 fn is_marked_version(word: &str) -> bool {
-    let rest = word.strip_prefix(['V', 'v']);
+    let release = word.strip_prefix('R').filter(|rest| rest.matches('.').count() > 1);
+    let rest = word.strip_prefix(['V', 'v']).or(release);
     rest.is_some_and(|rest| rest.contains('.') && is_version(rest))
 }
 
@@ -159,7 +175,14 @@ pub(super) fn version_word(text: &str) -> Option<String> {
         .split([',', ';', '\r', '\n'])
         .flat_map(|part| part.split(" ("))
         .filter(|part| !of_part(part))
-        .flat_map(|part| part.split(' '))
+        .flat_map(|part| {
+            let mut before = "";
+            part.split(' ').filter(move |word| {
+                let of_hardware = before.eq_ignore_ascii_case("hw");
+                before = word;
+                !of_hardware
+            })
+        })
         .map(|word| word.trim_start_matches('('))
         .filter_map(version);
     words.find(|word| is_marked_version(word) || is_bare_version(word))
@@ -168,6 +191,7 @@ pub(super) fn version_word(text: &str) -> Option<String> {
 /// What announces a version, the surest first. Where both are told, `FW` is what starts the
 /// software.
 const MARKS: &[&str] = &[
+    "Application Software Version: ",
     "SW:",
     "FW: Version ",
     "FW:",
@@ -184,6 +208,8 @@ const MARKS: &[&str] = &[
     "SW version ",
     "SW Version ",
     "SW Version:",
+    "SW V",
+    "HiveOS ",
     "JUNOS ",
     ", revision ",
     "Main v",
@@ -192,6 +218,38 @@ const MARKS: &[&str] = &[
     "Version ",
     "Version: ",
     "version ",
+    "Version:",
+];
+
+/// Whose version it is that such a word announces, where it is not that of the device: of what it
+/// is made of, of what starts it, of protocols and programs.
+const OTHERS_VERSIONS: &[&str] = &[
+    "HW:",
+    "HW",
+    "Hardware",
+    "hardware",
+    "Boot",
+    "boot",
+    "Bootcode",
+    "Bootloader",
+    "bootloader",
+    "ROM",
+    "Bios",
+    "BIOS",
+    "PROM",
+    "TLS",
+    "SSL",
+    "SSH",
+    "NTP",
+    "Shell",
+    "Telnetd",
+    "Protocol",
+    "protocol",
+    "Kernel",
+    "kernel",
+    "API",
+    "TELNET server",
+    "Telnet Server",
 ];
 
 /// These announce versions where it is known whose text it is.
@@ -211,14 +269,12 @@ const WEAK_MARKS: &[&str] = &[
 pub(super) fn firmware(text: &str, known_maker: bool) -> Option<String> {
     let weak = WEAK_MARKS.iter().filter(|_| known_maker);
     MARKS.iter().chain(weak).find_map(|mark| {
-        let at = text.find(mark)?;
-        let before = text.get(..at).unwrap_or_default();
-        // That of the hardware or of what starts the firmware is another one.
-        let others = ["HW: ", "HW", "Hardware ", "Boot ", "ROM ", "Bios", "PROM "];
-        if others.iter().any(|other| before.ends_with(other)) {
-            return None;
-        }
-        let whole = matches!(*mark, "HiOS-" | "Main v");
+        let of_device = |at: &usize| {
+            let before = text.get(..*at).unwrap_or_default().trim_end();
+            !OTHERS_VERSIONS.iter().any(|other| before.ends_with(other))
+        };
+        let at = text.match_indices(mark).map(|(at, _)| at).find(of_device)?;
+        let whole = matches!(*mark, "HiOS-" | "Main v" | "SW V");
         let behind = if whole { mark.rfind(' ').map_or(0, |blank| blank + 1) } else { mark.len() };
         let rest = text.get(at + behind..).unwrap_or_default().trim_start_matches([' ', ':']);
         version(rest).or_else(|| {
@@ -233,7 +289,7 @@ pub(super) fn firmware(text: &str, known_maker: bool) -> Option<String> {
 
 /// The version a text begins with: `15.2(4)EA5`, `7.1.070, Release 3208P03`.
 pub(super) fn version(text: &str) -> Option<String> {
-    let end = text.find([',', ';', ' ', '[', '\r', '\n']).unwrap_or(text.len());
+    let end = text.find([',', ';', ' ', '[', ']', '\r', '\n']).unwrap_or(text.len());
     let word = text.get(..end)?;
     // A bracket that was not opened closes one around the version.
     let end = match word.find(')') {
@@ -251,6 +307,7 @@ pub(super) fn serial(text: &str) -> Option<String> {
         "SN: ",
         "SN:",
         ";SN ",
+        " SN ",
         "S/N: ",
         "S/N ",
         "Ser#:",

@@ -20,7 +20,9 @@ pub(super) fn description(text: &str, kind: Option<&str>) -> Told {
         .or_else(|| axis(text))
         .or_else(|| lights_out(text))
         .or_else(|| jetdirect(text))
-        .or_else(|| unifi(text));
+        .or_else(|| unifi(text))
+        .or_else(|| nokia(text))
+        .or_else(|| switching(text));
     if let Some(told) = told {
         return Told { os, ..told };
     }
@@ -36,9 +38,12 @@ pub(super) fn description(text: &str, kind: Option<&str>) -> Told {
     let numbered = kind.and_then(makers::by_kind);
     let known = maker.or(numbered).is_some();
     // `Router Model: Vigor2960`, `(MODEL: Aruba7005)`.
-    let marked = ["Model: ", "MODEL: "].iter().find_map(|mark| rest.split_once(mark));
+    let marked = ["Model: ", "MODEL: ", "Series: "].iter().find_map(|mark| rest.split_once(mark));
     let part = marked.map_or(rest, |(_, model)| model.split(')').next().unwrap_or_default());
-    let model = model(part, known);
+    // `Switch Engine (5320-24P-8XE) version 32.1`: the software, then what it runs on.
+    let bracketed = || rest.split_once(" (")?.1.split_once(") version ").map(|(device, _)| device);
+    let device = bracketed().filter(|_| maker == Some("Extreme Networks"));
+    let model = model(device.unwrap_or(part), known);
     Told {
         vendor: maker,
         firmware: firmware(text, known).or_else(|| version_word(rest).filter(|_| known)),
@@ -65,7 +70,7 @@ fn is_system(text: &str) -> bool {
         "VMware ",
         "VxWorks",
     ];
-    let within = [" Linux ", " AIX version", " OpenVMS ", " UNIX ", " on Windows NT "];
+    let within = [" Linux ", " AIX version", " OpenVMS ", " UNIX ", " FreeBSD ", " on Windows NT "];
     begins.iter().any(|b| text.starts_with(b)) || within.iter().any(|w| text.contains(w))
 }
 
@@ -79,7 +84,10 @@ fn siemens(text: &str) -> Option<Told> {
     let [family, model, order, rest @ ..] = &parts[..] else {
         return Some(siemens_short(&parts));
     };
-    if !order.is_empty() && !order.starts_with('6') {
+    // Order numbers begin with the number of a branch: 6 of automation, 7 of power distribution.
+    let mut first = order.chars();
+    let branch = first.next().is_none_or(|c| c.is_ascii_digit());
+    if !branch || first.next().is_some_and(|c| !c.is_ascii_uppercase()) {
         return None;
     }
     let version = rest.iter().find_map(|p| p.strip_prefix("FW:").or(p.strip_prefix("SW:")));
@@ -157,7 +165,10 @@ fn cisco(text: &str) -> Option<Told> {
     let xr = xr.filter(|series| !series.contains("IOS"));
     let family = text.split_once(" Software (").and_then(|(before, _)| {
         let name = before.rsplit(", ").next()?.rsplit("IOS (tm) ").next()?;
-        Some(name.trim_end_matches(" Switch").to_owned()).filter(|name| !name.contains("NX-OS"))
+        let name = name.trim_end_matches(" Switch").trim_end_matches(" L3");
+        // Images are made for boards, or for all of a kind: `s72033_rp`, `Virtual XE`.
+        let of_image = name.contains('_') || name.contains("NX-OS");
+        (!of_image).then(|| name.to_owned())
     });
     let family = nexus.or(xr).map(str::to_owned).or(family);
     let stratix = family.as_deref().is_some_and(|family| STRATIX.contains(&family));
@@ -230,6 +241,38 @@ fn unifi(text: &str) -> Option<Told> {
     (is_version(version) && is_version(kernel)).then(|| Told {
         vendor: Some("Ubiquiti"),
         model: Some(unifi.to_owned()),
+        firmware: Some(version.to_owned()),
+        ..Told::default()
+    })
+}
+
+/// `TiMOS-B-20.10.R1 both/hops Nokia 7210 SAS-K 2F2T Copyright ...`, `... ALCATEL SR 7750 ...`.
+fn nokia(text: &str) -> Option<Told> {
+    let (version, rest) = text.strip_prefix("TiMOS-")?.split_once(' ')?;
+    let (_, device) = rest.split_once(" Nokia ").or_else(|| rest.split_once(" ALCATEL "))?;
+    Some(Told {
+        vendor: Some("Nokia"),
+        model: model(device.split(" Copyright").next()?, true),
+        firmware: Some(version.to_owned()),
+        ..Told::default()
+    })
+}
+
+/// `EdgeSwitch 24-Port 250W, 1.6.0, Linux 3.6.5`, `HPE OfficeConnect Switch 1920S, PD.01.05, Linux
+/// 3.6.5-ac96795c, U-Boot 2012.10`: switches of many makers on the same software name the device,
+/// its version and what that runs on.
+fn switching(text: &str) -> Option<Told> {
+    let (before, kernel) = text.split_once(", Linux ")?;
+    let (device, version) = before.rsplit_once(", ")?;
+    let numbered = version.contains('.') && version.contains(|c: char| c.is_ascii_digit());
+    if !is_version(kernel) || !numbered || version.contains(' ') {
+        return None;
+    }
+    let (maker, rest) = makers::by_beginning(device).unzip();
+    let rest = rest.unwrap_or(device);
+    Some(Told {
+        vendor: maker,
+        model: model(rest.strip_prefix("EMC Networking ").unwrap_or(rest), true),
         firmware: Some(version.to_owned()),
         ..Told::default()
     })

@@ -67,6 +67,10 @@ pub(super) fn of_description(text: &str, kind: Option<&str>) -> Option<String> {
         ("RouterOS", "MikroTik RouterOS"),
         ("MikroTik v", "MikroTik RouterOS"),
         ("ExtremeXOS", "ExtremeXOS"),
+        ("AlliedWare Plus", "AlliedWare Plus"),
+        ("TiMOS-", "TiMOS"),
+        ("EdgeOS v", "EdgeOS"),
+        ("HiveOS", "HiveOS"),
     ];
     let found = systems.iter().find(|(mark, _)| text.contains(mark));
     let found = found.or(text.starts_with("VxWorks").then_some(&("", "VxWorks")));
@@ -84,6 +88,9 @@ fn unix(text: &str) -> Option<String> {
         ("Software:UCOS ", "UCOS"),
         ("Windows NT (TM) Version ", "Windows NT"),
     ];
+    if let Some(rest) = text.strip_prefix("pfSense ") {
+        return Some(format!("pfSense {}", rest.split(' ').nth(1)?));
+    }
     if let Some((distribution, _)) = text.split_once(" (Linux Kernel ") {
         return Some(distribution.to_owned());
     }
@@ -167,9 +174,35 @@ pub(super) fn of_greeting(text: &str) -> Option<String> {
         ("VMware ESXi", "VMware ESXi"),
         ("cisco-IOS", "Cisco IOS"),
         ("MikroTik", "MikroTik RouterOS"),
+        ("OpenWrt/", "OpenWrt"),
+        ("OpenWRT/", "OpenWrt"),
+        ("TiMOS-", "TiMOS"),
     ];
-    let found = marks.iter().find(|(mark, _)| text.contains(mark)).map(|(_, os)| (*os).to_owned());
+    // What serves films calls itself as Microsoft's does, for the sake of those who play them.
+    let pretends = text.contains("QNAPDLNA/");
+    let found = marks.iter().find(|(mark, _)| text.contains(mark) && !pretends);
+    let found = found.map(|(_, os)| (*os).to_owned());
     found.or_else(|| (word == "Linux").then(|| "Linux".to_owned()))
+}
+
+/// Of an SSH server's software, where the reader of SSH does not tell it.
+pub(super) fn of_shell(software: &str) -> Option<String> {
+    let marks = [
+        ("Sun_SSH_", "SunOS"),
+        ("NetBSD_Secure_Shell", "NetBSD"),
+        ("HUAWEI-", "Huawei VRP"),
+        ("VRP-", "Huawei VRP"),
+        ("ArubaOS_", "ArubaOS"),
+        ("ArrayOS", "ArrayOS"),
+        ("_Mikrotik_v", "MikroTik RouterOS"),
+        ("WinSSHD", "Windows"),
+        ("WeOnlyDo", "Windows"),
+        ("Windows NT", "Windows"),
+    ];
+    if let Some(rest) = software.strip_prefix("IPSSH").and_then(|r| r.strip_prefix(['-', '_'])) {
+        return Some(format!("VxWorks {}", rest.split(' ').next()?));
+    }
+    marks.iter().find(|(mark, _)| software.contains(mark)).map(|(_, os)| (*os).to_owned())
 }
 
 /// Of a browser or a part of a system (RFC 9110, 10.1.5; Microsoft, Windows NT tokens).
