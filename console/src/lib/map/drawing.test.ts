@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { fit, flight, held, panBy, zoomAt, ZOOM_MAX, ZOOM_MIN, type Camera } from './camera';
 import { sample } from './bench/sample';
-import { ICONS } from './icons';
+import { ICONS } from '$lib/icons';
 import { Taken } from './labels';
 import { CLASS_NAMES, SEVERITIES } from './model';
 import { bandNames, paint } from './paint';

@@ -3,7 +3,7 @@
 // large map is drawn over several frames and never stops the page.
 
 import { pointOn, STRIDE } from './curves';
-import { iconOf } from './icons';
+import { iconOf } from '$lib/icons';
 import { labels } from './labels';
 import { isCollapsed, strength, sx, sy, tileSize, visible, type Picture } from './picture';
 import type { Group } from './layout';

@@ -1,7 +1,7 @@
 // Tiles of assets, badges of findings, heads of arrows: each a shape of its own beside its colour.
 // Not here: where they stand. Invariant: a badge is told by its outline alone.
 
-import { iconOf } from './icons';
+import { iconOf } from '$lib/icons';
 import { classInfo, severityRank, type Category, type MapNode, type Severity } from './model';
 import type { Surface } from './surface';
 import type { Theme } from './theme';
