@@ -9,6 +9,7 @@ use crate::{
     clock::Clock,
     limits::{CAPTURES_WAITING_MAX, WATCHERS_MAX},
     meanwhile::Meanwhile,
+    places::Places,
     protect::Protect,
     secret::Passwords,
     settings::Settings,
@@ -53,7 +54,8 @@ pub(crate) struct App {
     pub(crate) under_way: Mutex<HashSet<String>>,
     /// Who signs in while the disk has no room.
     pub(crate) meanwhile: Meanwhile,
-    pub(crate) watchers: Arc<Semaphore>,
+    /// Streams of changes, by user.
+    pub(crate) watchers: Arc<Places<String>>,
     pub(crate) captures_waiting: Arc<Semaphore>,
     pub(crate) parsing: Arc<Semaphore>,
     /// The newest audit row that was checked, with its hash.
@@ -82,7 +84,7 @@ impl App {
             used: Mutex::new(HashMap::new()),
             under_way: Mutex::default(),
             meanwhile: Meanwhile::default(),
-            watchers: Arc::new(Semaphore::new(WATCHERS_MAX)),
+            watchers: Places::new(WATCHERS_MAX),
             captures_waiting: Arc::new(Semaphore::new(CAPTURES_WAITING_MAX)),
             parsing: Arc::new(Semaphore::new(1)),
             audited: tokio::sync::Mutex::new(None),

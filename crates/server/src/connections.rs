@@ -5,15 +5,17 @@
 //! there it is the server that speaks. Not here: TLS; `axum_server` gives a handshake ten seconds.
 //! Invariant: a place is given back when its connection ends.
 
-use crate::limits::{CONNECTIONS_MAX, CONNECTIONS_OF_ONE_MAX};
+use crate::{
+    limits::{CONNECTIONS_MAX, CONNECTIONS_OF_ONE_MAX},
+    places::{Place, Places},
+};
 use axum::{Extension, Router, extract::ConnectInfo, middleware::AddExtension};
 use axum_server::Server;
 use std::{
-    collections::HashMap,
     future::{Ready, ready},
     io,
     net::{IpAddr, Ipv6Addr, SocketAddr},
-    sync::{Arc, Mutex},
+    sync::Arc,
     time::Duration,
 };
 use tower::{Layer, Service, service_fn};
@@ -46,8 +48,10 @@ pub(crate) const WITH_AGENTS: Patience =
 const PING_EVERY: Duration = Duration::from_secs(30);
 const PING_ANSWER: Duration = Duration::from_secs(30);
 
-type Connected =
-    AddExtension<AddExtension<RequestBodyTimeout<Router>, Arc<Place>>, ConnectInfo<SocketAddr>>;
+type Connected = AddExtension<
+    AddExtension<RequestBodyTimeout<Router>, Arc<Place<IpAddr>>>,
+    ConnectInfo<SocketAddr>,
+>;
 
 /// A server that ends connections on which nothing comes.
 pub(crate) fn patient<A>(
@@ -70,9 +74,9 @@ pub(crate) fn each(
     Error = io::Error,
     Future = Ready<io::Result<Connected>>,
 > + Send {
-    let places = Arc::new(Places::default());
+    let places = Places::new(CONNECTIONS_MAX);
     service_fn(move |peer: SocketAddr| {
-        let connected = places.take(peer.ip(), of_one).map(|place| {
+        let connected = place(&places, peer.ip(), of_one).map(|place| {
             let service = RequestBodyTimeoutLayer::new(silence).layer(service.clone());
             Extension(ConnectInfo(peer)).layer(Extension(place).layer(service))
         });
@@ -83,24 +87,12 @@ pub(crate) fn each(
     })
 }
 
-/// Connections that are open, by where they come from.
-#[derive(Default)]
-struct Places(Mutex<HashMap<IpAddr, usize>>);
-
-impl Places {
-    fn take(self: &Arc<Self>, ip: IpAddr, of_one_max: usize) -> Option<Arc<Place>> {
-        let ip = ip.to_canonical();
-        // A proxy on this machine brings everybody.
-        let most = if ip.is_loopback() { CONNECTIONS_MAX } else { of_one_max };
-        let from = one_of(ip);
-        let mut open = self.0.lock().expect("no panic holds it");
-        let of_one = open.get(&from).copied().unwrap_or(0);
-        if of_one >= most || open.values().sum::<usize>() >= CONNECTIONS_MAX {
-            return None;
-        }
-        open.insert(from, of_one + 1);
-        Some(Arc::new(Place { places: Arc::clone(self), from }))
-    }
+/// A place for a connection, if there is one.
+fn place(open: &Arc<Places<IpAddr>>, ip: IpAddr, of_one_max: usize) -> Option<Arc<Place<IpAddr>>> {
+    let ip = ip.to_canonical();
+    // A proxy on this machine brings everybody.
+    let most = if ip.is_loopback() { CONNECTIONS_MAX } else { of_one_max };
+    open.take(one_of(ip), most).ok().map(Arc::new)
 }
 
 /// The address that stands for all of whoever has this one.
@@ -109,24 +101,6 @@ pub(crate) fn one_of(ip: IpAddr) -> IpAddr {
         // Who has one address of a /64 has all of them.
         IpAddr::V6(ip) => IpAddr::V6(Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64)),
         ip => ip,
-    }
-}
-
-/// Held by the service of a connection.
-pub(crate) struct Place {
-    places: Arc<Places>,
-    from: IpAddr,
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut open = self.places.0.lock().expect("no panic holds it");
-        if let Some(count) = open.get_mut(&self.from) {
-            *count -= 1;
-            if *count == 0 {
-                open.remove(&self.from);
-            }
-        }
     }
 }
 
@@ -145,10 +119,10 @@ mod tests {
 
     #[test]
     fn places_are_bounded_by_address_and_in_all_and_given_back() {
-        let places = Arc::new(Places::default());
+        let places = Places::new(CONNECTIONS_MAX);
         let many = |ip: &str| {
             let ip: IpAddr = ip.parse().expect("an address");
-            std::iter::from_fn(|| places.take(ip, CONNECTIONS_OF_ONE_MAX)).collect::<Vec<_>>()
+            std::iter::from_fn(|| place(&places, ip, CONNECTIONS_OF_ONE_MAX)).collect::<Vec<_>>()
         };
         let one = many("10.0.0.1");
         assert_eq!(one.len(), CONNECTIONS_OF_ONE_MAX);
@@ -168,7 +142,7 @@ mod tests {
             (one("::ffff:10.0.0.1"), one("10.0.0.2")),
             ("10.0.0.1".into(), "10.0.0.2".into())
         );
-        assert!(places.0.lock().expect("free").is_empty());
+        assert_eq!(many("10.0.0.9").len(), CONNECTIONS_OF_ONE_MAX, "all were given back");
     }
 
     /// What comes back until the connection ends.

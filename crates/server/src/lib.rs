@@ -13,6 +13,7 @@ mod intake;
 mod limits;
 mod meanwhile;
 mod parsing;
+mod places;
 mod protect;
 mod secret;
 mod serve;

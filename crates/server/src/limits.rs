@@ -8,8 +8,10 @@ pub const BODY_BYTES_MAX: usize = 1 << 20;
 /// system, of which a process has 1,024 as a rule.
 pub const CONNECTIONS_MAX: usize = 320;
 pub const CONNECTIONS_OF_ONE_MAX: usize = 100;
-/// Watchers at the same time; each is a connection held open.
-pub const WATCHERS_MAX: usize = 64;
+/// Watchers at the same time, and those of one user with all tokens of theirs: each is a connection
+/// held open. A control room may share one user.
+pub const WATCHERS_MAX: usize = 128;
+pub const WATCHERS_OF_ONE_MAX: usize = 32;
 /// Captures that wait to be parsed.
 pub const CAPTURES_WAITING_MAX: usize = 8;
 /// Output of the process that parses a capture.

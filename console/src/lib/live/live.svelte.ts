@@ -30,6 +30,8 @@ class Live {
   state = $state<WatchState>('stopped');
   /** When the stream last said anything, as milliseconds. */
   aliveAt = $state(0);
+  /** Why the server has no place for this page, in its own words. */
+  refused = $state<string | null>(null);
   #watch: Watch | null = null;
   #subscribers = new Set<Subscriber>();
   #waiting: WatchEvent[] = [];
@@ -48,6 +50,7 @@ class Live {
         onState: (state) => {
           if (this.#watch !== watch) return;
           this.state = state;
+          if (state === 'live' || state === 'stopped') this.refused = null;
           // Started from no revision: what changed before the first word is read again.
           if (state === 'live' && unknown) this.#reset();
           if (state === 'live') unknown = false;
@@ -57,6 +60,9 @@ class Live {
         onUnauthenticated: () => {
           this.end();
           session.lost();
+        },
+        onRefused: (why) => {
+          if (this.#watch === watch) this.refused = why;
         },
         onAlive: () => this.#alive(),
       },

@@ -41,7 +41,7 @@ function serve(answers: (Response | Error)[], since: number | null = null) {
   const states: WatchState[] = [];
   const messages: Message[] = [];
   const waits: number[] = [];
-  const calls = { reset: 0, unauthenticated: 0 };
+  const calls = { reset: 0, unauthenticated: 0, refused: [] as (string | null)[] };
   const watch: Watch = new Watch(
     {
       url: '/watch',
@@ -49,6 +49,7 @@ function serve(answers: (Response | Error)[], since: number | null = null) {
       onState: (state) => states.push(state),
       onReset: () => (calls.reset += 1),
       onUnauthenticated: () => (calls.unauthenticated += 1),
+      onRefused: (why) => calls.refused.push(why),
       onAlive: () => undefined,
       wait: (ms) => {
         waits.push(ms);
@@ -90,6 +91,15 @@ describe('the watch', () => {
     const server = serve([away(), away(), away(), stream(''), away()]);
     await server.watch.run();
     expect(server.waits).toEqual([500, 1000, 2000, 500, 1000]);
+  });
+
+  test('a server without a place for one more says why, and is asked again', async () => {
+    const full = JSON.stringify({ detail: '32 streams are open in your name' });
+    const answers = [new Response(full, { status: 429 }), new Response('<html>', { status: 502 })];
+    const server = serve([...answers, stream('data: a\n\n')]);
+    await server.watch.run();
+    expect(server.calls.refused).toEqual(['32 streams are open in your name', null]);
+    expect(server.messages.map((message) => message.data)).toEqual(['a']);
   });
 
   test('the wait has an end', async () => {

@@ -73,6 +73,8 @@ export interface WatchOptions {
   /** The server cannot go on from where we were. */
   onReset: () => void;
   onUnauthenticated: () => void;
+  /** The server has no place for us now; why, where it says so. */
+  onRefused?: (why: string | null) => void;
   /** Any bytes came, a heartbeat too. */
   onAlive: () => void;
   fetch?: typeof fetch;
@@ -150,7 +152,10 @@ export class Watch {
         options.onReset();
         return true;
       }
-      if (!response.ok || !response.body) return true;
+      if (!response.ok || !response.body) {
+        options.onRefused?.(await reasonOf(response));
+        return true;
+      }
       this.#failures = 0;
       options.onState('live');
       alive();
@@ -179,6 +184,13 @@ export class Watch {
       }
     }
   }
+}
+
+/** The words of a problem document; `null` where the answer is something else. */
+async function reasonOf(response: Response): Promise<string | null> {
+  const problem: unknown = await response.json().catch(() => null);
+  if (typeof problem !== 'object' || problem === null || !('detail' in problem)) return null;
+  return typeof problem.detail === 'string' ? problem.detail : null;
 }
 
 function pause(ms: number, signal: AbortSignal): Promise<void> {

@@ -3,6 +3,7 @@
 use super::routes::{Access, Route, service, table};
 use crate::{
     app::{App, NoSensors},
+    limits::WATCHERS_OF_ONE_MAX,
     settings::Settings,
 };
 use axum::{
@@ -465,6 +466,28 @@ async fn watchers_get_changes_resume_and_are_told_when_it_is_too_late() {
     while let Some(part) = stream.next().await {
         part.expect("bytes until the end");
     }
+}
+
+#[tokio::test]
+async fn one_user_cannot_hold_all_streams() {
+    let site = Site::new().await;
+    let who = site.sign_in("vi").await;
+    let mut open = Vec::new();
+    for _ in 0..WATCHERS_OF_ONE_MAX {
+        let stream = site.call(&who, Method::GET, "/watch", None).await;
+        assert_eq!(stream.status(), StatusCode::OK);
+        open.push(stream);
+    }
+    // With another session, too: a user is one however often they sign in.
+    for who in [&who, &site.sign_in("vi").await] {
+        let more = site.call(who, Method::GET, "/watch", None).await;
+        assert_eq!(more.status(), StatusCode::TOO_MANY_REQUESTS);
+        assert_eq!(read(more).await["code"], "too-many-streams");
+    }
+    let other = site.sign_in("an").await;
+    assert_eq!(site.call(&other, Method::GET, "/watch", None).await.status(), StatusCode::OK);
+    open.pop();
+    assert_eq!(site.call(&who, Method::GET, "/watch", None).await.status(), StatusCode::OK);
 }
 
 #[tokio::test]

@@ -11,7 +11,11 @@ use super::{
     fault::{Answer, Fault},
     openapi::Failures,
 };
-use crate::app::Shared;
+use crate::{
+    app::Shared,
+    limits::WATCHERS_OF_ONE_MAX,
+    places::{Full, Place},
+};
 use axum::{
     extract::State,
     http::{HeaderMap, StatusCode},
@@ -21,7 +25,7 @@ use futures_util::stream::Stream;
 use serde::Deserialize;
 use std::{collections::VecDeque, convert::Infallible, sync::Arc, time::Duration};
 use store::{Backlog, Change, ChangedRow};
-use tokio::sync::{OwnedSemaphorePermit, broadcast::Receiver, broadcast::error::RecvError};
+use tokio::sync::broadcast::{Receiver, error::RecvError};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -55,6 +59,10 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
             status = 410, description = "The revision is too old; read the lists again",
             body = Problem, content_type = "application/problem+json"
         ),
+        (
+            status = 429, description = "As many streams as one user may have are open",
+            body = Problem, content_type = "application/problem+json"
+        ),
         Failures
     ),
     security(("session" = []), ("token" = []))
@@ -66,10 +74,7 @@ pub(crate) async fn watch(
     Asked(query): Asked<WatchQuery>,
 ) -> Answer<Sse<impl Stream<Item = Result<Event, Infallible>>>> {
     let kinds = kinds(query.kinds.as_deref())?;
-    let place = Arc::clone(&app.watchers).try_acquire_owned().map_err(|_| {
-        let detail = "too many watchers; close one and try again";
-        Fault::new(StatusCode::SERVICE_UNAVAILABLE, "busy", detail)
-    })?;
+    let place = app.watchers.take(caller.user.clone(), WATCHERS_OF_ONE_MAX).map_err(no_place)?;
     let last = headers.get("last-event-id").and_then(|v| v.to_str().ok());
     let since = match last.map(str::parse::<i64>) {
         Some(Ok(since)) => Some(since),
@@ -105,6 +110,21 @@ pub(crate) async fn watch(
     Ok(Sse::new(stream).keep_alive(KeepAlive::new().interval(HEARTBEAT).text("alive")))
 }
 
+fn no_place(full: Full) -> Fault {
+    match full {
+        Full::OfOne => {
+            let detail = format!(
+                "{WATCHERS_OF_ONE_MAX} streams are open in your name: close a window of the console"
+            );
+            Fault::new(StatusCode::TOO_MANY_REQUESTS, "too-many-streams", detail)
+        }
+        Full::InAll => {
+            let detail = "too many watchers; close one and try again";
+            Fault::new(StatusCode::SERVICE_UNAVAILABLE, "busy", detail)
+        }
+    }
+}
+
 fn too_old() -> Fault {
     let detail = "the revision is too old or not of this server; read the lists again";
     Fault::new(StatusCode::GONE, "revision-compacted", detail)
@@ -131,7 +151,7 @@ struct Watcher {
     stopping: tokio::sync::watch::Receiver<bool>,
     recheck: tokio::time::Interval,
     ended: bool,
-    _place: OwnedSemaphorePermit,
+    _place: Place<String>,
 }
 
 impl Watcher {
