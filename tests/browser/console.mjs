@@ -575,7 +575,7 @@ step('every settings section opens', async ({ page, server }) => {
     ['mutes', 'engineering week'],
     ['users', 'Last sign-in'],
     ['tokens', 'API tokens'],
-    ['audit', 'Chain intact'],
+    ['audit', 'Until the end of'],
     ['about', 'SIL OPEN FONT LICENSE'],
   ]) {
     await page.goto(`${server.url}/settings/${path}`);
@@ -584,10 +584,24 @@ step('every settings section opens', async ({ page, server }) => {
   await page.goto(`${server.url}/settings/audit`);
   await page.getByRole('button', { name: 'admin', exact: true }).first().click();
   await page.waitForURL(/actor=admin/);
-  await page.getByRole('button', { name: 'Only admin: show all' }).waitFor();
+  const all = page.getByRole('button', { name: 'Show all' });
+  await all.waitFor();
   await page.goBack();
   await page.waitForURL(`${server.url}/settings/audit`);
-  await page.getByRole('button', { name: /^Only / }).waitFor({ state: 'detached' });
+  await all.waitFor({ state: 'detached' });
+  // The log is narrowed down, told to others by its address, and taken along as a table.
+  await page.getByLabel('Result').selectOption('refused');
+  await page.waitForURL(/result=refused/);
+  await page.getByLabel('Until the end of').fill('2020-01-01');
+  await page.getByText('No such records').waitFor();
+  await all.click();
+  await page.waitForURL(`${server.url}/settings/audit`);
+  const [table] = await Promise.all([
+    page.waitForEvent('download'),
+    page.getByRole('button', { name: 'CSV' }).click(),
+  ]);
+  assert.match(table.suggestedFilename(), /^audit-log-[\d-]+\.csv$/);
+  assert.match(readFileSync(await table.path(), 'utf8'), /^\uFEFFseq,at,actor,[^\n]+\r\n\d+,/);
   await page.getByText('Chain intact').waitFor();
   const log = await (await page.request.get(`${server.url}/api/v1/audit?limit=200`)).json();
   const imports = log.items.filter(({ resource }) => resource.endsWith(':import'));
@@ -608,6 +622,14 @@ step('CSV has every row of the list and one header', async ({ page, server }) =>
   assert.ok(lines[0].includes('name'), lines[0]);
   assert.ok(lines.length > HOSTS, `${lines.length} lines`);
   assert.equal(lines.filter((line) => line === lines[0]).length, 1, 'one header');
+  await page.goto(`${server.url}/findings?view=all&severity=high`);
+  await page.locator('tbody tr.line').first().waitFor();
+  const [findings] = await Promise.all([
+    page.waitForEvent('download'),
+    page.getByRole('button', { name: 'CSV' }).click(),
+  ]);
+  const rows = readFileSync(await findings.path(), 'utf8').trim().split('\r\n').slice(1);
+  assert.ok(rows.length > 0 && rows.every((row) => row.includes(',high,')), 'as it is narrowed down');
 });
 
 step('a viewer sees everything and changes nothing', async ({ page, server, browser }) => {

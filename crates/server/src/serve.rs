@@ -354,7 +354,8 @@ mod tests {
     async fn a_link_is_made_while_no_admin_has_a_password_and_later_when_asked_for() {
         let dir = tempfile::tempdir().expect("a directory");
         let store = Store::open(dir.path(), store::Settings::default()).await.expect("opens");
-        let records = async || store.audit(None, None, 100).await.expect("reads").0;
+        let records =
+            async || store.audit(&store::AuditAsked::default(), None, 100).await.expect("reads").0;
         let said = link(&store, Some("ada")).await.err().expect("nobody is there");
         assert!(said.ends_with("\"ada\" is no admin; name one of: admin"), "{said}");
         let old = link(&store, None).await.expect("made").expect("the first start");

@@ -45,6 +45,17 @@ pub struct AuditRecord {
     pub hash: String,
 }
 
+/// Which records are meant; absent members leave out none.
+#[derive(Clone, Debug, Default)]
+pub struct AuditAsked {
+    pub actor: Option<String>,
+    /// From this time on, and before that one.
+    pub since: Option<Time>,
+    pub until: Option<Time>,
+    /// How it went; a record without an end went no way.
+    pub result: Option<String>,
+}
+
 /// Does the chain hold?
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChainState {
@@ -126,7 +137,7 @@ impl Store {
     /// Records newest first, those before `before` only.
     pub async fn audit(
         &self,
-        actor: Option<&str>,
+        asked: &AuditAsked,
         before: Option<i64>,
         limit: u32,
     ) -> Result<(Vec<AuditRecord>, Option<i64>)> {
@@ -134,10 +145,15 @@ impl Store {
             "SELECT b.seq, b.at, b.body, b.hash, e.at AS end_at, e.body AS end_body FROM audit b \
              LEFT JOIN audit e ON e.record = b.seq AND e.phase = 'end' WHERE b.phase = 'begin' \
              AND ($1 IS NULL OR b.actor = $1) AND ($2 IS NULL OR b.seq < $2) \
-             ORDER BY b.seq DESC LIMIT $3",
+             AND ($3 IS NULL OR b.at >= $3) AND ($4 IS NULL OR b.at < $4) \
+             AND ($5 IS NULL OR json_extract(e.body, '$.result') = $5) \
+             ORDER BY b.seq DESC LIMIT $6",
         )
-        .bind(actor)
+        .bind(asked.actor.as_deref())
         .bind(before)
+        .bind(asked.since.map(Time::nanos))
+        .bind(asked.until.map(Time::nanos))
+        .bind(asked.result.as_deref())
         .bind(i64::from(limit) + 1)
         .fetch_all(self.readers())
         .await?;

@@ -46,7 +46,7 @@ mod zone;
 pub use account::{Once, Session, Token, User, UserPatch};
 pub use agent::{Agent, AgentCall, AgentRun, AgentState};
 pub use asset::{AssetFull, AssetPatch, AssetRecord, Declared, Event};
-pub use audit::{AuditBegin, AuditEnd, AuditRecord, ChainState};
+pub use audit::{AuditAsked, AuditBegin, AuditEnd, AuditRecord, ChainState};
 pub use capture::{Capture, CaptureSummary, NewCapture};
 pub use changes::PendingChange;
 pub use columns::AssetColumns;

@@ -6,9 +6,9 @@ use model::{AssetId, Health, Insight, LinkId, Severity, Time};
 use rows::{asset, finding, insight, link, site};
 use serde_json::json;
 use store::{
-    ASSETS, AssetPatch, AuditBegin, AuditEnd, Backlog, ChainState, ChangedRow, Error, Filter,
-    FindingPatch, FindingStatus, Graph, ListRequest, Origin, Role, SensorState, SensorStatus,
-    Session, Store, UserPatch, ZoneSpec,
+    ASSETS, AssetPatch, AuditAsked, AuditBegin, AuditEnd, Backlog, ChainState, ChangedRow, Error,
+    Filter, FindingPatch, FindingStatus, Graph, ListRequest, Origin, Role, SensorState,
+    SensorStatus, Session, Store, UserPatch, ZoneSpec,
 };
 
 #[tokio::test]
@@ -565,11 +565,22 @@ async fn audit_chain_shows_a_row_that_was_altered_or_taken_out() {
             store.audit_end(record, "ada", end).await.expect("ended");
         }
     }
-    let (records, next) = store.audit(Some("ada"), None, 3).await.expect("records");
+    let by_ada = AuditAsked { actor: Some("ada".into()), ..Default::default() };
+    let (records, next) = store.audit(&by_ada, None, 3).await.expect("records");
     assert_eq!(records.len(), 3);
     assert!(records[1].end.is_none() && records[0].end.is_some());
-    let (older, end) = store.audit(None, next, 3).await.expect("records");
+    let (older, end) = store.audit(&AuditAsked::default(), next, 3).await.expect("records");
     assert_eq!((older.len(), end), (2, None));
+    let ended = AuditAsked { result: Some("done".into()), ..by_ada.clone() };
+    assert_eq!(store.audit(&ended, None, 9).await.expect("records").0.len(), 4);
+    let third = records.last().expect("three");
+    let later = AuditAsked { since: Some(third.at), ..Default::default() };
+    let before = AuditAsked { until: Some(third.at), ..Default::default() };
+    let counts = (
+        store.audit(&later, None, 9).await.expect("records").0.len(),
+        store.audit(&before, None, 9).await.expect("records").0.len(),
+    );
+    assert_eq!(counts, (3, 2), "from a time on it is in, before that time it is not");
     let (state, good) = store.audit_chain(None).await.expect("walks");
     assert_eq!(state, ChainState::Intact);
     assert_eq!(store.audit_chain(good).await.expect("walks").0, ChainState::Intact);

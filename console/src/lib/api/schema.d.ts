@@ -78,7 +78,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Who changed what, newest first. */
+        /** Who changed what, newest first; as JSON, or as NDJSON or CSV by `Accept`. */
         get: operations["audit_list"];
         put?: never;
         post?: never;
@@ -3442,6 +3442,12 @@ export interface operations {
                 cursor?: string;
                 /** @description 1 to 1000, 100 when absent */
                 limit?: number;
+                /** @description Only what ended so: `done`, `denied`, `refused`, `failed` */
+                result?: string;
+                /** @description Only from this time on, RFC 3339 */
+                since?: string;
+                /** @description Only before this time, RFC 3339 */
+                until?: string;
             };
             header?: never;
             path?: never;

@@ -8,8 +8,9 @@ use super::{
     dto::*,
     extract::Asked,
     fault::{Answer, Fault},
+    list,
     openapi::{Csrf, Failures},
-    query::{PAGE_ROWS, PAGE_ROWS_MAX},
+    query::{ListQuery, PAGE_ROWS, PAGE_ROWS_MAX},
 };
 use crate::{
     app::{App, Shared, now},
@@ -19,11 +20,13 @@ use axum::{
     Json,
     extract::{Path, State},
     http::{HeaderMap, StatusCode},
+    response::Response,
 };
 use model::Time;
 use serde::Deserialize;
+use serde_json::Map;
 use std::time::Duration;
-use store::{ChainState, ListRequest, SensorRecord, SensorState, Trouble};
+use store::{AuditAsked, ChainState, ListRequest, SensorRecord, SensorState, Trouble};
 
 /// The site in numbers.
 #[utoipa::path(
@@ -111,23 +114,38 @@ pub(crate) struct AuditQuery {
     limit: Option<u32>,
     cursor: Option<String>,
     actor: Option<String>,
+    since: Option<Time>,
+    until: Option<Time>,
+    result: Option<String>,
 }
 
-/// Who changed what, newest first.
+/// Members of a record in the order that a person reads them in, as columns.
+const AUDIT_FIELDS: &str = "seq,at,actor,method,session,ip,action,resource,result,completed_at,\
+    reason,before,after,trace_id,hash";
+const AUDIT_RESULTS: [&str; 4] = ["done", "denied", "refused", "failed"];
+
+/// Who changed what, newest first; as JSON, or as NDJSON or CSV by `Accept`.
 #[utoipa::path(
     get, path = "/api/v1/audit", tag = "audit", operation_id = "audit_list",
     params(
         ("limit" = Option<u32>, Query, description = "1 to 1000, 100 when absent"),
         ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
         ("actor" = Option<String>, Query, description = "Only this user"),
+        ("since" = Option<String>, Query, description = "Only from this time on, RFC 3339"),
+        ("until" = Option<String>, Query, description = "Only before this time, RFC 3339"),
+        (
+            "result" = Option<String>, Query,
+            description = "Only what ended so: `done`, `denied`, `refused`, `failed`"
+        ),
     ),
     responses((status = 200, description = "Done", body = AuditPage), Failures),
     security(("session" = []), ("token" = []))
 )]
 pub(crate) async fn audit(
     State(app): State<Shared>,
+    headers: HeaderMap,
     Asked(query): Asked<AuditQuery>,
-) -> Answer<Json<AuditPage>> {
+) -> Answer<Response> {
     let limit = query.limit.unwrap_or(PAGE_ROWS);
     if !(1..=PAGE_ROWS_MAX).contains(&limit) {
         return Err(Fault::member("limit", "invalid", format!("it is 1 to {PAGE_ROWS_MAX}")));
@@ -135,9 +153,15 @@ pub(crate) async fn audit(
     let before = query.cursor.as_deref().map(str::parse::<i64>).transpose();
     let before =
         before.map_err(|_| Fault::member("cursor", "invalid", "it is not of this list"))?;
-    let (records, next) = app.store.audit(query.actor.as_deref(), before, limit).await?;
+    if query.result.as_deref().is_some_and(|result| !AUDIT_RESULTS.contains(&result)) {
+        let detail = format!("it is {}", AUDIT_RESULTS.join(", "));
+        return Err(Fault::member("result", "invalid", detail));
+    }
+    let AuditQuery { actor, since, until, result, .. } = query;
+    let asked = AuditAsked { actor, since, until, result };
+    let (records, next) = app.store.audit(&asked, before, limit).await?;
     let chain = chain(&app).await?;
-    Ok(Json(AuditPage {
+    let page = AuditPage {
         items: records.into_iter().map(Into::into).collect(),
         next_cursor: next.map(|seq| seq.to_string()),
         chain_intact: chain == ChainState::Intact,
@@ -145,7 +169,12 @@ pub(crate) async fn audit(
             ChainState::Intact => None,
             ChainState::BrokenAt(seq) => Some(seq),
         },
-    }))
+    };
+    let mut extra = Map::new();
+    extra.insert("chain_intact".to_owned(), page.chain_intact.into());
+    extra.insert("chain_broken_at".to_owned(), page.chain_broken_at.into());
+    let columns = ListQuery { fields: Some(AUDIT_FIELDS.to_owned()), ..ListQuery::default() };
+    list::answer(&headers, &columns, &page.items, page.next_cursor.as_deref(), extra)
 }
 
 /// Walks what was added since the last walk.

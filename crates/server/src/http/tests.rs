@@ -16,7 +16,7 @@ use axum::{
 use model::{Insight, Time};
 use serde_json::{Value, json};
 use std::{net::SocketAddr, sync::Arc, time::Duration};
-use store::{Role, Store};
+use store::{AuditAsked, Role, Store};
 use tempfile::TempDir;
 use tokio::sync::watch;
 use tower::ServiceExt;
@@ -29,6 +29,11 @@ pub(super) struct Site {
     pub(super) app: crate::app::Shared,
     router: Router,
     pub(super) stop: watch::Sender<bool>,
+}
+
+/// What one user did.
+pub(super) fn by(user: &str) -> AuditAsked {
+    AuditAsked { actor: Some(user.to_owned()), ..AuditAsked::default() }
 }
 
 /// Who calls in a test.
@@ -131,7 +136,7 @@ impl Site {
     }
 
     pub(super) async fn audited(&self) -> usize {
-        self.store.audit(None, None, 1_000).await.expect("reads").0.len()
+        self.store.audit(&AuditAsked::default(), None, 1_000).await.expect("reads").0.len()
     }
 
     async fn fill(&self) {
@@ -260,7 +265,7 @@ async fn every_change_has_exactly_one_record_and_reads_have_none() {
     assert_eq!(site.audited().await - before, 1, "a failed sign-in");
     site.call(&viewer, Method::DELETE, "/session", None).await;
     assert_eq!(site.audited().await - before, 2, "a sign-out");
-    let (records, _) = site.store.audit(None, None, 1_000).await.expect("reads");
+    let (records, _) = site.store.audit(&AuditAsked::default(), None, 1_000).await.expect("reads");
     assert!(records.iter().all(|record| record.end.is_some()), "each is completed");
     let all = format!("{records:?}");
     assert!(!all.contains("not the password") && !all.contains(PASSWORD));
@@ -310,7 +315,7 @@ async fn audit_shows_what_changed_and_the_etag_guards_it() {
     assert_eq!(unknown.status(), StatusCode::UNPROCESSABLE_ENTITY);
     let back = read(patch(Some("\"2\""), json!({"name": null})).await).await;
     assert_eq!((back["name"].as_str(), back["criticality"].as_u64()), (Some("=2+3"), Some(4)));
-    let (records, _) = site.store.audit(Some("an"), None, 10).await.expect("reads");
+    let (records, _) = site.store.audit(&by("an"), None, 10).await.expect("reads");
     let (_, end) = records[0].end.clone().expect("completed");
     assert_eq!(end.before.expect("before")["name"], "Filler 2");
     assert_eq!(end.after.expect("after")["name"], Value::Null);
@@ -331,7 +336,7 @@ async fn without_the_csrf_value_a_session_changes_nothing() {
     let wrong = As { csrf: Some("0".repeat(32)), ..who.clone() };
     let answer = site.call(&wrong, Method::POST, "/findings/fnd_1:unmute", None).await;
     assert_eq!(answer.status(), StatusCode::FORBIDDEN);
-    let (records, _) = site.store.audit(Some("ad"), None, 2).await.expect("reads");
+    let (records, _) = site.store.audit(&by("ad"), None, 2).await.expect("reads");
     for record in records {
         let (_, end) = record.end.expect("completed");
         assert_eq!((&*record.begin.action, &*end.result), ("POST /findings/{id}:unmute", "denied"));
@@ -466,6 +471,43 @@ async fn watchers_get_changes_resume_and_are_told_when_it_is_too_late() {
     while let Some(part) = stream.next().await {
         part.expect("bytes until the end");
     }
+}
+
+#[tokio::test]
+async fn the_audit_is_asked_by_time_and_end_and_read_as_a_table() {
+    let site = Site::new().await;
+    let (viewer, admin) = (site.sign_in("vi").await, site.sign_in("ad").await);
+    site.call(&viewer, Method::POST, "/users", Some(json!({}))).await;
+    let zone = json!({"name": "=cmd|' /C calc'!A0", "cidrs": ["10.0.0.0/8"]});
+    let made = site.call(&admin, Method::POST, "/zones", Some(zone)).await;
+    assert_eq!(made.status(), StatusCode::CREATED);
+    let asked = async |query: &str| {
+        let path = format!("/audit?{query}");
+        read(site.call(&admin, Method::GET, &path, None).await).await
+    };
+    let denied = asked("result=denied").await;
+    assert_eq!(
+        (denied["items"].as_array().map(Vec::len), denied["items"][0]["action"].as_str()),
+        (Some(1), Some("POST /users"))
+    );
+    let at = denied["items"][0]["at"].as_str().expect("a time").to_owned();
+    let before = asked(&format!("until={at}")).await;
+    let since = asked(&format!("since={at}")).await;
+    let all = asked("").await["items"].as_array().map_or(0, Vec::len);
+    let count = |page: &Value| page["items"].as_array().map_or(0, Vec::len);
+    assert_eq!((count(&before), count(&since)), (2, all - 2), "the two sign-ins were before");
+    for wrong in ["result=well", "since=yesterday"] {
+        let answer = site.call(&admin, Method::GET, &format!("/audit?{wrong}"), None).await;
+        assert!(answer.status().is_client_error(), "{wrong}");
+    }
+    let request = site.request(&admin, Method::GET, "/audit?limit=1");
+    let request = request.header(header::ACCEPT, "text/csv").body(Body::empty());
+    let table = site.send(request.expect("a request")).await;
+    assert!(table.headers().contains_key(header::LINK), "there is more");
+    let table = text(table).await;
+    assert!(table.starts_with("seq,at,actor,method,session,ip,action,resource,result,"), "{table}");
+    assert_eq!(table.lines().count(), 2, "{table}");
+    assert!(table.contains(",ad,session,") && table.contains("POST /zones"), "{table}");
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use axum::{
 use model::{Insight, Time};
 use serde_json::{Value, json};
 use std::sync::Arc;
-use store::Role;
+use store::{AuditAsked, Role};
 fn audit_begin() -> store::AuditBegin {
     store::AuditBegin {
         actor: String::new(),
@@ -89,7 +89,7 @@ async fn who_signs_in_while_the_disk_is_full_may_look_and_is_on_the_chain_when_i
         site.store.delete_zone(id, 1).await.expect("nothing new is written");
     }
     site.app.meanwhile.settle(&site.store).await.expect("room");
-    let (all, _) = site.store.audit(None, None, 1_000).await.expect("reads");
+    let (all, _) = site.store.audit(&AuditAsked::default(), None, 1_000).await.expect("reads");
     let told = all.iter().rev().skip(records).map(|record| {
         let (_, end) = record.end.clone().expect("completed");
         assert!(end.reason.is_some_and(|why| why.contains("no room")), "{record:?}");
@@ -233,7 +233,7 @@ async fn a_change_that_nobody_waits_for_any_more_is_done_and_its_record_ends() {
     said.send(zone.clone()).expect("somebody reads");
     drop(said);
     let record = loop {
-        let (all, _) = site.store.audit(None, None, 1_000).await.expect("reads");
+        let (all, _) = site.store.audit(&AuditAsked::default(), None, 1_000).await.expect("reads");
         match all.into_iter().find(|record| record.begin.action == "POST /zones") {
             Some(record) if record.end.is_some() => break record,
             _ => tokio::task::yield_now().await,

@@ -8,7 +8,8 @@ use axum::{
 };
 use serde_json::json;
 use std::time::Duration;
-use store::Role;
+use store::{AuditAsked, Role};
+
 #[tokio::test]
 async fn guessing_passwords_gets_slow_and_says_how_long() {
     let site = Site::new().await;
@@ -103,7 +104,7 @@ async fn who_hangs_up_has_guessed_as_well_and_is_on_the_chain() {
     }
     let why = "it waited for the five, which were misses";
     assert_eq!(guess().await.status(), StatusCode::TOO_MANY_REQUESTS, "{why}");
-    let (all, _) = site.store.audit(None, None, 1_000).await.expect("reads");
+    let (all, _) = site.store.audit(&AuditAsked::default(), None, 1_000).await.expect("reads");
     let ended = all.iter().filter(|record| record.end.is_some()).count();
     assert_eq!(ended, before + 5);
 }
@@ -163,7 +164,7 @@ async fn a_sign_in_link_sets_the_password_of_whom_it_names_and_the_audit_has_the
     for (token, password, status) in cases {
         assert_eq!(redeem(token, password).await.status(), status, "{token} {password}");
     }
-    let (all, _) = site.store.audit(None, None, 3).await.expect("reads");
+    let (all, _) = site.store.audit(&AuditAsked::default(), None, 3).await.expect("reads");
     let told = all.iter().rev().map(|record| {
         let (_, end) = record.end.as_ref().expect("completed");
         (record.begin.actor.as_str(), end.result.as_str())
