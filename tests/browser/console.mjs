@@ -657,6 +657,27 @@ step('a viewer sees everything and changes nothing', async ({ page, server, brow
   assert.equal(await other.getByRole('button', { name: 'Take' }).count(), 0);
   await other.goto(`${server.url}/settings/users`);
   await other.getByText('This is not for your role').waitFor();
+  // Whoever gave vera her password knows it no longer.
+  const own = 'a sentence of her own';
+  await other.getByRole('button', { name: 'Account of vera' }).click();
+  await other.getByRole('menuitem', { name: 'Change password' }).click();
+  const change = other.getByRole('dialog', { name: 'Change your password' });
+  await change.getByLabel('Password now').fill('what was it again');
+  await change.locator('input[name=password]').fill(own);
+  await change.getByLabel('New password, again').fill(own);
+  other.expected.push(/422/);
+  await change.getByRole('button', { name: 'Change' }).click();
+  await change.getByRole('alert').filter({ hasText: 'not your password' }).waitFor();
+  await change.getByLabel('Password now').fill(PASSWORD);
+  await change.getByRole('button', { name: 'Change' }).click();
+  await other.getByText('Your password is changed').waitFor();
+  await other.reload();
+  await other.locator('[data-state=live]').waitFor();
+  const tries = [PASSWORD, own].map(async (password) => {
+    const data = { user: 'vera', password };
+    return (await other.request.fetch(`${server.url}/api/v1/session`, { method: 'POST', data })).status();
+  });
+  assert.deepEqual(await Promise.all(tries), [401, 200]);
   assert.deepEqual(other.faults, []);
   await context.close();
 });

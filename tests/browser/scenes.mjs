@@ -192,6 +192,13 @@ export async function scenes(api) {
   add('keys', '/', { act: (page) => page.keyboard.press('?') });
   add('menu-theme', '/', { act: button('Theme') });
   add('menu-account', '/', { act: button(/Account of/, false) });
+  add('password', '/', {
+    act: async (page) => {
+      await button(/Account of/, false)(page);
+      await page.getByRole('menuitem', { name: 'Change password' }).click();
+      await page.getByRole('dialog', { name: 'Change your password' }).waitFor();
+    },
+  });
   add('missing', '/nowhere');
   add('missing-asset', '/assets/ast_0000000000000000');
   for (const [name, path] of [

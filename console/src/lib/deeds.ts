@@ -36,6 +36,7 @@ const WHOLE: Record<string, string> = {
   'POST /copies/{id}:run': 'Brought a copy of the vault up to date',
   'POST /session': 'Signed in',
   'DELETE /session': 'Signed out',
+  'POST /me:password': 'Changed their own password',
   'POST /session:redeem': 'Set a first password',
   'POST /captures': 'Uploaded a capture',
   'POST /vault': 'Made the vault',

@@ -78,6 +78,7 @@ impl Modify for Access {
         super::session::redeem,
         super::session::sign_out,
         super::session::me,
+        super::session::change_password,
         super::accounts::tokens,
         super::accounts::create_token,
         super::accounts::delete_token,

@@ -58,6 +58,7 @@ fn lines() -> Vec<Line> {
         (c.clone(), "/session:redeem", OPEN, post(session::redeem)),
         (d.clone(), "/session", VIEWER, delete(session::sign_out)),
         (g.clone(), "/me", VIEWER, get(session::me)),
+        (c.clone(), "/me:password", VIEWER, post(session::change_password)),
         (g.clone(), "/tokens", VIEWER, get(accounts::tokens)),
         (c.clone(), "/tokens", VIEWER, post(accounts::create_token)),
         (d.clone(), "/tokens/{id}", VIEWER, delete(accounts::delete_token)),

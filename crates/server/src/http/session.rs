@@ -1,4 +1,4 @@
-//! `/session` and `/me`: signing in and out.
+//! `/session` and `/me`: signing in and out, one's own password.
 //!
 //! Not here: checking sessions. Invariant: every try to sign in is on the audit chain, or waits to
 //! get there while the disk has no room, with the name that was tried and never the password.
@@ -8,6 +8,7 @@ use super::{
     dto::*,
     extract::Sent,
     fault::{Answer, Fault},
+    guard::Notes,
     openapi::{Csrf, Failures},
 };
 use crate::{
@@ -23,8 +24,9 @@ use axum::{
     http::{StatusCode, header},
     response::{AppendHeaders, IntoResponse},
 };
+use serde_json::json;
 use std::net::{IpAddr, SocketAddr};
-use store::{AuditBegin, AuditEnd, Session, User};
+use store::{AuditBegin, AuditEnd, Session, User, UserPatch};
 
 /// Where a try to sign in comes from.
 struct Try<'a> {
@@ -266,4 +268,59 @@ pub(crate) async fn me(State(app): State<Shared>, caller: Caller) -> Json<Me> {
         expires_at: Some(caller.expires_at),
         idle_s: session.then(|| app.settings.session_idle.as_secs()),
     })
+}
+
+/// Replace one's own password; every other session of the user ends, and this one begins anew.
+#[utoipa::path(
+    post, path = "/api/v1/me:password", tag = "session", operation_id = "session_change_password",
+    params(Csrf),
+    request_body = PasswordChange,
+    responses((status = 200, description = "Done", body = Me), Failures),
+    security(("session" = []))
+)]
+pub(crate) async fn change_password(
+    State(app): State<Shared>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    Extension(trace): Extension<super::guard::Trace>,
+    caller: Caller,
+    notes: Notes,
+    Sent(body): Sent<PasswordChange>,
+) -> Answer<impl IntoResponse> {
+    // Whoever finds a token must not lock out the one whose it is.
+    if matches!(caller.with, With::Token { .. }) {
+        return Err(Fault::forbidden("a password is changed by its user, who signs in for it"));
+    }
+    if let Some(weakness) = weakness(&body.password, &caller.user) {
+        return Err(Fault::member("password", "weak", weakness));
+    }
+    if body.password == body.current {
+        return Err(Fault::member("password", "same", "it is the one you have"));
+    }
+    let attempt = Try {
+        app: &app,
+        user: caller.user,
+        ip: peer.ip().to_canonical().to_string(),
+        holder: one_of(peer.ip()),
+        trace_id: trace.0,
+        action: "POST /me:password",
+    };
+    // A desk that was left open is no place to guess at the password.
+    let counted = attempt.counted().await?;
+    let looked = async {
+        let user = app.store.user(&attempt.user).await?;
+        let right = app.passwords.check(body.current, user.password.clone()).await;
+        Ok((user, right))
+    };
+    let (counted, (user, right)) = counted.with(looked.await)?;
+    if !right {
+        drop(counted);
+        return Err(Fault::member("current", "wrong-password", "it is not your password"));
+    }
+    counted.hit();
+    let password = Some(app.passwords.hash(body.password).await);
+    let patch = UserPatch { role: None, disabled: None, password };
+    app.store.patch_user(&user.name, user.generation, patch).await?;
+    notes.after(json!({"name": user.name, "password_changed": true}));
+    let user = app.store.user(&user.name).await?;
+    attempt.start(user).await?.ok_or_else(Fault::unauthenticated)
 }

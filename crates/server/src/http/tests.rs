@@ -44,6 +44,10 @@ pub(super) struct As {
 }
 
 impl As {
+    pub(super) fn with(cookie: Option<&str>, csrf: Option<String>) -> As {
+        As { cookie: cookie.map(str::to_owned), csrf }
+    }
+
     pub(super) fn secret(&self) -> &str {
         self.cookie.as_deref().and_then(|cookie| cookie.split_once('=')).unwrap_or_default().1
     }

@@ -243,3 +243,64 @@ async fn api_tokens_carry_a_role_and_end_when_revoked() {
     assert_eq!(site.call(&who, Method::DELETE, &path, None).await.status(), StatusCode::NO_CONTENT);
     assert_eq!(with(secret, Method::GET, "/me").await.status(), StatusCode::UNAUTHORIZED);
 }
+
+#[tokio::test]
+async fn everybody_changes_their_own_password_with_the_one_they_have() {
+    let site = Site::new().await;
+    let (here, elsewhere) = (site.sign_in("vi").await, site.sign_in("vi").await);
+    let new = "a quite different sentence";
+    let change = async |who: &As, current: &str, password: &str| {
+        let body = json!({"current": current, "password": password});
+        site.call(who, Method::POST, "/me:password", Some(body)).await
+    };
+    for (current, password, path) in [
+        ("guess guess guess", new, "current"),
+        (PASSWORD, "short", "password"),
+        (PASSWORD, PASSWORD, "password"),
+    ] {
+        let answer = change(&here, current, password).await;
+        assert_eq!(answer.status(), StatusCode::UNPROCESSABLE_ENTITY, "{password}");
+        assert_eq!(read(answer).await["errors"][0]["path"], path, "{password}");
+    }
+    let done = change(&here, PASSWORD, new).await;
+    assert_eq!(done.status(), StatusCode::OK);
+    let cookie = done.headers()[header::SET_COOKIE].to_str().expect("text").to_owned();
+    let csrf = read(done).await["csrf"].as_str().map(str::to_owned);
+    let again = As::with(cookie.split(';').next(), csrf);
+    let me = async |who: &As| site.call(who, Method::GET, "/me", None).await.status();
+    assert_eq!(
+        (me(&again).await, me(&here).await, me(&elsewhere).await),
+        (StatusCode::OK, StatusCode::UNAUTHORIZED, StatusCode::UNAUTHORIZED),
+        "what was signed in with the old one has ended"
+    );
+    let sign_in = async |password: &str| {
+        let body = json!({"user": "vi", "password": password});
+        site.call(&As::default(), Method::POST, "/session", Some(body)).await.status()
+    };
+    let both = (sign_in(PASSWORD).await, sign_in(new).await);
+    assert_eq!(both, (StatusCode::UNAUTHORIZED, StatusCode::OK));
+    let (all, _) = site.store.audit(&super::tests::by("vi"), None, 1_000).await.expect("reads");
+    let all = format!("{all:?}");
+    assert!(all.contains("password_changed") && !all.contains(new) && !all.contains(PASSWORD));
+}
+
+#[tokio::test]
+async fn own_password_is_not_guessed_at_an_open_desk_nor_changed_by_a_token() {
+    let site = Site::new().await;
+    let who = site.sign_in("vi").await;
+    let body = || Some(json!({"current": "guess guess guess", "password": "another sentence"}));
+    let guess = async || site.call(&who, Method::POST, "/me:password", body()).await.status();
+    for _ in 0..5 {
+        assert_eq!(guess().await, StatusCode::UNPROCESSABLE_ENTITY);
+    }
+    assert_eq!(guess().await, StatusCode::TOO_MANY_REQUESTS);
+    let token = json!({"name": "t", "role": "viewer"});
+    let made = read(site.call(&who, Method::POST, "/tokens", Some(token)).await).await;
+    let secret = made["secret"].as_str().expect("a secret").to_owned();
+    let request = site.request(&As::default(), Method::POST, "/me:password");
+    let request = request.header(header::AUTHORIZATION, format!("Bearer {secret}"));
+    let request = request.header(header::CONTENT_TYPE, "application/json");
+    let body = json!({"current": PASSWORD, "password": "another sentence"}).to_string();
+    let answer = site.send(request.body(Body::from(body)).expect("a request")).await;
+    assert_eq!(answer.status(), StatusCode::FORBIDDEN);
+}

@@ -82,6 +82,18 @@ pub struct UserChange {
     pub password: Option<String>,
 }
 
+/// A new password of whoever asks.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PasswordChange {
+    /// The one that is to be replaced.
+    #[schema(format = Password)]
+    pub current: String,
+    /// At least 12 characters.
+    #[schema(format = Password)]
+    pub password: String,
+}
+
 /// An API token without its secret.
 #[derive(Serialize, ToSchema, Debug)]
 pub struct Token {
