@@ -636,6 +636,7 @@ step('a viewer sees everything and changes nothing', async ({ page, server, brow
   await page.goto(`${server.url}/settings/users`);
   await page.getByRole('button', { name: 'New user' }).click();
   const dialog = page.getByRole('dialog');
+  await dialog.getByLabel('Name').and(page.locator(':focus')).waitFor();
   await dialog.getByLabel('Name').fill('vera');
   await dialog.getByLabel('Password').fill(PASSWORD);
   await dialog.getByRole('button', { name: 'Save' }).click();
