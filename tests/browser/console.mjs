@@ -852,6 +852,22 @@ step('the theme is kept', async ({ page }) => {
   assert.equal(await ground(), dark);
 });
 
+step('a page is printed whole, dark letters on white', async ({ page, server }) => {
+  await page.goto(`${server.url}/protection`);
+  await page.locator('main tbody tr').nth(20).waitFor();
+  await page.evaluate(() => {
+    addEventListener('beforeprint', () => (window.printed = document.documentElement.dataset.theme));
+  });
+  const paper = await page.pdf({ format: 'A4' });
+  const sheets = paper.toString('latin1').match(/\/Type\s*\/Page\b(?!s)/g)?.length ?? 0;
+  assert.ok(sheets > 1, `${sheets} sheet`);
+  assert.equal(await page.evaluate(() => window.printed), 'light');
+  assert.equal(await page.evaluate(() => document.documentElement.dataset.theme), 'dark');
+  await page.emulateMedia({ media: 'print' });
+  assert.ok(!(await page.getByRole('navigation', { name: 'Main' }).first().isVisible()));
+  await page.emulateMedia({ media: null });
+});
+
 step('a server that goes and comes back is told and followed', async ({ page, server }) => {
   page.expected.push(
     /ERR_CONNECTION_REFUSED|ERR_EMPTY_RESPONSE|ERR_CONNECTION_RESET|ERR_INCOMPLETE|ERR_HTTP2/,

@@ -19,6 +19,18 @@ class Themes {
 
   constructor() {
     this.#system.addEventListener('change', (event) => (this.#systemDark = event.matches));
+    this.#paper();
+  }
+
+  /** Paper is white: dark letters for it, whatever the screen has. */
+  #paper() {
+    addEventListener('beforeprint', () => (document.documentElement.dataset.theme = 'light'));
+    addEventListener('afterprint', () => this.#show());
+  }
+
+  #show() {
+    if (this.choice === 'system') delete document.documentElement.dataset.theme;
+    else document.documentElement.dataset.theme = this.choice;
   }
 
   /** What is on the screen. */
@@ -28,8 +40,7 @@ class Themes {
 
   choose(theme: Theme) {
     this.choice = theme;
-    if (theme === 'system') delete document.documentElement.dataset.theme;
-    else document.documentElement.dataset.theme = theme;
+    this.#show();
     try {
       if (theme === 'system') localStorage.removeItem(KEY);
       else localStorage.setItem(KEY, theme);
