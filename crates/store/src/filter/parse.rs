@@ -219,10 +219,10 @@ impl Parser {
             (Kind::Flag, _) => Err(wrong("true or false")),
             (Kind::Time, Some(Token::Word(word) | Token::Text(word))) => {
                 let time = Time::parse(&word).or_else(|| span(&word, self.now));
-                let time = time.ok_or_else(|| wrong("a time or a span such as -P7D"))?;
+                let time = time.ok_or_else(|| wrong(TIMES))?;
                 Ok(Literal::Whole(time.nanos()))
             }
-            (Kind::Time, _) => Err(wrong("a time or a span such as -P7D")),
+            (Kind::Time, _) => Err(wrong(TIMES)),
             (Kind::Severity, Some(Token::Text(word) | Token::Word(word))) => {
                 let severity = text::from_word::<model::Severity>(&word);
                 let severity =
@@ -239,6 +239,9 @@ impl Parser {
 fn common(field: &Field, text: String) -> String {
     if field.column == "vendor" { model::maker(&text).to_owned() } else { text }
 }
+
+/// What a time is compared with, for whoever wrote a bare day.
+const TIMES: &str = "a time or a span, such as 2026-03-01T06:00:00Z or -P7D";
 
 /// Numbers that doubles hold exactly, so that both ways of matching see the same value.
 const WHOLE_MAX: i64 = 1 << 53;

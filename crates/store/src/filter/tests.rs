@@ -36,6 +36,7 @@ fn a_wrong_filter_says_where_and_why() {
     refuses("class eq plc", 10, "text in quotes");
     refuses("purdue le high", 11, "number");
     refuses(r#"class eq "plc"#, 10, "closing quote");
+    refuses("last_seen ge 2026-03-01", 14, "such as 2026-03-01T06:00:00Z or -P7D");
     refuses(r#"class eq "plc" purdue le 1"#, 16, "expected `and`");
     refuses("(purdue le 1", 13, "expected `)`");
     refuses(r#"ip lt "10.0.0.1""#, 4, "no order");
