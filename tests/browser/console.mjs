@@ -155,6 +155,26 @@ step('assets: facets, a filter, a wrong filter, keys', async ({ page, server }) 
   await page.locator('tbody tr.line').first().waitFor();
 });
 
+step('what another program would take for a filter is offered as one of ours', async ({ page }) => {
+  const box = page.getByRole('searchbox');
+  await box.fill('class = plc');
+  await page.getByRole('button', { name: 'class eq "plc"' }).click();
+  await page.waitForURL(/q=class\+eq/);
+  await page.locator('tbody tr.line', { hasText: 'PLC' }).first().waitFor();
+  await box.and(page.locator(':focus')).waitFor();
+  await page.keyboard.press('Escape');
+  await page.keyboard.press('Escape');
+  await page.locator('tbody tr.line').first().waitFor();
+});
+
+step('an address of what is gone leads to what is there', async ({ page, server }) => {
+  page.expected.push(/404/);
+  await page.goto(`${server.url}/assets/ast_0000000000000000`);
+  await page.getByRole('link', { name: 'Go to Assets' }).click();
+  await page.locator('tbody tr.line').first().waitFor();
+  page.expected.pop();
+});
+
 step('an asset shows how it is known and can be edited', async ({ page }) => {
   await page.keyboard.press('j');
   await page.keyboard.press('Enter');

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { all, facetsOf, isExpression, oneOf, quote, typed } from './filter';
+import { all, facetsOf, isExpression, meant, oneOf, quote, typed } from './filter';
 
 test('a hostile value stays one value', () => {
   expect(quote('a" or name ne "')).toBe('"a\\" or name ne \\""');
@@ -49,6 +49,29 @@ describe('what was typed', () => {
     expect(typed('class eq "plc"')).toBe('class eq "plc"');
     expect(typed('   ')).toBe('');
   });
+});
+
+describe('what was meant by a text that is no filter', () => {
+  const fields = ['class', 'name', 'purdue', 'vendor', 'ip', 'labels.KEY', 'last_seen'];
+  test.each([
+    ['class = plc', 'class eq "plc"'],
+    ['Class == "plc"', 'class eq "plc"'],
+    ['class:plc', 'class eq "plc"'],
+    ["vendor != 'Siemens AG'", 'vendor ne "Siemens AG"'],
+    ['name like "x"', 'name contains "x"'],
+    ['purdue<=1', 'purdue le 1'],
+    ['class EQ "plc"', 'class eq "plc"'],
+    ['labels.line=2', 'labels.line eq "2"'],
+    ['ip = "', 'ip eq "\\""'],
+  ])('%s: %s', (text, filter) => {
+    expect(isExpression(text)).toBe(false);
+    expect(meant(text, fields)).toBe(filter);
+    expect(isExpression(filter)).toBe(true);
+  });
+  test.each(['siemens', 'vendor siemens', '00:1b:1b:77:00:02', 'fe80::1', 'labels = 2', 'class =', 'a<b'])(
+    '%s: words',
+    (text) => expect(meant(text, fields)).toBeNull(),
+  );
 });
 
 test('facets in the address, an empty one means rows without a value', () => {

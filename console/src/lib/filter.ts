@@ -65,6 +65,37 @@ export function isExpression(text: string): boolean {
   return OPERATOR.test(text.trim()) || /^\s*\(/.test(text);
 }
 
+/** How other programs write what is written here otherwise. */
+const FOREIGN: Record<string, string> = {
+  '=': 'eq',
+  '==': 'eq',
+  ':': 'eq',
+  is: 'eq',
+  '!=': 'ne',
+  '<>': 'ne',
+  '<': 'lt',
+  '<=': 'le',
+  '>': 'gt',
+  '>=': 'ge',
+  '~': 'contains',
+  like: 'contains',
+};
+const NEARLY =
+  /^([a-z_]+)(\.[a-z0-9._/-]+)?(?:\s*(==|!=|<>|<=|>=|[=<>~:])\s*|\s+(eq|ne|lt|le|gt|ge|contains|like|is)\s+)(.+)$/i;
+
+/** The filter that was meant by a text that is none, as `class = plc`; `null`: words it is. */
+export function meant(text: string, fields: readonly string[]): string | null {
+  const [, name, key = '', sign, word, rest] = NEARLY.exec(text.trim()) ?? [];
+  const field = name?.toLowerCase();
+  // A label is one by its key: `labels.KEY`.
+  if (!field || !rest || !fields.some((known) => known === field || known.startsWith(`${field}.`)))
+    return null;
+  if ((key === '') === (field === 'labels')) return null;
+  const said = (sign ?? word ?? '').toLowerCase();
+  const bare = rest.replace(/^(["'])(.*)\1$/, '$2');
+  return `${field}${key} ${FOREIGN[said] ?? said} ${value(field, bare)}`;
+}
+
 /** What a person typed into the box: a filter, or words each row must contain. */
 export function typed(text: string): string {
   const trimmed = text.trim();
