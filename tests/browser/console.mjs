@@ -10,7 +10,7 @@ import assert from 'node:assert/strict';
 import { faultsOf } from './access.mjs';
 import { launch, openPage } from './browser.mjs';
 import { crowd } from './crowd.mjs';
-import { scenes, show } from './scenes.mjs';
+import { frame, scenes, show } from './scenes.mjs';
 import { startServer } from './server.mjs';
 import { speaker } from './stage.mjs';
 import { tabThrough } from './tabs.mjs';
@@ -94,6 +94,20 @@ step('the map draws the plant', async ({ page }) => {
       return seen.size >= 8;
     });
   });
+});
+
+step('whoever sees the whole map sees it in another window as well', async ({ page }) => {
+  // The small map is there where there is more than can be seen.
+  const more = page.locator('.map .mini');
+  await more.waitFor({ state: 'detached' });
+  await page.setViewportSize({ width: 800, height: 560 });
+  for (let n = 0; n < 4; n += 1) await frame(page);
+  await more.waitFor({ state: 'detached' });
+  await page.setViewportSize({ width: 1440, height: 900 });
+  await page.getByRole('button', { name: 'Zoom in' }).click();
+  await more.waitFor();
+  await page.getByRole('button', { name: 'Show everything' }).click();
+  await more.waitFor({ state: 'detached' });
 });
 
 step('keys go from asset to asset on the map, and the list says the same', async ({ page, server }) => {

@@ -207,6 +207,11 @@ export class MapView implements Movable {
     this.following = true;
   }
 
+  /** After the window has changed: whoever saw all of it goes on seeing all of it. */
+  refit(): void {
+    if (this.following) this.fitAll(true);
+  }
+
   fitBox(box: Box, now = false): void {
     this.fly(fit(box, this.size, this.insets, 1.4), now);
   }
