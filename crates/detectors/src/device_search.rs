@@ -1,9 +1,10 @@
 //! What stands behind an address, looked for number by number: units of a gateway, stations of a
-//! line, places of a rack, devices of a bus or of BACnet.
+//! line, places of a rack, devices of a bus, devices, networks and names of BACnet, lists of a CPU.
 //!
 //! A master asks the same numbers again and again, and most of them answer; who looks for them
-//! tries each once. Not here: functions and objects that are refused (`refused_requests`), hosts
-//! and ports (`scan`). Invariant: a number that answered once is never one that is looked for.
+//! tries each once, or asks each what it is and nothing else. Not here: functions and objects that
+//! are refused (`refused_requests`), hosts and ports (`scan`). Invariant: a number that answered
+//! once is never one that is looked for.
 
 use crate::{
     About, Detector, Draft, Findings, Kind, Phase, Site, Watch,
@@ -31,7 +32,7 @@ pub static DEVICE_SEARCH: Detector = Detector {
               it does may be a command to those it found.",
         techniques: &["T0846", "T0888"],
         false_positives: "Commissioning, when the number of a device is not known; masters whose \
-                          devices are all switched off.",
+                          devices are all switched off; an inventory of the site's own.",
         runbook: "Ask whether somebody commissions or tests devices there.\n\
                   If not, disconnect the source and look at what it asked the devices it found.\n\
                   Let the gateway or the firewall of the cell admit known clients only.",
@@ -53,8 +54,13 @@ const ROUND_SECS: i64 = 1_800;
 const SILENCE_SECS: i64 = 30;
 /// Places of racks: a station with many CPUs has four.
 const PLACES_MIN: usize = 6;
-/// Ranges of BACnet device numbers, each where the one before ended.
+/// Ranges of BACnet device numbers, or networks, each where the one before ended.
 const RANGES_MIN: usize = 40;
+/// Names of BACnet objects: a workstation asks where a few are that it does not find.
+const NAMES_MIN: usize = 60;
+/// Lists of a CPU's state (SZL), each with the number after the one before: STEP 7 asks for two
+/// dozen of them, by number here and there.
+const LISTS_MIN: usize = 24;
 
 /// What is looked for.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -63,6 +69,11 @@ enum What {
     Places,
     BusDevices,
     Ranges,
+    Networks,
+    Names,
+    Lists,
+    /// Units that said what they are, and were asked nothing else.
+    Identities,
 }
 
 type Key = (Address, Address, What);
@@ -75,6 +86,8 @@ struct DeviceSearch {
 
 struct Search {
     answered: Few<u32>,
+    /// Of units: those that are asked for more than what they are.
+    used: Few<u32>,
     sought: Lately<u32>,
     /// Tried last.
     last: u32,
@@ -88,19 +101,13 @@ struct Search {
 }
 
 impl Watch for DeviceSearch {
-    fn wants(&self, protocol: &str, _: OperationClass) -> bool {
-        matches!(
-            protocol,
-            "modbus"
-                | "modbus_rtu"
-                | "dnp3"
-                | "iec104"
-                | "fins"
-                | "hart_ip"
-                | "knxip"
-                | "cotp"
-                | "bacnet"
-        )
+    fn wants(&self, protocol: &str, class: OperationClass) -> bool {
+        match protocol {
+            "s7comm" => class == OperationClass::Diagnose,
+            "modbus" | "modbus_rtu" | "dnp3" | "iec104" | "fins" | "hart_ip" => true,
+            "knxip" | "cotp" | "bacnet" => true,
+            _ => false,
+        }
     }
 
     fn see(&mut self, o: &Observation, site: &Site<'_>, out: &mut Findings) {
@@ -114,6 +121,9 @@ impl Watch for DeviceSearch {
                 let (Some(client), Some(server)) = (o.from.address(), o.to.address()) else {
                     return;
                 };
+                if what == What::Units && !identifies(operation) {
+                    self.uses(client, server, number);
+                }
                 self.tried(o, (client, server, what), number);
                 self.judge((client, server, what), (o.at, false), site, out);
             }
@@ -131,6 +141,9 @@ impl Watch for DeviceSearch {
         let search = self.pairs.known(&(client, server, what));
         if let Some(search) = search.filter(|s| s.sought.iter().any(|known| *known == number)) {
             search.rounds += 1;
+        }
+        if what == What::Units && !identifies(operation) {
+            self.uses(client, server, number);
         }
     }
 
@@ -158,16 +171,34 @@ fn sought(protocol: &str, operation: &Operation) -> Option<(What, u32)> {
         {
             Some((What::Ranges, *first))
         }
+        ("bacnet", Object::Range { area: "network", first, .. })
+            if operation.class == OperationClass::Browse =>
+        {
+            Some((What::Networks, *first))
+        }
+        ("bacnet", Object::Name { name, .. }) if operation.function_name == "Who-Has" => {
+            Some((What::Names, hashed(name)))
+        }
         ("bacnet", _) => None,
+        ("s7comm", Object::Range { area: "szl", first, .. }) => Some((What::Lists, *first)),
+        ("s7comm", _) => None,
         ("cotp", Object::Name { area: "tsap", name }) => {
             // "programming device, rack 0 slot 2"; other names are of services, not of places.
             let (_, place) = name.split_once(", rack ")?;
-            let hash = foldhash::fast::FixedState::with_seed(17).hash_one(place);
-            Some((What::Places, hash as u32))
+            Some((What::Places, hashed(place)))
         }
         ("cotp", _) => None,
         _ => Some((What::Units, operation.unit?)),
     }
+}
+
+fn hashed(name: &str) -> u32 {
+    foldhash::fast::FixedState::with_seed(17).hash_one(name) as u32
+}
+
+/// Is it asked, or says it, what it is (MODBUS Application Protocol 1.1b3, 6.13 and 6.21)?
+fn identifies(operation: &Operation) -> bool {
+    matches!(operation.function_name, "read device identification" | "report server id")
 }
 
 /// Refusals in the place of one who is not there: of Modbus gateways and servers (MODBUS
@@ -185,9 +216,33 @@ const NOT_THERE: [&str; 8] = [
 ];
 
 impl DeviceSearch {
+    /// The unit is asked for more than what it is.
+    fn uses(&mut self, client: Address, server: Address, unit: u32) {
+        if let Some(search) = self.pairs.known(&(client, server, What::Identities)) {
+            search.sought.forget(&unit);
+        }
+        if let Some(search) = self.pairs.known(&(client, server, What::Units))
+            && search.used.len() < TARGETS_MAX
+        {
+            search.used.insert(unit);
+        }
+    }
+
+    /// A unit said what it is; `o` is its answer.
+    fn identified(&mut self, o: &Observation, client: Address, server: Address, unit: u32) {
+        let known = self.pairs.known(&(client, server, What::Units));
+        if known
+            .is_none_or(|search| search.used.contains(&unit) || search.used.len() >= TARGETS_MAX)
+        {
+            return;
+        }
+        self.tried(o, (client, server, What::Identities), unit);
+    }
+
     fn tried(&mut self, o: &Observation, key: Key, number: u32) {
         let new = || Search {
             answered: few(),
+            used: few(),
             sought: Lately::default(),
             last: number,
             next: number,
@@ -204,7 +259,7 @@ impl DeviceSearch {
         if again && number != search.last && key.2 != What::Places {
             search.rounds += 1;
         }
-        if key.2 == What::Ranges {
+        if matches!(key.2, What::Ranges | What::Networks | What::Lists) {
             search.range(o, number);
         }
         let before = search.sought.see(number, o.at, SPAN_SECS);
@@ -222,12 +277,15 @@ impl DeviceSearch {
         let (what, number) = match (o.protocol, operation.direction) {
             // A confirmation says that the question went out; an answer has its own sender.
             ("knxip", Direction::Notice) => (What::BusDevices, operation.unit),
-            ("knxip" | "bacnet" | "cotp", _) => return,
+            ("knxip" | "bacnet" | "cotp" | "s7comm", _) => return,
             _ => (What::Units, operation.unit),
         };
         let gone = matches!(operation.outcome, Outcome::Refused { name, .. }
             if NOT_THERE.contains(&name));
         let Some(number) = number.filter(|_| !gone) else { return };
+        if identifies(operation) && operation.outcome == Outcome::Done {
+            self.identified(o, client, server, number);
+        }
         let Some(search) = self.pairs.known(&(client, server, what)) else { return };
         search.sought.forget(&number);
         if search.answered.len() < TARGETS_MAX {
@@ -251,7 +309,10 @@ impl DeviceSearch {
         let over = ticks && apart_secs(now, search.at) >= silence;
         let (enough, severity) = match what {
             What::Places => (count >= PLACES_MIN, Severity::Medium),
-            What::Ranges => (search.in_a_row >= RANGES_MIN, Severity::Low),
+            What::Ranges | What::Networks => (search.in_a_row >= RANGES_MIN, Severity::Low),
+            What::Lists => (search.in_a_row >= LISTS_MIN, Severity::Low),
+            What::Names => (count >= NAMES_MIN, Severity::Low),
+            What::Identities => (over && count >= NUMBERS_MIN, Severity::Low),
             _ if search.rounds as usize * 4 > count => (false, Severity::Low),
             _ if count >= NUMBERS_MANY => (true, Severity::Medium),
             _ => (over && count >= NUMBERS_MIN, Severity::Low),
@@ -262,7 +323,9 @@ impl DeviceSearch {
         }
         let severity = if stranger { severity.max(Severity::Medium) } else { severity };
         let raised = out.raise(&DEVICE_SEARCH.about, key, &search.example, || {
-            let others = [server].into_iter().filter(|_| what != What::Ranges);
+            // What BACnet is asked for is asked of everybody.
+            let all = matches!(what, What::Ranges | What::Networks | What::Names);
+            let others = [server].into_iter().filter(|_| !all);
             Draft::by(client, others, severity, what.title())
         });
         let Some(open) = raised else { return true };
@@ -296,6 +359,10 @@ impl What {
             What::Places => "{0} tries the racks and slots of {1}",
             What::BusDevices => "{0} tries the device addresses of the bus behind {1}",
             What::Ranges => "{0} looks for BACnet devices number by number",
+            What::Networks => "{0} looks for BACnet networks number by number",
+            What::Names => "{0} looks for BACnet objects name by name",
+            What::Lists => "{0} asks {1} for lists of its state one after another (SZL)",
+            What::Identities => "{0} asks the units of {1} one after another what they are",
         }
     }
 
@@ -309,6 +376,22 @@ impl What {
                 "{{0}} asked {count} ranges of device numbers who is there, each where the one \
                  before ended: programs that map a network do so."
             ),
+            What::Networks => format!(
+                "{{0}} asked who leads to {count} networks, each by the number after the one \
+                 before: programs that map a network do so."
+            ),
+            What::Names => format!(
+                "{{0}} asked who has {count} different names within {SPAN_SECS} s: a workstation \
+                 knows which device has what, and asks for the few that it does not find."
+            ),
+            What::Lists => format!(
+                "{{0}} asked for {count} lists, by numbers that follow each other; engineering \
+                 tools ask for those they show."
+            ),
+            What::Identities => format!(
+                "{{0}} was told by {count} units what they are, and asked them nothing else: an \
+                 inventory, or somebody who looks around."
+            ),
             What::Units | What::BusDevices => format!(
                 "{{0}} asked for {count} numbers that are not there or did not answer, each once; \
                  {answered} did. A master asks those of its project, and comes back to them."
@@ -321,6 +404,16 @@ impl What {
         let (lowest, highest) = (numbers.first(), numbers.last());
         match (self, lowest, highest) {
             (What::Places, ..) => "places tried".to_owned(),
+            (What::Names, ..) => "names asked for".to_owned(),
+            (What::Networks, Some(low), Some(high)) => {
+                format!("networks asked for, from {low} to {high}")
+            }
+            (What::Lists, Some(low), Some(high)) => {
+                format!("lists asked for, from 0x{low:04x} to 0x{high:04x}")
+            }
+            (What::Identities, Some(low), Some(high)) => {
+                format!("units that said what they are, from {low} to {high}")
+            }
             (What::Ranges, Some(low), Some(high)) => {
                 format!("ranges asked for, from device {low} to {high}")
             }
@@ -370,6 +463,61 @@ fn cases() -> Vec<crate::testing::Case> {
         Case::silent("a few units", sweep(5).collect()),
         Case::silent("two CPUs", (0..2).map(place).collect()),
         Case::silent("a few ranges", (0..8).map(who).collect()),
+    ]
+    .into_iter()
+    .chain(cases_of_what_answers())
+    .collect()
+}
+
+#[cfg(test)]
+fn cases_of_what_answers() -> Vec<crate::testing::Case> {
+    use crate::testing::{Case, asked, of, operation};
+    use OperationClass::{Browse, Diagnose, Read};
+    let one = |area, first| Object::Range { area, block: 0, first, count: 1 };
+    let networks = |at: i64, network: u32| {
+        let object = one("network", network);
+        of("bacnet", asked(at, Operation { object, ..operation(Browse, 0) }))
+    };
+    let who_has = |i: i64| {
+        let object = Object::Name { area: "object", name: format!("AHU-{i}").into() };
+        let asks = Operation { object, function_name: "Who-Has", ..operation(Browse, 7) };
+        of("bacnet", asked(i * 500, asks))
+    };
+    let list = |at: i64, id: u32| {
+        of("s7comm", asked(at, Operation { object: one("szl", id), ..operation(Diagnose, 1) }))
+    };
+    let what_is = |at: i64, unit: u32| {
+        let function_name = "read device identification";
+        let asks = Operation { unit: Some(unit), function_name, ..operation(Diagnose, 43) };
+        let (direction, outcome) = (Direction::Response, Outcome::Done);
+        let says = Operation { direction, outcome, ..asks.clone() };
+        let asks = asked(at, asks);
+        let (from, to) = (asks.to, asks.from);
+        let says = Observation {
+            from,
+            to,
+            detail: Detail::Operation(says),
+            ..asked(at + 9, operation(Diagnose, 43))
+        };
+        [asks, says]
+    };
+    let reads = |at, unit| asked(at, Operation { unit: Some(unit), ..operation(Read, 3) });
+    let all = || (1..=20).flat_map(|i| what_is(i64::from(i) * 100, i)).collect::<Vec<_>>();
+    let polls =
+        |from: i64| (1..=20).map(move |i| reads(from + i64::from(i), i)).collect::<Vec<_>>();
+    vec![
+        Case::fires("BACnet networks", (1..=60).map(|i| networks(i64::from(i), i)).collect()),
+        Case::silent(
+            "those of a project",
+            (1..=60).map(|i| networks(i64::from(i), i * 10)).collect(),
+        ),
+        Case::fires("names of objects", (0..80).map(who_has).collect()),
+        Case::silent("a few names", (0..20).map(who_has).collect()),
+        Case::fires("lists of a CPU", (0..40).map(|i| list(i64::from(i), i)).collect()),
+        Case::silent("those of STEP 7", (0..40).map(|i| list(i64::from(i), i * 7)).collect()),
+        Case::fires("what all units are", all()),
+        Case::silent("the same, polled from then on", [all(), polls(60_000)].concat()),
+        Case::silent("the same, polled before", [polls(-60_000), all()].concat()),
     ]
 }
 

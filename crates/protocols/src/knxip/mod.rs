@@ -313,6 +313,11 @@ fn telegram(number: u16, bytes: &[u8], out: &mut Output) {
         return interface(function, bytes, out);
     };
     let Some((apci, data)) = telegram.application else {
+        if telegram.connects && telegram.message == 0x11 {
+            let op = Op::request(Class::Session, function, "connect to device");
+            let op = op.range("device", 0, u32::from(telegram.destination), 1);
+            return out.operation(op.unit(u32::from(telegram.source)));
+        }
         return out.operation(Op::notice(Class::Session, function, "transport control"));
     };
     let (class, name, answer) = application(apci);
@@ -397,6 +402,23 @@ mod tests {
         let datagram = Segment::of(&two, Side::Client, Carrier::Udp);
         assert_eq!(KNXIP.open().feed(datagram, &mut out), Progress::Consumed(20));
         assert_eq!(out.messages.len(), 2);
+    }
+
+    #[test]
+    fn a_connection_to_a_device_is_asked_for_and_its_end_is_upkeep() {
+        // Tunnel, then cEMI: L_Data.req to 1.1.5 without octets but the one of transport control.
+        let said = |control: u8| {
+            let body = [4, 1, 0, 0, 0x11, 0, 0xb0, 0x60, 0, 0, 0x11, 5, 0, control];
+            let frame = Header { service: 0x0420, length: 20 }.emit(&body);
+            let mut out = Output::new(false);
+            KNXIP.open().feed(Segment::of(&frame, Side::Client, Carrier::Udp), &mut out);
+            format!("{:?}", out.observed)
+        };
+        let (connect, disconnect) = (said(0x80), said(0x81));
+        let device =
+            r#""connect to device", object: Range { area: "device", block: 0, first: 4357"#;
+        assert!(connect.contains("Request") && connect.contains(device), "{connect}");
+        assert!(disconnect.contains("Notice"), "{disconnect}");
     }
 
     #[test]

@@ -60,6 +60,8 @@ pub struct Telegram<'a> {
     pub source: u16,
     pub destination: u16,
     pub group: bool,
+    /// It opens a connection to a device: T_Connect (ISO/IEC 14543-3-2).
+    pub connects: bool,
     /// Application service and its octets; `None` for transport control.
     pub application: Option<(u16, &'a [u8])>,
     /// The six bits that stand with the service where there are no octets.
@@ -82,8 +84,17 @@ impl<'a> Telegram<'a> {
         let length = usize::from(r.u8().ok()?);
         let transport = r.u8().ok()?;
         let (group, failed) = (control & 0x80 != 0, message == 0x2e && first & 1 != 0);
-        let mut telegram =
-            Telegram { message, failed, source, destination, group, application: None, small: 0 };
+        let (connects, application) = (!group && transport == 0x80, None);
+        let mut telegram = Telegram {
+            message,
+            failed,
+            source,
+            destination,
+            group,
+            connects,
+            application,
+            small: 0,
+        };
         if transport & 0x80 == 0 && length > 0 {
             let second = r.u8().ok()?;
             let data = r.bytes(length.saturating_sub(1)).ok()?;
