@@ -33,6 +33,7 @@ mod command_flood;
 mod configuration_change;
 mod controller_mode;
 mod credentials;
+mod device_claim;
 mod device_restart;
 mod device_search;
 mod device_silent;
@@ -103,6 +104,7 @@ pub static REGISTRY: &[&Detector] = &[
     &sign_in_relay::SIGN_IN_RELAY,
     &scan::SCAN,
     &device_search::DEVICE_SEARCH,
+    &device_claim::DEVICE_CLAIM,
     &arp_conflict::ARP_CONFLICT,
     &wrong_protocol::WRONG_PROTOCOL,
     &command_flood::COMMAND_FLOOD,
