@@ -71,6 +71,7 @@ mod service_exploit;
 mod service_flood;
 mod sign_in_relay;
 mod smb_exploit;
+mod stalled_requests;
 mod substation;
 mod web_attack;
 mod wrong_protocol;
@@ -109,6 +110,7 @@ pub static REGISTRY: &[&Detector] = &[
     &wrong_protocol::WRONG_PROTOCOL,
     &command_flood::COMMAND_FLOOD,
     &service_flood::SERVICE_FLOOD,
+    &stalled_requests::STALLED_REQUESTS,
     &packet_flood::PACKET_FLOOD,
     &amplification::AMPLIFICATION,
     &icmp_channel::ICMP_CHANNEL,
