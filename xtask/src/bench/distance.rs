@@ -5,7 +5,6 @@
 //! often as it should be is no figure.
 
 use std::{
-    hint::spin_loop,
     sync::atomic::{AtomicU32, Ordering},
     time::{Duration, Instant},
 };
@@ -34,7 +33,7 @@ fn turns(word: &AtomicU32, begin: u32, start: Instant) -> bool {
         let mine = 2 * round + begin;
         let mut tries = 0u32;
         while word.load(Ordering::Acquire) != mine {
-            spin_loop();
+            // No hint that this spins: a host may take the processor away from who gives it.
             tries = tries.wrapping_add(1);
             if tries.is_multiple_of(1 << 14) && start.elapsed() > PATIENCE {
                 return false;
