@@ -5,13 +5,12 @@
 //! more memory to tell than to see.
 
 use super::{Analysed, Leftovers, Settings};
-use crew::Part;
+use crew::{MessageRows, Part};
 use inventory::UnmadeAsset;
-use model::{MessageRow, Time};
+use model::Time;
 use sensor::Fold;
 use serde::{Serialize, Serializer};
 use std::{
-    collections::BTreeMap,
     io::{self, Write},
     sync::{Arc, Mutex, OnceLock, PoisonError},
 };
@@ -162,14 +161,11 @@ impl Pieces {
     }
 }
 
-/// Rows of counted messages.
-pub type Groups = BTreeMap<&'static str, Vec<MessageRow>>;
-
 /// The long parts but for those of the messages that are `told`, and where they stand in the line.
 /// One thread finds out which assets there are while others write links; what takes long comes
 /// before what takes less, so that all end at about one time.
 fn parts(
-    (messages, told): (&Arc<Groups>, usize),
+    (messages, told): (&Arc<MessageRows>, usize),
     fold: &Arc<Fold>,
     memory: Vec<Vec<u8>>,
 ) -> Vec<(usize, Part<io::Result<Pieces>>)> {
@@ -218,7 +214,7 @@ fn asset_part(
 }
 
 /// One of the parts of the field of counted messages, of which the groups are fields.
-pub fn message_part(groups: &Groups, number: usize, mut pieces: Pieces) -> io::Result<Pieces> {
+pub fn message_part(groups: &MessageRows, number: usize, mut pieces: Pieces) -> io::Result<Pieces> {
     // A group's begin counts as a row.
     let all: usize = groups.values().map(|rows| 1 + rows.len()).sum();
     let bound = |number: usize| all * number / MESSAGE_PARTS;
@@ -252,6 +248,7 @@ fn field(out: &mut impl Write, name: &str, rows: &impl Serialize) -> io::Result<
 mod tests {
     use super::*;
     use crate::analysis::{Progress, fold, read};
+    use model::MessageRow;
     use sensor::Limits;
     use std::{io::Read, path::Path};
     use wire::{
@@ -267,7 +264,7 @@ mod tests {
         };
         let few = [("a", rows(1)), ("b", Vec::new()), ("c", rows(2))];
         let many = [("a", rows(100)), ("b", rows(7)), ("c", rows(1))];
-        for groups in [Groups::new(), Groups::from(few), Groups::from(many)] {
+        for groups in [MessageRows::new(), MessageRows::from(few), MessageRows::from(many)] {
             let mut text = b"{\"x\":1".to_vec();
             for number in 0..MESSAGE_PARTS {
                 let pieces = Pieces::new(&Sheets::default());
