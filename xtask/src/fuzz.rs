@@ -13,7 +13,7 @@ mod source;
 #[path = "../../fuzz/src/lib.rs"]
 pub mod targets;
 
-use crate::options::Options;
+use crate::{checkout, options::Options};
 use anyhow::{Context, Result, bail};
 use each::{Each, Time};
 use ledger::Ledger;
@@ -55,8 +55,8 @@ pub fn run(arguments: &[String]) -> Result<()> {
         "input",
     ];
     let options = Options::read(arguments, &known)?;
-    let root = options.text("root").unwrap_or(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
-    let root = Path::new(root);
+    let root = options.text("root").map_or_else(checkout::root, PathBuf::from);
+    let root = root.as_path();
     if options.text("write-targets").is_some() {
         return write_targets(&root.join("fuzz/Cargo.toml"));
     }
@@ -367,13 +367,9 @@ fn write_targets(path: &Path) -> Result<()> {
 mod tests {
     use super::*;
 
-    fn root() -> &'static Path {
-        Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask is in the workspace")
-    }
-
     #[test]
     fn every_protocol_has_its_fuzz_target() {
-        let path = root().join("fuzz/Cargo.toml");
+        let path = checkout::root().join("fuzz/Cargo.toml");
         let text = fs::read_to_string(path).expect("the fuzz workspace is there");
         assert!(text == manifest(&text), "cargo xtask fuzz --write-targets yes");
     }
@@ -389,7 +385,7 @@ mod tests {
 
     #[test]
     fn every_target_survives_its_corpus_and_a_thousand_mutations() {
-        let corpora = corpus::corpora(root(), None).expect("fixtures are there");
+        let corpora = corpus::corpora(&checkout::root(), None).expect("fixtures are there");
         let watch = Watch::start(std::env::temp_dir());
         for name in targets::names() {
             let corpus = corpora.of(name);

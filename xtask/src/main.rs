@@ -4,6 +4,7 @@
 //! non-zero when something is wrong.
 
 mod bench;
+mod checkout;
 mod confusion;
 mod fixtures;
 mod fuzz;

@@ -3,14 +3,14 @@
 //! The skeleton compiles, reads a made-up header and has a fixture, so the registry's tests hold it
 //! from its first minute. Not here: what the protocol is. Invariant: nothing is overwritten.
 
+use crate::checkout;
 use anyhow::{Context, Result, bail, ensure};
 use std::{fs, path::Path};
 
 /// Makes the protocol `arguments[0]`.
 pub fn run(arguments: &[String]) -> Result<()> {
     let [name] = arguments else { bail!("usage: cargo xtask new-protocol NAME") };
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask is in the workspace");
-    make(&root.join("crates/protocols/src"), name)?;
+    make(&checkout::root().join("crates/protocols/src"), name)?;
     println!(
         "made crates/protocols/src/{name}: read docs/protocols-howto.md, then\n  \
          UPDATE=1 cargo test -p protocols     writes the golden and docs/protocols.md"

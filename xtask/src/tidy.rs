@@ -7,6 +7,7 @@ mod banned;
 mod layers;
 mod sizes;
 
+use crate::checkout;
 use anyhow::{Result, bail};
 use std::{
     fs,
@@ -15,7 +16,7 @@ use std::{
 
 /// Runs every check over the workspace and fails with all complaints at once.
 pub fn run() -> Result<()> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask is in the workspace");
+    let root = &checkout::root();
     let files = rust_files(root);
     let mut complaints = layers::check(root)?;
     complaints.extend(sizes::check(root, &files)?);

@@ -9,7 +9,7 @@ mod crowd;
 mod cycles;
 mod talks;
 
-use crate::{fixtures, options::Options};
+use crate::{checkout, fixtures, options::Options};
 use anyhow::{Context, Result};
 use std::{
     fs::{self, File},
@@ -43,8 +43,7 @@ pub fn run(arguments: &[String]) -> Result<()> {
     let options = Options::read(arguments, &["into"])?;
     let folder = Path::new(options.text("into").context("say where: --into DIR")?);
     fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask is in the workspace");
-    let fixtures = fixtures::all(root)?;
+    let fixtures = fixtures::all(&checkout::root())?;
     for name in ["talks", "cycles", "crowd"] {
         let path = folder.join(format!("{name}.pcap"));
         let shown = path.display();
@@ -108,7 +107,7 @@ mod tests {
 
     /// Protocols that the sensor names in a capture, and its packets.
     fn heard(name: &str) -> (BTreeSet<String>, u64) {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("in the workspace");
+        let root = &checkout::root();
         let mut film = Film::new(Vec::new()).unwrap();
         shoot(name, &fixtures::all(root).unwrap(), &SHORT, &mut film).unwrap();
         let (made, octets) = (film.packets, film.writer.into_inner());

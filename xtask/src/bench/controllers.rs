@@ -9,7 +9,7 @@
 
 mod panel;
 
-use crate::options::Options;
+use crate::{checkout, options::Options};
 use anyhow::{Context, Result, bail};
 use panel::{Panel, Polled};
 use std::{
@@ -167,7 +167,7 @@ impl Drop for Controller {
 
 impl Controller {
     fn start(python: &Path, controlled: &Controlled, log: &Path) -> Result<Self> {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("no workspace")?;
+        let root = checkout::root();
         let mut child = Command::new(python)
             .arg(root.join("crates/connectors/tests/peers/plc.py"))
             .arg(controlled.service_ms.to_string())

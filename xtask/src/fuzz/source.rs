@@ -324,8 +324,7 @@ pub mod tests {
 
     #[test]
     fn every_target_has_digests_and_they_are_those_this_program_was_built_of() {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a workspace");
-        let sources = sources(root).expect("readable");
+        let sources = sources(&crate::checkout::root()).expect("readable");
         for target in super::super::targets::names() {
             let digests = sources.get(target);
             assert!(digests.is_some_and(|d| d.source != d.shared), "{target}: {digests:?}");
