@@ -237,6 +237,19 @@ step('an open list of findings grows when the capture is imported', async (test)
   await watcher.close();
 });
 
+async function makeUser(page, server, name, role) {
+  const me = await (await page.request.get(`${server.url}/api/v1/me`)).json();
+  const headers = { 'x-csrf-token': me.csrf };
+  const data = { name, role, password: PASSWORD };
+  const made = await page.request.post(`${server.url}/api/v1/users`, { data, headers });
+  assert.equal(made.status(), 201);
+}
+
+async function giveTo(page, whom) {
+  await page.getByRole('button', { name: 'Give to' }).click();
+  await page.getByRole('menuitemcheckbox', { name: whom }).click();
+}
+
 step('a finding is understood and triaged', async ({ page, server }) => {
   await page.keyboard.press('g');
   await page.keyboard.press('f');
@@ -251,6 +264,11 @@ step('a finding is understood and triaged', async ({ page, server }) => {
   await page.locator('.state', { hasText: 'Acknowledged' }).waitFor();
   await page.getByRole('button', { name: 'Take' }).click();
   await page.locator('.state', { hasText: 'admin has it' }).waitFor();
+  await giveTo(page, 'Nobody');
+  await page.locator('.state', { hasText: 'Nobody has it' }).waitFor();
+  await makeUser(page, server, 'berta', 'analyst');
+  await giveTo(page, 'berta');
+  await page.locator('.state', { hasText: 'berta has it' }).waitFor();
   await page.fill('textarea[name=note]', 'planned, change 4711');
   await page.getByRole('button', { name: 'Save note' }).click();
   await page.getByText('The note is saved').waitFor();
@@ -467,11 +485,7 @@ step('a hold is put and seen, and one person cannot release it', async ({ page, 
 });
 
 step('a second administrator approves the release, which waits and is withdrawn', async ({ page, server, browser }) => {
-  const me = await (await page.request.get(`${server.url}/api/v1/me`)).json();
-  const data = { name: 'bert', role: 'admin', password: PASSWORD };
-  const headers = { 'x-csrf-token': me.csrf };
-  const made = await page.request.post(`${server.url}/api/v1/users`, { data, headers });
-  assert.equal(made.status(), 201);
+  await makeUser(page, server, 'bert', 'admin');
   await page.getByRole('button', { name: 'Release' }).click();
   await page.getByRole('dialog').getByLabel('Reason').fill('settled');
   await page.getByRole('button', { name: 'Ask for the release' }).click();

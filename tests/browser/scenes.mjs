@@ -141,10 +141,12 @@ export async function scenes(api) {
   for (const finding of detectors) add(`finding-${finding.detector}`, `/findings/${finding.id}`);
   if (detectors[0]) {
     add('finding-mute', `/findings/${detectors[0].id}`, { act: button('Mute') });
+    add('finding-give', `/findings/${detectors[0].id}`, { act: button('Give to') });
   }
   add('findings-chosen', '/findings?view=all', {
     act: async (page) => {
       for (const row of [1, 2]) await page.locator('tbody input[type=checkbox]').nth(row).check();
+      await page.getByRole('button', { name: 'Give to' }).click();
     },
   });
   for (const section of ['plans', 'snapshots', 'recovery', 'runs', 'keeping'])

@@ -34,6 +34,18 @@ pub(crate) async fn users(State(app): State<Shared>) -> Answer<Json<UserList>> {
     Ok(Json(UserList { items }))
 }
 
+/// Names of the users who may have findings: analysts and admins who may sign in.
+#[utoipa::path(
+    get, path = "/api/v1/owners", tag = "findings", operation_id = "findings_owners",
+    responses((status = 200, description = "Done", body = OwnerList), Failures),
+    security(("session" = []), ("token" = []))
+)]
+pub(crate) async fn owners(State(app): State<Shared>) -> Answer<Json<OwnerList>> {
+    let users = app.store.users().await?.into_iter();
+    let able = users.filter(|user| user.role >= Role::Analyst && !user.disabled);
+    Ok(Json(OwnerList { items: able.map(|user| user.name).collect() }))
+}
+
 /// Make a user.
 #[utoipa::path(
     post, path = "/api/v1/users", tag = "users", operation_id = "users_create",

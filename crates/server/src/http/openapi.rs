@@ -83,6 +83,7 @@ impl Modify for Access {
         super::accounts::create_token,
         super::accounts::delete_token,
         super::accounts::users,
+        super::accounts::owners,
         super::accounts::create_user,
         super::accounts::change_user,
         super::accounts::delete_user,

@@ -63,6 +63,7 @@ fn lines() -> Vec<Line> {
         (c.clone(), "/tokens", VIEWER, post(accounts::create_token)),
         (d.clone(), "/tokens/{id}", VIEWER, delete(accounts::delete_token)),
         (g.clone(), "/users", ADMIN, get(accounts::users)),
+        (g.clone(), "/owners", ANALYST, get(accounts::owners)),
         (c.clone(), "/users", ADMIN, post(accounts::create_user)),
         (p.clone(), "/users/{name}", ADMIN, patch(accounts::change_user)),
         (d.clone(), "/users/{name}", ADMIN, delete(accounts::delete_user)),

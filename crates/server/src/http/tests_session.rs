@@ -126,6 +126,28 @@ async fn idle_and_disabled_sessions_end() {
 }
 
 #[tokio::test]
+async fn findings_can_be_given_to_those_who_may_work_on_them() {
+    let site = Site::new().await;
+    let (viewer, admin) = (site.sign_in("vi").await, site.sign_in("ad").await);
+    for (name, role) in [("zoe", "analyst"), ("bert", "analyst"), ("vera", "viewer")] {
+        let new = json!({"name": name, "role": role, "password": "a long pass phrase 1"});
+        let made = site.call(&admin, Method::POST, "/users", Some(new)).await;
+        assert_eq!(made.status(), StatusCode::CREATED, "{name}");
+    }
+    let request = site.request(&admin, Method::PATCH, "/users/bert");
+    let request = request.header(header::IF_MATCH, "\"1\"");
+    let request = request.header(header::CONTENT_TYPE, "application/json");
+    let request = request.body(Body::from(json!({"disabled": true}).to_string()));
+    assert_eq!(site.send(request.expect("a request")).await.status(), StatusCode::OK);
+    let owners = read(site.call(&admin, Method::GET, "/owners", None).await).await;
+    let names = owners["items"].as_array().expect("names").clone();
+    assert!(names.contains(&json!("ad")) && names.contains(&json!("zoe")), "{owners}");
+    assert!(!names.iter().any(|name| ["vi", "vera", "bert"].map(|n| json!(n)).contains(name)));
+    let refused = site.call(&viewer, Method::GET, "/owners", None).await;
+    assert_eq!(refused.status(), StatusCode::FORBIDDEN);
+}
+
+#[tokio::test]
 async fn what_a_page_asks_by_itself_keeps_no_session_alive() {
     let site = Site::new().await;
     let who = site.sign_in("vi").await;

@@ -139,6 +139,12 @@ pub struct UserList {
 }
 
 #[derive(Serialize, ToSchema, Debug)]
+pub struct OwnerList {
+    /// Names, sorted.
+    pub items: Vec<String>,
+}
+
+#[derive(Serialize, ToSchema, Debug)]
 pub struct TokenList {
     pub items: Vec<Token>,
 }
