@@ -61,6 +61,8 @@ pub(crate) struct App {
     /// The newest audit row that was checked, with its hash.
     pub(crate) audited: tokio::sync::Mutex<Option<(i64, String)>>,
     pub(crate) clock: Clock,
+    /// Why the server's certificate cannot be renewed.
+    pub(crate) no_renewal: Mutex<Option<String>>,
     /// True once the server stops; streams end.
     pub(crate) stopping: watch::Receiver<bool>,
 }
@@ -89,6 +91,7 @@ impl App {
             parsing: Arc::new(Semaphore::new(1)),
             audited: tokio::sync::Mutex::new(None),
             clock: Clock::new(),
+            no_renewal: Mutex::default(),
             stopping,
         })
     }

@@ -112,6 +112,7 @@ impl Server {
         let absolute = settings.session_absolute;
         let asked = settings.agents.clone();
         let app = App::new(store, settings, sensors, stops.clone());
+        note_renewal(&app, certificates.check_authority());
         app.meanwhile.interrupted(interrupted);
         match app.meanwhile.settle(&app.store).await {
             // What is on the disk can be looked at even if it takes no more.
@@ -320,7 +321,18 @@ async fn renew(
             Ok(false) => {}
             Err(error) => tracing::error!(%error, "the certificate could not be renewed"),
         }
+        note_renewal(&app, certificates.check_authority());
     }
+}
+
+/// Keeps for the state of the server why its certificate cannot be renewed, and says it once.
+pub(crate) fn note_renewal(app: &App, checked: Result<(), TlsError>) {
+    let why = checked.err().map(|error| error.to_string());
+    let mut known = app.no_renewal.lock().expect("no panic holds it");
+    if let Some(why) = why.as_ref().filter(|why| known.as_ref() != Some(*why)) {
+        tracing::error!("{why}");
+    }
+    *known = why;
 }
 
 #[cfg(test)]

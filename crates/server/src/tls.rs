@@ -39,6 +39,13 @@ pub enum TlsError {
         path.display()
     )]
     Read { path: PathBuf, reason: String },
+    #[error(
+        "the server's certificate cannot be renewed before it ends: {}: {reason}; put it back from \
+         a backup, or move the directory it is in away to have new ones made, which browsers and \
+         agents have to trust anew",
+        path.display()
+    )]
+    Authority { path: PathBuf, reason: String },
     #[error("cannot make a certificate: {0}")]
     Make(#[from] rcgen::Error),
     #[error("cannot use the certificate: {0}")]
@@ -93,6 +100,30 @@ impl Certificates {
             made = true;
         }
         Ok(made)
+    }
+
+    /// Whether the server's certificate can be renewed: the authority's key is there and is that of
+    /// its certificate. Without it all goes well for months, until the server's certificate ends.
+    pub fn check_authority(&self) -> Result<(), TlsError> {
+        use x509_parser::prelude::{FromDer, X509Certificate};
+        let unusable = |name: &str, reason: String| {
+            let path = self.folder.join(name);
+            TlsError::Authority { path, reason }
+        };
+        let read = |name: &str| {
+            fs::read_to_string(self.folder.join(name)).map_err(|e| unusable(name, e.to_string()))
+        };
+        let key = KeyPair::from_pem(&read("ca.key")?)
+            .map_err(|error| unusable("ca.key", error.to_string()))?;
+        let text = read("ca.pem")?;
+        let (_, pem) = x509_parser::pem::parse_x509_pem(text.as_bytes())
+            .map_err(|error| unusable("ca.pem", error.to_string()))?;
+        let (_, certificate) = X509Certificate::from_der(&pem.contents)
+            .map_err(|error| unusable("ca.pem", error.to_string()))?;
+        if certificate.public_key().subject_public_key.data != key.public_key_raw() {
+            return Err(unusable("ca.key", "it is not the key of ca.pem".to_owned()));
+        }
+        Ok(())
     }
 
     /// How rustls shall serve: TLS 1.2 and 1.3, HTTP/2 and 1.1.
@@ -368,6 +399,27 @@ mod tests {
         assert!(certificates.ensure_at(day(300)).expect("made anew"));
         let (from, _, same) = validity(dir.path(), "ca.pem");
         assert!(from <= day(300).unix_timestamp() && same == key);
+    }
+
+    #[test]
+    fn an_authority_whose_key_is_lost_is_told_of_at_once() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let certificates = Certificates::new(dir.path(), LISTEN, &[]);
+        certificates.ensure().expect("made");
+        let key = dir.path().join("tls/ca.key");
+        let good = fs::read(&key).expect("a file");
+        let refused = || {
+            assert!(!certificates.ensure().expect("it serves on"), "and nothing is made anew");
+            certificates.check_authority().expect_err("nobody could renew").to_string()
+        };
+        fs::write(&key, KeyPair::generate().expect("made").serialize_pem()).expect("written");
+        assert!(refused().contains("ca.key: it is not the key of ca.pem"), "{}", refused());
+        fs::write(&key, &good[..40]).expect("written");
+        assert!(refused().contains("ca.key: "), "{}", refused());
+        fs::remove_file(&key).expect("was there");
+        assert!(refused().contains("ca.key: "), "{}", refused());
+        fs::write(&key, good).expect("written");
+        certificates.check_authority().expect("good again");
     }
 
     #[cfg(unix)]

@@ -228,6 +228,8 @@ async fn checks(app: &App) -> Vec<HealthCheck> {
         );
         all.push(check("clock", "warning", detail));
     }
+    let no_renewal = app.no_renewal.lock().expect("no panic holds it").clone();
+    all.extend(no_renewal.map(|why| check("certificate", "warning", why)));
     all
 }
 

@@ -1,7 +1,7 @@
 //! What was done and could not be written down, for want of room or of somebody who waits.
 
 use super::tests::{As, Site, read};
-use crate::protect::reconcile;
+use crate::{protect::reconcile, serve::note_renewal};
 use axum::{
     body::Body,
     http::{Method, StatusCode, header},
@@ -262,6 +262,28 @@ async fn a_session_that_waits_for_room_ends_with_its_users_right_to_it() {
     let enabled = store::UserPatch { disabled: Some(false), ..store::UserPatch::default() };
     site.store.patch_user("vi", 2, enabled).await.expect("room");
     assert_eq!(status().await, StatusCode::UNAUTHORIZED, "it got no row");
+}
+
+#[tokio::test]
+async fn health_says_that_a_certificate_will_end_without_another() {
+    let site = Site::new().await;
+    let who = site.sign_in("vi").await;
+    let told = async || {
+        let health = read(site.call(&who, Method::GET, "/health", None).await).await;
+        let checks = health["checks"].as_array().expect("a list").clone();
+        checks.into_iter().find(|check| check["name"] == "certificate")
+    };
+    let folder = tempfile::tempdir().expect("a directory");
+    let listen = "127.0.0.1:8443".parse().expect("an address");
+    let certificates = crate::tls::Certificates::new(folder.path(), listen, &[]);
+    certificates.ensure().expect("made");
+    note_renewal(&site.app, certificates.check_authority());
+    assert_eq!(told().await, None);
+    std::fs::write(folder.path().join("tls/ca.key"), "half a k").expect("written");
+    note_renewal(&site.app, certificates.check_authority());
+    let check = told().await.expect("a check");
+    assert_eq!(check["state"], "warning");
+    assert!(check["detail"].as_str().expect("text").contains("tls/ca.key: "), "{check}");
 }
 
 #[tokio::test]

@@ -86,6 +86,9 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     let certificates = Certificates::new(&dir.join(SITE), address, &options.hosts);
     if !options.plain {
         certificates.ensure()?;
+        if let Err(error) = certificates.check_authority() {
+            tracing::error!("{error}");
+        }
     }
     confine(options, seal)?;
     // Threads begin after this: they have what is left.
