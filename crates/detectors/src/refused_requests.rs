@@ -1,7 +1,10 @@
-//! Devices that refuse what they are asked: unknown functions, objects, addresses.
+//! Devices that refuse what they are asked: unknown functions, objects, addresses, names.
+//!
+//! A project may have names that its device lost, and comes back to them; who guesses tries each
+//! once. Invariant: of names that are not there none counts twice.
 
 use crate::{
-    About, Detector, Draft, Findings, Kind, Site, Watch,
+    About, Detector, Draft, Findings, Kind, Phase, Site, Watch,
     baseline::{Few, few},
     limits::TARGETS_MAX,
     watched::Watched,
@@ -9,10 +12,13 @@ use crate::{
 };
 use inventory::is_industrial;
 use model::{
-    Address, Detail, Evidence, Object, Observation, Operation, OperationClass, Outcome, Severity,
-    Time,
+    Address, Detail, Direction, Evidence, Object, Observation, Operation, OperationClass, Outcome,
+    PortNumber, Severity, Time,
 };
-use std::hash::{BuildHasher, Hash, Hasher};
+use std::{
+    collections::BTreeSet,
+    hash::{BuildHasher, Hash, Hasher},
+};
 
 pub static REFUSED_REQUESTS: Detector = Detector {
     about: About {
@@ -30,7 +36,11 @@ pub static REFUSED_REQUESTS: Detector = Detector {
                   If not, disconnect it and look at what it was answered.",
         sees: &[Kind::Operation],
     },
-    watch: || Box::new(RefusedRequests { pairs: Watched::new(SPAN_SECS) }),
+    watch: || {
+        let (pairs, names) = (Watched::new(SPAN_SECS), Watched::new(NAMES_SECS));
+        let (asked, dirty) = (Watched::new(ANSWER_SECS), BTreeSet::new());
+        Box::new(RefusedRequests { pairs, names, asked, dirty })
+    },
     #[cfg(test)]
     cases,
 };
@@ -40,9 +50,40 @@ const DIFFERENT_MIN: usize = 5;
 const SPAN_SECS: i64 = 300;
 /// OPC 10000-6, annex A.2
 const NO_SUCH_NODE: &str = "node id unknown";
+/// Names that are not there, of OPC UA, ADS (TE1000, return code 0x710), and CIP, where a symbol
+/// that is unknown is a path that leads nowhere (Volume 1, appendix B-1, 0x04 and 0x05).
+const NO_SUCH_NAME: [&str; 4] =
+    [NO_SUCH_NODE, "symbol not found", "path segment error", "path destination unknown"];
+/// Answers of CIP do not repeat what was asked for.
+const CIP_TAG: &str = "tag";
+/// An answer that comes later answers another request.
+const ANSWER_SECS: i64 = 5;
+/// Different names that were not there, however slowly they were tried.
+const NAMES_MIN: usize = 20;
+const NAMES_SECS: i64 = 4 * 3_600;
+/// By then a project has asked again for what it has.
+const ROUND_SECS: i64 = 60;
+
+type Pair = (Address, Address);
 
 struct RefusedRequests {
-    pairs: Watched<(Address, Address), Refusals>,
+    pairs: Watched<Pair, Refusals>,
+    /// Names that are not there.
+    names: Watched<Pair, Names>,
+    /// By client, its port and server: the tag asked for last.
+    asked: Watched<(Address, PortNumber, Address), Option<(u64, Time)>>,
+    /// Pairs whose names are to be judged.
+    dirty: BTreeSet<Pair>,
+}
+
+struct Names {
+    asked: Few<u64>,
+    missing: Few<u64>,
+    /// How often one came again.
+    again: usize,
+    first: Time,
+    last: Time,
+    example: Box<Observation>,
 }
 
 struct Refusals {
@@ -59,9 +100,15 @@ impl Watch for RefusedRequests {
 
     fn see(&mut self, o: &Observation, site: &Site<'_>, out: &mut Findings) {
         let Detail::Operation(operation) = &o.detail else { return };
-        let Outcome::Refused { .. } = operation.outcome else { return };
         if !site.industrial {
             return;
+        }
+        if operation.direction == Direction::Request {
+            return self.asks(o, operation);
+        }
+        let Outcome::Refused { name: why, .. } = operation.outcome else { return };
+        if NO_SUCH_NAME.contains(&why) {
+            self.no_such_name(o, operation);
         }
         let (Some(server), Some(client)) = (o.from.address(), o.to.address()) else { return };
         let key = (client, server);
@@ -98,8 +145,114 @@ impl Watch for RefusedRequests {
         );
     }
 
+    fn tick(&mut self, now: Time, site: &Site<'_>, out: &mut Findings) {
+        let due = std::mem::take(&mut self.dirty);
+        for pair in due {
+            if !self.judge(pair, now, site, out) {
+                self.dirty.insert(pair);
+            }
+        }
+    }
+
     fn dropped(&self) -> u64 {
-        self.pairs.dropped()
+        self.pairs.dropped() + self.names.dropped() + self.asked.dropped()
+    }
+}
+
+impl RefusedRequests {
+    fn asks(&mut self, o: &Observation, operation: &Operation) {
+        let Some(name) = named(&operation.object) else { return };
+        let (Some(client), Some(server)) = (o.from.address(), o.to.address()) else { return };
+        if let Some(names) = self.names.known(&(client, server))
+            && names.asked.len() < 2 * TARGETS_MAX
+        {
+            names.asked.insert(name);
+        }
+        if matches!(operation.object, Object::Name { area: CIP_TAG, .. }) {
+            let key = (client, o.from.port.unwrap_or_default(), server);
+            *self.asked.of(key, o.at, || None) = Some((name, o.at));
+        }
+    }
+
+    /// `o` is the answer.
+    fn no_such_name(&mut self, o: &Observation, operation: &Operation) {
+        let (Some(server), Some(client)) = (o.from.address(), o.to.address()) else { return };
+        let name = named(&operation.object).or_else(|| {
+            let key = (client, o.to.port.unwrap_or_default(), server);
+            let asked = self.asked.known(&key).and_then(Option::take);
+            asked.filter(|(_, at)| apart_secs(o.at, *at) <= ANSWER_SECS).map(|(name, _)| name)
+        });
+        let key = (client, server);
+        // Paths of CIP lead to other things than tags, too.
+        if name.is_none() && self.names.known(&key).is_none() {
+            return;
+        }
+        let names = self.names.of(key, o.at, || Names::new(o));
+        if apart_secs(o.at, names.last) > NAMES_SECS {
+            *names = Names::new(o);
+        }
+        names.last = o.at;
+        match name {
+            Some(name) if !names.missing.contains(&name) => {
+                if names.missing.len() < TARGETS_MAX {
+                    names.missing.insert(name);
+                }
+            }
+            // What came before is asked without a word, or is a name that is known.
+            _ => names.again += 1,
+        }
+        if names.missing.len() >= NAMES_MIN {
+            self.dirty.insert(key);
+        }
+    }
+
+    /// Raises what was guessed; says whether there is no more to wait for.
+    fn judge(&mut self, pair: Pair, now: Time, site: &Site<'_>, out: &mut Findings) -> bool {
+        let (client, server) = pair;
+        let Some(names) = self.names.known(&pair) else { return true };
+        let waited = apart_secs(now, names.first).max(apart_secs(now, names.last));
+        if waited < ROUND_SECS {
+            return false;
+        }
+        let count = names.missing.len();
+        if names.again * 4 > count || names.asked.len() > 2 * count {
+            return true;
+        }
+        let stranger = site.phase == Phase::Learnt && !site.baseline.knows_pair(client, server);
+        let severity = if stranger { Severity::Medium } else { Severity::Low };
+        let raised = out.raise(&REFUSED_REQUESTS.about, pair, &names.example, || {
+            Draft::by(client, [server], severity, GUESSES)
+        });
+        let Some(open) = raised else { return true };
+        open.titled(GUESSES.to_owned());
+        open.at_least(severity);
+        open.explained(format!(
+            "{{0}} asked for {NAMES_MIN} or more names that {{1}} does not have, hardly one of \
+             them twice. A project comes back to the names it has; who does not know them guesses."
+        ));
+        open.spans(names.first, names.last);
+        let says = "different names that are not there";
+        open.proof_count("names", (names.first, names.last), (count as u64, says));
+        true
+    }
+}
+
+const GUESSES: &str = "{0} guesses names of what {1} has";
+
+impl Names {
+    fn new(o: &Observation) -> Self {
+        let (first, last, example) = (o.at, o.at, Box::new(o.clone()));
+        Names { asked: few(), missing: few(), again: 0, first, last, example }
+    }
+}
+
+/// What stands for a name; nodes of OPC UA may have numbers in their place (OPC 10000-3, 8.2).
+fn named(object: &Object) -> Option<u64> {
+    let hasher = foldhash::fast::FixedState::with_seed(13);
+    match object {
+        Object::Name { name, .. } => Some(hasher.hash_one(name)),
+        Object::Range { area: "node", block, first, .. } => Some(hasher.hash_one((block, first))),
+        _ => None,
     }
 }
 
@@ -129,7 +282,7 @@ impl Refusals {
 
 #[cfg(test)]
 fn cases() -> Vec<crate::testing::Case> {
-    use crate::testing::{Case, of, refused};
+    use crate::testing::{Case, asked, of, operation, refused};
     use model::OperationClass::Read;
     let with = |at: i64, function: u32| {
         let mut o = refused(at, Read, "illegal function");
@@ -145,7 +298,28 @@ fn cases() -> Vec<crate::testing::Case> {
         }
         o
     });
+    let tag = |at: i64, name: i64, there: bool| {
+        let object = Object::Name { area: CIP_TAG, name: format!("Tag{name}").into() };
+        let asks = asked(at, Operation { object, ..operation(Read, 0x4c) });
+        let mut says = refused(at + 5, Read, "path segment error");
+        if let Detail::Operation(operation) = &mut says.detail {
+            operation.function = 0x4c;
+            operation.outcome = if there { Outcome::Done } else { operation.outcome };
+        }
+        [of("cip", asks), of("cip", says)]
+    };
+    let tags = |apart: i64, there: fn(i64) -> bool| {
+        (0..40).flat_map(move |i| tag(i * apart, i, there(i))).collect::<Vec<_>>()
+    };
+    let again = || (0..40).map(|i| of("cip", tag(20_000 + i * 100, i, false)[1].clone()));
     vec![
+        Case::fires("names guessed", tags(100, |_| false)),
+        Case::fires("names guessed slowly", tags(60_000, |_| false)),
+        Case::silent("a project some of whose names are lost", tags(100, |i| i % 4 > 0)),
+        Case::silent(
+            "all of whose names are",
+            tags(100, |_| false).into_iter().chain(again()).collect(),
+        ),
         Case::fires(
             "one function after the other",
             (0..6).map(|i| with(i * 10, i as u32)).collect(),
