@@ -17,7 +17,7 @@ pub static RECONNAISSANCE: Detector = Detector {
         engine: model::Engine::Malware,
         why: "Who knows which accounts are administrators, and on which hosts they are signed in, \
               knows where to go next. Programs that draw that map ask every host.",
-        techniques: &["T1087", "T1069", "T1135", "T1136", "T1098", "T1003", "T1558"],
+        techniques: &["T1087", "T1069", "T1135", "T1136", "T1098", "T1003", "T1558", "T1046"],
         false_positives: "Inventory of the site's own administrators, management of users at a \
                           domain controller, programs that look after the directory.",
         runbook: "Ask who works at the source. If it is the site's inventory, mute the finding \
@@ -67,7 +67,12 @@ const LISTS: &[(&str, &[&str])] = &[
     ("sessions", &["NetrSessionEnum", "NetrWkstaUserEnum"]),
     ("shares", &["NetrShareEnum", "NetrShareEnumSticky"]),
     ("trusts", &["LsarEnumerateTrustedDomains"]),
+    ("domains", &["SamrEnumerateDomainsInSamServer"]),
+    ("what is known of users", &["SamrQueryInformationUser", "SamrQueryInformationUser2"]),
 ];
+/// Who manages one account asks for the last two as well, and does not list the others; all three
+/// of one host are a walk through its accounts, one by one.
+const WALK: [usize; 3] = [0, LISTS.len() - 2, LISTS.len() - 1];
 
 struct Reconnaissance {
     signs: Signs,
@@ -156,7 +161,10 @@ impl Reconnaissance {
         out: &mut Findings,
     ) {
         let kinds = self.kinds.of((client, server), o.at, Lately::default);
-        if kinds.see(kind, o.at, KINDS_SECS) < KINDS_MIN {
+        kinds.see(kind, o.at, KINDS_SECS);
+        let lists = kinds.iter().filter(|kind| !WALK[1..].contains(kind)).count();
+        let walks = WALK.iter().all(|step| kinds.iter().any(|kind| kind == step));
+        if lists < KINDS_MIN && !walks {
             return;
         }
         let mut words: Vec<_> = kinds.iter().map(|kind| LISTS[*kind].0).collect();
@@ -221,6 +229,14 @@ static SIGNS: &[Sign] = &[
         techniques: &["T1087", "T1069"],
     },
     Sign {
+        matches: |o| asks(o, &["ept_lookup"]),
+        title: "{0} asks {1} what it offers by RPC",
+        severity: Severity::Low,
+        says: "a client asks the endpoint mapper for the one service it wants; who lists all of \
+               them looks around",
+        techniques: &["T1046"],
+    },
+    Sign {
         matches: |o| asks(o, &["search for passwords"]),
         title: "{0} looks for passwords in the directory of {1}",
         severity: Severity::Medium,
@@ -281,10 +297,21 @@ fn cases() -> Vec<crate::testing::Case> {
         let one = |(i, name): (usize, &&'static str)| of(i as i64 * apart, name, 20);
         names.iter().enumerate().map(one).collect()
     };
+    let walk = |names: &[&'static str]| {
+        names.iter().enumerate().map(|(i, name)| of(i as i64 * 50, name, 20)).collect()
+    };
+    let (domains, users) = ("SamrEnumerateDomainsInSamServer", "SamrEnumerateUsersInDomain");
     let searches =
         |name| vec![of(0, name, 20)].into_iter().map(|o| Observation { protocol: "ldap", ..o });
     vec![
         Case::fires("Kerberoasting", searches("search for accounts of services").collect()),
+        Case::fires("accounts one by one", walk(&[domains, users, "SamrQueryInformationUser2"])),
+        Case::silent(
+            "one account",
+            walk(&[domains, "SamrQueryInformationUser2", "NetrShareEnum", "NetrSessionEnum"]),
+        ),
+        Case::fires("services listed", vec![of(0, "ept_lookup", 20)]),
+        Case::silent("one service looked for", vec![of(0, "ept_map", 20)]),
         Case::silent("any search", searches("search").collect()),
         Case::fires("passwords of hosts", searches("search for passwords").collect()),
         Case::fires("a password is set", vec![of(0, "SamrSetInformationUser2 of a password", 20)]),
