@@ -21,6 +21,9 @@ mod named;
 mod watched;
 mod window;
 
+// parts of detectors
+mod sounding;
+
 // detectors
 mod address_flood;
 mod address_server;

@@ -4,7 +4,8 @@
 //! controllers that are away are no strangers to their master.
 
 use crate::{
-    About, Detector, Draft, Findings, Kind, Site, Watch, limits::TARGETS_MAX, watched::Watched,
+    About, Detector, Draft, Findings, Kind, Site, Watch, limits::TARGETS_MAX, sounding::Sounding,
+    watched::Watched,
 };
 use inventory::is_external;
 use model::{
@@ -27,9 +28,12 @@ pub static SCAN: Detector = Detector {
                   it and keep it away from controllers.\n\
                   If not, disconnect it and look at whom it reached.\n\
                   See whether the controllers it touched still work.",
-        sees: &[Kind::Session, Kind::Operation],
+        sees: &[Kind::Session, Kind::Operation, Kind::Exchange],
     },
-    watch: || Box::new(Scan { sources: Watched::new(SPAN_SECS), dirty: BTreeSet::new() }),
+    watch: || {
+        let (sources, dirty) = (Watched::new(SPAN_SECS), BTreeSet::new());
+        Box::new(Scan { sources, dirty, sounding: Sounding::new() })
+    },
     #[cfg(test)]
     cases,
 };
@@ -40,7 +44,7 @@ const HOSTS_MIN: usize = 8;
 const SPAN_SECS: i64 = 120;
 /// Hosts on a port of controllers that failed within the span.
 const CONTROLLERS_MIN: usize = 5;
-const CONTROLLER_PORTS: &[u16] =
+pub(crate) const CONTROLLER_PORTS: &[u16] =
     &[102, 502, 789, 1911, 2404, 4840, 5007, 9600, 18_245, 20_000, 34_962, 44_818, 47_808];
 /// Hosts that failed over any time: a slow scan, from the Internet or from inside.
 const SLOW_OUTSIDE_MIN: usize = 5;
@@ -93,6 +97,7 @@ struct Scan {
     sources: Watched<(Address, By), Source>,
     /// Sources to look at when the second is over.
     dirty: BTreeSet<(Address, By)>,
+    sounding: Sounding,
 }
 
 struct Source {
@@ -117,7 +122,8 @@ impl Watch for Scan {
         protocol == "arp" && class == OperationClass::Browse
     }
 
-    fn see(&mut self, o: &Observation, site: &Site<'_>, _: &mut Findings) {
+    fn see(&mut self, o: &Observation, site: &Site<'_>, out: &mut Findings) {
+        self.sounding.see(o, out);
         match &o.detail {
             Detail::Session(SessionEvent::Attempted { syn }) => {
                 let (port, by) = (o.to.port.unwrap_or_default(), By::carrier(o.protocol));
@@ -153,7 +159,7 @@ impl Watch for Scan {
     }
 
     fn dropped(&self) -> u64 {
-        self.sources.dropped()
+        self.sources.dropped() + self.sounding.dropped()
     }
 }
 
@@ -466,6 +472,7 @@ fn cases() -> Vec<crate::testing::Case> {
         [attempt(at, host(10), i, 502), refuses(at, i), again, answer(at + 1_001, i, 502)]
     });
     let mut all = cases_without_connections();
+    all.extend(crate::sounding::cases());
     all.extend([
         Case::silent(
             "a master whose controllers are away",
