@@ -22,6 +22,7 @@ mod watched;
 mod window;
 
 // parts of detectors
+mod held_connections;
 mod sounding;
 
 // detectors

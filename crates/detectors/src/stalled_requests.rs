@@ -1,4 +1,5 @@
-//! Connections to a web server that are held open by requests that never end (Slowloris).
+//! Connections to a web server that are held open by requests that never end (Slowloris), and to
+//! controllers by saying nothing (`held_connections`).
 //!
 //! What counts is many connections of one client in which it spoke for a while, asked nothing whole
 //! and was answered nothing. Not here: connections opened at a rate that wears out a service
@@ -8,6 +9,7 @@
 use crate::{
     About, Detector, Draft, Findings, Kind, Site, Watch,
     conversation::{Key, key_of},
+    held_connections::HeldConnections,
     watched::Watched,
     window::Lately,
 };
@@ -18,23 +20,25 @@ use model::{
 pub static STALLED_REQUESTS: Detector = Detector {
     about: About {
         id: "stalled-requests",
-        title: "Web server kept busy by requests that never end",
+        title: "Server kept busy by connections in which nothing is asked",
         engine: model::Engine::Anomaly,
-        why: "A server waits for the rest of a request, and has only so many connections. Who \
-              begins many requests and sends a line now and then keeps everybody else out with \
-              next to no traffic; panels and controllers have a handful of connections.",
+        why: "A server waits for a request and its end, and has only so many connections. Who \
+              begins many requests and sends a line now and then, or connects and says nothing, \
+              keeps everybody else out with next to no traffic; panels and controllers have a \
+              handful of connections.",
         techniques: &["T1499", "T0814"],
-        false_positives: "Load tests, and clients behind a line so slow that requests take many \
-                          seconds.",
+        false_positives: "Load tests, clients behind a line so slow that requests take many \
+                          seconds, and programs that forget to close their connections.",
         runbook: "Find the program on the client and stop it, or close its switch port.\n\
-                  See whether the server answers others; restart its web service if not.\n\
+                  See whether the server answers others; restart its service if not.\n\
                   Let the server or a proxy before it bound how long the head of a request may \
                   take, and how many connections one client may have.",
-        sees: &[Kind::Exchange, Kind::Operation],
+        sees: &[Kind::Exchange, Kind::Operation, Kind::Session],
     },
     watch: || {
         let (asked, begun) = (Watched::new(SPAN_SECS), Watched::new(SPAN_SECS));
-        Box::new(StalledRequests { asked, begun, stalled: Watched::new(SPAN_SECS) })
+        let (stalled, held) = (Watched::new(SPAN_SECS), HeldConnections::new());
+        Box::new(StalledRequests { asked, begun, stalled, held })
     },
     #[cfg(test)]
     cases,
@@ -55,6 +59,7 @@ struct StalledRequests {
     begun: Watched<Key, Begun>,
     /// Ports of a client at a server.
     stalled: Watched<(Address, Address), Lately<PortNumber>>,
+    held: HeldConnections,
 }
 
 #[derive(Default)]
@@ -66,12 +71,12 @@ struct Begun {
 
 impl Watch for StalledRequests {
     fn wants(&self, protocol: &str, _: OperationClass) -> bool {
-        protocol == "http"
+        protocol == "http" || HeldConnections::wants(protocol)
     }
 
     fn see(&mut self, o: &Observation, _: &Site<'_>, out: &mut Findings) {
         if o.protocol != "http" {
-            return;
+            return self.held.see(o, out);
         }
         match &o.detail {
             Detail::Operation(operation) if operation.direction == Direction::Request => {
@@ -86,8 +91,13 @@ impl Watch for StalledRequests {
         }
     }
 
+    fn tick(&mut self, now: Time, _: &Site<'_>, _: &mut Findings) {
+        self.held.passes(now);
+    }
+
     fn dropped(&self) -> u64 {
-        self.asked.dropped() + self.begun.dropped() + self.stalled.dropped()
+        let requests = self.asked.dropped() + self.begun.dropped() + self.stalled.dropped();
+        requests + self.held.dropped()
     }
 }
 
@@ -161,4 +171,7 @@ fn cases() -> Vec<crate::testing::Case> {
             (0..80).flat_map(|i| [asked(i), held(i, 16, 400)]).collect(),
         ),
     ]
+    .into_iter()
+    .chain(crate::held_connections::cases())
+    .collect()
 }
