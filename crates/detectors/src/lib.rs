@@ -22,6 +22,7 @@ mod watched;
 mod window;
 
 // parts of detectors
+mod desktop_guessing;
 mod held_connections;
 mod sounding;
 

@@ -4,6 +4,7 @@ use crate::{
     About, Detector, Draft, Findings, Kind, Site, Watch,
     baseline::{Few, few},
     credentials::ends,
+    desktop_guessing::DesktopGuessing,
     limits::TARGETS_MAX,
     watched::Watched,
     window::{Lately, Rate},
@@ -27,7 +28,8 @@ pub static PASSWORD_GUESSING: Detector = Detector {
     },
     watch: || {
         let (refusals, sessions) = (Watched::new(SPAN_SECS), Watched::new(SPAN_SECS));
-        Box::new(PasswordGuessing { refusals, sessions, servers: Watched::new(SPAN_SECS) })
+        let (servers, desktops) = (Watched::new(SPAN_SECS), DesktopGuessing::new());
+        Box::new(PasswordGuessing { refusals, sessions, servers, desktops })
     },
     #[cfg(test)]
     cases,
@@ -56,6 +58,7 @@ struct PasswordGuessing {
     sessions: Watched<(Address, Address, u16), Sessions>,
     /// By client: who refused it lately.
     servers: Watched<Address, Lately<Address>>,
+    desktops: DesktopGuessing,
 }
 
 #[derive(Default)]
@@ -81,18 +84,22 @@ impl Watch for PasswordGuessing {
                     self.refused_by_many(o, out);
                 }
                 Some(true) => accepted(o, out),
-                None => {}
+                None => self.desktops.begins(o, sign_in),
             },
             Detail::Session(SessionEvent::Answered) if o.protocol == "tcp" => {
                 self.answered(o, out);
             }
-            Detail::Session(SessionEvent::Closed) if o.protocol == "tcp" => self.closed(o),
+            Detail::Session(SessionEvent::Closed) if o.protocol == "tcp" => {
+                self.closed(o);
+                self.desktops.ends(o, out);
+            }
             _ => {}
         }
     }
 
     fn dropped(&self) -> u64 {
-        self.refusals.dropped() + self.sessions.dropped() + self.servers.dropped()
+        let all = self.refusals.dropped() + self.sessions.dropped() + self.servers.dropped();
+        all + self.desktops.dropped()
     }
 }
 
@@ -262,6 +269,9 @@ fn cases() -> Vec<crate::testing::Case> {
         Case::silent("a person who mistypes", tries(3)),
         Case::silent("a few sessions", ssh(4)),
     ]
+    .into_iter()
+    .chain(crate::desktop_guessing::cases())
+    .collect()
 }
 
 #[cfg(test)]
