@@ -57,9 +57,25 @@ struct Reader {
     user: Option<Box<str>>,
     /// Letters were typed at the prompt for a password.
     secret: bool,
+    /// The client typed something: what comes now may be about any device.
+    typing: bool,
     /// Whose part in the conversation was told, of the client and of the server.
     opened: (bool, bool),
 }
+
+/// What a device server says of itself before it asks for a password, one a line, e.g. `Model name
+/// : NPort 5110`, and the fact that it is.
+const LABELS: &[(&str, &str)] = &[
+    ("model", "model"),
+    ("model name", "model"),
+    ("serial no", "serial"),
+    ("serial no.", "serial"),
+    ("serial number", "serial"),
+    ("firmware version", "firmware"),
+    ("device name", "name"),
+    ("server name", "name"),
+    ("mac address", "mac"),
+];
 
 /// What the server asked for last.
 #[derive(Default, Clone, Copy, PartialEq, Eq)]
@@ -99,15 +115,17 @@ impl Dissector for Reader {
                 }
                 self.prompt(out);
             }
-            Side::Client => match self.prompted {
-                Prompted::Name => {
-                    text_of(segment.bytes).into_iter().for_each(|byte| self.name(byte));
+            Side::Client => {
+                let text = text_of(segment.bytes);
+                self.typing |= !text.is_empty();
+                match self.prompted {
+                    Prompted::Name => text.into_iter().for_each(|byte| self.name(byte)),
+                    Prompted::Password => {
+                        text.into_iter().for_each(|byte| self.password(byte, out));
+                    }
+                    Prompted::Nothing => {}
                 }
-                Prompted::Password => {
-                    text_of(segment.bytes).into_iter().for_each(|byte| self.password(byte, out));
-                }
-                Prompted::Nothing => {}
-            },
+            }
         }
         Progress::Consumed(segment.bytes.len())
     }
@@ -180,9 +198,26 @@ impl Reader {
             self.outcome(true, out);
         } else if self.prompted == Prompted::Password && any(&refused) {
             self.outcome(false, out);
-        } else if says(b"version") || says(b"firmware") {
-            let text = crate::text::lossy(&self.line);
-            out.attribute(Subject::Sender, "Telnet banner", ("banner", &text), 60);
+        } else {
+            if says(b"version") || says(b"firmware") {
+                let text = crate::text::lossy(&self.line);
+                out.attribute(Subject::Sender, "Telnet banner", ("banner", &text), 60);
+            }
+            self.labelled_line(out);
+        }
+    }
+
+    /// A line of the greeting that names what it tells.
+    fn labelled_line(&self, out: &mut Output) {
+        if self.typing {
+            return;
+        }
+        let text = crate::text::lossy(&self.line);
+        let Some((label, value)) = text.split_once(':') else { return };
+        let (label, value) = (label.trim().to_ascii_lowercase(), value.trim());
+        let known = LABELS.iter().find(|(known, _)| *known == label);
+        if let Some((_, path)) = known.filter(|_| !value.is_empty()) {
+            out.attribute(Subject::Sender, "Telnet greeting", (path, value), 90);
         }
     }
 
