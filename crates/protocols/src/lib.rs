@@ -18,6 +18,7 @@ mod ber;
 mod eap;
 mod gss;
 mod sql;
+mod standby;
 mod text;
 
 // protocols
@@ -43,6 +44,7 @@ pub mod dicom;
 pub mod dlms;
 pub mod dnp3;
 pub mod dns;
+pub mod dtp;
 pub mod eapol;
 pub mod egd;
 pub mod enip;
@@ -55,6 +57,7 @@ pub mod genisys;
 pub mod goose;
 pub mod hart_ip;
 pub mod hl7;
+pub mod hsrp;
 pub mod http;
 pub mod icmp;
 pub mod icmpv6;
@@ -113,6 +116,7 @@ pub mod tns;
 pub mod trdp;
 pub mod tristation;
 pub mod vnc;
+pub mod vrrp;
 pub mod websocket;
 pub mod wsd;
 pub mod zigbee;
@@ -134,6 +138,7 @@ pub static REGISTRY: &[&dyn Protocol] = &[
     &ethercat::ETHERCAT,
     &powerlink::POWERLINK,
     &stp::STP,
+    &dtp::DTP,
     &eapol::EAPOL,
     &mrp::MRP,
     &prp::PRP,
@@ -157,6 +162,8 @@ pub static REGISTRY: &[&dyn Protocol] = &[
     &egd::EGD,
     &icmpv6::ICMPV6,
     &igmp::IGMP,
+    &vrrp::VRRP,
+    &hsrp::HSRP,
     &suitelink::SUITELINK,
     &codesys::CODESYS,
     &sel_fast::SEL_FAST,
