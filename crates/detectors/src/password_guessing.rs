@@ -10,6 +10,7 @@ use crate::{
     window::{Lately, Rate},
 };
 use model::{Address, Detail, Evidence, Observation, SessionEvent, Severity};
+use std::hash::BuildHasher;
 
 pub static PASSWORD_GUESSING: Detector = Detector {
     about: About {
@@ -27,7 +28,7 @@ pub static PASSWORD_GUESSING: Detector = Detector {
         sees: &[Kind::Authentication, Kind::Session],
     },
     watch: || {
-        let (refusals, sessions) = (Watched::new(SPAN_SECS), Watched::new(SPAN_SECS));
+        let (refusals, sessions) = (Watched::new(ACCOUNTS_SECS), Watched::new(SPAN_SECS));
         let (servers, desktops) = (Watched::new(SPAN_SECS), DesktopGuessing::new());
         Box::new(PasswordGuessing { refusals, sessions, servers, desktops })
     },
@@ -39,6 +40,12 @@ pub static PASSWORD_GUESSING: Detector = Detector {
 const REFUSED_MIN: u32 = 5;
 const REFUSED_HIGH: u32 = 20;
 const SPAN_SECS: i64 = 60;
+/// Accounts that one server refused one client within an hour, one now and then so that none is
+/// locked; and how many of its sign-ins may be accepted: who hands on those of many people has
+/// more that fit than not.
+const ACCOUNTS_MIN: usize = 8;
+const ACCOUNTS_SECS: i64 = 3_600;
+const ACCEPTED_PART: u32 = 4;
 /// Servers that refused one client within the span; a service with an old password has few.
 const SERVERS_MIN: usize = 5;
 const SERVERS_HIGH: usize = 20;
@@ -73,6 +80,17 @@ struct Refusals {
     rate: Rate,
     users: Few<Box<str>>,
     total: u64,
+    /// Within the hour: how many, of which accounts, and how many were accepted.
+    hourly: Rate,
+    accounts: Lately<u64>,
+    accepted: Rate,
+}
+
+impl Refusals {
+    fn new() -> Self {
+        let (rate, hourly, accepted) = Default::default();
+        Refusals { rate, users: few(), total: 0, hourly, accounts: Lately::default(), accepted }
+    }
 }
 
 impl Watch for PasswordGuessing {
@@ -83,7 +101,7 @@ impl Watch for PasswordGuessing {
                     self.refused(o, sign_in.user.as_deref(), sign_in.method, out);
                     self.refused_by_many(o, out);
                 }
-                Some(true) => accepted(o, out),
+                Some(true) => self.accepted(o, out),
                 None => self.desktops.begins(o, sign_in),
             },
             Detail::Session(SessionEvent::Answered) if o.protocol == "tcp" => {
@@ -113,9 +131,13 @@ impl PasswordGuessing {
     ) {
         let Some((client, server)) = ends(o) else { return };
         let key = (client, server);
-        let new = || Refusals { rate: Rate::default(), users: few(), total: 0 };
-        let known = self.refusals.of(key, o.at, new);
+        let known = self.refusals.of(key, o.at, Refusals::new);
         known.total += 1;
+        let refused = known.hourly.count(o.at, ACCOUNTS_SECS);
+        if let Some(user) = user {
+            let hasher = foldhash::fast::FixedState::with_seed(29);
+            known.accounts.see(hasher.hash_one(user), o.at, ACCOUNTS_SECS);
+        }
         if let Some(user) = user
             && known.users.len() < TARGETS_MAX
             && !known.users.contains(user)
@@ -124,6 +146,10 @@ impl PasswordGuessing {
         }
         let lately = known.rate.count(o.at, SPAN_SECS);
         if lately < REFUSED_MIN {
+            let accepted = known.accepted.count_times(0, o.at, ACCOUNTS_SECS);
+            if known.accounts.len() >= ACCOUNTS_MIN && accepted * ACCEPTED_PART <= refused {
+                slowly(o, key, known, method, out);
+            }
             return;
         }
         let spray = known.users.len() >= 4;
@@ -221,9 +247,41 @@ impl PasswordGuessing {
     }
 }
 
-/// A sign-in that fits after many that did not.
-fn accepted(o: &Observation, out: &mut Findings) {
-    let Some(key) = ends(o) else { return };
+/// One account after the other, each now and then.
+fn slowly(
+    o: &Observation,
+    key: (Address, Address),
+    known: &Refusals,
+    method: &'static str,
+    out: &mut Findings,
+) {
+    let first = known.accounts.first(o.at);
+    let raised = out.raise(&PASSWORD_GUESSING.about, ("refused", key, true), o, || {
+        let title = format!("{{0}} tries passwords of many accounts at {{1}}, slowly ({method})");
+        Draft::by(key.0, [key.1], Severity::Medium, title).because(format!(
+            "{{1}} refused {{0}} {ACCOUNTS_MIN} or more accounts within an hour and accepted next \
+             to none: one password is tried with each, so that none is locked."
+        ))
+    });
+    let Some(open) = raised else { return };
+    open.spans(first, o.at);
+    const _: () = assert!(ACCOUNTS_SECS == 3_600, "the words below say so");
+    let says = "accounts refused in the newest hour";
+    open.proof_count("accounts", (first, o.at), (known.accounts.len() as u64, says));
+}
+
+impl PasswordGuessing {
+    /// A sign-in that fits, perhaps after many that did not.
+    fn accepted(&mut self, o: &Observation, out: &mut Findings) {
+        let Some(key) = ends(o) else { return };
+        if let Some(known) = self.refusals.known(&key) {
+            known.accepted.count(o.at, ACCOUNTS_SECS);
+        }
+        accepted(o, key, out);
+    }
+}
+
+fn accepted(o: &Observation, key: (Address, Address), out: &mut Findings) {
     for spray in [false, true] {
         if let Some(open) = out.known(&PASSWORD_GUESSING.about, ("refused", key, spray)) {
             open.at_least(Severity::High);
@@ -260,7 +318,24 @@ fn cases() -> Vec<crate::testing::Case> {
         };
         (0..count).map(one).collect()
     };
+    let account = |at: i64, i: i64, accepted| {
+        let mut o = sign_in(at, Some(accepted), false);
+        if let Detail::Authentication(sign_in) = &mut o.detail {
+            sign_in.user = Some(format!("user{i}").into());
+        }
+        o
+    };
+    let slowly = || (0..12).map(|i| account(i * 120_000, i, false));
+    // A gateway signs its users in; each mistypes once.
+    let people = (0..12).flat_map(|i| {
+        let at = i * 120_000;
+        [account(at, i, false), account(at + 9_000, i, true), account(at + 60_000, i + 20, true)]
+    });
     vec![
+        Case::fires("one try for each of many accounts", slowly().collect()),
+        Case::silent("the same account", (0..40).map(|i| account(i * 60_000, 1, false)).collect()),
+        Case::silent("a few accounts", slowly().take(5).collect()),
+        Case::silent("people at a gateway", people.collect()),
         Case::fires("one try at each of many servers", servers(6)),
         Case::silent("a few servers that have no such user", servers(3)),
         Case::fires("twelve tries", tries(12)),
