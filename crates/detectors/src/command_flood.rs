@@ -50,6 +50,18 @@ const TIMES_USUAL: f64 = 8.0;
 const STRANGER_MIN: u32 = 200;
 /// Seconds a pair is known before its usual rate means something.
 const KNOWN_SECS: i64 = 60;
+/// Commands within the span, and a second, of which no rate is usual where nothing was ever asked:
+/// controllers that write to each other do so in cycles of ten milliseconds at the fastest.
+const STORM_MIN: u32 = 1_000;
+const STORM_PER_SEC: u64 = 200;
+/// Who does this, too, is a master, or loads something.
+const NO_STORM: [OperationClass; 5] = [
+    OperationClass::Read,
+    OperationClass::ProgramDownload,
+    OperationClass::FirmwareUpdate,
+    OperationClass::Configure,
+    OperationClass::File,
+];
 /// After so long without commands nothing is usual.
 const USUAL_SECS: i64 = 86_400;
 /// Outputs commanded one by one within the span: nobody operates so many at once.
@@ -147,8 +159,12 @@ impl Watch for CommandFlood {
             }
             Since::Stranger => secs(began, o.at).max(KNOWN_SECS),
         };
+        if known < KNOWN_SECS {
+            let (count, first) = (pair.count, pair.first);
+            return self.storm((o, operation), (count, lately, first), site, out);
+        }
         let usual = pair.usual(lately, known);
-        if known < KNOWN_SECS || now < usual * TIMES_USUAL {
+        if now < usual * TIMES_USUAL {
             return;
         }
         let first = pair.rate.first;
@@ -209,6 +225,39 @@ impl CommandFlood {
             self.began = None;
         }
         *self.began.get_or_insert(now)
+    }
+
+    /// A flood that is there from the first packet on: there is nothing to hold it against but
+    /// that its sender asks nothing, and is faster than any controller has a use for.
+    fn storm(
+        &self,
+        (o, operation): (&Observation, &Operation),
+        (count, lately, first): (u64, u32, Time),
+        site: &Site<'_>,
+        out: &mut Findings,
+    ) {
+        let (Some(client), Some(server)) = (o.from.address(), o.to.address()) else { return };
+        let per_sec = count / u64::try_from(secs(first, o.at)).unwrap_or_default().max(1);
+        let talk = site.baseline.pair(client, server);
+        let does_too =
+            |class: &OperationClass| talk.is_some_and(|talk| talk.classes.contains(*class));
+        let storms = lately >= STORM_MIN && per_sec >= STORM_PER_SEC;
+        let writes = operation.class == OperationClass::Write && !NO_STORM.iter().any(does_too);
+        if !storms || !writes || site.phase != Phase::Unlearnt {
+            return;
+        }
+        let raised = out.raise(&COMMAND_FLOOD.about, (client, server), o, || {
+            Draft::between(o, Severity::Medium, "{0} floods {1} with commands").because(format!(
+                "{STORM_MIN} or more commands within {SPAN_SECS} s (\"{}\"), {STORM_PER_SEC} or \
+                 more a second, of a sender that asks {{1}} for nothing.",
+                operation.function_name
+            ))
+        });
+        let Some(open) = raised else { return };
+        open.spans(first, o.at);
+        const _: () = assert!(SPAN_SECS == 10, "the words below say so");
+        let says = "commands in the newest 10 s";
+        open.proof_count("rate", (first, o.at), (u64::from(lately), says));
     }
 
     fn one_by_one(
@@ -326,8 +375,21 @@ fn cases() -> Vec<crate::testing::Case> {
     };
     let moved = |apart: i64| (0..40).map(move |i| relay("direct operate", i * apart, 3));
     let always = |from: i64| (0..900).map(move |i| asks(from + i * 100, Write)).collect::<Vec<_>>();
+    let cycle = |apart: i64| (0..3_000).map(|i| asks(i * apart, Write)).collect::<Vec<_>>();
+    let bench = (0..2_000).flat_map(|i| [asks(i * 2, Read), asks(i * 2 + 1, Write)]).collect();
+    let firmware = cycle(1).into_iter().map(|o| match o.detail {
+        Detail::Operation(operation) => {
+            let class = OperationClass::FirmwareUpdate;
+            Observation { detail: Detail::Operation(Operation { class, ..operation }), ..o }
+        }
+        _ => o,
+    });
     let relays = (0..40).map(|i| of("dnp3", output("control-relay", i * 100, i as u32))).collect();
     vec![
+        Case::fires("a storm from the first packet on", cycle(1)),
+        Case::silent("a controller that writes in each cycle", cycle(10)),
+        Case::silent("a test of speed that reads and writes", bench),
+        Case::silent("firmware", firmware.collect()),
         Case::fires("all outputs one by one", (0..40).map(|i| coil(i * 100, i as u32)).collect()),
         Case::fires("all relays of an outstation", relays),
         Case::silent("two outputs in turn", (0..40).map(|i| coil(i * 100, i as u32 % 2)).collect()),
