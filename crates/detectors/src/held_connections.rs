@@ -37,10 +37,22 @@ type Connection = (Address, PortNumber, Address, PortNumber);
 type Service = (Address, Address, PortNumber);
 
 pub(crate) struct HeldConnections {
-    connections: Watched<Connection, Closed>,
+    connections: Watched<Connection, Known>,
     held: Watched<Service, Held>,
     full: Watched<(Address, Address), Rate>,
     now: Time,
+}
+
+/// What was seen of a connection; its counters are told in parts.
+struct Known {
+    closed: Closed,
+    spoke: bool,
+}
+
+impl Known {
+    const fn new() -> Known {
+        Known { closed: Closed::No, spoke: false }
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -79,13 +91,18 @@ impl HeldConnections {
         match &o.detail {
             Detail::Session(SessionEvent::Answered) if o.protocol == "tcp" => {
                 if let Some(connection) = connection(o, false) {
-                    self.connections.of(connection, o.at, || Closed::No);
+                    // The client may have taken the port for another connection before.
+                    *self.connections.of(connection, o.at, Known::new) = Known::new();
                 }
             }
             Detail::Session(SessionEvent::Closed) if o.protocol == "tcp" => self.closed(o),
-            // Nothing was said that would tell the protocol.
-            Detail::Exchange(exchange) if o.protocol == "tcp" && is_bare(exchange) => {
-                self.silent(o, exchange, out);
+            Detail::Exchange(exchange) if exchange.transport == "tcp" => {
+                // Nothing was said that would tell the protocol.
+                if o.protocol == "tcp" && is_bare(exchange) {
+                    self.silent(o, exchange, out);
+                } else {
+                    self.spoke(o);
+                }
             }
             Detail::Operation(operation) if Self::wants(o.protocol) => {
                 if let Outcome::Refused { name, .. } = operation.outcome
@@ -105,16 +122,30 @@ impl HeldConnections {
     fn closed(&mut self, o: &Observation) {
         for (asks, how) in [(false, Closed::ByServer), (true, Closed::ByClient)] {
             let known = connection(o, asks).and_then(|key| self.connections.known(&key));
-            if let Some(closed) = known {
-                *closed = how;
+            if let Some(known) = known {
+                known.closed = how;
             }
+        }
+    }
+
+    fn spoke(&mut self, o: &Observation) {
+        let Some(connection) = connection(o, true) else { return };
+        let Some(known) = self.connections.known(&connection) else { return };
+        known.spoke = true;
+        let (client, port, server, service) = connection;
+        if let Some(held) = self.held.known(&(client, server, service)) {
+            held.silent.forget(&port);
         }
     }
 
     fn silent(&mut self, o: &Observation, exchange: &Exchange, out: &mut Findings) {
         let Some(connection) = connection(o, true) else { return };
         let (client, port, server, service) = connection;
-        let Some(closed) = self.connections.known(&connection) else { return };
+        let Some(known) = self.connections.known(&connection) else { return };
+        if known.spoke {
+            return;
+        }
+        let closed = known.closed;
         let until = match closed {
             Closed::No => self.now.max(exchange.last),
             _ => exchange.last,
@@ -218,11 +249,20 @@ pub(crate) fn cases() -> Vec<crate::testing::Case> {
     let asks = |at: i64| of("knxip", refused(at, OperationClass::Session, FULL[0]));
     let spare = (0..2).flat_map(|i| held(i, 600)).collect();
     let some = || (0..4).flat_map(|i| held(i, 40));
+    // A live sensor tells of each second.
+    let parts = |i: u16| {
+        let said = counted(i, 5, 3);
+        let Detail::Exchange(e) = said.detail else { unreachable!("an exchange") };
+        let said =
+            Observation { detail: Detail::Exchange(Exchange { bytes_up: 900, ..e }), ..said };
+        [opened(i), counted(i, 0, 2), said, counted(i, 60, 1)]
+    };
     vec![
         Case::fires("silent connections", (0..20).flat_map(|i| held(i, 40)).collect()),
         Case::fires("all there are", some().chain((4..40).flat_map(turned_away)).collect()),
         Case::silent("connections in reserve", spare),
         Case::silent("one that is turned away", (0..40).flat_map(turned_away).collect()),
+        Case::silent("connections that rest", (0..20).flat_map(parts).collect()),
         Case::silent("short ones", (0..20).flat_map(|i| held(i, 1)).collect()),
         Case::fires("tunnels", (0..30).map(|i| asks(i * 50)).collect()),
         Case::silent("a client that waits for one", (0..30).map(|i| asks(i * 3_000)).collect()),
