@@ -12,6 +12,10 @@ const GROUPS_MAX: usize = 256;
 /// Intervals without a message after which others take a router for gone (RFC 9568, 6.1; RFC 2281,
 /// 5.1 recommends as much).
 const INTERVALS_MAX: i64 = 3;
+/// RFC 2281, 5.1: where none is known.
+const EVERY_MS: u32 = 3_000;
+/// What is heard of shorter ones is as late as captures are.
+const EVERY_MS_MIN: i64 = 100;
 
 /// A router in one group.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -48,7 +52,8 @@ impl Members {
             return true;
         };
         let silent_ms = at.since(*last).max(0) / 1_000_000;
-        let gone_ms = i64::from(known.every_ms).max(1_000).saturating_mul(INTERVALS_MAX);
+        let every_ms = if known.every_ms == 0 { EVERY_MS } else { known.every_ms };
+        let gone_ms = i64::from(every_ms).max(EVERY_MS_MIN).saturating_mul(INTERVALS_MAX);
         let silent_ms = if silent_ms > gone_ms { silent_ms } else { 0 };
         *last = at;
         if *known != now || silent_ms > 0 {
@@ -113,6 +118,16 @@ mod tests {
             _ => false,
         });
         assert_eq!(told.collect::<Vec<_>>(), [false, true]);
+    }
+
+    #[test]
+    fn where_messages_come_often_a_short_silence_is_one() {
+        let (mut members, mut out) = (Members::default(), Output::default());
+        let often = Member { every_ms: 100, ..member(1, "master") };
+        for ms in [0, 100, 400, 701] {
+            members.tell("VRRP", often, Time::from_nanos(ms * 1_000_000), &mut out);
+        }
+        assert_eq!(out.observed.len(), 2);
     }
 
     #[test]
