@@ -47,6 +47,7 @@ mod domain_attack;
 mod executable_transfer;
 mod file_encryption;
 mod firmware_update;
+mod gateway_takeover;
 mod generated_host;
 mod hidden_data;
 mod icmp_channel;
@@ -124,6 +125,7 @@ pub static REGISTRY: &[&Detector] = &[
     &ring_open::RING_OPEN,
     &bridge_root::BRIDGE_ROOT,
     &clock_source::CLOCK_SOURCE,
+    &gateway_takeover::GATEWAY_TAKEOVER,
     &device_trouble::DEVICE_TROUBLE,
     &device_silent::DEVICE_SILENT,
     &identity_change::IDENTITY_CHANGE,
