@@ -115,6 +115,7 @@ pub(crate) fn classify(evidence: &Evidence<'_>) -> Classification {
         .or_else(|| served(evidence))
         .or_else(|| asked(evidence))
         .or_else(|| named(evidence))
+        .or_else(|| shares_gateway(evidence))
         .or_else(|| office(evidence))
         .unwrap_or((AssetClass::Unknown, "nothing it says or does tells".to_owned()));
     let (purdue, purdue_reason) = level(class, evidence);
@@ -254,6 +255,14 @@ fn lets_in(evidence: &Evidence<'_>) -> Option<(AssetClass, String)> {
     }
     let role = fact(evidence, "port_access").filter(|role| role.ends_with("authenticator"))?;
     Some((AssetClass::Switch, format!("lets others into the network as {role}")))
+}
+
+/// Who says that it forwards for an address that routers share. Servers that share one for what
+/// they serve speak VRRP too, so what else is known of it says more.
+fn shares_gateway(evidence: &Evidence<'_>) -> Option<(AssetClass, String)> {
+    let said = |path, name| fact(evidence, path).map(|group| (name, group));
+    let (name, group) = said("hsrp_group", "HSRP").or_else(|| said("vrrp_router", "VRRP"))?;
+    Some((AssetClass::Router, format!("forwards by {name} group {group}")))
 }
 
 /// IANA, Private Enterprise Numbers: makers of nothing in networks but power supplies and strips.

@@ -45,6 +45,15 @@ fn adapters_and_servers_for_printers_are_neither_adapters_nor_cameras() {
 }
 
 #[test]
+fn who_shares_the_address_of_a_gateway_is_a_router_unless_more_is_known() {
+    check("hsrp_group", "hsrp", "1 for 192.168.1.254", AssetClass::Router);
+    check("vrrp_router", "vrrp", "7 for 192.168.1.254", AssetClass::Router);
+    let vrrp = known("vrrp_router", "vrrp", "7 for 192.168.1.254");
+    let facts = [vrrp, known("description", "snmp", "CPU 315-2 PN/DP")];
+    assert_eq!(class_of(&facts, &[]).class, AssetClass::Plc);
+}
+
+#[test]
 fn what_a_computer_is_made_of_makes_it_no_controller() {
     let text = "Hardware:7845H2, 2 Intel(R) Xeon(R) CPU 5140 @ 2.33GHz: Software:UCOS 3.0.0.0-54";
     description(text, AssetClass::Unknown);
