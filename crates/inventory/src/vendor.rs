@@ -43,13 +43,15 @@ pub fn is_virtual(mac: Mac) -> bool {
     )
 }
 
-/// Addresses that several devices share: VRRP (RFC 9568, 7.3), HSRP, GLBP.
+/// Addresses that several devices share: VRRP (RFC 9568, 7.3), HSRP, with IPv6 in a block of its
+/// own (Cisco, Configuring HSRP for IPv6), GLBP.
 pub fn is_shared(mac: Mac) -> bool {
     matches!(
         mac.0,
         [0x00, 0x00, 0x5e, 0x00, 0x01 | 0x02, _]
             | [0x00, 0x00, 0x0c, 0x07, 0xac, _]
             | [0x00, 0x00, 0x0c, 0x9f, 0xf0..=0xff, _]
+            | [0x00, 0x05, 0x73, 0xa0, 0x00..=0x0f, _]
             | [0x00, 0x07, 0xb4, 0x00, _, _]
     )
 }
@@ -65,6 +67,8 @@ mod tests {
         assert_eq!(vendor_of(Mac([0x02, 0x1b, 0x1b, 1, 2, 3])), None);
         assert_eq!(vendor_of(Mac([0, 0, 0x5e, 0, 1, 7])), None);
         assert_eq!(vendor_of(Mac([0, 0, 0x0c, 7, 0xac, 1])), None);
+        assert_eq!(vendor_of(Mac([0, 5, 0x73, 0xa0, 0, 6])), None);
+        assert!(vendor_of(Mac([0, 5, 0x73, 0xa0, 0x10, 6])).is_some());
     }
 
     #[test]
