@@ -41,6 +41,7 @@ const SAME: &[(&str, &[&str])] = &[
     ("dicom", &["dicom"]),
     ("dnp3", &["dnp3"]),
     ("dns", &["dns"]),
+    ("dtp", &["dtp"]),
     ("ecat", &["ethercat"]),
     ("egd", &["egd"]),
     ("enip", &["enip"]),
@@ -50,6 +51,7 @@ const SAME: &[(&str, &[&str])] = &[
     ("goose", &["goose"]),
     ("hart_ip", &["hart_ip"]),
     ("hl7", &["hl7"]),
+    ("hsrp", &["hsrp"]),
     ("http", &["http"]),
     ("http2", &["http2", "tls"]),
     ("icmp", &["icmp"]),
@@ -95,6 +97,7 @@ const SAME: &[(&str, &[&str])] = &[
     ("tftp", &["tftp"]),
     ("tls", &["tls"]),
     ("vnc", &["vnc"]),
+    ("vrrp", &["vrrp"]),
     ("wpan", &["zigbee"]),
     ("zep", &["zigbee"]),
 ];
