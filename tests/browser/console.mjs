@@ -680,6 +680,29 @@ step('CSV has every row of the list and one header', async ({ page, server }) =>
   assert.ok(rows.length > 0 && rows.every((row) => row.includes(',high,')), 'as it is narrowed down');
 });
 
+/**
+ * Lets the page ask for something while the request to `path` is on its way, and refuses it as the
+ * server does between the end of one session and the beginning of the next.
+ */
+async function refusedMeanwhile(page, path, act) {
+  let refused;
+  const seen = new Promise((resolve) => (refused = resolve));
+  const overview = '**/api/v1/overview';
+  await page.route(overview, async (route) => {
+    await route.fulfill({ status: 401, contentType: 'application/problem+json', body: '{}' });
+    refused();
+  });
+  await page.route(path, async (route) => {
+    await seen;
+    // The page has its answer, and has done with it what it does.
+    await page.evaluate(() => new Promise((resolve) => setTimeout(resolve, 100)));
+    await page.unroute(overview);
+    await route.continue();
+  });
+  await act();
+  await seen;
+}
+
 step('a viewer sees everything and changes nothing', async ({ page, server, browser }) => {
   await page.goto(`${server.url}/settings/users`);
   await page.getByRole('button', { name: 'New user' }).click();
@@ -718,8 +741,11 @@ step('a viewer sees everything and changes nothing', async ({ page, server, brow
   await change.getByRole('button', { name: 'Change' }).click();
   await change.getByRole('alert').filter({ hasText: 'not your password' }).waitFor();
   await change.getByLabel('Password now').fill(PASSWORD);
-  await change.getByRole('button', { name: 'Change' }).click();
+  await refusedMeanwhile(other, '**/api/v1/me:password', () =>
+    change.getByRole('button', { name: 'Change' }).click(),
+  );
   await other.getByText('Your password is changed').waitFor();
+  assert.equal(other.url(), `${server.url}/settings/users`);
   await other.reload();
   await other.locator('[data-state=live]').waitFor();
   const tries = [PASSWORD, own].map(async (password) => {
@@ -1002,6 +1028,7 @@ async function main() {
     viewport: { width: 1440, height: 900 },
   });
   const page = await openPage(context);
+  let pictures = 0;
   try {
     for (const [name, run] of steps) {
       const from = Date.now();
@@ -1010,9 +1037,13 @@ async function main() {
       console.log(`ok  ${name} (${((Date.now() - from) / 1000).toFixed(1)} s)`);
     }
   } catch (error) {
-    const picture = join(tmpdir(), 'spandrel-browser-failed.png');
-    await page.screenshot({ path: picture }).catch(() => undefined);
-    console.error(`at ${page.url()}; picture ${picture}\n${page.faults.join('\n')}`);
+    for (const open of browser.contexts().flatMap((one) => one.pages())) {
+      const picture = join(tmpdir(), `spandrel-browser-failed-${pictures++}.png`);
+      await open.screenshot({ path: picture }).catch(() => undefined);
+      const text = await open.locator('body').innerText({ timeout: 2_000 }).catch(() => '');
+      console.error(`at ${open.url()}; picture ${picture}\n${open.faults?.join('\n')}`);
+      console.error(text.replaceAll(/\s+/g, ' ').slice(0, 600));
+    }
     console.error(server.lastWords());
     console.error(await runsOf(page));
     throw error;

@@ -9,6 +9,7 @@ import { AWAY_MS, Presence } from './presence';
 import { router } from './router.svelte';
 import { toasts } from './toasts.svelte';
 
+const PASSWORD_PATH = '/api/v1/me:password';
 const RANK: Record<UserRole, number> = { viewer: 0, analyst: 1, admin: 2 };
 
 class Session {
@@ -17,12 +18,14 @@ class Session {
   known = $state(false);
   ended = $state(false);
   readonly #presence = new Presence();
+  /** A new session is asked for in place of this one; done when its answer is there. */
+  #replaced: Promise<unknown> | null = null;
   #touched = Date.now();
 
   readonly api: Client = new Client({
     // Who reads something in an effect does not wait for who is signed in.
     csrf: () => untrack(() => this.me?.csrf ?? null),
-    onUnauthenticated: () => this.lost(),
+    onUnauthenticated: (path, csrf) => this.#refused(path, csrf),
     renew: () => this.renew(),
   });
 
@@ -66,6 +69,31 @@ class Session {
     this.known = true;
     this.#touched = Date.now();
     this.#presence.seen();
+  }
+
+  /**
+   * One's own password. The session ends with the old one and another begins, so what the page
+   * asks meanwhile is refused and asked again then.
+   */
+  async changePassword(current: string, password: string): Promise<void> {
+    const change = this.api.post(PASSWORD_PATH, { current, password });
+    const replaced = change.then(({ data }) => this.signedIn(data));
+    this.#replaced = replaced.catch(() => undefined);
+    try {
+      await replaced;
+    } finally {
+      this.#replaced = null;
+    }
+  }
+
+  /** Whether a request that was refused may be sent again, in a session that began meanwhile. */
+  async #refused(path: string, csrf: string | null): Promise<boolean> {
+    if (path !== PASSWORD_PATH) {
+      await this.#replaced;
+      if (this.me && this.me.csrf !== csrf) return true;
+    }
+    this.lost();
+    return false;
   }
 
   /** Nobody is told that they are signed out while their session goes on. */

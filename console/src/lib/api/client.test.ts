@@ -13,7 +13,10 @@ function client(answer: Response | Error, csrf: string | null = 'c5rf') {
   let lost = 0;
   const api = new Client({
     csrf: () => csrf,
-    onUnauthenticated: () => (lost += 1),
+    onUnauthenticated: () => {
+      lost += 1;
+      return Promise.resolve(false);
+    },
     fetch: (url, init) => {
       const { method, headers, body } = init ?? {};
       sent.push({ url: String(url), method, headers: new Headers(headers), body });
@@ -141,7 +144,7 @@ describe('a CSRF value that is no more the one of the session', () => {
     const sent: (string | null)[] = [];
     const api = new Client({
       csrf: () => value,
-      onUnauthenticated: () => undefined,
+      onUnauthenticated: () => Promise.resolve(false),
       renew: () => {
         value = 'new';
         return Promise.resolve(renewed);
@@ -167,5 +170,46 @@ describe('a CSRF value that is no more the one of the session', () => {
     const other = renewing([json(csrf, 403)], false);
     expect((await faultFrom(other.api.delete('/api/v1/session'))).status).toBe(403);
     expect(other.sent).toEqual(['old']);
+  });
+});
+
+describe('a request of a session that another has replaced', () => {
+  const refusal = { ...problem, status: 401, code: 'unauthenticated', errors: [] };
+  function replaced(answers: Response[], another: boolean) {
+    let value = 'old';
+    const asked: [string, string | null][] = [];
+    const sent: (string | null)[] = [];
+    const api = new Client({
+      csrf: () => value,
+      onUnauthenticated: (path, csrf) => {
+        asked.push([path, csrf]);
+        value = 'new';
+        return Promise.resolve(another);
+      },
+      fetch: (_, init) => {
+        sent.push(new Headers(init?.headers).get('x-csrf-token'));
+        return Promise.resolve(answers.shift() ?? json({ user: 'vera' }));
+      },
+    });
+    return { api, asked, sent };
+  }
+
+  test('is sent once more in the new one, with its CSRF value', async () => {
+    const reading = replaced([json(refusal, 401)], true);
+    expect((await reading.api.get('/api/v1/me')).data.user).toBe('vera');
+    expect(reading.asked).toEqual([['/api/v1/me', 'old']]);
+    const change = replaced([json(refusal, 401)], true);
+    const path = { id: 'fnd_1' };
+    await change.api.delete('/api/v1/findings/{id}/mute' as never, { path });
+    expect(change.sent).toEqual(['old', 'new']);
+  });
+
+  test('is refused for good where there is none, or the new one is refused too', async () => {
+    for (const another of [false, true]) {
+      const { api, sent } = replaced([json(refusal, 401), json(refusal, 401)], another);
+      const fault = await faultFrom(api.get('/api/v1/me'));
+      expect(fault.message).toBe('your session has ended');
+      expect(sent).toHaveLength(another ? 2 : 1);
+    }
   });
 });

@@ -109,8 +109,11 @@ export function urlOf(path: string, asked: Asked = {}): string {
 export interface ClientOptions {
   fetch?: typeof fetch;
   csrf: () => string | null;
-  /** The session has ended, or there never was one. */
-  onUnauthenticated: () => void;
+  /**
+   * The session has ended, or there never was one. True: another has begun since `path` was asked
+   * with this CSRF value, and there is sense in another try.
+   */
+  onUnauthenticated: (path: string, csrf: string | null) => Promise<boolean>;
   /** The CSRF value is not the session's any more. False: there is no sense in another try. */
   renew?: () => Promise<boolean>;
 }
@@ -178,18 +181,21 @@ export class Client {
     const init: RequestInit = { method, headers, credentials: 'same-origin' };
     if (body !== undefined) init.body = body;
     if (asked.signal) init.signal = asked.signal;
+    const again = async () => {
+      if (method !== 'GET') headers['x-csrf-token'] = this.#options.csrf() ?? '';
+      return this.#once(url, init);
+    };
     let answer = await this.#once(url, init);
     if (answer instanceof Fault && answer.code === 'csrf' && (await this.#options.renew?.())) {
-      headers['x-csrf-token'] = this.#options.csrf() ?? '';
-      answer = await this.#once(url, init);
+      answer = await again();
     }
-    if (!(answer instanceof Fault)) return answer;
     // A wrong password is also 401, but no session was lost by it.
-    if (answer.status === 401 && !url.startsWith('/api/v1/session')) {
-      this.#options.onUnauthenticated();
-      // The server's words speak of tokens too, which programs have.
-      throw new Fault(401, answer.code, 'your session has ended', answer.problem);
-    }
+    const ended = (answer: Response | Fault) =>
+      answer instanceof Fault && answer.status === 401 && !url.startsWith('/api/v1/session');
+    if (ended(answer) && (await this.#options.onUnauthenticated(url, csrf))) answer = await again();
+    if (!(answer instanceof Fault)) return answer;
+    // The server's words speak of tokens too, which programs have.
+    if (ended(answer)) throw new Fault(401, answer.code, 'your session has ended', answer.problem);
     throw answer;
   }
 

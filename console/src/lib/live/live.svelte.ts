@@ -2,6 +2,7 @@
 //
 // Not here: the connection (sse.ts). Invariant: a subscriber hears of every change after the
 // revision its list was read at, or is told to read again.
+import { Fault } from '../api/client';
 import type { WatchEvent } from '../api/types';
 import { session } from '../session.svelte';
 import { Watch, type WatchState } from './sse';
@@ -43,7 +44,7 @@ class Live {
   begin(revision: number | null) {
     if (this.#watch || !session.me) return;
     let unknown = revision === null;
-    const watch = new Watch(
+    const watch: Watch = new Watch(
       {
         url: `/api/v1/watch?kinds=${[...this.#kinds].join(',')}`,
         onMessage: (message) => this.#take(message.data),
@@ -57,10 +58,7 @@ class Live {
         },
         // Once it is live again, so that nothing lies between what is read and the stream.
         onReset: () => (unknown = true),
-        onUnauthenticated: () => {
-          this.end();
-          session.lost();
-        },
+        onUnauthenticated: () => this.#signedInAgain(watch),
         onRefused: (why) => {
           if (this.#watch === watch) this.refused = why;
         },
@@ -99,6 +97,15 @@ class Live {
       }
     }
     return () => this.#subscribers.delete(subscriber);
+  }
+
+  /** Whether the stream may go on: its session has ended, and perhaps another has begun. */
+  async #signedInAgain(watch: Watch): Promise<boolean> {
+    const on = await session.renew().catch((error: unknown) => {
+      return !(error instanceof Fault && error.status === 401);
+    });
+    if (!on && this.#watch === watch) this.end();
+    return on;
   }
 
   #reset() {

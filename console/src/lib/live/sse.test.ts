@@ -41,14 +41,17 @@ function serve(answers: (Response | Error)[], since: number | null = null) {
   const states: WatchState[] = [];
   const messages: Message[] = [];
   const waits: number[] = [];
-  const calls = { reset: 0, unauthenticated: 0, refused: [] as (string | null)[] };
+  const calls = { reset: 0, unauthenticated: 0, signedIn: false, refused: [] as (string | null)[] };
   const watch: Watch = new Watch(
     {
       url: '/watch',
       onMessage: (message) => messages.push(message),
       onState: (state) => states.push(state),
       onReset: () => (calls.reset += 1),
-      onUnauthenticated: () => (calls.unauthenticated += 1),
+      onUnauthenticated: () => {
+        calls.unauthenticated += 1;
+        return Promise.resolve(calls.signedIn);
+      },
       onRefused: (why) => calls.refused.push(why),
       onAlive: () => undefined,
       wait: (ms) => {
@@ -131,6 +134,14 @@ describe('the watch', () => {
     expect(server.states.at(-1)).toBe('stopped');
   });
 
+  test('401 in a session that another has replaced goes on in the other', async () => {
+    const server = serve([new Response('', { status: 401 }), stream('id: 8\ndata: a\n\n')], 7);
+    server.calls.signedIn = true;
+    await server.watch.run();
+    expect(server.asked).toEqual(['7', '7', '8']);
+    expect(server.messages.map((message) => message.data)).toEqual(['a']);
+  });
+
   test('a silent connection is given up', async () => {
     vi.useFakeTimers();
     try {
@@ -141,7 +152,7 @@ describe('the watch', () => {
         onMessage: () => undefined,
         onState: (state) => states.push(state),
         onReset: () => undefined,
-        onUnauthenticated: () => undefined,
+        onUnauthenticated: () => Promise.resolve(false),
         onAlive: () => undefined,
         silenceMs: 1_000,
         wait: () => {

@@ -72,7 +72,8 @@ export interface WatchOptions {
   onState: (state: WatchState) => void;
   /** The server cannot go on from where we were. */
   onReset: () => void;
-  onUnauthenticated: () => void;
+  /** Whether the caller is signed in all the same, in another session. */
+  onUnauthenticated: () => Promise<boolean>;
   /** The server has no place for us now; why, where it says so. */
   onRefused?: (why: string | null) => void;
   /** Any bytes came, a heartbeat too. */
@@ -142,10 +143,7 @@ export class Watch {
       const send = options.fetch ?? fetch;
       const init = { headers, signal: request.signal, credentials: 'same-origin' as const };
       const response = await send(options.url, init);
-      if (response.status === 401) {
-        options.onUnauthenticated();
-        return false;
-      }
+      if (response.status === 401) return await options.onUnauthenticated();
       if (response.status === 410) {
         this.#last = null;
         this.#failures = 0;
