@@ -49,7 +49,10 @@ pub fn observe(protocol: u8, kind: u8, payload: &[u8], out: &mut Output) {
     }
 }
 
-/// Neither a pattern nor one octet again and again, as programs that test reachability send.
+/// Octets of a pattern that comes again and again; routers of Cisco send two, AB CD.
+const PATTERN_OCTETS: usize = 4;
+
+/// Neither a pattern nor few octets again and again, as programs that test reachability send.
 fn is_unusual(data: &[u8]) -> bool {
     let Some((head, tail)) = data.split_at_checked(CLOCK_OCTETS).filter(|(_, t)| !t.is_empty())
     else {
@@ -62,7 +65,10 @@ fn is_unusual(data: &[u8]) -> bool {
     if data.windows(2).all(letters) || data.windows(2).all(same) {
         return false;
     }
-    let ordinary = tail.windows(2).all(counts) || tail.windows(2).all(same);
+    let repeats = |octets| tail.iter().zip(tail.iter().skip(octets)).all(|(a, b)| a == b);
+    // It has come twice at least.
+    let longest = PATTERN_OCTETS.min(tail.len() / 2).max(1);
+    let ordinary = tail.windows(2).all(counts) || (1..=longest).any(repeats);
     // A word before the padding is a command, not a clock.
     let word = head.iter().take_while(|b| b.is_ascii_alphabetic()).count();
     !ordinary || word >= 5
@@ -94,6 +100,8 @@ mod tests {
         let mut linux =
             vec![0, 1, 0, 7, 0x66, 0x0d, 0x0a, 0x5f, 0, 0, 0, 0, 9, 8, 7, 6, 0, 0, 0, 0];
         linux.extend(0x10..0x38);
+        let mut cisco = vec![0, 1, 0, 7, 0, 0, 0, 0, 0, 3, 0x4c, 0x3c];
+        cisco.extend([0xab, 0xcd].repeat(32));
         let mut command = vec![0, 1, 0, 7];
         command.extend(b"shell");
         command.extend([0; 700]);
@@ -101,6 +109,7 @@ mod tests {
         data.extend((0..64_u8).map(|i| i.wrapping_mul(37) ^ 0x5a));
         assert_eq!(observed(V4, 8, &windows), 0);
         assert_eq!(observed(V4, 0, &linux), 0);
+        assert_eq!(observed(V4, 8, &cisco), 0);
         assert_eq!(observed(V4, 8, &[0; 4]), 0);
         assert_eq!(observed(V4, 8, &command), 1);
         assert_eq!(observed(V4, 8, &data), 1);
