@@ -15,7 +15,7 @@ use std::{
     borrow::Cow,
     collections::{BTreeMap, BTreeSet},
     hash::BuildHasher,
-    net::IpAddr,
+    net::{IpAddr, Ipv4Addr},
 };
 
 /// Paths that name an asset, best first.
@@ -336,6 +336,11 @@ pub fn is_external(ip: IpAddr) -> bool {
                 || a >= 240)
         }
         IpAddr::V6(v6) => {
+            if let [0x64, 0xff9b, 0, 0, 0, 0, high, low] = v6.segments() {
+                // Beside who translates, an IPv4 address looks so (RFC 6052, 2.1).
+                let v4 = Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low));
+                return is_external(IpAddr::V4(v4));
+            }
             let [first, second, ..] = v6.segments();
             (0x2000..0x4000).contains(&first) && !(first == 0x2001 && second == 0x0db8)
         }

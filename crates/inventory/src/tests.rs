@@ -367,6 +367,15 @@ fn public_addresses_in_a_plant_are_not_outside_and_asking_for_addresses_is_no_of
 }
 
 #[test]
+fn what_is_translated_is_where_the_translated_address_is() {
+    let outside = |ip: &str| is_external(ip.parse().expect("an address"));
+    assert!(outside("64:ff9b::9765:7854"), "151.101.120.84");
+    assert!(!outside("64:ff9b::a00:5"), "10.0.0.5");
+    assert!(!outside("64:ff9b:1::9765:7854"), "a prefix of the site's own (RFC 8215)");
+    assert!(outside("2a00::1") && !outside("2001:db8::1") && !outside("fd00::1"));
+}
+
+#[test]
 fn a_poll_that_comes_twice_in_a_cycle_does_not_halve_the_period() {
     let mut inventory = Inventory::new();
     let (hmi, plc) = (end(Some(1), "10.0.0.1"), end(Some(2), "10.0.0.2"));
