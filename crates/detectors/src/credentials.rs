@@ -22,6 +22,9 @@ pub static CREDENTIALS: Detector = Detector {
     cases,
 };
 
+/// What a member of a group does, as of routers that share an address.
+const TELLS_ALL: &str = "speaks to all of its group";
+
 struct Credentials;
 
 impl Watch for Credentials {
@@ -58,10 +61,16 @@ impl Watch for Credentials {
                 Some(true) => " The server accepted it.",
                 _ => "",
             };
-            format!("{{0}} signs in to {{1}}{user}. {why}{outcome}")
+            let does = if server.is_host() { "signs in to {1}" } else { TELLS_ALL };
+            format!("{{0}} {does}{user}. {why}{outcome}")
         };
         let raised = out.raise(&CREDENTIALS.about, key, o, || {
-            let title = format!("{{0}} signs in to {{1}} with {what} ({})", sign_in.method);
+            let method = sign_in.method;
+            if !server.is_host() {
+                let title = format!("{{0}} {TELLS_ALL} with {what} ({method})");
+                return Draft::about(vec![client], severity, title).because(explanation());
+            }
+            let title = format!("{{0}} signs in to {{1}} with {what} ({method})");
             Draft::by(client, [server], severity, title).because(explanation())
         });
         // An attempt first, and then one that is let in.
@@ -113,6 +122,19 @@ fn cases() -> Vec<crate::testing::Case> {
 mod tests {
     use super::*;
     use crate::testing::{host, sign_in};
+
+    #[test]
+    fn nobody_signs_in_to_a_group() {
+        let mut said = sign_in(0, None, true);
+        said.to.ip = Some([224, 0, 0, 18].into());
+        let found = crate::testing::Case::fires("to all", vec![said]).run();
+        let open = found.iter().find(|f| f.detector == "credentials").expect("a finding");
+        assert!(
+            open.title
+                .ends_with(" speaks to all of its group with the maker's password (ftp password)")
+        );
+        assert_eq!(open.addresses.len(), 1, "{:?}", open.addresses);
+    }
 
     #[test]
     fn who_is_asked_is_the_server_whatever_the_ports() {
