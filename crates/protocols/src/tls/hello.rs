@@ -22,6 +22,8 @@ pub struct Hello {
     pub versions: Vec<u16>,
     /// A server asks for another ClientHello (RFC 8446, 4.1.4).
     pub retry: bool,
+    /// A client goes on with a ticket as [`is_of_no_key`] has it.
+    pub ticket_of_no_key: bool,
 }
 
 const SERVER_NAME: u16 = 0;
@@ -29,6 +31,8 @@ const SUPPORTED_GROUPS: u16 = 10;
 const POINT_FORMATS: u16 = 11;
 const SIGNATURE_ALGORITHMS: u16 = 13;
 const ALPN: u16 = 16;
+const SESSION_TICKET: u16 = 35;
+const PRE_SHARED_KEY: u16 = 41;
 const SUPPORTED_VERSIONS: u16 = 43;
 
 /// The body of a ClientHello message.
@@ -112,6 +116,12 @@ fn extension(
                 hello.protocols.push(text::lossy(at.bytes(usize::from(length))?));
             }
         }
+        SESSION_TICKET if from_client => hello.ticket_of_no_key |= is_of_no_key(contents),
+        PRE_SHARED_KEY if from_client => {
+            at.skip(2)?;
+            let length = at.be16()?;
+            hello.ticket_of_no_key |= is_of_no_key(at.bytes(usize::from(length))?);
+        }
         SUPPORTED_VERSIONS if from_client => {
             at.skip(1)?;
             hello.versions = list16(at.rest());
@@ -120,6 +130,13 @@ fn extension(
         _ => {}
     }
     Ok(())
+}
+
+/// A ticket begins with the name of the key that encrypts it (RFC 5077, 4). GnuTLS before 3.6.14
+/// used a key of zeros with a name of zeros until it changed keys (CVE-2020-13777).
+pub fn is_of_no_key(ticket: &[u8]) -> bool {
+    let name = ticket.split_first_chunk::<16>();
+    name.is_some_and(|(name, rest)| *name == [0; 16] && rest.iter().any(|octet| *octet != 0))
 }
 
 fn list16(bytes: &[u8]) -> Vec<u16> {
@@ -238,6 +255,19 @@ mod tests {
         let all = ["h2", "http/1.1", "x", "\u{ab}", "\u{ab}\u{cd}", "0\u{ab}", "a-"];
         let shown = all.map(ends);
         assert_eq!(shown, ["h2", "h1", "xx", "ab", "ad", "3b", "6d"]);
+    }
+
+    #[test]
+    fn a_ticket_of_no_key_is_known_wherever_a_client_brings_it() {
+        let ticket = [[0; 16], [7; 16]].concat();
+        assert!(is_of_no_key(&ticket));
+        assert!(!is_of_no_key(&[0; 32]) && !is_of_no_key(&[7; 32]) && !is_of_no_key(&[0; 16]));
+        let offered = [&[0, 38, 0, 32][..], &ticket, &[0; 4]].concat();
+        for (kind, contents) in [(SESSION_TICKET, &ticket), (PRE_SHARED_KEY, &offered)] {
+            let mut hello = Hello::default();
+            extension(kind, contents, true, &mut hello).expect("well formed");
+            assert!(hello.ticket_of_no_key, "{kind}");
+        }
     }
 
     #[test]

@@ -281,6 +281,7 @@ impl Reader {
     fn message(&mut self, side: Side, kind: u8, body: &[u8], out: &mut Output) {
         const CLIENT_HELLO: u8 = 1;
         const SERVER_HELLO: u8 = 2;
+        const NEW_SESSION_TICKET: u8 = 4;
         const CERTIFICATE: u8 = 11;
         match kind {
             CLIENT_HELLO => {
@@ -302,6 +303,11 @@ impl Reader {
                 }
                 Err(malformed) => violation(malformed, out),
             },
+            // RFC 5077, 3.3: its lifetime and its length stand before it.
+            NEW_SESSION_TICKET if body.get(6..).is_some_and(hello::is_of_no_key) => {
+                let kind = u32::from(NEW_SESSION_TICKET);
+                out.operation(Op::response(OperationClass::Session, kind, TICKET).done());
+            }
             CERTIFICATE => certificates(body, out),
             _ => {}
         }
@@ -321,6 +327,9 @@ fn message(bytes: &[u8]) -> Option<(u8, &[u8], usize)> {
     let end = length.saturating_add(4);
     Some((kind, bytes.get(4..end)?, end))
 }
+
+/// Whoever listens can decrypt it, and with it the session.
+const TICKET: &str = "session ticket of no key";
 
 fn violation(malformed: Malformed, out: &mut Output) {
     out.violation(malformed.reason, "a TLS hello that cannot be read", "RFC 8446, 4.1");
@@ -347,6 +356,9 @@ fn client_hello(hello: &Hello, out: &mut Output) {
             out.operation(op.named("server-name", name));
         }
         _ => out.operation(op),
+    }
+    if hello.ticket_of_no_key {
+        out.operation(Op::request(OperationClass::Session, 1, TICKET));
     }
     out.identity(Subject::Sender, "TLS client hello", [("ja3", ja3), ("ja4", hello.ja4())]);
 }
@@ -424,6 +436,21 @@ mod tests {
         let mut out = Output::default();
         reader.feed(Segment::of(bytes, Side::Server, Carrier::Tcp), &mut out);
         out.messages.iter().count()
+    }
+
+    #[test]
+    fn a_server_that_gives_tickets_of_no_key_is_told() {
+        let ticket = [[0; 16], [7; 16]].concat();
+        let body = [&[0, 0, 28, 32, 0, 32][..], &ticket].concat();
+        let record = [&[HANDSHAKE, 3, 3, 0, 42, 4, 0, 0, 38][..], &body].concat();
+        let mut out = Output::default();
+        let mut reader = Reader::default();
+        reader.feed(Segment::of(&record, Side::Server, Carrier::Tcp), &mut out);
+        let named = |detail: &model::Detail| match detail {
+            model::Detail::Operation(operation) => operation.function_name == TICKET,
+            _ => false,
+        };
+        assert!(out.observed.iter().any(|observed| named(&observed.detail)));
     }
 
     #[test]
