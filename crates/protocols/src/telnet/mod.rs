@@ -31,8 +31,10 @@ impl Protocol for Telnet {
     }
 
     /// IAC, a negotiation verb and an option in use is a Telnet opening; text on port 23 is too.
+    /// Encrypted segments of other protocols begin so now and then: elsewhere it takes two.
     fn probe(&self, head: &[u8], hint: Hint) -> Probe {
         match head {
+            [IAC, 251..=254, 0..=49, rest @ ..] if !hint.port => second(rest),
             [IAC, 251..=254, 0..=49, ..] => Probe::Match,
             [IAC] | [IAC, 251..=254] | [] => Probe::NeedMore,
             _ if hint.port && head.iter().all(|b| b.is_ascii() && *b != 0) => Probe::Match,
@@ -42,6 +44,21 @@ impl Protocol for Telnet {
 
     fn open(&self) -> Box<dyn Dissector> {
         Box::<Reader>::default()
+    }
+}
+
+/// What stands behind the first command of a conversation off Telnet's port: one more, or text.
+fn second(rest: &[u8]) -> Probe {
+    const TEXT_OCTETS_MIN: usize = 8;
+    let text = rest.iter().take_while(|b| matches!(b, b' '..=b'~' | b'\r' | b'\n' | b'\t'));
+    match rest {
+        [IAC, 250..=254, 0..=49, ..] => Probe::Match,
+        [] | [IAC] | [IAC, 250..=254] => Probe::NeedMore,
+        _ => match text.count() {
+            TEXT_OCTETS_MIN.. => Probe::Match,
+            octets if octets == rest.len() => Probe::NeedMore,
+            _ => Probe::NoMatch,
+        },
     }
 }
 
@@ -288,4 +305,29 @@ fn text_of(bytes: &[u8]) -> Vec<u8> {
         }
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(head: &[u8], on_its_port: Probe, elsewhere: Probe) {
+        for (port, expected) in [(true, on_its_port), (false, elsewhere)] {
+            let hint = Hint { carrier: Carrier::Tcp, port, from: Side::Client, missing: 0 };
+            assert_eq!(TELNET.probe(head, hint), expected, "{head:x?} {port}");
+        }
+    }
+
+    #[test]
+    fn one_command_is_telnet_on_its_port_alone() {
+        use Probe::{Match, NeedMore, NoMatch};
+        check(b"\xff\xfb\x2f", Match, NeedMore);
+        check(b"\xff\xfb\x2f\x83\x0a\xc1", Match, NoMatch);
+        check(b"\xff\xfb\x01\xff\xfd\x03", Match, Match);
+        check(b"\xff\xfd\x18\xff\xfa\x18\x01\xff\xf0", Match, Match);
+        check(b"\xff\xfb\x01\r\nlogin: ", Match, Match);
+        check(b"\xff\xfb\x01lo", Match, NeedMore);
+        check(b"\xff\xfb\x40", NoMatch, NoMatch);
+    }
 }
