@@ -64,8 +64,10 @@ impl Block<'_> {
         le32_at(self.words, at).unwrap_or_default()
     }
 
+    /// Texts in the block's bytes; behind them the next block of a chain may stand.
     fn texts(&self, behind: usize) -> Texts<'_> {
-        Texts::new(self.message, self.bytes_at.saturating_add(behind), self.header.unicode)
+        let within = slice(self.message, 0, self.bytes_at.saturating_add(self.bytes.len()));
+        Texts::new(within, self.bytes_at.saturating_add(behind), self.header.unicode)
     }
 
     fn tree(&self) -> (u64, u32) {

@@ -54,3 +54,15 @@ fn calls_written_to_what_was_never_seen_opened_are_read() {
         assert_eq!(out.messages.iter_mut().any(|m| m.group.name == "dcerpc"), counted);
     }
 }
+
+#[test]
+fn texts_of_a_chained_command_end_with_its_bytes() {
+    let header = Header1 { command: 0x73, response: true, ..Header1::default() };
+    // Session setup of Windows 98 without texts, then a tree of service "A:".
+    let blocks = [3, 0x75, 0, 41, 0, 0, 0, 0, 0, 2, 0xff, 0, 0, 0, 3, 0, b'A', b':', 0];
+    let message = [&header.emit()[..], &blocks].concat();
+    let (mut state, mut out) = (State::default(), Output::default());
+    super::smb1::message(&mut state, Side::Server, &message, &mut out);
+    let facts = out.observed.iter().filter(|o| matches!(o.detail, model::Detail::Identity(_)));
+    assert_eq!(facts.count(), 0);
+}

@@ -87,7 +87,8 @@ pub(super) fn second_request(state: &mut State, block: &Block<'_>, out: &mut Out
         Some(behind) => {
             let unicode = block.header.unicode;
             let text_at = at.saturating_add(behind);
-            let path = Texts::new(block.message, text_at, unicode).next_text();
+            let within = slice(block.message, 0, at.saturating_add(parameters.len()));
+            let path = Texts::new(within, text_at, unicode).next_text();
             if matches!(code, 0x00 | 0x05 | 0x06 | 0x10) && !path.is_empty() {
                 out.count(&SMB_FILE_GROUP, [Scalar::Shared(path.as_str().into())]);
             }
