@@ -64,26 +64,29 @@ fn source_name(bytes: &[u8]) -> Option<NetbiosName> {
     }
 }
 
-/// A datagram without a network layer (IBM LAN Technical Reference SC30-3587, chapter 5): the
-/// sender's name and what stands behind the names.
-fn netbeui(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+/// The sender's name of sixteen octets and what stands behind the names.
+type Datagram<'a> = (&'a [u8; 16], &'a [u8]);
+
+/// A datagram without a network layer (IBM LAN Technical Reference SC30-3587, chapter 5).
+fn netbeui(bytes: &[u8]) -> Option<Datagram<'_>> {
     const DATAGRAM: u8 = 8;
     match bytes.first_chunk::<5>()? {
-        [0x2c, 0, 0xff, 0xef, DATAGRAM] => Some((bytes.get(28..44)?, bytes.get(44..)?)),
+        [0x2c, 0, 0xff, 0xef, DATAGRAM] => bytes.get(28..)?.split_first_chunk(),
         _ => None,
     }
 }
 
 /// A mailslot over IPX, socket 0x0553: 32 octets of networks passed, operation, two names. A
-/// datagram of NetBIOS over IPX, socket 0x0455: control, kind, two names.
-fn ipx(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+/// datagram of NetBIOS over IPX, socket 0x0455: control, kind, two names. The sender's stands
+/// first there and last in a mailslot: Windows announces groups to `__MSBROWSE__`.
+fn ipx(bytes: &[u8]) -> Option<Datagram<'_>> {
     const DATAGRAM: u8 = 0x0b;
     if !bytes.starts_with(&[0xff, 0xff]) {
         return None;
     }
     match (bytes.get(16..18)?, bytes.get(31)?) {
-        ([0x05, 0x53], _) => Some((bytes.get(82..98)?, bytes.get(98..)?)),
-        ([0x04, 0x55], &DATAGRAM) => Some((bytes.get(48..64)?, bytes.get(64..)?)),
+        ([0x05, 0x53], _) => bytes.get(82..)?.split_first_chunk(),
+        ([0x04, 0x55], &DATAGRAM) => Some((bytes.get(32..)?.first_chunk()?, bytes.get(64..)?)),
         _ => None,
     }
 }
@@ -96,16 +99,15 @@ impl Dissector for Reader {
         out.begin("browser", 0..bytes.len());
         if segment.carrier != Carrier::Udp {
             if let Some((name, smb)) = netbeui(bytes).or_else(|| ipx(bytes)) {
-                let name = name.get(..15).map(text::lossy).unwrap_or_default();
-                out.attribute(Subject::Sender, "NetBIOS datagram", ("hostname", &name), 85);
+                sent_by(&name::parse(name), out);
                 if smb.starts_with(b"\xffSMB") {
                     mailslot(smb, out);
                 }
             }
             return Progress::Consumed(bytes.len());
         }
-        if let Some(name) = source_name(bytes).filter(|n| name::is_machine(n.suffix)) {
-            out.attribute(Subject::Sender, "NetBIOS datagram", ("hostname", &name.name), 85);
+        if let Some(name) = source_name(bytes) {
+            sent_by(&name, out);
         }
         if let Some(smb) = bytes.get(82..).filter(|b| b.starts_with(b"\xffSMB")) {
             mailslot(smb, out);
@@ -114,6 +116,12 @@ impl Dissector for Reader {
     }
 
     fn gap(&mut self, _: Gap) {}
+}
+
+fn sent_by(name: &NetbiosName, out: &mut Output) {
+    if name.is_machine() {
+        out.attribute(Subject::Sender, "NetBIOS datagram", ("hostname", &name.name), 85);
+    }
 }
 
 /// SMB_COM_TRANSACTION to a mailslot: its data begin where DataOffset says (MS-CIFS, 2.2.4.33.1).
@@ -214,4 +222,32 @@ fn roles(kinds: u32) -> String {
     ];
     let names: Vec<_> = known.iter().filter(|(bit, _)| kinds & bit != 0).map(|(_, n)| *n).collect();
     names.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a datagram of NetBIOS over IPX says of who sent it.
+    fn sender_of(names: &[&[u8; 16]; 2]) -> Vec<String> {
+        let mut bytes = vec![0xff; 64];
+        bytes[16..18].copy_from_slice(&[4, 0x55]);
+        bytes[31] = 0x0b;
+        bytes[32..].copy_from_slice(&names.map(|name| *name).concat());
+        let mut out = Output::default();
+        let side = crate::Side::Client;
+        BROWSER.open().feed(Segment::of(&bytes, side, IPX), &mut out);
+        let identities = out.observed.into_iter().filter_map(|seen| match seen.detail {
+            model::Detail::Identity(identity) => Some(identity),
+            _ => None,
+        });
+        identities.flat_map(|i| i.attributes).map(|a| a.value.to_string()).collect()
+    }
+
+    #[test]
+    fn the_sender_over_ipx_stands_first_and_is_a_machine() {
+        let (machine, group) = (b"PRESS-3        \0", b"\x01\x02__MSBROWSE__\x02\x01");
+        assert_eq!(sender_of(&[machine, group]), ["PRESS-3"]);
+        assert!(sender_of(&[group, machine]).is_empty());
+    }
 }

@@ -128,14 +128,14 @@ fn operation(packet: &Packet<'_>, out: &mut Output) {
 }
 
 fn names(packet: &Packet<'_>, out: &mut Output) {
-    let own = name::is_machine(packet.name.suffix);
+    let own = packet.name.is_machine();
     let announced = matches!(packet.opcode, REGISTRATION | REFRESH) && !packet.response;
     // The group bit of NB_FLAGS (RFC 1002, 4.2.1.3): a workgroup, not a machine.
     let group = packet.data.first().is_some_and(|flags| flags & 0x80 != 0);
     if announced && own && !group {
         let says = ("hostname", packet.name.name.as_str());
         out.attribute(Subject::Sender, "NBNS registration", says, 85);
-    } else if announced && group {
+    } else if announced && group && packet.name.is_workgroup() {
         let says = ("workgroup", packet.name.name.as_str());
         out.attribute(Subject::Sender, "NBNS registration", says, 80);
     } else if packet.response && packet.code == 0 && packet.kind == TYPE_NODE_STATUS {
@@ -154,13 +154,13 @@ fn names(packet: &Packet<'_>, out: &mut Output) {
 fn node_status(data: &[u8], out: &mut Output) {
     let Some((&count, rest)) = data.split_first() else { return };
     for entry in rest.chunks_exact(18).take(usize::from(count)) {
-        let &[ref name @ .., suffix, flags, _] = entry else { continue };
-        let name = crate::text::lossy(name);
-        let path = match (flags & 0x80 != 0, suffix) {
-            (false, 0x00 | 0x20) => "hostname",
-            (true, 0x00) => "workgroup",
+        let Some((name, &[flags, _])) = entry.split_first_chunk() else { continue };
+        let name = name::parse(name);
+        let path = match flags & 0x80 != 0 {
+            false if name.is_machine() => "hostname",
+            true if name.is_workgroup() => "workgroup",
             _ => continue,
         };
-        out.attribute(Subject::Sender, "NBNS node status", (path, &name), 90);
+        out.attribute(Subject::Sender, "NBNS node status", (path, &name.name), 90);
     }
 }

@@ -18,10 +18,15 @@ pub fn decode(letters: &[u8]) -> Option<NetbiosName> {
         }
         *octet = high.wrapping_sub(b'A') << 4 | low.wrapping_sub(b'A');
     }
-    let [name @ .., suffix] = octets;
+    Some(parse(&octets))
+}
+
+/// A name as it stands where it is not encoded.
+pub fn parse(octets: &[u8; 16]) -> NetbiosName {
+    let [name @ .., suffix] = *octets;
     let end = name.iter().rposition(|b| *b != b' ' && *b != 0).map_or(0, |i| i.saturating_add(1));
     let name = name.get(..end).unwrap_or_default();
-    Some(NetbiosName { name: crate::text::lossy(name), suffix })
+    NetbiosName { name: crate::text::lossy(name), suffix }
 }
 
 /// Encodes a name of at most fifteen octets, padded with blanks.
@@ -41,9 +46,24 @@ pub fn encode(name: &NetbiosName) -> [u8; 32] {
     letters
 }
 
-/// What a suffix names, for machines; `None` for groups and services of the network.
-pub fn is_machine(suffix: u8) -> bool {
-    matches!(suffix, 0x00 | 0x20)
+impl NetbiosName {
+    /// The suffix is that of machines, where the name is not that of a group.
+    pub fn is_machine(&self) -> bool {
+        matches!(self.suffix, 0x00 | 0x20) && !self.is_of_service()
+    }
+
+    /// The suffix of a workgroup, of its domain's controllers or of its browsers, where the name
+    /// is that of a group.
+    pub fn is_workgroup(&self) -> bool {
+        matches!(self.suffix, 0x00 | 0x1c | 0x1e) && !self.is_of_service()
+    }
+
+    /// Names that Windows has for its services: `__MSBROWSE__` between control characters, and
+    /// those of its web server.
+    fn is_of_service(&self) -> bool {
+        let web = self.name == "INet~Services" || self.name.starts_with("IS~");
+        web || self.name.contains(|letter: char| letter.is_ascii_control())
+    }
 }
 
 #[cfg(test)]
@@ -55,5 +75,17 @@ mod tests {
         let name = NetbiosName { name: "HMI-LINE2".into(), suffix: 0x20 };
         assert_eq!(decode(&encode(&name)), Some(name));
         assert_eq!(decode(b"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAZ"), None);
+    }
+
+    #[test]
+    fn names_of_services_are_no_machines_and_no_workgroups() {
+        let kinds = |name: &[u8; 16]| (parse(name).is_machine(), parse(name).is_workgroup());
+        assert_eq!(kinds(b"HMI-LINE2      \0"), (true, true));
+        assert_eq!(kinds(b"HMI-LINE2       "), (true, false));
+        assert_eq!(kinds(b"PLANT          \x1e"), (false, true));
+        assert_eq!(kinds(b"\x01\x02__MSBROWSE__\x02\x01"), (false, false));
+        assert_eq!(kinds(b"\x01\x02__MSBROWSE__\x02\0"), (false, false));
+        assert_eq!(kinds(b"INet~Services  \x1c"), (false, false));
+        assert_eq!(kinds(b"IS~HMI-LINE2   \0"), (false, false));
     }
 }
