@@ -184,12 +184,15 @@ fn until_nul(bytes: &[u8]) -> String {
 /// The announced version names the kernel, which several editions share.
 fn windows(major: u8, minor: u8, kinds: u32) -> String {
     const UNIX: u32 = 0x0000_0800;
+    /// SV_TYPE_WINDOWS: no kernel of NT, though it has the version of one.
+    const WITHOUT_NT: u32 = 0x0040_0000;
     if kinds & UNIX != 0 {
         return format!("Unix (Samba, announces {major}.{minor})");
     }
     let server = kinds & 0x0000_8018 != 0;
     let name = match (major, minor, server) {
         (0, 0, _) => return String::new(),
+        (4, _, _) if kinds & WITHOUT_NT != 0 => "Windows 95, 98 or Me",
         (4, _, _) => "Windows NT 4.0",
         (5, 0, _) => "Windows 2000",
         (5, 1, _) => "Windows XP",
@@ -227,6 +230,13 @@ fn roles(kinds: u32) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn version_4_is_no_nt_where_the_announcement_says_so() {
+        assert_eq!(windows(4, 0, 0x0040_2003), "Windows 95, 98 or Me");
+        assert_eq!(windows(4, 0, 0x0000_1003), "Windows NT 4.0");
+        assert_eq!(windows(4, 9, 0x0040_0800), "Unix (Samba, announces 4.9)");
+    }
 
     /// What a datagram of NetBIOS over IPX says of who sent it.
     fn sender_of(names: &[&[u8; 16]; 2]) -> Vec<String> {
