@@ -205,7 +205,8 @@ fn answers(
         match &record.value {
             wire::Value::Address(ip) => address_name(flavour, &record.name, *ip, out),
             wire::Value::Name(target) if record.kind == wire::TYPE_PTR => {
-                pointer(flavour, record, (target, offers(message, target, sender)), out);
+                let whose = offers(message, target, sender);
+                pointer(flavour, (message, record), (target, whose), out);
             }
             wire::Value::Text(texts) if flavour == Flavour::Mdns => {
                 described(&record.name, (texts, offers(message, &record.name, sender)), out);
@@ -267,7 +268,7 @@ fn address_name(flavour: Flavour, name: &str, ip: IpAddr, out: &mut Output) {
 /// Reverse names (`4.3.2.1.in-addr.arpa`) and DNS-SD service lists (RFC 6763, 4.1).
 fn pointer(
     flavour: Flavour,
-    record: &wire::Record,
+    (message, record): (&wire::Message, &wire::Record),
     (target, whose): (&str, Subject),
     out: &mut Output,
 ) {
@@ -283,8 +284,45 @@ fn pointer(
         let instance = instance.trim_end_matches('.');
         let mac = instance.rsplit_once(" [").filter(|_| service == "_workstation._tcp");
         let instance = mac.map_or(instance, |(name, _)| name);
-        out.attribute(whose, "mDNS service", ("name", instance), 60);
+        if names_device(message, target, (instance, &service)) {
+            let at = instance.split_once('@').filter(|_| service == "_raop._tcp");
+            let name = at.map_or(instance, |(_, name)| name);
+            out.attribute(whose, "mDNS service", ("name", name), 60);
+        }
     }
+}
+
+/// Whether an instance is called as its device is: by what its service is, as the device's own
+/// description says, or as its host. Others are called by a function, a share or a session, as
+/// `iTunes_Ctrl_4ABB39A41EEFDEB3._dacp._tcp`.
+fn names_device(message: &wire::Message, target: &str, (instance, service): (&str, &str)) -> bool {
+    /// Bonjour Printing Specification, 4; scanners alike; AirPlay, where the name stands behind
+    /// an address and @ for one; HomeKit accessories; hosts that offer to be worked at.
+    const SERVICES: [&str; 12] = [
+        "_ipp._tcp",
+        "_ipps._tcp",
+        "_printer._tcp",
+        "_pdl-datastream._tcp",
+        "_scanner._tcp",
+        "_uscan._tcp",
+        "_uscans._tcp",
+        "_airplay._tcp",
+        "_raop._tcp",
+        "_hap._tcp",
+        "_device-info._tcp",
+        "_workstation._tcp",
+    ];
+    let letters = |text: &str| {
+        let kept = text.chars().filter(|c| c.is_alphanumeric());
+        kept.flat_map(char::to_lowercase).collect::<String>()
+    };
+    SERVICES.contains(&service)
+        || message.records.iter().any(|record| match &record.value {
+            wire::Value::Service { target: host, .. } if record.name == target => {
+                letters(host.trim_end_matches(".local")) == letters(instance)
+            }
+            _ => record.name.strip_suffix("._device-info._tcp.local") == Some(instance),
+        })
 }
 
 /// RFC 1035, 3.5 and RFC 3596, 2.5.

@@ -184,6 +184,25 @@ fn numbers_are_no_models_and_addresses_no_part_of_a_name() {
 }
 
 #[test]
+fn an_instance_is_a_name_where_it_is_the_device_s() {
+    let names = |instance: &str, service: &str, more: Option<(&str, u16, Value)>| {
+        let (list, whole) = (format!("{service}.local"), format!("{instance}.{service}.local"));
+        let pointer = (list.as_str(), 12, Value::Name(whole));
+        let told = facts_of([pointer].into_iter().chain(more).collect());
+        let names = told.iter().filter_map(|fact| fact.strip_prefix("name=").map(str::to_owned));
+        names.collect::<Vec<_>>()
+    };
+    assert!(names("iTunes_Ctrl_4ABB39A41EEFDEB3", "_dacp._tcp", None).is_empty());
+    assert_eq!(names("Label printer", "_ipp._tcp", None), ["Label printer"]);
+    assert_eq!(names("001B1BAABBCC@Hall", "_raop._tcp", None), ["Hall"]);
+    let host = |host| Some(("Line 2._x._tcp.local", 33, service(80, host)));
+    assert_eq!(names("Line 2", "_x._tcp", host("line-2.local")), ["Line 2"]);
+    assert!(names("Line 2", "_x._tcp", host("hmi.local")).is_empty());
+    let described = ("Line 2._device-info._tcp.local", 16, texts(&["model=HMI"]));
+    assert_eq!(names("Line 2", "_x._tcp", Some(described)), ["Line 2"]);
+}
+
+#[test]
 fn addresses_of_both_kinds_have_reverse_names() {
     let of = |name: &str| facts_of(vec![(name, 12, Value::Name("plc.local".to_owned()))]);
     assert_eq!(of("7.0.0.10.in-addr.arpa"), ["10.0.0.7 hostname=plc"]);
