@@ -60,10 +60,16 @@ pub fn server(body: &[u8]) -> Result<Hello, Malformed> {
     let mut at = Reader::new(body);
     let mut hello = Hello { version: at.be16()?, ..Hello::default() };
     hello.retry = at.bytes(32)?.starts_with(&RETRY);
-    let session = at.u8()?;
-    at.skip(usize::from(session))?;
+    // Drafts of TLS 1.3 had neither session nor compression (draft-ietf-tls-tls13-21, 4.1.3).
+    let bare = (0x7f00..=0x7f15).contains(&hello.version);
+    if !bare {
+        let session = at.u8()?;
+        at.skip(usize::from(session))?;
+    }
     hello.ciphers = vec![at.be16()?];
-    at.skip(1)?;
+    if !bare {
+        at.skip(1)?;
+    }
     if !at.is_empty() {
         let length = at.be16()?;
         extensions(at.bytes(usize::from(length))?, false, &mut hello)?;
@@ -268,6 +274,13 @@ mod tests {
             extension(kind, contents, true, &mut hello).expect("well formed");
             assert!(hello.ticket_of_no_key, "{kind}");
         }
+    }
+
+    #[test]
+    fn a_server_that_speaks_a_draft_of_tls_1_3_chooses_without_a_session() {
+        let body = [&[0x7f, 0x14][..], &[0xc5; 32], &[0x13, 3], &[0, 4, 0, 51, 0, 0]].concat();
+        let hello = server(&body).expect("draft 20");
+        assert_eq!((hello.ciphers, hello.extensions), (vec![0x1303], vec![51]));
     }
 
     #[test]

@@ -342,6 +342,7 @@ fn version_name(version: u16) -> &'static str {
         0x0302 => "TLS 1.1",
         0x0303 => "TLS 1.2",
         0x0304 => "TLS 1.3",
+        0x7f00..=0x7f1c => "TLS 1.3 draft",
         _ => "TLS of unknown version",
     }
 }
