@@ -171,12 +171,13 @@ fn addresses(option: Option<&[u8]>, most: usize) -> String {
     hosts.take(most).map(|ip| ip.to_string()).collect::<Vec<_>>().join(", ")
 }
 
-/// RFC 4702, 2: flags, two reserved octets, then the name as text or as labels.
+/// RFC 4702, 2: flags, two reserved octets, then the name as text or as labels. A dot at its end
+/// is that of the root.
 fn fqdn(option: &[u8]) -> String {
     let Some((&flags, rest)) = option.split_first() else { return String::new() };
     let name = rest.get(2..).unwrap_or_default();
     if flags & 0x04 == 0 {
-        return text::lossy(name);
+        return text::lossy(name).trim_end_matches('.').to_owned();
     }
     let mut labels = Vec::new();
     let mut rest = name;
@@ -223,6 +224,12 @@ mod tests {
         let each = identities.flat_map(|i| i.attributes.iter().map(move |a| (i.subject, a)));
         let whose = |subject| if subject == Subject::Sender { "sender" } else { "client" };
         each.map(|(s, a)| format!("{} {} {} {}", whose(s), a.path, a.value, a.confidence)).collect()
+    }
+
+    #[test]
+    fn a_name_has_no_dot_at_its_end() {
+        assert_eq!(fqdn(b"\0\0\0pump."), "pump");
+        assert_eq!(fqdn(b"\x04\0\0\x04pump\x05plant\0"), "pump.plant");
     }
 
     #[test]
