@@ -24,6 +24,8 @@ const HELD_SECS: i64 = 600;
 /// What is told of who sends Router Advertisements.
 pub(crate) const ROUTER_FACT: &str = "ipv6_role";
 
+mod distance;
+
 impl Inventory {
     /// What is claimed finds room, unless a router claims so much at a time.
     pub(crate) fn make_room_for_claim(&mut self, mac: u32, at: Time) -> bool {
@@ -61,9 +63,12 @@ impl Inventory {
         let record = &mut self.records[ip as usize];
         record.seen(at);
         record.used_by(mac, at);
-        if record.hops.is_none() && hops.is_some() && record.partners.first() == Some(&mac) {
+        let Some(first) = record.partners.first().copied() else { return };
+        if record.hops.is_none() && hops.is_some() && first == mac {
             record.hops = hops;
             self.regroup(mac);
+        } else if first != mac && distance::is_nearer(hops, record.hops) {
+            self.comes_nearer(mac, ip, hops);
         }
     }
 
@@ -256,7 +261,8 @@ fn is_router(records: &[Record], record: &Record) -> bool {
     let advertises =
         advertises(record) || record.partners.iter().any(|ip| advertises(&records[*ip as usize]));
     let claimed_and_others = claimed_v4 > 0 && !v4.is_empty();
-    claimed_and_others
+    record.routed
+        || claimed_and_others
         || several_nets
         || advertises
         || several_sites(record, &unclaimed)
@@ -285,7 +291,7 @@ fn several_sites(record: &Record, unclaimed: &[IpAddr]) -> bool {
 }
 
 /// What one host sends by TCP and UDP starts with one time to live, so that two of them are of
-/// two hosts. Those of one system are alike however far, which says nothing.
+/// two hosts, as is one that shows a router by itself.
 fn several_distances(records: &[Record], mac: &Record) -> bool {
     let is_its = |ip: &&Record| {
         let first = ip.partners.first().map(|first| &records[*first as usize]);
@@ -294,9 +300,9 @@ fn several_distances(records: &[Record], mac: &Record) -> bool {
     let unclaimed = mac.partners.iter().filter(|ip| !mac.has_claim(**ip));
     let unclaimed = unclaimed.map(|ip| &records[*ip as usize]).filter(is_its);
     let v4 = unclaimed.filter(|ip| ip_of(ip).is_some_and(|ip| ip.is_ipv4()));
-    let mut hops = v4.filter_map(|ip| ip.hops);
-    let first = hops.next();
-    hops.any(|other| Some(other) != first)
+    let mut v4 = v4.filter(|ip| ip.hops.is_some() || ip.routed);
+    let Some(first) = v4.next() else { return false };
+    distance::is_far(first) || v4.any(|other| other.hops != first.hops || distance::is_far(other))
 }
 
 fn belongs(records: &[Record], (mac, address): (u32, Mac), ip: u32, router: bool) -> bool {

@@ -570,6 +570,7 @@ impl Inventory {
         row.news |= (row.transport, row.protocol) != (exchange.transport, protocol);
         (row.transport, row.protocol) = (exchange.transport, protocol);
         self.absorb_notices(key, observation.from.port.unwrap_or_default());
+        self.converse((client, server), (observation.from.mac, observation.to.mac));
         self.speaking(key, observation, exchange);
         for end in [client, server] {
             let root = self.root(end);

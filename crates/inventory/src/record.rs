@@ -26,6 +26,9 @@ pub(crate) struct Record {
     pub(crate) spoken_to: bool,
     /// Of an IP: the time to live of the first packet of TCP or UDP that came from it.
     pub(crate) hops: Option<u8>,
+    /// Of an IP: what it talks with shows that it is behind a router. Of a MAC: it passes on what
+    /// others say to each other.
+    pub(crate) routed: bool,
     /// The record of the MAC address it belongs to.
     pub(crate) owner: Option<u32>,
     /// Of a MAC: records of IP addresses seen from it. Of an IP: of MAC addresses it came from.
@@ -98,6 +101,7 @@ impl Record {
             sent: false,
             spoken_to: false,
             hops: None,
+            routed: false,
             owner: None,
             partners: Vec::new(),
             more: None,

@@ -1,7 +1,7 @@
 //! Who is behind a router, and who holds an address against whom.
 
 use super::*;
-use model::{Attribute, Detail, Identity, Observation, Subject};
+use model::{Attribute, Detail, Exchange, Identity, Observation, Subject};
 
 const AT: Time = Time::from_secs(1_000);
 
@@ -92,6 +92,105 @@ fn hosts_at_different_distances_are_behind_a_router() {
     assert_eq!(of(&inventory, 1), (3, 2));
     inventory.still_sends(&end(1, "10.20.9.9"), AT, Some(253));
     assert_eq!(of(&inventory, 1), (0, 5));
+}
+
+/// A conversation over UDP with an answer, of MAC address and address of each end.
+fn talk(inventory: &mut Inventory, from: (u8, &str), to: (u8, &str)) {
+    let exchange = Exchange {
+        transport: "udp",
+        first: AT,
+        last: AT,
+        packets_up: 1,
+        packets_down: 1,
+        bytes_up: 60,
+        bytes_down: 60,
+    };
+    let (from, to) = (end(from.0, from.1), end(to.0, to.1));
+    let (at, frame, protocol, excerpt) = (AT, 1, "udp", None);
+    let detail = Detail::Exchange(exchange);
+    inventory.apply(&Observation { at, frame, protocol, from, to, detail, excerpt });
+}
+
+#[test]
+fn what_no_system_begins_with_comes_from_behind_a_router() {
+    let own = |ip: &str, hops: u8| {
+        let mut inventory = Inventory::new();
+        comes(&mut inventory, 1, ip, Some(hops));
+        of(&inventory, 1).0 == 1
+    };
+    for hops in [126, 124, 62, 61, 250] {
+        assert!(!own("10.20.7.5", hops), "{hops}");
+    }
+    // Systems, devices, a virtual machine behind its host's address, scanners.
+    for hops in [64, 128, 255, 30, 32, 60, 120, 1, 63, 127, 47, 200] {
+        assert!(own("10.20.7.5", hops), "{hops}");
+    }
+    for (hops, expect) in [(52, false), (41, false), (110, false), (64, true), (60, true)] {
+        assert_eq!(own("141.81.0.10", hops), expect, "{hops}");
+    }
+    // Who claims his address has it.
+    let mut inventory = Inventory::new();
+    comes(&mut inventory, 1, "10.20.7.5", Some(62));
+    claims(&mut inventory, 1_001, 1, "10.20.7.5");
+    assert_eq!(holder(&inventory, "10.20.7.5"), [mac(1)]);
+}
+
+#[test]
+fn of_two_with_one_address_it_is_whose_packets_begin_there() {
+    for (first, second) in [((1, 63), (2, 64)), ((2, 64), (1, 63))] {
+        let mut inventory = Inventory::new();
+        comes(&mut inventory, first.0, "10.50.1.50", Some(first.1));
+        comes(&mut inventory, second.0, "10.50.1.50", Some(second.1));
+        assert_eq!(holder(&inventory, "10.50.1.50"), [mac(2)]);
+    }
+    // Two systems are no two places of one.
+    let mut inventory = Inventory::new();
+    comes(&mut inventory, 1, "10.50.1.50", Some(64));
+    comes(&mut inventory, 2, "10.50.1.50", Some(128));
+    assert_eq!(holder(&inventory, "10.50.1.50"), [mac(1)]);
+}
+
+#[test]
+fn who_talk_to_each_other_over_the_wire_are_not_one() {
+    let mut inventory = Inventory::new();
+    comes(&mut inventory, 1, "172.16.5.1", Some(64));
+    comes(&mut inventory, 1, "172.16.5.10", Some(64));
+    comes(&mut inventory, 2, "172.16.5.2", Some(64));
+    talk(&mut inventory, (1, "172.16.5.1"), (2, "172.16.5.2"));
+    assert_eq!(of(&inventory, 1), (2, 2));
+    talk(&mut inventory, (1, "172.16.5.1"), (3, "172.16.5.10"));
+    assert_eq!(of(&inventory, 1).0, 0);
+    assert!(holder(&inventory, "172.16.5.1").is_empty());
+    assert_eq!(holder(&inventory, "172.16.5.2"), [mac(2)]);
+}
+
+#[test]
+fn a_conversation_shows_which_end_is_behind_a_router() {
+    let own = |near: (&str, u8), far: (&str, u8), claimed: bool| {
+        let mut inventory = Inventory::new();
+        comes(&mut inventory, 1, near.0, Some(near.1));
+        comes(&mut inventory, 2, far.0, Some(far.1));
+        if claimed {
+            claims(&mut inventory, 1_001, 2, far.0);
+        }
+        talk(&mut inventory, (1, near.0), (2, far.0));
+        assert_eq!(of(&inventory, 1).0, 1);
+        of(&inventory, 2).0 == 1
+    };
+    assert!(!own(("10.0.0.1", 128), ("10.111.1.1", 127), false));
+    assert!(!own(("10.0.2.15", 64), ("192.0.47.59", 64), false));
+    // In one net nobody needs a router, and both ends may be behind one.
+    assert!(own(("10.0.0.1", 128), ("10.0.0.2", 127), false));
+    assert!(own(("10.0.0.1", 127), ("10.111.1.1", 127), false));
+    // Plants have public addresses too.
+    assert!(own(("10.0.2.15", 64), ("141.81.0.10", 60), true));
+    assert!(own(("141.81.0.12", 64), ("141.81.0.10", 60), false));
+    // Both sides of a router were seen: the far end has its own MAC address where it is.
+    let mut inventory = Inventory::new();
+    comes(&mut inventory, 1, "192.168.0.100", Some(255));
+    comes(&mut inventory, 2, "3.3.3.3", Some(255));
+    talk(&mut inventory, (1, "192.168.0.100"), (3, "3.3.3.3"));
+    assert_eq!(holder(&inventory, "3.3.3.3"), [mac(2)]);
 }
 
 #[test]
