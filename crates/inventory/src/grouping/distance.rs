@@ -99,6 +99,8 @@ fn is_behind(near: &Record, far: &Record, is_here: bool) -> bool {
     let apart = !same_net(near_ip, far_ip) && !is_link_local(near_ip) && !is_link_local(far_ip);
     let begins = near.hops.and_then(routers) == Some(0);
     let further = far.hops.and_then(routers).is_some_and(|routers| routers > 0);
+    // Of who sends back another way than it is sent to, no distance is told.
+    let is_here = is_here || far.hops.is_none();
     let outside = is_here && v4.is_private() && is_external(far_ip);
     apart && begins && (further || outside)
 }

@@ -191,6 +191,12 @@ fn a_conversation_shows_which_end_is_behind_a_router() {
     comes(&mut inventory, 2, "3.3.3.3", Some(255));
     talk(&mut inventory, (1, "192.168.0.100"), (3, "3.3.3.3"));
     assert_eq!(holder(&inventory, "3.3.3.3"), [mac(2)]);
+    // Gateways that share an address send from their own.
+    let mut inventory = Inventory::new();
+    comes(&mut inventory, 1, "192.168.0.100", Some(64));
+    comes(&mut inventory, 2, "3.3.3.3", None);
+    talk(&mut inventory, (1, "192.168.0.100"), (3, "3.3.3.3"));
+    assert!(holder(&inventory, "3.3.3.3").is_empty());
 }
 
 #[test]
