@@ -275,8 +275,14 @@ fn check_header(path: &Path) -> std::result::Result<(), OpenError> {
     let mut head = [0u8; 16];
     let Ok(mut file) = File::open(path) else { return Ok(()) };
     let size = file.metadata().map_or(0, |m| m.len());
-    if size == 0 {
+    if size == 0 && !has_company(path) {
         return Ok(());
+    }
+    if size == 0 {
+        return Err(OpenError::Corrupt {
+            path: path.to_owned(),
+            reason: "it is empty, beside what a server has kept".to_owned(),
+        });
     }
     match file.read_exact(&mut head) {
         Ok(()) if &head == b"SQLite format 3\0" => Ok(()),
@@ -285,6 +291,17 @@ fn check_header(path: &Path) -> std::result::Result<(), OpenError> {
             reason: "its first bytes are not those of a database".to_owned(),
         }),
     }
+}
+
+/// Whether more than what a first start leaves, that was cut short, lies beside an empty database:
+/// then it was not always empty, and to begin anew would hide what was lost.
+fn has_company(path: &Path) -> bool {
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    let ours = |name: &str| name.strip_prefix(&*stem).is_some_and(|rest| rest.starts_with('.'));
+    let log = std::fs::metadata(path.with_extension("db-wal")).map_or(0, |meta| meta.len());
+    let beside = path.parent().and_then(|dir| std::fs::read_dir(dir).ok());
+    let mut beside = beside.into_iter().flatten().flatten();
+    log > 0 || beside.any(|entry| !ours(&entry.file_name().to_string_lossy()))
 }
 
 /// Reads every page once. Cheap for a site's database, and damage is found before it spreads.
@@ -387,6 +404,21 @@ mod tests {
         let store = Store::open(killed.path(), Settings::default()).await.expect("opens");
         assert!(all_private(killed.path()));
         store.close().await;
+    }
+
+    #[tokio::test]
+    async fn a_database_that_was_emptied_is_damaged_and_one_that_was_never_filled_is_new() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join(DATABASE);
+        std::fs::write(&path, "").expect("room");
+        Store::open(dir.path(), Settings::default()).await.expect("a new one").close().await;
+        std::fs::write(&path, "").expect("room");
+        std::fs::create_dir(dir.path().join("tls")).expect("room");
+        let refused = Store::open(dir.path(), Settings::default()).await.err().expect("damaged");
+        let says = refused.to_string();
+        assert!(says.contains("spandrel.db is damaged (it is empty, beside what"), "{says}");
+        assert!(Store::open_read_only(dir.path()).await.is_err(), "nobody else takes it either");
+        assert_eq!(std::fs::metadata(&path).expect("there").len(), 0, "it is left as it is");
     }
 
     #[test]
