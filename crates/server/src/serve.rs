@@ -8,7 +8,7 @@ use crate::{
     app::{App, Sensors, Shared, now},
     connections::{self, WITH_PEOPLE, patient},
     http, parsing,
-    protect::{lanes, reconcile},
+    protect::{lanes, own, reconcile},
     secret::{FIRST_ADMIN, link_token, sha256},
     settings::{AgentsDoor, Settings},
     tls::{Certificates, TlsError},
@@ -17,7 +17,7 @@ use axum_server::{Handle, tls_rustls::RustlsConfig};
 use std::{
     io,
     net::{SocketAddr, TcpListener},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -105,6 +105,7 @@ impl Server {
         certificates.ensure()?;
         let tls = RustlsConfig::from_config(certificates.config()?);
         let authority = certificates.authority_path();
+        remember_place(&store, &settings.data).await?;
         let sign_in = sign_in_link(&store, settings.sign_in_link.as_deref()).await?;
         let interrupted = store.captures_in_parsing().await?;
         parsing::clean_up(&settings.data).await;
@@ -161,6 +162,18 @@ impl Server {
                 tracing::error!(%error, "a task of the server ended badly");
             }
         }
+    }
+}
+
+/// Notes where the data lie: what was backed up from there stays an admin's.
+async fn remember_place(store: &Store, data: &Path) -> Result<(), StartError> {
+    match own::remember(store, data).await {
+        // The folder of today is known without it, and the next start tries again.
+        Err(error) if error.is_of_disk() => {
+            tracing::warn!(%error, "where the data lie could not be noted");
+            Ok(())
+        }
+        done => Ok(done?),
     }
 }
 

@@ -3,13 +3,13 @@
 //! The worker is a script that says what a real one says; the real one has tests of its own.
 
 use super::tests::{As, Site, read};
-use crate::protect::{lanes, reconcile};
+use crate::protect::{lanes, own, reconcile};
 use axum::{
     body::Body,
     http::{Method, StatusCode, header},
 };
 use serde_json::{Value, json};
-use std::os::unix::fs::PermissionsExt;
+use std::{os::unix::fs::PermissionsExt, path::Path as FilePath};
 use store::{NewRun, RunEnd, RunState};
 
 const SNAPSHOT: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
@@ -110,21 +110,43 @@ async fn what_the_server_keeps_of_itself_is_shown_to_admins_alone() {
         let what = format!("file?path={path}");
         assert_eq!((ask(&analyst, &what).await, ask(&admin, &what).await), (denied, shown));
     }
+    assert_eq!(ask(&analyst, &format!("tree?at={data}/tls")).await, denied);
+    // What only the worker sees: another host's backup of what a control plane kept there.
+    for what in ["file?path=/host/data/tls/ca.key", "tree?at=/host/data"] {
+        assert_eq!((ask(&analyst, what).await, ask(&admin, what).await), (denied, shown), "{what}");
+    }
+    assert_eq!(ask(&analyst, "tree?at=/host").await, shown);
     let diff = format!("diff?before={SNAPSHOT}");
     let worker = std::fs::read_to_string(&site.app.settings.program).expect("there");
-    for (source, file, of_all) in [
-        ("files:/x".to_owned(), shown, shown),
-        (format!("files:{data}/tls"), denied, denied),
-        (format!("sqlite:{data}/spandrel.db"), denied, denied),
-        ("files:/".to_owned(), shown, denied),
+    // The folder that the data lay in before they were moved.
+    own::remember(&site.store, FilePath::new("/srv/before")).await.expect("room");
+    for (now, source, file, of_all) in [
+        (&worker, "files:/x".to_owned(), shown, denied),
+        (&plain(&worker), "files:/x".to_owned(), shown, shown),
+        (&plain(&worker), format!("files:{data}/tls"), denied, denied),
+        (&plain(&worker), format!("sqlite:{data}/spandrel.db"), denied, denied),
+        (&plain(&worker), "files:/".to_owned(), shown, denied),
+        (&plain(&worker), "files:/srv/before/tls".to_owned(), denied, denied),
     ] {
-        let worker = worker.replace("files:/x", &source);
+        let worker = now.replace("files:/x", &source);
         std::fs::write(&site.app.settings.program, worker).expect("written");
         site.app.protect.changed().await;
         let asked = (ask(&analyst, "file?path=/x/a").await, ask(&analyst, &diff).await);
         assert_eq!(asked, (file, of_all), "{source}");
         assert_eq!(ask(&admin, &diff).await, shown, "{source}");
+        assert_eq!(ask(&analyst, "file?path=/srv/before/tls/ca.key").await, denied);
     }
+    let of_plan = plain(&worker).replace(r#""asset":"press""#, r#""asset":"Control plane""#);
+    std::fs::write(&site.app.settings.program, of_plan).expect("written");
+    site.app.protect.changed().await;
+    for what in ["file?path=/x/a", "tree?at=/x", &diff] {
+        assert_eq!((ask(&analyst, what).await, ask(&admin, what).await), (denied, shown), "{what}");
+    }
+}
+
+/// A worker that finds nothing of a control plane in its snapshots.
+fn plain(worker: &str) -> String {
+    worker.replace(r#""/host/data""#, "")
 }
 
 #[tokio::test]

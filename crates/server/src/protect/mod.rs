@@ -11,6 +11,7 @@ pub(crate) mod coverage;
 pub(crate) mod due;
 pub(crate) mod fence;
 pub(crate) mod lanes;
+pub(crate) mod own;
 pub(crate) mod quiet;
 pub(crate) mod reach;
 pub(crate) mod reconcile;

@@ -48,6 +48,10 @@ pub enum Job {
         snapshot: String,
         at: String,
     },
+    /// The folders of a snapshot in which a control plane or an agent keeps what is its own.
+    OwnFolders {
+        snapshot: String,
+    },
     File {
         snapshot: String,
         path: String,

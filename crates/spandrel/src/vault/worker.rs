@@ -7,8 +7,9 @@
 
 mod fence;
 mod new_folder;
+mod own;
 
-use self::fence::confine;
+use self::{fence::confine, own::own_folders};
 use super::{
     bucket, kit, now,
     recover::{desk, product, rehearsal},
@@ -151,6 +152,10 @@ fn with_key(vault: &Unlocked, order: &Order) -> Result<Value> {
         Job::Tree { snapshot, at } => {
             let (items, truncated) = vault.tree(&find(vault, snapshot)?, Path::new(at))?;
             Ok(json!({"at": at, "items": items, "truncated": truncated}))
+        }
+        Job::OwnFolders { snapshot } => {
+            let files = vault.files(&find(vault, snapshot)?, Path::new("/"))?;
+            Ok(json!({"folders": own_folders(files.iter().map(|(path, _)| path.as_path()))}))
         }
         Job::File { snapshot, path } => file(vault, &find(vault, snapshot)?, path),
         Job::Diff { before, after } => {

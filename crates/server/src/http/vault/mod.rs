@@ -4,6 +4,7 @@
 //! what was read of it.
 
 mod holds;
+mod own;
 mod rows;
 mod snapshots;
 

@@ -3,9 +3,13 @@
 //! Not here: holds and releases. Invariant: nothing is written to a controller: what is restored
 //! goes to an empty directory or into a kit for a person.
 
-use super::{ask, queued, refused, settings};
+use super::{
+    ask,
+    own::{Part, guard},
+    queued, refused, settings,
+};
 use crate::{
-    app::{App, Shared, now},
+    app::{Shared, now},
     http::{
         caller::Caller,
         dto::*,
@@ -24,11 +28,8 @@ use axum::{
 };
 use serde::Deserialize;
 use serde_json::json;
-use std::{
-    collections::BTreeMap,
-    path::{Path as FilePath, PathBuf},
-};
-use store::{NewRun, Role};
+use std::{collections::BTreeMap, path::PathBuf};
+use store::NewRun;
 
 /// Snapshots, newest first.
 #[utoipa::path(
@@ -92,11 +93,14 @@ pub(crate) struct TreeQuery {
 )]
 pub(crate) async fn tree(
     State(app): State<Shared>,
+    caller: Caller,
     Path(id): Path<String>,
     Asked(query): Asked<TreeQuery>,
 ) -> Answer<Json<Tree>> {
     let at = query.at.unwrap_or_else(|| "/".to_owned());
-    Ok(Json(ask(&app, Job::Tree { snapshot: snapshot_id(id)?, at }).await?))
+    let snapshot = snapshot_id(id)?;
+    guard(&app, &caller, &snapshot, Part::At(&at)).await?;
+    Ok(Json(ask(&app, Job::Tree { snapshot, at }).await?))
 }
 
 #[derive(Deserialize)]
@@ -122,54 +126,8 @@ pub(crate) async fn file(
     Asked(query): Asked<FileQuery>,
 ) -> Answer<Json<FileContent>> {
     let snapshot = snapshot_id(id)?;
-    if caller.role < Role::Admin {
-        let own = Own::of(&app);
-        if own.has(&query.path) || of_own(&app, &own, &snapshot, false).await? {
-            return Err(not_theirs(&caller));
-        }
-    }
+    guard(&app, &caller, &snapshot, Part::At(&query.path)).await?;
     Ok(Json(ask(&app, Job::File { snapshot, path: query.path }).await?))
-}
-
-/// The server's own folder: what is kept of it has private keys in it, and hashes of passwords.
-struct Own([PathBuf; 2]);
-
-impl Own {
-    /// As it was named, and as it is without links.
-    fn of(app: &App) -> Self {
-        let named = &app.settings.data;
-        let whole = std::path::absolute(named).unwrap_or_else(|_| named.clone());
-        let real = std::fs::canonicalize(named).unwrap_or_else(|_| whole.clone());
-        Own([whole, real])
-    }
-
-    fn has(&self, path: &str) -> bool {
-        // As the vault reads a path: below its root, whether that is said or not.
-        let path = FilePath::new("/").join(path);
-        self.0.iter().any(|own| path.starts_with(own))
-    }
-
-    /// Whether it lies in that folder.
-    fn is_below(&self, path: &str) -> bool {
-        let path = FilePath::new("/").join(path);
-        self.0.iter().any(|own| own.starts_with(&path))
-    }
-}
-
-/// Whether a snapshot is of the server's own folder, or with `around` of one that has it.
-async fn of_own(app: &Shared, own: &Own, snapshot: &str, around: bool) -> Answer<bool> {
-    let view = app.protect.view(&settings(app).await?).await.map_err(refused)?;
-    let found = view.snapshots.iter().find(|s| s.id == snapshot);
-    let found =
-        found.ok_or_else(|| Fault::not_found(format!("there is no snapshot {snapshot}")))?;
-    let places = found.sources.iter().filter_map(|source| source.split_once(':'));
-    let mut places = places.map(|(_, place)| place.split('?').next().unwrap_or(place));
-    Ok(places.any(|place| own.has(place) || around && own.is_below(place)))
-}
-
-fn not_theirs(caller: &Caller) -> Fault {
-    let (user, role) = (&caller.user, caller.role);
-    Fault::forbidden(format!("{user} is {role}; what the server keeps of itself needs admin"))
 }
 
 #[derive(Deserialize)]
@@ -195,11 +153,8 @@ pub(crate) async fn diff(
     Asked(query): Asked<DiffQuery>,
 ) -> Answer<Json<Differences>> {
     let (before, after) = (snapshot_id(query.before)?, snapshot_id(id)?);
-    if caller.role < Role::Admin {
-        let own = Own::of(&app);
-        if of_own(&app, &own, &before, true).await? || of_own(&app, &own, &after, true).await? {
-            return Err(not_theirs(&caller));
-        }
+    for snapshot in [&before, &after] {
+        guard(&app, &caller, snapshot, Part::Whole).await?;
     }
     let job = Job::Diff { before: before.clone(), after: after.clone() };
     Ok(Json(Differences { items: ask(&app, job).await?, before, after }))
