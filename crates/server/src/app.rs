@@ -7,7 +7,7 @@
 use crate::{
     agents::Agents,
     clock::Clock,
-    limits::{CAPTURES_WAITING_MAX, WATCHERS_MAX},
+    limits::{CAPTURES_WAITING_MAX, LARGE_REPORTS_MAX, WATCHERS_MAX},
     meanwhile::Meanwhile,
     places::Places,
     protect::Protect,
@@ -58,6 +58,8 @@ pub(crate) struct App {
     pub(crate) watchers: Arc<Places<String>>,
     pub(crate) captures_waiting: Arc<Semaphore>,
     pub(crate) parsing: Arc<Semaphore>,
+    /// Large reports of captures that are read, or on their way to a caller.
+    pub(crate) reports: Arc<Semaphore>,
     /// The newest audit row that was checked, with its hash.
     pub(crate) audited: tokio::sync::Mutex<Option<(i64, String)>>,
     pub(crate) clock: Clock,
@@ -89,6 +91,7 @@ impl App {
             watchers: Places::new(WATCHERS_MAX),
             captures_waiting: Arc::new(Semaphore::new(CAPTURES_WAITING_MAX)),
             parsing: Arc::new(Semaphore::new(1)),
+            reports: Arc::new(Semaphore::new(LARGE_REPORTS_MAX)),
             audited: tokio::sync::Mutex::new(None),
             clock: Clock::new(),
             no_renewal: Mutex::default(),

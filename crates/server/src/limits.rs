@@ -16,6 +16,11 @@ pub const WATCHERS_OF_ONE_MAX: usize = 32;
 pub const CAPTURES_WAITING_MAX: usize = 8;
 /// Output of the process that parses a capture.
 pub const REPORT_BYTES_MAX: usize = 256 << 20;
+/// Reports of more octets are large: each takes its size a few times over while it is read, and is
+/// held until the caller has it. So many at the same time, and how long another waits for a place.
+pub const REPORT_SMALL_BYTES_MAX: u64 = 1 << 20;
+pub const LARGE_REPORTS_MAX: usize = 2;
+pub const LARGE_REPORT_WAIT: std::time::Duration = std::time::Duration::from_secs(10);
 /// Line of a sensor's stream.
 pub const INSIGHT_BYTES_MAX: usize = 8 << 20;
 /// Insights of one batch to the store.

@@ -5,8 +5,8 @@
 //! server only ever reads bounded JSON; the file is gone when the child is.
 
 use crate::{
-    app::Shared,
-    limits::REPORT_BYTES_MAX,
+    app::{App, Shared},
+    limits::{LARGE_REPORT_WAIT, REPORT_BYTES_MAX, REPORT_SMALL_BYTES_MAX},
     secret::{hex, random},
     settings::Reading,
 };
@@ -33,11 +33,19 @@ pub(crate) struct Report {
     bytes: u64,
     first_ts: Option<Time>,
     last_ts: Option<Time>,
-    pub(crate) messages: BTreeMap<String, Vec<serde_json::Value>>,
+    pub(crate) messages: BTreeMap<String, Vec<Messages>>,
     pub(crate) assets: Vec<Asset>,
     pub(crate) links: Vec<Link>,
     pub(crate) findings: Vec<Finding>,
     pub(crate) health: Health,
+}
+
+/// Messages of one kind, of which nothing but their number is shown: most of a large report is
+/// what else stands there.
+#[derive(Deserialize)]
+pub(crate) struct Messages {
+    #[serde(default)]
+    pub(crate) count: serde_json::Value,
 }
 
 impl Report {
@@ -175,11 +183,22 @@ async fn report(
     reading: Option<&Reading>,
 ) -> Result<CaptureSummary, String> {
     let json = run(app, capture, reading).await?;
-    let report: Report = serde_json::from_slice(&json)
-        .map_err(|error| format!("the parser's answer cannot be read: {error}"))?;
+    let read = move || {
+        let report: Report = serde_json::from_slice(&json)
+            .map_err(|error| format!("the parser's answer cannot be read: {error}"))?;
+        Ok::<_, String>((report.summary(), json))
+    };
+    let (summary, json) = aside(read).await??;
     let path = report_path(&app.settings.data, id);
     save(&path, &json).await.map_err(|error| format!("the report cannot be saved: {error}"))?;
-    Ok(report.summary())
+    Ok(summary)
+}
+
+/// Work that takes long is not for a thread that others wait for.
+pub(crate) async fn aside<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, String> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| error.to_string())
 }
 
 async fn save(path: &Path, bytes: &[u8]) -> io::Result<()> {
@@ -244,9 +263,30 @@ async fn run(app: &Shared, capture: &Path, reading: Option<&Reading>) -> Result<
     }
 }
 
-pub(crate) async fn read_report(data: &Path, id: &str) -> Result<Report, String> {
+/// A place for a report of that capture in memory, where it is a large one; an error where others
+/// take too long.
+pub(crate) async fn place_for_report(
+    app: &App,
+    id: &str,
+) -> Result<Option<OwnedSemaphorePermit>, TakesTooLong> {
+    let report = fs::metadata(report_path(&app.settings.data, id)).await;
+    if report.is_ok_and(|report| report.len() <= REPORT_SMALL_BYTES_MAX) {
+        return Ok(None);
+    }
+    let free = std::sync::Arc::clone(&app.reports).acquire_owned();
+    match tokio::time::timeout(LARGE_REPORT_WAIT, free).await {
+        Ok(Ok(place)) => Ok(Some(place)),
+        _ => Err(TakesTooLong),
+    }
+}
+
+/// Other reports take the places for so long that nobody should wait.
+pub(crate) struct TakesTooLong;
+
+/// Reads and parses, which takes long: see [`aside`].
+pub(crate) fn read_report(data: &Path, id: &str) -> Result<Report, String> {
     let path = report_path(data, id);
-    let bytes = fs::read(&path).await.map_err(|error| format!("{}: {error}", path.display()))?;
+    let bytes = std::fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))?;
     serde_json::from_slice(&bytes).map_err(|error| format!("{}: {error}", path.display()))
 }
 

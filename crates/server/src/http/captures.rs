@@ -22,14 +22,14 @@ use axum::{
     body::{Body, Bytes},
     extract::{FromRequest, Multipart, Path, Request, State},
     http::{StatusCode, header},
-    response::IntoResponse,
+    response::{IntoResponse, Response},
 };
 use futures_util::{Stream, StreamExt};
 use model::{Address, AssetId, names_together};
 use serde::Deserialize;
 use serde_json::json;
 use std::{collections::HashMap, pin::pin};
-use tokio::io::AsyncWriteExt;
+use tokio::{io::AsyncWriteExt, sync::OwnedSemaphorePermit};
 
 /// Uploaded captures.
 #[utoipa::path(
@@ -185,20 +185,49 @@ async fn receive<E: std::fmt::Display>(
     responses((status = 200, description = "Done", body = CaptureDetail), Failures),
     security(("session" = []), ("token" = []))
 )]
-pub(crate) async fn show(
-    State(app): State<Shared>,
-    Path(id): Path<String>,
-) -> Answer<Json<CaptureDetail>> {
+pub(crate) async fn show(State(app): State<Shared>, Path(id): Path<String>) -> Answer<Response> {
     let capture = app.store.capture(&id).await?;
-    let report = match capture.state {
-        store::CaptureState::Done => Some(read(&app, &id).await?),
-        _ => None,
+    if capture.state != store::CaptureState::Done {
+        return Ok(Json(CaptureDetail { row: capture.into(), report: None }).into_response());
+    }
+    let of = id.clone();
+    let make = move |report| {
+        let report = Some(shown(report, &of));
+        serde_json::to_vec(&CaptureDetail { row: capture.into(), report })
     };
-    Ok(Json(CaptureDetail { row: capture.into(), report: report.map(|r| shown(r, &id)) }))
+    let (json, place) = read(&app, id, make).await?;
+    let json = json.map_err(Fault::internal)?;
+    let kind = [(header::CONTENT_TYPE, "application/json")];
+    Ok((kind, Body::from_stream(in_parts(json, place))).into_response())
 }
 
-async fn read(app: &Shared, id: &str) -> Answer<Report> {
-    parsing::read_report(&app.settings.data, id).await.map_err(Fault::internal)
+/// Reads a report and makes something of it, with the place in memory that both of them have.
+async fn read<T: Send + 'static>(
+    app: &Shared,
+    id: String,
+    make: impl FnOnce(Report) -> T + Send + 'static,
+) -> Answer<(T, Option<OwnedSemaphorePermit>)> {
+    let place = parsing::place_for_report(app, &id).await;
+    let place = place.map_err(|_| {
+        Fault::wait(10, "other large reports are being read; try again in a moment")
+    })?;
+    let data = app.settings.data.clone();
+    // The place goes along: who does not wait for the answer frees no memory.
+    let work = move || (parsing::read_report(&data, &id).map(make), place);
+    let (made, place) = parsing::aside(work).await.map_err(Fault::internal)?;
+    Ok((made.map_err(Fault::internal)?, place))
+}
+
+/// An answer piece by piece; its place is free when the last one is taken, or nobody waits.
+fn in_parts(
+    json: Vec<u8>,
+    place: Option<OwnedSemaphorePermit>,
+) -> impl Stream<Item = Result<Bytes, std::convert::Infallible>> {
+    const PART_BYTES: usize = 64 << 10;
+    futures_util::stream::unfold((Bytes::from(json), place), |(mut left, place)| async move {
+        let part = left.split_to(left.len().min(PART_BYTES));
+        (!part.is_empty()).then_some((Ok(part), (left, place)))
+    })
 }
 
 fn shown(report: Report, id: &str) -> CaptureReport {
@@ -224,9 +253,8 @@ fn shown(report: Report, id: &str) -> CaptureReport {
         .map(|asset| store::AssetFull::of_report(asset, id).into())
         .collect();
     count_findings(&mut assets, &findings);
-    let count = |rows: &Vec<serde_json::Value>| {
-        rows.iter().filter_map(|row| row.get("count")?.as_u64()).sum()
-    };
+    let count =
+        |rows: &Vec<parsing::Messages>| rows.iter().filter_map(|row| row.count.as_u64()).sum();
     CaptureReport {
         messages: report
             .messages
@@ -330,7 +358,7 @@ pub(crate) async fn import(
     if capture.state != store::CaptureState::Done {
         return Err(Fault::conflict("no-report", format!("the capture is {}", capture.state)));
     }
-    let report = read(&app, &id).await?;
+    let (report, _place) = read(&app, id.clone(), |report| report).await?;
     let done = Imported {
         assets: report.assets.len() as u64,
         links: report.links.len() as u64,

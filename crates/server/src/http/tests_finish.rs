@@ -340,3 +340,61 @@ async fn health_says_since_when_nothing_is_saved_and_afterwards_what_is_missing(
     let row = &listed["items"][0];
     assert_eq!((&row["unsaved"], &row["gaps"][0]["lost"]), (&Value::Null, &json!(3)));
 }
+
+#[tokio::test]
+async fn large_reports_wait_for_a_place_and_small_ones_do_not() {
+    let site = Site::new().await;
+    let who = site.sign_in("vi").await;
+    let folder = site.app.settings.data.join("captures");
+    std::fs::create_dir_all(&folder).expect("room");
+    let made = async |octets: usize| {
+        let new = store::NewCapture {
+            file: "x.pcap".to_owned(),
+            size_bytes: 10,
+            sha256: "0".repeat(64),
+            uploaded_by: "an".to_owned(),
+            read_as: None,
+        };
+        let id = site.store.create_capture(new).await.expect("made");
+        let done = store::CaptureSummary {
+            packets: 1,
+            bytes: 60,
+            first_ts: None,
+            last_ts: None,
+            assets: 0,
+            links: 0,
+            findings: 0,
+            severity: None,
+        };
+        site.store.finish_capture(&id, Ok(done)).await.expect("noted");
+        let report = json!({
+            "packets": 1, "bytes": 60, "first_ts": null, "last_ts": null, "assets": [],
+            "links": [], "findings": [], "health": model::Health::default(),
+            "messages": {"modbus": [{"count": 3, "function": "read"}, {"count": 4}, {}]},
+        });
+        let report = format!("{report}{}", " ".repeat(octets));
+        std::fs::write(folder.join(format!("{id}.json")), report).expect("room");
+        format!("/captures/{id}")
+    };
+    let (large, small) = (made(2 << 20).await, made(0).await);
+    let get = async |path: &str| site.call(&who, Method::GET, path, None).await;
+    let answer = read(get(&large).await).await;
+    assert_eq!(answer["report"]["messages"]["modbus"], 7, "{answer}");
+    let held = get(&large).await;
+    let all = crate::limits::LARGE_REPORTS_MAX;
+    assert_eq!(site.app.reports.available_permits(), all - 1, "held until the caller has it");
+    drop(held);
+    let places = Arc::clone(&site.app.reports).acquire_many_owned(2).await.expect("free");
+    let asked = get(&large);
+    tokio::pin!(asked);
+    let other = tokio::select! {
+        biased;
+        _ = &mut asked => panic!("it had no place"),
+        other = get(&small) => other,
+    };
+    assert_eq!(other.status(), StatusCode::OK);
+    drop(places);
+    assert_eq!(asked.await.status(), StatusCode::OK);
+    site.app.reports.close();
+    assert_eq!(get(&large).await.status(), StatusCode::TOO_MANY_REQUESTS);
+}
