@@ -46,6 +46,13 @@ pub enum TlsError {
         path.display()
     )]
     Authority { path: PathBuf, reason: String },
+    #[error(
+        "{} is there and ca.pem is not: put ca.pem back from a backup (the plan Control plane has \
+         it); or move ca.key away to begin with a new authority, which browsers, sensors and \
+         agents have to trust anew, and every agent has to be invited again",
+        path.display()
+    )]
+    LoneKey { path: PathBuf },
     #[error("cannot make a certificate: {0}")]
     Make(#[from] rcgen::Error),
     #[error("cannot use the certificate: {0}")]
@@ -87,7 +94,17 @@ impl Certificates {
         let now = now.max(at(CLOCKS_SINCE));
         self.make_folder()?;
         let mut made = false;
-        if !self.authority_path().exists() {
+        if !self.is_there("ca.pem")? {
+            if self.is_there("ca.key")? {
+                return Err(TlsError::LoneKey { path: self.folder.join("ca.key") });
+            }
+            if self.is_there("server.pem")? {
+                tracing::warn!(
+                    folder = %self.folder.display(),
+                    "the authority is gone and is made anew: browsers, sensors and agents have to \
+                     trust the new one; to go on with the old one put the folder back from a backup"
+                );
+            }
             self.make_authority(&KeyPair::generate()?, now)?;
             made = true;
         } else if !self.authority_is_good(now) {
@@ -96,6 +113,14 @@ impl Certificates {
             made = true;
         }
         if made || !self.is_good(now) {
+            self.keep_foreign()?;
+            if !made && self.config().is_err() {
+                tracing::warn!(
+                    folder = %self.folder.display(),
+                    "the server's certificate or its key is gone, damaged or of another, and is \
+                     made anew"
+                );
+            }
             self.make_server(now)?;
             made = true;
         }
@@ -150,6 +175,48 @@ impl Certificates {
             .with_single_cert(chain, key)?;
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Ok(Arc::new(config))
+    }
+
+    fn is_there(&self, name: &str) -> Result<bool, TlsError> {
+        let path = self.folder.join(name);
+        path.try_exists().map_err(|e| TlsError::Read { path, reason: e.to_string() })
+    }
+
+    /// Puts aside a server's certificate, and its key, that another authority signed: somebody put
+    /// it there, and may have no other copy.
+    fn keep_foreign(&self) -> Result<(), TlsError> {
+        if !self.is_foreign() {
+            return Ok(());
+        }
+        // The key first: what is left is still foreign if this is cut short.
+        for name in ["server.key", "server.pem"] {
+            let path = self.folder.join(name);
+            match fs::rename(&path, self.folder.join(format!("{name}.foreign"))) {
+                Err(reason) if reason.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(TlsError::Write { path, reason });
+                }
+                _ => {}
+            }
+        }
+        tracing::warn!(
+            folder = %self.folder.display(),
+            "server.pem is of another authority, for other names or about to end: one of the local \
+             authority takes its place, and it is kept as server.pem.foreign with its key"
+        );
+        Ok(())
+    }
+
+    /// Did another than the authority of this folder sign the server's certificate?
+    fn is_foreign(&self) -> bool {
+        let read = |name: &str, issuer: bool| {
+            let text = fs::read(self.folder.join(name)).ok()?;
+            let (_, pem) = x509_parser::pem::parse_x509_pem(&text).ok()?;
+            let certificate = pem.parse_x509().ok()?;
+            let name = if issuer { certificate.issuer() } else { certificate.subject() };
+            Some(name.as_raw().to_vec())
+        };
+        let (signer, authority) = (read("server.pem", true), read("ca.pem", false));
+        signer.is_some() && authority.is_some() && signer != authority
     }
 
     fn make_folder(&self) -> Result<(), TlsError> {
@@ -420,6 +487,43 @@ mod tests {
         assert!(refused().contains("ca.key: "), "{}", refused());
         fs::write(&key, good).expect("written");
         certificates.check_authority().expect("good again");
+    }
+
+    #[test]
+    fn an_authority_whose_certificate_alone_is_lost_keeps_its_key() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let certificates = Certificates::new(dir.path(), LISTEN, &[]);
+        certificates.ensure().expect("made");
+        let place = |name: &str| dir.path().join("tls").join(name);
+        let read = |name: &str| fs::read(place(name)).expect("a file");
+        let before = (read("ca.key"), read("server.key"));
+        let authority = read("ca.pem");
+        fs::remove_file(place("ca.pem")).expect("was there");
+        let says = certificates.ensure().expect_err("nothing is made").to_string();
+        assert!(says.contains("put ca.pem back") && says.contains("move ca.key away"), "{says}");
+        assert_eq!((read("ca.key"), read("server.key")), before, "nothing is written over");
+        fs::write(place("ca.pem"), authority).expect("put back");
+        assert!(!certificates.ensure().expect("as before"));
+        fs::remove_file(place("ca.pem")).expect("was there");
+        fs::remove_file(place("ca.key")).expect("moved away");
+        assert!(certificates.ensure().expect("a new one"));
+        certificates.check_authority().expect("whole");
+    }
+
+    #[test]
+    fn what_another_authority_signed_is_kept_beside() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let certificates = Certificates::new(dir.path(), LISTEN, &[]);
+        certificates.ensure().expect("made");
+        let place = |name: &str| dir.path().join("tls").join(name);
+        let (foreign, _) = self_made_identity("plant").expect("made");
+        fs::write(place("server.pem"), &foreign).expect("room");
+        fs::write(place("server.key"), &foreign).expect("room");
+        assert!(certificates.ensure().expect("made anew"));
+        for name in ["server.pem.foreign", "server.key.foreign"] {
+            assert_eq!(fs::read_to_string(place(name)).expect("kept"), foreign, "{name}");
+        }
+        certificates.config().expect("ours serves");
     }
 
     #[cfg(unix)]
