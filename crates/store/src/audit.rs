@@ -6,7 +6,7 @@
 
 use crate::{
     Result, Store,
-    text::sha256_hex,
+    text::{clean, sha256_hex},
     writer::{AUDIT, Turn, now},
 };
 use model::Time;
@@ -115,7 +115,16 @@ fn link_hash(
 
 impl Store {
     /// On disk before the change is made; gives the record's number.
+    ///
+    /// Whoever tries to sign in writes here, with any name: it is kept as one line that reads the
+    /// way it is written.
     pub async fn audit_begin(&self, begin: AuditBegin) -> Result<i64> {
+        let begin = AuditBegin {
+            actor: clean(&begin.actor),
+            action: clean(&begin.action),
+            resource: clean(&begin.resource),
+            ..begin
+        };
         let body = serde_json::to_string(&begin)?;
         self.write(move |turn| {
             Box::pin(async move { append(turn, None, "begin", &begin.actor, body).await })
@@ -124,7 +133,7 @@ impl Store {
     }
 
     pub async fn audit_end(&self, record: i64, actor: &str, end: AuditEnd) -> Result<()> {
-        let (actor, body) = (actor.to_owned(), serde_json::to_string(&end)?);
+        let (actor, body) = (clean(actor), serde_json::to_string(&end)?);
         self.write(move |turn| {
             Box::pin(async move {
                 append(turn, Some(record), "end", &actor, body).await?;

@@ -145,6 +145,25 @@ pub(crate) fn plain(text: String) -> String {
     text.chars().map(|c| if kept(c) { c } else { char::REPLACEMENT_CHARACTER }).collect()
 }
 
+/// Plain text that stays on its line.
+fn line(text: String) -> String {
+    if text.contains('\n') { plain(text.replace('\n', "\u{fffd}")) } else { plain(text) }
+}
+
+/// The same JSON with plain text.
+fn plain_members(value: serde_json::Value) -> serde_json::Value {
+    use serde_json::Value;
+    match value {
+        Value::String(text) => Value::String(plain(text)),
+        Value::Array(values) => Value::Array(values.into_iter().map(plain_members).collect()),
+        Value::Object(members) => {
+            let plainly = |(name, value)| (plain(name), plain_members(value));
+            Value::Object(members.into_iter().map(plainly).collect())
+        }
+        other => other,
+    }
+}
+
 /// The word serde gives a plain enum.
 pub(crate) fn word<T: serde::Serialize>(value: &T) -> String {
     let json = serde_json::to_value(value).expect("a plain enum");
@@ -486,16 +505,16 @@ impl From<s::AuditRecord> for dto::AuditRecord {
         dto::AuditRecord {
             seq: r.seq,
             at: r.at,
-            actor: r.begin.actor,
+            actor: line(r.begin.actor),
             method: r.begin.method,
             session: r.begin.session,
             ip: r.begin.ip,
             trace_id: r.begin.trace_id,
-            action: r.begin.action,
-            resource: r.begin.resource,
-            before: end.before,
-            after: end.after,
-            reason: end.reason,
+            action: line(r.begin.action),
+            resource: line(r.begin.resource),
+            before: end.before.map(plain_members),
+            after: end.after.map(plain_members),
+            reason: end.reason.map(plain),
             result: completed_at.map(|_| end.result),
             completed_at,
             hash: r.hash,

@@ -154,7 +154,9 @@ pub(crate) async fn sign_in(
     Extension(trace): Extension<super::guard::Trace>,
     Sent(body): Sent<SignIn>,
 ) -> Answer<impl IntoResponse> {
-    let user: String = body.user.chars().take(64).collect();
+    // Before anybody is known: what is written of it, here and in logs, stays on its line.
+    let shown = |c| if model::is_disruptive(c) { char::REPLACEMENT_CHARACTER } else { c };
+    let user: String = body.user.chars().take(64).map(shown).collect();
     let attempt = Try {
         app: &app,
         user: user.clone(),

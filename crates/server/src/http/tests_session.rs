@@ -110,6 +110,25 @@ async fn who_hangs_up_has_guessed_as_well_and_is_on_the_chain() {
 }
 
 #[tokio::test]
+async fn a_name_that_nobody_has_is_one_plain_line_in_the_audit() {
+    let site = Site::new().await;
+    let admin = site.sign_in("ad").await;
+    let hostile = "=1+1\n{\"level\":\"ERROR\"}\r\n\u{1b}[31m\u{202e}";
+    let body = json!({"user": hostile, "password": "long horse battery"});
+    site.call(&As::default(), Method::POST, "/session", Some(body)).await;
+    let (all, _) = site.store.audit(&AuditAsked::default(), None, 10).await.expect("reads");
+    let actor = &all[0].begin.actor;
+    assert_eq!(actor, "=1+1\u{fffd}{\"level\":\"ERROR\"}\u{fffd}\u{fffd}\u{fffd}[31m\u{fffd}");
+    // A row from before that was so is shown plainly and keeps its hash.
+    let mut old = all[0].clone();
+    old.begin.actor = hostile.to_owned();
+    let shown = super::dto::AuditRecord::from(old);
+    assert_eq!((&shown.actor, shown.hash), (actor, all[0].hash.clone()));
+    let page = read(site.call(&admin, Method::GET, "/audit", None).await).await;
+    assert_eq!(page["chain_intact"], true);
+}
+
+#[tokio::test]
 async fn idle_and_disabled_sessions_end() {
     let site = Site::with(|settings| settings.session_idle = Duration::ZERO).await;
     let who = site.sign_in("vi").await;
