@@ -105,7 +105,11 @@ pub fn authority(base: &str) -> Result<(String, Vec<u8>)> {
         return Err(Error::Line("there is no control plane for agents at this address".to_owned()));
     }
     let text = String::from_utf8(body(response).map_err(failed)?);
-    let none = || Error::Line("it does not say who signs its certificate".to_owned());
+    let none = || {
+        let why = "it does not say who signs its certificate, as the port for agents does: try the \
+                   port of `listen` in [agents] of the server's settings";
+        Error::Line(why.to_owned())
+    };
     let text = text.map_err(|_| none())?;
     let der = certificate(&text).ok_or_else(none)?;
     Ok((text, der))
