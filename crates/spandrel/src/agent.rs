@@ -6,13 +6,15 @@
 
 mod hands;
 
-use crate::complain;
+use crate::{
+    complain,
+    stop::{self, StopSignals},
+};
 use agent::{Config, End, Enrolment, Rooms};
 use anyhow::{Context as _, Result};
 use hands::Hands;
 use landlock::{ABI, Access, AccessFs, AccessNet, RulesetStatus};
 use std::{io::Write, path::PathBuf, process::ExitCode};
-use tokio::signal::unix::{SignalKind, signal};
 
 /// Where the file is looked for when nobody names one.
 const SYSTEM_FILE: &str = "/etc/spandrel/agent.toml";
@@ -91,25 +93,21 @@ fn enrol(address: &str, token: Option<&str>, file: &File) -> Result<ExitCode> {
 
 fn work(config: &Config) -> Result<ExitCode> {
     crate::run::log_to_stderr();
+    let ignored = stop::ignored();
     let program = std::env::current_exe().context("cannot find this program's file")?;
     let hands = Hands::new(program, config)?;
     let rooms = confine(config)?;
     rooms.wanting().iter().for_each(|want| complain(want));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut signals = {
-        // The two are listened for before anything begins.
+        // They are listened for before anything begins.
         let _inside = runtime.enter();
-        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?)
+        StopSignals::listen(ignored)?
     };
     let who = (env!("CARGO_PKG_VERSION"), host());
     let end = agent::work((config, rooms), (who.0, &who.1), &hands, |stop| {
         std::thread::spawn(move || {
-            runtime.block_on(async {
-                tokio::select! {
-                    _ = signals.0.recv() => {}
-                    _ = signals.1.recv() => {}
-                }
-            });
+            runtime.block_on(signals.next());
             stop.now();
         });
     })?;

@@ -29,6 +29,8 @@ mod sensor;
 #[cfg(feature = "control-plane")]
 mod settings;
 mod site_files;
+#[cfg(any(feature = "control-plane", feature = "vault"))]
+mod stop;
 mod story;
 mod uplink;
 #[cfg(feature = "vault")]

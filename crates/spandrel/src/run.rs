@@ -13,6 +13,7 @@ mod welcome;
 use crate::{
     settings::{self, File},
     site_files::SiteFiles,
+    stop::{self, StopSignals},
 };
 use anyhow::{Context as _, Result};
 use children::{Children, Plan, Source};
@@ -26,7 +27,6 @@ use std::{
     time::Duration,
 };
 use store::{AuditBegin, AuditEnd, Store, ZoneSpec};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 #[derive(clap::Args)]
@@ -95,7 +95,7 @@ pub fn log_to_stderr() {
 }
 
 async fn serve(file: File, data: &Path, sign_in_link: Option<String>) -> Result<ExitCode> {
-    let mut stop = StopSignals::listen()?;
+    let mut stop = StopSignals::listen(stop::ignored())?;
     let bytes = u64::from(file.storage.database_mib_max) << 20;
     let limits = store::Settings {
         database_bytes_max: (bytes > 0).then_some(bytes),
@@ -287,27 +287,4 @@ fn memory_of(sensor: &str, learned: &Path) -> PathBuf {
         }
     }
     learned.join(folder).join("learned.json")
-}
-
-/// The signals that end the server. Kept from before anybody is told that it runs, so that one
-/// that comes at once still ends it well.
-struct StopSignals {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl StopSignals {
-    fn listen() -> Result<Self> {
-        Ok(StopSignals {
-            terminate: signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?,
-            interrupt: signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?,
-        })
-    }
-
-    async fn next(&mut self) -> &'static str {
-        tokio::select! {
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = self.interrupt.recv() => "SIGINT",
-        }
-    }
 }

@@ -8,6 +8,7 @@ use super::{
     complain, print_line,
     site::{Machine, seal},
 };
+use crate::stop::{self, StopSignals};
 use anyhow::{Context as _, Result};
 use connectors::vault_http::{AnyCertificate, serve};
 use landlock::{ABI, Access, AccessFs, AccessNet, RulesetStatus};
@@ -20,7 +21,6 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use tokio::signal::unix::{SignalKind, signal};
 use vault::site::{self, House, SITE, Seal};
 
 #[derive(clap::Args)]
@@ -90,20 +90,20 @@ pub fn run(options: &Options) -> Result<ExitCode> {
             tracing::error!("{error}");
         }
     }
+    let ignored = stop::ignored();
     confine(options, seal)?;
     // Threads begin after this: they have what is left.
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(guard(options, listener, house, certificates))
+    runtime.block_on(guard(options, listener, house, (certificates, ignored)))
 }
 
 async fn guard(
     options: &Options,
     listener: TcpListener,
     house: Arc<House>,
-    certificates: Certificates,
+    (certificates, ignored): (Certificates, u64),
 ) -> Result<ExitCode> {
-    let mut end = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut stop = StopSignals::listen(ignored)?;
     let config = || certificates.config_asking(AnyCertificate::new());
     let tls = if options.plain { None } else { Some(config()?) };
     let serving = serve(listener, tls, house.clone()).await?;
@@ -117,8 +117,7 @@ async fn guard(
     tokio::pin!(alone);
     loop {
         tokio::select! {
-            _ = end.recv() => break,
-            _ = interrupt.recv() => break,
+            _ = stop.next() => break,
             () = &mut alone => break,
             () = tokio::time::sleep(RENEW_EVERY) => {}
         }

@@ -3,7 +3,7 @@
 //! Invariant: once it has begun to listen, a signal ends the isolated part and not this process,
 //! which has a folder to remove and a report to write.
 
-use crate::complain;
+use crate::{complain, stop};
 use anyhow::{Context as _, Result};
 use rustix::process::{Pid, Signal, kill_process};
 use signal_hook::{
@@ -11,16 +11,15 @@ use signal_hook::{
     iterator::{Handle, Signals},
     low_level::signal_name,
 };
-use std::{fs, process::Child, thread::JoinHandle};
+use std::{process::Child, thread::JoinHandle};
 
 pub struct Ending(Signals);
 
 impl Ending {
     pub fn listen() -> Result<Self> {
-        let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-        let ignored = ignored(&status);
+        let ignored = stop::ignored();
         let ours = [SIGHUP, SIGINT, SIGTERM];
-        let ours = ours.into_iter().filter(|signal| (ignored >> (signal - 1)) & 1 == 0);
+        let ours = ours.into_iter().filter(|signal| !stop::is_in(ignored, *signal));
         Ok(Self(Signals::new(ours).context("cannot listen to signals")?))
     }
 
@@ -55,22 +54,5 @@ impl Watch {
         self.handle.close();
         let signal = self.thread.join().ok().flatten()?;
         Some(signal_name(signal).unwrap_or("a signal"))
-    }
-}
-
-/// Signals that this process was started to ignore, as by nohup: it goes on doing that.
-fn ignored(status: &str) -> u64 {
-    let line = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    line.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_nohup_ignores_is_read_from_the_status_of_the_process() {
-        assert_eq!(ignored("Name:\tx\nSigIgn:\t0000000000000001\nSigCgt:\t2\n"), 1);
-        assert_eq!(ignored("Name:\tx\n"), 0);
     }
 }
