@@ -5,8 +5,15 @@
 
 use crate::{Error, Result, file};
 use serde::Deserialize;
-use std::path::{Path, PathBuf};
+use std::{
+    fs::File,
+    io::{self, Read},
+    path::{Path, PathBuf},
+};
 use vault::site::Window;
+
+/// Of a settings file; the documented one has 2 KiB.
+const FILE_BYTES_MAX: u64 = 1 << 20;
 
 /// The documented defaults, as `spandrel agent default` prints them.
 pub const DEFAULT: &str = include_str!("agent.toml");
@@ -45,7 +52,7 @@ impl Default for Config {
 
 impl Config {
     pub fn read(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path).map_err(|error| {
+        let text = read(path).map_err(|error| {
             let shown = path.display();
             match error.kind() {
                 std::io::ErrorKind::NotFound => Error::Refused(format!(
@@ -114,9 +121,31 @@ impl Config {
     }
 }
 
+/// The text of a file that somebody wrote by hand. A device, a pipe or what is much larger was not
+/// meant, and to read it would take all memory or never end.
+fn read(path: &Path) -> io::Result<String> {
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("it is no regular file; name the settings of the agent"));
+    }
+    let mut text = String::new();
+    File::open(path)?.take(FILE_BYTES_MAX + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > FILE_BYTES_MAX {
+        return Err(io::Error::other("it has more than 1 MiB; name the settings of the agent"));
+    }
+    Ok(text)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_no_file_of_settings_is_told_and_not_read() {
+        for path in ["/dev/zero", "/"] {
+            let said = Config::read(Path::new(path)).expect_err("refused").to_string();
+            assert!(said.contains("it is no regular file"), "{said}");
+        }
+    }
 
     #[test]
     fn documented_file_is_the_defaults() {

@@ -35,6 +35,7 @@ mod story;
 mod uplink;
 #[cfg(feature = "vault")]
 mod vault;
+mod written;
 
 use clap::{Parser, Subcommand};
 use std::{io::Write as _, process::ExitCode};

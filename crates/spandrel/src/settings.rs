@@ -3,6 +3,7 @@
 //! Not here: what the settings do. Invariant: the documented file is the defaults; a key nobody
 //! knows is an error that names the key, the nearest known one and the line.
 
+use crate::written;
 use anyhow::{Result, anyhow};
 use serde::Deserialize;
 use std::{
@@ -15,6 +16,8 @@ use toml::de::{DeTable, DeValue};
 /// The documented defaults, as `spandrel config default` prints them.
 pub const DEFAULT: &str = include_str!("spandrel.toml");
 
+/// Of a settings file; the documented one has 3 KiB.
+const FILE_MIB_MAX: u64 = 1;
 /// Where the file is looked for when nobody names one.
 const SYSTEM_FILE: &str = "/etc/spandrel/spandrel.toml";
 
@@ -175,9 +178,11 @@ pub fn read(path: Option<&Path>, over: &Over) -> Result<File> {
             return whole.map_err(|(_, says)| anyhow!("{says}; there is no settings file"));
         }
     };
-    let text = std::fs::read_to_string(path).map_err(|error| {
-        anyhow!("cannot read settings {}: {error}; name the settings file", path.display())
-    })?;
+    let cannot = |why: &dyn std::fmt::Display| {
+        anyhow!("cannot read settings {}: {why}; name the settings file", path.display())
+    };
+    let octets = written::read(path, FILE_MIB_MAX).map_err(|error| cannot(&error))?;
+    let text = String::from_utf8(octets).map_err(|_| cannot(&"it is no text in UTF-8"))?;
     parse(&text, over).map_err(|complaint| anyhow!("{}{complaint}", path.display()))
 }
 

@@ -3,14 +3,17 @@
 //! Invariant: they are read before the first packet, and what is wrong in them ends the program
 //! with a line that says where.
 
+use crate::written;
 use anyhow::{Context, Result, anyhow, ensure};
 use detectors::rules::Rule;
 use protocols::declared::Description;
 use std::{
     fmt::Display,
-    fs,
     path::{Path, PathBuf},
 };
+
+/// Thousands of rules, or of messages of a protocol.
+const FILE_MIB_MAX: u64 = 16;
 
 #[derive(clap::Args, Clone, Debug, Default)]
 pub struct SiteFiles {
@@ -61,7 +64,8 @@ struct Read {
 }
 
 fn text(file: &Path) -> Result<String> {
-    let octets = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let octets = written::read(file, FILE_MIB_MAX)
+        .with_context(|| format!("cannot read {}", file.display()))?;
     String::from_utf8(octets).map_err(|error| {
         let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
         let line = 1 + before.iter().filter(|octet| **octet == b'\n').count();
