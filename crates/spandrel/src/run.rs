@@ -101,7 +101,11 @@ async fn serve(file: File, data: &Path, sign_in_link: Option<String>) -> Result<
         database_bytes_max: (bytes > 0).then_some(bytes),
         ..store::Settings::default()
     };
+    let lost = lost_database(data);
     let store = Store::open(data, limits).await?;
+    if let Some(why) = lost {
+        tracing::warn!(data = %data.display(), "{why}");
+    }
     let data = std::fs::canonicalize(data).context("cannot resolve the data directory")?;
     let program = std::env::current_exe().context("cannot find this program's file")?;
     let children = Arc::new(Children::new(store.clone(), program.clone()));
@@ -153,6 +157,17 @@ async fn serve(file: File, data: &Path, sign_in_link: Option<String>) -> Result<
     store.close().await;
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)
+}
+
+/// What to say where a server was and its database is gone.
+fn lost_database(data: &Path) -> Option<&'static str> {
+    let is_there = |name| data.join(name).exists();
+    (is_there("tls") && !is_there("spandrel.db")).then_some(
+        "the certificates of a server are here and its database is not: this is a new server, \
+         without the users, assets and plans of before and without word of where its vault is; to \
+         have them back stop it, remove spandrel.db, spandrel.db-wal and spandrel.db-shm and put \
+         spandrel.db there from a backup, as the plan Control plane has it",
+    )
 }
 
 /// Tells a new control plane the zones of the simulated plant, as its operator would. Zones that
@@ -287,4 +302,19 @@ fn memory_of(sensor: &str, learned: &Path) -> PathBuf {
         }
     }
     learned.join(folder).join("learned.json")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_that_is_gone_beside_certificates_is_told() {
+        let dir = tempfile::tempdir().expect("a directory");
+        assert_eq!(lost_database(dir.path()), None, "a new server");
+        std::fs::create_dir(dir.path().join("tls")).expect("room");
+        assert!(lost_database(dir.path()).is_some_and(|says| says.contains("from a backup")));
+        std::fs::write(dir.path().join("spandrel.db"), "").expect("room");
+        assert_eq!(lost_database(dir.path()), None, "whoever opens it says what is wrong");
+    }
 }
