@@ -102,7 +102,7 @@ impl Server {
     ) -> Result<Server, StartError> {
         let (listener, address) = listen(settings.listen)?;
         let certificates = Certificates::new(&settings.data, address, &settings.names);
-        certificates.ensure()?;
+        ensure_beside(&certificates, &store).await?;
         let tls = RustlsConfig::from_config(certificates.config()?);
         let authority = certificates.authority_path();
         remember_place(&store, &settings.data).await?;
@@ -163,6 +163,21 @@ impl Server {
             }
         }
     }
+}
+
+/// Certificates, and a word where they are new and the data are not.
+async fn ensure_beside(certificates: &Certificates, store: &Store) -> Result<(), StartError> {
+    let are_new = !certificates.authority_path().exists();
+    certificates.ensure()?;
+    if are_new && !store.users().await?.is_empty() {
+        tracing::warn!(
+            authority = %certificates.authority_path().display(),
+            "the certificates were gone beside the database and are made anew: browsers, sensors \
+             and agents have to trust the new authority; to go on with the old one stop, put the \
+             folder tls back from a backup and start"
+        );
+    }
+    Ok(())
 }
 
 /// Notes where the data lie: what was backed up from there stays an admin's.
