@@ -182,6 +182,7 @@ impl Shard {
         let mut context = Context {
             at: packet.at,
             frame: packet.frame,
+            read_at: packet.frame,
             from: end(inner_macs.0, ip.source),
             to: end(inner_macs.1, ip.destination),
             outer: frame.outer,
@@ -299,6 +300,7 @@ impl Shard {
         let mut context = Context {
             at: packet.at,
             frame: packet.frame,
+            read_at: packet.frame,
             from: end(source),
             to: end(destination),
             outer: frame.outer,
@@ -322,6 +324,7 @@ impl Shard {
         let context = Context {
             at: packet.at,
             frame: packet.frame,
+            read_at: packet.frame,
             from: Endpoint { mac: Some(sender), ip: ip(arp.sender_ip), port: None, vlan },
             to: Endpoint { mac: Some(target), ip: ip(arp.target_ip), port: None, vlan },
             outer: None,
@@ -407,7 +410,7 @@ impl Shard {
         let hops = context.hops.filter(|_| to_one && matches!(kind, Kind::Tcp | Kind::Udp));
         if self.senders.is_to_be_said(&from, context.at, hops) {
             let event = Event::Sends(Sends { from, at: context.at, hops });
-            self.events.push(Stamped { frame: context.frame, place: self.place, event });
+            self.events.push(Stamped { frame: context.read_at, place: self.place, event });
         }
     }
 
@@ -529,7 +532,7 @@ fn observed(
         detail,
         excerpt,
     });
-    Stamped { frame: context.frame, place, event }
+    Stamped { frame: context.read_at, place, event }
 }
 
 /// The end as a sender: without port, and without addresses that several have.
@@ -592,10 +595,10 @@ fn report(
 
 /// What was asked again since it was last told.
 fn tell_repeats(flow: &mut Flow, (frame, place): (u64, Place), events: &mut Vec<Stamped>) {
-    let (client, server) = (flow.client, flow.server);
+    let (client, server, client_is_low) = (flow.client, flow.server, flow.client_is_low);
     for repeat in flow.seen.drain() {
-        let response = repeat.operation.direction == model::Direction::Response;
-        let (from, to) = if response { (server, client) } else { (client, server) };
+        let by_client = repeat.by_low == client_is_low;
+        let (from, to) = if by_client { (client, server) } else { (server, client) };
         let repeats = Repeats {
             from,
             to,

@@ -57,6 +57,8 @@ pub(crate) enum Sifted {
 pub(crate) struct Repeat {
     /// The operation that came after this one the last time: polls come in cycles.
     next: u32,
+    /// The end that said it.
+    pub(crate) by_low: bool,
     pub(crate) operation: Operation,
     pub(crate) protocol: &'static str,
     /// Since it was last reported.
@@ -99,9 +101,17 @@ impl Rhythm {
         let mut sorted = self.intervals;
         let sorted = &mut sorted[..known];
         sorted.sort_unstable();
-        Some(u64::from(sorted[known / 2]))
+        // Of polls that come several at once, the long intervals are those from one to the next.
+        let sum: u64 = sorted.iter().map(|interval| u64::from(*interval)).sum();
+        let is_long = |interval: &u32| u64::from(*interval) * 2 * known as u64 >= sum;
+        let long = &sorted[sorted.partition_point(|interval| !is_long(interval))..];
+        let of = if is_long(&sorted[known / 2]) || long.len() < 3 { sorted } else { long };
+        Some(u64::from(of[of.len() / 2]))
     }
 }
+
+/// Who says it: the protocol, when, and whether the conversation's lower end does.
+pub(crate) type By = (&'static str, Time, bool);
 
 /// Equal but for the outcome; a place where most are told apart by a number or two.
 #[inline]
@@ -126,10 +136,10 @@ fn same_object(a: &Object, b: &Object) -> bool {
     }
 }
 
-fn hash_of(operation: &Operation) -> u64 {
+fn hash_of(operation: &Operation, by_low: bool) -> u64 {
     let Operation { direction, class, function, object, unit, .. } = operation;
     FixedState::with_seed(0x7369_6576_6573_6565)
-        .hash_one((direction, class, function, object, unit))
+        .hash_one((direction, class, function, object, unit, by_low))
 }
 
 impl Seen {
@@ -144,16 +154,16 @@ impl Seen {
     pub(crate) fn passes(
         &mut self,
         detail: &Detail,
-        (protocol, at): (&'static str, Time),
+        (protocol, at, by_low): By,
         room: &mut usize,
     ) -> Sifted {
         let passes = match detail {
             Detail::Operation(operation) if operation.class.changes() => {
-                return self.said().change(operation, (protocol, at), room);
+                return self.said().change(operation, (protocol, at, by_low), room);
             }
             Detail::Operation(operation) => {
                 matches!(operation.outcome, Outcome::Refused { .. })
-                    || self.said().first_time(operation, (protocol, at), room)
+                    || self.said().first_time(operation, (protocol, at, by_low), room)
             }
             Detail::Identity(identity) => {
                 let mut hasher = FixedState::with_seed(7).build_hasher();
@@ -191,12 +201,7 @@ impl Seen {
 }
 
 impl Said {
-    fn change(
-        &mut self,
-        operation: &Operation,
-        said: (&'static str, Time),
-        room: &mut usize,
-    ) -> Sifted {
+    fn change(&mut self, operation: &Operation, said: By, room: &mut usize) -> Sifted {
         let first = !self.changed && !self.operations.is_empty();
         self.changed |= first;
         let refused = matches!(operation.outcome, Outcome::Refused { .. });
@@ -210,10 +215,10 @@ impl Said {
     fn rush(
         &mut self,
         operation: &Operation,
-        (protocol, at): (&'static str, Time),
+        (protocol, at, by_low): By,
         room: &mut usize,
     ) -> Sifted {
-        let hash = hash_of(operation);
+        let hash = hash_of(operation, by_low);
         let Some(rush) = self.rushes.iter_mut().find(|rush| rush.hash == hash) else {
             self.begin(Rush { hash, since: at, passed: 1, held: None }, room);
             return Sifted::Passes;
@@ -230,14 +235,14 @@ impl Said {
             // Hashes can be made to be equal, and nobody is to hide a change behind another.
             Some(held) => {
                 let outcome = held.operation.outcome == operation.outcome;
-                if held.protocol != protocol || !outcome || !same(&held.operation, operation) {
+                if held.protocol != protocol || !outcome || !held.is(operation, by_low) {
                     return Sifted::Passes;
                 }
                 held.again(at);
             }
             None if *room > 0 => {
                 *room -= 1;
-                let mut held = Box::new(Repeat::new(operation, (protocol, at)));
+                let mut held = Box::new(Repeat::new(operation, (protocol, at, by_low)));
                 held.count = 1;
                 rush.held = Some(held);
             }
@@ -262,19 +267,19 @@ impl Said {
     fn first_time(
         &mut self,
         operation: &Operation,
-        (protocol, at): (&'static str, Time),
+        (protocol, at, by_low): By,
         room: &mut usize,
     ) -> bool {
         let likely = self.operations.get(self.cursor as usize).map_or(0, |last| last.next as usize);
         if let Some(repeat) = self.operations.get_mut(likely)
-            && same(&repeat.operation, operation)
+            && repeat.is(operation, by_low)
         {
             repeat.again(at);
             self.cursor = likely as u32;
             return false;
         }
         let count = self.operations.len();
-        if let Some(known) = self.find(operation) {
+        if let Some(known) = self.find(operation, by_low) {
             self.operations[known].again(at);
             self.follow(known);
             return false;
@@ -285,22 +290,23 @@ impl Said {
                 // Most conversations have one or two, and there are many conversations.
                 self.operations.reserve_exact(count.max(1));
             }
-            self.operations.push(Repeat::new(operation, (protocol, at)));
+            self.operations.push(Repeat::new(operation, (protocol, at, by_low)));
             self.index_newest();
             self.follow(count);
         }
         true
     }
 
-    fn find(&self, operation: &Operation) -> Option<usize> {
+    fn find(&self, operation: &Operation, by_low: bool) -> Option<usize> {
         match &self.index {
-            Some(index) => index.get(&hash_of(operation)).map(|at| *at as usize),
-            None => self.operations.iter().position(|known| same(&known.operation, operation)),
+            Some(index) => index.get(&hash_of(operation, by_low)).map(|at| *at as usize),
+            None => self.operations.iter().position(|known| known.is(operation, by_low)),
         }
     }
 
     fn index_newest(&mut self) {
-        let hashed = |(at, known): (usize, &Repeat)| (hash_of(&known.operation), at as u32);
+        let hashed =
+            |(at, known): (usize, &Repeat)| (hash_of(&known.operation, known.by_low), at as u32);
         let mut all = self.operations.iter().enumerate();
         match &mut self.index {
             Some(index) => index.extend(all.next_back().map(hashed)),
@@ -321,8 +327,14 @@ impl Said {
 }
 
 impl Repeat {
-    fn new(operation: &Operation, (protocol, last): (&'static str, Time)) -> Repeat {
-        Repeat { next: 0, operation: operation.clone(), protocol, count: 0, last, rhythm: None }
+    fn new(operation: &Operation, (protocol, last, by_low): By) -> Repeat {
+        let operation = operation.clone();
+        Repeat { next: 0, by_low, operation, protocol, count: 0, last, rhythm: None }
+    }
+
+    #[inline]
+    fn is(&self, operation: &Operation, by_low: bool) -> bool {
+        self.by_low == by_low && same(&self.operation, operation)
     }
 
     /// Median of the last intervals in milliseconds, once three are known.
@@ -369,7 +381,7 @@ mod tests {
         let mut passed = 0;
         for i in 0..10 {
             passed += usize::from(
-                seen.passes(&poll, ("modbus", Time::from_secs(i * 2)), &mut 9) == Passes,
+                seen.passes(&poll, ("modbus", Time::from_secs(i * 2), true), &mut 9) == Passes,
             );
         }
         assert_eq!(passed, 1);
@@ -378,11 +390,25 @@ mod tests {
     }
 
     #[test]
+    fn the_period_of_polls_that_come_at_once_is_that_of_their_cycle() {
+        let period = |at: &mut dyn FnMut(i64) -> i64| {
+            let (mut seen, poll) = (Seen::default(), operation(OperationClass::Read, 40));
+            for i in 0..12 {
+                seen.passes(&poll, ("modbus", Time(at(i) * 1_000_000), true), &mut 9);
+            }
+            seen.drain().next().and_then(|repeat| repeat.period_ms())
+        };
+        assert_eq!(period(&mut |i| i / 2 * 1_000 + i % 2 * 3), Some(997));
+        let after_a_pause = |i| i * 1_000 + if i > 8 { 3_600_000 } else { 0 };
+        assert_eq!(period(&mut { after_a_pause }), Some(1_000));
+    }
+
+    #[test]
     fn writes_pass_unless_they_are_a_flood() {
         let mut seen = Seen::default();
         let write = operation(OperationClass::Write, 40);
         let mut say =
-            |millis: i64| seen.passes(&write, ("modbus", Time(millis * 1_000_000)), &mut 9);
+            |millis: i64| seen.passes(&write, ("modbus", Time(millis * 1_000_000), true), &mut 9);
         assert!((0..320).all(|i| say(i * 32) == Passes), "32 a second");
         let flood: Vec<_> = (0..2_000).map(|i| say(20_000 + i)).collect();
         let count = |wanted| flood.iter().filter(|one| **one == wanted).count();
@@ -397,7 +423,7 @@ mod tests {
     fn refusals_and_other_writes_pass_beside_a_flood() {
         let (mut seen, mut room) = (Seen::default(), 3);
         let write = |first| operation(OperationClass::Write, first);
-        let mut say = |detail: &Detail| seen.passes(detail, ("modbus", Time(5)), &mut room);
+        let mut say = |detail: &Detail| seen.passes(detail, ("modbus", Time(5), true), &mut room);
         for _ in 0..100 {
             say(&write(7));
         }
@@ -417,7 +443,8 @@ mod tests {
     fn a_flood_passes_while_nothing_may_be_remembered() {
         let mut seen = Seen::default();
         let write = operation(OperationClass::Write, 40);
-        let held = (0..99).filter(|_| seen.passes(&write, ("modbus", Time(3)), &mut 0) == Held);
+        let held =
+            (0..99).filter(|_| seen.passes(&write, ("modbus", Time(3), true), &mut 0) == Held);
         assert_eq!(held.count(), 0);
     }
 
@@ -426,9 +453,20 @@ mod tests {
         let mut seen = Seen::default();
         let (poll, write) =
             (operation(OperationClass::Read, 40), operation(OperationClass::Write, 4));
-        let mut say = |detail, at| seen.passes(detail, ("modbus", Time::from_secs(at)), &mut 9);
+        let mut say =
+            |detail, at| seen.passes(detail, ("modbus", Time::from_secs(at), true), &mut 9);
         let said = [say(&poll, 1), say(&poll, 2), say(&write, 3), say(&poll, 4), say(&write, 5)];
         assert_eq!(said, [Passes, Held, Turns, Held, Passes]);
+    }
+
+    #[test]
+    fn what_both_ends_say_is_counted_for_each() {
+        let mut seen = Seen::default();
+        let test = operation(OperationClass::Session, 0);
+        let mut say = |by_low| seen.passes(&test, ("iec104", Time(0), by_low), &mut 9);
+        assert_eq!([say(true), say(false), say(false)], [Passes, Passes, Held]);
+        let counted: Vec<_> = seen.drain().map(|repeat| (repeat.by_low, repeat.count)).collect();
+        assert_eq!(counted, [(false, 1)]);
     }
 
     #[test]
@@ -437,11 +475,11 @@ mod tests {
         let polls: Vec<_> = (0..4).map(|i| operation(OperationClass::Read, i)).collect();
         for _ in 0..2 {
             for poll in &polls {
-                seen.passes(poll, ("modbus", Time(0)), &mut room);
+                seen.passes(poll, ("modbus", Time(0), true), &mut room);
             }
         }
         assert_eq!((seen.operations(), room), (2, 0));
-        assert_eq!(seen.passes(&polls[3], ("modbus", Time(0)), &mut room), Passes);
-        assert_eq!(seen.passes(&polls[0], ("modbus", Time(0)), &mut room), Held);
+        assert_eq!(seen.passes(&polls[3], ("modbus", Time(0), true), &mut room), Passes);
+        assert_eq!(seen.passes(&polls[0], ("modbus", Time(0), true), &mut room), Held);
     }
 }

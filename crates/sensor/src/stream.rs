@@ -50,6 +50,7 @@ struct Held {
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 pub(crate) struct Origin {
     pub(crate) at_nanos: i64,
+    pub(crate) frame: u64,
     /// Octets that stood behind these and that the capture cut off.
     pub(crate) missing: usize,
     /// Ends of the tunnel it came through.
@@ -359,7 +360,7 @@ mod tests {
     fn an_early_segment_keeps_what_its_packet_said() {
         let mut stream = begun();
         let outer = Some((IpAddr::from([192, 0, 2, 1]), IpAddr::from([192, 0, 2, 2])));
-        let frame = Origin { at_nanos: 7, missing: 90, outer };
+        let frame = Origin { at_nanos: 7, frame: 3, missing: 90, outer };
         assert_eq!(stream.arrive(u32::MAX.wrapping_add(2), b"cd", frame), Arrival::Early);
         assert_eq!(stream.arrive(u32::MAX, b"ab", Origin::default()), Arrival::InOrder(0));
         stream.advance(2);

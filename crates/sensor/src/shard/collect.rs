@@ -47,12 +47,12 @@ impl Shard {
         // Most do not pass: none is moved before.
         for seen in &mut self.out.observed {
             if let Some(flow) = &mut flow {
-                let said = (seen.protocol, context.at);
+                let said = (seen.protocol, context.at, context.from_is_low);
                 match flow.seen.passes(&seen.detail, said, &mut self.operations_room) {
                     Sifted::Held => continue,
                     Sifted::Passes => {}
                     Sifted::Turns => {
-                        tell_repeats(flow, (context.frame, self.place), &mut self.events);
+                        tell_repeats(flow, (context.read_at, self.place), &mut self.events);
                     }
                 }
             }
@@ -96,7 +96,7 @@ impl Shard {
                     excerpt: None,
                 },
             };
-            self.events.push(Stamped { frame: context.frame, place: self.place, event });
+            self.events.push(Stamped { frame: context.read_at, place: self.place, event });
         }
     }
 }

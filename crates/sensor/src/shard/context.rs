@@ -16,6 +16,8 @@ use std::net::IpAddr;
 pub(super) struct Context {
     pub(super) at: Time,
     pub(super) frame: u64,
+    /// Frame at which it is read: of octets that waited, a later one.
+    pub(super) read_at: u64,
     pub(super) from: Endpoint,
     pub(super) to: Endpoint,
     /// Ends of the outermost packet, where a tunnel was opened.
@@ -40,6 +42,7 @@ impl Context {
         Context {
             at: packet.at,
             frame: packet.frame,
+            read_at: packet.frame,
             from,
             to: Endpoint::default(),
             outer: None,

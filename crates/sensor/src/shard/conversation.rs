@@ -11,7 +11,7 @@ use crate::{
     limits::COMPLETED_OCTETS_MAX,
     stream::{Arrival, Origin, Ready},
 };
-use model::{SessionEvent, Time};
+use model::{Address, Endpoint, Mac, SessionEvent, Time};
 use protocols::{Gap, Progress, Segment, Side};
 use wire::Tcp;
 
@@ -177,8 +177,9 @@ impl Shard {
 
     fn arrive(&mut self, at: u32, context: &Context, side: Side, sequence: u32, bytes: &[u8]) {
         let half = self.flows.get(at).half(side);
-        let (at_nanos, missing, outer) = (context.at.nanos(), context.missing, context.outer);
-        match half.stream.arrive(sequence, bytes, Origin { at_nanos, missing, outer }) {
+        let (at_nanos, frame) = (context.at.nanos(), context.frame);
+        let origin = Origin { at_nanos, frame, missing: context.missing, outer: context.outer };
+        match half.stream.arrive(sequence, bytes, origin) {
             Arrival::InOrder(old) => {
                 let fresh = bytes.get(old..).unwrap_or_default();
                 half.stream.advance(fresh.len());
@@ -246,9 +247,10 @@ impl Shard {
             let flow = self.flows.get(at);
             let side = sender.side(flow);
             match flow.half(side).stream.ready(nanos, last) {
-                Some(Ready::Bytes(bytes, Origin { missing, outer, .. })) => {
+                Some(Ready::Bytes(bytes, Origin { at_nanos, frame, missing, outer })) => {
                     flow.half(side).stream.advance(bytes.len());
-                    let sender = Context { missing, outer, ..*sender };
+                    let at_time = Time::from_nanos(at_nanos);
+                    let sender = Context { at: at_time, frame, missing, outer, ..*sender };
                     self.octets(at, &sender, side, &bytes);
                     self.cut_off(at, &sender);
                 }
@@ -317,6 +319,7 @@ impl Shard {
             let context = Context {
                 at,
                 frame,
+                read_at: frame,
                 from: client,
                 to: server,
                 outer: None,
@@ -347,8 +350,15 @@ pub(super) fn sender_is_client(directory: &Directory, context: &Context, kind: K
     match (known(from), known(to)) {
         (true, false) => false,
         (false, true) => true,
-        _ => from >= to,
+        // Nobody serves at an address of many.
+        _ => from >= to || is_group(&context.to),
     }
+}
+
+/// All hosts, or those that listen to a group: a network's own broadcast address shows in the
+/// frame's.
+fn is_group(end: &Endpoint) -> bool {
+    end.mac.is_some_and(Mac::is_group) || end.ip.is_some_and(|ip| !Address::Ip(ip).is_host())
 }
 
 /// A SYN that a TCP stack may send: with FIN or RST beside it, it opens nothing.

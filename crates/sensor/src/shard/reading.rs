@@ -35,17 +35,29 @@ impl Shard {
         let flow = self.flows.get(at);
         self.heads.see(flow, side, bytes);
         let mut head = std::mem::take(&mut flow.half(side).pending);
-        let waiting = !head.is_empty();
+        let waited = head.len();
         head.extend_from_slice(bytes);
         let hint = context.hint(flow.kind(), side);
-        let keep = search(&self.directory, flow, hint, &head, tries);
         // What waited may have been the octet of a keep-alive before the first message seen.
-        if let (true, Identity::Searching { tries }) = (waiting, &flow.identity) {
-            let tries = *tries;
+        let alone = |flow: &mut Flow, tries| {
             search(&self.directory, flow, hint, bytes, tries);
-            match flow.identity {
-                Identity::Known { .. } => head = bytes.to_vec(),
-                _ => flow.identity = Identity::Searching { tries },
+            let is_known = matches!(flow.identity, Identity::Known { .. });
+            if !is_known {
+                flow.identity = Identity::Searching { tries };
+            }
+            is_known
+        };
+        let one_waited = waited == 1 && !flow.client_certain;
+        let mut keep = false;
+        if one_waited && alone(flow, tries) {
+            head = bytes.to_vec();
+        } else {
+            keep = search(&self.directory, flow, hint, &head, tries);
+        }
+        if let (Identity::Searching { tries }, true) = (&flow.identity, waited > 0 && !one_waited) {
+            let tries = *tries;
+            if alone(flow, tries) {
+                head = bytes.to_vec();
             }
         }
         match flow.identity {
