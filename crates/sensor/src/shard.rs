@@ -568,6 +568,8 @@ fn report(
             senders.add(Sent { from, packets, bytes, first: half.first, last: half.last });
         }
     }
+    // What a server says by itself is of a link of its own until this is told.
+    tell_repeats(flow, (frame, place), events);
     let [up, down] = &mut flow.halves;
     if up.packets + down.packets > 0 {
         let exchange = Exchange {
@@ -590,7 +592,6 @@ fn report(
         };
         events.push(Stamped { frame, place, event: Event::Observed(observation) });
     }
-    tell_repeats(flow, (frame, place), events);
 }
 
 /// What was asked again since it was last told.

@@ -136,8 +136,8 @@ fn send_all(folder: &Path, have: Have, once: bool, arrived: &Arrived) -> Result<
             std::thread::sleep(LOOK);
             continue;
         };
-        if segment != next.segment || next.tape.is_none() {
-            next = Next::open(segment, &path)?;
+        if segment != next.segment || (next.tape.is_none() && !next.unreadable) {
+            next = Next::open(segment, &path);
         }
         let mut sent = next.send(&mut out)?;
         if !is_last {
@@ -181,22 +181,24 @@ struct Next {
     /// Batches of it that the other end has, or was sent.
     sent: u64,
     begun: bool,
+    /// Its file cannot be read on: what is left of it is passed over, as the next one begins with
+    /// all rows.
+    unreadable: bool,
 }
 
 /// Where to begin for an end that has so much.
 fn begin(folder: &Path, have: Have) -> Result<Next> {
     let Have::Saved { position, live } = have else { return Ok(Next::default()) };
     for (segment, path) in Shelf::list(folder).context("cannot list the spool")?.0 {
-        let mut next = Next::open(segment, &path)?;
-        let Some(tape) = &mut next.tape else { continue };
-        let Some(mut head) = tape.head()? else { continue };
+        let mut next = Next::open(segment, &path);
+        let Some(mut head) = next.read(Tape::head) else { continue };
         if (segment, head.run()) != (position.segment, Some(position.run)) {
             continue;
         }
         // What the other end has and remembers.
         let passed = if live { position.batches } else { 0 };
         for _ in 0..passed {
-            if tape.batch()?.is_none() {
+            if next.read(Tape::batch).is_none() {
                 // A power cut took what had arrived: that run is over, another begins a segment.
                 return Ok(Next { segment: segment + 1, ..Next::default() });
             }
@@ -208,26 +210,48 @@ fn begin(folder: &Path, have: Have) -> Result<Next> {
 }
 
 impl Next {
-    fn open(segment: u32, path: &Path) -> Result<Next> {
-        let tape = Tape::open(path).context("cannot open a segment of the spool")?;
-        Ok(Next { segment, tape: Some(tape), ..Next::default() })
+    fn open(segment: u32, path: &Path) -> Next {
+        let mut next = Next { segment, ..Next::default() };
+        match Tape::open(path) {
+            Ok(tape) => next.tape = Some(tape),
+            Err(error) => next.pass_over(&error),
+        }
+        next
+    }
+
+    /// What comes next of its file; nothing where that cannot be read.
+    fn read<T>(&mut self, read: impl FnOnce(&mut Tape) -> io::Result<Option<T>>) -> Option<T> {
+        let found = read(self.tape.as_mut()?);
+        found.unwrap_or_else(|error| {
+            self.pass_over(&error);
+            None
+        })
+    }
+
+    fn pass_over(&mut self, error: &io::Error) {
+        // Taken away meanwhile is what has arrived, or what had to make room.
+        if error.kind() != ErrorKind::NotFound {
+            let segment = self.segment;
+            eprintln!(
+                "spandrel: segment {segment} of the spool cannot be read on ({error}); what is \
+                 left of it is passed over: look at the disk"
+            );
+        }
+        (self.tape, self.unreadable) = (None, true);
     }
 
     /// Sends what is there of it and was not sent yet; gives how many frames.
     fn send(&mut self, out: &mut impl Write) -> Result<u64> {
-        let Some(tape) = &mut self.tape else { return Ok(0) };
         let mut sent = 0;
         if !self.begun {
-            let head = match self.head.take() {
-                Some(head) => Some(head),
-                None => tape.head()?,
+            let Some(head) = self.head.take().or_else(|| self.read(Tape::head)) else {
+                return Ok(0);
             };
-            let Some(head) = head else { return Ok(0) };
             out.write_all(&frame_of_head(&head))?;
             self.begun = true;
             sent += 1;
         }
-        while let Some(batch) = tape.batch()? {
+        while let Some(batch) = self.read(Tape::batch) {
             out.write_all(&frame_of_batch(&batch))?;
             self.sent += 1;
             sent += 1;
@@ -310,6 +334,26 @@ mod tests {
             });
         }
         frames
+    }
+
+    #[test]
+    fn a_segment_that_cannot_be_read_holds_up_nothing() {
+        let folder = tempfile::tempdir().expect("a folder");
+        for run in 5..8 {
+            spool(folder.path(), run, &[b"one"]);
+        }
+        let middle = folder.path().join("0000000001.told");
+        std::fs::remove_file(&middle).expect("there");
+        // Opens, and gives an error when it is read, as a bad sector does.
+        std::fs::create_dir(&middle).expect("room");
+        let mut paths = Shelf::list(folder.path()).expect("a folder").0.into_iter();
+        let mut told = || paths.next().map(|(segment, path)| sent(Next::open(segment, &path)));
+        assert_eq!(told(), Some(vec!["segment 0 after 0".to_owned(), "one".to_owned()]));
+        assert_eq!(told(), Some(Vec::new()));
+        assert_eq!(told(), Some(vec!["segment 2 after 0".to_owned(), "one".to_owned()]));
+        let position = Position { run: Time::from_secs(7), segment: 2, batches: 1 };
+        let next = begin(folder.path(), Have::Saved { position, live: true }).expect("reads");
+        assert_eq!((next.segment, next.sent), (2, 1));
     }
 
     #[test]

@@ -104,7 +104,12 @@ impl Spool {
         if lock.try_lock().is_err() {
             return Err(io::Error::other("another sensor writes to it"));
         }
-        let next_segment = Shelf::list(folder)?.0.last().map_or(0, |(last, _)| last + 1);
+        let next_segment = match Shelf::list(folder)?.0.last() {
+            None => 0,
+            Some((last, path)) => last.checked_add(1).ok_or_else(|| {
+                io::Error::other(format!("remove {}: no number comes behind it", path.display()))
+            })?,
+        };
         let folder = folder.to_owned();
         Ok(Spool { folder, octets_max, hello, next_segment, file: None, _lock: lock })
     }
@@ -120,7 +125,7 @@ impl Spool {
         let path = self.folder.join(format!("{segment:010}{SUFFIX}"));
         let file = File::create(&path)?;
         let mut writing = Writing { file, octets: 0, enough: first + enough };
-        self.next_segment += 1;
+        self.next_segment = segment.saturating_add(1);
         let head = Head { hello: self.hello.clone(), segment, at: now, passed: 0 };
         let written = serde_json::to_vec(&head).map_err(io::Error::from).and_then(|head| {
             writing.put(&head)?;
@@ -303,6 +308,14 @@ mod tests {
         *wrong.last_mut().expect("some") ^= 1;
         fs::write(&path, wrong).expect("room");
         assert_eq!(batches(&path), [b"all".to_vec()]);
+    }
+
+    #[test]
+    fn behind_the_last_number_there_is_none() {
+        let folder = tempfile::tempdir().expect("a folder");
+        fs::write(folder.path().join(format!("{}{SUFFIX}", u32::MAX)), b"").expect("room");
+        let error = Spool::open(folder.path(), hello(5), 1 << 30).err().expect("no number");
+        assert!(error.to_string().contains("4294967295.told"), "{error}");
     }
 
     #[test]
