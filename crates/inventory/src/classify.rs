@@ -123,9 +123,12 @@ pub(crate) fn classify(evidence: &Evidence<'_>) -> Classification {
 }
 
 fn fact<'a>(evidence: &'a Evidence<'_>, path: &str) -> Option<&'a str> {
-    let named = |facts: &'a [Known]| facts.iter().filter(|k| k.path == path);
-    let best = |facts| named(facts).max_by_key(|k| k.confidence).map(|k| &*k.value);
-    best(evidence.facts).or_else(|| best(evidence.derived))
+    let known = best(evidence.facts, path).or_else(|| best(evidence.derived, path));
+    known.map(|k| &*k.value)
+}
+
+fn best<'a>(facts: &'a [Known], path: &str) -> Option<&'a Known> {
+    facts.iter().filter(|k| k.path == path).max_by_key(|k| k.confidence)
 }
 
 /// What somebody wrote, and the same in small letters.
@@ -232,9 +235,8 @@ fn said(evidence: &Evidence<'_>) -> Option<(AssetClass, String)> {
         return Some((Class::PowerSupply, format!("its object in SNMP is of {maker}")));
     }
     // After the words: panels and switches are PROFINET devices too.
-    if let Some(role) = fact(evidence, "pn_role") {
-        let class = if role.contains("controller") { Class::Plc } else { Class::IoAdapter };
-        return Some((class, format!("PROFINET DCP gives the role {role}")));
+    if let Some(known) = best(evidence.facts, "pn_role") {
+        return Some(profinet(known));
     }
     let capabilities = fact(evidence, "capabilities").unwrap_or_default().to_lowercase();
     let class = match capabilities.as_str() {
@@ -245,6 +247,18 @@ fn said(evidence: &Evidence<'_>) -> Option<(AssetClass, String)> {
         _ => return lets_in(evidence),
     };
     Some((class, format!("announces the capabilities {capabilities}")))
+}
+
+/// What it is by its role in PROFINET, and who gives it that.
+fn profinet(role: &Known) -> (AssetClass, String) {
+    let Known { value, protocol, .. } = role;
+    let class = match &**value {
+        role if role.contains("controller") => AssetClass::Plc,
+        "supervisor" => AssetClass::EngineeringStation,
+        _ => AssetClass::IoAdapter,
+    };
+    let source = if *protocol == "pn_io" { "a PROFINET connect" } else { "PROFINET DCP" };
+    (class, format!("{source} gives the role {value}"))
 }
 
 /// Who decides on others' access to the network, as it shows in IEEE 802.1X and 802.11.
@@ -319,7 +333,7 @@ fn served(evidence: &Evidence<'_>) -> Option<(AssetClass, String)> {
         return Some((Class::Ied, "speaks IEC 61850 as a device".to_owned()));
     }
     let connects = evidence.behaviour.asked.keys().any(|(p, _)| *p == "pn_io");
-    if served.contains_key("pn_io") && !connects {
+    if speaks("pn_io") && !connects {
         return Some((Class::IoAdapter, "is connected to as a PROFINET device".to_owned()));
     }
     if told.contains_key("ptp") && !served.keys().chain(told.keys()).any(|p| is_industrial(p)) {

@@ -151,7 +151,12 @@ fn request(header: &Datagram, body: &[u8], out: &mut Output) {
             }
             0x0110..=0x0119 => {
                 told = true;
-                out.operation(op().named("control", control(block)));
+                let op = if wire::of_device(block.kind) {
+                    Op::notice(class, u32::from(header.operation), name)
+                } else {
+                    op()
+                };
+                out.operation(op.named("control", control(block)));
             }
             _ => {}
         }
@@ -248,8 +253,11 @@ fn response(header: &Datagram, body: &[u8], out: &mut Output) {
     if status != 0 {
         return out.operation(op.refused(status, error(status)));
     }
-    out.operation(op.done());
     let (blocks, behind) = wire::blocks(body.get(ARRAY_OCTETS..).unwrap_or_default());
+    // A controller that takes note of what its device tells serves nothing by that.
+    if !blocks.iter().any(|b| wire::of_device(b.kind & !wire::RESPONSE)) {
+        out.operation(op.done());
+    }
     for block in blocks.iter().filter(|b| b.kind == wire::SERVER) {
         let station = wire::server_station(block.body).unwrap_or_default();
         out.identity(Subject::Sender, "PROFINET connect", [("station_name", station)]);

@@ -19,6 +19,8 @@ pub const READ_RESPONSE: u16 = 0x8009;
 pub const EXPECTED_SUBMODULES: u16 = 0x0104;
 /// ARServerBlock (5.2.4.4): the station that answers.
 pub const SERVER: u16 = 0x8106;
+/// Set in the types of blocks that answer others.
+pub const RESPONSE: u16 = 0x8000;
 pub const IM0: u16 = 0x0020;
 pub const IM1: u16 = 0x0021;
 pub const IM3: u16 = 0x0023;
@@ -64,6 +66,12 @@ fn block<'a>(r: &mut Reader<'a>) -> Result<Block<'a>, Short> {
     }
     r.skip(VERSION_OCTETS)?;
     Ok(Block { kind, body: r.bytes(length.saturating_sub(VERSION_OCTETS))? })
+}
+
+/// Control blocks (5.2.1.2) that a device sends to its controller: the application is ready, at
+/// first and after a module was plugged, ready for the companion, ready for RT class 3.
+pub fn of_device(kind: u16) -> bool {
+    matches!(kind, 0x0112 | 0x0113 | 0x0116 | 0x0117)
 }
 
 /// Where a record stands (5.2.4.17, 5.2.4.18).
