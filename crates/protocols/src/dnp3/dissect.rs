@@ -326,7 +326,7 @@ fn link_operation(link: &Link, out: &mut Output) {
     let destination = u32::from(link.destination);
     let request = |name| Op::request(Session, function, name).unit(destination);
     let answer = |name| Op::response(Session, function, name).unit(u32::from(link.source)).done();
-    out.operation(match (link.control.is_primary(), function) {
+    let op = match (link.control.is_primary(), function) {
         (true, 0) => request("reset link states"),
         // Obsolete, but devices that know it restart.
         (true, 1) => Op::request(OperationClass::Reset, 1, "reset user process").unit(destination),
@@ -340,7 +340,11 @@ fn link_operation(link: &Link, out: &mut Output) {
             let says = "a link function that the standard does not define";
             return out.violation("link-function-undefined", says, "IEEE 1815-2012, 9.2.4.1.3");
         }
-    });
+    };
+    // Either station asks whether the link is there; a master that answers serves nothing by that.
+    if link.control.is_primary() || !link.control.from_master() {
+        out.operation(op);
+    }
 }
 
 /// Functions whose objects are counted: those in which the reference dissector (Wireshark 4)

@@ -183,3 +183,15 @@ fn a_hole_in_what_one_side_says_leaves_what_the_other_is_saying() {
         assert_eq!(answers, expected, "{from:?}");
     }
 }
+
+#[test]
+fn a_master_that_says_its_link_is_there_serves_nothing() {
+    let answers = |control: u8| {
+        let mut out = Output::new(false);
+        let frame = Link::emit(Control(control), 1, 10, &[]);
+        feed(&mut *DNP3.open(), Side::Client, &frame, &mut out);
+        said(&out)
+    };
+    assert_eq!(answers(0x0b), ["session link status done"], "an outstation");
+    assert_eq!(answers(0x8b), [""; 0], "a master");
+}

@@ -87,7 +87,7 @@ impl Conversation {
                 surplus(body, out);
             }
             Control::Unnumbered(bits) => {
-                unnumbered(bits, out);
+                unnumbered(bits, from, out);
                 surplus(body, out);
             }
         }
@@ -161,7 +161,7 @@ fn surplus(body: &[u8], out: &mut Output) {
     }
 }
 
-fn unnumbered(bits: u8, out: &mut Output) {
+fn unnumbered(bits: u8, from: Side, out: &mut Output) {
     use OperationClass::Session;
     let number = u32::from(bits);
     let (word, op) = match bits {
@@ -183,7 +183,10 @@ fn unnumbered(bits: u8, out: &mut Output) {
         }
     };
     out.count(&APCI_GROUP, [Scalar::Word("U"), Scalar::Word(word)]);
-    out.operation(op);
+    // Either end tests the connection (5.2); a client that confirms a test serves nothing by that.
+    if (bits, from) != (wire::TESTFR_CON, Side::Client) {
+        out.operation(op);
+    }
 }
 
 /// An operation without its objects: direction and outcome by the cause.
