@@ -346,6 +346,7 @@ fn served(evidence: &Evidence<'_>) -> Option<(AssetClass, String)> {
         .or_else(|| {
             server(&["dnp3", "iec104", "roc_plus", "bsap", "genisys", "sel_fast"], Class::Rtu)
         })
+        .or_else(|| reports(evidence.behaviour))
         .or_else(|| server(&["bacnet", "knxip", "fox", "cnip"], Class::BuildingController))
         .or_else(|| server(&["modbus", "enip", "tristation", "codesys", "sbus", "ams"], Class::Plc))
         .or_else(|| server(&["c1222", "dlms"], Class::Meter))
@@ -359,6 +360,16 @@ fn served(evidence: &Evidence<'_>) -> Option<(AssetClass, String)> {
             let name = ["egd", "powerlink", "ethercat", "cipio"].iter().find(tells)?;
             Some((Class::Plc, format!("sends cyclic data in {name}")))
         })
+}
+
+/// Stations report by themselves what changed; whoever asks them does not.
+fn reports(behaviour: &Behaviour) -> Option<(AssetClass, String)> {
+    let asks = |name: &str| {
+        let mut asked = behaviour.asked.keys();
+        asked.any(|(protocol, class)| *protocol == name && *class != OperationClass::Session)
+    };
+    let name = ["dnp3", "iec104"].into_iter().find(|n| behaviour.told.contains_key(n) && !asks(n))?;
+    Some((AssetClass::Rtu, format!("reports by itself in {name}")))
 }
 
 /// Whom it asks for what, over industrial protocols.
@@ -479,13 +490,17 @@ fn office(evidence: &Evidence<'_>) -> Option<(AssetClass, String)> {
     }
     let makers: &[(Class, &[&str])] = &[
         (Class::Camera, &["axis communications", "hikvision", "dahua", "mobotix"]),
-        (Class::Switch, &["hirschmann", "moxa", "ruggedcom", "cisco", "westermo"]),
+        // Not Linksys, which Cisco sold: its addresses are in cards of computers.
+        (Class::Switch, &["hirschmann", "moxa", "ruggedcom", "cisco systems", "westermo"]),
         // Not Zebra: most of its addresses are in hand-held scanners.
         (Class::Printer, &["brother", "canon", "lexmark"]),
         (Class::Plc, &["rockwell", "telemecanique", "allen-bradley"]),
         (Class::Clock, &["meinberg", "tekron"]),
     ];
-    let speaks_little = !asks(evidence.behaviour) && served.is_empty();
+    // Switches are PROFINET devices too.
+    let tells = |name: &&str| is_industrial(name) && !name.starts_with("pn_");
+    let mut told = evidence.behaviour.told.keys();
+    let speaks_little = !asks(evidence.behaviour) && served.is_empty() && !told.any(tells);
     for (class, names) in makers.iter().filter(|_| speaks_little) {
         if names.iter().any(|n| vendor.contains(n)) {
             return Some((*class, format!("made by {}", evidence.vendor.unwrap_or_default())));

@@ -191,3 +191,33 @@ fn texts_of_devices_tell_what_they_are() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
+
+/// By what it does, with the vendor its MAC address tells.
+fn by_doing(behaviour: &Behaviour, facts: &[Known], vendor: Option<&str>) -> Classification {
+    classify(&Evidence {
+        facts,
+        derived: &[],
+        behaviour,
+        vendor,
+        virtual_machine: false,
+        controller_in_rack: None,
+        external: false,
+        industrial_peers: false,
+    })
+}
+
+#[test]
+fn stations_report_and_their_cards_maker_tells_nothing() {
+    let cisco = Some("Cisco Systems, Inc");
+    let mut behaviour = Behaviour::default();
+    assert_eq!(by_doing(&behaviour, &[], cisco).class, AssetClass::Switch);
+    let linksys = by_doing(&behaviour, &[], Some("Cisco-Linksys, LLC"));
+    assert_eq!(linksys.class, AssetClass::Unknown);
+    behaviour.told("iec104", 1);
+    assert_eq!(by_doing(&behaviour, &[], cisco).class, AssetClass::Rtu);
+    behaviour.asked("iec104", OperationClass::Write, 1);
+    assert_eq!(by_doing(&behaviour, &[], cisco).class, AssetClass::Hmi);
+    let mut behaviour = Behaviour::default();
+    behaviour.told("synphasor", 1);
+    assert_eq!(by_doing(&behaviour, &[], cisco).class, AssetClass::Unknown);
+}
