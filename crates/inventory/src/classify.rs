@@ -506,6 +506,10 @@ fn office(evidence: &Evidence<'_>) -> Option<(AssetClass, String)> {
             return Some((*class, format!("made by {}", evidence.vendor.unwrap_or_default())));
         }
     }
+    if admits(evidence.behaviour) {
+        let what = "asks by RADIUS whom to let in: a switch, an access point or a gateway";
+        return Some((Class::Unknown, what.to_owned()));
+    }
     if asks(evidence.behaviour) {
         let what = "asks for services and offers none".to_owned();
         return Some((Class::Workstation, what));
@@ -525,13 +529,24 @@ fn of_system(os: &str) -> Option<AssetClass> {
 }
 
 /// Does it ask for services? Everybody asks for addresses and names on the wire, for the time, and
-/// to be let onto it; that makes nobody a workstation.
+/// to be let onto it; that makes nobody a workstation. By RADIUS devices of networks ask for others,
+/// and servers tell those devices what to change.
 fn asks(behaviour: &Behaviour) -> bool {
     let everybodys = |protocol: &str| {
         let of_wire = matches!(protocol, "arp" | "pn_dcp" | "icmp" | "icmpv6" | "igmp" | "eapol");
-        of_wire || matches!(protocol, "dhcp" | "dhcpv6" | "ntp" | "dns" | "mdns" | "ssdp")
+        let of_net = matches!(protocol, "dhcp" | "dhcpv6" | "ntp" | "dns" | "mdns" | "ssdp");
+        of_wire || of_net || protocol == "radius"
     };
     behaviour.asked.keys().any(|(protocol, _)| !everybodys(protocol))
+}
+
+/// Does it ask by RADIUS for others, and serve none by it, as servers do that pass questions on?
+fn admits(behaviour: &Behaviour) -> bool {
+    use OperationClass::{Authenticate, Report};
+    let of_access = |class: &OperationClass| matches!(class, Authenticate | Report);
+    let mut asked = behaviour.asked.keys();
+    let asks = asked.any(|(protocol, class)| *protocol == "radius" && of_access(class));
+    asks && !behaviour.served.contains_key("radius")
 }
 
 /// Does it serve, ask or tell in an industrial protocol?
@@ -557,6 +572,7 @@ fn role(class: AssetClass, evidence: &Evidence<'_>) -> Role {
         Class::PowerSupply => Role::Infrastructure,
         Class::Server | Class::Printer | Class::Camera | Class::Clock => Role::Server,
         Class::External => Role::External,
+        _ if admits(evidence.behaviour) => Role::Infrastructure,
         _ if !evidence.behaviour.served.is_empty() => Role::Server,
         _ if asks(evidence.behaviour) => Role::Client,
         _ => Role::Unknown,

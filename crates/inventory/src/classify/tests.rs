@@ -221,3 +221,20 @@ fn stations_report_and_their_cards_maker_tells_nothing() {
     behaviour.told("synphasor", 1);
     assert_eq!(by_doing(&behaviour, &[], cisco).class, AssetClass::Unknown);
 }
+
+#[test]
+fn who_asks_by_radius_for_others_is_no_workstation() {
+    use OperationClass::{Authenticate, Configure};
+    let radius = |class, served: u64| {
+        let mut behaviour = Behaviour::default();
+        behaviour.asked("radius", class, 1);
+        if served > 0 {
+            behaviour.served("radius", served);
+        }
+        let told = by_doing(&behaviour, &[], None);
+        (told.class, told.role)
+    };
+    assert_eq!(radius(Authenticate, 0), (AssetClass::Unknown, Role::Infrastructure));
+    assert_eq!(radius(Authenticate, 1), (AssetClass::Unknown, Role::Server), "a proxy");
+    assert_eq!(radius(Configure, 0), (AssetClass::Unknown, Role::Unknown), "changes sessions");
+}
