@@ -190,6 +190,7 @@ impl Inventory {
                 && (macs.is_empty()
                     || (!speaks_industrial(&behaviour)
                         && records.iter().all(|r| r.claims().is_empty()))),
+            loopback: !ips.is_empty() && ips.iter().all(IpAddr::is_loopback),
             industrial_peers: speaks_industrial(&behaviour),
         });
         let best = |path: &str| best_fact(&own, &[path]).or_else(|| best_fact(&derived, &[path]));

@@ -23,6 +23,9 @@ pub(crate) struct Evidence<'a> {
     pub(crate) controller_in_rack: Option<&'a str>,
     /// All its IP addresses are of the Internet.
     pub(crate) external: bool,
+    /// All its addresses are those by which machines speak with themselves: any number of
+    /// programs, of machines too where captures were joined.
+    pub(crate) loopback: bool,
     /// It talks with something that speaks industrial protocols.
     pub(crate) industrial_peers: bool,
 }
@@ -111,6 +114,11 @@ pub fn is_industrial(protocol: &str) -> bool {
 }
 
 pub(crate) fn classify(evidence: &Evidence<'_>) -> Classification {
+    if evidence.loopback {
+        let reason = "its address is every machine's own".to_owned();
+        let (class, role) = (AssetClass::Unknown, Role::Unknown);
+        return Classification { class, role, reason, purdue: None, purdue_reason: String::new() };
+    }
     let (class, reason) = said(evidence)
         .or_else(|| served(evidence))
         .or_else(|| asked(evidence))
@@ -510,7 +518,7 @@ fn office(evidence: &Evidence<'_>) -> Option<(AssetClass, String)> {
         let what = "asks by RADIUS whom to let in: a switch, an access point or a gateway";
         return Some((Class::Unknown, what.to_owned()));
     }
-    if asks(evidence.behaviour) {
+    if asks(evidence.behaviour) && !offers(evidence.behaviour) {
         let what = "asks for services and offers none".to_owned();
         return Some((Class::Workstation, what));
     }
@@ -538,6 +546,15 @@ fn asks(behaviour: &Behaviour) -> bool {
         of_wire || of_net || protocol == "radius"
     };
     behaviour.asked.keys().any(|(protocol, _)| !everybodys(protocol))
+}
+
+/// Does it serve others? Everybody answers for its addresses and names on the wire.
+fn offers(behaviour: &Behaviour) -> bool {
+    let everybodys = |protocol: &str| {
+        let of_wire = matches!(protocol, "arp" | "pn_dcp" | "icmp" | "icmpv6" | "igmp" | "eapol");
+        of_wire || matches!(protocol, "mdns" | "llmnr" | "nbns" | "ssdp" | "browser")
+    };
+    behaviour.served.keys().any(|protocol| !everybodys(protocol))
 }
 
 /// Does it ask by RADIUS for others, and serve none by it, as servers do that pass questions on?
@@ -573,7 +590,7 @@ fn role(class: AssetClass, evidence: &Evidence<'_>) -> Role {
         Class::Server | Class::Printer | Class::Camera | Class::Clock => Role::Server,
         Class::External => Role::External,
         _ if admits(evidence.behaviour) => Role::Infrastructure,
-        _ if !evidence.behaviour.served.is_empty() => Role::Server,
+        _ if offers(evidence.behaviour) => Role::Server,
         _ if asks(evidence.behaviour) => Role::Client,
         _ => Role::Unknown,
     }

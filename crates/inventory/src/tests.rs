@@ -622,3 +622,15 @@ fn who_answers_to_every_name_has_none_of_them() {
     inventory.apply(&observed(host, asker, "dhcp", answers("laptop")));
     assert_eq!(names(&inventory), Some(vec!["laptop".to_owned()]));
 }
+
+#[test]
+fn the_address_of_every_machine_is_of_no_class() {
+    let mut inventory = Inventory::new();
+    for direction in [Direction::Request, Direction::Response] {
+        let detail = operation(direction, OperationClass::Read);
+        inventory.apply(&observed(end(None, "127.0.0.1"), end(None, "127.0.0.1"), "http", detail));
+    }
+    let assets = inventory.assets();
+    let told: Vec<_> = assets.iter().map(|a| (a.class, a.role, a.purdue)).collect();
+    assert_eq!(told, [(model::AssetClass::Unknown, model::Role::Unknown, None)]);
+}

@@ -17,6 +17,7 @@ fn class_of(facts: &[Known], derived: &[Known]) -> Classification {
         virtual_machine: false,
         controller_in_rack: None,
         external: false,
+        loopback: false,
         industrial_peers: false,
     })
 }
@@ -202,6 +203,7 @@ fn by_doing(behaviour: &Behaviour, facts: &[Known], vendor: Option<&str>) -> Cla
         virtual_machine: false,
         controller_in_rack: None,
         external: false,
+        loopback: false,
         industrial_peers: false,
     })
 }
@@ -237,4 +239,17 @@ fn who_asks_by_radius_for_others_is_no_workstation() {
     assert_eq!(radius(Authenticate, 0), (AssetClass::Unknown, Role::Infrastructure));
     assert_eq!(radius(Authenticate, 1), (AssetClass::Unknown, Role::Server), "a proxy");
     assert_eq!(radius(Configure, 0), (AssetClass::Unknown, Role::Unknown), "changes sessions");
+}
+
+#[test]
+fn who_answers_a_little_is_not_said_to_offer_nothing() {
+    let asking = |served| {
+        let mut behaviour = Behaviour::default();
+        behaviour.asked("smb", OperationClass::Session, 1);
+        behaviour.served(served, 1);
+        let told = by_doing(&behaviour, &[], None);
+        (told.class, told.role)
+    };
+    assert_eq!(asking("dcerpc"), (AssetClass::Unknown, Role::Server));
+    assert_eq!(asking("mdns"), (AssetClass::Workstation, Role::Client));
 }
