@@ -484,7 +484,11 @@ fn office(evidence: &Evidence<'_>) -> Option<(AssetClass, String)> {
     }
     let server_os = fact(evidence, "os").is_some_and(|os| os.contains("Server"));
     let known = ["dns", "dhcp", "smb", "ldap", "kerberos", "ftp", "ntp", "tls", "http", "ssh"];
-    if let Some(name) = known.iter().find(|n| served.get(n).is_some_and(|c| c > 0)) {
+    let own = fact(evidence, "os").and_then(|os| Some((of_system(os)?, os)));
+    // People's machines answer for the files they share, and that makes none of them a server.
+    let counts = |name: &&str| own.is_none() || *name != "smb";
+    let serves = |name: &&&str| served.get(name).is_some_and(|count| count > 0);
+    if let Some(name) = known.iter().filter(|name| counts(name)).find(serves) {
         let many = served.iter().map(|(_, count)| count).sum::<u64>() > 3 || server_os;
         if many {
             return Some((Class::Server, format!("answers {name} requests")));
@@ -493,7 +497,7 @@ fn office(evidence: &Evidence<'_>) -> Option<(AssetClass, String)> {
     if server_os {
         return Some((Class::Server, "says it runs a server system".to_owned()));
     }
-    if let Some((class, os)) = fact(evidence, "os").and_then(|os| Some((of_system(os)?, os))) {
+    if let Some((class, os)) = own {
         return Some((class, format!("runs {os}")));
     }
     let makers: &[(Class, &[&str])] = &[

@@ -253,3 +253,15 @@ fn who_answers_a_little_is_not_said_to_offer_nothing() {
     assert_eq!(asking("dcerpc"), (AssetClass::Unknown, Role::Server));
     assert_eq!(asking("mdns"), (AssetClass::Workstation, Role::Client));
 }
+
+#[test]
+fn a_desktop_that_shares_files_is_no_server() {
+    let sharing = |os, served| {
+        let mut behaviour = Behaviour::default();
+        behaviour.served(served, 9);
+        by_doing(&behaviour, &[known("os", "smb", os)], None).class
+    };
+    assert_eq!(sharing("Windows 10 1511", "smb"), AssetClass::Workstation);
+    assert_eq!(sharing("Windows 10 1511", "dns"), AssetClass::Server);
+    assert_eq!(sharing("Windows 10 1607 or Server 2016", "smb"), AssetClass::Server);
+}
