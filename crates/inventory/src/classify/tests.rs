@@ -103,6 +103,9 @@ fn devices_of_plants_and_buildings_are_told_apart() {
     description("SEL-751A", Class::Ied);
     description("SEL-3530 RTAC", Class::Gateway);
     description("GE Multilin F60", Class::Ied);
+    description("IM151-8 PN/DP CPU", Class::Plc);
+    description("IM 154-8 PN/DP CPU", Class::Plc);
+    description("IM151-3 PN", Class::IoAdapter);
     description("WAGO 750-841", Class::Plc);
     description("WAGO 750-352", Class::IoAdapter);
     description("Schneider Electric TM251MESE Fast Ethernet TCP/IP", Class::Plc);
