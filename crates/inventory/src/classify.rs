@@ -376,7 +376,8 @@ fn reports(behaviour: &Behaviour) -> Option<(AssetClass, String)> {
         let mut asked = behaviour.asked.keys();
         asked.any(|(protocol, class)| *protocol == name && *class != OperationClass::Session)
     };
-    let name = ["dnp3", "iec104"].into_iter().find(|n| behaviour.told.contains_key(n) && !asks(n))?;
+    let name =
+        ["dnp3", "iec104"].into_iter().find(|n| behaviour.told.contains_key(n) && !asks(n))?;
     Some((AssetClass::Rtu, format!("reports by itself in {name}")))
 }
 

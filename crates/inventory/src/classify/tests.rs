@@ -118,6 +118,8 @@ fn devices_of_plants_and_buildings_are_told_apart() {
     description("Teltonika RUT955", Class::Router);
     description("DINION IP starlight", Class::Camera);
     description("Cisco IOS Software, C1200 Software (C1200-K9W7-M)", Class::AccessPoint);
+    let ap = "Cisco IOS Software, C2600 Software (AP3G2-K9W8-M), Version 12.4(25e)JA";
+    description(ap, Class::AccessPoint);
     description("Cisco IOS Software, 1841 Software (C1841-IPBASE-M)", Class::Router);
 }
 

@@ -517,6 +517,8 @@ pub(super) const WORDS: &[(AssetClass, &[Word])] = &[
     (AssetClass::Router, words!["hirschmann owl"]),
     (AssetClass::AccessPoint, words!["hirschmann bat"]),
     (AssetClass::Switch, words!["hirschmann"]),
+    // Before routers: their systems have the numbers of routers.
+    (AssetClass::AccessPoint, words!["air-ap", "air-cap", "air-lap", "air-sap", "k9w7", "k9w8"]),
     // After these: others say of switches and firewalls that they route.
     (
         AssetClass::Router,
@@ -629,15 +631,10 @@ pub(super) const WORDS: &[(AssetClass, &[Word])] = &[
         words![
             "access point",
             "aironet",
-            "air-ap",
-            "air-cap",
-            "air-lap",
             "scalance w",
             "cisco ap ",
             "managed ap",
             "awk-",
-            "k9w7",
-            "k9w8",
             "airport",
             "apple base station",
             "avaya ap-",
