@@ -458,7 +458,12 @@ fn office(evidence: &Evidence<'_>) -> Option<(AssetClass, String)> {
     if evidence.external {
         return Some((Class::External, "its address is of the Internet".to_owned()));
     }
-    let served = &evidence.behaviour.served;
+    discovered(evidence).or_else(|| serving(evidence)).or_else(|| made(evidence))
+}
+
+/// What it says of itself to all around it.
+fn discovered(evidence: &Evidence<'_>) -> Option<(AssetClass, String)> {
+    use AssetClass as Class;
     let printing = evidence.facts.iter().any(|k| {
         k.path == "service"
             && ["_ipp", "_pdl-datastream", "_printer"].iter().any(|s| k.value.starts_with(s))
@@ -474,9 +479,14 @@ fn office(evidence: &Evidence<'_>) -> Option<(AssetClass, String)> {
     }
     let types = [("NetworkVideoTransmitter", Class::Camera), ("PrintDeviceType", Class::Printer)];
     let of_type = |k: &Known| types.iter().find(|t| k.path == "wsd_types" && k.value.contains(t.0));
-    if let Some((kind, class)) = evidence.facts.iter().find_map(of_type) {
-        return Some((*class, format!("is a {kind} (WS-Discovery)")));
-    }
+    let (kind, class) = evidence.facts.iter().find_map(of_type)?;
+    Some((*class, format!("is a {kind} (WS-Discovery)")))
+}
+
+/// By the services it offers and the system it runs.
+fn serving(evidence: &Evidence<'_>) -> Option<(AssetClass, String)> {
+    use AssetClass as Class;
+    let served = &evidence.behaviour.served;
     let vendor = evidence.vendor.unwrap_or_default().to_lowercase();
     let clocks = ["meinberg", "tekron", "hopf"].iter().any(|maker| vendor.contains(maker));
     if served.contains_key("ntp") && clocks {
@@ -498,9 +508,13 @@ fn office(evidence: &Evidence<'_>) -> Option<(AssetClass, String)> {
     if server_os {
         return Some((Class::Server, "says it runs a server system".to_owned()));
     }
-    if let Some((class, os)) = own {
-        return Some((class, format!("runs {os}")));
-    }
+    own.map(|(class, os)| (class, format!("runs {os}")))
+}
+
+/// By who made it, and by what it does where that tells little.
+fn made(evidence: &Evidence<'_>) -> Option<(AssetClass, String)> {
+    use AssetClass as Class;
+    let vendor = evidence.vendor.unwrap_or_default().to_lowercase();
     let makers: &[(Class, &[&str])] = &[
         (Class::Camera, &["axis communications", "hikvision", "dahua", "mobotix"]),
         // Not Linksys, which Cisco sold: its addresses are in cards of computers.
@@ -513,7 +527,8 @@ fn office(evidence: &Evidence<'_>) -> Option<(AssetClass, String)> {
     // Switches are PROFINET devices too.
     let tells = |name: &&str| is_industrial(name) && !name.starts_with("pn_");
     let mut told = evidence.behaviour.told.keys();
-    let speaks_little = !asks(evidence.behaviour) && served.is_empty() && !told.any(tells);
+    let speaks_little =
+        !asks(evidence.behaviour) && evidence.behaviour.served.is_empty() && !told.any(tells);
     for (class, names) in makers.iter().filter(|_| speaks_little) {
         if names.iter().any(|n| vendor.contains(n)) {
             return Some((*class, format!("made by {}", evidence.vendor.unwrap_or_default())));
