@@ -121,6 +121,7 @@ pub(crate) fn classify(evidence: &Evidence<'_>) -> Classification {
     }
     let (class, reason) = said(evidence)
         .or_else(|| served(evidence))
+        .or_else(|| relays(evidence))
         .or_else(|| asked(evidence))
         .or_else(|| named(evidence))
         .or_else(|| shares_gateway(evidence))
@@ -379,6 +380,14 @@ fn reports(behaviour: &Behaviour) -> Option<(AssetClass, String)> {
     let name =
         ["dnp3", "iec104"].into_iter().find(|n| behaviour.told.contains_key(n) && !asks(n))?;
     Some((AssetClass::Rtu, format!("reports by itself in {name}")))
+}
+
+/// What a BACnet router asks for is asked by devices of the networks behind it.
+fn relays(evidence: &Evidence<'_>) -> Option<(AssetClass, String)> {
+    let is = |k: &Known| k.path == "bacnet_role" && &*k.value == "router";
+    let what = "passes on what BACnet devices behind it ask and answer";
+    let known = evidence.facts.iter().any(is) && !evidence.external;
+    known.then(|| (AssetClass::BuildingController, what.to_owned()))
 }
 
 /// Whom it asks for what, over industrial protocols.

@@ -270,3 +270,13 @@ fn a_desktop_that_shares_files_is_no_server() {
     assert_eq!(sharing("Windows 10 1511", "dns"), AssetClass::Server);
     assert_eq!(sharing("Windows 10 1607 or Server 2016", "smb"), AssetClass::Server);
 }
+
+#[test]
+fn who_passes_on_requests_of_bacnet_devices_is_no_engineering_station() {
+    let mut behaviour = Behaviour::default();
+    behaviour.asked("bacnet", OperationClass::Diagnose, 9);
+    let class = |facts: &[Known]| by_doing(&behaviour, facts, None).class;
+    assert_eq!(class(&[]), AssetClass::EngineeringStation);
+    let router = [known("bacnet_role", "bacnet", "router")];
+    assert_eq!(class(&router), AssetClass::BuildingController);
+}

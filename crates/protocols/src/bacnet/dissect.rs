@@ -22,6 +22,8 @@ pub(super) struct Conversation {
     segments: Segments,
     /// What files are read or written for, between start and end of a backup or restore (19.1).
     procedure: Option<Class>,
+    /// It was told of each side that it passes on what devices behind it say.
+    relays: [bool; 2],
 }
 
 /// A request whose answer is awaited.
@@ -149,6 +151,9 @@ impl Conversation {
         if let Some((kind, vendor)) = npdu.message {
             return network_message(kind, vendor, npdu.body, out);
         }
+        if npdu.source.is_some() && origin.is_none() {
+            self.relays(segment.from, out);
+        }
         let subject = match (npdu.source, origin) {
             (None, Some(origin)) => Some(Subject::Address(Address::Ip(origin))),
             (None, None) => Some(Subject::Sender),
@@ -162,6 +167,15 @@ impl Conversation {
             cut,
         };
         self.application(npdu.body, &peers, out);
+    }
+
+    /// Only routers put a source into the header (6.2.2): what is said is of a device behind them.
+    fn relays(&mut self, from: Side, out: &mut Output) {
+        if let Some(told @ false) = self.relays.get_mut(from as usize) {
+            *told = true;
+            let facts = [("bacnet_role", "router".to_owned())];
+            out.identity(Subject::Sender, "source network", facts);
+        }
     }
 
     fn application(&mut self, bytes: &[u8], peers: &Peers, out: &mut Output) {
