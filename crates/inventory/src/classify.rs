@@ -355,7 +355,7 @@ fn served(evidence: &Evidence<'_>) -> Option<(AssetClass, String)> {
         .or_else(|| {
             server(&["dnp3", "iec104", "roc_plus", "bsap", "genisys", "sel_fast"], Class::Rtu)
         })
-        .or_else(|| reports(evidence.behaviour))
+        .or_else(|| reports(evidence))
         .or_else(|| server(&["bacnet", "knxip", "fox", "cnip"], Class::BuildingController))
         .or_else(|| server(&["modbus", "enip", "tristation", "codesys", "sbus", "ams"], Class::Plc))
         .or_else(|| server(&["c1222", "dlms"], Class::Meter))
@@ -371,23 +371,30 @@ fn served(evidence: &Evidence<'_>) -> Option<(AssetClass, String)> {
         })
 }
 
-/// Stations report by themselves what changed; whoever asks them does not.
-fn reports(behaviour: &Behaviour) -> Option<(AssetClass, String)> {
-    let asks = |name: &str| {
-        let mut asked = behaviour.asked.keys();
-        asked.any(|(protocol, class)| *protocol == name && *class != OperationClass::Session)
+/// Stations report by themselves what changed. A report that comes again is counted for both ends,
+/// so who asks is none, and of IEC 104 only who sent values of a common address.
+fn reports(evidence: &Evidence<'_>) -> Option<(AssetClass, String)> {
+    let Behaviour { told, asked, .. } = evidence.behaviour;
+    let station = fact(evidence, "iec104_common_address").is_some();
+    let asks = |name: &str, session: bool| {
+        let counts = |class: OperationClass| session || class != OperationClass::Session;
+        asked.keys().any(|(protocol, class)| *protocol == name && counts(*class))
     };
-    let name =
-        ["dnp3", "iec104"].into_iter().find(|n| behaviour.told.contains_key(n) && !asks(n))?;
+    let name = match () {
+        () if told.contains_key("iec104") && station && !asks("iec104", false) => "iec104",
+        () if told.contains_key("dnp3") && !asks("dnp3", true) => "dnp3",
+        () => return None,
+    };
     Some((AssetClass::Rtu, format!("reports by itself in {name}")))
 }
 
 /// What a BACnet router asks for is asked by devices of the networks behind it.
 fn relays(evidence: &Evidence<'_>) -> Option<(AssetClass, String)> {
     let is = |k: &Known| k.path == "bacnet_role" && &*k.value == "router";
-    let what = "passes on what BACnet devices behind it ask and answer";
+    let what = "passes on what BACnet devices behind it ask";
+    let asks = evidence.behaviour.asked.keys().any(|(protocol, _)| *protocol == "bacnet");
     let known = evidence.facts.iter().any(is) && !evidence.external;
-    known.then(|| (AssetClass::BuildingController, what.to_owned()))
+    (known && asks).then(|| (AssetClass::BuildingController, what.to_owned()))
 }
 
 /// Whom it asks for what, over industrial protocols.
@@ -524,6 +531,10 @@ fn serving(evidence: &Evidence<'_>) -> Option<(AssetClass, String)> {
 fn made(evidence: &Evidence<'_>) -> Option<(AssetClass, String)> {
     use AssetClass as Class;
     let vendor = evidence.vendor.unwrap_or_default().to_lowercase();
+    if admits(evidence.behaviour) {
+        let what = "asks by RADIUS whom to let in: a switch, an access point or a gateway";
+        return Some((Class::Unknown, what.to_owned()));
+    }
     let makers: &[(Class, &[&str])] = &[
         (Class::Camera, &["axis communications", "hikvision", "dahua", "mobotix"]),
         // Not Linksys, which Cisco sold: its addresses are in cards of computers.
@@ -542,10 +553,6 @@ fn made(evidence: &Evidence<'_>) -> Option<(AssetClass, String)> {
         if names.iter().any(|n| vendor.contains(n)) {
             return Some((*class, format!("made by {}", evidence.vendor.unwrap_or_default())));
         }
-    }
-    if admits(evidence.behaviour) {
-        let what = "asks by RADIUS whom to let in: a switch, an access point or a gateway";
-        return Some((Class::Unknown, what.to_owned()));
     }
     if asks(evidence.behaviour) && !offers(evidence.behaviour) {
         let what = "asks for services and offers none".to_owned();
