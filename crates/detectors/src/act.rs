@@ -8,6 +8,7 @@ use crate::{
     baseline::{Few, Memory, few, memory},
     evidence,
     limits::WATCHED_MAX,
+    object,
 };
 use inventory::is_industrial;
 use model::{
@@ -187,7 +188,7 @@ impl Acts {
 }
 
 fn described(o: &Observation, operation: &Operation) -> String {
-    let object = evidence::object_says(&operation.object);
+    let object = object::says(o.protocol, &operation.object);
     let name = operation.function_name;
     if object.is_empty() {
         format!("\"{name}\" ({})", o.protocol)

@@ -3,11 +3,12 @@
 //! Invariant: text from outside is bounded before it gets here, and an excerpt is what the
 //! observation carries, no more.
 
-use crate::limits::{MEMBERS_SHOWN_MAX, NAME_CHARS_MAX};
-use inventory::Inventory;
-use model::{
-    Address, Detail, Direction, Evidence, Object, Observation, Operation, Outcome, SessionEvent,
+use crate::{
+    limits::{MEMBERS_SHOWN_MAX, NAME_CHARS_MAX},
+    object,
 };
+use inventory::Inventory;
+use model::{Address, Detail, Direction, Evidence, Observation, Operation, Outcome, SessionEvent};
 
 /// The observation as proof.
 pub fn message(o: &Observation) -> Evidence {
@@ -41,7 +42,7 @@ pub fn says(o: &Observation) -> String {
             let facts: Vec<_> = facts.map(|a| format!("{} {}", a.path, a.value)).collect();
             format!("{}: {}", identity.message, facts.join(", "))
         }
-        Detail::Operation(operation) => operation_says(operation),
+        Detail::Operation(operation) => operation_says(o.protocol, operation),
         Detail::Value { point, value, .. } => format!("{} is {value:?}", point.0),
         Detail::State(state) => format!("{} is {}", state.what, state.value),
         Detail::Violation(v) => format!("{} ({}; {})", v.says, v.rule, v.section),
@@ -67,14 +68,14 @@ pub fn says(o: &Observation) -> String {
     }
 }
 
-fn operation_says(operation: &Operation) -> String {
+fn operation_says(protocol: &str, operation: &Operation) -> String {
     let what = match operation.direction {
         Direction::Request => "asks",
         Direction::Response => "answers",
         Direction::Notice => "tells",
     };
     let mut text = format!("{what}: {}", operation.function_name);
-    let object = object_says(&operation.object);
+    let object = object::says(protocol, &operation.object);
     if !object.is_empty() {
         text.push_str(", ");
         text.push_str(&object);
@@ -90,19 +91,6 @@ fn operation_says(operation: &Operation) -> String {
         }
     }
     text
-}
-
-pub fn object_says(object: &Object) -> String {
-    match object {
-        Object::None => String::new(),
-        // Whose address ARP asks for.
-        Object::Range { area: "ipv4", first, .. } => std::net::Ipv4Addr::from(*first).to_string(),
-        Object::Range { area, first, count: 0 | 1, .. } => format!("{area} {first}"),
-        Object::Range { area, first, count, .. } => {
-            format!("{area} {first}..{}", u64::from(*first) + u64::from(*count) - 1)
-        }
-        Object::Name { area, name } => format!("{area} {name}"),
-    }
 }
 
 /// What a person calls the asset that has this address, with the address.
@@ -169,12 +157,6 @@ mod tests {
         ] {
             assert_eq!(named(shown, "10.0.0.1"), expect);
         }
-    }
-
-    #[test]
-    fn an_address_that_is_asked_for_is_told_as_one() {
-        let object = Object::Range { area: "ipv4", block: 0, first: 0xc0a8_0ab6, count: 1 };
-        assert_eq!(object_says(&object), "192.168.10.182");
     }
 
     #[test]

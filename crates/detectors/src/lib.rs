@@ -11,6 +11,7 @@ pub mod detection;
 pub mod evidence;
 pub mod findings;
 pub mod limits;
+pub mod object;
 pub mod rules;
 pub mod seam;
 

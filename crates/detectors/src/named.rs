@@ -2,7 +2,7 @@
 //!
 //! Not here: what the names mean; see the detectors. Invariant: one message is enough.
 
-use crate::{About, Draft, Findings, Phase, Site, Watch, evidence};
+use crate::{About, Draft, Findings, Phase, Site, Watch, object};
 use model::{Detail, Direction, Object, Observation, Operation, OperationClass, Outcome, Severity};
 
 /// An operation that is told.
@@ -46,7 +46,7 @@ impl Watch for Signs {
             return;
         }
         let raised = out.raise(self.about, (sign.title, client, server), o, || {
-            let object = evidence::object_says(&operation.object);
+            let object = object::says(o.protocol, &operation.object);
             let object = if object.is_empty() { object } else { format!(" ({object})") };
             Draft::by(client, [server], sign.severity, sign.title)
                 .because(format!("\"{}\"{object}: {}", operation.function_name, sign.says))

@@ -2,6 +2,7 @@
 
 use crate::{
     About, Detector, Draft, Findings, Kind, Phase, Site, Watch, baseline::range_key, evidence,
+    object,
 };
 use inventory::is_industrial;
 use model::{Address, Detail, Direction, Observation, Operation, OperationClass, Severity};
@@ -93,16 +94,18 @@ fn range(
     out: &mut Findings,
 ) {
     let severity = if write { Severity::Medium } else { Severity::Low };
+    let space = || object::space(o.protocol, area, block);
     let key = (o.from.address(), o.to.address(), area, block, write);
     let raised = out.raise(&NEW_OPERATION.about, key, o, || {
         let does = if write { "writes" } else { "reads" };
-        let what = evidence::object_says(&operation.object);
-        Draft::between(o, severity, format!("{{0}} {does} {area} of {{1}} it never touched"))
+        let space = space();
+        let what = object::says(o.protocol, &operation.object);
+        Draft::between(o, severity, format!("{{0}} {does} {space} of {{1}} it never touched"))
             .because(format!("It {does} {what}; known is {}..{}.", known.0, known.1))
             .techniques(if write { &["T0836", "T0855"] } else { &["T0861", "T0801"] })
     });
     if let Some(open) = raised.filter(|open| open.is_new()) {
-        let says = format!("{area} from {} to {}", known.0, known.1);
+        let says = format!("{} from {} to {}", space(), known.0, known.1);
         open.proof("learned", evidence::learned(says, []));
     }
 }

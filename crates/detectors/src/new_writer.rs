@@ -1,6 +1,8 @@
 //! Stations that write to controllers and never did before.
 
-use crate::{About, Detector, Draft, Findings, Kind, Phase, Site, Watch, baseline::Pair, evidence};
+use crate::{
+    About, Detector, Draft, Findings, Kind, Phase, Site, Watch, baseline::Pair, evidence, object,
+};
 use inventory::is_industrial;
 use model::{
     Address, Detail, Direction, Evidence, Observation, Operation, OperationClass, Severity,
@@ -104,7 +106,7 @@ fn first_write(
         }
     };
     let raised = out.raise(&NEW_WRITER.about, (client, server), o, || {
-        let what = evidence::object_says(&operation.object);
+        let what = object::says(o.protocol, &operation.object);
         let what = if what.is_empty() { String::new() } else { format!(", {what}") };
         Draft::between(o, severity, "{0} writes to {1}").because(format!(
             "{{0}} asked {{1}} for \"{}\"{what} ({}). {why}",

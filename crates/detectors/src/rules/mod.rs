@@ -75,6 +75,8 @@ pub struct Rule {
     classes: Vec<OperationClass>,
     functions: Vec<Function>,
     area: Option<String>,
+    /// Which of several such spaces: a data block, a file.
+    block: Option<u32>,
     /// Lowest and highest unit that concern it.
     range: Option<(u32, u32)>,
     /// A pattern for names, `*` for any text.
@@ -196,15 +198,21 @@ impl Rule {
     fn touches(&self, object: &Object) -> bool {
         let in_area = |area: &str| self.area.as_ref().is_none_or(|a| a.eq_ignore_ascii_case(area));
         match object {
-            Object::None => self.area.is_none() && self.range.is_none() && self.object.is_none(),
-            Object::Range { area, first, count, .. } => {
+            Object::None => {
+                let ranges = self.block.is_some() || self.range.is_some();
+                self.area.is_none() && !ranges && self.object.is_none()
+            }
+            Object::Range { area, block, first, count } => {
                 let last = first.saturating_add(count.saturating_sub(1));
                 let meets = |(low, high): (u32, u32)| *first <= high && last >= low;
-                in_area(area) && self.range.is_none_or(meets) && self.object.is_none()
+                let in_block = self.block.is_none_or(|wanted| wanted == *block);
+                let in_space = in_area(area) && in_block;
+                in_space && self.range.is_none_or(meets) && self.object.is_none()
             }
             Object::Name { area, name } => {
                 let like = |pattern: &String| like(pattern, name);
-                in_area(area) && self.range.is_none() && self.object.as_ref().is_none_or(like)
+                let ranges = self.block.is_some() || self.range.is_some();
+                in_area(area) && !ranges && self.object.as_ref().is_none_or(like)
             }
         }
     }
@@ -375,6 +383,7 @@ impl Rule {
             Function::Name(name) => name.clone(),
         }));
         words.extend(self.area.clone());
+        words.extend(self.block.map(|block| format!("block {block}")));
         words.extend(self.range.map(|(low, high)| format!("{low} to {high}")));
         words.extend(self.object.clone());
         words.extend(self.ports.iter().map(|port| format!("port {port}")));

@@ -53,6 +53,7 @@ struct Table {
     #[serde(default)]
     function: Vec<NumberOrName>,
     area: Option<String>,
+    block: Option<u32>,
     first: Option<u32>,
     last: Option<u32>,
     object: Option<String>,
@@ -114,6 +115,7 @@ fn rule(table: Table, offset_secs: i64) -> Result<Rule> {
     let of_requests = !table.class.is_empty()
         || !table.function.is_empty()
         || table.area.is_some()
+        || table.block.is_some()
         || table.first.is_some()
         || table.last.is_some()
         || table.object.is_some()
@@ -130,8 +132,11 @@ fn rule(table: Table, offset_secs: i64) -> Result<Rule> {
         (Some(first), Some(last)) if first <= last => Some((first, last)),
         _ => return Err("first and last: a range from first to last".into()),
     };
-    if range.is_some() && table.object.is_some() {
-        return Err("first and last are of numbered units, object of named ones".into());
+    if table.block.is_some() && table.area.is_none() {
+        return Err("block belongs to an area".into());
+    }
+    if (range.is_some() || table.block.is_some()) && table.object.is_some() {
+        return Err("block, first and last are of numbered units, object of named ones".into());
     }
     Ok(Rule {
         rate: rate(&table)?,
@@ -146,6 +151,7 @@ fn rule(table: Table, offset_secs: i64) -> Result<Rule> {
         classes: table.class,
         functions: table.function.into_iter().map(Function::from).collect(),
         area: table.area,
+        block: table.block,
         range,
         object: table.object,
         unit: table.unit,

@@ -111,6 +111,18 @@ fn a_rule_about_how_often_shows_itself_and_the_count() {
 }
 
 #[test]
+fn a_rule_about_one_block_leaves_the_others_alone() {
+    let text = "[[rule]]\nname = \"x\"\nwhy = \"y\"\narea = \"DB\"\nblock = 5\nlast = 9\nfirst = 0";
+    let rules = parse(text).expect("a rule");
+    let touches = |block, first| {
+        let object = Object::Range { area: "DB", block, first, count: 4 };
+        rules[0].fits(&Operation { object, ..operation(Class::Write, 5) })
+    };
+    assert_eq!([touches(5, 8), touches(5, 10), touches(6, 8)], [true, false, false]);
+    assert_eq!(rules[0].words(), "DB, block 5, 0 to 9");
+}
+
+#[test]
 fn times_are_those_of_the_site() {
     // 2023-11-15 was a Wednesday; 1_700_000_000 is 22:13:20 UTC the day before.
     let (tuesday_evening, midnight) = (1_700_000_000, 1_700_006_400);
@@ -169,6 +181,8 @@ fn what_is_wrong_with_a_rule_is_said() {
         ("connection = true\nclass = [\"read\"]", "cannot say what is asked"),
         ("first = 9\nlast = 3", "a range"),
         ("first = 9\nobject = \"x\"", "named ones"),
+        ("block = 5", "belongs to an area"),
+        ("area = \"DB\"\nblock = 5\nobject = \"x\"", "named ones"),
         ("severity = \"loud\"", "loud"),
     ] {
         let why = wrong(lines);
