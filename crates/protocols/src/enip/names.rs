@@ -41,6 +41,8 @@ pub(super) const PCCC: u32 = 0x67;
 const SAFETY: [u32; 2] = [0x39, 0x3a];
 /// Rockwell's nonvolatile storage: where firmware is written.
 const STORAGE: u32 = 0xa1;
+/// Rockwell's wall clock.
+const WALL_CLOCK: u32 = 0x8b;
 /// Rockwell's program, routine, user task and symbol objects.
 const PROGRAM: &[u32] = &[0x68, 0x69, 0x6a, 0x6b, 0x6d];
 
@@ -93,6 +95,7 @@ fn common(number: u8, class: Option<u32>) -> (OperationClass, &'static str) {
         0x04 if class_is(PROCESS) => (Op::Write, "set attribute list"),
         0x10 if class_is(PROCESS) => (Op::Write, "set attribute single"),
         0x19 if class_is(PROCESS) => (Op::Write, "set member"),
+        0x02 | 0x04 | 0x10 if class_is(&[WALL_CLOCK]) => (Op::TimeSync, "set clock"),
         0x02 => (Op::Configure, "set attributes all"),
         0x04 => (Op::Configure, "set attribute list"),
         0x10 => (Op::Configure, "set attribute single"),
@@ -373,6 +376,8 @@ mod tests {
     fn what_is_set_of_the_process_is_written_and_the_rest_configured() {
         means(0x10, Some(4), (Op::Write, "set attribute single"));
         means(0x10, Some(0xf5), (Op::Configure, "set attribute single"));
+        means(0x10, Some(WALL_CLOCK), (Op::TimeSync, "set clock"));
+        means(0x0e, Some(WALL_CLOCK), (Op::Read, "get attribute single"));
         means(0x19, Some(0x0f), (Op::Configure, "set member"));
         means(0x18, Some(4), (Op::Read, "get member"));
     }
