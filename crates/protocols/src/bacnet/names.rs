@@ -235,10 +235,11 @@ pub(super) const fn reinitialize(state: u32) -> (Class, &'static str) {
         0 => (Class::Reset, "reinitialize device: coldstart"),
         1 => (Class::Reset, "reinitialize device: warmstart"),
         2 => (Class::ProgramUpload, "reinitialize device: start backup"),
-        3 => (Class::ProgramUpload, "reinitialize device: end backup"),
+        // Nothing is read or loaded by these: a backup is over, a load is called off.
+        3 => (Class::Session, "reinitialize device: end backup"),
         4 => (Class::ProgramDownload, "reinitialize device: start restore"),
         5 => (Class::ProgramDownload, "reinitialize device: end restore"),
-        6 => (Class::ProgramDownload, "reinitialize device: abort restore"),
+        6 => (Class::Configure, "reinitialize device: abort restore"),
         7 => (Class::Configure, "reinitialize device: activate changes"),
         _ => (Class::Reset, "reinitialize device"),
     }
@@ -448,5 +449,13 @@ mod tests {
         assert!(VENDORS.is_sorted());
         assert_eq!(vendor(36), Some("Tridium"));
         assert_eq!(vendor(12), None);
+    }
+
+    #[test]
+    fn a_restore_that_is_called_off_loads_nothing() {
+        let classes = [2, 3, 4, 5, 6].map(|state| reinitialize(state).0);
+        let load = Class::ProgramDownload;
+        let expected = [Class::ProgramUpload, Class::Session, load, load, Class::Configure];
+        assert_eq!(classes, expected);
     }
 }
