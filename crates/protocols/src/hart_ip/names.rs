@@ -156,7 +156,8 @@ pub(super) const fn response(code: u8) -> &'static str {
         60 => "payload too long",
         64 => "command not implemented",
         65 => "response truncated",
-        _ => "refused",
+        // What the others mean is for each command to say.
+        _ => "command-specific error",
     }
 }
 
