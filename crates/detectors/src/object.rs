@@ -47,6 +47,7 @@ fn range(protocol: &str, (area, block): (&str, u32), (first, count): (u32, u32))
         _ => format!("{first}..{}", u64::from(first) + u64::from(count) - 1),
     };
     match (protocol, area) {
+        ("pn_dcp", "ipv4") => format!("{}/{block}", Ipv4Addr::from(first)),
         // Whose address ARP asks for, and what a host joins.
         (_, "ipv4" | "multicast group") => Ipv4Addr::from(first).to_string(),
         ("s7comm", "DB" | "DI") if count > 1 => format!("{}, octets {all}", space()),
@@ -107,6 +108,7 @@ mod tests {
     #[test]
     fn an_address_that_is_asked_for_is_told_as_one() {
         check("arp", ("ipv4", 0), (0xc0a8_0ab6, 1), "192.168.10.182");
+        check("pn_dcp", ("ipv4", 24), (0xc0a8_0ab6, 1), "192.168.10.182/24");
     }
 
     #[test]

@@ -106,7 +106,7 @@ fn dcp(frame: &Frame<'_>, out: &mut Output) {
         3 => (OperationClass::Diagnose, "DCP get"),
         4 if reset => (OperationClass::Reset, "DCP factory reset"),
         4 if signal => (OperationClass::Diagnose, "DCP signal"),
-        4 => (OperationClass::Configure, "DCP set"),
+        4 => (OperationClass::Configure, setting(frame, &found)),
         5 => (OperationClass::Browse, "DCP identify"),
         6 => (OperationClass::Report, "DCP hello"),
         _ => (OperationClass::Other, "DCP service"),
@@ -126,6 +126,10 @@ fn dcp(frame: &Frame<'_>, out: &mut Output) {
                     }
                     op.named("station", &station)
                 }
+                None if frame.service == 4 => match found.iter().find_map(Block::address) {
+                    Some((address, prefix)) => op.range("ipv4", prefix, address, 1),
+                    None => op,
+                },
                 None => op,
             }
         }
@@ -148,6 +152,25 @@ fn dcp(frame: &Frame<'_>, out: &mut Output) {
     };
     for block in &found {
         tell(block, said_in, out);
+    }
+}
+
+/// What a request sets, and whether a restart undoes it. An answer does not say.
+fn setting(frame: &Frame<'_>, found: &[Block<'_>]) -> &'static str {
+    if frame.kind != 0 {
+        return "DCP set";
+    }
+    let of = |is: fn(&Block<'_>) -> bool| found.iter().find(|b| is(b)).map(|b| b.permanent);
+    let address = of(|b| b.option == 1 && matches!(b.suboption, 2 | 3));
+    let name = of(|b| (b.option, b.suboption) == (2, 2));
+    match (name, address) {
+        (Some(_), Some(_)) => "DCP set station name and IP address",
+        (Some(true), None) => "DCP set station name",
+        (Some(false), None) => "DCP set station name until restart",
+        (None, Some(true)) => "DCP set IP address",
+        (None, Some(false)) => "DCP set IP address until restart",
+        (None, None) if found.iter().any(|b| b.option == 3) => "DCP set DHCP",
+        (None, None) => "DCP set",
     }
 }
 

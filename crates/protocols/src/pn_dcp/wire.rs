@@ -33,6 +33,8 @@ impl<'a> Frame<'a> {
 pub struct Block<'a> {
     pub option: u8,
     pub suboption: u8,
+    /// In a set: kept when the station restarts (BlockQualifier, 4.3.1.4.2).
+    pub permanent: bool,
     /// Without the block info or qualifier that most blocks begin with.
     pub value: &'a [u8],
 }
@@ -42,6 +44,17 @@ impl Block<'_> {
     pub fn station_name(&self) -> Option<String> {
         let named = self.option == 2 && self.suboption == 2 && !self.value.is_empty();
         named.then(|| String::from_utf8_lossy(self.value).into_owned())
+    }
+
+    /// The address that a set gives, and the length of its network's prefix.
+    pub fn address(&self) -> Option<(u32, u32)> {
+        let ((1, 2 | 3), Some(octets)) =
+            ((self.option, self.suboption), self.value.first_chunk::<8>())
+        else {
+            return None;
+        };
+        let [a, b, c, d, mask @ ..] = *octets;
+        Some((u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes(mask).leading_ones()))
     }
 
     /// The error of a block that says what came of one that was to be set.
@@ -81,7 +94,8 @@ pub fn blocks<'a>(frame: &Frame<'a>) -> impl Iterator<Item = Block<'a>> {
             r.skip(1).ok()?;
         }
         let value = if bare { body } else { body.get(2..).unwrap_or_default() };
-        Some(Block { option, suboption, value })
+        let permanent = body.get(1).is_some_and(|qualifier| qualifier & 1 == 1);
+        Some(Block { option, suboption, permanent, value })
     })
 }
 
