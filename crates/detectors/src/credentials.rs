@@ -1,7 +1,7 @@
 //! Passwords that can be read on the wire, and those the maker set.
 
 use crate::{About, Detector, Draft, Findings, Kind, Phase, Site, Watch, evidence};
-use model::{Address, Authentication, Detail, Observation, Severity};
+use model::{Address, Authentication, Detail, Observation, Severity, StateChange};
 
 pub static CREDENTIALS: Detector = Detector {
     about: About {
@@ -15,7 +15,7 @@ pub static CREDENTIALS: Detector = Detector {
         runbook: "Change the maker's password at once, and look at who used it.\n\
                   Use the encrypted protocol where the device has one (SSH, SFTP, HTTPS, SNMP 3).\n\
                   Where it has none, let only one maintenance host reach it.",
-        sees: &[Kind::Authentication],
+        sees: &[Kind::Authentication, Kind::State],
     },
     watch: || Box::new(Credentials),
     #[cfg(test)]
@@ -29,6 +29,9 @@ struct Credentials;
 
 impl Watch for Credentials {
     fn see(&mut self, o: &Observation, site: &Site<'_>, out: &mut Findings) {
+        if let Detail::State(state) = &o.detail {
+            return no_code(o, state, out);
+        }
         let Detail::Authentication(sign_in) = &o.detail else { return };
         if !sign_in.clear_text || sign_in.accepted == Some(false) {
             return;
@@ -84,6 +87,38 @@ impl Watch for Credentials {
     }
 }
 
+/// Tank gauges that nobody gave a security code: there is no sign-in to them at all.
+fn no_code(o: &Observation, state: &StateChange, out: &mut Findings) {
+    let answers = match state.what {
+        "tank-gauge-commands" => false,
+        "tank-gauge-answers" => true,
+        _ => return,
+    };
+    let (client, server) = if answers { (&o.to, &o.from) } else { (&o.from, &o.to) };
+    let (Some(client), Some(server)) = (client.address(), server.address()) else { return };
+    let why = match answers {
+        true => {
+            "{1} answers without any security code: whoever reaches it reads its stocks and \
+             alarms, and may set or reset it."
+        }
+        false => {
+            "{0} sends commands without any security code. A gauge that carries them out obeys \
+             whoever reaches it."
+        }
+    };
+    let key = (client, server, "without security code");
+    let raised = out.raise(&CREDENTIALS.about, key, o, || {
+        let title = "{0} asks the tank gauge {1} without any security code";
+        Draft::by(client, [server], Severity::Medium, title)
+            .because(why)
+            .techniques(&["T0861", "T0888"])
+    });
+    if let Some(open) = raised.filter(|_| answers) {
+        open.explained(why.to_owned());
+        open.proof_of("answer", o);
+    }
+}
+
 fn severity(sign_in: &Authentication) -> Severity {
     let community = sign_in.method == "snmp community";
     match (sign_in.default_password, sign_in.accepted) {
@@ -110,8 +145,12 @@ pub(crate) fn ends(o: &Observation) -> Option<(Address, Address)> {
 
 #[cfg(test)]
 fn cases() -> Vec<crate::testing::Case> {
-    use crate::testing::{Case, sign_in};
+    use crate::testing::{Case, of, sign_in, state};
     vec![
+        Case::fires(
+            "a tank gauge without a code",
+            vec![of("atg", state(0, "tank-gauge-answers", "without security code"))],
+        ),
         Case::fires("a default password", vec![sign_in(0, Some(true), true)]),
         Case::fires("a readable one", vec![sign_in(0, Some(true), false)]),
         Case::silent("a refused one", vec![sign_in(0, Some(false), false)]),

@@ -24,6 +24,8 @@ static ABOUT: About = About {
 
 const START: u8 = 0x01;
 const END: u8 = 0x03;
+/// What is told of gauges that need no code.
+const NO_CODE: &str = "without security code";
 /// Report octets that are waited for when a report began with its start octet.
 const REPORT_OCTETS_MAX: usize = 16 * 1024;
 
@@ -127,8 +129,10 @@ struct Gauge {
     asked: Option<Command>,
     /// Name and make of the station were told.
     named: bool,
-    /// That no security code is needed was told.
-    open: bool,
+    /// That it is asked without a security code was told.
+    asked_open: bool,
+    /// That it answers without one was told.
+    answers_open: bool,
 }
 
 impl Dissector for Gauge {
@@ -165,19 +169,16 @@ impl Gauge {
         let (class, name) = function(command.function, command.set);
         let op = Op::request(class, command.function, name);
         out.operation(op.range("tank", 0, command.device, 1));
-        let open = std::mem::replace(&mut self.open, true);
-        if command.secured || !open {
-            // A gauge without a code is as it left the factory: whoever reaches it commands it.
+        if command.secured {
             out.authentication(Authentication {
                 user: None,
                 accepted: None,
                 clear_text: true,
-                default_password: !command.secured,
-                method: match command.secured {
-                    true => "tank gauge security code",
-                    false => "tank gauge without security code",
-                },
+                default_password: false,
+                method: "tank gauge security code",
             });
+        } else if !std::mem::replace(&mut self.asked_open, true) {
+            out.state(Subject::Sender, "tank-gauge-commands", NO_CODE);
         }
         self.asked = Some(command);
         Progress::Consumed(end)
@@ -213,6 +214,11 @@ impl Gauge {
         out.operation(op.done());
         if !report(bytes) {
             return;
+        }
+        // As it left the factory: whoever reaches it commands it.
+        let open = asked.is_some_and(|a| !a.secured);
+        if open && !std::mem::replace(&mut self.answers_open, true) {
+            out.state(Subject::Sender, "tank-gauge-answers", NO_CODE);
         }
         let text = text::lossy(bytes);
         let lines: Vec<&str> = text.lines().map(|l| l.trim_matches(trimmed)).collect();
