@@ -87,6 +87,7 @@ impl Classes {
 pub struct Pair {
     pub first: Time,
     pub last: Time,
+    /// Things asked for: a request may name many.
     pub requests: u64,
     pub classes: Classes,
 }

@@ -98,7 +98,8 @@ fn first_write(
             });
         if read_only {
             let requests = known.map_or(0, |p| p.requests);
-            let why = format!("After {requests} other requests this is its first write here.");
+            let why =
+                format!("It asked for {requests} other things here before this, its first write.");
             (Severity::Medium, why)
         } else {
             let why = "Nothing was learned of this site, so whether it may is not known.";
@@ -125,7 +126,11 @@ fn first_write(
                 first: pair.first,
                 last: pair.last,
                 count: pair.requests,
-                says: "other requests of this station to this device before".to_owned(),
+                says: match pair.requests {
+                    1 => "other thing this station asked this device for before",
+                    _ => "other things this station asked this device for before",
+                }
+                .to_owned(),
             },
         );
     }
@@ -145,4 +150,27 @@ fn cases() -> Vec<crate::testing::Case> {
         Case::silent("reading", reads()),
         Case::silent("an office protocol", vec![of("http", asks(0, Write))]),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Case, asks};
+
+    #[test]
+    fn what_was_asked_before_is_counted_as_things_and_one_as_one() {
+        for (reads, says) in [(1, "other thing "), (2, "other things ")] {
+            let mut seen: Vec<_> = (0..reads).map(|at| asks(at, OperationClass::Read)).collect();
+            seen.push(asks(9, OperationClass::Write));
+            let found = Case::fires("a write", seen).run();
+            let found = found.iter().find(|f| f.detector == "new-writer").expect("a finding");
+            let counted = |e: &Evidence| match e {
+                Evidence::Count { says: words, count, .. } => {
+                    words.starts_with(says) && i64::try_from(*count) == Ok(reads)
+                }
+                _ => false,
+            };
+            assert!(found.evidence().iter().any(counted), "{found:#?}");
+        }
+    }
 }
