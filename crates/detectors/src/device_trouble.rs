@@ -273,3 +273,19 @@ fn cases() -> Vec<crate::testing::Case> {
         Case::silent("a refusal", vec![refused(0, OperationClass::Read, "illegal function")]),
     ]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Case, of, state};
+    use model::Evidence;
+
+    #[test]
+    fn each_message_is_shown_once() {
+        let restarts = [0, 9_000_000].map(|at| of("dnp3", state(at, "restart", "yes")));
+        let found = Case::fires("two restarts", restarts.to_vec()).run();
+        let found = found.iter().find(|f| f.detector == "device-trouble").expect("a finding");
+        let said = found.evidence().iter().filter(|e| matches!(e, Evidence::Message { .. }));
+        assert_eq!(said.count(), 2, "{found:#?}");
+    }
+}

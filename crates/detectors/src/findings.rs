@@ -418,7 +418,12 @@ impl Open {
             (_, 0) => ("", String::new()),
             (0, 1) => (" (refused)", " It was refused.".to_owned()),
             (0, n) => (" (refused)", format!(" All answers seen are refusals: {n}.")),
-            (done, n) => ("", format!(" Of the answers seen {n} are refusals, {done} are not.")),
+            (done, n) => {
+                let refusals = if n == 1 { "is a refusal" } else { "are refusals" };
+                let others = if done == 1 { "is" } else { "are" };
+                let words = format!(" Of the answers seen {n} {refusals}, {done} {others} not.");
+                ("", words)
+            }
         }
     }
 
@@ -507,6 +512,10 @@ impl Open {
             finding.add_evidence(count_of(*burst), EVIDENCE_PER_FINDING_MAX);
         }
         for message in self.messages.iter().skip(1) {
+            // The newest of a few is a proof by its name as well.
+            if finding.evidence().contains(message) {
+                continue;
+            }
             finding.add_evidence(message.clone(), EVIDENCE_PER_FINDING_MAX);
         }
         let techniques = match self.draft.techniques {
