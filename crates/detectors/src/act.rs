@@ -12,13 +12,16 @@ use crate::{
 };
 use inventory::is_industrial;
 use model::{
-    Address, Detail, Direction, Observation, Operation, OperationClass, Outcome, Severity, Subject,
+    Address, Detail, Direction, Mac, Observation, Operation, OperationClass, Outcome, Severity,
+    Subject,
 };
-use std::hash::Hash;
+use std::hash::{Hash, Hasher};
 
 /// How a class of operations is told.
 pub(crate) struct Act {
     pub(crate) class: OperationClass,
+    /// Of all in the class only these functions, and what there is to say of them.
+    pub(crate) special: Option<(&'static [&'static str], &'static str)>,
     /// Title; `{0}` asks, `{1}` is asked.
     pub(crate) title: &'static str,
     /// From somebody not known to do it.
@@ -42,9 +45,19 @@ impl Acts {
         Acts { about, acts, targets: Targets::default() }
     }
 
+    /// The act an operation is: one of its very function, else the one of its class.
+    fn of(&self, operation: &Operation) -> Option<&'static Act> {
+        let of_class = || self.acts.iter().filter(|act| act.class == operation.class);
+        let named = |act: &&Act| {
+            act.special.is_some_and(|(names, _)| names.contains(&operation.function_name))
+        };
+        of_class().find(named).or_else(|| of_class().find(|act| act.special.is_none()))
+    }
+
     /// The finding an act joins: the pair's, or the client's where it does it to many.
-    fn key(&mut self, class: OperationClass, client: Address, server: Address) -> Key {
-        (class, client, self.targets.apart((client, class), server))
+    fn key(&mut self, act: &Act, client: Address, server: Address) -> Key {
+        let device = self.targets.apart((client, act.class), server);
+        Key { class: act.class, client, device, title: act.special.map(|_| act.title) }
     }
 }
 
@@ -72,7 +85,25 @@ impl<K: Eq + Hash, D: Copy + Eq + Hash> Targets<K, D> {
     }
 }
 
-type Key = (OperationClass, Address, Option<Address>);
+#[derive(Clone, Copy)]
+struct Key {
+    class: OperationClass,
+    client: Address,
+    /// Where it has a finding of its own.
+    device: Option<Address>,
+    /// Of a special act.
+    title: Option<&'static str>,
+}
+
+impl Hash for Key {
+    /// What is of the class alone keeps its number, whatever is told apart beside it.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (self.class, self.client, self.device).hash(state);
+        if let Some(title) = self.title {
+            title.hash(state);
+        }
+    }
+}
 
 impl Watch for Acts {
     fn wants(&self, protocol: &str, class: OperationClass) -> bool {
@@ -83,7 +114,7 @@ impl Watch for Acts {
 
     fn see(&mut self, o: &Observation, site: &Site<'_>, out: &mut Findings) {
         let Detail::Operation(operation) = &o.detail else { return };
-        let Some(act) = self.acts.iter().find(|a| a.class == operation.class) else { return };
+        let Some(act) = self.of(operation) else { return };
         let managed = is_managed(o.protocol);
         if !site.industrial || managed || is_upkeep(o.protocol, operation) {
             return;
@@ -124,21 +155,23 @@ impl Acts {
             Standing::Engineering => act.from_engineering,
             Standing::Unknown | Standing::NothingLearned => act.severity,
         };
-        let key = self.key(act.class, client, server);
+        let key = self.key(act, client, server);
         let safety = o.protocol == "tristation";
-        let others = if key.2.is_some() { "" } else { " and others" };
+        let others = if key.device.is_some() { "" } else { " and others" };
+        let special = act.special.map_or(String::new(), |(_, says)| format!(" {says}"));
         let why = |asked: &str| {
             let what = described(o, operation);
             let safety = if safety { " It is a safety controller (Triconex)." } else { "" };
             let how = standing.words(site);
-            format!("{{0}} asked {asked}{others} for {what}. {how}{safety}")
+            format!("{{0}} asked {asked}{others} for {what}.{special} {how}{safety}")
         };
+        let whom = whom(o);
         let raised = out.raise(self.about, key, o, || {
-            let title = match key.2 {
-                Some(_) => act.title.to_owned(),
+            let title = match key.device {
+                Some(_) => act.title.replace("{1}", whom),
                 None => act.title.replace("{1}", "many devices"),
             };
-            Draft::between(o, severity, title).because(why("{1}")).techniques(act.techniques)
+            Draft::between(o, severity, title).because(why(whom)).techniques(act.techniques)
         });
         let Some(open) = raised else { return };
         open.names(server);
@@ -166,7 +199,7 @@ impl Acts {
         (act, client, server): (&Act, Address, Address),
         out: &mut Findings,
     ) {
-        let key = self.key(act.class, client, server);
+        let key = self.key(act, client, server);
         if let Some(open) = out.known(self.about, key) {
             open.proof_of("answer", o);
             open.ended(operation.outcome, times);
@@ -184,6 +217,18 @@ impl Acts {
                 .techniques(act.techniques)
         });
         debug_assert!(raised.is_none_or(|open| open.count() > 0));
+    }
+}
+
+/// Who is asked, as texts name it: what goes to all goes to nobody by name. A broadcast to the
+/// addresses of one network is known by the frame it is in.
+fn whom(o: &Observation) -> &'static str {
+    let to_group = o.to.address().is_some_and(|to| !to.is_host());
+    match o.to.mac {
+        Some(Mac([0xff, 0xff, 0xff, 0xff, 0xff, 0xff])) => "all in the network",
+        Some(mac) if mac.is_group() => "all of a group",
+        _ if to_group => "all of a group",
+        _ => "{1}",
     }
 }
 

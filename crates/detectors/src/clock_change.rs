@@ -27,12 +27,28 @@ pub static CLOCK_CHANGE: Detector = Detector {
 
 static ACTS: &[Act] = &[Act {
     class: Class::TimeSync,
+    special: None,
     title: "{0} sets the clock of {1}",
     severity: Severity::Low,
     from_engineering: Severity::Low,
     habit: Severity::Info,
     techniques: &["T0836", "T0872"],
 }];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Case, asks};
+
+    #[test]
+    fn what_goes_to_all_names_no_device() {
+        let mut said = asks(0, Class::TimeSync);
+        said.to.mac = Some(model::Mac([0xff; 6]));
+        let found = Case::fires("a broadcast", vec![said]).run();
+        let found = found.iter().find(|f| f.detector == "clock-change").expect("a finding");
+        assert_eq!(found.title, "192.168.1.10 sets the clock of all in the network");
+    }
+}
 
 #[cfg(test)]
 fn cases() -> Vec<crate::testing::Case> {

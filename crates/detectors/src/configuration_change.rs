@@ -27,6 +27,7 @@ pub static CONFIGURATION_CHANGE: Detector = Detector {
 
 static ACTS: &[Act] = &[Act {
     class: Class::Configure,
+    special: None,
     title: "{0} changes settings of {1}",
     severity: Severity::Low,
     from_engineering: Severity::Low,

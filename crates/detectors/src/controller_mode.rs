@@ -32,9 +32,42 @@ pub static CONTROLLER_MODE: Detector = Detector {
     cases,
 };
 
+/// It keeps running its program, and nobody hears of it.
+const SILENCED: &[&str] = &[
+    "device communication control: disable",
+    "device communication control: disable initiation",
+    "force listen only mode",
+];
+
 static ACTS: &[Act] = &[
     Act {
         class: Class::Stop,
+        special: Some((
+            SILENCED,
+            "It silences the device: its program runs on, but masters and operators no longer \
+             hear of it until it is let speak again.",
+        )),
+        title: "{0} silences {1}",
+        severity: Severity::High,
+        from_engineering: Severity::Medium,
+        habit: Severity::Low,
+        techniques: &["T0814", "T0804"],
+    },
+    Act {
+        class: Class::Start,
+        special: Some((
+            &["device communication control: enable"],
+            "It ends a silence: neither the silence nor its end touches the device's program.",
+        )),
+        title: "{0} lets {1} speak again",
+        severity: Severity::Medium,
+        from_engineering: Severity::Medium,
+        habit: Severity::Low,
+        techniques: &["T0814"],
+    },
+    Act {
+        class: Class::Stop,
+        special: None,
         title: "{0} stops {1}",
         severity: Severity::High,
         from_engineering: Severity::Medium,
@@ -43,6 +76,7 @@ static ACTS: &[Act] = &[
     },
     Act {
         class: Class::Start,
+        special: None,
         title: "{0} starts {1}",
         severity: Severity::Medium,
         from_engineering: Severity::Medium,
@@ -157,6 +191,7 @@ fn cases() -> Vec<crate::testing::Case> {
     let rack = [(0, 0, "run"), (1, 3, "program"), (2, 0, "run"), (3, 3, "program")];
     vec![
         Case::fires("a stop", vec![asks(0, Class::Stop)]),
+        Case::fires("a silence", vec![silenced(0)]),
         Case::fires(
             "a device that stopped",
             vec![state(0, "mode", "run"), state(9, "mode", "stop")],
@@ -189,8 +224,27 @@ fn cases() -> Vec<crate::testing::Case> {
 }
 
 #[cfg(test)]
+fn silenced(at: i64) -> Observation {
+    let operation = crate::testing::operation(Class::Stop, 8);
+    let function_name = "force listen only mode";
+    crate::testing::asked(at, model::Operation { function_name, ..operation })
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::{Case, asks};
+
+    #[test]
+    fn who_is_silenced_is_not_stopped() {
+        let found = Case::fires("both", vec![silenced(0), asks(9, Class::Stop)]).run();
+        let found = found.iter().filter(|f| f.detector == CONTROLLER_MODE.about.id);
+        let mut titles: Vec<_> = found.map(|f| f.title.as_str()).collect();
+        titles.sort_unstable();
+        let (client, server) = ("192.168.1.10", "192.168.1.20");
+        let expected = ["silences", "stops"].map(|does| format!("{client} {does} {server}"));
+        assert_eq!(titles, expected);
+    }
 
     #[test]
     fn titles_say_the_place_in_words() {

@@ -28,6 +28,7 @@ pub static FIRMWARE_UPDATE: Detector = Detector {
 
 static ACTS: &[Act] = &[Act {
     class: Class::FirmwareUpdate,
+    special: None,
     title: "{0} sends firmware to {1}",
     severity: Severity::High,
     from_engineering: Severity::High,

@@ -30,6 +30,7 @@ pub static PROGRAM_TRANSFER: Detector = Detector {
 
 static ACTS: &[Act] = &[Act {
     class: Class::ProgramDownload,
+    special: None,
     title: "{0} downloads a program to {1}",
     severity: Severity::High,
     from_engineering: Severity::Medium,

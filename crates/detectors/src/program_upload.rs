@@ -28,6 +28,7 @@ pub static PROGRAM_UPLOAD: Detector = Detector {
 
 static ACTS: &[Act] = &[Act {
     class: Class::ProgramUpload,
+    special: None,
     title: "{0} reads the program of {1}",
     severity: Severity::Medium,
     from_engineering: Severity::Low,
