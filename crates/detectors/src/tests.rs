@@ -164,7 +164,7 @@ fn a_finding_says_when_all_it_asked_for_was_refused() {
     detection.see(&done, &inventory);
     let finding = &detection.findings(&inventory)[0];
     assert!(!finding.title.contains("refused"), "{}", finding.title);
-    assert!(finding.explanation.contains("1 are refusals, 1 are not"), "{}", finding.explanation);
+    assert!(finding.explanation.contains("1 is a refusal, 1 is not"), "{}", finding.explanation);
 }
 
 /// Host 10 says something of itself.
