@@ -74,18 +74,17 @@ impl Order {
             let reason = format!("cannot sort by {name:?}; there are {}", names.join(", "));
             return Err(Error::refused("sort", reason));
         };
-        // Absent sorts first; the stand-in is below every real value of its kind. An index serves
-        // the bare column alone.
         let column = format!("{table}{}", field.column);
-        let key = match field.kind {
-            Kind::List if field.column == "ips" => by_address(&column),
-            Kind::Text if field.column == "name" => format!("{table}name_order"),
-            _ if !field.optional => column,
-            Kind::Text | Kind::List => format!("COALESCE({column}, '')"),
-            Kind::Real => format!("COALESCE({column}, -1.0)"),
-            _ => format!("COALESCE({column}, -1)"),
-        };
         let descending = sort.starts_with('-');
+        let key = match field.kind {
+            Kind::List if field.column == "ips" => or_last(&by_address(&column), Kind::Text, sort),
+            Kind::Text if field.column == "name" => format!("{table}name_order"),
+            // A list without elements is an empty text.
+            Kind::List => or_last(&format!("NULLIF({column}, '')"), Kind::List, sort),
+            // An index serves the bare column alone.
+            _ if !field.optional => column,
+            kind => or_last(&column, kind, sort),
+        };
         Ok(Order { sort: sort.to_owned(), key, kind: field.kind, descending, then: None, id })
     }
 
@@ -180,8 +179,22 @@ fn push_key(key: &Key, query: &mut QueryBuilder<Sqlite>) {
     };
 }
 
-/// SQL of the first address of a list, so written that 10.0.0.9 comes before 10.0.0.10: none first,
-/// then IPv4, then the rest as text.
+/// SQL of a key that may be NULL. What has no value comes last, whichever way the list is read: the
+/// stand-in lies beyond every real value of its kind.
+fn or_last(key: &str, kind: Kind, sort: &str) -> String {
+    let beyond = match (kind, sort.starts_with('-')) {
+        (Kind::Text | Kind::List, true) => "''",
+        (Kind::Text | Kind::List, false) => "char(1114111)",
+        (Kind::Real, true) => "-1.0",
+        (Kind::Real, false) => "1e300",
+        (_, true) => "-1",
+        (_, false) => "9223372036854775807",
+    };
+    format!("COALESCE({key}, {beyond})")
+}
+
+/// SQL of the first address of a list, so written that 10.0.0.9 comes before 10.0.0.10: IPv4 first,
+/// then the rest as text; NULL where there is none.
 fn by_address(column: &str) -> String {
     // A line break stands before and after each.
     let bare = format!("substr({column}, 2)");
@@ -191,7 +204,7 @@ fn by_address(column: &str) -> String {
     let octet = |at: u8| format!("json_extract({octets}, '$[{at}]')");
     let [a, b, c, d] = [0, 1, 2, 3].map(octet);
     format!(
-        "CASE WHEN {column} = '' THEN '' WHEN json_valid({octets}) \
+        "CASE WHEN {column} = '' THEN NULL WHEN json_valid({octets}) \
          THEN printf('%03d.%03d.%03d.%03d', {a}, {b}, {c}, {d}) ELSE '~' || {first} END"
     )
 }
@@ -293,6 +306,41 @@ mod tests {
         check_order("severity", false, "eabdcf").await;
         // The key itself is no second one.
         check_order("-last_seen", true, "acbdef").await;
+    }
+
+    #[tokio::test]
+    async fn what_has_no_value_comes_last_in_both_directions_across_pages() {
+        let (_dir, store) = open().await;
+        let rows = "WITH assets(id, purdue, criticality, firmware, ips) AS (VALUES \
+             ('a', NULL, NULL, NULL, ''), ('b', 0.0, 1, '1.2', char(10) || '10.0.0.1' || char(10)), \
+             ('c', 3.5, 4, 'zz', char(10) || 'fe80::1' || char(10)), ('d', NULL, NULL, NULL, ''))";
+        for (sort, expect) in [("purdue", "bcad"), ("-purdue", "cbad")]
+            .into_iter()
+            .chain([("criticality", "bcad"), ("-criticality", "cbad")])
+            .chain([("firmware", "bcad"), ("-firmware", "cbad")])
+            .chain([("ip", "bcad"), ("-ip", "cbad")])
+        {
+            let order = Order::parse(sort, ASSETS, "", "id").expect("a field");
+            for limit in 1..=4 {
+                let (mut ids, mut cursor) = (String::new(), None);
+                loop {
+                    let sql = format!("{rows} SELECT {} FROM assets WHERE 1 = 1", order.columns());
+                    let mut query = QueryBuilder::<Sqlite>::new(sql);
+                    order.push_after(cursor.as_deref(), &mut query).expect("its own");
+                    order.push_end(limit, &mut query);
+                    let rows = query.build().fetch_all(store.readers()).await.expect("rows");
+                    let page = order.page(rows, limit).expect("a page");
+                    let id = |row: &SqliteRow| row.try_get::<String, _>("page_id").expect("an id");
+                    ids.extend(page.items.iter().map(id));
+                    cursor = page.next_cursor;
+                    if cursor.is_none() {
+                        break;
+                    }
+                }
+                assert_eq!(ids, expect, "{sort} in pages of {limit}");
+            }
+        }
+        store.close().await;
     }
 
     #[tokio::test]
