@@ -20,8 +20,8 @@ class OpenFindings {
   );
 
   follow(): () => void {
-    void this.#read();
-    return readAgain(['finding', 'sensor'], AGAIN_MS, () => this.#read());
+    void this.read();
+    return readAgain(['finding', 'sensor'], AGAIN_MS, () => this.read());
   }
 
   /** From an overview somebody has read anyway. */
@@ -34,7 +34,8 @@ class OpenFindings {
     this.learning = site.sensors.flatMap(({ name, learning }) => (learning ? [name] : []));
   }
 
-  async #read() {
+  /** At once, after a change of one's own. */
+  async read() {
     try {
       this.take((await api.get('/api/v1/overview')).data);
     } catch {
