@@ -37,6 +37,8 @@ const left = new Map<string, Left>();
 const LEFT_MAX = 4;
 
 export const PAGE_ROWS = 100;
+/** Rows of one answer at most. */
+const ANSWER_ROWS_MAX = 1_000;
 /** A list that is left and come back to within this time is still there. */
 const SOON_MS = 6_000;
 /** So often when rows changed that the list does not show: most do not belong to it. */
@@ -51,6 +53,14 @@ export function replaced<T extends Row>(rows: readonly T[], changed: readonly T[
     const other = newest.get(row.id);
     return other && other.revision > row.revision ? other : row;
   });
+}
+
+/** What was read again, and of the rows shown before those that come after it. */
+export function joined<T extends Row>(read: readonly T[], shown: readonly T[]): T[] {
+  const known = new Set(read.map((row) => row.id));
+  const last = shown.findLastIndex((row) => row.id === read.at(-1)?.id);
+  const from = last < 0 ? read.length : Math.min(last + 1, read.length);
+  return [...read, ...shown.slice(from).filter((row) => !known.has(row.id))];
 }
 
 export class Rows<T extends Row> {
@@ -90,7 +100,7 @@ export class Rows<T extends Row> {
   async load(filter: string, sort: string, rows = PAGE_ROWS): Promise<void> {
     this.#filter = filter;
     this.#sort = sort;
-    await this.#first(Math.min(1_000, rows));
+    await this.#first(rows);
   }
 
   /** Keeps the list under its address for when somebody comes back. */
@@ -115,7 +125,7 @@ export class Rows<T extends Row> {
 
   /** Reads as many rows as are shown. */
   async again(): Promise<void> {
-    await this.#first(Math.min(1_000, Math.max(PAGE_ROWS, this.rows.length)));
+    await this.#first(Math.max(PAGE_ROWS, this.rows.length));
   }
 
   async more(): Promise<void> {
@@ -156,14 +166,33 @@ export class Rows<T extends Row> {
     this.#timer = undefined;
   }
 
-  async #first(limit: number) {
+  /** Where more rows were shown than one answer holds, they stay until they are read again. */
+  async #first(rows: number) {
     this.asking = true;
-    const page = await this.#page(null, limit);
+    const page = await this.#page(null, Math.min(ANSWER_ROWS_MAX, rows));
     // Another question may have taken its place.
     this.asking = this.loading;
     if (!page) return;
-    this.#show(page);
+    const goesOn = rows > ANSWER_ROWS_MAX && page.next_cursor !== null;
+    this.#show(goesOn ? { ...page, items: joined(page.items, this.rows) } : page);
     live.begin(page.revision ?? null);
+    if (goesOn) await this.#rest(page.items, rows);
+  }
+
+  /** Reads the rows after these, up to so many in all. */
+  async #rest(first: T[], rows: number) {
+    let read = first;
+    while (this.next !== null && read.length < rows) {
+      const page = await this.#page(this.next, Math.min(ANSWER_ROWS_MAX, rows - read.length));
+      if (!page) return;
+      const known = new Set(read.map((row) => row.id));
+      const others = page.items.filter((row) => !known.has(row.id));
+      // Those that were read have changed or gone meanwhile.
+      read = [...this.rows.filter((row) => known.has(row.id)), ...replaced(others, this.rows)];
+      this.next = page.next_cursor;
+      const done = this.next === null || read.length >= rows;
+      this.rows = done ? read : joined(read, this.rows);
+    }
   }
 
   #show(page: PageOf<T>) {

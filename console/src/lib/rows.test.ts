@@ -5,7 +5,7 @@ vi.mock('./live/live.svelte', () => ({ live: { begin: (at: number | null) => beg
 vi.mock('./session.svelte', () => ({
   session: { whenAttended: (read: () => void) => read(), forget: () => undefined },
 }));
-const { Rows } = await import('./rows.svelte');
+const { Rows, joined } = await import('./rows.svelte');
 import type { PageOf } from './rows.svelte';
 
 interface Thing {
@@ -120,4 +120,42 @@ test('a list that was left is there again, with its place', async () => {
   expect(again.ready).toBe(false);
   expect(again.comeBack('/things?x=1')).toBe(640);
   expect([ids(again.rows), again.next]).toEqual(['a1', 'c1']);
+});
+
+test('a list longer than one answer keeps its rows while they are read again', async () => {
+  const many = (from: number, to: number, revision = 1) =>
+    Array.from({ length: to - from }, (_, n) => thing(`r${from + n}`, revision));
+  const { list, asked } = listOf(
+    page(many(0, 1_000, 2), 'c1'),
+    page(many(1_000, 2_000, 2), 'c2'),
+    page(many(2_000, 2_300, 2), 'c3'),
+  );
+  list.rows = many(0, 2_300);
+  const lengths: number[] = [];
+  const shown = () => lengths.push(list.rows.length);
+  const read = list.load('', '', 2_300);
+  for (let turn = 0; turn < 40; turn += 1) await Promise.resolve().then(shown);
+  await read;
+  expect(Math.min(...lengths)).toBe(2_300);
+  expect(list.rows.map((row) => row.id)).toEqual(many(0, 2_300).map((row) => row.id));
+  expect(list.rows.every((row) => row.revision === 2)).toBe(true);
+  expect(asked.map((a) => [a.cursor, a.limit])).toEqual([
+    [null, 1_000],
+    ['c1', 1_000],
+    ['c2', 300],
+  ]);
+  expect(list.next).toBe('c3');
+});
+
+test('rows that were shown stand after those that were read, each once', () => {
+  const rows = (text: string) => text.split('').map((id) => thing(id));
+  const join = (read: string, shown: string) =>
+    joined(rows(read), rows(shown))
+      .map((row) => row.id)
+      .join('');
+  expect(join('abc', 'abcde')).toBe('abcde');
+  // One came at the top, one is gone, one has moved up.
+  expect(join('nab', 'abcde')).toBe('nabcde');
+  expect(join('ace', 'abcde')).toBe('aced');
+  expect(join('abd', 'abcde')).toBe('abde');
 });

@@ -30,7 +30,10 @@ test('only rows in sight are drawn, however many there are', () => {
 });
 
 test('a list that became short leaves no window beyond its end', () => {
-  expect(inSight(3, 40, 4_000, 800)).toEqual({ from: 2, to: 3 });
+  expect(inSight(3, 40, 4_000, 800)).toEqual({ from: 0, to: 3 });
+  const behind = inSight(1_000, 40, 92_000, 800);
+  expect(behind.to).toBe(1_000);
+  expect(behind.from).toBeLessThanOrEqual(980);
 });
 
 test('a header sorts, then the other way round', () => {

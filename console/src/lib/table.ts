@@ -58,8 +58,10 @@ export function inSight(
   around = 12,
 ): Window {
   const step = (rows: number) => rows * STEP;
-  const first = step(Math.floor((scrolled / rowHeight - around) / STEP));
-  const last = step(Math.ceil(((scrolled + height) / rowHeight + around) / STEP));
+  // A list that has become shorter may be scrolled behind its end.
+  const top = Math.min(scrolled, Math.max(0, count * rowHeight - height));
+  const first = step(Math.floor((top / rowHeight - around) / STEP));
+  const last = step(Math.ceil(((top + height) / rowHeight + around) / STEP));
   const from = Math.min(Math.max(0, first), Math.max(0, count - 1));
   return { from, to: Math.max(from, Math.min(count, last)) };
 }
