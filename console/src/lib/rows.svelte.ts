@@ -32,6 +32,7 @@ interface Left {
   next: string | null;
   facets: Record<string, Count[]>;
   scrolled: number;
+  at: string | null;
 }
 const left = new Map<string, Left>();
 const LEFT_MAX = 4;
@@ -73,6 +74,8 @@ export class Rows<T extends Row> {
   /** The first answer has come. */
   ready = $state(false);
   error = $state.raw<unknown>(null);
+  /** Id of the row the keys stand on. */
+  at = $state<string | null>(null);
   /** Rows that are there and not shown. */
   waiting = $state(0);
   /** True while new rows may appear by themselves. */
@@ -107,7 +110,8 @@ export class Rows<T extends Row> {
   leave(address: string, scrolled: number) {
     left.delete(address);
     if (!this.ready) return;
-    left.set(address, { rows: this.rows, next: this.next, facets: this.facets, scrolled });
+    const { rows, next, facets, at } = this;
+    left.set(address, { rows, next, facets, scrolled, at });
     const oldest = left.keys().next().value;
     if (left.size > LEFT_MAX && oldest !== undefined) left.delete(oldest);
   }
@@ -119,6 +123,7 @@ export class Rows<T extends Row> {
     this.rows = was.rows as T[];
     this.next = was.next;
     this.facets = was.facets;
+    this.at = was.at;
     this.ready = true;
     return was.scrolled;
   }

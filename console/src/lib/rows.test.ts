@@ -114,12 +114,13 @@ test('a failure keeps the rows that are shown', async () => {
 test('a list that was left is there again, with its place', async () => {
   const { list } = listOf(page([thing('a')], 'c1'));
   await list.load('', '');
+  list.at = 'a';
   list.leave('/things?x=1', 640);
   const again = listOf().list;
   expect(again.comeBack('/things?x=2')).toBe(0);
   expect(again.ready).toBe(false);
   expect(again.comeBack('/things?x=1')).toBe(640);
-  expect([ids(again.rows), again.next]).toEqual(['a1', 'c1']);
+  expect([ids(again.rows), again.next, again.at]).toEqual(['a1', 'c1', 'a']);
 });
 
 test('a list longer than one answer keeps its rows while they are read again', async () => {
