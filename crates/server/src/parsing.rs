@@ -249,9 +249,7 @@ async fn run(app: &Shared, capture: &Path, reading: Option<&Reading>) -> Result<
         if status.success() {
             return Ok(answer);
         }
-        let text = String::from_utf8_lossy(&complaint);
-        let line = text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
-        let line = line.replace(&*capture.to_string_lossy(), "the file");
+        let line = why(&String::from_utf8_lossy(&complaint), capture);
         Err(if line.is_empty() { format!("the parser ended with {status}") } else { line })
     };
     match tokio::time::timeout(settings.parse_timeout, work).await {
@@ -261,6 +259,14 @@ async fn run(app: &Shared, capture: &Path, reading: Option<&Reading>) -> Result<
             settings.parse_timeout.as_secs()
         )),
     }
+}
+
+/// The last line of a complaint, without what a person at a command line is told beside it.
+fn why(complaint: &str, capture: &Path) -> String {
+    let line = complaint.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
+    let line = line.replace(&*capture.to_string_lossy(), "the file");
+    let line = line.strip_prefix("spandrel: ").unwrap_or(&line);
+    line.strip_prefix("cannot read the file: ").unwrap_or(line).to_owned()
 }
 
 /// A place for a report of that capture in memory, where it is a large one; an error where others
@@ -301,6 +307,19 @@ pub(crate) async fn delete_report(data: &Path, id: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn why_a_capture_is_none_is_said_without_the_command_line() {
+        let capture = Path::new("/data/captures/x.part");
+        for (said, expect) in [
+            ("spandrel: cannot read /data/captures/x.part: not a capture\n\n", "not a capture"),
+            ("a warning\nspandrel: out of memory\n", "out of memory"),
+            ("killed", "killed"),
+            ("", ""),
+        ] {
+            assert_eq!(why(said, capture), expect);
+        }
+    }
 
     #[cfg(unix)]
     #[tokio::test]

@@ -49,8 +49,8 @@ impl fmt::Display for OpenError {
             OpenError::Empty => f.write_str("the file is empty"),
             OpenError::NotACapture([a, b, c, d]) => write!(
                 f,
-                "not a capture: it begins with {a:02x} {b:02x} {c:02x} {d:02x}, pcap, pcapng \
-                 and gzip of either begin otherwise"
+                "not a capture: it begins with {a:02x} {b:02x} {c:02x} {d:02x}; a pcap, pcapng \
+                 or gzip file begins otherwise"
             ),
             OpenError::Damaged(what) => write!(f, "damaged before the first packet: {what}"),
         }
