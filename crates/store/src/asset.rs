@@ -389,6 +389,11 @@ impl Store {
         if let "severity" | "-severity" = sort {
             order = order.then("findings", sort.starts_with('-'));
         }
+        if let "zone" | "-zone" = sort {
+            let zones = self.zones().await?;
+            let named = zones.iter().map(|zone| (zone.id.as_str(), zone.name.as_str()));
+            order = order.by_zone("zone", named);
+        }
         let mut query = QueryBuilder::<Sqlite>::new(format!(
             "SELECT {COLUMNS}, {} FROM assets WHERE merged_into IS NULL",
             order.columns()

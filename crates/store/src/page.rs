@@ -3,7 +3,10 @@
 //! A cursor is the sort and the last row's key, so a page stays right while rows come and go
 //! before it. Not here: filters. Invariant: every order ends with the id, so no two rows are equal.
 
-use crate::{Error, Field, Filter, Kind, Result, text::hex};
+use crate::{
+    Error, Field, Filter, Kind, Result,
+    text::{counted_order, hex},
+};
 use serde::{Deserialize, Serialize};
 use sqlx::{QueryBuilder, Sqlite, sqlite::SqliteRow};
 
@@ -86,6 +89,26 @@ impl Order {
             kind => or_last(&column, kind, sort),
         };
         Ok(Order { sort: sort.to_owned(), key, kind: field.kind, descending, then: None, id })
+    }
+
+    /// By the names of zones, not by their ids; `zones` is each id with its name.
+    pub(crate) fn by_zone<'a>(
+        mut self,
+        column: &str,
+        zones: impl Iterator<Item = (&'a str, &'a str)>,
+    ) -> Order {
+        // In hexadecimal a name stands in the same order and is harmless in SQL, as ids are.
+        let of = |(id, name): (&str, &str)| {
+            let id: String =
+                id.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+            format!("WHEN '{id}' THEN '{}' ", hex(counted_order(name).as_bytes()))
+        };
+        let cases: String = zones.map(of).collect();
+        if !cases.is_empty() {
+            let key = format!("CASE {column} {cases}END");
+            self.key = or_last(&key, Kind::Text, &self.sort);
+        }
+        self
     }
 
     /// Among equal keys by this column of whole numbers, never NULL, before the id.

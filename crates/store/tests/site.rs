@@ -328,10 +328,11 @@ async fn assets_stand_in_the_order_of_their_addresses_as_numbers_page_by_page() 
             }
         }
     };
-    let mut upwards = ["none", "9.0.0.1", "10.0.0.9", "10.0.0.10", "192.168.0.1", "fe80::1"];
-    assert_eq!(listed("ip").await, upwards);
-    upwards.reverse();
-    assert_eq!(listed("-ip").await, upwards);
+    // Whichever way they are read, what has no address comes last.
+    let mut listing = ["9.0.0.1", "10.0.0.9", "10.0.0.10", "192.168.0.1", "fe80::1", "none"];
+    assert_eq!(listed("ip").await, listing);
+    listing[..5].reverse();
+    assert_eq!(listed("-ip").await, listing);
 }
 
 #[tokio::test]
@@ -428,6 +429,34 @@ async fn names_are_listed_as_people_count() {
             seen.reverse();
         }
         assert_eq!(seen, names, "{sort}");
+    }
+}
+
+#[tokio::test]
+async fn assets_stand_in_the_order_of_their_zones_names_page_by_page() {
+    let (_dir, store) = site().await;
+    // Made in another order than that of their names; one asset is in no zone.
+    for (name, cidr) in [("Line 10", "10.0.3.0/24"), ("line 2", "10.0.2.0/24")] {
+        let (cidrs, vlans) = (vec![cidr.to_owned()], Vec::new());
+        let spec = ZoneSpec { name: name.to_owned(), purdue: None, cidrs, vlans };
+        store.create_zone(spec).await.expect("made");
+    }
+    let ips = [("ast_a", "10.0.3.1"), ("ast_b", "10.0.9.1"), ("ast_c", "10.0.2.1")];
+    let rows = ips.iter().map(|(id, ip)| asset(id, ip, 1));
+    store.take("s", Time(1), rows.collect()).await.expect("taken");
+    for (sort, expect) in [("zone", "c a b"), ("-zone", "a c b")] {
+        let (mut ids, mut cursor) = (Vec::new(), None);
+        loop {
+            let sort = Some(sort.to_owned());
+            let page = store.assets(&ListRequest { sort, cursor, ..ListRequest::first(1) }).await;
+            let page = page.expect("a page");
+            ids.extend(page.items.iter().map(|row| row.id.0.replace("ast_", "")));
+            cursor = page.next_cursor;
+            if cursor.is_none() {
+                break;
+            }
+        }
+        assert_eq!(ids.join(" "), expect, "{sort}");
     }
 }
 
