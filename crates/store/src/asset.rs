@@ -44,6 +44,7 @@ pub struct AssetRecord {
     pub vlans: Vec<u16>,
     pub protocols: Vec<String>,
     pub zone: Option<String>,
+    pub zone_name: Option<String>,
     pub criticality: Option<u8>,
     pub lifecycle: Lifecycle,
     pub labels: BTreeMap<String, String>,
@@ -104,7 +105,8 @@ pub struct Event {
 
 const COLUMNS: &str = "id, sensor, origin, generation, revision, name, names, class, role, purdue, \
     vendor, model, firmware, serial, os, ips, macs, vlans, protocols, zone, criticality, \
-    lifecycle, labels, first_seen, last_seen, packets, findings, severity";
+    lifecycle, labels, first_seen, last_seen, packets, findings, severity, \
+    (SELECT z.name FROM zones z WHERE z.id = assets.zone) AS zone_name";
 
 fn record(row: &SqliteRow) -> Result<AssetRecord> {
     let list = |name: &str| -> Result<Vec<String>> { Ok(split(row.try_get::<&str, _>(name)?)) };
@@ -133,6 +135,7 @@ fn record(row: &SqliteRow) -> Result<AssetRecord> {
         vlans: list("vlans")?.iter().filter_map(|vlan| vlan.parse().ok()).collect(),
         protocols: list("protocols")?,
         zone: row.try_get("zone")?,
+        zone_name: row.try_get("zone_name")?,
         criticality: row.try_get::<Option<i64>, _>("criticality")?.and_then(|c| c.try_into().ok()),
         lifecycle: Lifecycle::from_word(row.try_get("lifecycle")?).unwrap_or(Lifecycle::New),
         labels: labels.collect(),
@@ -183,8 +186,8 @@ impl Stored {
         let observed_zone = zone::site_zone(zones, seen.class, &seen.ips, &seen.vlans);
         let observed_zone = observed_zone.map(|z| z.id.clone());
         let zone = said.zone.clone().or_else(|| observed_zone.clone());
-        let zone_level = zones.iter().find(|z| Some(&z.id) == zone.as_ref()).and_then(|z| z.purdue);
-        let purdue = said.purdue.map(Purdue::level).or(zone_level);
+        let full_zone = zones.iter().find(|z| Some(&z.id) == zone.as_ref());
+        let purdue = said.purdue.map(Purdue::level).or(full_zone.and_then(|z| z.purdue));
         let record = AssetRecord {
             id: seen.id.clone(),
             sensor: self.sensor.clone(),
@@ -206,6 +209,7 @@ impl Stored {
             vlans: seen.vlans.clone(),
             protocols: seen.protocols.iter().map(|protocol| clean(protocol)).collect(),
             zone,
+            zone_name: full_zone.map(|z| z.name.clone()),
             criticality: said.criticality,
             lifecycle: said.lifecycle.unwrap_or(Lifecycle::New),
             labels: said.labels.clone(),

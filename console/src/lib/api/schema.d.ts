@@ -1462,6 +1462,7 @@ export interface components {
             vlans: number[];
             /** @description Id of its zone. */
             zone: string | null;
+            zone_name: string | null;
         };
         AuditPage: {
             /**

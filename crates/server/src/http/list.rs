@@ -16,6 +16,10 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use std::{borrow::Cow, collections::BTreeMap};
 use store::{Count, Field, Filter, ListRequest, Page, Store};
+use utoipa::{
+    PartialSchema,
+    openapi::{RefOr, Schema},
+};
 
 /// Checks what was asked against the fields of the rows.
 pub(crate) fn request(query: &ListQuery, fields: &'static [Field]) -> Answer<ListRequest> {
@@ -39,7 +43,7 @@ pub(crate) fn filter(text: Option<&str>, fields: &'static [Field]) -> Answer<Opt
 }
 
 /// A page in the form the caller accepts. `extra` goes beside `items` in JSON.
-pub(crate) fn answer<T: Serialize>(
+pub(crate) fn answer<T: Serialize + PartialSchema>(
     headers: &HeaderMap,
     query: &ListQuery,
     items: &[T],
@@ -69,7 +73,8 @@ pub(crate) fn answer<T: Serialize>(
         }
         Form::Csv => {
             let kind = [(header::CONTENT_TYPE, "text/csv; charset=utf-8; header=present")];
-            (kind, csv(&rows, query.fields.as_deref())).into_response()
+            let columns = query.fields.clone().or_else(|| members::<T>());
+            (kind, csv(&rows, columns.as_deref())).into_response()
         }
     };
     if let Some(cursor) = next_cursor
@@ -81,7 +86,7 @@ pub(crate) fn answer<T: Serialize>(
 }
 
 /// A kind of row that is listed with its revision and, where asked for, counted by its fields.
-pub(super) trait Listed: Serialize + From<Self::Stored> {
+pub(super) trait Listed: Serialize + PartialSchema + From<Self::Stored> {
     type Stored;
     const FIELDS: &'static [Field];
 
@@ -139,6 +144,14 @@ fn form(headers: &HeaderMap) -> Form {
     Form::Json
 }
 
+/// The members of a kind of row by name, whether or not there is one.
+fn members<T: PartialSchema>() -> Option<String> {
+    let RefOr::T(Schema::Object(object)) = T::schema() else { return None };
+    let mut names: Vec<String> = object.properties.into_keys().collect();
+    names.sort();
+    Some(names.join(","))
+}
+
 /// RFC 4180, columns in the order of `fields` or by name.
 pub fn csv(rows: &[Value], fields: Option<&str>) -> String {
     let columns: Vec<String> = match (fields, rows.first()) {
@@ -153,7 +166,9 @@ pub fn csv(rows: &[Value], fields: Option<&str>) -> String {
             None | Some(Value::Null) => String::new(),
             Some(Value::String(value)) => cell(value),
             Some(Value::Array(values)) => cell(&flat(values)),
-            Some(value @ (Value::Number(_) | Value::Bool(_))) => value.to_string(),
+            // A level of 1 is not `1.0`.
+            Some(Value::Number(number)) => number.to_string().trim_end_matches(".0").to_owned(),
+            Some(Value::Bool(value)) => value.to_string(),
             Some(value) => cell(&value.to_string()),
         });
         text.push_str(&cells.collect::<Vec<_>>().join(","));
@@ -219,6 +234,8 @@ mod tests {
         let rows = [serde_json::json!({"a": -1, "b": ["x", 2], "c": null, "d": "=x"})];
         assert_eq!(csv(&rows, None), "a,b,c,d\r\n-1,x; 2,,'=x\r\n");
         assert_eq!(csv(&rows, Some("d, a")), "d,a\r\n'=x,-1\r\n");
+        let levels = [1.0, 3.5, 0.0, 10.0].map(|level| serde_json::json!({"level": level}));
+        assert_eq!(csv(&levels, None), "level\r\n1\r\n3.5\r\n0\r\n10\r\n");
     }
 
     #[test]

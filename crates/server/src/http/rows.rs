@@ -25,6 +25,7 @@ impl From<s::AssetRecord> for dto::AssetRow {
             vlans: a.vlans,
             protocols: a.protocols,
             zone: a.zone,
+            zone_name: a.zone_name,
             criticality: a.criticality,
             lifecycle: a.lifecycle,
             labels: a.labels,

@@ -384,6 +384,11 @@ async fn lists_come_as_json_lines_and_csv_without_formulas() {
     assert_eq!(refused.status(), StatusCode::UNPROCESSABLE_ENTITY);
     let csv = text(get("/assets?fields=id,name&sort=id", "text/csv").await).await;
     assert_eq!(csv, "id,name\r\nast_1,'=2+3\r\nast_2,\"Filler, left\"\r\n");
+    // The columns are there also where no row is.
+    let whole = text(get("/assets", "text/csv").await).await;
+    let none = text(get("/assets?filter=id%20eq%20%22x%22", "text/csv").await).await;
+    assert_eq!(none.lines().collect::<Vec<_>>(), whole.lines().take(1).collect::<Vec<_>>());
+    assert!(none.contains(",zone,zone_name\r\n"), "{none}");
     let lines = text(get("/assets?limit=1&sort=id", "application/x-ndjson").await).await;
     assert_eq!(lines.lines().count(), 1);
     let kept = "/assets?filter=purdue%20le%201%20and%20name%20contains%20%22FILLER%22";

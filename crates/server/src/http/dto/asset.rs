@@ -34,6 +34,7 @@ pub struct AssetRow {
     pub protocols: Vec<String>,
     /// Id of its zone.
     pub zone: Option<String>,
+    pub zone_name: Option<String>,
     /// 1 (low) to 4 (the plant stops without it).
     pub criticality: Option<u8>,
     #[schema(value_type = Lifecycle)]
