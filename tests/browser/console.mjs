@@ -156,6 +156,13 @@ step('assets: facets, a filter, a wrong filter, keys', async ({ page, server }) 
     const lines = [...document.querySelectorAll('tbody tr.line')];
     return lines.length > 0 && lines.every((line) => /PLC/.test(line.textContent ?? ''));
   });
+  // Another class is there to be chosen beside it.
+  const other = page.locator('.facets label', { hasText: /^\s*HMI/ });
+  await other.click();
+  await page.waitForURL(/class=plc&class=hmi/);
+  await page.locator('tbody tr.line', { hasText: 'HMI' }).first().waitFor();
+  await other.click();
+  await page.waitForURL((url) => !url.search.includes('hmi'));
   await page.keyboard.press('/');
   await page.keyboard.type('colour eq 1');
   page.expected.push(/422/);

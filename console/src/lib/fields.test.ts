@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { FACET_ROWS, facetValue, folded } from './fields';
+import { FACET_ROWS, facetValue, folded, totalOf } from './fields';
 
 describe('a facet', () => {
   const said = (field: string, value: string | null) =>
@@ -28,4 +28,19 @@ describe('a facet', () => {
     expect(shown).toEqual([...first, 'v12', null]);
     expect(folded(counts.slice(0, 4), [])).toHaveLength(4);
   });
+});
+
+test('what may be chosen besides is not counted as there', () => {
+  const facets = {
+    class: [
+      { value: 'plc', count: 4 },
+      { value: 'hmi', count: 2 },
+    ],
+    purdue: [{ value: '1', count: 3 }, { value: null, count: 1 }],
+  };
+  expect(totalOf(facets, {})).toBe(6);
+  expect(totalOf(facets, { class: ['plc'] })).toBe(4);
+  const every = { purdue: ['1'], lifecycle: ['new'], severity: [null], role: ['server'] };
+  expect(totalOf(facets, { class: ['plc'], ...every })).toBe(4);
+  expect(totalOf({}, {})).toBe(0);
 });

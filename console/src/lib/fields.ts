@@ -31,6 +31,24 @@ export function folded(counts: readonly Count[], chosen: readonly (string | null
   return counts.filter((count, at) => at < FACET_ROWS || chosen.includes(count.value));
 }
 
+/** Facets of few values: each row is counted in each. */
+const WHOLE_FACETS = ['class', 'purdue', 'lifecycle', 'severity', 'role'];
+
+/**
+ * Rows in all. A facet of which something is chosen also counts what is not, for it to be chosen.
+ */
+export function totalOf(
+  facets: Readonly<Record<string, readonly Count[]>>,
+  chosen: Readonly<Record<string, readonly (string | null)[]>>,
+): number {
+  const field = WHOLE_FACETS.find((name) => !chosen[name]) ?? 'class';
+  const picked = chosen[field];
+  const counts = facets[field] ?? [];
+  return counts
+    .filter((count) => !picked || picked.includes(count.value))
+    .reduce((sum, count) => sum + count.count, 0);
+}
+
 /** A facet's value as people read it. */
 export function facetValue(
   field: string,

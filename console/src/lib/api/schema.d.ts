@@ -3328,6 +3328,11 @@ export interface operations {
     assets_list: {
         parameters: {
             query?: {
+                /**
+                 * @description Those of `facets` that are counted as if `filter` asked nothing of the field itself: what
+                 *     else there is to choose where some values are chosen already.
+                 */
+                apart?: string;
                 /** @description `next_cursor` of the page before. */
                 cursor?: string;
                 /**
@@ -4110,6 +4115,11 @@ export interface operations {
     findings_list: {
         parameters: {
             query?: {
+                /**
+                 * @description Those of `facets` that are counted as if `filter` asked nothing of the field itself: what
+                 *     else there is to choose where some values are chosen already.
+                 */
+                apart?: string;
                 /** @description `next_cursor` of the page before. */
                 cursor?: string;
                 /**
@@ -4412,6 +4422,11 @@ export interface operations {
     links_list: {
         parameters: {
             query?: {
+                /**
+                 * @description Those of `facets` that are counted as if `filter` asked nothing of the field itself: what
+                 *     else there is to choose where some values are chosen already.
+                 */
+                apart?: string;
                 /** @description `next_cursor` of the page before. */
                 cursor?: string;
                 /**

@@ -105,7 +105,11 @@ pub(super) async fn listed<R: Listed>(
     extra.insert("revision".to_owned(), app.store.revision().await?.into());
     let mut counted = BTreeMap::new();
     for field in query.facets() {
-        counted.insert(field.to_owned(), R::facet(&app.store, field, &request).await?);
+        let mut asked = request.clone();
+        if query.is_apart(field) {
+            asked.filter = asked.filter.and_then(|filter| filter.without(field));
+        }
+        counted.insert(field.to_owned(), R::facet(&app.store, field, &asked).await?);
     }
     put_facets(&mut extra, counted);
     let items: Vec<R> = page.items.into_iter().map(Into::into).collect();

@@ -29,6 +29,9 @@ pub struct ListQuery {
     /// Count values, separated by commas. Assets: `class`, `vendor`, `purdue`, `role`, `zone`,
     /// `lifecycle`, `severity`. Findings: `detector`, `engine`, `severity`, `status`, `owner`.
     pub facets: Option<String>,
+    /// Those of `facets` that are counted as if `filter` asked nothing of the field itself: what
+    /// else there is to choose where some values are chosen already.
+    pub apart: Option<String>,
 }
 
 /// Fields of one list whose values are counted at most.
@@ -39,5 +42,9 @@ impl ListQuery {
     pub(crate) fn facets(&self) -> impl Iterator<Item = &str> {
         let names = self.facets.as_deref().unwrap_or_default().split(',').map(str::trim);
         names.filter(|name| !name.is_empty()).take(FACETS_MAX)
+    }
+
+    pub(crate) fn is_apart(&self, field: &str) -> bool {
+        self.apart.as_deref().unwrap_or_default().split(',').any(|name| name.trim() == field)
     }
 }

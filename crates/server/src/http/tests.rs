@@ -376,6 +376,13 @@ async fn lists_come_as_json_lines_and_csv_without_formulas() {
         json!([{"id": "ast_1", "name": "=2+3"}, {"id": "ast_2", "name": "Filler, left"}])
     );
     assert_eq!(page["facets"]["class"], json!([{"value": "plc", "count": 2}]));
+    let one = "/assets?filter=id%20eq%20%22ast_1%22%20and%20name%20eq%20%22=2%2B3%22%20and%20\
+               class%20eq%20%22hmi%22&facets=class,vendor";
+    let page = read(get(one, "application/json").await).await;
+    assert_eq!(page["facets"]["class"], json!([]));
+    let page = read(get(&format!("{one}&apart=class"), "application/json").await).await;
+    assert_eq!(page["facets"]["class"], json!([{"value": "plc", "count": 1}]));
+    assert_eq!((&page["facets"]["vendor"], &page["items"]), (&json!([]), &json!([])));
     let page = read(get("/findings?facets=severity,owner", "application/json").await).await;
     let count = page["items"].as_array().map_or(0, Vec::len);
     assert_eq!(page["facets"]["owner"], json!([{"value": null, "count": count}]));

@@ -74,6 +74,31 @@ impl Filter {
     pub fn parse(text: &str, fields: &'static [Field], now: Time) -> Result<Filter, FilterError> {
         parse::parse(text, fields, now).map(Filter)
     }
+
+    /// What is left without the conditions that must hold and ask of this field alone.
+    pub fn without(&self, field: &str) -> Option<Filter> {
+        let conditions = match &self.0 {
+            Node::All(nodes) => nodes.as_slice(),
+            node => std::slice::from_ref(node),
+        };
+        let others = conditions.iter().filter(|node| !node.asks_alone(field)).cloned();
+        let mut others: Vec<Node> = others.collect();
+        match others.len() {
+            0 => None,
+            1 => others.pop().map(Filter),
+            _ => Some(Filter(Node::All(others))),
+        }
+    }
+}
+
+impl Node {
+    fn asks_alone(&self, name: &str) -> bool {
+        match self {
+            Node::All(nodes) | Node::Any(nodes) => nodes.iter().all(|node| node.asks_alone(name)),
+            Node::Not(node) => node.asks_alone(name),
+            Node::Test { field, .. } => field.name == name,
+        }
+    }
 }
 
 #[cfg(test)]

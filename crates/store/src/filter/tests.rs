@@ -29,6 +29,23 @@ fn and_binds_closer_than_or_and_not_closest() {
 }
 
 #[test]
+fn a_filter_without_a_field_keeps_what_it_asks_of_the_others() {
+    for (text, expect) in [
+        (r#"class eq "plc""#, None),
+        (r#"class in ("plc", "hmi") and vendor eq "x""#, Some(r#"vendor eq "x""#)),
+        (r#"purdue le 1 and (class eq "plc" or class eq null)"#, Some("purdue le 1")),
+        (r#"class eq "plc" or purdue le 1"#, Some(r#"class eq "plc" or purdue le 1"#)),
+        (
+            r#"purdue le 1 and not class eq "plc" and vendor eq "x""#,
+            Some(r#"purdue le 1 and vendor eq "x""#),
+        ),
+    ] {
+        let left = read(text).expect(text).without("class");
+        assert_eq!(left, expect.map(|text| read(text).expect(text)), "{text}");
+    }
+}
+
+#[test]
 fn a_wrong_filter_says_where_and_why() {
     refuses("", 1, "expected a field");
     refuses(r#"color eq "red""#, 1, "there is no field");
