@@ -949,6 +949,28 @@ step('a page is printed whole, dark letters on white', async ({ page, server }) 
   await page.emulateMedia({ media: 'print' });
   assert.ok(!(await page.getByRole('navigation', { name: 'Main' }).first().isVisible()));
   await page.emulateMedia({ media: null });
+  // Of a list only what is in sight is drawn, and on paper all of it.
+  const size = page.viewportSize();
+  await page.setViewportSize({ width: 1280, height: 320 });
+  for (const list of ['/assets', '/findings?view=all']) {
+    await page.goto(`${server.url}${list}`);
+    await page.locator('main tr.line').nth(15).waitFor();
+    await page.evaluate(() => {
+      addEventListener('beforeprint', () => {
+        const count = (rows) => document.querySelectorAll(`main tr${rows}`).length;
+        const all = document.querySelector('main table').ariaRowCount - 1;
+        window.laid = { all, lines: count('.line'), spaces: count('.space') };
+      });
+    });
+    await page.pdf({ format: 'A4' });
+    const { all, lines, spaces } = await page.evaluate(() => window.laid);
+    assert.deepEqual([lines, spaces], [all, 0], list);
+    await page.waitForFunction(
+      (all) => document.querySelectorAll('main tr.line').length < all,
+      all,
+    );
+  }
+  await page.setViewportSize(size);
 });
 
 step('a server that goes and comes back is told and followed', async ({ page, server }) => {
