@@ -232,10 +232,11 @@ impl Next {
         // Taken away meanwhile is what has arrived, or what had to make room.
         if error.kind() != ErrorKind::NotFound {
             let segment = self.segment;
-            eprintln!(
+            let says = format!(
                 "spandrel: segment {segment} of the spool cannot be read on ({error}); what is \
                  left of it is passed over: look at the disk"
             );
+            drop(writeln!(io::stderr(), "{says}"));
         }
         (self.tape, self.unreadable) = (None, true);
     }
