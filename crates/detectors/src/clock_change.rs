@@ -36,6 +36,19 @@ static ACTS: &[Act] = &[Act {
 }];
 
 #[cfg(test)]
+fn cases() -> Vec<crate::testing::Case> {
+    use crate::testing::{Case, asks, of};
+    vec![
+        Case::fires("a clock set", vec![asks(0, Class::TimeSync), asks(9, Class::TimeSync)]),
+        Case::silent("reading values", vec![asks(0, Class::Read)]),
+        Case::silent(
+            "the same word in an office protocol",
+            vec![of("http", asks(0, Class::TimeSync))],
+        ),
+    ]
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::testing::{Case, asks};
@@ -48,17 +61,4 @@ mod tests {
         let found = found.iter().find(|f| f.detector == "clock-change").expect("a finding");
         assert_eq!(found.title, "192.168.1.10 sets the clock of all in the network");
     }
-}
-
-#[cfg(test)]
-fn cases() -> Vec<crate::testing::Case> {
-    use crate::testing::{Case, asks, of};
-    vec![
-        Case::fires("a clock set", vec![asks(0, Class::TimeSync), asks(9, Class::TimeSync)]),
-        Case::silent("reading values", vec![asks(0, Class::Read)]),
-        Case::silent(
-            "the same word in an office protocol",
-            vec![of("http", asks(0, Class::TimeSync))],
-        ),
-    ]
 }

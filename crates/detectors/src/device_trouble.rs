@@ -276,7 +276,6 @@ fn cases() -> Vec<crate::testing::Case> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::testing::{Case, of, state};
     use model::Evidence;
 

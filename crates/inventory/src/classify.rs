@@ -1,7 +1,8 @@
 //! What a thing is and where it stands, from what it says and does, with the reason in words.
 //!
 //! Rules from the strongest word to the weakest: what the device says of itself, what it serves,
-//! whom it asks for what. Invariant: every answer names what it rests on.
+//! whom it asks for what. Long, for the rules stand in their order. Invariant: every
+//! answer names what it rests on.
 
 mod words;
 
@@ -114,11 +115,6 @@ pub fn is_industrial(protocol: &str) -> bool {
 }
 
 pub(crate) fn classify(evidence: &Evidence<'_>) -> Classification {
-    if evidence.loopback {
-        let reason = "its address is every machine's own".to_owned();
-        let (class, role) = (AssetClass::Unknown, Role::Unknown);
-        return Classification { class, role, reason, purdue: None, purdue_reason: String::new() };
-    }
     let (class, reason) = said(evidence)
         .or_else(|| served(evidence))
         .or_else(|| relays(evidence))
@@ -474,6 +470,9 @@ fn office(evidence: &Evidence<'_>) -> Option<(AssetClass, String)> {
     if evidence.external {
         return Some((Class::External, "its address is of the Internet".to_owned()));
     }
+    if evidence.loopback {
+        return Some((Class::Unknown, "its address is every machine's own".to_owned()));
+    }
     discovered(evidence).or_else(|| serving(evidence)).or_else(|| made(evidence))
 }
 
@@ -573,8 +572,8 @@ fn of_system(os: &str) -> Option<AssetClass> {
 }
 
 /// Does it ask for services? Everybody asks for addresses and names on the wire, for the time, and
-/// to be let onto it; that makes nobody a workstation. By RADIUS devices of networks ask for others,
-/// and servers tell those devices what to change.
+/// to be let onto it; that makes nobody a workstation. By RADIUS devices of networks ask for
+/// others, and servers tell those devices what to change.
 fn asks(behaviour: &Behaviour) -> bool {
     let everybodys = |protocol: &str| {
         let of_wire = matches!(protocol, "arp" | "pn_dcp" | "icmp" | "icmpv6" | "igmp" | "eapol");

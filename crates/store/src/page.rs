@@ -335,7 +335,8 @@ mod tests {
     async fn what_has_no_value_comes_last_in_both_directions_across_pages() {
         let (_dir, store) = open().await;
         let rows = "WITH assets(id, purdue, criticality, firmware, ips) AS (VALUES \
-             ('a', NULL, NULL, NULL, ''), ('b', 0.0, 1, '1.2', char(10) || '10.0.0.1' || char(10)), \
+             ('a', NULL, NULL, NULL, ''), \
+             ('b', 0.0, 1, '1.2', char(10) || '10.0.0.1' || char(10)), \
              ('c', 3.5, 4, 'zz', char(10) || 'fe80::1' || char(10)), ('d', NULL, NULL, NULL, ''))";
         for (sort, expect) in [("purdue", "bcad"), ("-purdue", "cbad")]
             .into_iter()
