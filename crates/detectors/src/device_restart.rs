@@ -47,3 +47,22 @@ fn cases() -> Vec<crate::testing::Case> {
         ),
     ]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Case, asks, refused};
+    use model::{Detail, Outcome};
+
+    #[test]
+    fn one_refusal_is_told_as_one() {
+        let no = refused(1, Class::Reset, "busy");
+        let mut yes = no.clone();
+        if let Detail::Operation(operation) = &mut yes.detail {
+            operation.outcome = Outcome::Done;
+        }
+        let found = Case::fires("both", vec![asks(0, Class::Reset), no, yes]).run();
+        let found = found.iter().find(|f| f.detector == "device-restart").expect("a finding");
+        assert!(found.explanation.ends_with(" 1 is a refusal, 1 is not."), "{found:#?}");
+    }
+}
