@@ -162,18 +162,7 @@ fn with_key(vault: &Unlocked, order: &Order) -> Result<Value> {
             let (before, after) = (find(vault, before)?, find(vault, after)?);
             Ok(serde_json::to_value(vault.diff(&before, &after, &[&SqliteSchema])?)?)
         }
-        Job::Restore { snapshot, to, only } => {
-            // It was empty when this was asked for; another restore may have been here since.
-            if fs::read_dir(to).is_ok_and(|mut entries| entries.next().is_some()) {
-                bail!("{} is not empty; nothing is ever written over", to.display());
-            }
-            let id = find(vault, snapshot)?;
-            let only = only.as_deref().map(Path::new);
-            let done = vault.restore_watched(&id, to, only, now()?, &Teller::new(None))?;
-            let mut answer = serde_json::to_value(&done)?;
-            answer["to"] = json!(to);
-            Ok(answer)
-        }
+        Job::Restore { snapshot, to, only } => restore(vault, snapshot, (to, only.as_deref())),
         Job::RestoreWithin { snapshot, to, only, .. } => {
             let id = find(vault, snapshot)?;
             let rows = vault.list()?;
@@ -205,6 +194,19 @@ fn with_key(vault: &Unlocked, order: &Order) -> Result<Value> {
         | Job::Copy { .. } => bail!("this is done elsewhere"),
         of_people => with_people(vault, of_people),
     }
+}
+
+/// Restores all of a snapshot, or `only` what lies at a path, into an empty folder.
+fn restore(vault: &Unlocked, snapshot: &str, (to, only): (&Path, Option<&str>)) -> Result<Value> {
+    // It was empty when this was asked for; another restore may have been here since.
+    if fs::read_dir(to).is_ok_and(|mut entries| entries.next().is_some()) {
+        bail!("{} is not empty; nothing is ever written over", to.display());
+    }
+    let id = find(vault, snapshot)?;
+    let done = vault.restore_watched(&id, to, only.map(Path::new), now()?, &Teller::new(None))?;
+    let mut answer = serde_json::to_value(&done)?;
+    answer["to"] = json!(to);
+    Ok(answer)
 }
 
 /// What people ask for and agree to.
