@@ -609,6 +609,9 @@ pub(crate) fn speaks_industrial(behaviour: &Behaviour) -> bool {
 }
 
 fn role(class: AssetClass, evidence: &Evidence<'_>) -> Role {
+    if evidence.loopback && class == AssetClass::Unknown {
+        return Role::Unknown;
+    }
     use AssetClass as Class;
     match class {
         Class::Plc | Class::Rtu | Class::Ied | Class::BuildingController => Role::Controller,

@@ -624,13 +624,17 @@ fn who_answers_to_every_name_has_none_of_them() {
 }
 
 #[test]
-fn the_address_of_every_machine_is_of_no_class() {
-    let mut inventory = Inventory::new();
-    for direction in [Direction::Request, Direction::Response] {
-        let detail = operation(direction, OperationClass::Read);
-        inventory.apply(&observed(end(None, "127.0.0.1"), end(None, "127.0.0.1"), "http", detail));
-    }
-    let assets = inventory.assets();
-    let told: Vec<_> = assets.iter().map(|a| (a.class, a.role, a.purdue)).collect();
-    assert_eq!(told, [(model::AssetClass::Unknown, model::Role::Unknown, None)]);
+fn the_address_of_every_machine_is_of_no_class_but_that_of_a_simulated_device() {
+    let spoke = |protocol| {
+        let mut inventory = Inventory::new();
+        let own = end(None, "127.0.0.1");
+        for direction in [Direction::Request, Direction::Response] {
+            let detail = operation(direction, OperationClass::Read);
+            inventory.apply(&observed(own, own, protocol, detail));
+        }
+        let assets = inventory.assets();
+        assets.iter().map(|a| (a.class, a.role, a.purdue.is_some())).collect::<Vec<_>>()
+    };
+    assert_eq!(spoke("http"), [(AssetClass::Unknown, model::Role::Unknown, false)]);
+    assert_eq!(spoke("modbus")[0].0, AssetClass::Plc);
 }
