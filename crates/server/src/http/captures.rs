@@ -197,8 +197,10 @@ pub(crate) async fn show(State(app): State<Shared>, Path(id): Path<String>) -> A
     };
     let (json, place) = read(&app, id, make).await?;
     let json = json.map_err(Fault::internal)?;
-    let kind = [(header::CONTENT_TYPE, "application/json")];
-    Ok((kind, Body::from_stream(in_parts(json, place))).into_response())
+    let length = json.len().to_string();
+    let told =
+        [(header::CONTENT_TYPE, "application/json".to_owned()), (header::CONTENT_LENGTH, length)];
+    Ok((told, Body::from_stream(in_parts(json, place))).into_response())
 }
 
 /// Reads a report and makes something of it, with the place in memory that both of them have.
@@ -228,6 +230,8 @@ fn in_parts(
         let part = left.split_to(left.len().min(PART_BYTES));
         (!part.is_empty()).then_some((Ok(part), (left, place)))
     })
+    // Whoever sends it on may look once more behind the last part.
+    .fuse()
 }
 
 fn shown(report: Report, id: &str) -> CaptureReport {
