@@ -974,6 +974,7 @@ step('a page is printed whole, dark letters on white', async ({ page, server }) 
     );
   }
   await page.setViewportSize(size);
+  await page.goto(`${server.url}/protection`);
 });
 
 step('a server that goes and comes back is told and followed', async ({ page, server }) => {
