@@ -292,31 +292,39 @@ mod tests {
     }
 
     /// Ids in the order of the list, read in pages of each size.
+    /// The ids of all rows of a made-up table, read in pages of so many.
+    async fn read_by_pages(
+        store: &Store,
+        order: &Order,
+        (rows, table): (&str, &str),
+        limit: u32,
+    ) -> String {
+        let (mut ids, mut cursor) = (String::new(), None);
+        loop {
+            let sql = format!("{rows} SELECT {} FROM {table} WHERE 1 = 1", order.columns());
+            let mut query = QueryBuilder::<Sqlite>::new(sql);
+            order.push_after(cursor.as_deref(), &mut query).expect("its own");
+            order.push_end(limit, &mut query);
+            let rows = query.build().fetch_all(store.readers()).await.expect("rows");
+            let page = order.page(rows, limit).expect("a page");
+            let id = |row: &SqliteRow| row.try_get::<String, _>("page_id").expect("an id");
+            ids.extend(page.items.iter().map(id));
+            cursor = page.next_cursor;
+            if cursor.is_none() {
+                return ids;
+            }
+        }
+    }
+
     async fn check_order(sort: &str, descending: bool, expect: &str) {
         let (_dir, store) = open().await;
         let order = Order::parse(sort, FINDINGS, "", "id").expect("a field");
         let order = order.then("last_seen", descending);
+        // Severity, when it was last seen, and the id; two are equal but for the id.
+        let findings = "WITH findings(severity, last_seen, id) AS (VALUES (1, 9, 'a'), \
+             (3, 5, 'b'), (3, 8, 'c'), (3, 5, 'd'), (1, 2, 'e'), (4, 1, 'f'))";
         for limit in 1..=6 {
-            let (mut ids, mut cursor) = (String::new(), None);
-            loop {
-                // Severity, when it was last seen, and the id; two are equal but for the id.
-                let mut query = QueryBuilder::<Sqlite>::new(format!(
-                    "WITH findings(severity, last_seen, id) AS (VALUES (1, 9, 'a'), (3, 5, 'b'), \
-                     (3, 8, 'c'), (3, 5, 'd'), (1, 2, 'e'), (4, 1, 'f')) \
-                     SELECT {} FROM findings WHERE 1 = 1",
-                    order.columns()
-                ));
-                order.push_after(cursor.as_deref(), &mut query).expect("its own");
-                order.push_end(limit, &mut query);
-                let rows = query.build().fetch_all(store.readers()).await.expect("rows");
-                let page = order.page(rows, limit).expect("a page");
-                let id = |row: &SqliteRow| row.try_get::<String, _>("page_id").expect("an id");
-                ids.extend(page.items.iter().map(id));
-                cursor = page.next_cursor;
-                if cursor.is_none() {
-                    break;
-                }
-            }
+            let ids = read_by_pages(&store, &order, (findings, "findings"), limit).await;
             assert_eq!(ids, expect, "{sort} in pages of {limit}");
         }
         store.close().await;
@@ -346,21 +354,7 @@ mod tests {
         {
             let order = Order::parse(sort, ASSETS, "", "id").expect("a field");
             for limit in 1..=4 {
-                let (mut ids, mut cursor) = (String::new(), None);
-                loop {
-                    let sql = format!("{rows} SELECT {} FROM assets WHERE 1 = 1", order.columns());
-                    let mut query = QueryBuilder::<Sqlite>::new(sql);
-                    order.push_after(cursor.as_deref(), &mut query).expect("its own");
-                    order.push_end(limit, &mut query);
-                    let rows = query.build().fetch_all(store.readers()).await.expect("rows");
-                    let page = order.page(rows, limit).expect("a page");
-                    let id = |row: &SqliteRow| row.try_get::<String, _>("page_id").expect("an id");
-                    ids.extend(page.items.iter().map(id));
-                    cursor = page.next_cursor;
-                    if cursor.is_none() {
-                        break;
-                    }
-                }
+                let ids = read_by_pages(&store, &order, (rows, "assets"), limit).await;
                 assert_eq!(ids, expect, "{sort} in pages of {limit}");
             }
         }
