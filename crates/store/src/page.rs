@@ -291,7 +291,6 @@ mod tests {
         store.close().await;
     }
 
-    /// Ids in the order of the list, read in pages of each size.
     /// The ids of all rows of a made-up table, read in pages of so many.
     async fn read_by_pages(
         store: &Store,
@@ -316,6 +315,7 @@ mod tests {
         }
     }
 
+    /// Ids in the order of the list, read in pages of each size.
     async fn check_order(sort: &str, descending: bool, expect: &str) {
         let (_dir, store) = open().await;
         let order = Order::parse(sort, FINDINGS, "", "id").expect("a field");
