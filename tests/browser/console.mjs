@@ -973,7 +973,21 @@ step('a page is printed whole, dark letters on white', async ({ page, server }) 
       all,
     );
   }
+  // A canvas is no picture for paper: the map is drawn anew, all of it, in the colours of paper.
   await page.setViewportSize(size);
+  await page.goto(`${server.url}/map`);
+  await page.locator('canvas[role=application]').waitFor();
+  await page.evaluate(() => {
+    addEventListener('beforeprint', () => {
+      const map = document.querySelector('.sheet-of-paper svg');
+      window.map = { words: map?.textContent ?? '', ground: map?.innerHTML.match(/fill="(.*?)"/)?.[1] };
+    });
+  });
+  await page.pdf({ format: 'A4' });
+  const map = await page.evaluate(() => window.map);
+  assert.match(map.words, /Spandrel map, \d+ assets.*PLC-MIX-01/s);
+  assert.equal(map.ground, 'rgb(234, 238, 240)', 'the light ground of a level');
+  assert.equal(await page.locator('.sheet-of-paper').count(), 0);
   await page.goto(`${server.url}/protection`);
 });
 

@@ -19,13 +19,12 @@ class Themes {
 
   constructor() {
     this.#system.addEventListener('change', (event) => (this.#systemDark = event.matches));
-    this.#paper();
   }
 
   /** Paper is white: dark letters for it, whatever the screen has. */
-  #paper() {
-    addEventListener('beforeprint', () => (document.documentElement.dataset.theme = 'light'));
-    addEventListener('afterprint', () => this.#show());
+  lay(onPaper: boolean) {
+    if (onPaper) document.documentElement.dataset.theme = 'light';
+    else this.#show();
   }
 
   #show() {

@@ -96,11 +96,17 @@ export async function png(options: ExportOptions): Promise<Blob> {
   });
 }
 
-export function svg(options: ExportOptions): Blob {
+export function svg(options: ExportOptions): string {
   const { size, k } = plan(options.scene, 1);
   const surface = new SvgSurface(size.w, size.h, (font, text) => options.measure.width(font, text));
   draw(surface, options, size, k);
-  return new Blob([surface.text(options.title)], { type: 'image/svg+xml' });
+  return surface.text(options.title);
+}
+
+/** As a part of a page. */
+export function drawing(options: ExportOptions): Element {
+  const parsed = new DOMParser().parseFromString(svg(options), 'image/svg+xml');
+  return document.importNode(parsed.documentElement, true);
 }
 
 export function download(blob: Blob, name: string): void {
