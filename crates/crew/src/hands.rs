@@ -74,6 +74,19 @@ impl Hands {
         }
     }
 
+    /// Counters of conversations that have been silent for long reach the fold, stamped with the
+    /// `frame` of the last packet.
+    pub fn report_silent(&mut self, frame: u64) -> Result<(), CrewError> {
+        match self {
+            Hands::Alone(alone) => {
+                alone.worker.report_silent(frame, |_| ());
+                alone.fold();
+                Ok(())
+            }
+            Hands::Many(crew) => crew.report_silent(frame),
+        }
+    }
+
     /// Everything so far reaches the fold, with counters stamped with `frame`.
     pub fn tick(&mut self, frame: u64) -> Result<Health, CrewError> {
         match self {

@@ -95,6 +95,13 @@ impl Crew {
         }
     }
 
+    /// Has counters of conversations that have been silent for long reported, stamped with `frame`.
+    pub fn report_silent(&mut self, frame: u64) -> Result<(), CrewError> {
+        self.round.then = Then::ReportSilent(frame);
+        self.send()?;
+        self.catch_up()
+    }
+
     /// Waits for all that is under way; the counted messages, and what is `beside` that, are done
     /// while the counters of conversations are folded.
     pub fn finish(

@@ -4,7 +4,7 @@
 
 use crate::{Beside, CrewError, Hands, Outcome, SharedFold};
 use model::Time;
-use sensor::{Fold, Packet, WorkerSettings};
+use sensor::{Fold, Packet, SILENT_EVERY, WorkerSettings};
 use std::io::Read;
 use wire::file::{CaptureReader, RawPacket, ReadError};
 
@@ -51,6 +51,9 @@ pub fn read_capture(
                 hands.push(&packet, (raw.block, raw.start))?;
                 if counts.packets.is_multiple_of(SHOWN_PACKETS) {
                     shown(counts.packets);
+                }
+                if counts.packets.is_multiple_of(SILENT_EVERY) {
+                    hands.report_silent(counts.packets)?;
                 }
             }
             Ok(None) => break None,

@@ -45,6 +45,8 @@ pub(super) enum Then {
     GiveUp(u64, Time),
     /// Report a slice of the counters, stamped with this frame.
     Report(u64, u64),
+    /// Report those of conversations that have been silent for long.
+    ReportSilent(u64),
 }
 
 /// What a round has for a shard.
@@ -215,6 +217,10 @@ impl Round {
             Then::Report(frame, slice) => {
                 worker.report(frame, slice, after);
                 (slice == u64::MAX).then(|| worker.health())
+            }
+            Then::ReportSilent(frame) => {
+                worker.report_silent(frame, after);
+                None
             }
         }
     }

@@ -20,6 +20,20 @@ fn arp(host: u16, asked: u16) -> Vec<u8> {
     frame
 }
 
+/// A host sends 10.255.0.1 a datagram, or is sent one.
+fn udp(host: u16, answer: bool) -> Vec<u8> {
+    let [high, low] = host.to_be_bytes();
+    let host = ([2, 0, 0, 0, high, low], [10, 0, high, low], [0xc3, 0x50]);
+    let server = ([2, 1, 0, 0, 0, 0], [10, 255, 0, 1], [0, 161]);
+    let (from, to) = if answer { (server, host) } else { (host, server) };
+    let mut frame = [to.0, from.0].concat();
+    frame.extend([8, 0, 0x45, 0, 0, 30, 0, 0, 0, 0, 64, 17, 0, 0]);
+    frame.extend([from.1, to.1].concat());
+    frame.extend([from.2, to.2].concat());
+    frame.extend([0, 10, 0, 0, high, low]);
+    frame
+}
+
 fn capture(packets: impl Iterator<Item = (i64, Vec<u8>)>) -> Vec<u8> {
     let mut writer = PcapWriter::new(Vec::new(), LinkType::Ethernet).expect("memory");
     for (at, frame) in packets {
@@ -68,6 +82,19 @@ fn one_conversation_alone_and_a_clock_that_jumps_are_the_same() {
     let at = |packet: i64| if packet % 1_000 < 500 { packet } else { 1_700_000_000 - packet };
     let packets = (0..20_000).map(|packet| (at(packet), arp(1, 2)));
     assert_eq!(same_with_any_number_of_threads(&capture(packets)).0, 20_000);
+}
+
+#[test]
+fn conversations_that_pause_for_long_are_told_before_the_end_and_lose_nothing() {
+    let (first, again) = (1..500u16, 1..=250u16);
+    let between = std::iter::repeat_n(1_000, 40_000);
+    let hosts = first.chain(between).chain(again);
+    let frames = hosts.flat_map(|host| [udp(host, false), udp(host, true)]);
+    let packets = (0..).zip(frames).map(|(at, frame)| (at * 1_000, frame));
+    let (packets, _, _, all) = same_with_any_number_of_threads(&capture(packets));
+    assert_eq!(packets, 2 * (499 + 40_000 + 250));
+    let counted = |packets: &str| all.matches(&format!(" packets: {packets}, bytes")).count();
+    assert_eq!([counted("4"), counted("2"), counted("80000")], [250, 249, 1]);
 }
 
 #[test]

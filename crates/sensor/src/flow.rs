@@ -382,6 +382,8 @@ pub(crate) struct FlowTable {
     links: Vec<Neighbours>,
     newest: u32,
     oldest: u32,
+    /// Of those silent for long the last that was given out; those older were given out before.
+    given: u32,
     max: usize,
 }
 
@@ -389,6 +391,8 @@ pub(crate) struct FlowTable {
 struct Neighbours {
     older: u32,
     newer: u32,
+    /// Low bits of the frame in which another became the newest after it.
+    until: u32,
 }
 
 #[inline]
@@ -405,12 +409,12 @@ fn flow(chunks: &[Vec<Flow>], at: u32) -> &Flow {
 impl FlowTable {
     pub(crate) fn new(max: usize) -> Self {
         let (index, chunks, links) = (HashTable::new(), Vec::new(), Vec::new());
-        FlowTable { index, chunks, links, newest: NONE, oldest: NONE, max }
+        FlowTable { index, chunks, links, newest: NONE, oldest: NONE, given: NONE, max }
     }
 
-    /// Finds a conversation and makes it the newest.
+    /// Finds a conversation and makes it the newest in this frame.
     #[inline]
-    pub(crate) fn find(&mut self, key: &FlowKey) -> Option<u32> {
+    pub(crate) fn find(&mut self, key: &FlowKey, frame: u64) -> Option<u32> {
         let chunks = &self.chunks;
         // Who speaks mostly goes on.
         let newest = chunks.get(self.newest as usize / CHUNK);
@@ -419,7 +423,7 @@ impl FlowTable {
         }
         let at = *self.index.find(hash(key), |at| flow(chunks, *at).key == *key)?;
         self.unlink(at);
-        self.link_newest(at);
+        self.link_newest(at, frame);
         Some(at)
     }
 
@@ -431,7 +435,7 @@ impl FlowTable {
 
     /// Adds a conversation; a full table gives the one idle longest back.
     pub(crate) fn insert(&mut self, flow: Flow) -> (u32, Option<Flow>) {
-        let key = flow.key;
+        let (key, frame) = (flow.key, flow.first_frame);
         if self.len() < self.max {
             let at = self.len() as u32;
             match self.chunks.last_mut() {
@@ -442,8 +446,8 @@ impl FlowTable {
                     self.chunks.push(chunk);
                 }
             }
-            self.links.push(Neighbours { older: NONE, newer: NONE });
-            self.link_newest(at);
+            self.links.push(Neighbours { older: NONE, newer: NONE, until: 0 });
+            self.link_newest(at, frame);
             self.enter(&key, at);
             return (at, None);
         }
@@ -453,7 +457,7 @@ impl FlowTable {
         if let Ok(entry) = self.index.find_entry(hash(&evicted.key), |known| *known == at) {
             entry.remove();
         }
-        self.link_newest(at);
+        self.link_newest(at, frame);
         self.enter(&key, at);
         (at, Some(evicted))
     }
@@ -476,8 +480,26 @@ impl FlowTable {
         self.links.len()
     }
 
+    /// The next that has been silent for so many frames, those silent longest first; once, unless
+    /// it speaks again.
+    pub(crate) fn next_silent(&mut self, frame: u64, frames: u32) -> Option<u32> {
+        let next = match self.given {
+            NONE => self.oldest,
+            given => self.links[given as usize].newer,
+        };
+        let until = self.links.get(next as usize).filter(|_| next != self.newest)?.until;
+        let is_silent = (frame as u32).wrapping_sub(until) >= frames;
+        is_silent.then(|| {
+            self.given = next;
+            next
+        })
+    }
+
     fn unlink(&mut self, at: u32) {
-        let Neighbours { older, newer } = self.links[at as usize];
+        let Neighbours { older, newer, .. } = self.links[at as usize];
+        if self.given == at {
+            self.given = older;
+        }
         match older {
             NONE => self.oldest = newer,
             older => self.links[older as usize].newer = newer,
@@ -488,12 +510,15 @@ impl FlowTable {
         }
     }
 
-    fn link_newest(&mut self, at: u32) {
+    fn link_newest(&mut self, at: u32, frame: u64) {
         let before = self.newest;
-        self.links[at as usize] = Neighbours { older: before, newer: NONE };
+        self.links[at as usize] = Neighbours { older: before, newer: NONE, until: 0 };
         match before {
             NONE => self.oldest = at,
-            before => self.links[before as usize].newer = at,
+            before => {
+                let before = &mut self.links[before as usize];
+                (before.newer, before.until) = (at, frame as u32);
+            }
         }
         self.newest = at;
     }
@@ -543,7 +568,7 @@ mod tests {
     fn many_are_found_again() {
         let mut table = FlowTable::new(1_000);
         let keys: Vec<_> = (0..100).map(|last| table_key(&mut table, last)).collect();
-        let places: Vec<_> = keys.iter().filter_map(|key| table.find(key)).collect();
+        let places: Vec<_> = keys.iter().filter_map(|key| table.find(key, 1)).collect();
         assert_eq!(places, (0..100).collect::<Vec<_>>());
         assert!(places.iter().zip(&keys).all(|(at, key)| table.get(*at).key == *key));
     }
@@ -562,10 +587,36 @@ mod tests {
         let (key_first, key_second) = (first.key, second.key);
         table.insert(first);
         table.insert(second);
-        table.find(&key_first);
+        table.find(&key_first, 1);
         let (_, evicted) = table.insert(flow(3));
         assert_eq!(evicted.map(|f| f.key), Some(key_second));
-        assert!(table.find(&key_second).is_none() && table.find(&key_first).is_some());
+        assert!(table.find(&key_second, 1).is_none() && table.find(&key_first, 1).is_some());
         assert_eq!(table.len(), 2);
+    }
+
+    #[test]
+    fn who_is_silent_for_long_is_given_once_until_it_speaks() {
+        let mut table = FlowTable::new(9);
+        let begin = |table: &mut FlowTable, frame: u64| {
+            let flow = Flow { first_frame: frame, ..flow(frame as u8) };
+            let key = flow.key;
+            table.insert(flow);
+            key
+        };
+        let mut keys = Vec::new();
+        for frame in 1..=4 {
+            keys.push(begin(&mut table, frame));
+        }
+        let mut silent = |table: &mut FlowTable, frame| -> Vec<u32> {
+            std::iter::from_fn(|| table.next_silent(frame, 10)).collect()
+        };
+        // The first was followed in frame 2, the last by nobody.
+        assert_eq!(silent(&mut table, 11), []);
+        assert_eq!(silent(&mut table, 13), [0, 1]);
+        assert_eq!(silent(&mut table, 13), []);
+        assert_eq!(table.find(&keys[1], 14), Some(1));
+        assert_eq!(silent(&mut table, 20), [2]);
+        assert_eq!(table.find(&keys[2], 21), Some(2));
+        assert_eq!(silent(&mut table, 40), [3, 1]);
     }
 }

@@ -28,4 +28,4 @@ pub use fold::Fold;
 pub use limits::Limits;
 pub use sharding::shard_of;
 pub use unnamed::Unnamed;
-pub use worker::{Messages, Packet, Worker, WorkerSettings, add_health, slices};
+pub use worker::{Messages, Packet, SILENT_EVERY, Worker, WorkerSettings, add_health, slices};

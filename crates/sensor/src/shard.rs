@@ -438,9 +438,19 @@ impl Shard {
     /// Conversations with packets since they were last reported: frames that began them, and
     /// their places.
     pub(crate) fn conversations(&mut self) -> impl Iterator<Item = (u64, u32)> {
-        let busy = |flow: &Flow| flow.halves.iter().any(|half| half.packets > 0);
         let flows = self.flows.iter_mut().zip(0..);
-        flows.filter(move |(flow, _)| busy(flow)).map(|(flow, at)| (flow.first_frame, at))
+        flows.filter(|(flow, _)| is_untold(flow)).map(|(flow, at)| (flow.first_frame, at))
+    }
+
+    /// The same of those that have been silent for so many frames, each once.
+    pub(crate) fn silent(&mut self, frame: u64, frames: u32) -> impl Iterator<Item = (u64, u32)> {
+        let flows = &mut self.flows;
+        let next = move || {
+            let at = flows.next_silent(frame, frames)?;
+            let flow = flows.get(at);
+            Some(is_untold(flow).then_some((flow.first_frame, at)))
+        };
+        std::iter::from_fn(next).flatten()
     }
 
     /// Reports counters of a conversation, stamped with `frame`.
@@ -548,6 +558,11 @@ fn count_unidentified(flow: &Flow, counters: &mut Counters) {
     if matches!(flow.identity, Identity::Unknown | Identity::Searching { .. }) && spoke {
         *counters.unidentified.entry((flow.kind(), flow.server.port)).or_default() += 1;
     }
+}
+
+/// Has it packets since they were last reported?
+fn is_untold(flow: &Flow) -> bool {
+    flow.halves.iter().any(|half| half.packets > 0)
 }
 
 /// Counters of a conversation since they were last reported.

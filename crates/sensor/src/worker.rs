@@ -80,6 +80,11 @@ const SLICE_FRAMES: u64 = 8_192;
 /// Slices of that length, and as many for all frames before them.
 const SLICES: u64 = 16;
 
+/// Every so many frames of a capture those silent for [`SILENT_FRAMES`] are reported.
+pub const SILENT_EVERY: u64 = 8_192;
+/// A conversation that said nothing for so long has mostly said all.
+const SILENT_FRAMES: u32 = 65_536;
+
 /// Ends of slices of conversations that are reported one after another: each has those begun
 /// before that frame and not in a slice before. A table holds the newest, so their slices are
 /// short, and no more than a part of its conversations is told of at once. Where few packets came
@@ -151,6 +156,23 @@ impl Worker {
         self.shards.iter_mut().for_each(|shard| shard.report_senders(frame, &mut sent));
         event::sort(&mut sent);
         self.events.append(&mut sent);
+    }
+
+    /// Reports counters of conversations that have said nothing for long, stamped with `frame`, so
+    /// that not all of a capture is told at its end. Call as [`Self::report`].
+    pub fn report_silent(&mut self, frame: u64, mut after: impl FnMut(&mut Worker)) {
+        let mut due = Vec::new();
+        for (shard, number) in self.shards.iter_mut().zip(0..) {
+            let silent = shard.silent(frame, SILENT_FRAMES);
+            due.extend(silent.map(|(began, at)| Due { began, shard: number, at }));
+        }
+        due.sort_unstable();
+        for Due { shard, at, .. } in due {
+            if let Some(shard) = self.shards.get_mut(shard as usize) {
+                shard.report(at, frame, &mut self.events);
+                after(self);
+            }
+        }
     }
 
     fn all_due(&mut self) -> Vec<Due> {

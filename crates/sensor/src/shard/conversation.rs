@@ -25,7 +25,7 @@ impl Shard {
             let says = "a connection of an address and port with itself";
             self.violation(context, "tcp-land", says, "RFC 2827");
         }
-        let at = match self.flows.find(&key) {
+        let at = match self.flows.find(&key, context.read_at) {
             Some(at) if opening && self.begins_anew(at, context, tcp) => {
                 let (waits, told) = self.is_to_be_answered(at, context, tcp);
                 if !waits {

@@ -59,7 +59,7 @@ impl Shard {
         let (key, from_is_low) = FlowKey::new(&context.from, &context.to, kind);
         context.from_is_low = from_is_low;
         let context = &*context;
-        let at = match self.flows.find(&key) {
+        let at = match self.flows.find(&key, context.read_at) {
             Some(at) => {
                 // Less than that keeps a way open, and asks for nothing.
                 if kind == Kind::Udp && payload.len() >= ASK_OCTETS_MIN {
