@@ -221,3 +221,61 @@ async fn what_a_full_spool_dropped_is_named_and_the_rows_are_right() {
     assert!(detail.ends_with("the spool was full"), "{detail}");
     store.close().await;
 }
+
+/// A sensor runs so many seconds after the first of its runs, and leaves a segment.
+fn run_of(spool: &Path, second: i64) {
+    let at = |second: i64| Time::from_secs(1_700_000_000 + second);
+    let hello = Insight::Hello {
+        version: 1,
+        sensor: "far".to_owned(),
+        interface: "eth1".to_owned(),
+        started_at: at(second),
+        replay: false,
+    };
+    let mut packer = uplink::Packer::new().expect("memory");
+    let beat = Insight::Beat {
+        at: at(second + 50),
+        packets: 7,
+        bytes: 420,
+        learning: false,
+        health: model::Health::default(),
+    };
+    packer.add(&beat).expect("memory");
+    let mut spool = uplink::Spool::open(spool, hello, 1 << 20).expect("opens");
+    spool.begin(&[packer.take().expect("memory")], at(second)).expect("room");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_another_control_plane_took_is_a_gap_of_this_one() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let spool = folder.path().join("spool");
+    std::fs::create_dir(&spool).expect("room");
+    let [one, other] = ["one", "other"].map(|name| folder.path().join(name));
+    let connected = async |at: &Path| {
+        let store = open(at).await;
+        connect(&store, &spool, &mut Remote::default(), u64::MAX).await;
+        let gaps = store.sensor("far").await.expect("it is known").gaps;
+        store.close().await;
+        let second = |time: Time| time.nanos() / 1_000_000_000 - 1_700_000_000;
+        gaps.iter().map(|gap| (second(gap.from), second(gap.until))).collect::<Vec<_>>()
+    };
+    run_of(&spool, 0);
+    run_of(&spool, 100);
+    assert_eq!(connected(&one).await, []);
+    run_of(&spool, 200);
+    run_of(&spool, 300);
+    assert_eq!(connected(&other).await, [], "what was before it is none of its");
+    for _ in 0..2 {
+        assert_eq!(connected(&one).await, [(150, 300)], "told once");
+    }
+    run_of(&spool, 400);
+    assert_eq!(connected(&one).await, [(150, 300)]);
+    // The spool is made anew, and both follow what is told there.
+    std::fs::remove_dir_all(&spool).expect("it is there");
+    std::fs::create_dir(&spool).expect("room");
+    run_of(&spool, 500);
+    assert_eq!(connected(&one).await, [(450, 500), (150, 300)]);
+    assert_eq!(connected(&other).await, [(350, 500)]);
+    run_of(&spool, 600);
+    assert_eq!(connected(&other).await, [(350, 500)]);
+}

@@ -25,16 +25,18 @@ const SETTLING_S: i64 = 300;
 impl Store {
     /// Takes insights of the sensor `name` in their order. `epoch` is when its run began.
     pub async fn take(&self, name: &str, epoch: Time, insights: Vec<Insight>) -> Result<()> {
-        self.take_up_to(name, epoch, insights, None).await
+        self.take_up_to(name, epoch, insights, None, None).await
     }
 
-    /// The same, and remembers with them how far the sensor was heard.
+    /// The same, and remembers with them how far the sensor was heard, and what was found to be
+    /// missing before them.
     pub async fn take_up_to(
         &self,
         name: &str,
         epoch: Time,
         insights: Vec<Insight>,
         heard: Option<Heard>,
+        missing: Option<Gap>,
     ) -> Result<()> {
         let beats = insights.iter().any(|insight| matches!(insight, Insight::Beat { .. }));
         let (name, sensor) = (name.to_owned(), name.to_owned());
@@ -48,6 +50,9 @@ impl Store {
                         }
                         result => result?,
                     }
+                }
+                if let Some(gap) = missing {
+                    gap::note(turn, &name, &gap, true).await?;
                 }
                 match heard {
                     Some(heard) => sensor::set_heard(turn, &name, heard).await,
@@ -94,15 +99,8 @@ async fn take(turn: &mut Turn, name: &str, epoch: i64, insight: Insight) -> Resu
             sensor::beat(turn, beat).await
         }
         Insight::Gap { from, until, reason } => {
-            let (name, reason) = (clean(name), clean(&reason));
-            let says = format!("of sensor {name} only the outcome is known since {from}: {reason}");
-            let kind = "gap".to_owned();
-            let shown = format!("until {until} only the outcome is known since {from}: {reason}");
-            let gap = Gap { from, until, reason: reason.clone(), late: None, lost: None };
-            gap::keep(turn, &name, &gap).await?;
-            sensor::set_detail(turn, &name, &shown).await?;
-            let event = Event { at: until, kind, asset: None, finding: None, actor: None, says };
-            record_event(turn, event).await
+            let gap = Gap { from, until, reason, late: None, lost: None };
+            gap::note(turn, name, &gap, false).await
         }
     }
 }

@@ -20,6 +20,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (10, include_str!("../migrations/0010_gaps.sql")),
     (11, include_str!("../migrations/0011_tallies.sql")),
     (ORDERED, include_str!("../migrations/0012_order.sql")),
+    (13, include_str!("../migrations/0013_found.sql")),
 ];
 
 /// From here on rows have what SQL cannot make of them.

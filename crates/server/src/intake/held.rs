@@ -291,7 +291,7 @@ pub(super) mod tests {
         }))
     }
 
-    fn beat(second: i64, packets: u64) -> Insight {
+    pub(in crate::intake) fn beat(second: i64, packets: u64) -> Insight {
         insight(json!({
             "kind": "beat", "at": RUN.plus_secs(second), "packets": packets, "bytes": 60 * packets,
             "learning": false, "health": model::Health::default(),

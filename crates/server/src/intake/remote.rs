@@ -15,12 +15,17 @@ use crate::{
 };
 use model::{Insight, Time};
 use std::{mem::take, time::Duration};
-use store::{Heard, Store, Unsaved, Waits};
+use store::{Gap, Heard, Store, Unsaved, Waits};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     time::{Instant, sleep, timeout},
 };
 use uplink::{Frame, Have, Head, PREAMBLE, Position, Said, Unpacker, take_frame, take_preamble};
+
+const UNREAD: &str = "a part of what it told cannot be read";
+const GONE: &str = "its spool no longer holds what came then: it was told to another control \
+    plane, or is lost";
+const ANEW: &str = "its spool was made anew: what it kept before and had not told is lost";
 
 /// What is remembered of a sensor between two connections, and the way back to it.
 #[derive(Default)]
@@ -34,6 +39,8 @@ pub struct Remote {
     /// A segment of which a batch could not be read, which ends it, and when it began.
     unread: Option<(Position, Time)>,
     committed: Option<Position>,
+    /// The last segment that began on this connection.
+    segment: Option<u32>,
     /// Lines of a sensor beside us that could not be saved.
     pub(super) held: Held,
 }
@@ -44,6 +51,16 @@ struct Waiting {
     insights: Vec<Insight>,
     /// It all is of that run, up to there.
     at: Option<Position>,
+    /// What is missing before it.
+    missing: Option<Missing>,
+}
+
+/// What a sensor told and is not to be had.
+struct Missing {
+    /// None where that is the last that is known of the sensor.
+    from: Option<Time>,
+    until: Time,
+    reason: &'static str,
 }
 
 impl Remote {
@@ -83,6 +100,7 @@ impl Remote {
         let mut preamble = [0; PREAMBLE.len()];
         stream.read_exact(&mut preamble).await?;
         take_preamble(&preamble).map_err(|unknown| IntakeError::Garbage(unknown.to_string()))?;
+        self.segment = None;
         let mut octets = Vec::new();
         let mut taken = 0;
         loop {
@@ -107,7 +125,7 @@ impl Remote {
                 if heard? {
                     goes_on(store, sensor).await?;
                 }
-                if waiting.insights.len() >= INSIGHTS_BATCH_MAX {
+                if waiting.insights.len() >= INSIGHTS_BATCH_MAX || waiting.missing.is_some() {
                     taken += self.commit(store, sensor, take(&mut waiting)).await?;
                 }
             }
@@ -144,15 +162,36 @@ impl Remote {
             waiting.insights.push(head.hello);
             waiting.at = Some(begins);
         }
-        // The same segment may only be told again: the line was cut.
-        if let Some((place, from)) = self.unread.take()
-            && (place.run, place.segment) != (run, head.segment)
-        {
-            let reason = "a part of what it told cannot be read".to_owned();
-            waiting.insights.push(Insight::Gap { from, until: head.at, reason });
+        if let Some((from, reason)) = self.missing_before(begins) {
+            waiting.missing = Some(Missing { from, until: head.at, reason });
             waiting.at = Some(begins);
         }
+        self.segment = Some(head.segment);
         Ok(known)
+    }
+
+    /// Why something is missing before a segment that begins, and since when where that is known.
+    ///
+    /// A spool keeps the segment that was heard last until the next one was heard, so that each
+    /// connection begins with it; else the spool filled, or another control plane drew from it
+    /// since this one's state was saved. Segment 0 behind a segment 0 of another run is one of a
+    /// sensor that has no spool, and begins anew each time.
+    fn missing_before(&mut self, begins: Position) -> Option<(Option<Time>, &'static str)> {
+        let Position { run, segment, .. } = begins;
+        // The same segment may only be told again: the line was cut.
+        if let Some((place, from)) = self.unread.take()
+            && (place.run, place.segment) != (run, segment)
+        {
+            return Some((Some(from), UNREAD));
+        }
+        let known = self.committed?;
+        let follows = match self.segment {
+            Some(before) => segment <= before.saturating_add(1),
+            None if run == known.run => segment <= known.segment,
+            None => (segment, known.segment) == (0, 0),
+        };
+        let anew = run != known.run && segment <= known.segment;
+        (!follows).then_some((None, if anew { ANEW } else { GONE }))
     }
 
     /// A batch that cannot be read ends its segment, as the rest goes on from there: the next
@@ -206,10 +245,14 @@ impl Remote {
         let count = waiting.insights.len() as u64;
         let heard = Some(Heard { run, segment, batches });
         let epoch: Time = run;
+        let gap = match waiting.missing {
+            Some(missing) => Some(missing.gap(store, sensor).await?),
+            None => None,
+        };
         let mut patience = Patience::default();
         loop {
-            let insights = waiting.insights.clone();
-            match store.take_up_to(sensor, epoch, insights, heard).await {
+            let (insights, gap) = (waiting.insights.clone(), gap.clone());
+            match store.take_up_to(sensor, epoch, insights, heard, gap).await {
                 Ok(()) => break,
                 Err(error) if error.is_of_disk() => patience.wait(store, sensor, &error).await,
                 Err(error) => {
@@ -240,6 +283,22 @@ impl Remote {
     /// The sensor is not tried again.
     pub async fn leave(&mut self, store: &Store, sensor: &str) {
         self.held.leave(store, sensor).await;
+    }
+}
+
+impl Missing {
+    async fn gap(self, store: &Store, sensor: &str) -> Result<Gap, IntakeError> {
+        let Missing { from, until, reason } = self;
+        let from = match from {
+            Some(from) => from,
+            None => {
+                let known = store.sensor(sensor).await?;
+                known.last_beat.or(known.started_at).unwrap_or(until)
+            }
+        };
+        // The sensor's clock may have been set back.
+        let from = from.min(until);
+        Ok(Gap { from, until, reason: reason.to_owned(), late: None, lost: None })
     }
 }
 
@@ -275,7 +334,7 @@ impl Patience {
 mod tests {
     use super::*;
     use crate::intake::{
-        held::tests::{RUN, asset, free, full, hello},
+        held::tests::{RUN, asset, beat, free, full, hello},
         intake,
     };
     use tokio::io::{AsyncBufReadExt, BufReader, duplex};
@@ -364,6 +423,97 @@ mod tests {
         assert_eq!(told, [(at(0), at(1))]);
         let heard = store.heard("s").await.expect("reads").expect("a place");
         assert_eq!((heard.segment, heard.batches), (1, 1));
+        store.close().await;
+    }
+
+    fn at(segment: u32) -> Time {
+        RUN.plus_secs(i64::from(segment) * 60)
+    }
+
+    /// A segment of the run that began so many seconds after the first: its rows, and a beat.
+    fn segment(run: i64, segment: u32, more: &[Insight]) -> Vec<u8> {
+        let mut hello = hello();
+        let Insight::Hello { started_at, .. } = &mut hello else { panic!("it is one") };
+        *started_at = RUN.plus_secs(run);
+        let head = Head { hello, segment, at: at(segment), passed: 0 };
+        let mut packer = Packer::new().expect("a packer");
+        let beat = beat(i64::from(segment) * 60 + 30, 1);
+        for insight in [asset("ast_1", 1), beat].iter().chain(more) {
+            packer.add(insight).expect("it fits");
+        }
+        [frame_of_head(&head), frame_of_batch(&packer.take().expect("packed"))].concat()
+    }
+
+    /// One connection of a control plane that has just started.
+    async fn connect(store: &Store, sensor: &str, segments: &[Vec<u8>]) {
+        let stream = [PREAMBLE, &segments.concat()].concat();
+        let answers = Some(Box::new(tokio::io::sink()) as _);
+        let mut remote = Remote { answers, ..Remote::default() };
+        intake(store, sensor, &stream[..], &mut remote).await.expect("it is read");
+    }
+
+    /// Gaps as seconds since the run began and reasons, oldest first.
+    async fn gaps(store: &Store) -> Vec<(i64, i64, String)> {
+        let gaps = store.sensor("s").await.expect("reads").gaps.into_iter().rev();
+        let second = |time: Time| time.since(RUN) / 1_000_000_000;
+        gaps.map(|gap| (second(gap.from), second(gap.until), gap.reason)).collect()
+    }
+
+    #[tokio::test]
+    async fn segments_that_follow_each_other_leave_no_gap() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let store = Store::open(dir.path(), store::Settings::default()).await.expect("opens");
+        // What a sensor did before it was known here is not missing.
+        connect(&store, "s", &[segment(0, 7, &[])]).await;
+        connect(&store, "s", &[segment(0, 7, &[]), segment(0, 8, &[])]).await;
+        // The sensor began anew; an older segment that could not be removed is told again.
+        connect(&store, "s", &[segment(0, 8, &[]), segment(500, 9, &[])]).await;
+        connect(&store, "s", &[segment(500, 8, &[]), segment(500, 9, &[])]).await;
+        assert_eq!(gaps(&store).await, []);
+        // A sensor without a spool says its first segment each time.
+        for run in [0, 500, 700] {
+            connect(&store, "t", &[segment(run, 0, &[])]).await;
+        }
+        assert_eq!(store.sensor("t").await.expect("reads").gaps, []);
+        store.close().await;
+    }
+
+    #[tokio::test]
+    async fn segments_that_are_missing_leave_a_gap_that_is_told_once() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let store = Store::open(dir.path(), store::Settings::default()).await.expect("opens");
+        connect(&store, "s", &[segment(0, 0, &[]), segment(0, 1, &[])]).await;
+        // Another control plane drew from it meanwhile, and all of the next is there.
+        connect(&store, "s", &[segment(0, 2, &[])]).await;
+        let (gone, anew) = (GONE.to_owned(), ANEW.to_owned());
+        let mut expected = vec![(90, 120, gone.clone())];
+        assert_eq!(gaps(&store).await, expected);
+        // It is told again after a cut, and then on the same line one is passed over.
+        connect(&store, "s", &[segment(0, 2, &[]), segment(0, 3, &[]), segment(300, 5, &[])]).await;
+        expected.push((210, 300, gone.clone()));
+        assert_eq!(gaps(&store).await, expected);
+        let detail = store.sensor("s").await.expect("reads").detail.unwrap_or_default();
+        assert!(detail.ends_with(GONE), "{detail}");
+        // The spool was full: the sensor says so itself, in two pieces, the last one later.
+        let full = |from, until| Insight::Gap {
+            from: at(from),
+            until: at(until).plus_nanos(400),
+            reason: "the spool was full".to_owned(),
+        };
+        connect(&store, "s", &[segment(300, 9, &[full(5, 8)])]).await;
+        connect(&store, "s", &[segment(300, 9, &[full(5, 8)]), segment(300, 10, &[full(8, 9)])])
+            .await;
+        expected.push((330, 540, "the spool was full".to_owned()));
+        assert_eq!(gaps(&store).await, expected);
+        // What is not around it is another one.
+        connect(&store, "s", &[segment(300, 10, &[]), segment(300, 11, &[full(10, 11)])]).await;
+        expected.push((600, 660, "the spool was full".to_owned()));
+        assert_eq!(gaps(&store).await, expected);
+        // A new spool, whose clock stands before what is known.
+        connect(&store, "s", &[segment(900, 0, &[])]).await;
+        let known = gaps(&store).await;
+        assert!(known.contains(&(0, 0, anew)), "{known:?}");
+        assert_eq!(known.len(), expected.len() + 1);
         store.close().await;
     }
 }
