@@ -114,17 +114,20 @@ async fn who_signs_in_while_the_disk_is_full_may_look_and_is_on_the_chain_when_i
     }
 }
 
-#[tokio::test]
-async fn a_capture_left_half_parsed_is_told_of_once() {
-    let site = Site::new().await;
-    let new = store::NewCapture {
+fn new_capture() -> store::NewCapture {
+    store::NewCapture {
         file: "x.pcap".to_owned(),
         size_bytes: 10,
         sha256: "0".repeat(64),
         uploaded_by: "an".to_owned(),
         read_as: None,
-    };
-    let id = site.store.create_capture(new).await.expect("made");
+    }
+}
+
+#[tokio::test]
+async fn a_capture_left_half_parsed_is_told_of_once() {
+    let site = Site::new().await;
+    let id = site.store.create_capture(new_capture()).await.expect("made");
     let left = site.store.captures_in_parsing().await.expect("reads");
     assert_eq!(left, std::slice::from_ref(&id));
     site.app.meanwhile.interrupted([left, vec!["cap_gone".to_owned()]].concat());
@@ -179,17 +182,10 @@ async fn what_came_of_a_capture_is_noted_once_there_is_room() {
         std::fs::set_permissions(&settings.program, executable).expect("set");
     })
     .await;
-    let new = || store::NewCapture {
-        file: "x.pcap".to_owned(),
-        size_bytes: 10,
-        sha256: "0".repeat(64),
-        uploaded_by: "an".to_owned(),
-        read_as: None,
-    };
-    let mut id = site.store.create_capture(new()).await.expect("made");
+    let mut id = site.store.create_capture(new_capture()).await.expect("made");
     let filling = fill_the_disk(&site).await;
     // Until the last row has no room beside it either.
-    while let Ok(made) = site.store.create_capture(new()).await {
+    while let Ok(made) = site.store.create_capture(new_capture()).await {
         id = made;
     }
     let spool = crate::parsing::Spool::new(&site.app.settings.data).await.expect("a file");
@@ -348,14 +344,7 @@ async fn large_reports_wait_for_a_place_and_small_ones_do_not() {
     let folder = site.app.settings.data.join("captures");
     std::fs::create_dir_all(&folder).expect("room");
     let made = async |octets: usize| {
-        let new = store::NewCapture {
-            file: "x.pcap".to_owned(),
-            size_bytes: 10,
-            sha256: "0".repeat(64),
-            uploaded_by: "an".to_owned(),
-            read_as: None,
-        };
-        let id = site.store.create_capture(new).await.expect("made");
+        let id = site.store.create_capture(new_capture()).await.expect("made");
         let done = store::CaptureSummary {
             packets: 1,
             bytes: 60,
