@@ -50,10 +50,10 @@ pub(crate) fn answer<T: Serialize + PartialSchema>(
     next_cursor: Option<&str>,
     extra: Map<String, Value>,
 ) -> Answer<Response> {
+    let wanted = wanted::<T>(query)?;
     let rows = items.iter().map(|row| serde_json::to_value(row).map_err(Fault::internal));
     let mut rows = rows.collect::<Answer<Vec<Value>>>()?;
-    if let Some(fields) = &query.fields {
-        let wanted: Vec<&str> = fields.split(',').map(str::trim).collect();
+    if let Some(wanted) = &wanted {
         for row in &mut rows {
             if let Value::Object(members) = row {
                 members.retain(|name, _| wanted.contains(&name.as_str()));
@@ -73,7 +73,7 @@ pub(crate) fn answer<T: Serialize + PartialSchema>(
         }
         Form::Csv => {
             let kind = [(header::CONTENT_TYPE, "text/csv; charset=utf-8; header=present")];
-            let columns = query.fields.clone().or_else(|| members::<T>());
+            let columns = wanted.map(|wanted| wanted.join(",")).or_else(members::<T>);
             (kind, csv(&rows, columns.as_deref())).into_response()
         }
     };
@@ -83,6 +83,19 @@ pub(crate) fn answer<T: Serialize + PartialSchema>(
         response.headers_mut().insert(header::LINK, value);
     }
     Ok(response)
+}
+
+/// The members that were asked for, each of which a row has; none where all are.
+fn wanted<T: PartialSchema>(query: &ListQuery) -> Answer<Option<Vec<&str>>> {
+    let asked = query.fields.as_deref().unwrap_or_default().split(',').map(str::trim);
+    let asked: Vec<&str> = asked.filter(|name| !name.is_empty()).collect();
+    let known = members::<T>().unwrap_or_default();
+    let unknown = |name: &&&str| !known.is_empty() && !known.split(',').any(|one| one == **name);
+    if let Some(name) = asked.iter().find(unknown) {
+        let detail = format!("there is no member {name:?}; there are {}", known.replace(',', ", "));
+        return Err(Fault::member("fields", "invalid", detail));
+    }
+    Ok((!asked.is_empty()).then_some(asked))
 }
 
 /// A kind of row that is listed with its revision and, where asked for, counted by its fields.
@@ -149,7 +162,7 @@ fn form(headers: &HeaderMap) -> Form {
 }
 
 /// The members of a kind of row by name, whether or not there is one.
-fn members<T: PartialSchema>() -> Option<String> {
+pub fn members<T: PartialSchema>() -> Option<String> {
     let RefOr::T(Schema::Object(object)) = T::schema() else { return None };
     let mut names: Vec<String> = object.properties.into_keys().collect();
     names.sort();

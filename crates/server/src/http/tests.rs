@@ -389,7 +389,20 @@ async fn lists_come_as_json_lines_and_csv_without_formulas() {
     assert!(page["facets"]["severity"][0]["value"].is_string(), "{page}");
     let refused = get("/findings?facets=title", "application/json").await;
     assert_eq!(refused.status(), StatusCode::UNPROCESSABLE_ENTITY);
-    let csv = text(get("/assets?fields=id,name&sort=id", "text/csv").await).await;
+    for list in ["assets", "links", "findings"] {
+        for name in ["colour", "ID", "labels.site", "id.x"] {
+            let refused = get(&format!("/{list}?fields=id,{name}"), "text/csv").await;
+            assert_eq!(refused.status(), StatusCode::UNPROCESSABLE_ENTITY);
+            let problem = read(refused).await;
+            let detail = problem["errors"][0]["detail"].as_str().unwrap_or_default();
+            let says = format!("there is no member {name:?}; there are ");
+            assert!(detail.starts_with(&says) && detail.contains(", id, "), "{problem}");
+            assert_eq!(problem["errors"][0]["path"], "fields");
+        }
+        let whole = text(get(&format!("/{list}"), "application/json").await).await;
+        assert_eq!(text(get(&format!("/{list}?fields="), "application/json").await).await, whole);
+    }
+    let csv = text(get("/assets?fields=id,,name&sort=id", "text/csv").await).await;
     assert_eq!(csv, "id,name\r\nast_1,'=2+3\r\nast_2,\"Filler, left\"\r\n");
     // The columns are there also where no row is.
     let whole = text(get("/assets", "text/csv").await).await;
