@@ -22,7 +22,9 @@ mod throttle;
 mod tls;
 
 pub use app::{NoSensors, Sensors};
-pub use http::{AssetDetail, AssetRow, FindingDetail, FindingRow, asset_detail, csv, openapi_json};
+pub use http::{
+    AssetDetail, AssetRow, FindingDetail, FindingRow, asset_detail, csv, members, openapi_json,
+};
 pub use intake::{IntakeError, Remote, intake};
 pub use protect::work;
 pub use serve::{Server, SignInLink, StartError};

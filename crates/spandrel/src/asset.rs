@@ -56,7 +56,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
             let page = place.read(|store| async move { store.assets(&request).await })?;
             let rows = page.items.into_iter().map(AssetRow::from);
             let rows: Vec<_> = rows.map(serde_json::to_value).collect::<Result<_, _>>()?;
-            place.print(&rows, &COLUMNS, &DEAR)?;
+            place.print(&rows, (&COLUMNS, &DEAR), server::members::<AssetRow>())?;
         }
         Options::Show { asset, place } => {
             let id = find(asset, place)?;

@@ -53,7 +53,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
             let page = place.read(|store| async move { store.findings(&request).await })?;
             let rows = page.items.into_iter().map(FindingRow::from);
             let rows: Vec<_> = rows.map(serde_json::to_value).collect::<Result<_, _>>()?;
-            place.print(&rows, &COLUMNS, &DEAR)?;
+            place.print(&rows, (&COLUMNS, &DEAR), server::members::<FindingRow>())?;
         }
         Options::Show { id, place } => {
             anyhow::ensure!(

@@ -90,15 +90,21 @@ impl Place {
     }
 
     /// Prints rows. `columns` are a table's heads and the members under them; `dear` says which
-    /// of them a narrow terminal shows rather than others, the dearest first.
-    pub fn print(&self, rows: &[Value], columns: &[(&str, &str)], dear: &[&str]) -> Result<()> {
+    /// of them a narrow terminal shows rather than others, the dearest first. A CSV names all
+    /// `members`, also where no row is.
+    pub fn print(
+        &self,
+        rows: &[Value],
+        (columns, dear): (&[(&str, &str)], &[&str]),
+        members: Option<String>,
+    ) -> Result<()> {
         let mut out = std::io::stdout().lock();
         match self.form() {
             Form::Json => {
                 serde_json::to_writer(&mut out, rows)?;
                 writeln!(out)?;
             }
-            Form::Csv => out.write_all(server::csv(rows, None).as_bytes())?,
+            Form::Csv => out.write_all(server::csv(rows, members.as_deref()).as_bytes())?,
             Form::Table if rows.is_empty() => complain("no row fits"),
             Form::Table => {
                 let (table, left_out) = table(rows, columns, dear, Table::new().width());

@@ -127,6 +127,15 @@ fn first_sign_in_upload_import_list_and_stop() {
         "class eq \"robot\"",
     ]);
     assert_eq!(String::from_utf8_lossy(&none.stdout).trim(), "[]");
+    for list in ["asset", "finding"] {
+        let csv = |filter| {
+            let asked = [list, "list", "--data", place, "--format", "csv", "--filter", filter];
+            String::from_utf8(run(&asked).stdout).expect("text")
+        };
+        let (whole, none) = (csv("id ne \"x\""), csv("id eq \"x\""));
+        assert!(none.starts_with("addresses,") || none.contains(",id,ips,"), "{none}");
+        assert_eq!(none.lines().collect::<Vec<_>>(), whole.lines().take(1).collect::<Vec<_>>());
+    }
     fails(
         &run(&["asset", "list", "--data", place, "--filter", "colour eq 1"]),
         &["--filter", "no field"],

@@ -48,6 +48,6 @@ mod watch;
 pub use assets::detail as asset_detail;
 pub use dto::{AssetDetail, AssetRow, FindingDetail, FindingRow};
 pub(crate) use finish::finish;
-pub use list::csv;
+pub use list::{csv, members};
 pub use openapi::openapi_json;
 pub(crate) use routes::service;
