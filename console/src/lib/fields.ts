@@ -4,7 +4,8 @@ import { className, levelName, words } from './format';
 
 export const ASSET_FIELDS = [
   'name class role purdue vendor model firmware serial os ip mac vlan protocol zone criticality',
-  'lifecycle labels.KEY first_seen last_seen packets findings severity sensor origin text',
+  'lifecycle labels.KEY first_seen last_seen known_since packets findings severity sensor origin',
+  'text',
 ].flatMap((line) => line.split(' '));
 
 export const FINDING_FIELDS = [

@@ -50,6 +50,8 @@ pub struct AssetRecord {
     pub labels: BTreeMap<String, String>,
     pub first_seen: Time,
     pub last_seen: Time,
+    /// When it came to be here, by this machine's clock; none of a report's.
+    pub known_since: Option<Time>,
     pub packets: u64,
     pub findings: u32,
     pub severity: Option<Severity>,
@@ -105,7 +107,7 @@ pub struct Event {
 
 const COLUMNS: &str = "id, sensor, origin, generation, revision, name, names, class, role, purdue, \
     vendor, model, firmware, serial, os, ips, macs, vlans, protocols, zone, criticality, \
-    lifecycle, labels, first_seen, last_seen, packets, findings, severity, \
+    lifecycle, labels, first_seen, last_seen, known_since, packets, findings, severity, \
     (SELECT z.name FROM zones z WHERE z.id = assets.zone) AS zone_name";
 
 fn record(row: &SqliteRow) -> Result<AssetRecord> {
@@ -141,6 +143,7 @@ fn record(row: &SqliteRow) -> Result<AssetRecord> {
         labels: labels.collect(),
         first_seen: Time(row.try_get("first_seen")?),
         last_seen: Time(row.try_get("last_seen")?),
+        known_since: Some(Time(row.try_get("known_since")?)),
         packets: unsigned(row.try_get("packets")?),
         findings: u32::try_from(row.try_get::<i64, _>("findings")?).unwrap_or(0),
         severity: row.try_get::<Option<i64>, _>("severity")?.and_then(severity_from_rank),
@@ -174,6 +177,7 @@ pub(crate) struct Stored {
     pub(crate) packets: Tally<u64>,
     pub(crate) observed: Asset,
     pub(crate) declared: Declared,
+    pub(crate) known_since: Option<Time>,
     pub(crate) generation: i64,
     pub(crate) findings: u32,
     pub(crate) severity: Option<Severity>,
@@ -215,6 +219,7 @@ impl Stored {
             labels: said.labels.clone(),
             first_seen: seen.first_seen,
             last_seen: seen.last_seen,
+            known_since: self.known_since,
             packets: seen.packets,
             findings: self.findings,
             severity: self.severity,
@@ -234,6 +239,7 @@ impl AssetFull {
             packets: Tally::default(),
             observed,
             declared: Declared::default(),
+            known_since: None,
             generation: 0,
             findings: 0,
             severity: None,
@@ -252,11 +258,21 @@ pub(crate) async fn merged_into(turn: &mut Turn, id: &str) -> Result<Option<Stri
     Ok(row.map(|row| row.try_get("merged_into")).transpose()?.flatten())
 }
 
+/// An asset that comes is known since then, or since one was that proved to be part of it.
+pub(crate) async fn known_since(turn: &mut Turn, id: &str) -> Result<Time> {
+    let row = sqlx::query("SELECT MIN(known_since) FROM assets WHERE merged_into = $1")
+        .bind(id)
+        .fetch_one(&mut turn.db)
+        .await?;
+    let part = row.try_get::<Option<i64>, _>(0)?.map(Time);
+    Ok(part.map_or_else(now, |part| part.min(now())))
+}
+
 /// Reads an asset's row in the writer's transaction.
 pub(crate) async fn load(turn: &mut Turn, id: &str) -> Result<Option<Stored>> {
     let row = sqlx::query(
-        "SELECT sensor, origin, epoch, earlier, told, observed, declared, generation, findings, \
-         severity FROM assets WHERE id = $1",
+        "SELECT sensor, origin, epoch, earlier, told, observed, declared, known_since, \
+         generation, findings, severity FROM assets WHERE id = $1",
     )
     .bind(id)
     .fetch_optional(&mut turn.db)
@@ -276,6 +292,7 @@ pub(crate) async fn load(turn: &mut Turn, id: &str) -> Result<Option<Stored>> {
         earlier,
         observed,
         declared: serde_json::from_str(row.try_get("declared")?)?,
+        known_since: Some(Time(row.try_get("known_since")?)),
         generation: row.try_get("generation")?,
         findings: u32::try_from(row.try_get::<i64, _>("findings")?).unwrap_or(0),
         severity: row.try_get::<Option<i64>, _>("severity")?.and_then(severity_from_rank),
@@ -292,10 +309,10 @@ pub(crate) async fn save(turn: &mut Turn, stored: &Stored) -> Result<AssetRecord
         "INSERT INTO assets (id, sensor, epoch, earlier, observed, observed_zone, declared, \
          merged_into, generation, revision, name, names, class, role, purdue, vendor, model, \
          firmware, serial, os, ips, macs, vlans, protocols, zone, criticality, lifecycle, labels, \
-         first_seen, last_seen, packets, findings, severity, origin, told, name_order) VALUES ($1, \
-         $2, $3, $4, \
+         first_seen, last_seen, packets, findings, severity, origin, told, name_order, \
+         known_since) VALUES ($1, $2, $3, $4, \
          $5, $6, $7, NULL, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, \
-         $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35) \
+         $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36) \
          ON CONFLICT (id) DO \
          UPDATE SET sensor = $2, epoch = $3, earlier = $4, observed = $5, \
          observed_zone = $6, declared = $7, \
@@ -304,7 +321,7 @@ pub(crate) async fn save(turn: &mut Turn, stored: &Stored) -> Result<AssetRecord
          os = $19, ips = $20, macs = $21, vlans = $22, protocols = $23, zone = $24, \
          criticality = $25, lifecycle = $26, labels = $27, first_seen = $28, last_seen = $29, \
          packets = $30, findings = $31, severity = $32, origin = $33, told = $34, \
-         name_order = $35",
+         name_order = $35, known_since = $36",
     )
     .bind(&record.id.0)
     .bind(&stored.sensor)
@@ -341,6 +358,7 @@ pub(crate) async fn save(turn: &mut Turn, stored: &Stored) -> Result<AssetRecord
     .bind(record.origin.word())
     .bind(stored.packets.told(&stored.sensor)?)
     .bind(counted_order(&record.name))
+    .bind(record.known_since.unwrap_or(record.first_seen).nanos())
     .execute(&mut turn.db)
     .await?;
     turn.changed(revision, ChangedRow::Asset(record.clone()));

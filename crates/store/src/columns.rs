@@ -7,6 +7,7 @@ use crate::{
     asset::signed,
     text::{join, word},
 };
+use model::Time;
 use std::collections::BTreeMap;
 
 /// The columns of a record, for a filter in memory.
@@ -55,6 +56,7 @@ impl Row for AssetColumns {
             "criticality" => whole(record.criticality.map(i64::from)),
             "first_seen" => Value::Whole(record.first_seen.nanos()),
             "last_seen" => Value::Whole(record.last_seen.nanos()),
+            "known_since" => whole(record.known_since.map(Time::nanos)),
             "packets" => Value::Whole(signed(record.packets)),
             "findings" => Value::Whole(i64::from(record.findings)),
             "severity" => whole(record.severity.map(crate::text::severity_rank)),

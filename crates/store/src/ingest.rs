@@ -122,6 +122,7 @@ async fn take_asset(turn: &mut Turn, sensor: &str, epoch: i64, asset: Asset) -> 
             packets,
             observed,
             declared: crate::Declared::default(),
+            known_since: Some(asset::known_since(turn, &id).await?),
             generation: 1,
             findings: 0,
             severity: None,
@@ -234,6 +235,7 @@ async fn merge(turn: &mut Turn, id: &AssetId, into: &AssetId) -> Result<()> {
             heir.generation += 1;
         }
         heir.origin = heir.origin.max(gone.origin);
+        heir.known_since = heir.known_since.min(gone.known_since);
         asset::save(turn, &heir).await?;
         let name = clean(&gone.observed.display());
         let at = heir.observed.last_seen;

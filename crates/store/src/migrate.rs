@@ -21,6 +21,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (11, include_str!("../migrations/0011_tallies.sql")),
     (ORDERED, include_str!("../migrations/0012_order.sql")),
     (13, include_str!("../migrations/0013_found.sql")),
+    (14, include_str!("../migrations/0014_known.sql")),
 ];
 
 /// From here on rows have what SQL cannot make of them.
@@ -120,6 +121,9 @@ mod tests {
             .await
             .expect("inserts");
         migrate(&mut db).await.expect("migrates");
+        let known = "SELECT COUNT(*) FROM assets WHERE known_since = first_seen";
+        let known = sqlx::query(known).fetch_one(&mut db).await.expect("reads");
+        assert_eq!(known.get::<i64, _>(0), 2, "known since they were seen");
         let rows = sqlx::query("SELECT name, vendor FROM assets ORDER BY name_order")
             .fetch_all(&mut db)
             .await

@@ -75,8 +75,10 @@ fn total(column: &str) -> String {
 
 impl Store {
     pub async fn overview(&self) -> Result<Overview> {
-        let day_ago = now().plus_secs(-86_400).nanos();
-        let new = format!("SELECT COUNT(*) {LIVE} AND first_seen > {day_ago}");
+        let (now, day_ago) = (now().nanos(), now().plus_secs(-86_400).nanos());
+        // Behind now is what came while the clock was wrong.
+        let new =
+            format!("SELECT COUNT(*) {LIVE} AND known_since > {day_ago} AND known_since <= {now}");
         let by = |column: &str| {
             format!(
                 "SELECT CAST({column} AS TEXT) AS value, COUNT(*) AS count {LIVE} \

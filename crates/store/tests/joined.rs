@@ -29,6 +29,40 @@ async fn is_muted(store: &Store, finding: &str) -> bool {
 }
 
 #[tokio::test]
+async fn an_asset_is_new_when_it_came_here_and_not_when_its_packets_were_sent() {
+    let (dir, store) = site().await;
+    store.take("s", Time(1), vec![asset("ast_a", "10.0.0.1", 1)]).await.expect("taken");
+    let new = async || store.overview().await.expect("reads").assets_new_24h;
+    let since = async |id: &str| store.asset(id).await.expect("there").record.known_since;
+    let first = since("ast_a").await.expect("it came");
+    assert!(first > Time::parse("2026-01-02T00:00:00Z").expect("a time"), "{first}");
+    assert_eq!(new().await, 1);
+    store.take("t", Time(2), vec![asset("ast_a", "10.0.0.1", 9)]).await.expect("taken");
+    assert_eq!(since("ast_a").await, Some(first), "told again");
+    let mut db = database(dir.path()).await;
+    for (wrong, expected) in [(first.plus_secs(-90_000), 0), (first.plus_secs(90_000), 0)] {
+        let set = sqlx::query("UPDATE assets SET known_since = $1").bind(wrong.nanos());
+        set.execute(&mut db).await.expect("set");
+        assert_eq!(new().await, expected);
+    }
+    // What it proves to be part of is known as long, whether its row is there or comes later.
+    let set = sqlx::query("UPDATE assets SET known_since = 5");
+    set.execute(&mut db).await.expect("set");
+    let told = vec![
+        asset("ast_b", "10.0.0.2", 1),
+        merged("ast_a", "ast_b"),
+        merged("ast_b", "ast_c"),
+        asset("ast_d", "10.0.0.4", 1),
+    ];
+    store.take("s", Time(1), told).await.expect("taken");
+    store.take("s", Time(1), vec![asset("ast_c", "10.0.0.3", 1)]).await.expect("taken");
+    assert_eq!((since("ast_c").await, new().await), (Some(Time(5)), 1));
+    let request = ListRequest { sort: Some("-known_since".to_owned()), ..ListRequest::first(9) };
+    let items = store.assets(&request).await.expect("reads").items;
+    assert_eq!(items.iter().map(|a| a.id.0.as_str()).collect::<Vec<_>>(), ["ast_d", "ast_c"]);
+}
+
+#[tokio::test]
 async fn two_sensors_that_hear_the_same_add_up_once_however_often_they_tell() {
     let (_dir, store) = site().await;
     let told = |packets| {

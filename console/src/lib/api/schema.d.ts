@@ -1419,6 +1419,11 @@ export interface components {
             generation: number;
             id: string;
             ips: string[];
+            /**
+             * Format: date-time
+             * @description When this control plane came to know it, by its own clock; null in a capture's report.
+             */
+            known_since: string | null;
             labels: {
                 [key: string]: string;
             };
@@ -2256,7 +2261,10 @@ export interface components {
             assets_by_class: components["schemas"]["Count"][];
             assets_by_lifecycle: components["schemas"]["Count"][];
             assets_by_purdue: components["schemas"]["Count"][];
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description Known to this control plane since less than 24 hours, whenever they were seen.
+             */
             assets_new_24h: number;
             /** @description Open findings that are not muted. */
             findings_by_severity: components["schemas"]["Count"][];

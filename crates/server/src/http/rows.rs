@@ -31,6 +31,7 @@ impl From<s::AssetRecord> for dto::AssetRow {
             labels: a.labels,
             first_seen: a.first_seen,
             last_seen: a.last_seen,
+            known_since: a.known_since,
             packets: a.packets,
             findings: a.findings,
             severity: a.severity,

@@ -69,6 +69,7 @@ pub const ASSETS: &[Field] = &[
     same("labels", Kind::Labels),
     same("first_seen", Kind::Time),
     same("last_seen", Kind::Time),
+    same("known_since", Kind::Time),
     same("packets", Kind::Whole),
     same("findings", Kind::Whole),
     same("severity", Kind::Severity).or_none(),

@@ -44,6 +44,9 @@ pub struct AssetRow {
     pub first_seen: Time,
     #[schema(value_type = String, format = DateTime)]
     pub last_seen: Time,
+    /// When this control plane came to know it, by its own clock; null in a capture's report.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub known_since: Option<Time>,
     /// Packets sent by it.
     pub packets: u64,
     /// Open findings that are not muted.

@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 #[derive(Serialize, ToSchema, Debug)]
 pub struct Overview {
     pub assets: u64,
+    /// Known to this control plane since less than 24 hours, whenever they were seen.
     pub assets_new_24h: u64,
     pub links: u64,
     pub findings_open: u64,
