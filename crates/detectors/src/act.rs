@@ -120,15 +120,6 @@ impl Watch for Acts {
             return;
         }
         let (Some(from), Some(to)) = (o.from.address(), o.to.address()) else { return };
-        if is_fetched(o.protocol, operation) {
-            // The finding is the one of the request that began it.
-            if out.known(self.about, (act.class, to, from)).is_some() {
-                out.raise(self.about, (act.class, to, from), o, || {
-                    Draft::back(o, act.severity, "")
-                });
-            }
-            return;
-        }
         match operation.direction {
             Direction::Request | Direction::Notice => {
                 self.asked(o, operation, (act, from, to), site, out);
@@ -240,13 +231,6 @@ fn described(o: &Observation, operation: &Operation) -> String {
     } else {
         format!("\"{name}\" of {object} ({})", o.protocol)
     }
-}
-
-/// Parts of a download in S7comm: the controller fetches them from the station that began it.
-fn is_fetched(protocol: &str, operation: &Operation) -> bool {
-    protocol == "s7comm"
-        && operation.class == OperationClass::ProgramDownload
-        && matches!(operation.function, 0x1b | 0x1c)
 }
 
 /// The device that what it says is about: itself, whom it speaks to, or another.

@@ -43,10 +43,6 @@ impl Watch for NewClient {
         if broadcast || site.baseline.knows_pair(client, server) {
             return;
         }
-        // Controllers fetch from stations that download to them.
-        if operation.class == OperationClass::ProgramDownload {
-            return;
-        }
         let raised = out.raise(&NEW_CLIENT.about, (client, server, o.protocol), o, || {
             let title = format!("{{0}} is a new client of {{1}} ({})", o.protocol);
             Draft::between(o, Severity::Medium, title).because(format!(
@@ -66,11 +62,14 @@ impl Watch for NewClient {
 #[cfg(test)]
 fn cases() -> Vec<crate::testing::Case> {
     use crate::testing::{Case, asks, host, port};
-    let stranger =
-        model::Observation { from: port(host(66), 50_000), ..asks(9_000, OperationClass::Read) };
+    let asks_as_stranger =
+        |class| model::Observation { from: port(host(66), 50_000), ..asks(9_000, class) };
+    let stranger = asks_as_stranger(OperationClass::Read);
+    let downloads = asks_as_stranger(OperationClass::ProgramDownload);
     let known = || vec![asks(0, OperationClass::Read)];
     vec![
         Case::fires("a stranger reads", vec![stranger.clone()]).after(known()),
+        Case::fires("a stranger downloads", vec![downloads]).after(known()),
         Case::silent("the known client", vec![asks(9_000, OperationClass::Read)]).after(known()),
         Case::silent("nothing learned", vec![stranger]),
     ]

@@ -40,12 +40,24 @@ static ACTS: &[Act] = &[Act {
 
 #[cfg(test)]
 fn cases() -> Vec<crate::testing::Case> {
-    use crate::testing::{Case, asks, of};
+    use crate::testing::{Case, asked, asks, of, operation, seen};
+    use model::{Detail, Direction, Observation, Operation};
+    // The controller fetches the parts, which the station's acknowledgements bring.
+    let fetches = |millis| {
+        let job = operation(Class::ProgramDownload, 0x1b);
+        let job = Operation { direction: Direction::Response, ..job };
+        let Observation { from, to, .. } = asks(0, Class::ProgramDownload);
+        of("s7comm", seen(millis, to, from, Detail::Operation(job)))
+    };
+    let part = |millis| of("s7comm", asked(millis, operation(Class::ProgramDownload, 0x1b)));
+    let begun = || of("s7comm", asked(0, operation(Class::ProgramDownload, 0x1a)));
     vec![
         Case::fires(
             "a download",
             vec![asks(0, Class::ProgramDownload), asks(9, Class::ProgramDownload)],
         ),
+        Case::fires("a download in parts", vec![begun(), fetches(1), part(2), fetches(3), part(4)]),
+        Case::fires("the parts of a download begun before", vec![fetches(1), part(2)]),
         Case::silent("reading values", vec![asks(0, Class::Read)]),
         Case::silent(
             "the same word in an office protocol",
