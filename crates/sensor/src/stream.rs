@@ -120,6 +120,13 @@ impl Stream {
     /// [`Self::advance`].
     pub(crate) fn arrive(&mut self, sequence: u32, bytes: &[u8], frame: Origin) -> Arrival {
         let Some(next) = self.next else {
+            // A keep-alive has an octet of its own before what comes next (RFC 9293, 3.8.4).
+            let end = sequence.wrapping_add(1);
+            let has_it = || self.acknowledged.is_some_and(|a| distance(a, end) >= 0);
+            if bytes.len() == 1 && has_it() {
+                self.start(end);
+                return Arrival::Repeated;
+            }
             self.start(sequence);
             return Arrival::InOrder(0);
         };
@@ -354,6 +361,17 @@ mod tests {
         assert_eq!(stream.arrive(FAR, b"?", Origin::default()), Arrival::InOrder(0));
         stream.advance(1);
         assert_eq!(stream.arrive(1_000, b"a", Origin::default()), Arrival::Elsewhere);
+    }
+
+    #[test]
+    fn a_stream_seen_from_its_middle_on_may_begin_with_a_keep_alive() {
+        let mut stream = Stream::default();
+        stream.acknowledge(1_001);
+        assert_eq!(stream.arrive(1_000, b"\0", Origin::default()), Arrival::Repeated);
+        assert_eq!(stream.arrive(1_001, b"ab", Origin::default()), Arrival::InOrder(0));
+        let mut stream = Stream::default();
+        stream.acknowledge(1_000);
+        assert_eq!(stream.arrive(1_000, b"a", Origin::default()), Arrival::InOrder(0));
     }
 
     #[test]

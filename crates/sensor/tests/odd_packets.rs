@@ -396,3 +396,34 @@ fn files_are_followed_to_the_port_their_server_sends_them_from() {
     let elsewhere = [transfer[0].clone(), udp(answers, (5_000, 4_001), block)];
     assert_eq!(read_group("tftp", &elsewhere).1, 1);
 }
+
+#[test]
+fn keep_alives_that_a_capture_begins_with_are_no_messages() {
+    // Both ends send one, as their octets before what comes next; then one is asked.
+    let tcp = |ports: [u8; 4], sequence: u32, acknowledged: u32, data: &[u8]| {
+        let mut segment = ports.to_vec();
+        segment.extend(sequence.to_be_bytes().into_iter().chain(acknowledged.to_be_bytes()));
+        segment.extend([0x50, 0x10, 1, 0, 0, 0, 0, 0]);
+        segment.extend(data);
+        segment
+    };
+    let command = [0x68, 14, 6, 0, 32, 0, 45, 1, 6, 0, 1, 0, 7, 0, 0, 0];
+    let station = |at, wants, data: &[u8]| {
+        whole(ip(HOST, OTHER, 6, 0, &tcp([0x09, 0x64, 0xc3, 0x50], at, wants, data)))
+    };
+    let master = |at, wants, data: &[u8]| {
+        whole(ip(OTHER, HOST, 6, 0, &tcp([0xc3, 0x50, 0x09, 0x64], at, wants, data)))
+    };
+    let frames = [
+        station(499, 900, &[0]),
+        master(900, 500, &[]),
+        master(899, 500, &[0]),
+        station(500, 900, &[]),
+        master(900, 500, &command),
+        station(500, 916, &command),
+    ];
+    assert_eq!(read_group("iec104_apci", &frames), (vec![], 2));
+    // Of one side alone the octet comes after what tells the protocol.
+    let frames = [station(500, 900, &command), master(899, 516, &[0]), master(900, 516, &command)];
+    assert_eq!(read_group("iec104_apci", &frames), (vec![], 2));
+}

@@ -65,7 +65,8 @@ impl Shard {
                 // The other side may have spoken first and waited to be understood.
                 let now = context.side(flow);
                 let other = std::mem::take(&mut flow.half(now.other()).pending);
-                if !other.is_empty() {
+                // A lone octet is that of a keep-alive there, too.
+                if other.len() > usize::from(!flow.client_certain) {
                     let back = context.sent_by(self.flows.get(at), now.other());
                     self.read(at, &back, now.other(), &other);
                 }
