@@ -392,6 +392,14 @@ impl Open {
         self.draft.severity = self.draft.severity.max(severity);
     }
 
+    /// What it says happened in `o` for the first time: what led to it is not counted as that.
+    pub fn begins_with(&mut self, o: &Observation) {
+        self.messages.clear();
+        self.bursts.clear();
+        (self.count, self.told) = (0, None);
+        self.again(o, 1);
+    }
+
     /// The newest burst began or ended outside what was counted one by one. What a detector counts
     /// may have begun bursts ago, which says nothing of when this one did.
     pub fn spans(&mut self, first: Time, last: Time) {

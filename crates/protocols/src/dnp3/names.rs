@@ -10,7 +10,8 @@ pub(super) fn function(code: u8) -> Option<(Class, &'static str)> {
         0 => (Class::Session, "confirm"),
         1 => (Class::Read, "read"),
         2 => (Class::Write, "write"),
-        3 => (Class::Write, "select"),
+        // Arms a point and changes nothing; the operate that follows does (4.4.3).
+        3 => (Class::Session, "select"),
         4 => (Class::Write, "operate"),
         5 => (Class::Write, "direct operate"),
         6 => (Class::Write, "direct operate no ack"),

@@ -108,7 +108,8 @@ pub fn written(item: &str) -> (OperationClass, &'static str) {
     let last = item.rsplit('$').next().unwrap_or_default();
     match constraint {
         // A control is its Oper; selecting and cancelling change nothing yet.
-        "CO" if item.contains("$SBO") || last == "Cancel" => (Session, "select or cancel control"),
+        "CO" if last == "Cancel" => (Session, "cancel control"),
+        "CO" if item.contains("$SBO") => (Session, "select control"),
         "CO" => (Write, "control"),
         "RP" | "BR" | "LG" => (Session, "write report control"),
         "GO" | "GS" | "MS" | "US" => (Configure, "write publishing control"),
