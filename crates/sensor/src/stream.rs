@@ -187,14 +187,23 @@ impl Stream {
         }
     }
 
-    /// The other side acknowledged octets up to `number`.
-    pub(crate) fn acknowledge(&mut self, number: u32) {
+    /// The other side acknowledged octets up to `number`; where it `answers`, what it has is read
+    /// before what it says.
+    pub(crate) fn acknowledge(&mut self, number: u32, answers: bool) {
         if self.acknowledged.is_none_or(|a| distance(number, a) > 0) {
             self.acknowledged = Some(number);
         }
         let beyond = self.next.is_some_and(|next| distance(number, next) > 0);
         let waiting = beyond && self.early.is_some();
-        self.patience = if waiting { self.patience.saturating_add(1) } else { 0 };
+        let has_held = || {
+            let first = self.early.as_ref().and_then(|early| early.held.first());
+            first.is_some_and(|held| distance(number, held.sequence) > 0)
+        };
+        self.patience = match waiting {
+            true if answers && has_held() => LOST_AFTER_SEGMENTS,
+            true => self.patience.saturating_add(1),
+            false => 0,
+        };
     }
 
     /// What can be given out: early octets that are next, or a hole given up. `at_nanos` is the
@@ -292,11 +301,21 @@ mod tests {
         stream.arrive(u32::MAX.wrapping_add(5), b"xyz", Origin::default());
         assert_eq!(collect(&mut stream, false).1, 0);
         for _ in 0..LOST_AFTER_SEGMENTS {
-            stream.acknowledge(u32::MAX.wrapping_add(8));
+            stream.acknowledge(u32::MAX.wrapping_add(8), false);
         }
         assert_eq!(collect(&mut stream, false), (b"xyz".to_vec(), 5));
         stream.arrive(u32::MAX.wrapping_add(20), b"q", Origin::default());
         assert_eq!(collect(&mut stream, true), (b"q".to_vec(), 12));
+    }
+
+    #[test]
+    fn what_is_held_is_read_before_an_answer_that_acknowledges_it() {
+        for (acknowledged, answers, given) in [(8, true, 3), (8, false, 0), (5, true, 0)] {
+            let mut stream = begun();
+            stream.arrive(u32::MAX.wrapping_add(5), b"xyz", Origin::default());
+            stream.acknowledge(u32::MAX.wrapping_add(acknowledged), answers);
+            assert_eq!(collect(&mut stream, false).0.len(), given, "{acknowledged} {answers}");
+        }
     }
 
     #[test]
@@ -305,7 +324,7 @@ mod tests {
         for (acknowledged, given_up) in [(None, true), (Some(u32::MAX), false)] {
             let mut stream = begun();
             if let Some(number) = acknowledged {
-                stream.acknowledge(number);
+                stream.acknowledge(number, false);
             }
             stream.arrive(u32::MAX.wrapping_add(5), b"xyz", Origin::default());
             assert!(stream.ready(late - 1, false).is_none());
@@ -319,7 +338,7 @@ mod tests {
     #[test]
     fn what_the_receiver_waits_for_is_read_behind_a_segment_it_dropped() {
         let mut stream = begun();
-        stream.acknowledge(u32::MAX);
+        stream.acknowledge(u32::MAX, false);
         let made_up = Origin { at_nanos: 0, ..Origin::default() };
         assert_eq!(stream.arrive(FAR, b"?", made_up), Arrival::Early);
         let late = LOST_BY_ALL_AFTER_NANOS + 1;
@@ -329,21 +348,21 @@ mod tests {
         stream.advance(1);
         assert_eq!(stream.arrive(u32::MAX, b"ab", Origin::default()), Arrival::Elsewhere);
         // What the receiver has is not wanted again.
-        stream.acknowledge(1);
+        stream.acknowledge(1, false);
         assert_eq!(stream.arrive(u32::MAX, b"ab", Origin::default()), Arrival::Repeated);
     }
 
     #[test]
     fn a_segment_far_ahead_is_dropped_while_the_sender_goes_on_before_it() {
         let mut stream = begun();
-        stream.acknowledge(u32::MAX);
+        stream.acknowledge(u32::MAX, false);
         assert_eq!(stream.arrive(FAR, b"?", Origin::default()), Arrival::Early);
         for (count, sequence) in [u32::MAX, 0, 1].into_iter().enumerate() {
             let at_nanos = LOST_BY_ALL_AFTER_NANOS * count as i64;
             let here = Origin { at_nanos, ..Origin::default() };
             assert_eq!(stream.arrive(sequence, b"a", here), Arrival::InOrder(0));
             stream.advance(1);
-            stream.acknowledge(sequence.wrapping_add(1));
+            stream.acknowledge(sequence.wrapping_add(1), false);
             assert!(stream.ready(at_nanos, false).is_none());
         }
         assert!(!stream.is_holding());
@@ -352,12 +371,12 @@ mod tests {
     #[test]
     fn of_a_stream_seen_from_its_middle_on_the_first_segments_may_change_places() {
         let mut stream = Stream::default();
-        stream.acknowledge(1_000);
+        stream.acknowledge(1_000, false);
         assert_eq!(stream.arrive(2_000, b"b", Origin::default()), Arrival::InOrder(0));
         stream.advance(1);
         assert_eq!(stream.arrive(1_000, b"a", Origin::default()), Arrival::Repeated);
         let mut stream = Stream::default();
-        stream.acknowledge(1_000);
+        stream.acknowledge(1_000, false);
         assert_eq!(stream.arrive(FAR, b"?", Origin::default()), Arrival::InOrder(0));
         stream.advance(1);
         assert_eq!(stream.arrive(1_000, b"a", Origin::default()), Arrival::Elsewhere);
@@ -366,11 +385,11 @@ mod tests {
     #[test]
     fn a_stream_seen_from_its_middle_on_may_begin_with_a_keep_alive() {
         let mut stream = Stream::default();
-        stream.acknowledge(1_001);
+        stream.acknowledge(1_001, false);
         assert_eq!(stream.arrive(1_000, b"\0", Origin::default()), Arrival::Repeated);
         assert_eq!(stream.arrive(1_001, b"ab", Origin::default()), Arrival::InOrder(0));
         let mut stream = Stream::default();
-        stream.acknowledge(1_000);
+        stream.acknowledge(1_000, false);
         assert_eq!(stream.arrive(1_000, b"a", Origin::default()), Arrival::InOrder(0));
     }
 

@@ -3,7 +3,7 @@
 //! Not here: limits, see `limits.rs`. Invariant: what is read of them does not depend on packets
 //! that never come.
 
-use model::{Detail, Time};
+use model::{Detail, Direction, Object, Time};
 use sensor::{Event, Packet, Worker, WorkerSettings};
 use wire::LinkType;
 
@@ -426,4 +426,45 @@ fn keep_alives_that_a_capture_begins_with_are_no_messages() {
     // Of one side alone the octet comes after what tells the protocol.
     let frames = [station(500, 900, &command), master(899, 516, &[0]), master(900, 516, &command)];
     assert_eq!(read_group("iec104_apci", &frames), (vec![], 2));
+}
+
+#[test]
+fn a_request_behind_a_hole_is_read_before_its_answer() {
+    let request = |number: u8| [0, number, 0, 0, 0, 6, 1, 3, 0, number, 0, 1];
+    let answer = |number: u8| [0, number, 0, 0, 0, 5, 1, 3, 2, 0, 7];
+    let frames = [
+        (false, 1_000u32, 500u32, request(1).to_vec()),
+        (true, 500, 1_012, answer(1).to_vec()),
+        // What the client sent before it is not in the capture.
+        (false, 1_024, 511, request(3).to_vec()),
+        (true, 511, 1_036, answer(3).to_vec()),
+    ];
+    let mut worker = Worker::new(WorkerSettings::default());
+    for (frame, (back, sequence, acknowledged, data)) in (1..).zip(frames) {
+        let ports = [[0xc3, 0x50, 1, 0xf6], [1, 0xf6, 0xc3, 0x50]][usize::from(back)];
+        let mut segment = ports.to_vec();
+        segment.extend(sequence.to_be_bytes().into_iter().chain(acknowledged.to_be_bytes()));
+        segment.extend([0x50, 0x18, 1, 0, 0, 0, 0, 0]);
+        segment.extend(data);
+        let (from, to) = if back { (OTHER, HOST) } else { (HOST, OTHER) };
+        let (data, wire_len) = whole(ip(from, to, 6, 0, &segment));
+        let (at, link) = (Time::from_secs(frame.try_into().expect("few")), LinkType::Ethernet);
+        worker.push(&Packet { at, frame, wire_len, link, data: &data });
+    }
+    let operations = worker.take_events().into_iter().filter_map(|stamped| match stamped.event {
+        Event::Observed(observation) => match observation.detail {
+            Detail::Operation(operation) => Some((operation.direction, operation.object)),
+            _ => None,
+        },
+        _ => None,
+    });
+    let of = |number| Object::Range { area: "holding-register", block: 1, first: number, count: 1 };
+    let said: Vec<_> = operations.collect();
+    let expected = [
+        (Direction::Request, of(1)),
+        (Direction::Response, of(1)),
+        (Direction::Request, of(3)),
+        (Direction::Response, of(3)),
+    ];
+    assert_eq!(said, expected);
 }

@@ -149,8 +149,12 @@ impl Shard {
             // A bare acknowledgement tells where data will begin.
             half.stream.begin(tcp.sequence.wrapping_sub(1));
         }
+        let answers = !tcp.payload.is_empty();
+        let mut asked_first = false;
         if tcp.ack() {
-            flow.half(side.other()).stream.acknowledge(tcp.acknowledgement);
+            let other = &mut flow.half(side.other()).stream;
+            other.acknowledge(tcp.acknowledgement, answers);
+            asked_first = answers && other.is_holding();
         }
         let first_answer = side == Side::Server && flow.syn && !flow.answered;
         if first_answer {
@@ -158,7 +162,13 @@ impl Shard {
             let event = if tcp.rst() { SessionEvent::Refused } else { SessionEvent::Answered };
             self.observe(context, "tcp", session(event), None);
         }
-        if !tcp.payload.is_empty() {
+        if asked_first {
+            let flow = self.flows.get(at);
+            let back = context.sent_by(flow, context.side(flow).other());
+            self.drain(at, &back, false);
+        }
+        if answers {
+            let side = context.side(self.flows.get(at));
             let first = tcp.sequence.wrapping_add(u32::from(is_opening(tcp)));
             self.arrive(at, context, side, first, tcp.payload);
         }
