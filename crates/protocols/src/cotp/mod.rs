@@ -127,7 +127,7 @@ impl Dissector for Conversation {
         if let Some(part) = self.parts.get_mut(gap.from as usize) {
             part.clear();
         }
-        self.s7.gap();
+        self.s7.gap(gap.from);
         self.plus.gap();
         self.mms.gap();
     }

@@ -7,7 +7,7 @@ use super::{
     userdata::Userdata,
     wire::{self, ACK, ACK_DATA, Item, JOB, Pdu, USERDATA},
 };
-use crate::{Output, output::Op, text};
+use crate::{Output, Side, output::Op, text};
 use model::{OperationClass, PointValue, Quality, Scalar, Time};
 use std::collections::VecDeque;
 
@@ -34,9 +34,12 @@ pub struct Conversation {
 }
 
 impl Conversation {
-    pub fn gap(&mut self) {
+    /// Octets of one side are lost. Parts of a list come from the server alone.
+    pub fn gap(&mut self, from: Side) {
         self.pending.clear();
-        self.userdata.gap();
+        if from == Side::Server {
+            self.userdata.gap();
+        }
     }
 
     /// Reads one PDU that begins with 0x32 and a known message type.

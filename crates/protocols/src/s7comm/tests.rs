@@ -5,7 +5,7 @@ use super::{
     limits::{LIST_OCTETS_MAX, PENDING_JOBS_MAX},
     wire::{ACK, ACK_DATA, Item, JOB, Pdu, USERDATA, emit, emit_items},
 };
-use crate::Output;
+use crate::{Output, Side};
 use model::{Detail, Direction, OperationClass, Outcome, Time};
 
 const EMPTY: Pdu<'_> = Pdu { rosctr: JOB, reference: 0, error: None, parameter: &[], data: &[] };
@@ -24,20 +24,35 @@ fn jobs_that_nobody_answers_are_forgotten_and_counted() {
     assert_eq!(out.limits, ["s7-pending-jobs"]);
 }
 
-#[test]
-fn a_list_that_never_ends_is_forgotten_and_counted() {
-    let (mut conversation, mut out) = (Conversation::default(), Output::new(false));
-    // Answer to read SZL, more to come; 16 KiB of contents each.
+/// Answer to read SZL, more to come; 16 KiB of contents.
+fn part_of_list() -> Vec<u8> {
     let parameter = [0, 1, 0x12, 8, 0x12, 0x84, 1, 0, 0, 1, 0, 0];
     let mut data = vec![0xff, 9, 0x40, 0];
     data.resize(4 + 0x4000, 0);
-    let (rosctr, reference, error) = (USERDATA, 1, None);
-    let part = Pdu { rosctr, reference, error, parameter: &parameter, data: &data };
+    emit(&Pdu { rosctr: USERDATA, parameter: &parameter, data: &data, ..EMPTY })
+}
+
+#[test]
+fn a_list_that_never_ends_is_forgotten_and_counted() {
+    let (mut conversation, mut out) = (Conversation::default(), Output::new(false));
     for _ in 0..=LIST_OCTETS_MAX / 0x4000 {
         assert_eq!(out.limits.len(), 0);
-        conversation.read(Time(0), &emit(&part), &mut out);
+        conversation.read(Time(0), &part_of_list(), &mut out);
     }
     assert_eq!(out.limits, ["s7-list-octets"]);
+}
+
+#[test]
+fn what_the_client_sent_and_is_lost_leaves_the_parts_of_a_list() {
+    for (from, goes_on) in [(Side::Client, true), (Side::Server, false)] {
+        let (mut conversation, mut out) = (Conversation::default(), Output::new(false));
+        for _ in 0..LIST_OCTETS_MAX / 0x4000 {
+            conversation.read(Time(0), &part_of_list(), &mut out);
+        }
+        conversation.gap(from);
+        conversation.read(Time(0), &part_of_list(), &mut out);
+        assert_eq!(out.limits.is_empty(), !goes_on, "{from:?}");
+    }
 }
 
 #[test]
