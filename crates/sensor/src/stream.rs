@@ -9,6 +9,7 @@ use crate::limits::{
     HELD_OCTETS_PER_FLOW_MAX, HELD_SEGMENTS_PER_FLOW_MAX, LOST_AFTER_NANOS, LOST_AFTER_SEGMENTS,
     LOST_BY_ALL_AFTER_NANOS, SEQUENCE_JUMP_MAX,
 };
+use model::Mac;
 use std::{cmp::Ordering, net::IpAddr};
 
 /// More than a receiver takes ahead of what it waits for, where the window is not scaled.
@@ -55,6 +56,8 @@ pub(crate) struct Origin {
     pub(crate) missing: usize,
     /// Ends of the tunnel it came through.
     pub(crate) outer: Option<(IpAddr, IpAddr)>,
+    /// Of its sender and its receiver.
+    pub(crate) macs: (Option<Mac>, Option<Mac>),
 }
 
 /// What a segment did.
@@ -397,7 +400,8 @@ mod tests {
     fn an_early_segment_keeps_what_its_packet_said() {
         let mut stream = begun();
         let outer = Some((IpAddr::from([192, 0, 2, 1]), IpAddr::from([192, 0, 2, 2])));
-        let frame = Origin { at_nanos: 7, frame: 3, missing: 90, outer };
+        let macs = (Some(Mac([2, 0, 0, 0, 0, 1])), None);
+        let frame = Origin { at_nanos: 7, frame: 3, missing: 90, outer, macs };
         assert_eq!(stream.arrive(u32::MAX.wrapping_add(2), b"cd", frame), Arrival::Early);
         assert_eq!(stream.arrive(u32::MAX, b"ab", Origin::default()), Arrival::InOrder(0));
         stream.advance(2);

@@ -3,7 +3,7 @@
 //! Not here: limits, see `limits.rs`. Invariant: what is read of them does not depend on packets
 //! that never come.
 
-use model::{Detail, Direction, Object, Time};
+use model::{Detail, Direction, Mac, Object, Time};
 use sensor::{Event, Packet, Worker, WorkerSettings};
 use wire::LinkType;
 
@@ -453,7 +453,11 @@ fn a_request_behind_a_hole_is_read_before_its_answer() {
     }
     let operations = worker.take_events().into_iter().filter_map(|stamped| match stamped.event {
         Event::Observed(observation) => match observation.detail {
-            Detail::Operation(operation) => Some((operation.direction, operation.object)),
+            Detail::Operation(operation) => {
+                // Both ends are behind one router, so whose frame it was shows.
+                assert_eq!(observation.from.mac, Some(Mac([2, 0, 0, 0, 0, 2])));
+                Some((operation.direction, operation.object))
+            }
             _ => None,
         },
         _ => None,

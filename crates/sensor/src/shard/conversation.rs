@@ -188,7 +188,9 @@ impl Shard {
     fn arrive(&mut self, at: u32, context: &Context, side: Side, sequence: u32, bytes: &[u8]) {
         let half = self.flows.get(at).half(side);
         let (at_nanos, frame) = (context.at.nanos(), context.frame);
-        let origin = Origin { at_nanos, frame, missing: context.missing, outer: context.outer };
+        let (missing, outer) = (context.missing, context.outer);
+        let macs = (context.from.mac, context.to.mac);
+        let origin = Origin { at_nanos, frame, missing, outer, macs };
         match half.stream.arrive(sequence, bytes, origin) {
             Arrival::InOrder(old) => {
                 let fresh = bytes.get(old..).unwrap_or_default();
@@ -257,10 +259,13 @@ impl Shard {
             let flow = self.flows.get(at);
             let side = sender.side(flow);
             match flow.half(side).stream.ready(nanos, last) {
-                Some(Ready::Bytes(bytes, Origin { at_nanos, frame, missing, outer })) => {
+                Some(Ready::Bytes(bytes, Origin { at_nanos, frame, missing, outer, macs })) => {
                     flow.half(side).stream.advance(bytes.len());
                     let at_time = Time::from_nanos(at_nanos);
-                    let sender = Context { at: at_time, frame, missing, outer, ..*sender };
+                    let from = Endpoint { mac: macs.0, ..sender.from };
+                    let to = Endpoint { mac: macs.1, ..sender.to };
+                    let sender =
+                        Context { at: at_time, frame, missing, outer, from, to, ..*sender };
                     self.octets(at, &sender, side, &bytes);
                     self.cut_off(at, &sender);
                 }
