@@ -13,6 +13,8 @@ pub fn says(protocol: &str, object: &Object) -> String {
         Object::Range { area, block, first, count } => {
             range(protocol, (area, *block), (*first, *count))
         }
+        // The operation's own name says that it is an address.
+        Object::Name { area: "ipv4", name } => name.to_string(),
         Object::Name { area, name } => format!("{area} {name}"),
     }
 }
@@ -47,7 +49,6 @@ fn range(protocol: &str, (area, block): (&str, u32), (first, count): (u32, u32))
         _ => format!("{first}..{}", u64::from(first) + u64::from(count) - 1),
     };
     match (protocol, area) {
-        ("pn_dcp", "ipv4") => format!("{}/{block}", Ipv4Addr::from(first)),
         // Whose address ARP asks for, and what a host joins.
         (_, "ipv4" | "multicast group") => Ipv4Addr::from(first).to_string(),
         ("s7comm", "DB" | "DI") if count > 1 => format!("{}, octets {all}", space()),
@@ -108,7 +109,6 @@ mod tests {
     #[test]
     fn an_address_that_is_asked_for_is_told_as_one() {
         check("arp", ("ipv4", 0), (0xc0a8_0ab6, 1), "192.168.10.182");
-        check("pn_dcp", ("ipv4", 24), (0xc0a8_0ab6, 1), "192.168.10.182/24");
     }
 
     #[test]

@@ -497,7 +497,7 @@ impl Inventory {
             }
             self.counted.insert(self.root(from));
         }
-        if let (Some(from), "pn_dcp", Direction::Request, Object::Name { name, .. }) =
+        if let (Some(from), "pn_dcp", Direction::Request, Object::Name { area: "station", name }) =
             (from, protocol, operation.direction, &operation.object)
         {
             match operation.class {

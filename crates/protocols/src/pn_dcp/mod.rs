@@ -127,7 +127,7 @@ fn dcp(frame: &Frame<'_>, out: &mut Output) {
                     op.named("station", &station)
                 }
                 None if frame.service == 4 => match found.iter().find_map(Block::address) {
-                    Some((address, prefix)) => op.range("ipv4", prefix, address, 1),
+                    Some(address) => op.named("ipv4", &address),
                     None => op,
                 },
                 None => op,

@@ -1,5 +1,6 @@
 //! DCP frames and their blocks (IEC 61158-6-10, 4.3.1).
 
+use std::net::Ipv4Addr;
 use wire::{Reader, Short};
 
 /// Blocks read of one frame.
@@ -46,15 +47,23 @@ impl Block<'_> {
         named.then(|| String::from_utf8_lossy(self.value).into_owned())
     }
 
-    /// The address that a set gives, and the length of its network's prefix.
-    pub fn address(&self) -> Option<(u32, u32)> {
+    /// The address that a set gives with its network, and the gateway. Where there is none, zeros
+    /// or the address itself stand there.
+    pub fn address(&self) -> Option<String> {
         let ((1, 2 | 3), Some(octets)) =
             ((self.option, self.suboption), self.value.first_chunk::<8>())
         else {
             return None;
         };
         let [a, b, c, d, mask @ ..] = *octets;
-        Some((u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes(mask).leading_ones()))
+        let own = Ipv4Addr::new(a, b, c, d);
+        let prefix = u32::from_be_bytes(mask).leading_ones();
+        let gateway = self.value.get(8..).and_then(<[u8]>::first_chunk::<4>);
+        let gateway = gateway.map(|octets| Ipv4Addr::from(*octets));
+        Some(match gateway.filter(|gateway| !gateway.is_unspecified() && *gateway != own) {
+            Some(gateway) => format!("{own}/{prefix}, gateway {gateway}"),
+            None => format!("{own}/{prefix}"),
+        })
     }
 
     /// The error of a block that says what came of one that was to be set.
