@@ -8,7 +8,7 @@ mod words;
 
 use crate::record::{Behaviour, Known};
 use model::{AssetClass, OperationClass, Purdue, Role};
-use std::borrow::Cow;
+use std::{borrow::Cow, cmp::Reverse};
 use words::{WORDS, Word, letters, words};
 
 /// Everything a decision may rest on.
@@ -132,8 +132,10 @@ fn fact<'a>(evidence: &'a Evidence<'_>, path: &str) -> Option<&'a str> {
     known.map(|k| &*k.value)
 }
 
+/// As an asset's row shows it: the strongest word, of equal ones the earliest.
 fn best<'a>(facts: &'a [Known], path: &str) -> Option<&'a Known> {
-    facts.iter().filter(|k| k.path == path).max_by_key(|k| k.confidence)
+    let of = facts.iter().filter(|k| k.path == path);
+    of.max_by_key(|k| (k.confidence, Reverse(k.first)))
 }
 
 /// What somebody wrote, and the same in small letters.
@@ -508,9 +510,10 @@ fn serving(evidence: &Evidence<'_>) -> Option<(AssetClass, String)> {
         let maker = evidence.vendor.unwrap_or_default();
         return Some((Class::Clock, format!("answers ntp requests and is made by {maker}")));
     }
-    let server_os = fact(evidence, "os").is_some_and(|os| os.contains("Server"));
+    let system = system(evidence);
+    let server_os = system.is_some_and(|os| os.contains("Server"));
     let known = ["dns", "dhcp", "smb", "ldap", "kerberos", "ftp", "ntp", "tls", "http", "ssh"];
-    let own = fact(evidence, "os").and_then(|os| Some((of_system(os)?, os)));
+    let own = system.and_then(|os| Some((of_system(os)?, os)));
     // People's machines answer for the files they share, and that makes none of them a server.
     let counts = |name: &&str| own.is_none() || *name != "smb";
     let serves = |name: &&&str| served.get(name).is_some_and(|count| count > 0);
@@ -560,14 +563,31 @@ fn made(evidence: &Evidence<'_>) -> Option<(AssetClass, String)> {
     evidence.virtual_machine.then(|| (Class::VirtualMachine, "virtual network card".to_owned()))
 }
 
-/// Systems of people's own machines. Where one build is a client's and a server's, it may be both.
-fn of_system(os: &str) -> Option<AssetClass> {
+/// The system it says it runs. Where one build is a desktop's and a server's, another word of its
+/// own may tell which.
+fn system<'a>(evidence: &'a Evidence<'_>) -> Option<&'a str> {
+    let shown = fact(evidence, "os")?;
+    let Some(name) = desktop(shown).filter(|_| shown.contains("Server")) else {
+        return Some(shown);
+    };
+    let tells = |os: &&str| desktop(os) == Some(name) && !os.contains("Server");
+    let all = evidence.facts.iter().filter(|k| k.path == "os").map(|k| &*k.value);
+    Some(all.into_iter().find(tells).unwrap_or(shown))
+}
+
+/// The desktop system, or the first of those it may be.
+fn desktop(os: &str) -> Option<&'static str> {
     const DESKTOPS: &[&str] =
         &["Windows XP", "Windows Vista", "Windows 7", "Windows 8", "Windows 10", "Windows 11"];
+    DESKTOPS.iter().copied().find(|system| os.starts_with(system))
+}
+
+/// Systems of people's own machines. Where one build is a client's and a server's, it may be both.
+fn of_system(os: &str) -> Option<AssetClass> {
     if ["Android", "iOS", "iPadOS"].iter().any(|system| os.starts_with(system)) {
         return Some(AssetClass::Mobile);
     }
-    let desktop = DESKTOPS.iter().any(|system| os.starts_with(system)) || os.starts_with("macOS");
+    let desktop = desktop(os).is_some() || os.starts_with("macOS");
     (desktop && !os.contains("Server")).then_some(AssetClass::Workstation)
 }
 

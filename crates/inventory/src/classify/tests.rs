@@ -35,6 +35,27 @@ fn description(text: &str, want: AssetClass) {
 }
 
 #[test]
+fn of_equal_words_the_earliest_tells_as_it_is_shown() {
+    let facts = [(3, "Windows 2000 2195"), (1, "Windows 10 1511"), (2, "Windows 10 Enterprise")];
+    let facts = facts.map(|(at, os)| Known { first: model::Time(at), ..known("os", "smb", os) });
+    let told = class_of(&facts, &[]);
+    assert_eq!((told.class, &*told.reason), (AssetClass::Workstation, "runs Windows 10 1511"));
+}
+
+#[test]
+fn a_build_of_a_desktop_or_a_server_is_what_another_word_says() {
+    let class = |systems: &[&str]| {
+        let facts: Vec<_> = systems.iter().map(|os| known("os", "smb", os)).collect();
+        class_of(&facts, &[]).class
+    };
+    let either = "Windows 7 SP1 or Windows Server 2008 R2 SP1";
+    assert_eq!(class(&["Windows 7 Enterprise 7601", either]), AssetClass::Workstation);
+    assert_eq!(class(&["Windows Server 2008 R2 Standard 7601", either]), AssetClass::Server);
+    assert_eq!(class(&["Windows 10 1511", either]), AssetClass::Server);
+    assert_eq!(class(&[either]), AssetClass::Server);
+}
+
+#[test]
 fn adapters_and_servers_for_printers_are_neither_adapters_nor_cameras() {
     description("Monarch 7410 Print Adapter", AssetClass::Printer);
     description("AXIS 5470e Network Print Server V6.21", AssetClass::Printer);
