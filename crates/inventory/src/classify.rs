@@ -369,20 +369,9 @@ fn served(evidence: &Evidence<'_>) -> Option<(AssetClass, String)> {
         })
 }
 
-/// Stations report by themselves what changed. A report that comes again is counted for both ends,
-/// so who asks is none, and of IEC 104 only who sent values of a common address.
+/// Stations report by themselves what changed.
 fn reports(evidence: &Evidence<'_>) -> Option<(AssetClass, String)> {
-    let Behaviour { told, asked, .. } = evidence.behaviour;
-    let station = fact(evidence, "iec104_common_address").is_some();
-    let asks = |name: &str, session: bool| {
-        let counts = |class: OperationClass| session || class != OperationClass::Session;
-        asked.keys().any(|(protocol, class)| *protocol == name && counts(*class))
-    };
-    let name = match () {
-        () if told.contains_key("iec104") && station && !asks("iec104", false) => "iec104",
-        () if told.contains_key("dnp3") && !asks("dnp3", true) => "dnp3",
-        () => return None,
-    };
+    let name = ["iec104", "dnp3"].iter().find(|name| evidence.behaviour.told.contains_key(name))?;
     Some((AssetClass::Rtu, format!("reports by itself in {name}")))
 }
 
