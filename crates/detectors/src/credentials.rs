@@ -25,6 +25,8 @@ pub static CREDENTIALS: Detector = Detector {
 /// What a member of a group does, as of routers that share an address.
 const TELLS_ALL: &str = "speaks to all of its group";
 
+const ACCEPTED: &str = " The server accepted it.";
+
 struct Credentials;
 
 impl Watch for Credentials {
@@ -60,10 +62,7 @@ impl Watch for Credentials {
         };
         let explanation = || {
             let user = sign_in.user.as_deref().map(|u| format!(" as {u}")).unwrap_or_default();
-            let outcome = match sign_in.accepted {
-                Some(true) => " The server accepted it.",
-                _ => "",
-            };
+            let outcome = if sign_in.accepted == Some(true) { ACCEPTED } else { "" };
             let does = if server.is_host() { "signs in to {1}" } else { TELLS_ALL };
             format!("{{0}} {does}{user}. {why}{outcome}")
         };
@@ -76,13 +75,14 @@ impl Watch for Credentials {
             let title = format!("{{0}} signs in to {{1}} with {what} ({method})");
             Draft::by(client, [server], severity, title).because(explanation())
         });
-        // An attempt first, and then one that is let in.
+        // An attempt first, and then its answer, or one that is let in.
         if let Some(open) = raised
-            && severity > open.severity()
+            && sign_in.accepted == Some(true)
+            && !open.says(ACCEPTED)
         {
             open.at_least(severity);
-            open.explained(explanation());
-            open.proof("worse", evidence::message(o));
+            open.explained_more(ACCEPTED);
+            open.proof("accepted", evidence::message(o));
         }
     }
 }
@@ -161,6 +161,24 @@ fn cases() -> Vec<crate::testing::Case> {
 mod tests {
     use super::*;
     use crate::testing::{host, sign_in};
+
+    #[test]
+    fn the_answer_to_an_attempt_tells_that_it_was_accepted_once() {
+        for default in [false, true] {
+            let mut attempt = sign_in(0, None, default);
+            if let Detail::Authentication(sign_in) = &mut attempt.detail {
+                sign_in.user = Some("otto".into());
+            }
+            let answer = |millis| sign_in(millis, Some(true), default);
+            let found = crate::testing::Case::fires("", vec![attempt, answer(5), answer(9)]).run();
+            let [open] = &found[..] else { panic!("{found:#?}") };
+            let says = &open.explanation;
+            assert!(says.contains(" as otto.") && says.ends_with(ACCEPTED), "{says}");
+            assert_eq!(says.matches(ACCEPTED).count(), 1);
+            let expected = if default { Severity::High } else { Severity::Low };
+            assert_eq!(open.severity, expected);
+        }
+    }
 
     #[test]
     fn nobody_signs_in_to_a_group() {

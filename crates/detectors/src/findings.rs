@@ -383,6 +383,16 @@ impl Open {
         self.draft.explanation = explanation;
     }
 
+    /// Explains more of it, in words that go on from those before.
+    pub fn explained_more(&mut self, words: &str) {
+        self.draft.explanation.push_str(words);
+    }
+
+    /// Does its explanation end so?
+    pub fn says(&self, words: &str) -> bool {
+        self.draft.explanation.ends_with(words)
+    }
+
     pub fn severity(&self) -> Severity {
         self.draft.severity
     }

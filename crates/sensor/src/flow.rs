@@ -607,7 +607,7 @@ mod tests {
         for frame in 1..=4 {
             keys.push(begin(&mut table, frame));
         }
-        let mut silent = |table: &mut FlowTable, frame| -> Vec<u32> {
+        let silent = |table: &mut FlowTable, frame| -> Vec<u32> {
             std::iter::from_fn(|| table.next_silent(frame, 10)).collect()
         };
         // The first was followed in frame 2, the last by nobody.
