@@ -37,7 +37,7 @@ async def main():
 
     async def send(runner, task, function, sequence):
         await runner.request(task.build_request(sequence))
-        log.did("write")
+        log.did("session" if function == 3 else "write")
         log.count("dnp3", "client", dnp3_src=MASTER, dnp3_dst=STATION, func=function)
         log.count("dnp3", "server", dnp3_src=STATION, dnp3_dst=MASTER, func=129)
 
