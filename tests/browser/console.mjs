@@ -986,7 +986,7 @@ step('a page is printed whole, dark letters on white', async ({ page, server }) 
   await page.pdf({ format: 'A4' });
   const map = await page.evaluate(() => window.map);
   assert.match(map.words, /Spandrel map, [\d,]+ assets/);
-  assert.equal(map.ground, 'rgb(234, 238, 240)', 'the light ground of a level');
+  assert.equal(map.ground, 'rgb(243, 245, 246)', 'the ground of the light theme');
   assert.equal(await page.locator('.sheet-of-paper').count(), 0);
   await page.goto(`${server.url}/protection`);
 });
