@@ -988,6 +988,15 @@ step('a page is printed whole, dark letters on white', async ({ page, server }) 
   assert.match(map.words, /Spandrel map, [\d,]+ assets/);
   assert.equal(map.ground, 'rgb(243, 245, 246)', 'the ground of the light theme');
   assert.equal(await page.locator('.sheet-of-paper').count(), 0);
+  // The canvas has no size meanwhile, and is drawn as before when it is back.
+  const canvas = page.locator('canvas[role=application]');
+  const before = await canvas.evaluate(({ width, height }) => [width, height]);
+  await page.emulateMedia({ media: 'print' });
+  await page.locator('.sheet-of-paper svg').waitFor();
+  await page.evaluate(() => new Promise((done) => setTimeout(done, 200)));
+  await page.emulateMedia({ media: null });
+  await canvas.waitFor();
+  assert.deepEqual(await canvas.evaluate(({ width, height }) => [width, height]), before);
   await page.goto(`${server.url}/protection`);
 });
 

@@ -139,6 +139,8 @@ export class MapView implements Movable {
   }
 
   resize(w: number, h: number): void {
+    // Hidden, as on paper: there is nothing to draw until it is back.
+    if (w < 1 || h < 1) return;
     const ratio = Math.min(2, window.devicePixelRatio || 1);
     if (w === this.size.w && h === this.size.h && ratio === this.ratio) return;
     this.size = { w, h };
