@@ -143,10 +143,8 @@ impl Worker {
     pub fn report(&mut self, frame: u64, slice: u64, mut after: impl FnMut(&mut Worker)) {
         let mut due = self.due.take().unwrap_or_else(|| self.all_due());
         while let Some(next) = due.pop_if(|due| due.began < slice) {
-            if let Some(shard) = self.shards.get_mut(next.shard as usize) {
-                shard.report(next.at, frame, &mut self.events);
-                after(self);
-            }
+            self.report_one(next, frame);
+            after(self);
         }
         if slice < u64::MAX {
             self.due = Some(due);
@@ -167,11 +165,15 @@ impl Worker {
             due.extend(silent.map(|(began, at)| Due { began, shard: number, at }));
         }
         due.sort_unstable();
-        for Due { shard, at, .. } in due {
-            if let Some(shard) = self.shards.get_mut(shard as usize) {
-                shard.report(at, frame, &mut self.events);
-                after(self);
-            }
+        for next in due {
+            self.report_one(next, frame);
+            after(self);
+        }
+    }
+
+    fn report_one(&mut self, due: Due, frame: u64) {
+        if let Some(shard) = self.shards.get_mut(due.shard as usize) {
+            shard.report(due.at, frame, &mut self.events);
         }
     }
 
