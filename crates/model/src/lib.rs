@@ -5,6 +5,7 @@
 
 mod address;
 mod asset;
+mod carrier;
 mod finding;
 mod health;
 mod insight;
@@ -24,6 +25,7 @@ pub use address::{Address, Endpoint, Mac, PortNumber};
 pub use asset::{
     Asset, AssetClass, AssetId, Fact, Module, Purdue, Role, names_together, told_apart,
 };
+pub use carrier::Carrier;
 pub use finding::{Engine, Evidence, Finding, FindingId, Severity};
 pub use health::{Counter, Health};
 pub use insight::{INSIGHT_VERSION, Insight};

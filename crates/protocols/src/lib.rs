@@ -121,10 +121,9 @@ pub mod websocket;
 pub mod wsd;
 pub mod zigbee;
 
+pub use model::Carrier;
 pub use output::{Ends, Group, Message, Observed, Output};
-pub use seam::{
-    About, Carrier, Dissector, Gap, Hint, Malformed, Probe, Progress, Protocol, Segment, Side,
-};
+pub use seam::{About, Dissector, Gap, Hint, Malformed, Probe, Progress, Protocol, Segment, Side};
 
 /// Every protocol, in the order in which probes are asked when ports give no hint: strong
 /// signatures first, so that weak ones only see what nothing else claimed.

@@ -4,7 +4,7 @@
 //! spoken. Anomalies are observations, not errors.
 
 use crate::Output;
-use model::{Endpoint, Time};
+use model::{Carrier, Endpoint, Time};
 
 /// Static description of a protocol.
 #[derive(Debug)]
@@ -22,21 +22,6 @@ pub struct About {
     pub groups: &'static [&'static crate::Group],
     /// Depth, for the docs table: what is decoded beyond the header, in a few words.
     pub depth: &'static str,
-}
-
-/// What carries a protocol.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Carrier {
-    Tcp,
-    Udp,
-    /// Directly on Ethernet II with this EtherType.
-    Ethertype(u16),
-    /// IEEE 802.2 SNAP with this OUI and protocol id.
-    Snap([u8; 3], u16),
-    /// IEEE 802.2 LLC with this destination SAP.
-    Llc(u8),
-    /// Directly on IP with this protocol number.
-    Ip(u8),
 }
 
 /// What is known of the bytes besides themselves when a probe looks at them.

@@ -6,8 +6,8 @@
 use crate::{limits::SKIPPED_OCTETS_MAX, sieve::Seen, stream::Stream, tally::Cursor};
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
-use model::{Endpoint, Mac, Time};
-use protocols::{About, Carrier, Dissector, Protocol, Side};
+use model::{Carrier, Endpoint, Mac, Time};
+use protocols::{About, Dissector, Protocol, Side};
 use std::{
     hash::{BuildHasher, Hash, Hasher},
     net::IpAddr,
@@ -20,7 +20,7 @@ pub(crate) struct FlowKey {
     high: u128,
     /// Ports of the low and the high end, and the VLAN.
     rest: u64,
-    kind: Kind,
+    carrier: Carrier,
 }
 
 impl Hash for FlowKey {
@@ -28,72 +28,26 @@ impl Hash for FlowKey {
     fn hash<H: Hasher>(&self, state: &mut H) {
         state.write_u128(self.low);
         state.write_u128(self.high);
-        state.write_u64(self.rest ^ self.kind.number().rotate_left(48));
+        state.write_u64(self.rest ^ number_of(self.carrier).rotate_left(48));
     }
 }
 
-/// What the conversation rides on.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub(crate) enum Kind {
-    Tcp,
-    Udp,
-    Ip(u8),
-    Ethertype(u16),
-    Snap([u8; 3], u16),
-    Llc(u8),
-}
-
-impl Kind {
-    pub(crate) fn carrier(self) -> Carrier {
-        match self {
-            Kind::Tcp => Carrier::Tcp,
-            Kind::Udp => Carrier::Udp,
-            Kind::Ip(protocol) => Carrier::Ip(protocol),
-            Kind::Ethertype(kind) => Carrier::Ethertype(kind),
-            Kind::Snap(oui, pid) => Carrier::Snap(oui, pid),
-            Kind::Llc(sap) => Carrier::Llc(sap),
+/// Different for every carrier.
+#[inline]
+const fn number_of(carrier: Carrier) -> u64 {
+    match carrier {
+        Carrier::Tcp => 0x0100_0000_0000,
+        Carrier::Udp => 0x0200_0000_0000,
+        Carrier::Ip(protocol) => 0x0300_0000_0000 | protocol as u64,
+        Carrier::Ethertype(kind) => 0x0400_0000_0000 | kind as u64,
+        Carrier::Snap([a, b, c], pid) => {
+            0x05_0000_0000_0000
+                | (a as u64) << 32
+                | (b as u64) << 24
+                | (c as u64) << 16
+                | pid as u64
         }
-    }
-
-    /// Different for every kind.
-    #[inline]
-    const fn number(self) -> u64 {
-        match self {
-            Kind::Tcp => 0x0100_0000_0000,
-            Kind::Udp => 0x0200_0000_0000,
-            Kind::Ip(protocol) => 0x0300_0000_0000 | protocol as u64,
-            Kind::Ethertype(kind) => 0x0400_0000_0000 | kind as u64,
-            Kind::Snap([a, b, c], pid) => {
-                0x05_0000_0000_0000
-                    | (a as u64) << 32
-                    | (b as u64) << 24
-                    | (c as u64) << 16
-                    | pid as u64
-            }
-            Kind::Llc(sap) => 0x0600_0000_0000 | sap as u64,
-        }
-    }
-
-    /// What carried it, with the server's port, for people.
-    pub(crate) fn shown(self, port: Option<u16>) -> String {
-        match (self, port) {
-            (Kind::Tcp | Kind::Udp, Some(port)) => format!("{}/{port}", self.transport()),
-            (Kind::Ethertype(kind), _) => format!("ethertype 0x{kind:04x}"),
-            (Kind::Llc(sap), _) => format!("llc 0x{sap:02x}"),
-            (Kind::Snap([a, b, c], pid), _) => format!("snap {a:02x}{b:02x}{c:02x} 0x{pid:04x}"),
-            (Kind::Ip(protocol), _) => format!("{} {protocol}", self.transport()),
-            _ => self.transport().to_owned(),
-        }
-    }
-
-    pub(crate) fn transport(self) -> &'static str {
-        match self {
-            Kind::Tcp => "tcp",
-            Kind::Udp => "udp",
-            Kind::Ip(1 | 58) => "icmp",
-            Kind::Ip(_) => "ip",
-            _ => "ethernet",
-        }
+        Carrier::Llc(sap) => 0x0600_0000_0000 | sap as u64,
     }
 }
 
@@ -111,13 +65,13 @@ fn number(end: &Endpoint) -> u128 {
 }
 
 impl FlowKey {
-    pub(crate) fn kind(&self) -> Kind {
-        self.kind
+    pub(crate) fn carrier(&self) -> Carrier {
+        self.carrier
     }
 
     /// The key, and whether `from` is its low end.
     #[inline]
-    pub(crate) fn new(from: &Endpoint, to: &Endpoint, kind: Kind) -> (FlowKey, bool) {
+    pub(crate) fn new(from: &Endpoint, to: &Endpoint, carrier: Carrier) -> (FlowKey, bool) {
         let a = (number(from), from.port.unwrap_or_default());
         let b = (number(to), to.port.unwrap_or_default());
         let from_is_low = a <= b;
@@ -126,7 +80,7 @@ impl FlowKey {
         // of its sender, so for IP the VLAN must not tell conversations apart.
         let vlan = if from.ip.is_some() { 0 } else { from.vlan.unwrap_or_default() };
         let rest = u64::from(low.1) << 32 | u64::from(high.1) << 16 | u64::from(vlan);
-        (FlowKey { low: low.0, high: high.0, rest, kind }, from_is_low)
+        (FlowKey { low: low.0, high: high.0, rest, carrier }, from_is_low)
     }
 }
 
@@ -301,8 +255,8 @@ impl Flow {
     }
 
     /// What it rides on.
-    pub(crate) fn kind(&self) -> Kind {
-        self.key.kind
+    pub(crate) fn carrier(&self) -> Carrier {
+        self.key.carrier
     }
 
     /// Time of the newest packet.
@@ -534,14 +488,14 @@ mod tests {
 
     fn flow(last: u8) -> Flow {
         let (a, b) = (end(last, 1), end(200, 2));
-        Flow::new(FlowKey::new(&a, &b, Kind::Tcp), (a, b, true), (1, Time(0)))
+        Flow::new(FlowKey::new(&a, &b, Carrier::Tcp), (a, b, true), (1, Time(0)))
     }
 
     #[test]
     fn both_directions_have_one_key() {
         let (a, b) = (end(1, 49_152), end(2, 502));
-        let (there, low) = FlowKey::new(&a, &b, Kind::Tcp);
-        let (back, high) = FlowKey::new(&b, &a, Kind::Tcp);
+        let (there, low) = FlowKey::new(&a, &b, Carrier::Tcp);
+        let (back, high) = FlowKey::new(&b, &a, Carrier::Tcp);
         assert_eq!(there, back);
         assert_ne!(low, high);
     }

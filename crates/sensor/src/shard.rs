@@ -13,7 +13,7 @@ mod reading;
 use crate::{
     echoes::Echoes,
     event::{Event, Place, Repeats, Sends, Sent, Stamped},
-    flow::{Flow, FlowTable, Foreign, Identity, Kind},
+    flow::{Flow, FlowTable, Foreign, Identity},
     fragments::Fragments,
     identify::Directory,
     limits::CLOCK_SET_BACK_NANOS,
@@ -24,7 +24,9 @@ use crate::{
     worker::{Packet, WorkerSettings},
 };
 use context::Context;
-use model::{Address, Detail, Endpoint, Exchange, Health, Mac, Observation, SessionEvent, Time};
+use model::{
+    Address, Carrier, Detail, Endpoint, Exchange, Health, Mac, Observation, SessionEvent, Time,
+};
 use protocols::Output;
 use std::{collections::BTreeMap, net::IpAddr};
 use wire::{Frame, Ip, Layer, Transport};
@@ -37,7 +39,7 @@ pub(crate) struct Shard {
     settings: WorkerSettings,
     directory: Directory,
     /// Kind of the last frame that had a protocol.
-    carried: Option<Kind>,
+    carried: Option<Carrier>,
     flows: FlowTable,
     fragments: Fragments,
     echoes: Echoes,
@@ -67,7 +69,7 @@ struct Counters {
     unparsed: BTreeMap<&'static str, u64>,
     limits: BTreeMap<&'static str, u64>,
     /// What carried it, and the server's port.
-    unidentified: BTreeMap<(Kind, Option<u16>), u64>,
+    unidentified: BTreeMap<(Carrier, Option<u16>), u64>,
     segments_lost: u64,
     bytes_lost: u64,
 }
@@ -134,14 +136,14 @@ impl Shard {
             Layer::Ip(ip) => self.ip(packet, frame, ip, macs),
             Layer::Arp(arp) => self.arp(packet, frame, arp),
             Layer::Ethernet { ethertype, payload } => {
-                self.link_layer(packet, frame, Kind::Ethertype(*ethertype), payload);
+                self.link_layer(packet, frame, Carrier::Ethertype(*ethertype), payload);
             }
             Layer::Llc { dsap, oui, pid, payload, .. } => {
-                let kind = match (oui, pid) {
-                    (Some(oui), Some(pid)) => Kind::Snap(*oui, *pid),
-                    _ => Kind::Llc(*dsap),
+                let carrier = match (oui, pid) {
+                    (Some(oui), Some(pid)) => Carrier::Snap(*oui, *pid),
+                    _ => Carrier::Llc(*dsap),
                 };
-                self.link_layer(packet, frame, kind, payload);
+                self.link_layer(packet, frame, carrier, payload);
             }
             Layer::Unknown(name) => {
                 self.sent(packet, macs.0, None, vlan);
@@ -255,7 +257,7 @@ impl Shard {
             Transport::Udp(udp) => {
                 context.ports(udp.source, udp.destination);
                 context.missing = context.missing.max(udp.missing);
-                self.datagram(context, Kind::Udp, udp.payload);
+                self.datagram(context, Carrier::Udp, udp.payload);
             }
             Transport::Malformed(reason) => {
                 self.sent_in(context);
@@ -268,34 +270,40 @@ impl Shard {
             }
             Transport::Icmp(icmp) => {
                 let asks = icmp.kind == ECHO;
-                self.payload(context, Kind::Ip(protocol), icmp.payload, asks);
+                self.payload(context, Carrier::Ip(protocol), icmp.payload, asks);
                 self.quoted(context, &icmp, false);
                 self.echo(context, protocol, &icmp);
             }
             Transport::Icmpv6(icmp) => {
                 // The type tells what stands behind it, so it goes along.
                 let asks = icmp.kind == ECHO_V6;
-                self.payload(context, Kind::Ip(protocol), payload, asks);
+                self.payload(context, Carrier::Ip(protocol), payload, asks);
                 self.quoted(context, &icmp, true);
                 self.echo(context, protocol, &icmp);
             }
             Transport::Igmp { .. } => {
-                self.datagram(context, Kind::Ip(protocol), payload);
+                self.datagram(context, Carrier::Ip(protocol), payload);
             }
-            Transport::Other => self.datagram(context, Kind::Ip(protocol), payload),
+            Transport::Other => self.datagram(context, Carrier::Ip(protocol), payload),
         }
     }
 
-    fn link_layer(&mut self, packet: &Packet<'_>, frame: &Frame<'_>, kind: Kind, payload: &[u8]) {
+    fn link_layer(
+        &mut self,
+        packet: &Packet<'_>,
+        frame: &Frame<'_>,
+        carrier: Carrier,
+        payload: &[u8],
+    ) {
         let (source, destination) = (frame.source_mac.map(Mac), frame.destination_mac.map(Mac));
         let vlan = frame.vlans.innermost();
-        let known = self.carried == Some(kind);
-        if !known && !self.directory.is_carried(kind.carrier()) {
+        let known = self.carried == Some(carrier);
+        if !known && !self.directory.is_carried(carrier) {
             self.sent(packet, source, None, vlan);
-            *self.counters.unidentified.entry((kind, None)).or_default() += 1;
+            *self.counters.unidentified.entry((carrier, None)).or_default() += 1;
             return;
         }
-        self.carried = Some(kind);
+        self.carried = Some(carrier);
         let end = |mac| Endpoint { mac, ip: None, port: None, vlan };
         let mut context = Context {
             at: packet.at,
@@ -311,7 +319,7 @@ impl Shard {
             from_is_low: false,
             counted: false,
         };
-        self.datagram(&mut context, kind, payload);
+        self.datagram(&mut context, carrier, payload);
     }
 
     fn arp(&mut self, packet: &Packet<'_>, frame: &Frame<'_>, arp: &wire::Arp) {
@@ -402,12 +410,13 @@ impl Shard {
 
     /// Says now and then that the sender sends. Only who holds an IPv4 address matters.
     fn still_sends(&mut self, flow: u32, context: &Context) {
-        let kind = self.flows.get(flow).kind();
+        let carrier = self.flows.get(flow).carrier();
         let Some(from) = sender(&context.from) else { return };
         let (Some(_), Some(IpAddr::V4(_))) = (from.mac, from.ip) else { return };
         // To many at once a packet goes as far as its sender means it to.
         let to_one = sender(&context.to).is_some_and(|to| to.mac.is_some() && to.ip.is_some());
-        let hops = context.hops.filter(|_| to_one && matches!(kind, Kind::Tcp | Kind::Udp));
+        let hops =
+            context.hops.filter(|_| to_one && matches!(carrier, Carrier::Tcp | Carrier::Udp));
         if self.senders.is_to_be_said(&from, context.at, hops) {
             let event = Event::Sends(Sends { from, at: context.at, hops });
             self.events.push(Stamped { frame: context.read_at, place: self.place, event });
@@ -487,8 +496,8 @@ impl Shard {
         let text = |(k, v): (&&'static str, &u64)| ((*k).to_owned(), *v);
         health.unparsed = self.counters.unparsed.iter().map(text).collect();
         health.limits = self.counters.limits.iter().map(text).collect();
-        for ((kind, port), count) in &self.counters.unidentified {
-            *health.unidentified.entry(kind.shown(*port)).or_default() += count;
+        for ((carrier, port), count) in &self.counters.unidentified {
+            *health.unidentified.entry(carrier.shown(*port)).or_default() += count;
         }
         for (name, count) in [
             ("senders", self.senders.refused),
@@ -554,9 +563,10 @@ fn sender(end: &Endpoint) -> Option<Endpoint> {
 
 fn count_unidentified(flow: &Flow, counters: &mut Counters) {
     // ICMP and IGMP are the network's own business.
-    let spoke = flow.halves.iter().any(|h| h.spoke) && !matches!(flow.kind(), Kind::Ip(1 | 2 | 58));
+    let spoke =
+        flow.halves.iter().any(|h| h.spoke) && !matches!(flow.carrier(), Carrier::Ip(1 | 2 | 58));
     if matches!(flow.identity, Identity::Unknown | Identity::Searching { .. }) && spoke {
-        *counters.unidentified.entry((flow.kind(), flow.server.port)).or_default() += 1;
+        *counters.unidentified.entry((flow.carrier(), flow.server.port)).or_default() += 1;
     }
 }
 
@@ -573,8 +583,8 @@ fn report(
     events: &mut Vec<Stamped>,
 ) {
     let (client, server) = (flow.client, flow.server);
-    let protocol = flow.protocol().unwrap_or(flow.kind().transport());
-    let (last, kind) = (flow.last(), flow.kind());
+    let protocol = flow.protocol().unwrap_or(flow.carrier().transport());
+    let (last, carrier) = (flow.last(), flow.carrier());
     for (half, end) in flow.halves.iter_mut().zip([&client, &server]) {
         let foreign = half.foreign.take().map_or_else(Foreign::default, |foreign| *foreign);
         let packets = half.packets.saturating_sub(foreign.packets);
@@ -588,7 +598,7 @@ fn report(
     let [up, down] = &mut flow.halves;
     if up.packets + down.packets > 0 {
         let exchange = Exchange {
-            transport: kind.transport(),
+            transport: carrier.transport(),
             first: flow.first,
             last,
             packets_up: std::mem::take(&mut up.packets),

@@ -62,7 +62,7 @@ impl Heads {
         let Some(said) = self.open.remove(&flow.first_frame) else { return };
         if matches!(flow.identity, Identity::Unknown | Identity::Searching { .. }) {
             self.ended.push(Unnamed {
-                transport: flow.kind().shown(None),
+                transport: flow.carrier().shown(None),
                 frame: flow.first_frame,
                 client: flow.client,
                 server: flow.server,
@@ -79,8 +79,8 @@ impl Heads {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::flow::{FlowKey, Kind};
-    use model::Time;
+    use crate::flow::FlowKey;
+    use model::{Carrier, Time};
 
     fn flow(frame: u64) -> Flow {
         let end = |last| Endpoint {
@@ -90,7 +90,7 @@ mod tests {
             vlan: None,
         };
         let (from, to) = (end(1), end(2));
-        let key = FlowKey::new(&from, &to, Kind::Udp);
+        let key = FlowKey::new(&from, &to, Carrier::Udp);
         Flow::new(key, (from, to, true), (frame, Time::from_secs(1)))
     }
 

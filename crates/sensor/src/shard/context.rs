@@ -4,11 +4,11 @@
 //! belong to its ends and stand apart.
 
 use crate::{
-    flow::{Flow, Kind},
+    flow::Flow,
     tally::{Peer, Peers},
     worker::Packet,
 };
-use model::{Endpoint, Mac, Time};
+use model::{Carrier, Endpoint, Mac, Time};
 use protocols::{Ends, Hint, Side};
 use std::net::IpAddr;
 
@@ -56,8 +56,8 @@ impl Context {
     }
 
     /// What probes are told of what `side` sent in this packet, but for the ports.
-    pub(super) fn hint(&self, kind: Kind, side: Side) -> Hint {
-        Hint { carrier: kind.carrier(), port: false, from: side, missing: self.missing }
+    pub(super) fn hint(&self, carrier: Carrier, side: Side) -> Hint {
+        Hint { carrier, port: false, from: side, missing: self.missing }
     }
 
     /// The side of the conversation that sent this packet.

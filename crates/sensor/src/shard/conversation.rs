@@ -6,18 +6,18 @@
 use super::{Context, Shard, reading::segment, session};
 use crate::{
     event::Place,
-    flow::{Flow, FlowKey, Identity, Kind},
+    flow::{Flow, FlowKey, Identity},
     identify::Directory,
     limits::COMPLETED_OCTETS_MAX,
     stream::{Arrival, Origin, Ready},
 };
-use model::{Address, Endpoint, Mac, SessionEvent, Time};
+use model::{Address, Carrier, Endpoint, Mac, SessionEvent, Time};
 use protocols::{Gap, Progress, Segment, Side};
 use wire::Tcp;
 
 impl Shard {
     pub(super) fn tcp(&mut self, context: &mut Context, tcp: &Tcp<'_>) {
-        let (key, from_is_low) = FlowKey::new(&context.from, &context.to, Kind::Tcp);
+        let (key, from_is_low) = FlowKey::new(&context.from, &context.to, Carrier::Tcp);
         context.from_is_low = from_is_low;
         let context = &*context;
         let opening = is_opening(tcp);
@@ -118,7 +118,7 @@ impl Shard {
         let client = match (is_opening(tcp), tcp.ack()) {
             (true, false) => true,
             (true, true) => false,
-            _ => sender_is_client(&self.directory, context, Kind::Tcp),
+            _ => sender_is_client(&self.directory, context, Carrier::Tcp),
         };
         let mut flow = new_flow(context, key, client);
         flow.client_certain = is_opening(tcp);
@@ -227,7 +227,7 @@ impl Shard {
     /// was cut off. Nothing is believed of it but that it was there. Says how many zeros were read.
     fn complete(&mut self, at: u32, context: &Context, side: Side) -> usize {
         let flow = self.flows.get(at);
-        let kind = flow.kind();
+        let carrier = flow.carrier();
         let half = flow.half(side);
         let (begun, needed) = (half.pending.len(), half.needed as usize);
         let Identity::Known { dissector, .. } = &mut flow.identity else { return 0 };
@@ -239,7 +239,7 @@ impl Shard {
         message.resize(needed, 0);
         self.out.clear();
         let filled = needed.saturating_sub(begun);
-        let segment = Segment { filled, ..segment(context, side, kind, &message, false) };
+        let segment = Segment { filled, ..segment(context, side, carrier, &message, false) };
         let progress = dissector.feed(segment, &mut self.out);
         if matches!(progress, Progress::Consumed(_)) {
             // Zeros where a number was may be a command nobody gave.
@@ -359,9 +359,9 @@ pub(super) fn new_flow(context: &Context, key: FlowKey, sender_is_client: bool) 
 }
 
 /// Which end of a conversation without a handshake serves, by its ports.
-pub(super) fn sender_is_client(directory: &Directory, context: &Context, kind: Kind) -> bool {
+pub(super) fn sender_is_client(directory: &Directory, context: &Context, carrier: Carrier) -> bool {
     let (Some(from), Some(to)) = (context.from.port, context.to.port) else { return true };
-    let known = |port| directory.is_known_port(kind.carrier(), port);
+    let known = |port| directory.is_known_port(carrier, port);
     match (known(from), known(to)) {
         (true, false) => false,
         (false, true) => true,

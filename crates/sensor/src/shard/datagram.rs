@@ -10,10 +10,10 @@ use super::{
     session,
 };
 use crate::{
-    flow::{Flow, FlowKey, Identity, Kind},
+    flow::{Flow, FlowKey, Identity},
     identify::Directory,
 };
-use model::SessionEvent;
+use model::{Carrier, SessionEvent};
 use protocols::{About, Hint, Progress, Protocol, Side, tftp::TFTP};
 
 /// A server that is asked in vain for so long is silent.
@@ -44,36 +44,36 @@ fn find_again(directory: &Directory, flow: &mut Flow, hint: Hint, payload: &[u8]
 
 impl Shard {
     /// A datagram or a frame's payload: one message or several, never a part of one.
-    pub(super) fn datagram(&mut self, context: &mut Context, kind: Kind, payload: &[u8]) {
-        self.payload(context, kind, payload, true);
+    pub(super) fn datagram(&mut self, context: &mut Context, carrier: Carrier, payload: &[u8]) {
+        self.payload(context, carrier, payload, true);
     }
 
     /// The same, of which not every first one asks for an answer.
     pub(super) fn payload(
         &mut self,
         context: &mut Context,
-        kind: Kind,
+        carrier: Carrier,
         payload: &[u8],
         asks: bool,
     ) {
-        let (key, from_is_low) = FlowKey::new(&context.from, &context.to, kind);
+        let (key, from_is_low) = FlowKey::new(&context.from, &context.to, carrier);
         context.from_is_low = from_is_low;
         let context = &*context;
         let at = match self.flows.find(&key, context.read_at) {
             Some(at) => {
                 // Less than that keeps a way open, and asks for nothing.
-                if kind == Kind::Udp && payload.len() >= ASK_OCTETS_MIN {
+                if carrier == Carrier::Udp && payload.len() >= ASK_OCTETS_MIN {
                     self.rhythm(at, context);
                 }
                 self.count(at, context);
                 at
             }
             None => {
-                let client = sender_is_client(&self.directory, context, kind);
+                let client = sender_is_client(&self.directory, context, carrier);
                 let at = self.insert(new_flow(context, key, client), context);
                 if asks {
                     let attempted = session(SessionEvent::Attempted { syn: false });
-                    self.observe(context, kind.transport(), attempted, None);
+                    self.observe(context, carrier.transport(), attempted, None);
                 }
                 at
             }
@@ -82,7 +82,7 @@ impl Shard {
         let answers = context.side(flow) == Side::Server && flow.half(Side::Client).seen;
         if !flow.answered && answers {
             flow.answered = true;
-            self.observe(context, kind.transport(), session(SessionEvent::Answered), None);
+            self.observe(context, carrier.transport(), session(SessionEvent::Answered), None);
         }
         if payload.is_empty() {
             return;
@@ -90,7 +90,7 @@ impl Shard {
         let flow = self.flows.get(at);
         let side = context.side(flow);
         flow.half(side).spoke = true;
-        let hint = context.hint(kind, side);
+        let hint = context.hint(carrier, side);
         match flow.identity {
             Identity::Searching { tries } => {
                 self.heads.see(flow, side, payload);
@@ -99,9 +99,9 @@ impl Shard {
                     Some(client) => flow.identify(&TFTP, client != (side == Side::Client)),
                     None => _ = search(&self.directory, flow, hint, payload, tries),
                 }
-                flow.elsewhere = kind == Kind::Udp
+                flow.elsewhere = carrier == Carrier::Udp
                     && !matches!(flow.identity, Identity::Searching { .. })
-                    && self.directory.is_elsewhere(kind.carrier(), flow.ports(), about(flow));
+                    && self.directory.is_elsewhere(carrier, flow.ports(), about(flow));
             }
             _ if flow.elsewhere => find_again(&self.directory, flow, hint, payload),
             _ => {}
@@ -118,7 +118,7 @@ impl Shard {
         let flow = self.flows.get(at);
         let Identity::Known { dissector, .. } = &mut flow.identity else { return };
         self.out.clear();
-        let segment = segment(context, side, flow.key.kind(), payload, false);
+        let segment = segment(context, side, flow.key.carrier(), payload, false);
         match dissector.feed(segment, &mut self.out) {
             Progress::GiveUp(why) => self.counters.unparsed(why.reason),
             Progress::Consumed(_) | Progress::NeedMore { .. } => {}

@@ -4,8 +4,9 @@
 //! original may have passed where nobody looked. Not here: observations; the host that sent the
 //! error did not say what it quotes. Invariant: a quotation touches no conversation.
 
-use super::{Context, Kind, Shard};
+use super::{Context, Shard};
 use crate::identify::Verdict;
+use model::Carrier;
 use protocols::{Hint, Segment, Side};
 use wire::{Icmp, Reader};
 
@@ -21,7 +22,7 @@ impl Shard {
         let quotation = icmp.payload.get(UNUSED_OCTETS..).unwrap_or_default();
         let Some((ports, payload)) = datagram(quotation, six) else { return };
         let [source, destination] = ports;
-        let carrier = Kind::Udp.carrier();
+        let carrier = Carrier::Udp;
         let hint = Hint { carrier, port: false, from: Side::Client, missing: 0 };
         let asked = self.directory.ask(payload, hint, [destination, source]);
         let Verdict::Is(protocol, side) = asked else { return };

@@ -4,13 +4,14 @@
 
 use super::{Context, Shard};
 use crate::{
-    flow::{Flow, Identity, Kind},
+    flow::{Flow, Identity},
     identify::{Directory, Verdict},
     limits::{
         GIVE_UPS_MAX, MISTAKEN_MAX, PROBE_OCTETS_MAX, PROBE_TRIES_MAX,
         PROBE_TRIES_WITHOUT_BEGINNING_MAX,
     },
 };
+use model::Carrier;
 use protocols::{Gap, Hint, Progress, Segment, Side};
 
 impl Shard {
@@ -37,7 +38,7 @@ impl Shard {
         let mut head = std::mem::take(&mut flow.half(side).pending);
         let waited = head.len();
         head.extend_from_slice(bytes);
-        let hint = context.hint(flow.kind(), side);
+        let hint = context.hint(flow.carrier(), side);
         // What waited may have been the octet of a keep-alive before the first message seen.
         let alone = |flow: &mut Flow, tries| {
             search(&self.directory, flow, hint, bytes, tries);
@@ -128,7 +129,7 @@ impl Shard {
         loop {
             let rest = bytes.get(taken..).unwrap_or_default();
             let flow = self.flows.get(at);
-            let kind = flow.kind();
+            let carrier = flow.carrier();
             let half = flow.half(side);
             half.needed = 0;
             let after_gap = std::mem::take(&mut half.after_gap);
@@ -136,7 +137,7 @@ impl Shard {
                 return bytes.len();
             };
             self.out.clear();
-            let segment = segment(context, side, kind, rest, after_gap);
+            let segment = segment(context, side, carrier, rest, after_gap);
             let progress = dissector.feed(segment, &mut self.out);
             self.collect(context, Some(at), rest);
             let consumed = match progress {
@@ -173,7 +174,7 @@ impl Shard {
     fn was_mistaken(&mut self, at: u32, context: &Context, bytes: &[u8]) -> bool {
         let flow = self.flows.get(at);
         let Identity::Known { about, .. } = &flow.identity else { return false };
-        let (hint, ports) = (context.hint(flow.kind(), context.side(flow)), flow.ports());
+        let (hint, ports) = (context.hint(flow.carrier(), context.side(flow)), flow.ports());
         if flow.taken > MISTAKEN_MAX || about.ports.iter().any(|port| ports.contains(port)) {
             return false;
         }
@@ -208,7 +209,7 @@ impl Shard {
 pub(super) fn segment<'a>(
     context: &Context,
     from: Side,
-    kind: Kind,
+    carrier: Carrier,
     bytes: &'a [u8],
     after_gap: bool,
 ) -> Segment<'a> {
@@ -218,7 +219,7 @@ pub(super) fn segment<'a>(
         receiver: context.to,
         after_gap,
         missing: context.missing,
-        ..Segment::of(bytes, from, kind.carrier())
+        ..Segment::of(bytes, from, carrier)
     }
 }
 
@@ -234,7 +235,7 @@ pub(super) fn search(
     let side = hint.from;
     // A stream is tried from each side: one may be in the middle of a long message while the
     // other begins one.
-    let stream = flow.kind() == Kind::Tcp;
+    let stream = flow.carrier() == Carrier::Tcp;
     let most = match flow.client_certain || !stream {
         true => PROBE_TRIES_MAX,
         false => PROBE_TRIES_WITHOUT_BEGINNING_MAX,
@@ -251,9 +252,9 @@ pub(super) fn search(
             let half = flow.half(side);
             half.tries = half.tries.saturating_add(1);
             half.pending.clear();
-            let tried = match flow.kind() {
-                Kind::Tcp => flow.halves.iter().all(|half| half.tries >= most),
-                Kind::Udp => tries + 1 >= most,
+            let tried = match flow.carrier() {
+                Carrier::Tcp => flow.halves.iter().all(|half| half.tries >= most),
+                Carrier::Udp => tries + 1 >= most,
                 // What a frame carries is one of few, and two hosts may speak several of them.
                 _ => false,
             };
