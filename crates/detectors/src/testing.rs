@@ -76,7 +76,7 @@ pub fn seen(millis: i64, from: Endpoint, to: Endpoint, detail: Detail) -> Observ
     let at = Time::from_secs(1_000_000).plus_nanos(millis * 1_000_000);
     let frame = millis.unsigned_abs() + 1;
     let excerpt = Some(Excerpt::new(&[0xab; 12]));
-    Observation { at, frame, protocol: "modbus", from, to, detail, excerpt }
+    Observation { at, frame, protocol: "modbus", from, to, carrier: None, detail, excerpt }
 }
 
 pub fn of(protocol: &'static str, o: Observation) -> Observation {

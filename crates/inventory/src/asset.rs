@@ -63,10 +63,10 @@ impl Inventory {
         let spoken = self.links.rows.iter().filter(|(_, row)| !row.transport.is_empty());
         let shown = spoken.filter(|(key, _)| self.is_shown_link(key));
         let number = |record: &u32| self.id_number(self.root(*record));
-        let row = |((client, server, port), row): (&LinkKey, _)| Spoken {
-            client: number(client),
-            server: number(server),
-            port: *port,
+        let row = |(key, row): (&LinkKey, _)| Spoken {
+            client: number(&key.client),
+            server: number(&key.server),
+            port: key.port,
             row,
         };
         let mut rows: Vec<Spoken<'_>> = shown.map(row).collect();
@@ -156,9 +156,9 @@ impl Inventory {
     }
 
     /// Both ends are assets; what is sent to nobody known is no link.
-    pub(crate) fn is_shown_link(&self, (client, server, _): &LinkKey) -> bool {
-        let shown = |record: &u32| self.records[*record as usize].is_shown();
-        shown(client) && shown(server)
+    pub(crate) fn is_shown_link(&self, key: &LinkKey) -> bool {
+        let shown = |record: u32| self.records[record as usize].is_shown();
+        shown(key.client) && shown(key.server)
     }
 
     pub(crate) fn asset_of_group(&self, root: u32, members: &[u32]) -> Asset {
@@ -224,8 +224,8 @@ impl Inventory {
     }
 
     /// The row a part of a link is told in, by its ends' roots and port.
-    pub(crate) fn named(&self, (client, server, port): LinkKey, row: &LinkRecord) -> LinkName {
-        LinkName::new((self.id_of(client), self.id_of(server)), port, row)
+    pub(crate) fn named(&self, key: LinkKey, row: &LinkRecord) -> LinkName {
+        LinkName::new((self.id_of(key.client), self.id_of(key.server)), key.port, row)
     }
 }
 

@@ -127,13 +127,14 @@ impl Inventory {
             let first = *parts.first()?;
             let record = self.joined(parts)?;
             let name = name.unwrap_or_else(|| self.name_of(first, &record));
-            Some(name.link(first.2, &record))
+            Some(name.link(first.port, &record))
         });
         (links.collect(), merged)
     }
 
-    fn name_of(&self, (client, server, port): LinkKey, record: &LinkRecord) -> LinkName {
-        self.named((self.root(client), self.root(server), port), record)
+    fn name_of(&self, key: LinkKey, record: &LinkRecord) -> LinkName {
+        let (client, server) = (self.root(key.client), self.root(key.server));
+        self.named(LinkKey { client, server, ..key }, record)
     }
 
     /// What the parts of a row are together.

@@ -4,7 +4,7 @@
 //! nothing; whoever makes or pairs records has it forgotten.
 
 use crate::links::LinkKey;
-use model::Endpoint;
+use model::{Carrier, Endpoint};
 
 /// Ends kept: those of two conversations at a time.
 const ENDS: usize = 4;
@@ -13,8 +13,11 @@ const ENDS: usize = 4;
 pub(crate) struct Ends {
     kept: [Option<End>; ENDS],
     next: usize,
-    link: Option<(Endpoint, Endpoint, Option<LinkKey>)>,
+    link: Option<(Link, Option<LinkKey>)>,
 }
+
+/// Client, server and what carries their conversation.
+pub(crate) type Link = (Endpoint, Endpoint, Option<Carrier>);
 
 struct End {
     end: Endpoint,
@@ -40,15 +43,15 @@ impl Ends {
         self.next = (self.next + 1) % ENDS;
     }
 
-    /// The link between two ends, where it was asked for last.
+    /// The key of a link, where it was asked for last.
     #[inline]
-    pub(crate) fn link(&self, client: &Endpoint, server: &Endpoint) -> Option<Option<LinkKey>> {
-        let (from, to, key) = self.link.as_ref()?;
-        (from == client && to == server).then_some(*key)
+    pub(crate) fn link(&self, link: &Link) -> Option<Option<LinkKey>> {
+        let (kept, key) = self.link.as_ref()?;
+        (kept == link).then_some(*key)
     }
 
-    pub(crate) fn keep_link(&mut self, client: &Endpoint, server: &Endpoint, key: Option<LinkKey>) {
-        self.link = Some((*client, *server, key));
+    pub(crate) fn keep_link(&mut self, link: &Link, key: Option<LinkKey>) {
+        self.link = Some((*link, key));
     }
 
     /// Something about addresses changed.

@@ -522,31 +522,32 @@ impl Inventory {
             row.news |= *times == 0;
             *times += count;
             if new {
-                self.changed.insert(self.root(key.0));
+                self.changed.insert(self.root(key.client));
             }
         }
     }
 
     fn link_key(&mut self, o: &Observation, direction: Direction) -> Option<LinkKey> {
-        let (client, server) = match direction {
-            Direction::Response => (&o.to, &o.from),
-            _ => (&o.from, &o.to),
+        let link = match direction {
+            Direction::Response => (o.to, o.from, o.carrier),
+            _ => (o.from, o.to, o.carrier),
         };
-        if let Some(known) = self.ends.link(client, server) {
+        if let Some(known) = self.ends.link(&link) {
             return known;
         }
-        let key = self.find_link_key(client, server);
-        self.ends.keep_link(client, server, key);
+        let key = self.find_link_key(&link);
+        self.ends.keep_link(&link, key);
         key
     }
 
-    fn find_link_key(&self, client: &Endpoint, server: &Endpoint) -> Option<LinkKey> {
+    fn find_link_key(&self, (client, server, carrier): &ends::Link) -> Option<LinkKey> {
         let find = |end: &Endpoint| {
             let ip = end.ip.map(Address::Ip);
             let address = ip.or(end.mac.map(Address::Mac))?;
             self.index.get(&address).copied()
         };
-        Some((find(client)?, find(server)?, server.port.unwrap_or_default()))
+        let (client, port) = (find(client)?, server.port.unwrap_or_default());
+        Some(LinkKey { client, server: find(server)?, port, carrier: *carrier })
     }
 
     fn exchange(&mut self, observation: &Observation, exchange: &Exchange) {
@@ -554,7 +555,8 @@ impl Inventory {
         let client = self.endpoint(&observation.from, at, exchange.packets_up > 0);
         let server = self.endpoint(&observation.to, at, exchange.packets_down > 0);
         let (Some(client), Some(server)) = (client, server) else { return };
-        let key = (client, server, observation.to.port.unwrap_or_default());
+        let (port, carrier) = (observation.to.port.unwrap_or_default(), observation.carrier);
+        let key = LinkKey { client, server, port, carrier };
         let answered = exchange.packets_down > 0 || exchange.transport != "tcp";
         if !answered && !self.links.rows.contains_key(&key) {
             return;
@@ -564,14 +566,13 @@ impl Inventory {
         row.packets += exchange.packets_up + exchange.packets_down;
         row.bytes += exchange.bytes_up + exchange.bytes_down;
         // Of a service one knows what it speaks, also while a new connection to it does not say.
-        // Without a port the row is of everything two hosts said, ARP among it.
-        let unnamed = observation.protocol == exchange.transport && key.2 != 0;
+        let unnamed = observation.protocol == exchange.transport;
         let protocol = if unnamed { row.protocol } else { observation.protocol };
         row.news |= (row.transport, row.protocol) != (exchange.transport, protocol);
         (row.transport, row.protocol) = (exchange.transport, protocol);
         self.absorb_notices(key, observation.from.port.unwrap_or_default());
         self.converse((client, server), (observation.from.mac, observation.to.mac));
-        self.speaking(key, observation, exchange);
+        self.speaking((client, server), observation, exchange);
         for end in [client, server] {
             let root = self.root(end);
             self.counted.insert(root);
@@ -581,8 +582,8 @@ impl Inventory {
     /// What a server told by itself made a link of its own before it was known who serves: its
     /// operations belong to the conversation.
     fn absorb_notices(&mut self, key: LinkKey, client_port: u16) {
-        let (client, server, _) = key;
-        let reverse = (server, client, client_port);
+        let (client, server) = (key.server, key.client);
+        let reverse = LinkKey { client, server, port: client_port, ..key };
         let rows = &mut self.links.rows;
         if reverse == key || rows.get(&reverse).is_none_or(|row| !row.transport.is_empty()) {
             return;
@@ -599,7 +600,7 @@ impl Inventory {
 
     /// An end that never sends is shown where the other holds a conversation with it: a TCP
     /// connection that is answered, or a known protocol. Broadcasts of a network are nobody.
-    fn speaking(&mut self, (client, server, _): LinkKey, o: &Observation, exchange: &Exchange) {
+    fn speaking(&mut self, (client, server): (u32, u32), o: &Observation, exchange: &Exchange) {
         let known = o.protocol != exchange.transport;
         if exchange.transport != "tcp" && !known {
             return;

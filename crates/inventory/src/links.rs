@@ -1,14 +1,23 @@
-//! Who talks to whom: one row for client, server and port, with operations and counters.
+//! Who talks to whom: one row for client, server, port and what carries it, with operations and counters.
 //!
 //! Invariant: bounded; an attempt nobody answered is no link.
 
 use foldhash::fast::FixedState;
 use hashbrown::{HashMap, hash_map::Entry};
-use model::{OperationClass, Time};
+use model::{Carrier, OperationClass, Time};
 use std::collections::BTreeMap;
 
-/// Records of client and server, and the server's port.
-pub(crate) type LinkKey = (u32, u32, u16);
+/// What tells one link from another: all that is said between two ends over one carrier, as DNS
+/// over UDP, which is not DNS over TCP.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub(crate) struct LinkKey {
+    /// Records of client and server.
+    pub(crate) client: u32,
+    pub(crate) server: u32,
+    /// The server's; 0 where there are none.
+    pub(crate) port: u16,
+    pub(crate) carrier: Option<Carrier>,
+}
 
 #[derive(Clone, Debug)]
 pub(crate) struct LinkRecord {

@@ -1,7 +1,7 @@
 //! Which addresses are one host, what an asset is, what links are kept.
 
 use super::*;
-use model::{AssetClass, Attribute, Object, Outcome, Purdue};
+use model::{AssetClass, Attribute, Carrier, Object, Outcome, Purdue};
 
 fn mac(last: u8) -> Mac {
     Mac([0, 0x1b, 0x1b, 0, 0, last])
@@ -13,7 +13,7 @@ fn end(mac_last: Option<u8>, ip: &str) -> Endpoint {
 }
 
 fn observed(from: Endpoint, to: Endpoint, protocol: &'static str, detail: Detail) -> Observation {
-    Observation { at: Time(1), frame: 1, protocol, from, to, detail, excerpt: None }
+    Observation { at: Time(1), frame: 1, protocol, from, to, carrier: None, detail, excerpt: None }
 }
 
 fn presence(inventory: &mut Inventory, mac_last: u8, ip: &str) {
@@ -334,6 +334,39 @@ fn reports_of_a_server_are_operations_of_the_conversation() {
 }
 
 #[test]
+fn each_carrier_between_two_ends_is_a_link_of_its_own() {
+    let mut inventory = Inventory::new();
+    let (client, mut server) = (end(Some(1), "10.0.0.1"), end(Some(2), "10.0.0.2"));
+    let mut see = |server, protocol, carrier, detail| {
+        let carrier = Some(carrier);
+        inventory.apply(&Observation { carrier, ..observed(client, server, protocol, detail) });
+    };
+    let arp = Carrier::Ethertype(0x0806);
+    see(server, "arp", arp, exchange("ethernet", (1, 1)));
+    see(server, "icmp", Carrier::Ip(1), exchange("icmp", (2, 2)));
+    see(server, "arp", arp, exchange("ethernet", (4, 4)));
+    server.port = Some(53);
+    let ask = || operation(Direction::Request, OperationClass::Read);
+    for (carrier, times, packets) in [(Carrier::Udp, 3, 8), (Carrier::Tcp, 1, 16)] {
+        (0..times).for_each(|_| see(server, "dns", carrier, ask()));
+        see(server, "dns", carrier, exchange(carrier.transport(), (packets, packets)));
+    }
+    see(server, "dns", Carrier::Udp, exchange("udp", (32, 32)));
+    let mut links: Vec<_> = inventory
+        .links()
+        .into_iter()
+        .map(|l| (l.protocol, l.transport, l.packets, l.operations.into_values().sum::<u64>()))
+        .collect();
+    links.sort();
+    let row = |protocol: &str, transport: &str, packets, operations| {
+        (protocol.to_owned(), transport.to_owned(), packets, operations)
+    };
+    let dns = [row("dns", "tcp", 32, 1), row("dns", "udp", 80, 3)];
+    let [arp, icmp] = [row("arp", "ethernet", 10, 0), row("icmp", "icmp", 4, 0)];
+    assert_eq!(links, [&[arp][..], &dns, &[icmp]].concat());
+}
+
+#[test]
 fn a_one_sided_capture_shows_the_server_and_a_broadcast_shows_nobody() {
     let mut inventory = Inventory::new();
     let client = end(Some(1), "10.0.0.1");
@@ -534,7 +567,8 @@ fn a_service_keeps_its_name_while_a_new_connection_says_nothing() {
     let mut inventory = Inventory::new();
     let (hmi, mut plc) = (end(Some(1), "10.0.0.1"), end(Some(2), "10.0.0.2"));
     let browse = operation(Direction::Request, OperationClass::Browse);
-    inventory.apply(&observed(hmi, plc, "arp", browse));
+    let carrier = Some(Carrier::Ethertype(0x0806));
+    inventory.apply(&Observation { carrier, ..observed(hmi, plc, "arp", browse) });
     inventory.apply(&observed(hmi, plc, "icmp", exchange("icmp", (1, 1))));
     plc.port = Some(502);
     inventory.apply(&observed(hmi, plc, "modbus", exchange("tcp", (5, 5))));

@@ -42,7 +42,7 @@ impl Told {
     pub(crate) fn place(&mut self, part: LinkKey, row: Option<u64>) -> Option<u64> {
         let known = self.places.insert(part, row);
         if known.is_none() {
-            for end in [part.0, part.1] {
+            for end in [part.client, part.server] {
                 self.ends.entry(end).or_default().push(part);
             }
         }

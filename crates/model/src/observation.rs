@@ -4,7 +4,7 @@
 //! downstream (inventory, baseline, detectors) sees only this. Invariant: payload is in an
 //! [`Excerpt`] or nowhere, and an excerpt is bounded.
 
-use crate::{Address, Endpoint, Operation, Place, Point, PointValue, Quality, Time};
+use crate::{Address, Carrier, Endpoint, Operation, Place, Point, PointValue, Quality, Time};
 use serde::Serialize;
 
 /// Longest payload excerpt that leaves the sensor, in bytes.
@@ -20,6 +20,8 @@ pub struct Observation {
     /// Sender and receiver of the message.
     pub from: Endpoint,
     pub to: Endpoint,
+    /// What carried the message; none where no conversation did.
+    pub carrier: Option<Carrier>,
     pub detail: Detail,
     /// The message's bytes, where a finding may need them.
     pub excerpt: Option<Excerpt>,
@@ -206,7 +208,7 @@ mod tests {
         // Sensors keep and carry very many of them.
         assert!(size_of::<Subject>() <= 48, "{}", size_of::<Subject>());
         assert_eq!(size_of::<Detail>(), size_of::<Operation>());
-        assert_eq!(size_of::<Observation>(), 208);
+        assert_eq!(size_of::<Observation>(), 216);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! Invariant: events of one frame come from one shard, and what is counted carries its own place,
 //! so sorting restores the order in which a single worker would have said them.
 
-use model::{Endpoint, Observation, Operation, OperationClass, Time};
+use model::{Carrier, Endpoint, Observation, Operation, OperationClass, Time};
 use std::cmp::Ordering;
 
 #[derive(Debug)]
@@ -173,6 +173,7 @@ pub struct Repeats {
     /// Sender and receiver of the operation.
     pub from: Endpoint,
     pub to: Endpoint,
+    pub carrier: Carrier,
     pub protocol: &'static str,
     pub operation: Operation,
     pub count: u64,

@@ -150,6 +150,7 @@ impl Fold {
                     protocol: repeats.protocol,
                     from: repeats.from,
                     to: repeats.to,
+                    carrier: Some(repeats.carrier),
                     detail: Detail::Presence,
                     excerpt: None,
                 };

@@ -192,6 +192,7 @@ impl Shard {
             wire_len: packet.wire_len,
             missing,
             hops: Some(ip.ttl),
+            carrier: Some(Carrier::Ip(ip.protocol)),
             from_is_low: false,
             counted: false,
         };
@@ -316,6 +317,7 @@ impl Shard {
             wire_len: packet.wire_len,
             missing: (packet.wire_len as usize).saturating_sub(packet.data.len()),
             hops: None,
+            carrier: Some(carrier),
             from_is_low: false,
             counted: false,
         };
@@ -340,6 +342,7 @@ impl Shard {
             wire_len: packet.wire_len,
             missing: 0,
             hops: None,
+            carrier: Some(Carrier::Ethertype(0x0806)),
             from_is_low: false,
             counted: true,
         };
@@ -548,6 +551,7 @@ fn observed(
         protocol,
         from: context.from,
         to: context.to,
+        carrier: context.carrier,
         detail,
         excerpt,
     });
@@ -612,6 +616,7 @@ fn report(
             protocol,
             from: client,
             to: server,
+            carrier: Some(carrier),
             detail: Detail::Exchange(exchange),
             excerpt: None,
         };
@@ -622,12 +627,14 @@ fn report(
 /// What was asked again since it was last told.
 fn tell_repeats(flow: &mut Flow, (frame, place): (u64, Place), events: &mut Vec<Stamped>) {
     let (client, server, client_is_low) = (flow.client, flow.server, flow.client_is_low);
+    let carrier = flow.carrier();
     for repeat in flow.seen.drain() {
         let by_client = repeat.by_low == client_is_low;
         let (from, to) = if by_client { (client, server) } else { (server, client) };
         let repeats = Repeats {
             from,
             to,
+            carrier,
             protocol: repeat.protocol,
             operation: repeat.operation.clone(),
             count: std::mem::take(&mut repeat.count),

@@ -164,6 +164,7 @@ mod tests {
                 protocol: "test",
                 from: end(from),
                 to: end(to),
+                carrier: None,
                 detail: Detail::Authentication(Authentication {
                     user: user.map(Into::into),
                     accepted: *accepted,
@@ -199,7 +200,16 @@ mod tests {
                 method: "snmp community",
             });
             let (at, protocol) = (Time::default(), "snmp");
-            sign_ins.see(&Observation { at, frame: 1, protocol, from, to, detail, excerpt: None });
+            sign_ins.see(&Observation {
+                at,
+                frame: 1,
+                protocol,
+                from,
+                to,
+                carrier: None,
+                detail,
+                excerpt: None,
+            });
         };
         say((manager, agent), None);
         (0..3).for_each(|_| say((manager, agent), Some(false)));

@@ -70,6 +70,7 @@ mod tests {
             protocol: "eapol",
             from: end(from),
             to: end(to),
+            carrier: None,
             detail: Detail::Authentication(sign_in),
             excerpt: None,
         }

@@ -4,9 +4,9 @@
 
 use crate::{Changes, Inventory};
 use model::{
-    Address, Asset, AssetId, Attribute, Detail, Direction, Endpoint, Exchange, Identity, Link,
-    LinkId, Mac, Object, Observation, Operation, OperationClass, Outcome, StateChange, Subject,
-    Time,
+    Address, Asset, AssetId, Attribute, Carrier, Detail, Direction, Endpoint, Exchange, Identity,
+    Link, LinkId, Mac, Object, Observation, Operation, OperationClass, Outcome, StateChange,
+    Subject, Time,
 };
 use proptest::{prelude::*, test_runner::Config};
 use std::collections::BTreeMap;
@@ -134,6 +134,7 @@ fn see(inventory: &mut Inventory, at: i64, (kind, [from, to, ports, rest @ ..]):
         protocol: protocols[usize::from(c) % 4],
         from,
         to: end(to, ports / 3),
+        carrier: [None, Some(Carrier::Tcp), Some(Carrier::Udp)][usize::from(c / 4) % 3],
         detail: detail(kind % 16, [a, b, c, ports]),
         excerpt: None,
     };
@@ -190,7 +191,16 @@ fn exchange(inventory: &mut Inventory, from: Endpoint, to: Endpoint) {
         bytes_down: 300,
     });
     let (at, protocol) = (Time(1), "modbus");
-    inventory.apply(&Observation { at, frame: 1, protocol, from, to, detail, excerpt: None });
+    inventory.apply(&Observation {
+        at,
+        frame: 1,
+        protocol,
+        from,
+        to,
+        carrier: None,
+        detail,
+        excerpt: None,
+    });
 }
 
 #[test]
@@ -210,7 +220,16 @@ fn links_of_two_addresses_that_prove_to_be_one_asset_become_one_row() {
         let from = at(ip, Some(Mac([0, 0x1b, 0x1b, 0, 0, 1])));
         let (at, to) = (Time(3), Endpoint::default());
         let detail = Detail::Presence;
-        let seen = Observation { at, frame: 2, protocol: "arp", from, to, detail, excerpt: None };
+        let seen = Observation {
+            at,
+            frame: 2,
+            protocol: "arp",
+            from,
+            to,
+            carrier: None,
+            detail,
+            excerpt: None,
+        };
         inventory.apply(&seen);
     }
     // Nothing was said on them since: they are told because their end is another.
@@ -234,6 +253,7 @@ fn a_link_whose_protocol_is_known_at_last_is_no_second_one() {
         protocol,
         from: client,
         to: server,
+        carrier: None,
         detail: detail(11, [0, 1, 1, 1]),
         excerpt: None,
     };

@@ -17,7 +17,7 @@ fn end(mac_last: u8, ip: &str) -> Endpoint {
 fn apply(inventory: &mut Inventory, at: Time, from: Endpoint, detail: Detail) {
     let to = Endpoint::default();
     let (frame, protocol, excerpt) = (1, "test", None);
-    inventory.apply(&Observation { at, frame, protocol, from, to, detail, excerpt });
+    inventory.apply(&Observation { at, frame, protocol, from, to, carrier: None, detail, excerpt });
 }
 
 fn says(subject: Subject, path: &'static str, value: &str) -> Detail {
@@ -108,7 +108,7 @@ fn talk(inventory: &mut Inventory, from: (u8, &str), to: (u8, &str)) {
     let (from, to) = (end(from.0, from.1), end(to.0, to.1));
     let (at, frame, protocol, excerpt) = (AT, 1, "udp", None);
     let detail = Detail::Exchange(exchange);
-    inventory.apply(&Observation { at, frame, protocol, from, to, detail, excerpt });
+    inventory.apply(&Observation { at, frame, protocol, from, to, carrier: None, detail, excerpt });
 }
 
 #[test]

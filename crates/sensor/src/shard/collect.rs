@@ -92,6 +92,7 @@ impl Shard {
                     protocol: seen.protocol,
                     from: context.from,
                     to: context.to,
+                    carrier: context.carrier,
                     detail: seen.detail,
                     excerpt: None,
                 },

@@ -27,6 +27,8 @@ pub(super) struct Context {
     pub(super) missing: usize,
     /// Time to live of the packet.
     pub(super) hops: Option<u8>,
+    /// What carries the conversation, once that is known.
+    pub(super) carrier: Option<Carrier>,
     /// The sender is the low end of the conversation's key.
     pub(super) from_is_low: bool,
     /// The packet is counted for its sender already.
@@ -50,6 +52,7 @@ impl Context {
             wire_len: packet.wire_len,
             missing: 0,
             hops: None,
+            carrier: None,
             from_is_low: false,
             counted: true,
         }

@@ -18,7 +18,7 @@ use wire::Tcp;
 impl Shard {
     pub(super) fn tcp(&mut self, context: &mut Context, tcp: &Tcp<'_>) {
         let (key, from_is_low) = FlowKey::new(&context.from, &context.to, Carrier::Tcp);
-        context.from_is_low = from_is_low;
+        (context.carrier, context.from_is_low) = (Some(Carrier::Tcp), from_is_low);
         let context = &*context;
         let opening = is_opening(tcp);
         if opening && !tcp.ack() && is_own_answer(context) {
@@ -342,6 +342,7 @@ impl Shard {
                 wire_len: 0,
                 missing: 0,
                 hops: None,
+                carrier: Some(Carrier::Tcp),
                 from_is_low: flow.client_is_low,
                 counted: true,
             };

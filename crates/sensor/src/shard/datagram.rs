@@ -57,7 +57,7 @@ impl Shard {
         asks: bool,
     ) {
         let (key, from_is_low) = FlowKey::new(&context.from, &context.to, carrier);
-        context.from_is_low = from_is_low;
+        (context.carrier, context.from_is_low) = (Some(carrier), from_is_low);
         let context = &*context;
         let at = match self.flows.find(&key, context.read_at) {
             Some(at) => {
