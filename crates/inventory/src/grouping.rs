@@ -21,6 +21,9 @@ const TOGETHER_SECS: i64 = 86_400;
 /// So long an address is held by who claimed it, or sent from it since; `arp-conflict` has the
 /// same patience.
 const HELD_SECS: i64 = 600;
+/// So many addresses at one MAC address that are one router away are behind that router; fewer may
+/// be virtual machines within a host.
+const NEXT_HOSTS_MIN: usize = 3;
 /// What is told of who sends Router Advertisements.
 pub(crate) const ROUTER_FACT: &str = "ipv6_role";
 
@@ -291,7 +294,7 @@ fn several_sites(record: &Record, unclaimed: &[IpAddr]) -> bool {
 }
 
 /// What one host sends by TCP and UDP starts with one time to live, so that two of them are of
-/// two hosts, as is one that shows a router by itself.
+/// two hosts, as is one that shows a router by itself: by how far it is, or with who sends it.
 fn several_distances(records: &[Record], mac: &Record) -> bool {
     let is_its = |ip: &&Record| {
         let first = ip.partners.first().map(|first| &records[*first as usize]);
@@ -300,9 +303,12 @@ fn several_distances(records: &[Record], mac: &Record) -> bool {
     let unclaimed = mac.partners.iter().filter(|ip| !mac.has_claim(**ip));
     let unclaimed = unclaimed.map(|ip| &records[*ip as usize]).filter(is_its);
     let v4 = unclaimed.filter(|ip| ip_of(ip).is_some_and(|ip| ip.is_ipv4()));
-    let mut v4 = v4.filter(|ip| ip.hops.is_some() || ip.routed);
-    let Some(first) = v4.next() else { return false };
-    distance::is_far(first) || v4.any(|other| other.hops != first.hops || distance::is_far(other))
+    let v4: Vec<&Record> = v4.filter(|ip| ip.hops.is_some() || ip.routed).collect();
+    let next = v4.iter().filter(|ip| distance::is_next(ip)).count();
+    let routes = matches!(mac.address, Address::Mac(mac) if vendor::is_of_router_maker(mac));
+    next >= NEXT_HOSTS_MIN
+        || next > 0 && routes
+        || v4.iter().any(|ip| ip.hops != v4[0].hops || distance::is_far(ip))
 }
 
 fn belongs(records: &[Record], (mac, address): (u32, Mac), ip: u32, router: bool) -> bool {

@@ -389,7 +389,8 @@ impl Shard {
         } else if half.packets == 0 {
             half.first = context.at;
         }
-        let says = own && (new || window(context.at) > window(half.last));
+        let new_here = new || !own && half.foreign.is_none();
+        let says = new_here || window(context.at) > window(half.last);
         // Packets come a little out of order; far ahead was a clock that was set back since.
         let set_back = half.last.since(context.at) > CLOCK_SET_BACK_NANOS;
         half.last = if set_back { context.at } else { half.last.max(context.at) };

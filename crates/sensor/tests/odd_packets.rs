@@ -472,3 +472,27 @@ fn a_request_behind_a_hole_is_read_before_its_answer() {
     ];
     assert_eq!(said, expected);
 }
+
+#[test]
+fn who_answers_from_another_mac_than_was_asked_is_known_by_its_hops() {
+    let ask = ip(HOST, OTHER, 17, 0, &[0x27, 0x10, 0x27, 0x11, 0, 12, 0, 0, 1, 2, 3, 4]);
+    let mut answer = ip(OTHER, HOST, 17, 0, &[0x27, 0x11, 0x27, 0x10, 0, 12, 0, 0, 1, 2, 3, 4]);
+    // The address of two routers was asked; one of them passes on what comes back.
+    answer[..12].copy_from_slice(&[2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 7]);
+    answer[22] = 61;
+    let mut worker = Worker::new(WorkerSettings::default());
+    for (frame, data) in (1..).zip([&ask, &answer, &answer]) {
+        let (at, wire_len) = (Time::from_secs(1), data.len() as u32);
+        worker.push(&Packet { at, frame, wire_len, link: LinkType::Ethernet, data });
+    }
+    let said: Vec<_> = worker
+        .take_events()
+        .into_iter()
+        .filter_map(|stamped| match stamped.event {
+            Event::Sends(sends) => Some((sends.from.mac, sends.hops)),
+            _ => None,
+        })
+        .collect();
+    let mac = |last| Some(Mac([2, 0, 0, 0, 0, last]));
+    assert_eq!(said, [(mac(2), Some(64)), (mac(7), Some(61))]);
+}

@@ -90,6 +90,11 @@ pub(super) fn is_far(record: &Record) -> bool {
     record.routed || record.hops.as_ref().is_some_and(tells)
 }
 
+/// Is it one router away? See [`is_far`] for what that may be instead.
+pub(super) fn is_next(record: &Record) -> bool {
+    record.hops.and_then(routers) == Some(1)
+}
+
 /// One of another net that is a router further than who begins on this wire, or on the Internet
 /// from where it is private.
 fn is_behind(near: &Record, far: &Record, is_here: bool) -> bool {
@@ -97,10 +102,10 @@ fn is_behind(near: &Record, far: &Record, is_here: bool) -> bool {
         return false;
     };
     let apart = !same_net(near_ip, far_ip) && !is_link_local(near_ip) && !is_link_local(far_ip);
-    let begins = near.hops.and_then(routers) == Some(0);
+    let begins = |record: &Record| record.hops.and_then(routers) == Some(0);
     let further = far.hops.and_then(routers).is_some_and(|routers| routers > 0);
-    // Of who sends back another way than it is sent to, no distance is told.
-    let is_here = is_here || far.hops.is_none();
+    // Who sends back another way than it is sent to comes from elsewhere too, unless it begins here.
+    let is_here = is_here || !begins(far);
     let outside = is_here && v4.is_private() && is_external(far_ip);
-    apart && begins && (further || outside)
+    apart && begins(near) && (further || outside)
 }

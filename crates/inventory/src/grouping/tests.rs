@@ -136,6 +136,22 @@ fn what_no_system_begins_with_comes_from_behind_a_router() {
 }
 
 #[test]
+fn one_router_away_is_behind_a_router_where_several_are_or_its_maker_makes_routers() {
+    let mut inventory = Inventory::new();
+    for (last, apart) in [("5", 1), ("6", 1), ("7", 4)] {
+        comes(&mut inventory, 1, &format!("10.20.7.{last}"), Some(127));
+        assert_eq!(inventory.assets().len(), apart, "{last}");
+    }
+    let cisco = |last| Endpoint { mac: Some(Mac([0, 0, 0x0c, 0, 0, last])), ..end(0, "10.20.7.5") };
+    for (hops, holds) in [(255, true), (128, true), (63, false)] {
+        let mut inventory = Inventory::new();
+        apply(&mut inventory, AT, cisco(1), Detail::Presence);
+        inventory.still_sends(&cisco(1), AT, Some(hops));
+        assert_eq!(inventory.assets().len() == 1, holds, "{hops}");
+    }
+}
+
+#[test]
 fn of_two_with_one_address_it_is_whose_packets_begin_there() {
     for (first, second) in [((1, 63), (2, 64)), ((2, 64), (1, 63))] {
         let mut inventory = Inventory::new();
@@ -185,6 +201,12 @@ fn a_conversation_shows_which_end_is_behind_a_router() {
     // Plants have public addresses too.
     assert!(own(("10.0.2.15", 64), ("141.81.0.10", 60), true));
     assert!(own(("141.81.0.12", 64), ("141.81.0.10", 60), false));
+    // Sent to one router, come back from another.
+    let mut inventory = Inventory::new();
+    comes(&mut inventory, 1, "10.200.2.11", Some(64));
+    comes(&mut inventory, 2, "192.0.47.59", Some(60));
+    talk(&mut inventory, (1, "10.200.2.11"), (3, "192.0.47.59"));
+    assert!(holder(&inventory, "192.0.47.59").is_empty());
     // Both sides of a router were seen: the far end has its own MAC address where it is.
     let mut inventory = Inventory::new();
     comes(&mut inventory, 1, "192.168.0.100", Some(255));
