@@ -4,7 +4,7 @@
 
 use crate::{
     AssetKey, Inventory,
-    classify::{Evidence, classify, speaks_industrial},
+    classify::{Evidence, classify, forwards, speaks_industrial},
     description,
     links::{LinkKey, LinkRecord},
     record::{Behaviour, Known, Record},
@@ -191,6 +191,7 @@ impl Inventory {
                     || (!speaks_industrial(&behaviour)
                         && records.iter().all(|r| r.claims().is_empty()))),
             loopback: !ips.is_empty() && ips.iter().all(IpAddr::is_loopback),
+            forwards: forwards(&self.records, members),
             industrial_peers: speaks_industrial(&behaviour),
         });
         let best = |path: &str| best_fact(&own, &[path]).or_else(|| best_fact(&derived, &[path]));

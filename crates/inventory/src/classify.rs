@@ -4,7 +4,10 @@
 //! whom it asks for what. Long, for the rules stand in their order. Invariant: every
 //! answer names what it rests on.
 
+mod networks;
 mod words;
+
+pub(crate) use networks::forwards;
 
 use crate::record::{Behaviour, Known};
 use model::{AssetClass, OperationClass, Purdue, Role};
@@ -27,6 +30,8 @@ pub(crate) struct Evidence<'a> {
     /// All its addresses are those by which machines speak with themselves: any number of
     /// programs, of machines too where captures were joined.
     pub(crate) loopback: bool,
+    /// It passes on what others send.
+    pub(crate) forwards: bool,
     /// It talks with something that speaks industrial protocols.
     pub(crate) industrial_peers: bool,
 }
@@ -464,7 +469,10 @@ fn office(evidence: &Evidence<'_>) -> Option<(AssetClass, String)> {
     if evidence.loopback {
         return Some((Class::Unknown, "its address is every machine's own".to_owned()));
     }
-    discovered(evidence).or_else(|| serving(evidence)).or_else(|| made(evidence))
+    discovered(evidence)
+        .or_else(|| networks::routes(evidence))
+        .or_else(|| serving(evidence))
+        .or_else(|| made(evidence))
 }
 
 /// What it says of itself to all around it.

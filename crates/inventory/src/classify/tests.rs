@@ -18,6 +18,7 @@ fn class_of(facts: &[Known], derived: &[Known]) -> Classification {
         controller_in_rack: None,
         external: false,
         loopback: false,
+        forwards: false,
         industrial_peers: false,
     })
 }
@@ -230,6 +231,7 @@ fn by_doing(behaviour: &Behaviour, facts: &[Known], vendor: Option<&str>) -> Cla
         controller_in_rack: None,
         external: false,
         loopback: false,
+        forwards: false,
         industrial_peers: false,
     })
 }

@@ -1,0 +1,84 @@
+//! Who stands between networks: what passes on what others send, by what it does, says and by who
+//! made it.
+//!
+//! Not here: what texts tell of switches and routers (`words`). Invariant: somebody's own machine
+//! that lets others through stays what it is.
+
+use super::{Evidence, fact, of_system, system};
+use crate::{
+    asset::is_external,
+    grouping::ROUTER_FACT,
+    record::{Known, Record},
+};
+use model::{Address, AssetClass};
+
+/// Times to live that systems send a packet with, and some devices besides.
+const BEGINNINGS: [u8; 3] = [64, 128, 255];
+const OF_DEVICES: [u8; 2] = [60, 120];
+/// Routers on the way through the Internet, and within one site, at most.
+const ROUTERS_MAX: u8 = 30;
+const ROUTERS_OF_SITE_MAX: u8 = 8;
+
+/// Makers of firewalls first of all.
+const OF_FIREWALLS: &[&str] = &["check point", "fortinet", "palo alto networks", "watchguard"];
+
+/// Do addresses stand behind one of these MAC addresses? Those are not its own, and what they
+/// sent came through a router. Many addresses alone are no sign: whoever attacks makes up as many
+/// as he likes, and whoever plays a capture back sends from all of them.
+pub(crate) fn forwards(records: &[Record], members: &[u32]) -> bool {
+    members.iter().any(|member| {
+        let mac = &records[*member as usize];
+        let is_its = |ip: &&Record| {
+            let own = ip.owner.is_some_and(|owner| members.contains(&owner));
+            ip.partners.first() == Some(member) && ip.claims().is_empty() && !own
+        };
+        let mut others = mac.partners.iter().map(|ip| &records[*ip as usize]).filter(is_its);
+        matches!(mac.address, Address::Mac(_)) && others.any(is_behind)
+    })
+}
+
+/// Did what the address sent come through a router, and no more than there may be?
+fn is_behind(record: &Record) -> bool {
+    let Address::Ip(ip) = record.address else { return false };
+    let most = if is_external(ip) { ROUTERS_MAX } else { ROUTERS_OF_SITE_MAX };
+    let through = |hops: u8| {
+        let begun = BEGINNINGS.into_iter().find(|begun| *begun >= hops);
+        let routers = begun.map_or(0, |begun| begun - hops);
+        (1..=most).contains(&routers) && !OF_DEVICES.contains(&hops)
+    };
+    record.routed || record.hops.is_some_and(through)
+}
+
+/// By what it passes on, or says that it does. Of what a virtual card alone says the latter is
+/// no sign: so do those who want to be taken for a router.
+pub(super) fn routes(evidence: &Evidence<'_>) -> Option<(AssetClass, String)> {
+    let of_host = |os: &str| of_system(os).is_some() || os.contains("Server");
+    if system(evidence).is_some_and(of_host) {
+        return None;
+    }
+    let of_gateway =
+        |k: &Known| k.path == "upnp_type" && k.value.contains(":device:InternetGatewayDevice:");
+    let advertises = fact(evidence, ROUTER_FACT) == Some("default router");
+    let what = if evidence.forwards {
+        "passes on what others send"
+    } else if evidence.facts.iter().any(of_gateway) {
+        "is a gateway to the Internet (SSDP)"
+    } else if advertises && !evidence.virtual_machine {
+        "says that it is a default router (IPv6)"
+    } else {
+        return None;
+    };
+    let vendor = evidence.vendor.unwrap_or_default();
+    if is_of(vendor, OF_FIREWALLS) {
+        return Some((AssetClass::Firewall, format!("{what} and is made by {vendor}")));
+    }
+    Some((AssetClass::Router, what.to_owned()))
+}
+
+fn is_of(vendor: &str, makers: &[&str]) -> bool {
+    let vendor = vendor.to_lowercase();
+    makers.iter().any(|maker| vendor.contains(maker))
+}
+
+#[cfg(test)]
+mod tests;
