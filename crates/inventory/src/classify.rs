@@ -348,7 +348,11 @@ fn served(evidence: &Evidence<'_>) -> Option<(AssetClass, String)> {
     if speaks("pn_io") && !connects {
         return Some((Class::IoAdapter, "is connected to as a PROFINET device".to_owned()));
     }
-    if told.contains_key("ptp") && !served.keys().chain(told.keys()).any(|p| is_industrial(p)) {
+    let of_networks = networks::is_of_networks(evidence.vendor.unwrap_or_default());
+    if told.contains_key("ptp")
+        && !of_networks
+        && !served.keys().chain(told.keys()).any(|p| is_industrial(p))
+    {
         return Some((Class::Clock, "sends the time by PTP".to_owned()));
     }
     let plc = ["s7comm", "s7comm-plus", "cip", "pccc", "umas", "fins", "melsec", "srtp"];
@@ -360,6 +364,7 @@ fn served(evidence: &Evidence<'_>) -> Option<(AssetClass, String)> {
         })
         .or_else(|| reports(evidence))
         .or_else(|| server(&["bacnet", "knxip", "fox", "cnip"], Class::BuildingController))
+        .or_else(|| networks::answers_for_units(evidence))
         .or_else(|| server(&["modbus", "enip", "tristation", "codesys", "sbus", "ams"], Class::Plc))
         .or_else(|| server(&["c1222", "dlms"], Class::Meter))
         .or_else(|| server(&["synphasor"], Class::Ied))
@@ -471,6 +476,7 @@ fn office(evidence: &Evidence<'_>) -> Option<(AssetClass, String)> {
     }
     discovered(evidence)
         .or_else(|| networks::routes(evidence))
+        .or_else(|| networks::guards(evidence))
         .or_else(|| serving(evidence))
         .or_else(|| made(evidence))
 }
@@ -536,28 +542,40 @@ fn made(evidence: &Evidence<'_>) -> Option<(AssetClass, String)> {
     }
     let makers: &[(Class, &[&str])] = &[
         (Class::Camera, &["axis communications", "hikvision", "dahua", "mobotix"]),
-        // Not Linksys, which Cisco sold: its addresses are in cards of computers.
-        (Class::Switch, &["hirschmann", "moxa", "ruggedcom", "cisco systems", "westermo"]),
         // Not Zebra: most of its addresses are in hand-held scanners.
         (Class::Printer, &["brother", "canon", "lexmark"]),
         (Class::Plc, &["rockwell", "telemecanique", "allen-bradley"]),
         (Class::Clock, &["meinberg", "tekron"]),
     ];
-    // Switches are PROFINET devices too.
-    let tells = |name: &&str| is_industrial(name) && !name.starts_with("pn_");
-    let mut told = evidence.behaviour.told.keys();
-    let speaks_little =
-        !asks(evidence.behaviour) && evidence.behaviour.served.is_empty() && !told.any(tells);
-    for (class, names) in makers.iter().filter(|_| speaks_little) {
+    for (class, names) in networks::MAKERS.iter().chain(makers).filter(|_| speaks_little(evidence))
+    {
         if names.iter().any(|n| vendor.contains(n)) {
             return Some((*class, format!("made by {}", evidence.vendor.unwrap_or_default())));
         }
+    }
+    let bridges = evidence.behaviour.told.contains_key("stp") && evidence.vendor.is_some();
+    if bridges && speaks_little(evidence) && !evidence.virtual_machine {
+        return Some((Class::Switch, "sends the spanning tree's data of a bridge".to_owned()));
     }
     if asks(evidence.behaviour) && !offers(evidence.behaviour) {
         let what = "asks for services and offers none".to_owned();
         return Some((Class::Workstation, what));
     }
     evidence.virtual_machine.then(|| (Class::VirtualMachine, "virtual network card".to_owned()))
+}
+
+/// Does it ask nobody for services, and offer but what any device has to be looked after? Then who
+/// made it tells what it is. Names, and who is let in, are what servers answer for.
+fn speaks_little(evidence: &Evidence<'_>) -> bool {
+    let Behaviour { served, told, .. } = evidence.behaviour;
+    let of_upkeep =
+        |name: &&str| matches!(*name, "snmp" | "telnet" | "ssh" | "http" | "ntp" | "dhcp");
+    // Switches are PROFINET devices too.
+    let tells = |name: &&str| is_industrial(name) && !name.starts_with("pn_");
+    let mut served = served.keys();
+    !asks(evidence.behaviour)
+        && served.all(|name| is_everybodys(name) || of_upkeep(&name))
+        && !told.keys().any(|name| tells(&name))
 }
 
 /// The system it says it runs. Where one build is a desktop's and a server's, another word of its
@@ -600,13 +618,15 @@ fn asks(behaviour: &Behaviour) -> bool {
     behaviour.asked.keys().any(|(protocol, _)| !everybodys(protocol))
 }
 
-/// Does it serve others? Everybody answers for its addresses and names on the wire.
+/// Does it serve others?
 fn offers(behaviour: &Behaviour) -> bool {
-    let everybodys = |protocol: &str| {
-        let of_wire = matches!(protocol, "arp" | "pn_dcp" | "icmp" | "icmpv6" | "igmp" | "eapol");
-        of_wire || matches!(protocol, "mdns" | "llmnr" | "nbns" | "ssdp" | "browser")
-    };
-    behaviour.served.keys().any(|protocol| !everybodys(protocol))
+    behaviour.served.keys().any(|protocol| !is_everybodys(protocol))
+}
+
+/// Everybody answers for its addresses and names on the wire.
+fn is_everybodys(protocol: &str) -> bool {
+    let of_wire = matches!(protocol, "arp" | "pn_dcp" | "icmp" | "icmpv6" | "igmp" | "eapol");
+    of_wire || matches!(protocol, "mdns" | "llmnr" | "nbns" | "ssdp" | "browser")
 }
 
 /// Does it ask by RADIUS for others, and serve none by it, as servers do that pass questions on?

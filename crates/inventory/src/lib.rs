@@ -29,7 +29,7 @@ use links::{LinkKey, Links};
 use marks::Marks;
 use model::{
     Address, Detail, Direction, Endpoint, Exchange, Identity, Mac, Object, Observation, Operation,
-    OperationClass, Place, StateChange, Subject, Time,
+    OperationClass, Outcome, Place, StateChange, Subject, Time,
 };
 use record::{Claim, Known, Learnt, Record};
 use std::collections::BTreeMap;
@@ -492,7 +492,14 @@ impl Inventory {
             let behaviour = &mut self.records[from as usize].more_mut().behaviour;
             match operation.direction {
                 Direction::Request => behaviour.asked(protocol, operation.class, count),
-                Direction::Response => behaviour.served(protocol, count),
+                Direction::Response => {
+                    behaviour.served(protocol, count);
+                    // A gateway refuses for units that are not there.
+                    let done = !matches!(operation.outcome, Outcome::Refused { .. });
+                    if let Some(unit) = operation.unit.filter(|_| done && protocol == "modbus") {
+                        behaviour.units.insert(unit);
+                    }
+                }
                 Direction::Notice => behaviour.told(protocol, count),
             }
             self.counted.insert(self.root(from));

@@ -62,6 +62,7 @@ static NOTHING: More = More {
         asked: Counts::new(),
         told: Counts::new(),
         controllers: BTreeSet::new(),
+        units: Units([0; 4]),
     },
     claims: Vec::new(),
 };
@@ -88,6 +89,25 @@ pub(crate) struct Behaviour {
     pub(crate) told: Counts<&'static str>,
     /// Records of servers asked over industrial protocols.
     pub(crate) controllers: BTreeSet<u32>,
+    /// Those of Modbus it answered for.
+    pub(crate) units: Units,
+}
+
+/// A set of unit numbers of Modbus but those that mean the host itself.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Units([u64; 4]);
+
+impl Units {
+    pub(crate) fn insert(&mut self, unit: u32) {
+        let word = usize::try_from(unit / 64).ok().and_then(|at| self.0.get_mut(at));
+        if let Some(word) = word.filter(|_| !matches!(unit, 0 | 255)) {
+            *word |= 1 << (unit % 64);
+        }
+    }
+
+    pub(crate) fn count(self) -> u32 {
+        self.0.iter().map(|word| word.count_ones()).sum()
+    }
 }
 
 impl Record {
@@ -282,6 +302,9 @@ impl Behaviour {
             self.told(protocol, *count);
         }
         self.controllers.extend(&other.controllers);
+        for (own, other) in self.units.0.iter_mut().zip(other.units.0) {
+            *own |= other;
+        }
     }
 }
 

@@ -4,11 +4,11 @@
 //! Not here: what texts tell of switches and routers (`words`). Invariant: somebody's own machine
 //! that lets others through stays what it is.
 
-use super::{Evidence, fact, of_system, system};
+use super::{Evidence, asks, fact, is_everybodys, of_system, system};
 use crate::{
     asset::is_external,
     grouping::ROUTER_FACT,
-    record::{Known, Record},
+    record::{Behaviour, Known, Record},
 };
 use model::{Address, AssetClass};
 
@@ -21,6 +21,27 @@ const ROUTERS_OF_SITE_MAX: u8 = 8;
 
 /// Makers of firewalls first of all.
 const OF_FIREWALLS: &[&str] = &["check point", "fortinet", "palo alto networks", "watchguard"];
+
+/// What makers of things for networks make most, as the registry of addresses has their names.
+pub(super) const MAKERS: &[(AssetClass, &[&str])] = &[
+    (AssetClass::Firewall, OF_FIREWALLS),
+    (AssetClass::Router, &["mikrotik", "routerboard", "juniper networks"]),
+    // Not Linksys, which Cisco sold: its addresses are in cards of computers.
+    (
+        AssetClass::Switch,
+        &[
+            "hirschmann",
+            "moxa",
+            "ruggedcom",
+            "cisco systems",
+            "westermo",
+            "arista",
+            "extreme networks",
+            "enterasys",
+            "nortel",
+        ],
+    ),
+];
 
 /// Do addresses stand behind one of these MAC addresses? Those are not its own, and what they
 /// sent came through a router. Many addresses alone are no sign: whoever attacks makes up as many
@@ -73,6 +94,32 @@ pub(super) fn routes(evidence: &Evidence<'_>) -> Option<(AssetClass, String)> {
         return Some((AssetClass::Firewall, format!("{what} and is made by {vendor}")));
     }
     Some((AssetClass::Router, what.to_owned()))
+}
+
+/// What a maker of firewalls made is none for the names or addresses it gives out.
+pub(super) fn guards(evidence: &Evidence<'_>) -> Option<(AssetClass, String)> {
+    let vendor = evidence.vendor.filter(|vendor| is_of(vendor, OF_FIREWALLS))?;
+    let Behaviour { served, .. } = evidence.behaviour;
+    let of_firewall =
+        |name: &&str| matches!(*name, "dns" | "dhcp" | "ntp" | "snmp" | "ssh" | "http");
+    let counts = |name: &&str| is_everybodys(name) || of_firewall(name);
+    let served = served.keys().all(|name| counts(&name));
+    (served && !asks(evidence.behaviour))
+        .then(|| (AssetClass::Firewall, format!("made by {vendor}")))
+}
+
+pub(super) fn is_of_networks(vendor: &str) -> bool {
+    MAKERS.iter().any(|(_, makers)| is_of(vendor, makers))
+}
+
+/// Several units of Modbus behind what makers of gateways made are devices on a serial line.
+pub(super) fn answers_for_units(evidence: &Evidence<'_>) -> Option<(AssetClass, String)> {
+    const MAKERS: &[&str] =
+        &["moxa", "lantronix", "digi international", "hms industrial", "red lion"];
+    let vendor = evidence.vendor.filter(|vendor| is_of(vendor, MAKERS))?;
+    let units = evidence.behaviour.units.count();
+    let what = || format!("answers for {units} Modbus units and is made by {vendor}");
+    (units > 1).then(|| (AssetClass::Gateway, what()))
 }
 
 fn is_of(vendor: &str, makers: &[&str]) -> bool {

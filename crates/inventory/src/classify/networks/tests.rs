@@ -1,7 +1,7 @@
 //! Who is a router, and who only shares his Internet.
 
 use super::*;
-use crate::{Inventory, classify::classify, record::Behaviour};
+use crate::{Inventory, classify::classify};
 use model::{Detail, Endpoint, Mac, Observation, Time};
 
 fn known(path: &'static str, text: &str) -> Known {
@@ -80,4 +80,55 @@ fn who_says_it_is_a_router_is_one_unless_its_card_is_virtual() {
     assert_eq!(class(known("ipv6_role", "default router"), false), AssetClass::Router);
     assert_eq!(class(known("ipv6_role", "default router"), true), AssetClass::VirtualMachine);
     assert_eq!(class(known("ipv6_role", "router"), false), AssetClass::Unknown);
+}
+
+#[test]
+fn what_keeps_a_switch_up_makes_it_no_server() {
+    let class = |vendor, served: &[&'static str]| {
+        let mut behaviour = Behaviour::default();
+        served.iter().for_each(|protocol| behaviour.served(protocol, 2));
+        classify(&evidence(&behaviour, Some(vendor))).class
+    };
+    assert_eq!(class("RuggedCom Inc.", &["snmp", "arp"]), AssetClass::Switch);
+    assert_eq!(class("RuggedCom Inc.", &["dcerpc"]), AssetClass::Unknown);
+    assert_eq!(class("Cisco Systems, Inc", &["dns"]), AssetClass::Unknown);
+    assert_eq!(class("Juniper Networks", &[]), AssetClass::Router);
+    assert_eq!(class("Routerboard.com", &[]), AssetClass::Router);
+    assert_eq!(class("Fortinet, Inc.", &[]), AssetClass::Firewall);
+    assert_eq!(class("Fortinet, Inc.", &["dns", "dhcp"]), AssetClass::Firewall);
+    assert_eq!(class("Fortinet, Inc.", &["smb", "dns"]), AssetClass::Server);
+}
+
+#[test]
+fn who_sends_the_time_of_another_for_a_network_is_no_clock() {
+    let mut behaviour = Behaviour::default();
+    behaviour.told("ptp", 9);
+    let class = |vendor| classify(&evidence(&behaviour, Some(vendor))).class;
+    assert_eq!(class("Arista Networks"), AssetClass::Switch);
+    assert_eq!(class("Intel Corporate"), AssetClass::Clock);
+}
+
+#[test]
+fn who_sends_bridge_protocol_data_is_a_bridge() {
+    let mut behaviour = Behaviour::default();
+    behaviour.told("stp", 9);
+    let class = |virtual_machine| {
+        classify(&Evidence { virtual_machine, ..evidence(&behaviour, Some("Any Maker")) }).class
+    };
+    assert_eq!(class(false), AssetClass::Switch);
+    assert_eq!(class(true), AssetClass::VirtualMachine);
+}
+
+#[test]
+fn several_units_behind_what_a_maker_of_gateways_made_are_on_a_serial_line() {
+    let class = |vendor, units: &[u32]| {
+        let mut behaviour = Behaviour::default();
+        behaviour.served("modbus", 9);
+        units.iter().for_each(|unit| behaviour.units.insert(*unit));
+        classify(&evidence(&behaviour, Some(vendor))).class
+    };
+    assert_eq!(class("MOXA TECHNOLOGIES CORP., LTD.", &[1, 2, 247]), AssetClass::Gateway);
+    // 0 and 255 are the host itself.
+    assert_eq!(class("MOXA TECHNOLOGIES CORP., LTD.", &[1, 0, 255, 1]), AssetClass::Plc);
+    assert_eq!(class("Schneider Electric", &[1, 2]), AssetClass::Plc);
 }
