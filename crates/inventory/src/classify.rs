@@ -371,12 +371,40 @@ fn served(evidence: &Evidence<'_>) -> Option<(AssetClass, String)> {
         .or_else(|| server(&["atg"], Class::Sensor))
         .or_else(|| server(&["hart_ip"], Class::Gateway))
         .or_else(|| server(&["ethersio"], Class::IoAdapter))
+        .or_else(|| server(&["ifix", "suitelink"], Class::Scada))
         .or_else(|| server(&["opcua"], Class::Server))
         .or_else(|| {
             let tells = |name: &&&str| told.get(name).is_some_and(|count| count > 0);
+            if tells(&&"powerlink")
+                && let Some(node) = powerlink_node(evidence).filter(|node| *node != "240")
+            {
+                return controlled(evidence, node);
+            }
             let name = ["egd", "powerlink", "ethercat", "cipio"].iter().find(tells)?;
             Some((Class::Plc, format!("sends cyclic data in {name}")))
         })
+}
+
+/// The node it is in POWERLINK, as it says by its identification or with its state.
+fn powerlink_node<'a>(evidence: &'a Evidence<'_>) -> Option<&'a str> {
+    let of_state = || {
+        let known = evidence.facts.iter().filter(|k| k.protocol == "powerlink");
+        let mut states = known.filter(|k| k.path == "nmt-state");
+        Some(states.next()?.value.strip_prefix("node ")?.split_once(':')?.0)
+    };
+    fact(evidence, "powerlink_node").or_else(of_state)
+}
+
+/// What a controlled node of POWERLINK is by the profile in the low half of its device type (CiA
+/// 301, object 1000). Node 240 alone manages the others (EPSG DS 301, 4.5).
+fn controlled(evidence: &Evidence<'_>, node: &str) -> Option<(AssetClass, String)> {
+    let number = fact(evidence, "device_type")?.strip_prefix("0x")?;
+    let (class, profile) = match u32::from_str_radix(number, 16).ok()? & 0xffff {
+        401 => (AssetClass::IoAdapter, "inputs and outputs"),
+        402 => (AssetClass::Drive, "drives"),
+        _ => return None,
+    };
+    Some((class, format!("is POWERLINK node {node} with the profile of {profile}")))
 }
 
 /// Stations report by themselves what changed.
@@ -385,32 +413,30 @@ fn reports(evidence: &Evidence<'_>) -> Option<(AssetClass, String)> {
     Some((AssetClass::Rtu, format!("reports by itself in {name}")))
 }
 
-/// What a BACnet router asks for is asked by devices of the networks behind it.
+/// What a BACnet router sends is of devices of the networks behind it, whatever they ask.
 fn relays(evidence: &Evidence<'_>) -> Option<(AssetClass, String)> {
     let is = |k: &Known| k.path == "bacnet_role" && &*k.value == "router";
-    let what = "passes on what BACnet devices behind it ask";
-    let asks = evidence.behaviour.asked.keys().any(|(protocol, _)| *protocol == "bacnet");
+    let what = "passes on what BACnet devices behind it send";
     let known = evidence.facts.iter().any(is) && !evidence.external;
-    (known && asks).then(|| (AssetClass::BuildingController, what.to_owned()))
+    known.then(|| (AssetClass::BuildingController, what.to_owned()))
 }
 
 /// Whom it asks for what, over industrial protocols.
 fn asked(evidence: &Evidence<'_>) -> Option<(AssetClass, String)> {
     use {AssetClass as Class, OperationClass as Op};
     let asked = &evidence.behaviour.asked;
-    // Any device looks for names by DCP; connecting to PROFINET devices is a controller's work.
-    let counts = |protocol: &str| is_industrial(protocol) && protocol != "pn_dcp";
+    let counts = |(p, c): &(&str, Op)| is_industrial(p) && !looks_around(p, *c);
+    // Connecting to PROFINET devices is a controller's work.
     if asked.keys().any(|(p, c)| *p == "pn_io" && matches!(c, Op::Session | Op::Configure)) {
         return Some((Class::Plc, "connects to PROFINET devices".to_owned()));
     }
     let total = |classes: &[Op]| -> u64 {
-        let of = asked.iter().filter(|((p, c), _)| counts(p) && classes.contains(c));
+        let of = asked.iter().filter(|(asked, _)| counts(asked) && classes.contains(&asked.1));
         of.map(|(_, n)| n).sum()
     };
     let programs = total(&[Op::ProgramDownload, Op::ProgramUpload, Op::FirmwareUpdate]);
     let switches = total(&[Op::Start, Op::Stop, Op::Reset]);
     let (writes, reads) = (total(&[Op::Write]), total(&[Op::Read]));
-    let browses = total(&[Op::Browse, Op::Diagnose, Op::Configure, Op::File]);
     let controllers = evidence.behaviour.controllers.len();
     if programs > 0 {
         let what = format!("programs controllers ({programs} requests)");
@@ -422,8 +448,7 @@ fn asked(evidence: &Evidence<'_>) -> Option<(AssetClass, String)> {
     if writes > 0 {
         return Some((Class::Hmi, format!("{reads} reads and {writes} writes to controllers")));
     }
-    let building = |p: &str| matches!(p, "bacnet" | "knxip" | "fox" | "cnip");
-    if reads > 0 && asked.keys().filter(|(p, _)| counts(p)).all(|(p, _)| building(p)) {
+    if reads > 0 && asked.keys().filter(|asked| counts(asked)).all(|(p, _)| is_building(p)) {
         let what = format!("reads from {controllers} building controllers");
         return Some((Class::Scada, what));
     }
@@ -439,8 +464,57 @@ fn asked(evidence: &Evidence<'_>) -> Option<(AssetClass, String)> {
         let what = format!("starts, stops or resets controllers ({switches} requests)");
         return Some((Class::EngineeringStation, what));
     }
-    (browses > 0)
-        .then(|| (Class::EngineeringStation, format!("{browses} diagnoses of controllers")))
+    asked_little(evidence, total)
+}
+
+fn is_building(protocol: &str) -> bool {
+    matches!(protocol, "bacnet" | "knxip" | "fox" | "cnip")
+}
+
+/// Does it but look who is there? Any device does, controllers too.
+fn looks_around(protocol: &str, class: OperationClass) -> bool {
+    use OperationClass::{Browse, Diagnose, Session};
+    match protocol {
+        "pn_dcp" | "bacnet" | "knxip" | "ams" => class == Browse,
+        // Lists of identities, services and interfaces.
+        "enip" => matches!(class, Browse | Diagnose),
+        // Whoever starts tells all others his address.
+        "codesys" => matches!(class, Browse | Session),
+        _ => false,
+    }
+}
+
+/// Whom it asks for what, where it neither reads nor writes what the process is in.
+fn asked_little(
+    evidence: &Evidence<'_>,
+    total: impl Fn(&[OperationClass]) -> u64,
+) -> Option<(AssetClass, String)> {
+    use {AssetClass as Class, OperationClass as Op};
+    let counts = |(p, c): &(&str, Op)| is_industrial(p) && !looks_around(p, *c);
+    let mut asked = evidence.behaviour.asked.keys().filter(|asked| counts(asked)).peekable();
+    let first = &asked.peek()?.0;
+    // Whoever gathers from measuring units asks what they send, and that they begin.
+    if *first == "synphasor" && asked.all(|(protocol, _)| *protocol == "synphasor") {
+        return Some((Class::Historian, "has measuring units send it phasors".to_owned()));
+    }
+    let work = [
+        (total(&[Op::Configure]), "changes settings of devices"),
+        (total(&[Op::File]), "asks controllers for files"),
+        (total(&[Op::Diagnose]), "asks controllers how they are"),
+        (total(&[Op::Browse]), "asks controllers what they hold"),
+    ];
+    if let Some((count, what)) =
+        work.iter().rev().max_by_key(|(count, _)| *count).filter(|w| w.0 > 0)
+    {
+        return Some((Class::EngineeringStation, format!("{what} ({count} requests)")));
+    }
+    let vendor = evidence.vendor.unwrap_or_default();
+    if *first == "cip" && makes_controllers(vendor) {
+        return Some((Class::Plc, format!("connects to CIP devices and is made by {vendor}")));
+    }
+    // Devices of a mesh ask each other.
+    let class = if is_building(first) { Class::Scada } else { Class::Hmi };
+    (*first != "zigbee").then(|| (class, format!("asks in {first}, for nothing that tells more")))
 }
 
 /// What people called it.
@@ -532,6 +606,14 @@ fn serving(evidence: &Evidence<'_>) -> Option<(AssetClass, String)> {
     own.map(|(class, os)| (class, format!("runs {os}")))
 }
 
+/// Makers that controllers have their addresses from.
+const OF_CONTROLLERS: &[&str] = &["rockwell", "telemecanique", "allen-bradley"];
+
+fn makes_controllers(vendor: &str) -> bool {
+    let vendor = vendor.to_lowercase();
+    OF_CONTROLLERS.iter().any(|maker| vendor.contains(maker))
+}
+
 /// By who made it, and by what it does where that tells little.
 fn made(evidence: &Evidence<'_>) -> Option<(AssetClass, String)> {
     use AssetClass as Class;
@@ -544,7 +626,7 @@ fn made(evidence: &Evidence<'_>) -> Option<(AssetClass, String)> {
         (Class::Camera, &["axis communications", "hikvision", "dahua", "mobotix"]),
         // Not Zebra: most of its addresses are in hand-held scanners.
         (Class::Printer, &["brother", "canon", "lexmark"]),
-        (Class::Plc, &["rockwell", "telemecanique", "allen-bradley"]),
+        (Class::Plc, OF_CONTROLLERS),
         (Class::Clock, &["meinberg", "tekron"]),
     ];
     for (class, names) in networks::MAKERS.iter().chain(makers).filter(|_| speaks_little(evidence))

@@ -299,11 +299,74 @@ fn a_desktop_that_shares_files_is_no_server() {
 }
 
 #[test]
-fn who_passes_on_requests_of_bacnet_devices_is_no_engineering_station() {
+fn who_passes_on_what_bacnet_devices_send_is_no_engineering_station() {
     let mut behaviour = Behaviour::default();
+    let router = [known("bacnet_role", "bacnet", "router")];
+    assert_eq!(by_doing(&behaviour, &router, None).class, AssetClass::BuildingController);
     behaviour.asked("bacnet", OperationClass::Diagnose, 9);
     let class = |facts: &[Known]| by_doing(&behaviour, facts, None).class;
     assert_eq!(class(&[]), AssetClass::EngineeringStation);
-    let router = [known("bacnet_role", "bacnet", "router")];
     assert_eq!(class(&router), AssetClass::BuildingController);
+}
+
+/// By what it asks for once, of a maker.
+fn asking(asked: &[(&'static str, OperationClass)], vendor: &str) -> (AssetClass, String) {
+    let mut behaviour = Behaviour::default();
+    asked.iter().for_each(|(protocol, class)| behaviour.asked(protocol, *class, 1));
+    let told = by_doing(&behaviour, &[], Some(vendor));
+    (told.class, told.reason)
+}
+
+#[test]
+fn who_looks_who_is_there_is_no_engineering_station() {
+    use {AssetClass as Class, OperationClass as Op};
+    let class = |protocol, op| asking(&[(protocol, op)], "Any Maker").0;
+    assert_eq!(class("bacnet", Op::Browse), Class::Workstation);
+    assert_eq!(class("enip", Op::Diagnose), Class::Workstation);
+    assert_eq!(class("codesys", Op::Session), Class::Workstation);
+    assert_eq!(class("pn_dcp", Op::Browse), Class::Unknown);
+    let told = asking(&[("pn_dcp", Op::Configure)], "Any Maker");
+    let what = "changes settings of devices (1 requests)".to_owned();
+    assert_eq!(told, (Class::EngineeringStation, what));
+    assert_eq!(class("cip", Op::Diagnose), Class::EngineeringStation);
+}
+
+#[test]
+fn who_asks_in_an_industrial_protocol_for_little_is_no_workstation() {
+    use {AssetClass as Class, OperationClass as Op};
+    let told = asking(&[("dnp3", Op::TimeSync), ("dnp3", Op::Authenticate)], "Any Maker");
+    let what = "asks in dnp3, for nothing that tells more".to_owned();
+    assert_eq!(told, (Class::Hmi, what));
+    let class = |protocol, op| asking(&[(protocol, op)], "Any Maker").0;
+    assert_eq!(class("knxip", Op::Session), Class::Scada);
+    assert_eq!(class("cip", Op::Session), Class::Hmi);
+    assert_eq!(asking(&[("cip", Op::Session)], "Rockwell Automation").0, Class::Plc);
+    let pmu = [("synphasor", Op::Diagnose), ("synphasor", Op::Session)];
+    assert_eq!(asking(&pmu, "Any Maker").0, Class::Historian);
+    assert_ne!(class("zigbee", Op::Read), Class::EngineeringStation);
+}
+
+#[test]
+fn servers_of_operators_are_known() {
+    for protocol in ["ifix", "suitelink"] {
+        let mut behaviour = Behaviour::default();
+        behaviour.served(protocol, 1);
+        assert_eq!(by_doing(&behaviour, &[], None).class, AssetClass::Scada);
+    }
+}
+
+#[test]
+fn of_powerlink_one_node_manages_and_the_others_are_what_their_profile_says() {
+    let mut behaviour = Behaviour::default();
+    behaviour.told("powerlink", 9);
+    let class = |facts: &[Known]| by_doing(&behaviour, facts, None).class;
+    let node = |number| known("powerlink_node", "powerlink", number);
+    let profile = |number| known("device_type", "powerlink", number);
+    assert_eq!(class(&[]), AssetClass::Plc);
+    assert_eq!(class(&[node("240"), profile("0x000f0191")]), AssetClass::Plc);
+    assert_eq!(class(&[node("17"), profile("0x01070191")]), AssetClass::IoAdapter);
+    assert_eq!(class(&[node("3"), profile("0x00020192")]), AssetClass::Drive);
+    assert_eq!(class(&[node("3")]), AssetClass::Unknown);
+    let state = known("nmt-state", "powerlink", "node 7: operational");
+    assert_eq!(class(&[state]), AssetClass::Unknown);
 }
