@@ -165,10 +165,11 @@ impl Inventory {
         let records: Vec<&Record> = members.iter().map(|r| &self.records[*r as usize]).collect();
         let mut known: Vec<Known> = records.iter().flat_map(|r| r.facts.iter().cloned()).collect();
         known.extend(description::name_looked_for(&known));
-        let own = description::own_facts(&known);
-        let derived = texts::derived(&own);
         let mut behaviour = Behaviour::default();
         records.iter().for_each(|r| behaviour.merge(r.behaviour()));
+        description::drop_of_s7(&mut known, &behaviour);
+        let own = description::own_facts(&known);
+        let derived = texts::derived(&own);
         let macs: BTreeSet<Mac> = records.iter().filter_map(|r| mac_of(r)).collect();
         let ips: BTreeSet<IpAddr> = records.iter().filter_map(|r| ip_of(r)).collect();
         let oui = macs.iter().find_map(|m| vendor::vendor_of(*m));
@@ -177,6 +178,7 @@ impl Inventory {
             derived: &derived,
             behaviour: &behaviour,
             vendor: oui,
+            macs: &macs,
             controller_in_rack: records
                 .iter()
                 .flat_map(|r| r.more().modules.values())

@@ -10,8 +10,8 @@ mod words;
 pub(crate) use networks::forwards;
 
 use crate::record::{Behaviour, Known};
-use model::{AssetClass, OperationClass, Purdue, Role};
-use std::{borrow::Cow, cmp::Reverse};
+use model::{AssetClass, Mac, OperationClass, Purdue, Role};
+use std::{borrow::Cow, cmp::Reverse, collections::BTreeSet};
 use words::{WORDS, Word, letters, words};
 
 /// Everything a decision may rest on.
@@ -23,6 +23,7 @@ pub(crate) struct Evidence<'a> {
     /// Vendor by MAC address.
     pub(crate) vendor: Option<&'a str>,
     pub(crate) virtual_machine: bool,
+    pub(crate) macs: &'a BTreeSet<Mac>,
     /// A controller among the modules of its rack, by its model.
     pub(crate) controller_in_rack: Option<&'a str>,
     /// All its IP addresses are of the Internet.
@@ -527,16 +528,31 @@ fn named(evidence: &Evidence<'_>) -> Option<(AssetClass, String)> {
         (Class::Printer, words!["printer"]),
         (Class::Historian, words!["historian"]),
         (Class::Camera, words!["camera"]),
+        // As they are called until somebody calls them otherwise, in some languages.
+        (Class::Mobile, words!["iphone", "iphonedi", "iphonede", "iphonevon"]),
+        (Class::Mobile, words!["ipad", "ipaddi", "ipadde", "ipadvon", "android-"]),
     ];
     const PATHS: &[&str] = &["station_name", "name", "hostname", "plc_name", "system_name"];
     let typed = |k: &Known| k.path == "description" && k.protocol == "browser";
     let names = evidence.facts.iter().filter(|k| PATHS.contains(&k.path) || typed(k));
+    let of_card = names.clone().find(|k| named_by_card(&k.value, evidence.macs));
+    if let Some(known) = of_card {
+        let what =
+            format!("is called \"{}\", as HP's print servers are by their card", known.value);
+        return Some((Class::Printer, what));
+    }
     names.into_iter().find_map(|known| {
         let text = Text::of(&known.value);
         let says = |words: &[Word]| words.iter().any(|word| text.has_word(word));
         let class = NAMED.iter().find(|(_, words)| says(words))?.0;
         Some((class, format!("is called \"{}\"", known.value)))
     })
+}
+
+/// `NPI16A981`: print servers of HP's are called by the last half of their MAC address.
+fn named_by_card(name: &str, macs: &BTreeSet<Mac>) -> bool {
+    let host = name.split('.').next().unwrap_or_default().to_ascii_uppercase();
+    macs.iter().any(|Mac([.., d, e, f])| host == format!("NPI{d:02X}{e:02X}{f:02X}"))
 }
 
 /// Things beside the process.

@@ -8,6 +8,8 @@ fn known(path: &'static str, protocol: &'static str, text: &str) -> Known {
     Known { path, value: text.into(), protocol, message, confidence, first }
 }
 
+const NO_MACS: &BTreeSet<Mac> = &BTreeSet::new();
+
 fn class_of(facts: &[Known], derived: &[Known]) -> Classification {
     classify(&Evidence {
         facts,
@@ -15,6 +17,7 @@ fn class_of(facts: &[Known], derived: &[Known]) -> Classification {
         behaviour: &Behaviour::default(),
         vendor: None,
         virtual_machine: false,
+        macs: NO_MACS,
         controller_in_rack: None,
         external: false,
         loopback: false,
@@ -228,6 +231,7 @@ fn by_doing(behaviour: &Behaviour, facts: &[Known], vendor: Option<&str>) -> Cla
         behaviour,
         vendor,
         virtual_machine: false,
+        macs: NO_MACS,
         controller_in_rack: None,
         external: false,
         loopback: false,
@@ -369,4 +373,58 @@ fn of_powerlink_one_node_manages_and_the_others_are_what_their_profile_says() {
     assert_eq!(class(&[node("3")]), AssetClass::Unknown);
     let state = known("nmt-state", "powerlink", "node 7: operational");
     assert_eq!(class(&[state]), AssetClass::Unknown);
+}
+
+#[test]
+fn phones_and_tablets_are_known_by_their_programs_and_names() {
+    let agent = |text, want| check("user_agent", "http", text, want);
+    agent("Dalvik/2.1.0 (Linux; U; Android 5.1.1; SM-G531F Build/LMY48B)", AssetClass::Mobile);
+    agent("Argo/9.1.0 (iPhone; iOS 10.2; Scale/2.00)", AssetClass::Mobile);
+    agent("Instagram 8.0.0 Android (18/4.3; 320dpi; samsung)", AssetClass::Mobile);
+    agent("Wget/1.20 (linux-gnu)", AssetClass::Unknown);
+    let name = |text, want| check("hostname", "dhcp", text, want);
+    for text in ["Lucas-iPhone", "iPhonediMonica", "kawai-iPad3", "android-f7ca1e"] {
+        name(text, AssetClass::Mobile);
+    }
+    name("iphoneserver", AssetClass::Unknown);
+    name("android", AssetClass::Unknown);
+    check("dhcp_vendor_class", "dhcp", "AastraIPPhone6731i", AssetClass::Phone);
+}
+
+#[test]
+fn android_is_a_linux_and_no_quarrel_of_two_hosts() {
+    let x11 = known("user_agent", "http", "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36");
+    let windows = known("user_agent", "http", "Mozilla/5.0 (Windows NT 6.1) Gecko/20100101");
+    let class = known("dhcp_vendor_class", "dhcp", "android-dhcp-9");
+    let facts = [x11.clone(), class.clone()];
+    assert_eq!(told(&facts), "Mobile | - | - | - | - | Android 9");
+    assert_eq!(told(&[x11, windows, class]), "Unknown | - | - | - | - | -");
+}
+
+#[test]
+fn printers_are_called_by_their_cards_and_devices_by_their_system() {
+    let macs = BTreeSet::from([Mac([0x40, 0xa8, 0xf0, 0xb9, 0xee, 0x9e])]);
+    let class = |name| {
+        let facts = [known("hostname", "dhcpv6", name)];
+        let nothing = Behaviour::default();
+        let evidence = Evidence {
+            facts: &facts,
+            derived: &[],
+            behaviour: &nothing,
+            vendor: None,
+            virtual_machine: false,
+            macs: &macs,
+            controller_in_rack: None,
+            external: false,
+            loopback: false,
+            forwards: false,
+            industrial_peers: false,
+        };
+        classify(&evidence).class
+    };
+    assert_eq!(class("NPIB9EE9E.site.example"), AssetClass::Printer);
+    assert_eq!(class("NPI000001"), AssetClass::Unknown);
+    check("http_server", "ssdp", "LPUX/1.3 UPnP/1.0 Aficio SP 6330N/1.0", AssetClass::Printer);
+    let ce = [known("dhcp_vendor_class", "dhcp", "Microsoft Windows CE")];
+    assert_eq!(told(&ce), "Unknown | - | - | - | - | Windows CE");
 }

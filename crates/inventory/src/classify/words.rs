@@ -615,6 +615,7 @@ pub(super) const WORDS: &[(AssetClass, &[Word])] = &[
         AssetClass::Phone,
         words![
             "ip phone",
+            "ipphone",
             "wireless phone",
             "ip telephone",
             "vvx",
@@ -676,6 +677,7 @@ pub(super) const WORDS: &[(AssetClass, &[Word])] = &[
             "lexmark",
             "marknet",
             "ricoh",
+            "aficio",
             "xerox",
             "lanier",
             "gestetner",

@@ -200,6 +200,9 @@ pub(super) fn vendor_class(text: &str) -> Told {
     if text.starts_with("MSFT ") {
         return os("Windows".to_owned());
     }
+    if text.starts_with("Microsoft Windows CE") {
+        return os("Windows CE".to_owned());
+    }
     if text.contains(":android:") {
         let vendor = makers::by_beginning(text).map(|(maker, _)| maker);
         return Told { vendor, ..os("Android".to_owned()) };

@@ -16,6 +16,7 @@ mod tests;
 use crate::record::Known;
 use greetings::{platform, vendor_class};
 use shapes::description;
+pub(crate) use systems::common_name;
 
 /// What one text tells.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
@@ -61,12 +62,17 @@ pub(crate) fn derived(own: &[Known]) -> Vec<Known> {
 }
 
 /// Texts that name several systems are of several hosts behind one address, or of programs that
-/// pass themselves off as others.
+/// pass themselves off as others. Android is a Linux, and some programs on it say no more.
 fn drop_quarrels(facts: &mut Vec<Known>) {
+    let is = |k: &Known, os: &str| k.path == "os" && k.value.starts_with(os);
+    if facts.iter().any(|k| is(k, "Android")) {
+        facts.retain(|k| !(is(k, "Linux") && k.confidence <= OF_AGENTS));
+    }
     let family = |os: &str| {
         match os {
             os if os.starts_with("Windows") => "Windows",
             os if os.contains("Linux") || os.starts_with("Ubuntu") => "Linux",
+            os if os.starts_with("Android") => "Android",
             _ => "",
         }
         .to_owned()

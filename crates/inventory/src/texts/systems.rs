@@ -205,6 +205,51 @@ pub(super) fn of_shell(software: &str) -> Option<String> {
     marks.iter().find(|(mark, _)| software.contains(mark)).map(|(_, os)| (*os).to_owned())
 }
 
+/// Microsoft's name of a version of Windows NT.
+fn of_version(version: &str) -> Option<&'static str> {
+    Some(match version {
+        "10.0" => "Windows 10 or later",
+        "6.3" => "Windows 8.1",
+        "6.2" => "Windows 8",
+        "6.1" => "Windows 7",
+        "6.0" => "Windows Vista",
+        "5.2" => "Windows XP x64 or Windows Server 2003",
+        "5.1" => "Windows XP",
+        "5.0" => "Windows 2000",
+        _ => return None,
+    })
+}
+
+/// A name of Windows as people say it, where a server of files gives a version instead: `Windows
+/// 5.1`, and of XP its year: `Windows 2002 Service Pack 3 2600`.
+pub(crate) fn common_name(os: &str) -> Option<&'static str> {
+    let rest = os.strip_prefix("Windows ")?;
+    if rest.starts_with("2002 ") && rest.split(' ').any(|word| word == "2600") {
+        let packs = ["Windows XP SP1", "Windows XP SP2", "Windows XP SP3"];
+        let pack = |name: &&&str| {
+            let number = name.chars().next_back().unwrap_or_default();
+            rest.contains(&format!("Service Pack {number}"))
+        };
+        return Some(packs.iter().find(pack).unwrap_or(&"Windows XP"));
+    }
+    of_version(rest)
+}
+
+/// Of a program on a phone or tablet: `Dalvik/2.1.0 (Linux; U; Android 5.1.1; ...)`, `Argo/9.1.0
+/// (iPhone; iOS 10.2; Scale/2.00)`, `Instagram 8.0.0 Android (18/4.3; ...)`.
+fn of_app(text: &str) -> Option<&'static str> {
+    let marks = [
+        ("(iPhone;", "iOS"),
+        ("(iPod touch;", "iOS"),
+        ("(iPad;", "iPadOS"),
+        (" Android (", "Android"),
+        ("; Android ", "Android"),
+        ("(Android ", "Android"),
+        ("(Android;", "Android"),
+    ];
+    marks.iter().find(|(mark, _)| text.contains(mark)).map(|(_, os)| *os)
+}
+
 /// Of a browser or a part of a system (RFC 9110, 10.1.5; Microsoft, Windows NT tokens).
 pub(super) fn of_agent(text: &str) -> Option<String> {
     let parts =
@@ -212,23 +257,15 @@ pub(super) fn of_agent(text: &str) -> Option<String> {
     if parts.iter().any(|part| text.starts_with(part)) {
         return Some("Windows".to_owned());
     }
-    let inner = text.starts_with("Mozilla/").then(|| text.split_once('(')).flatten()?.1;
+    if !text.starts_with("Mozilla/") {
+        return of_app(text).map(str::to_owned);
+    }
+    let inner = text.split_once('(')?.1;
     let inner = inner.split(')').next()?;
     // Explorer's older names say more before they say this.
     if let Some((_, version)) = inner.split_once("Windows NT ") {
         let version = version.split([';', ' ']).next()?;
-        let name = match version {
-            "10.0" => "Windows 10 or later",
-            "6.3" => "Windows 8.1",
-            "6.2" => "Windows 8",
-            "6.1" => "Windows 7",
-            "6.0" => "Windows Vista",
-            "5.2" => "Windows XP x64 or Windows Server 2003",
-            "5.1" => "Windows XP",
-            "5.0" => "Windows 2000",
-            _ => "Windows",
-        };
-        return Some(name.to_owned());
+        return Some(of_version(version).unwrap_or("Windows").to_owned());
     }
     let known = [
         ("iPhone", "iOS"),

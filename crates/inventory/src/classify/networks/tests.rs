@@ -3,11 +3,14 @@
 use super::*;
 use crate::{Inventory, classify::classify};
 use model::{Detail, Endpoint, Mac, Observation, Time};
+use std::collections::BTreeSet;
 
 fn known(path: &'static str, text: &str) -> Known {
     let (message, confidence, first) = ("", 90, Time::default());
     Known { path, value: text.into(), protocol: "test", message, confidence, first }
 }
+
+const NO_MACS: &BTreeSet<Mac> = &BTreeSet::new();
 
 fn evidence<'a>(behaviour: &'a Behaviour, vendor: Option<&'a str>) -> Evidence<'a> {
     Evidence {
@@ -16,6 +19,7 @@ fn evidence<'a>(behaviour: &'a Behaviour, vendor: Option<&'a str>) -> Evidence<'
         behaviour,
         vendor,
         virtual_machine: false,
+        macs: NO_MACS,
         controller_in_rack: None,
         external: false,
         loopback: false,
