@@ -551,8 +551,9 @@ fn named(evidence: &Evidence<'_>) -> Option<(AssetClass, String)> {
 
 /// `NPI16A981`: print servers of HP's are called by the last half of their MAC address.
 fn named_by_card(name: &str, macs: &BTreeSet<Mac>) -> bool {
-    let host = name.split('.').next().unwrap_or_default().to_ascii_uppercase();
-    macs.iter().any(|Mac([.., d, e, f])| host == format!("NPI{d:02X}{e:02X}{f:02X}"))
+    let host = name.split('.').next().unwrap_or_default();
+    let Some(("NPI", half)) = host.split_at_checked(3) else { return false };
+    macs.iter().any(|Mac([.., d, e, f])| half == format!("{d:02X}{e:02X}{f:02X}"))
 }
 
 /// Things beside the process.
@@ -667,13 +668,13 @@ fn made(evidence: &Evidence<'_>) -> Option<(AssetClass, String)> {
 fn speaks_little(evidence: &Evidence<'_>) -> bool {
     let Behaviour { served, told, .. } = evidence.behaviour;
     let of_upkeep =
-        |name: &&str| matches!(*name, "snmp" | "telnet" | "ssh" | "http" | "ntp" | "dhcp");
+        |name: &str| matches!(name, "snmp" | "telnet" | "ssh" | "http" | "ntp" | "dhcp");
     // Switches are PROFINET devices too.
-    let tells = |name: &&str| is_industrial(name) && !name.starts_with("pn_");
+    let tells = |name: &str| is_industrial(name) && !name.starts_with("pn_");
     let mut served = served.keys();
     !asks(evidence.behaviour)
-        && served.all(|name| is_everybodys(name) || of_upkeep(&name))
-        && !told.keys().any(|name| tells(&name))
+        && served.all(|name| is_everybodys(name) || of_upkeep(name))
+        && !told.keys().any(|name| tells(name))
 }
 
 /// The system it says it runs. Where one build is a desktop's and a server's, another word of its

@@ -1,4 +1,5 @@
-//! Who talks to whom: one row for client, server, port and what carries it, with operations and counters.
+//! Who talks to whom: one row for client, server, port and what carries it, with operations and
+//! counters.
 //!
 //! Invariant: bounded; an attempt nobody answered is no link.
 

@@ -100,10 +100,9 @@ pub(super) fn routes(evidence: &Evidence<'_>) -> Option<(AssetClass, String)> {
 pub(super) fn guards(evidence: &Evidence<'_>) -> Option<(AssetClass, String)> {
     let vendor = evidence.vendor.filter(|vendor| is_of(vendor, OF_FIREWALLS))?;
     let Behaviour { served, .. } = evidence.behaviour;
-    let of_firewall =
-        |name: &&str| matches!(*name, "dns" | "dhcp" | "ntp" | "snmp" | "ssh" | "http");
-    let counts = |name: &&str| is_everybodys(name) || of_firewall(name);
-    let served = served.keys().all(|name| counts(&name));
+    let of_firewall = |name: &str| matches!(name, "dns" | "dhcp" | "ntp" | "snmp" | "ssh" | "http");
+    let counts = |name: &str| is_everybodys(name) || of_firewall(name);
+    let served = served.keys().all(|name| counts(name));
     (served && !asks(evidence.behaviour))
         .then(|| (AssetClass::Firewall, format!("made by {vendor}")))
 }
