@@ -7,7 +7,7 @@
 mod networks;
 mod words;
 
-pub(crate) use networks::forwards;
+pub(crate) use networks::{forwards, is_of_networks};
 
 use crate::record::{Behaviour, Known};
 use model::{AssetClass, Mac, OperationClass, Purdue, Role};

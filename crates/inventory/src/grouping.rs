@@ -8,6 +8,7 @@
 
 use crate::{
     Inventory,
+    classify::is_of_networks,
     limits::{IPS_PER_HOST_MAX, IPS_PER_MAC_MAX, UNCLAIMED_IPS_PER_HOST_MAX},
     record::{Claim, Record},
     vendor,
@@ -27,7 +28,7 @@ const NEXT_HOSTS_MIN: usize = 3;
 /// What is told of who sends Router Advertisements.
 pub(crate) const ROUTER_FACT: &str = "ipv6_role";
 
-mod distance;
+pub(crate) mod distance;
 
 impl Inventory {
     /// What is claimed finds room, unless a router claims so much at a time.
@@ -305,9 +306,12 @@ fn several_distances(records: &[Record], mac: &Record) -> bool {
     let v4 = unclaimed.filter(|ip| ip_of(ip).is_some_and(|ip| ip.is_ipv4()));
     let v4: Vec<&Record> = v4.filter(|ip| ip.hops.is_some() || ip.routed).collect();
     let next = v4.iter().filter(|ip| distance::is_next(ip)).count();
-    let routes = matches!(mac.address, Address::Mac(mac) if vendor::is_of_router_maker(mac));
+    let maker = || match mac.address {
+        Address::Mac(mac) => vendor::vendor_of(mac),
+        Address::Ip(_) => None,
+    };
     next >= NEXT_HOSTS_MIN
-        || next > 0 && routes
+        || next > 0 && maker().is_some_and(is_of_networks)
         || v4.iter().any(|ip| ip.hops != v4[0].hops || distance::is_far(ip))
 }
 

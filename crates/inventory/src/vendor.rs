@@ -43,25 +43,6 @@ pub fn is_virtual(mac: Mac) -> bool {
     )
 }
 
-/// Is its maker one whose devices pass on packets and run no virtual machines of others?
-pub fn is_of_router_maker(mac: Mac) -> bool {
-    const MAKERS: [&str; 12] = [
-        "Arista Networks",
-        "Check Point",
-        "Cisco Systems",
-        "Enterasys",
-        "Extreme Networks",
-        "Fortinet",
-        "Juniper Networks",
-        "Nortel",
-        "Palo Alto Networks",
-        "Routerboard.com",
-        "Sonicwall",
-        "WatchGuard",
-    ];
-    vendor_of(mac).is_some_and(|vendor| MAKERS.iter().any(|maker| vendor.starts_with(maker)))
-}
-
 /// Addresses that several devices share: VRRP (RFC 9568, 7.3), HSRP, with IPv6 in a block of its
 /// own (Cisco, Configuring HSRP for IPv6), GLBP.
 pub fn is_shared(mac: Mac) -> bool {
@@ -88,29 +69,6 @@ mod tests {
         assert_eq!(vendor_of(Mac([0, 0, 0x0c, 7, 0xac, 1])), None);
         assert_eq!(vendor_of(Mac([0, 5, 0x73, 0xa0, 0, 6])), None);
         assert!(vendor_of(Mac([0, 5, 0x73, 0xa0, 0x10, 6])).is_some());
-    }
-
-    #[test]
-    fn makers_of_routers_are_known_by_the_names_the_registry_has() {
-        for block in [
-            [0x00, 0x1c, 0x73],
-            [0x00, 0x1c, 0x7f],
-            [0x00, 0x00, 0x0c],
-            [0x00, 0x01, 0xf4],
-            [0x00, 0x04, 0x96],
-            [0x00, 0x09, 0x0f],
-            [0x00, 0x05, 0x85],
-            [0x00, 0x04, 0x38],
-            [0x00, 0x1b, 0x17],
-            [0x00, 0x0c, 0x42],
-            [0x00, 0x06, 0xb1],
-            [0x00, 0x90, 0x7f],
-        ] {
-            let [a, b, c] = block;
-            let mac = Mac([a, b, c, 1, 2, 3]);
-            assert!(is_of_router_maker(mac), "{:?}", vendor_of(mac));
-        }
-        assert!(!is_of_router_maker(Mac([0x00, 0x1b, 0x1b, 1, 2, 3])));
     }
 
     #[test]

@@ -44,10 +44,9 @@ fn decide(o: &Observation, site: &Site<'_>, out: &mut Findings) {
     let Some(key) = site.inventory.asset_of(&Address::Mac(mac)) else { return };
     let asset = site.inventory.asset(key);
     let speaks = |name: &str| asset.protocols.iter().any(|protocol| protocol == name);
-    let network = matches!(
-        asset.class,
-        AssetClass::Switch | AssetClass::Router | AssetClass::AccessPoint | AssetClass::Firewall
-    );
+    // Not routers: who passes on what others send may be a man in the middle.
+    let network =
+        matches!(asset.class, AssetClass::Switch | AssetClass::AccessPoint | AssetClass::Firewall);
     if network || ["stp", "cdp", "lldp"].into_iter().any(speaks) {
         return;
     }

@@ -6,21 +6,14 @@
 
 use super::{Evidence, asks, fact, is_everybodys, of_system, system};
 use crate::{
-    asset::is_external,
-    grouping::ROUTER_FACT,
+    grouping::{ROUTER_FACT, distance::is_through},
     record::{Behaviour, Known, Record},
 };
 use model::{Address, AssetClass};
 
-/// Times to live that systems send a packet with, and some devices besides.
-const BEGINNINGS: [u8; 3] = [64, 128, 255];
-const OF_DEVICES: [u8; 2] = [60, 120];
-/// Routers on the way through the Internet, and within one site, at most.
-const ROUTERS_MAX: u8 = 30;
-const ROUTERS_OF_SITE_MAX: u8 = 8;
-
 /// Makers of firewalls first of all.
-const OF_FIREWALLS: &[&str] = &["check point", "fortinet", "palo alto networks", "watchguard"];
+const OF_FIREWALLS: &[&str] =
+    &["check point", "fortinet", "palo alto networks", "sonicwall", "watchguard"];
 
 /// What makers of things for networks make most, as the registry of addresses has their names.
 pub(super) const MAKERS: &[(AssetClass, &[&str])] = &[
@@ -54,20 +47,8 @@ pub(crate) fn forwards(records: &[Record], members: &[u32]) -> bool {
             ip.partners.first() == Some(member) && ip.claims().is_empty() && !own
         };
         let mut others = mac.partners.iter().map(|ip| &records[*ip as usize]).filter(is_its);
-        matches!(mac.address, Address::Mac(_)) && others.any(is_behind)
+        matches!(mac.address, Address::Mac(_)) && others.any(is_through)
     })
-}
-
-/// Did what the address sent come through a router, and no more than there may be?
-fn is_behind(record: &Record) -> bool {
-    let Address::Ip(ip) = record.address else { return false };
-    let most = if is_external(ip) { ROUTERS_MAX } else { ROUTERS_OF_SITE_MAX };
-    let through = |hops: u8| {
-        let begun = BEGINNINGS.into_iter().find(|begun| *begun >= hops);
-        let routers = begun.map_or(0, |begun| begun - hops);
-        (1..=most).contains(&routers) && !OF_DEVICES.contains(&hops)
-    };
-    record.routed || record.hops.is_some_and(through)
 }
 
 /// By what it passes on, or says that it does. Of what a virtual card alone says the latter is
@@ -107,7 +88,8 @@ pub(super) fn guards(evidence: &Evidence<'_>) -> Option<(AssetClass, String)> {
         .then(|| (AssetClass::Firewall, format!("made by {vendor}")))
 }
 
-pub(super) fn is_of_networks(vendor: &str) -> bool {
+/// Does it make more for networks than of anything else?
+pub(crate) fn is_of_networks(vendor: &str) -> bool {
     MAKERS.iter().any(|(_, makers)| is_of(vendor, makers))
 }
 

@@ -81,18 +81,29 @@ pub(super) fn is_nearer(here: Option<u8>, there: Option<u8>) -> bool {
 /// Is an address nobody claims behind a router, whatever else its MAC address sends? One router
 /// less alone may be within a host, before a virtual machine that shares its address.
 pub(super) fn is_far(record: &Record) -> bool {
-    let of_site = !ip_of(record).is_some_and(is_external);
-    let most = if of_site { ROUTERS_OF_SITE_MAX } else { ROUTERS_MAX };
-    let tells = |hops: &u8| {
-        let several = routers(*hops).is_some_and(|routers| (2..=most).contains(&routers));
-        several && !(of_site && DRAWN.contains(hops))
-    };
-    record.routed || record.hops.as_ref().is_some_and(tells)
+    let drawn = is_of_site(record) && record.hops.is_some_and(|hops| DRAWN.contains(&hops));
+    record.routed || between(record).is_some_and(|routers| routers > 1) && !drawn
+}
+
+/// Did what it sent come through a router, be that within a host, and through no more than there
+/// may be?
+pub(crate) fn is_through(record: &Record) -> bool {
+    record.routed || between(record).is_some_and(|routers| routers > 0)
+}
+
+/// Routers before it, as many as there may be.
+fn between(record: &Record) -> Option<u8> {
+    let most = if is_of_site(record) { ROUTERS_OF_SITE_MAX } else { ROUTERS_MAX };
+    record.hops.and_then(routers).filter(|routers| *routers <= most)
+}
+
+fn is_of_site(record: &Record) -> bool {
+    !ip_of(record).is_some_and(is_external)
 }
 
 /// Is it one router away? See [`is_far`] for what that may be instead.
 pub(super) fn is_next(record: &Record) -> bool {
-    record.hops.and_then(routers) == Some(1)
+    between(record) == Some(1)
 }
 
 /// One of another net that is a router further than who begins on this wire, or on the Internet
