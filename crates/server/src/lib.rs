@@ -11,6 +11,7 @@ mod connections;
 mod http;
 mod intake;
 mod limits;
+mod lost_lines;
 mod meanwhile;
 mod parsing;
 mod places;
@@ -26,6 +27,7 @@ pub use http::{
     AssetDetail, AssetRow, FindingDetail, FindingRow, asset_detail, csv, members, openapi_json,
 };
 pub use intake::{IntakeError, Remote, intake};
+pub use lost_lines::LostLines;
 pub use protect::work;
 pub use serve::{Server, SignInLink, StartError};
 pub use settings::{AgentsDoor, Reading, Settings};

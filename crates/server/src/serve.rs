@@ -110,6 +110,7 @@ impl Server {
         let interrupted = store.captures_in_parsing().await?;
         parsing::clean_up(&settings.data).await;
         let (stopping, stops) = watch::channel(false);
+        let vital = store.vital().clone();
         let absolute = settings.session_absolute;
         let asked = settings.agents.clone();
         let app = App::new(store, settings, sensors, stops.clone());
@@ -134,14 +135,15 @@ impl Server {
             .map_err(|error| refused(address, &error))?
             .handle(handle.clone());
         let service = connections::each(http::service(app.clone()), WITH_PEOPLE);
-        let serving = tokio::spawn(async move {
+        let serving = vital.spawn("answering", async move {
             if let Err(error) = patient(server, WITH_PEOPLE).serve(service).await {
                 tracing::error!(%error, "the server ended");
             }
         });
-        let sweeping = tokio::spawn(sweep(app.clone(), absolute, stops.clone()));
-        let protecting = tokio::spawn(lanes::run(app.clone(), stops.clone()));
-        let listening = tokio::spawn(reconcile::listen(app.clone(), stops.clone()));
+        let sweeping = vital.spawn("sweeping", sweep(app.clone(), absolute, stops.clone()));
+        let protecting = vital.spawn("protection", lanes::run(app.clone(), stops.clone()));
+        let changes = reconcile::listen(app.clone(), stops.clone());
+        let listening = vital.spawn("following changes of plans", changes);
         let mut tasks = vec![serving, sweeping, protecting, listening];
         let mut handles = vec![handle];
         let second = opened.map(|(door, asked)| {
@@ -149,7 +151,8 @@ impl Server {
             tasks.push(door.task);
             (door.tls, asked)
         });
-        tasks.push(tokio::spawn(renew(app, certificates, tls, second, stops)));
+        let renewing = renew(app, certificates, tls, second, stops);
+        tasks.push(vital.spawn("renewing certificates", renewing));
         Ok(Server { address, authority, sign_in, agents, handles, stopping, tasks })
     }
 

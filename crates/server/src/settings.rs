@@ -3,6 +3,7 @@
 //! Not here: reading `spandrel.toml`, which the program does. Invariant: the defaults are safe:
 //! loopback only, short sessions.
 
+use crate::lost_lines::LostLines;
 use rustls::server::danger::ClientCertVerifier;
 use std::{
     net::SocketAddr,
@@ -37,6 +38,8 @@ pub struct Settings {
     /// Make a sign-in link at this start for the admin of that name, or where it is empty for the
     /// only one.
     pub sign_in_link: Option<String>,
+    /// Lines of the log that could not be written, by whoever writes it.
+    pub lost_lines: Arc<LostLines>,
 }
 
 /// A port for agents of hosts.
@@ -82,6 +85,7 @@ impl Settings {
             suggested_recovery: Vec::new(),
             agents: None,
             sign_in_link: None,
+            lost_lines: Arc::default(),
         }
     }
 }

@@ -92,7 +92,7 @@ fn enrol(address: &str, token: Option<&str>, file: &File) -> Result<ExitCode> {
 }
 
 fn work(config: &Config) -> Result<ExitCode> {
-    crate::run::log_to_stderr();
+    crate::log::log_to_stderr();
     let ignored = stop::ignored();
     let program = std::env::current_exe().context("cannot find this program's file")?;
     let hands = Hands::new(program, config)?;

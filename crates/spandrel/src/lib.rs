@@ -21,6 +21,8 @@ mod finding;
 mod lab;
 #[cfg(feature = "control-plane")]
 mod listing;
+#[cfg(feature = "control-plane")]
+mod log;
 mod page;
 mod pcap;
 #[cfg(feature = "control-plane")]

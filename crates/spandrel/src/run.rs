@@ -11,15 +11,15 @@ mod protect;
 mod welcome;
 
 use crate::{
+    log::log_to_stderr,
     settings::{self, File},
     site_files::SiteFiles,
     stop::{self, StopSignals},
 };
 use anyhow::{Context as _, Result};
 use children::{Children, Plan, Source};
-use server::Server;
+use server::{LostLines, Server};
 use std::{
-    io::IsTerminal,
     net::SocketAddr,
     path::{Path, PathBuf},
     process::ExitCode,
@@ -27,7 +27,6 @@ use std::{
     time::Duration,
 };
 use store::{AuditBegin, AuditEnd, Store, ZoneSpec};
-use tracing_subscriber::EnvFilter;
 
 #[derive(clap::Args)]
 pub struct Options {
@@ -53,6 +52,9 @@ fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| wanted.to_owned())
 }
 
+/// How long the end may take after a part of the server failed.
+const AFTER_FAILURE: Duration = Duration::from_secs(15);
+
 pub fn run(options: &Options) -> Result<ExitCode> {
     let over = settings::Over { lab: options.lab, listen: options.listen };
     let file = settings::read(options.config.as_deref(), &over)?;
@@ -61,12 +63,18 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         (None, false) => file.storage.data.clone(),
         (None, true) => default_data()?,
     };
-    log_to_stderr();
+    let lost_lines = log_to_stderr();
     for advice in file.advice() {
         tracing::warn!("{advice}");
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(serve(file, &data, options.sign_in_link.clone()))
+    let asked = Asked { sign_in_link: options.sign_in_link.clone(), lost_lines };
+    let ended = runtime.block_on(serve(file, &data, asked));
+    if ended.is_err() {
+        // What hangs after a failure is not waited for.
+        runtime.shutdown_background();
+    }
+    ended
 }
 
 /// Where state lives when nobody says: the system's place for root, else the user's.
@@ -80,21 +88,13 @@ pub fn default_data() -> Result<PathBuf> {
     Ok(place.join("spandrel"))
 }
 
-/// For a person on a terminal, as JSON for programs.
-pub fn log_to_stderr() {
-    let filter = std::env::var("SPANDREL_LOG").unwrap_or_else(|_| "info,sqlx=warn".to_owned());
-    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    // Somebody else has set one already: then that one is used.
-    let set = if std::io::stderr().is_terminal() {
-        log.with_target(false).try_init()
-    } else {
-        log.json().flatten_event(true).try_init()
-    };
-    drop(set);
+/// What the settings file does not say.
+struct Asked {
+    sign_in_link: Option<String>,
+    lost_lines: Arc<LostLines>,
 }
 
-async fn serve(file: File, data: &Path, sign_in_link: Option<String>) -> Result<ExitCode> {
+async fn serve(file: File, data: &Path, asked: Asked) -> Result<ExitCode> {
     let mut stop = StopSignals::listen(stop::ignored())?;
     let bytes = u64::from(file.storage.database_mib_max) << 20;
     let limits = store::Settings {
@@ -110,9 +110,8 @@ async fn serve(file: File, data: &Path, sign_in_link: Option<String>) -> Result<
     let program = std::env::current_exe().context("cannot find this program's file")?;
     let children = Arc::new(Children::new(store.clone(), program.clone()));
     let learned = data.join("learned");
-    let settings = server_settings(&file, data.clone(), program);
-    let mut settings = server::Settings { sign_in_link, ..settings };
-    let (ending, ends) = tokio::sync::watch::channel(false);
+    let mut settings = server_settings(&file, asked, data.clone(), program);
+    let (enders, ends) = tokio::sync::watch::channel(false);
     #[cfg(feature = "vault")]
     let keeping = door(&file, &mut settings);
     #[cfg(not(feature = "vault"))]
@@ -133,7 +132,7 @@ async fn serve(file: File, data: &Path, sign_in_link: Option<String>) -> Result<
     let keeping = keeping.map(|serving| tokio::spawn(agents::serve(serving, ends)));
     #[cfg(not(feature = "vault"))]
     drop(ends);
-    welcome::print(&server, file.lab.enabled)?;
+    welcome::print(&server, file.lab.enabled);
     tracing::info!(address = %server.address, "serving");
     let plans = plans(&file, &data, &learned)?;
     match store.keep_sensors(plans.iter().map(|plan| plan.name.clone()).collect()).await {
@@ -145,18 +144,50 @@ async fn serve(file: File, data: &Path, sign_in_link: Option<String>) -> Result<
     for plan in plans {
         children.start(plan);
     }
-    let signal = stop.next().await;
-    tracing::info!(signal, "stopping");
-    children.stop().await;
-    ending.send_replace(true);
-    #[cfg(feature = "vault")]
-    if let Some(keeping) = keeping {
-        keeping.await.context("the vault server for agents ended badly")?;
+    let failed = until_ended(&mut stop, &store).await.err();
+    let ending = async {
+        children.stop().await;
+        enders.send_replace(true);
+        #[cfg(feature = "vault")]
+        if let Some(keeping) = keeping {
+            keeping.await.context("the vault server for agents ended badly")?;
+        }
+        server.stop().await;
+        store.close().await;
+        anyhow::Ok(())
+    };
+    end(failed, ending).await
+}
+
+/// Ends all in order; after a failure what is whole, and what waits for what is not is left.
+async fn end(
+    failed: Option<anyhow::Error>,
+    ending: impl Future<Output = Result<()>>,
+) -> Result<ExitCode> {
+    match failed {
+        None => ending.await?,
+        Some(failed) => {
+            drop(tokio::time::timeout(AFTER_FAILURE, ending).await);
+            return Err(failed);
+        }
     }
-    server.stop().await;
-    store.close().await;
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)
+}
+
+/// Until somebody ends it; an error where a part of it has failed that it cannot go on without.
+async fn until_ended(stop: &mut StopSignals, store: &Store) -> Result<()> {
+    tokio::select! {
+        signal = stop.next() => tracing::info!(signal, "stopping"),
+        what = store.vital().failed() => {
+            tracing::error!(what, "a part of the server failed, and it ends");
+            anyhow::bail!(
+                "{what} failed by a fault of this program, so it ends; start it again, and \
+                 report the lines with \"panicked\" before this one"
+            );
+        }
+    }
+    Ok(())
 }
 
 /// What to say where a server was and its database is gone.
@@ -206,7 +237,7 @@ fn historian(data: &Path) -> PathBuf {
     data.join("lab").join("historian.db")
 }
 
-fn server_settings(file: &File, data: PathBuf, program: PathBuf) -> server::Settings {
+fn server_settings(file: &File, asked: Asked, data: PathBuf, program: PathBuf) -> server::Settings {
     let minutes = |count: u32| Duration::from_secs(u64::from(count) * 60);
     server::Settings {
         listen: file.server.listen,
@@ -220,6 +251,8 @@ fn server_settings(file: &File, data: PathBuf, program: PathBuf) -> server::Sett
         suggested_plans: protect::suggested(file, &data),
         #[cfg(feature = "vault")]
         suggested_recovery: protect::suggested_recovery(file, &data),
+        sign_in_link: asked.sign_in_link,
+        lost_lines: asked.lost_lines,
         ..server::Settings::new(data, program)
     }
 }
@@ -307,6 +340,17 @@ fn memory_of(sensor: &str, learned: &Path) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_part_that_fails_ends_the_server_with_its_reason() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let store = Store::open(dir.path(), store::Settings::default()).await.expect("opens");
+        let mut stop = StopSignals::listen(0).expect("listens");
+        store.vital().spawn("saving", async { panic!("on purpose") }).await.expect_err("panics");
+        let says = until_ended(&mut stop, &store).await.expect_err("it ends").to_string();
+        assert!(says.starts_with("saving failed by a fault of this program"), "{says}");
+        store.close().await;
+    }
 
     #[test]
     fn a_database_that_is_gone_beside_certificates_is_told() {

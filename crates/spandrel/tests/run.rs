@@ -377,3 +377,20 @@ fn lab_plant_shows_assets_through_its_private_pipe() {
     }
     assert_eq!(server.stop(), Some(0));
 }
+
+/// A disk that is full, or a pipe whose reader has gone, under the log.
+#[test]
+fn a_log_that_cannot_be_written_ends_nothing_and_is_told() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let full = std::fs::File::options().write(true).open("/dev/full").expect("opens");
+    let server = Server::start_with_log(dir.path(), &["--lab"], full.into());
+    let (cookie, csrf) = server.first_sign_in();
+    let who = [("cookie", cookie.as_str()), ("x-csrf-token", csrf.as_str())];
+    let health = server.call("GET", "/health", &who, b"").json();
+    let checks = health["checks"].as_array().expect("checks");
+    let log = checks.iter().find(|check| check["name"] == "log").expect("it is told");
+    assert!(log["detail"].as_str().expect("text").contains("lines of the log were lost"), "{log}");
+    let sensors = server.call("GET", "/sensors", &who, b"");
+    assert_eq!(sensors.0, 200, "{}", sensors.2);
+    assert_eq!(server.stop(), Some(0));
+}

@@ -7,6 +7,7 @@ use crate::{
     OpenError, READERS_MAX, Result, error,
     migrate::{SCHEMA, migrate, schema_of},
     unsaved::Kept,
+    vital::Vital,
     watch::Watchers,
     writer::Writer,
 };
@@ -54,6 +55,7 @@ pub(crate) struct Inner {
     /// own.
     pub(crate) beaten: Mutex<HashMap<String, Instant>>,
     pub(crate) unsaved: Kept,
+    vital: Vital,
     /// Held as long as the store is open.
     _lock: Option<Lock>,
 }
@@ -67,8 +69,8 @@ impl Inner {
         lock: Option<Lock>,
     ) -> Inner {
         let (opened, beaten) = (Instant::now(), Mutex::default());
-        let unsaved = Kept::default();
-        Inner { readers, writer, watchers, path, opened, beaten, unsaved, _lock: lock }
+        let (unsaved, vital) = (Kept::default(), Vital::default());
+        Inner { readers, writer, watchers, path, opened, beaten, unsaved, vital, _lock: lock }
     }
 }
 
@@ -119,10 +121,11 @@ impl Store {
         migrate(&mut db).await.map_err(fail)?;
         let readers = readers(&path, false).await.map_err(fail)?;
         let watchers = Watchers::new();
-        let writer = Writer::start(db, settings.commit_delay, (watchers.clone(), path.clone()))
-            .await
-            .map_err(fail)?;
+        let vital = Vital::default();
+        let told = (watchers.clone(), path.clone());
+        let writer = Writer::start(db, settings.commit_delay, told, &vital).await.map_err(fail)?;
         let inner = Inner::new(readers, Some(writer), watchers, path, Some(lock));
+        let inner = Inner { vital, ..inner };
         Ok(Store { inner: Arc::new(inner) })
     }
 
@@ -176,6 +179,11 @@ impl Store {
     pub async fn ping(&self) -> Result<()> {
         self.write(|_| Box::pin(async { Ok(()) })).await?;
         self.trouble().map_or(Ok(()), |trouble| Err(trouble.error))
+    }
+
+    /// The watch over tasks that may not fail, its own and those of whoever uses it.
+    pub fn vital(&self) -> &Vital {
+        &self.inner.vital
     }
 
     pub(crate) fn readers(&self) -> &SqlitePool {

@@ -7,6 +7,7 @@ use crate::{
     BATCH_CALLS_MAX, Change, Error, QUEUE_CALLS_MAX, Result, Store,
     open::{PAGE_BYTES, has_no_room},
     trouble::Troubles,
+    vital::Vital,
     watch::{ChangedRow, Watchers},
 };
 use model::Time;
@@ -97,6 +98,7 @@ impl Writer {
         mut db: SqliteConnection,
         delay: Duration,
         (watchers, path): (Watchers, PathBuf),
+        vital: &Vital,
     ) -> sqlx::Result<Writer> {
         let mut counters = HashMap::new();
         for name in COUNTERS {
@@ -113,7 +115,8 @@ impl Writer {
         let turn = Turn { db, counters, changes: Vec::new(), zones: None, path };
         let (queue, jobs) = mpsc::channel(QUEUE_CALLS_MAX);
         let trouble = Arc::<Troubles>::default();
-        let task = tokio::spawn(run(turn, jobs, delay, (watchers, trouble.clone())));
+        let running = run(turn, jobs, delay, (watchers, trouble.clone()));
+        let task = vital.spawn("saving to the database", running);
         Ok(Writer { queue: Mutex::new(Some(queue)), trouble, task: Mutex::new(Some(task)) })
     }
 

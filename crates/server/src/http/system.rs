@@ -201,6 +201,8 @@ pub(crate) async fn health(State(app): State<Shared>, headers: HeaderMap) -> Jso
 
 /// That the clock was set is told for so long.
 const CLOCK_TOLD: Duration = Duration::from_secs(86_400);
+/// So is that lines of the log were lost.
+const LOST_TOLD: Duration = CLOCK_TOLD;
 /// So is what was not saved, or late.
 const KEPT_TOLD_S: i64 = 86_400;
 
@@ -227,6 +229,15 @@ async fn checks(app: &App) -> Vec<HealthCheck> {
              fit those since"
         );
         all.push(check("clock", "warning", detail));
+    }
+    let lost = &app.settings.lost_lines;
+    if lost.is_recent(LOST_TOLD) {
+        let detail = format!(
+            "{} lines of the log were lost: what standard error goes to is closed or full; see to \
+             it and restart",
+            lost.lost()
+        );
+        all.push(check("log", "warning", detail));
     }
     let no_renewal = app.no_renewal.lock().expect("no panic holds it").clone();
     all.extend(no_renewal.map(|why| check("certificate", "warning", why)));

@@ -115,7 +115,8 @@ impl Children {
     /// Runs the sensor in the background until [`Children::stop`].
     pub fn start(self: &Arc<Self>, plan: Plan) {
         let name = plan.name.clone();
-        let task = tokio::spawn(supervise(Arc::clone(self), plan, self.stop.subscribe()));
+        let supervised = supervise(Arc::clone(self), plan, self.stop.subscribe());
+        let task = self.store.vital().spawn("running a sensor", supervised);
         self.tasks.lock().expect("no panic holds it").insert(name, task);
     }
 

@@ -2,12 +2,24 @@
 //!
 //! Invariant: the sign-in link is printed here and nowhere else; it never reaches the log.
 
-use anyhow::Result;
 use server::{Server, SignInLink};
 use std::{io::Write, net::IpAddr};
 
-/// Prints the box to standard output.
-pub fn print(server: &Server, lab: bool) -> Result<()> {
+/// Prints the box to standard output. Where that takes none the server runs all the same.
+pub fn print(server: &Server, lab: bool) {
+    let mut out = std::io::stdout().lock();
+    let printed = out.write_all(shown(server, lab).as_bytes()).and_then(|()| out.flush());
+    if let Err(error) = printed {
+        tracing::warn!(
+            %error,
+            "standard output is closed or full, so where the server runs, and a link to sign in \
+             by, could not be printed; to get a link stop it and start it with its output on a \
+             terminal or in a file"
+        );
+    }
+}
+
+fn shown(server: &Server, lab: bool) -> String {
     let host = match server.address.ip() {
         ip if ip.is_unspecified() => "localhost".to_owned(),
         IpAddr::V6(ip) => format!("[{ip}]"),
@@ -38,10 +50,7 @@ pub fn print(server: &Server, lab: bool) -> Result<()> {
     }
     lines.push(String::new());
     lines.push("Stop with Ctrl-C.".to_owned());
-    let mut out = std::io::stdout().lock();
-    out.write_all(framed(&lines).as_bytes())?;
-    out.flush()?;
-    Ok(())
+    framed(&lines)
 }
 
 fn framed(lines: &[String]) -> String {

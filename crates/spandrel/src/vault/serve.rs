@@ -63,7 +63,7 @@ fn no_port(Options { listen, attended, .. }: &Options) -> String {
 const RENEW_EVERY: Duration = Duration::from_secs(12 * 3_600);
 
 pub fn run(options: &Options) -> Result<ExitCode> {
-    crate::run::log_to_stderr();
+    crate::log::log_to_stderr();
     let dir = &options.dir;
     std::fs::create_dir_all(dir).with_context(|| format!("cannot create {}", dir.display()))?;
     if options.plain && !options.listen.ip().is_loopback() {

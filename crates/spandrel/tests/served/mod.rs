@@ -45,13 +45,18 @@ impl Answer {
 
 impl Server {
     pub fn start(data: &Path, more: &[&str]) -> Server {
+        Server::start_with_log(data, more, Stdio::null())
+    }
+
+    /// The same, with where its log goes.
+    pub fn start_with_log(data: &Path, more: &[&str], log: Stdio) -> Server {
         let mut child = Command::new(PROGRAM)
             .args(["run", "--listen", "127.0.0.1:0", "--data"])
             .arg(data)
             .args(more)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(log)
             .spawn()
             .expect("starts");
         let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
