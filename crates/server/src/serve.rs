@@ -48,6 +48,8 @@ pub enum StartError {
     Full(store::Error),
     #[error("{0}")]
     Limit(store::Error),
+    #[error("{}; see which with `fuser` on spandrel.db, end it and start again", .0.why())]
+    Busy(store::Error),
     #[error("cannot prepare the first sign-in: {0}")]
     Store(store::Error),
 }
@@ -56,6 +58,7 @@ impl From<store::Error> for StartError {
     fn from(error: store::Error) -> Self {
         match error {
             store::Error::Limit { .. } => StartError::Limit(error),
+            store::Error::Busy => StartError::Busy(error),
             error if error.is_of_disk() => StartError::Full(error),
             error => StartError::Store(error),
         }

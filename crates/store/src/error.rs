@@ -46,6 +46,11 @@ pub enum OpenError {
     #[error("no space left for database {}; free some disk space and start again", path.display())]
     Full { path: PathBuf },
     #[error(
+        "another program holds database {0}; see which with `fuser {0}`, end it and start again",
+        path.display()
+    )]
+    Busy { path: PathBuf },
+    #[error(
         "database {} has reached storage.database_mib_max; raise it and start again",
         path.display()
     )]
@@ -86,6 +91,9 @@ pub enum Error {
     Limit { mib: u64 },
     #[error("{}; nothing was saved", self.why())]
     Disk(String),
+    /// Another program has locked it, as a copy that is not ours or a tool that repairs does.
+    #[error("{}; nothing was saved", self.why())]
+    Busy,
     #[error("the store is closed")]
     Closed,
     #[error("database error: {0}")]
@@ -93,10 +101,10 @@ pub enum Error {
 }
 
 impl Error {
-    /// There is no room, or none on the disk: the same call may succeed once somebody has seen to
-    /// it.
+    /// Nothing can be saved, whatever it is: there is no room, none on the disk, or another program
+    /// is in the way. The same call may succeed once somebody has seen to it.
     pub fn is_of_disk(&self) -> bool {
-        matches!(self, Error::Full | Error::Limit { .. } | Error::Disk(_))
+        matches!(self, Error::Full | Error::Limit { .. } | Error::Disk(_) | Error::Busy)
     }
 
     /// What is wrong, without what became of the call.
@@ -108,6 +116,7 @@ impl Error {
                  restart"
             ),
             Error::Disk(reason) => format!("the server's disk fails: {reason}"),
+            Error::Busy => "another program holds the database".to_owned(),
             error => error.to_string(),
         }
     }
@@ -128,6 +137,7 @@ pub(crate) fn primary_code(error: &sqlx::Error) -> Option<u32> {
 }
 
 pub(crate) const SQLITE_BUSY: u32 = 5;
+pub(crate) const SQLITE_LOCKED: u32 = 6;
 pub(crate) const SQLITE_READONLY: u32 = 8;
 pub(crate) const SQLITE_IOERR: u32 = 10;
 pub(crate) const SQLITE_CORRUPT: u32 = 11;
@@ -145,6 +155,7 @@ impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
         match (primary_code(&error), &error) {
             (Some(SQLITE_FULL), _) => Error::Full,
+            (Some(SQLITE_BUSY | SQLITE_LOCKED), _) => Error::Busy,
             (Some(SQLITE_IOERR | SQLITE_READONLY | SQLITE_CANTOPEN), _) => {
                 Error::Disk(said(&error))
             }

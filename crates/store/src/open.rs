@@ -31,11 +31,17 @@ pub struct Settings {
     pub commit_delay: Duration,
     /// Upper bound of the database file; `None` leaves it to the disk.
     pub database_bytes_max: Option<u64>,
+    /// How long a commit waits for another program that holds the database.
+    pub busy_wait: Duration,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Settings { commit_delay: Duration::from_millis(5), database_bytes_max: None }
+        Settings {
+            commit_delay: Duration::from_millis(5),
+            database_bytes_max: None,
+            busy_wait: Duration::from_secs(5),
+        }
     }
 }
 
@@ -108,7 +114,8 @@ impl Store {
         let mut options = options(&path)
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full);
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(settings.busy_wait);
         if let Some(bytes) = settings.database_bytes_max {
             options = options.pragma("max_page_count", (bytes / PAGE_BYTES).max(1).to_string());
         }
@@ -123,7 +130,7 @@ impl Store {
         let watchers = Watchers::new();
         let vital = Vital::default();
         let told = (watchers.clone(), path.clone());
-        let writer = Writer::start(db, settings.commit_delay, told, &vital).await.map_err(fail)?;
+        let writer = Writer::start(db, &settings, told, &vital).await.map_err(fail)?;
         let inner = Inner::new(readers, Some(writer), watchers, path, Some(lock));
         let inner = Inner { vital, ..inner };
         Ok(Store { inner: Arc::new(inner) })
@@ -368,7 +375,7 @@ fn explain(path: &Path, error: sqlx::Error) -> OpenError {
             OpenError::Corrupt { path, reason: error::said(&error) }
         }
         Some(error::SQLITE_FULL) => OpenError::Full { path },
-        Some(error::SQLITE_BUSY) => OpenError::Locked { path, pid: None },
+        Some(error::SQLITE_BUSY | error::SQLITE_LOCKED) => OpenError::Busy { path },
         // Where the log's index finds no room, SQLite tells it like any other failure.
         Some(error::SQLITE_READONLY | error::SQLITE_CANTOPEN | error::SQLITE_IOERR) => {
             if has_no_room(&path) {

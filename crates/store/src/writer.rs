@@ -5,7 +5,7 @@
 
 use crate::{
     BATCH_CALLS_MAX, Change, Error, QUEUE_CALLS_MAX, Result, Store,
-    open::{PAGE_BYTES, has_no_room},
+    open::{PAGE_BYTES, Settings, has_no_room},
     trouble::Troubles,
     vital::Vital,
     watch::{ChangedRow, Watchers},
@@ -96,7 +96,7 @@ pub(crate) struct Writer {
 impl Writer {
     pub(crate) async fn start(
         mut db: SqliteConnection,
-        delay: Duration,
+        settings: &Settings,
         (watchers, path): (Watchers, PathBuf),
         vital: &Vital,
     ) -> sqlx::Result<Writer> {
@@ -115,7 +115,7 @@ impl Writer {
         let turn = Turn { db, counters, changes: Vec::new(), zones: None, path };
         let (queue, jobs) = mpsc::channel(QUEUE_CALLS_MAX);
         let trouble = Arc::<Troubles>::default();
-        let running = run(turn, jobs, delay, (watchers, trouble.clone()));
+        let running = run(turn, jobs, settings.clone(), (watchers, trouble.clone()));
         let task = vital.spawn("saving to the database", running);
         Ok(Writer { queue: Mutex::new(Some(queue)), trouble, task: Mutex::new(Some(task)) })
     }
@@ -168,12 +168,13 @@ impl Store {
 async fn run(
     mut turn: Turn,
     mut jobs: mpsc::Receiver<Job>,
-    delay: Duration,
+    settings: Settings,
     (watchers, trouble): (Watchers, Arc<Troubles>),
 ) {
+    let mut is_busy = false;
     while let Some(first) = jobs.recv().await {
         let mut batch = vec![first];
-        let deadline = tokio::time::Instant::now() + delay;
+        let deadline = tokio::time::Instant::now() + settings.commit_delay;
         while batch.len() < BATCH_CALLS_MAX {
             match tokio::time::timeout_at(deadline, jobs.recv()).await {
                 Ok(Some(job)) => batch.push(job),
@@ -182,6 +183,11 @@ async fn run(
         }
         let before = turn.counters.clone();
         let (answers, committed) = transact(&mut turn, batch).await;
+        if is_busy != matches!(committed, Err(Error::Busy)) {
+            is_busy = !is_busy;
+            let wait = if is_busy { BUSY_AGAIN } else { settings.busy_wait };
+            wait_for_others(&mut turn, wait.min(settings.busy_wait)).await;
+        }
         let changes = std::mem::take(&mut turn.changes);
         match &committed {
             Ok(()) => {
@@ -203,6 +209,18 @@ async fn run(
     }
     if let Err(error) = turn.db.close().await {
         tracing::warn!(%error, "closing the database failed");
+    }
+}
+
+/// How long a commit waits for another program that has held the database for long: whoever asks
+/// for something is to hear at once that it cannot be saved.
+const BUSY_AGAIN: Duration = Duration::from_millis(200);
+
+async fn wait_for_others(turn: &mut Turn, wait: Duration) {
+    let sql = format!("PRAGMA busy_timeout = {}", wait.as_millis());
+    let set = sqlx::query(sqlx::AssertSqlSafe(sql)).execute(&mut turn.db).await;
+    if let Err(error) = set {
+        tracing::debug!(%error, "commits wait for other programs as long as before");
     }
 }
 

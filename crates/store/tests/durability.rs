@@ -118,6 +118,34 @@ async fn a_directory_that_is_a_file_is_named() {
 }
 
 #[tokio::test]
+async fn a_database_that_another_program_holds_refuses_what_it_is_asked_and_goes_on() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (busy_wait, quick) = (std::time::Duration::from_millis(50), Settings::default());
+    let settings = Settings { busy_wait, ..quick };
+    let store = Store::open(dir.path(), settings).await.expect("opens");
+    store.take("s", Time(0), vec![asset(0)]).await.expect("taken");
+    let url = format!("sqlite://{}", dir.path().join("spandrel.db").display());
+    let mut other = SqliteConnection::connect(&url).await.expect("connects");
+    sqlx::query("BEGIN EXCLUSIVE").execute(&mut other).await.expect("holds it");
+    for _ in 0..2 {
+        let error = store.take("s", Time(0), vec![asset(1)]).await.expect_err("held");
+        assert!(error.is_of_disk(), "it is tried again: {error}");
+        assert_eq!(error.to_string(), "another program holds the database; nothing was saved");
+    }
+    assert!(matches!(store.trouble().expect("told").error, Error::Busy));
+    let kept = store.assets(&ListRequest::first(10)).await.expect("still reads").items;
+    assert_eq!(kept.len(), 1);
+    sqlx::query("ROLLBACK").execute(&mut other).await.expect("lets go");
+    store.take("s", Time(0), vec![asset(1)]).await.expect("taken");
+    assert!(store.trouble().is_none());
+    store.close().await;
+    drop(store);
+    sqlx::query("BEGIN EXCLUSIVE").execute(&mut other).await.expect("holds it");
+    let error = opens(dir.path()).await.err().expect("held");
+    says(&error, &["another program holds database", "`fuser ", "spandrel.db`", "start again"]);
+}
+
+#[tokio::test]
 async fn limit_of_the_database_refuses_the_call_and_keeps_what_was_acknowledged() {
     let dir = tempfile::tempdir().expect("a directory");
     let settings = Settings { database_bytes_max: Some(1_025 << 10), ..Settings::default() };

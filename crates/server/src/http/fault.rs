@@ -118,6 +118,9 @@ impl From<store::Error> for Fault {
             error @ store::Error::Disk(_) => {
                 Fault::new(StatusCode::INSUFFICIENT_STORAGE, "disk-failed", error.to_string())
             }
+            error @ store::Error::Busy => {
+                Fault::new(StatusCode::SERVICE_UNAVAILABLE, "database-busy", error.to_string())
+            }
             store::Error::Closed => Fault::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "stopping",
@@ -125,5 +128,19 @@ impl From<store::Error> for Fault {
             ),
             store::Error::Database(why) => Fault::internal(why),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_while_another_program_holds_the_database_may_be_tried_again() {
+        let fault = Fault::from(store::Error::Busy);
+        let problem = fault.problem("/api/v1/zones", "t");
+        assert_eq!((problem.status, problem.code.as_str()), (503, "database-busy"));
+        let says = problem.detail.expect("words");
+        assert_eq!(says, "another program holds the database; nothing was saved");
     }
 }

@@ -233,7 +233,7 @@ async fn checks(app: &App) -> Vec<HealthCheck> {
     let lost = &app.settings.lost_lines;
     if lost.is_recent(LOST_TOLD) {
         let detail = format!(
-            "{} lines of the log were lost: what standard error goes to is closed or full; see to \
+            "lines of the log were lost: {}; what standard error goes to is closed or full: see to \
              it and restart",
             lost.lost()
         );
@@ -256,6 +256,10 @@ async fn database(app: &App) -> HealthCheck {
     let why = trouble.error.why();
     let detail = match trouble.error {
         store::Error::Limit { .. } => format!("nothing is saved: {why}"),
+        store::Error::Busy => format!(
+            "nothing is saved: {why}; see which with `fuser {place}/spandrel.db`, and end it or \
+             wait: what was to be saved goes on by itself"
+        ),
         _ => format!("nothing is saved: {why}; see to the disk of {place}"),
     };
     HealthCheck { since: Some(trouble.since), ..check("database", "failed", detail) }

@@ -68,7 +68,11 @@ impl Site {
         change: impl FnOnce(&mut Settings),
     ) -> Site {
         let dir = tempfile::tempdir().expect("a directory");
-        let quick = store::Settings { commit_delay: Duration::ZERO, database_bytes_max };
+        let quick = store::Settings {
+            commit_delay: Duration::ZERO,
+            database_bytes_max,
+            ..store::Settings::default()
+        };
         let store = Store::open(dir.path(), quick).await.expect("opens");
         let mut settings = Settings::new(dir.path().to_owned(), "/bin/false".into());
         change(&mut settings);

@@ -301,7 +301,7 @@ pub(super) mod tests {
     /// A store that knows the sensor and whose disk is full, and what fills it.
     pub(in crate::intake) async fn full(dir: &std::path::Path) -> (Store, Vec<String>) {
         let (commit_delay, database_bytes_max) = (Duration::ZERO, Some(640 << 10));
-        let settings = Settings { commit_delay, database_bytes_max };
+        let settings = Settings { commit_delay, database_bytes_max, ..Settings::default() };
         let store = Store::open(dir, settings).await.expect("opens");
         store.take("s", RUN, vec![hello()]).await.expect("room");
         let mut filling = Vec::new();
