@@ -6,7 +6,7 @@
 
 use crate::{
     agents::Agents,
-    clock::Clock,
+    clock::{Clock, Doubts},
     limits::{CAPTURES_WAITING_MAX, LARGE_REPORTS_MAX, WATCHERS_MAX},
     meanwhile::Meanwhile,
     places::Places,
@@ -63,6 +63,8 @@ pub(crate) struct App {
     /// The newest audit row that was checked, with its hash.
     pub(crate) audited: tokio::sync::Mutex<Option<(i64, String)>>,
     pub(crate) clock: Clock,
+    /// Why this machine's clock may be wrong, by what is in the database.
+    pub(crate) doubts: Doubts,
     /// Why the server's certificate cannot be renewed.
     pub(crate) no_renewal: Mutex<Option<String>>,
     /// True once the server stops; streams end.
@@ -94,6 +96,7 @@ impl App {
             reports: Arc::new(Semaphore::new(LARGE_REPORTS_MAX)),
             audited: tokio::sync::Mutex::new(None),
             clock: Clock::new(),
+            doubts: Doubts::default(),
             no_renewal: Mutex::default(),
             stopping,
         })

@@ -77,6 +77,78 @@ impl Clock {
     }
 }
 
+/// Why the clock may be wrong, by what was noted with it; each is told once in the log.
+#[derive(Default)]
+pub(crate) struct Doubts(Mutex<Doubted>);
+
+#[derive(Default)]
+struct Doubted {
+    at_start: Option<(Instant, String)>,
+    sweep: Option<String>,
+}
+
+/// Further ahead of the newest in the database than any standstill.
+const STANDSTILL_S: i64 = 365 * 86_400;
+/// Further behind it than two clocks differ.
+const BEHIND_S: i64 = 3_600;
+/// That it did not fit the database at the start is told for so long.
+const DOUBT_TOLD: Duration = Duration::from_secs(86_400);
+
+impl Doubts {
+    /// Compares the clock with the times that were noted last before this start.
+    pub(crate) fn start(&self, noted: &[Time], now: Time) {
+        let Some(why) = does_not_fit(noted, now) else { return };
+        tracing::warn!("{why}");
+        self.0.lock().expect("no panic holds it").at_start = Some((Instant::now(), why));
+    }
+
+    /// Traffic that a sweep left, as nothing bears out yet that it is old.
+    pub(crate) fn sweep(&self, newest: Option<Time>) {
+        let mut doubted = self.0.lock().expect("no panic holds it");
+        let Some(newest) = newest else { return doubted.sweep = None };
+        if doubted.sweep.is_some() {
+            return;
+        }
+        let why = format!(
+            "by this machine's clock all traffic until {newest} is too old to be kept; it stays \
+             until traffic of an hour bears the clock out: set the clock if it is wrong"
+        );
+        tracing::warn!("{why}");
+        doubted.sweep = Some(why);
+    }
+
+    pub(crate) fn told(&self) -> Vec<String> {
+        let doubted = self.0.lock().expect("no panic holds it");
+        let at_start = doubted.at_start.as_ref().filter(|(at, _)| at.elapsed() < DOUBT_TOLD);
+        at_start.map(|(_, why)| why.clone()).into_iter().chain(doubted.sweep.clone()).collect()
+    }
+}
+
+fn does_not_fit(noted: &[Time], now: Time) -> Option<String> {
+    let ahead = noted.iter().map(|at| now.since(*at) / 1_000_000_000).min_by_key(|s| s.abs())?;
+    let (way, why) = match ahead {
+        _ if ahead > STANDSTILL_S => ("after", "unless the server stood still so long"),
+        _ if ahead < -BEHIND_S => ("before", "or it was wrong when that was noted"),
+        _ => return None,
+    };
+    Some(format!(
+        "this machine's clock says {now}, {} {way} the newest in the database: it is wrong, {why}; \
+         set it, for what is kept, due and good for a time goes by it",
+        span(ahead)
+    ))
+}
+
+/// How long that is, for a person.
+pub(crate) fn span(seconds: i64) -> String {
+    let seconds = seconds.unsigned_abs();
+    match seconds {
+        0..7_200 => format!("{} minutes", seconds / 60),
+        7_200..172_800 => format!("{} hours", seconds / 3_600),
+        172_800..63_072_000 => format!("{} days", seconds / 86_400),
+        _ => format!("{} years", seconds / 31_557_600),
+    }
+}
+
 /// Notices that the wall clock was set, by one that only goes on.
 struct Watch {
     wall: Time,
@@ -140,6 +212,30 @@ mod tests {
         assert!(!is_within(at(1_000), 60, at(1_060)));
         assert!(is_within(at(1_000), 60, at(1_000 - AHEAD_S)), "a corrected clock");
         assert!(!is_within(at(1_000), 60, at(999 - AHEAD_S)), "one that was set back");
+    }
+
+    #[test]
+    fn a_clock_that_does_not_fit_what_was_noted_is_doubted_at_the_start() {
+        let day = |days: i64| Time::from_secs(1_800_000_000 + days * 86_400);
+        assert_eq!(does_not_fit(&[], day(0)), None, "a new server");
+        assert_eq!(does_not_fit(&[day(0)], day(300)), None, "a long standstill");
+        assert_eq!(does_not_fit(&[day(-3_650), day(0)], day(1)), None, "one of them fits");
+        let ahead = does_not_fit(&[day(0), day(-1)], day(3_653)).expect("told");
+        assert!(ahead.contains(", 10 years after the newest"), "{ahead}");
+        let behind = does_not_fit(&[day(0)], day(-20)).expect("told");
+        assert!(behind.contains(", 20 days before the newest"), "{behind}");
+        let doubts = Doubts::default();
+        doubts.start(&[day(0)], day(-20));
+        doubts.sweep(Some(day(0)));
+        assert_eq!(doubts.told().len(), 2);
+        doubts.sweep(None);
+        assert_eq!(doubts.told(), [behind]);
+    }
+
+    #[test]
+    fn a_span_is_told_in_what_people_count_it_by() {
+        let spans = [-7_199, 7_200, 172_800, -5_068_799 * 60].map(span);
+        assert_eq!(spans, ["119 minutes", "2 hours", "2 days", "9 years"]);
     }
 
     fn watch(boot: Option<Duration>) -> Watch {

@@ -104,6 +104,7 @@ impl Server {
         sensors: Arc<dyn Sensors>,
     ) -> Result<Server, StartError> {
         let (listener, address) = listen(settings.listen)?;
+        let noted = store.noted_last().await?;
         let certificates = Certificates::new(&settings.data, address, &settings.names);
         ensure_beside(&certificates, &store).await?;
         let tls = RustlsConfig::from_config(certificates.config()?);
@@ -117,6 +118,7 @@ impl Server {
         let absolute = settings.session_absolute;
         let asked = settings.agents.clone();
         let app = App::new(store, settings, sensors, stops.clone());
+        app.doubts.start(&noted, now());
         note_renewal(&app, certificates.check_authority());
         app.meanwhile.interrupted(interrupted);
         match app.meanwhile.settle(&app.store).await {
@@ -311,7 +313,10 @@ async fn sweep(app: Shared, session: Duration, mut stops: watch::Receiver<bool>)
             () = tokio::time::sleep(SWEEP_EVERY) => {}
         }
         match app.store.sweep(session_s).await {
-            Ok(swept) => tracing::debug!(?swept, "swept"),
+            Ok(swept) => {
+                tracing::debug!(?swept, "swept");
+                app.doubts.sweep(swept.doubted);
+            }
             Err(error) => tracing::warn!(%error, "the sweep failed; it runs again in a minute"),
         }
         if let Err(error) = app.meanwhile.settle(&app.store).await {

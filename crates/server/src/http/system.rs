@@ -222,14 +222,15 @@ async fn checks(app: &App) -> Vec<HealthCheck> {
     if let Some((at, seconds)) = app.clock.set_last()
         && at.elapsed() < CLOCK_TOLD
     {
-        let (way, minutes) = (if seconds < 0 { "back" } else { "ahead" }, seconds.abs() / 60);
+        let way = if seconds < 0 { "back" } else { "ahead" };
         let ago = at.elapsed().as_secs() / 60;
         let detail = format!(
-            "it was set {way} by {minutes} minutes, {ago} minutes ago: times from before do not \
-             fit those since"
+            "it was set {way} by {}, {ago} minutes ago: times from before do not fit those since",
+            clock::span(seconds)
         );
         all.push(check("clock", "warning", detail));
     }
+    all.extend(app.doubts.told().into_iter().map(|why| check("clock", "warning", why)));
     let lost = &app.settings.lost_lines;
     if lost.is_recent(LOST_TOLD) {
         let detail = format!(
