@@ -22,7 +22,10 @@ use std::{
     time::{Duration, Instant},
 };
 use store::{AuditBegin, AuditEnd, Role, Store};
-use tokio::{sync::watch, task::JoinHandle};
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinHandle,
+};
 
 #[derive(thiserror::Error, Debug)]
 pub enum StartError {
@@ -72,6 +75,8 @@ pub struct Server {
     pub authority: PathBuf,
     /// As long as no admin has a password, and where the settings ask for one.
     pub sign_in: Option<SignInLink>,
+    /// Those made in its place, where the clock was set and it works no more.
+    pub new_links: mpsc::Receiver<SignInLink>,
     /// Where agents of hosts call.
     pub agents: Option<SocketAddr>,
     handles: Vec<Handle<SocketAddr>>,
@@ -156,9 +161,14 @@ impl Server {
             tasks.push(door.task);
             (door.tls, asked)
         });
+        let (links, new_links) = mpsc::channel(1);
+        let known = sign_in.as_ref().filter(|link| link.is_first);
+        let known = known.map(|link| sha256(link.token.as_bytes()));
+        let linking = link_anew(app.clone(), known, links, stops.clone());
+        tasks.push(vital.spawn("making sign-in links", linking));
         let renewing = renew(app, certificates, tls, second, stops);
         tasks.push(vital.spawn("renewing certificates", renewing));
-        Ok(Server { address, authority, sign_in, agents, handles, stopping, tasks })
+        Ok(Server { address, authority, sign_in, new_links, agents, handles, stopping, tasks })
     }
 
     /// Ends streams and requests, then returns. The store stays open: its owner closes it.
@@ -280,6 +290,50 @@ async fn sign_in_link(
     Ok(Some(SignInLink { user, token, is_first }))
 }
 
+/// Makes a new link where the clock was set, nobody has a password and the old one works no more.
+async fn link_anew(
+    app: Shared,
+    mut known: Option<String>,
+    links: mpsc::Sender<SignInLink>,
+    mut stops: watch::Receiver<bool>,
+) {
+    let mut jumps = app.clock.jumps();
+    while known.is_some() {
+        tokio::select! {
+            _ = stops.changed() => return,
+            () = tokio::time::sleep(CLOCK_EVERY) => {}
+        }
+        let jumped = app.clock.jumps();
+        if jumped == jumps {
+            continue;
+        }
+        match in_place_of(&app.store, &mut known).await {
+            Ok(link) => {
+                jumps = jumped;
+                // Where nobody reads them the next start has another.
+                if let Some(link) = link {
+                    drop(links.try_send(link));
+                }
+            }
+            Err(error) => tracing::warn!(%error, "no new sign-in link yet; next try in a moment"),
+        }
+    }
+}
+
+/// A link in the place of one that works no more; none is known once somebody has a password.
+async fn in_place_of(
+    store: &Store,
+    known: &mut Option<String>,
+) -> Result<Option<SignInLink>, StartError> {
+    let Some(hash) = known else { return Ok(None) };
+    if store.has_once(hash).await? {
+        return Ok(None);
+    }
+    let link = sign_in_link(store, None).await?;
+    *known = link.as_ref().map(|link| sha256(link.token.as_bytes()));
+    Ok(link)
+}
+
 /// Has the making of a link on the audit chain, from before it is there.
 async fn audited(
     store: &Store,
@@ -399,6 +453,24 @@ mod tests {
         let agents = listen_for_agents(address).expect_err("taken").to_string();
         assert!(agents.contains("another program uses this port"), "{agents}");
         assert!(agents.ends_with("in the settings, agents.listen"), "{agents}");
+    }
+
+    #[tokio::test]
+    async fn a_link_that_works_no_more_is_made_anew_while_nobody_has_a_password() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let store = Store::open(dir.path(), store::Settings::default()).await.expect("opens");
+        let first = link(&store, None).await.expect("made").expect("the first start");
+        let hash = sha256(first.token.as_bytes());
+        let mut known = Some(hash.clone());
+        assert!(in_place_of(&store, &mut known).await.expect("reads").is_none(), "it works");
+        // As one made by a clock that was far behind is, once it is right.
+        store.create_once("admin", hash, model::Time(0)).await.expect("made");
+        let next = in_place_of(&store, &mut known).await.expect("made").expect("another");
+        assert!(in_place_of(&store, &mut known).await.expect("reads").is_none(), "it works");
+        assert_eq!(redeem(&store, &next).await.as_deref(), Some("admin"));
+        assert!(in_place_of(&store, &mut known).await.expect("reads").is_none());
+        assert_eq!(known, None, "somebody has a password");
+        store.close().await;
     }
 
     #[tokio::test]

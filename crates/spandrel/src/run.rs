@@ -118,7 +118,7 @@ async fn serve(file: File, data: &Path, asked: Asked) -> Result<ExitCode> {
     if file.agents.is_some() {
         anyhow::bail!("this program was built without vaults, which [agents] needs");
     }
-    let server = match Server::start(settings, store.clone(), children.clone()).await {
+    let mut server = match Server::start(settings, store.clone(), children.clone()).await {
         Ok(server) => server,
         Err(error) => {
             store.close().await;
@@ -133,6 +133,7 @@ async fn serve(file: File, data: &Path, asked: Asked) -> Result<ExitCode> {
     #[cfg(not(feature = "vault"))]
     drop(ends);
     welcome::print(&server, file.lab.enabled);
+    print_new_links(&mut server);
     tracing::info!(address = %server.address, "serving");
     let plans = plans(&file, &data, &learned)?;
     match store.keep_sensors(plans.iter().map(|plan| plan.name.clone()).collect()).await {
@@ -157,6 +158,17 @@ async fn serve(file: File, data: &Path, asked: Asked) -> Result<ExitCode> {
         anyhow::Ok(())
     };
     end(failed, ending).await
+}
+
+/// Prints the links that take the place of the first one, as long as it serves.
+fn print_new_links(server: &mut Server) {
+    let (_, none) = tokio::sync::mpsc::channel(1);
+    let (url, mut links) = (welcome::url(server), std::mem::replace(&mut server.new_links, none));
+    tokio::spawn(async move {
+        while let Some(link) = links.recv().await {
+            welcome::print_link(&url, &link);
+        }
+    });
 }
 
 /// Ends all in order; after a failure what is whole, and what waits for what is not is left.

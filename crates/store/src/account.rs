@@ -400,6 +400,16 @@ impl Store {
 
     /// Makes a sign-in link for a user; older ones of the user end.
     pub async fn create_once(&self, user: &str, hash: String, expires_at: Time) -> Result<()> {
+        self.create_once_at(now(), user, hash, expires_at).await
+    }
+
+    async fn create_once_at(
+        &self,
+        made_at: Time,
+        user: &str,
+        hash: String,
+        expires_at: Time,
+    ) -> Result<()> {
         let user = user.to_owned();
         self.write(move |turn| {
             Box::pin(async move {
@@ -408,11 +418,13 @@ impl Store {
                     .execute(&mut turn.db)
                     .await?;
                 sqlx::query(
-                    "INSERT INTO links_once (hash, user_name, expires_at) VALUES ($1, $2, $3)",
+                    "INSERT INTO links_once (hash, user_name, expires_at, made_at) \
+                     VALUES ($1, $2, $3, $4)",
                 )
                 .bind(hash)
                 .bind(user)
                 .bind(expires_at.nanos())
+                .bind(made_at.nanos())
                 .execute(&mut turn.db)
                 .await?;
                 Ok(())
@@ -423,12 +435,8 @@ impl Store {
 
     /// Whether a sign-in link could be used now.
     pub async fn has_once(&self, hash: &str) -> Result<bool> {
-        let row = sqlx::query("SELECT 1 FROM links_once WHERE hash = $1 AND expires_at > $2")
-            .bind(hash)
-            .bind(now().nanos())
-            .fetch_optional(self.readers())
-            .await?;
-        Ok(row.is_some())
+        let query = sqlx::query(ONCE).bind(hash).bind(now().nanos()).bind(made_until());
+        Ok(query.fetch_optional(self.readers()).await?.is_some())
     }
 
     /// Uses a sign-in link up: its user has this password from here on. `None` when the link is
@@ -436,13 +444,8 @@ impl Store {
     pub async fn redeem_once(&self, hash: String, password: String) -> Result<Option<Once>> {
         self.write(move |turn| {
             Box::pin(async move {
-                let row = sqlx::query(
-                    "SELECT user_name FROM links_once WHERE hash = $1 AND expires_at > $2",
-                )
-                .bind(&hash)
-                .bind(now().nanos())
-                .fetch_optional(&mut turn.db)
-                .await?;
+                let query = sqlx::query(ONCE).bind(&hash).bind(now().nanos()).bind(made_until());
+                let row = query.fetch_optional(&mut turn.db).await?;
                 let Some(row) = row else { return Ok(None) };
                 let user: String = row.try_get("user_name")?;
                 sqlx::query(
@@ -459,6 +462,16 @@ impl Store {
         })
         .await
     }
+}
+
+/// A link that has not run out, and was not made by a clock that was ahead: it would not for long.
+const ONCE: &str =
+    "SELECT user_name FROM links_once WHERE hash = $1 AND expires_at > $2 AND made_at <= $3";
+/// So much clocks are corrected by all the time.
+const AHEAD_S: i64 = 600;
+
+fn made_until() -> i64 {
+    now().plus_secs(AHEAD_S).nanos()
 }
 
 async fn read_user(turn: &mut Turn, name: &str) -> Result<User> {
@@ -486,4 +499,26 @@ async fn keep_an_admin(turn: &mut Turn) -> Result<()> {
         return Err(Error::refused("name", "the last admin has to stay an admin"));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Settings;
+
+    #[tokio::test]
+    async fn a_link_made_by_a_clock_that_was_ahead_is_none() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let store = Store::open(dir.path(), Settings::default()).await.expect("opens");
+        store.create_user("admin", Role::Admin, None).await.expect("made");
+        for (ahead, is_good) in [(AHEAD_S + 60, false), (AHEAD_S - 60, true)] {
+            let (made, hash) = (now().plus_secs(ahead), format!("hash {ahead}"));
+            let until = made.plus_secs(86_400);
+            store.create_once_at(made, "admin", hash.clone(), until).await.expect("made");
+            assert_eq!(store.has_once(&hash).await.expect("reads"), is_good);
+            let redeemed = store.redeem_once(hash, "phc".to_owned()).await.expect("answers");
+            assert_eq!(redeemed.is_some(), is_good);
+        }
+        store.close().await;
+    }
 }

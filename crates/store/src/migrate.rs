@@ -22,6 +22,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (ORDERED, include_str!("../migrations/0012_order.sql")),
     (13, include_str!("../migrations/0013_found.sql")),
     (14, include_str!("../migrations/0014_known.sql")),
+    (15, include_str!("../migrations/0015_links.sql")),
 ];
 
 /// From here on rows have what SQL cannot make of them.

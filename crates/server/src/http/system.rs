@@ -219,18 +219,7 @@ async fn checks(app: &App) -> Vec<HealthCheck> {
         }
         Err(error) => all.push(check("sensors", "failed", error.to_string())),
     }
-    if let Some((at, seconds)) = app.clock.set_last()
-        && at.elapsed() < CLOCK_TOLD
-    {
-        let way = if seconds < 0 { "back" } else { "ahead" };
-        let ago = at.elapsed().as_secs() / 60;
-        let detail = format!(
-            "it was set {way} by {}, {ago} minutes ago: times from before do not fit those since",
-            clock::span(seconds)
-        );
-        all.push(check("clock", "warning", detail));
-    }
-    all.extend(app.doubts.told().into_iter().map(|why| check("clock", "warning", why)));
+    all.extend(clock_fits(app));
     let lost = &app.settings.lost_lines;
     if lost.is_recent(LOST_TOLD) {
         let detail = format!(
@@ -243,6 +232,23 @@ async fn checks(app: &App) -> Vec<HealthCheck> {
     let no_renewal = app.no_renewal.lock().expect("no panic holds it").clone();
     all.extend(no_renewal.map(|why| check("certificate", "warning", why)));
     all
+}
+
+/// What was wrong with the clock lately, or may be; one check, for each has its name.
+fn clock_fits(app: &App) -> Option<HealthCheck> {
+    let mut said = Vec::new();
+    if let Some((at, seconds)) = app.clock.set_last()
+        && at.elapsed() < CLOCK_TOLD
+    {
+        let way = if seconds < 0 { "back" } else { "ahead" };
+        let ago = at.elapsed().as_secs() / 60;
+        said.push(format!(
+            "it was set {way} by {}, {ago} minutes ago: times from before do not fit those since",
+            clock::span(seconds)
+        ));
+    }
+    said.extend(app.doubts.told());
+    (!said.is_empty()).then(|| check("clock", "warning", said.join(". ")))
 }
 
 async fn database(app: &App) -> HealthCheck {
