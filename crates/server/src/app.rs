@@ -67,6 +67,8 @@ pub(crate) struct App {
     pub(crate) doubts: Doubts,
     /// Why the server's certificate cannot be renewed.
     pub(crate) no_renewal: Mutex<Option<String>>,
+    /// Who has to trust the authority's new certificate, and until when.
+    pub(crate) new_authority: Mutex<Option<String>>,
     /// True once the server stops; streams end.
     pub(crate) stopping: watch::Receiver<bool>,
 }
@@ -98,6 +100,7 @@ impl App {
             clock: Clock::new(),
             doubts: Doubts::default(),
             no_renewal: Mutex::default(),
+            new_authority: Mutex::default(),
             stopping,
         })
     }

@@ -124,7 +124,7 @@ impl Server {
         let asked = settings.agents.clone();
         let app = App::new(store, settings, sensors, stops.clone());
         app.doubts.start(&noted, now());
-        note_renewal(&app, certificates.check_authority());
+        note_certificates(&app, &certificates);
         app.meanwhile.interrupted(interrupted);
         match app.meanwhile.settle(&app.store).await {
             // What is on the disk can be looked at even if it takes no more.
@@ -397,6 +397,8 @@ async fn renew(
         }
         let jumped = app.clock.jumps();
         if jumped == jumps && looked.elapsed() < RENEW_EVERY {
+            // A folder that was removed or spoiled is put back more easily today than in months.
+            note_certificates(&app, &certificates);
             continue;
         }
         (looked, jumps) = (Instant::now(), jumped);
@@ -414,8 +416,19 @@ async fn renew(
             Ok(false) => {}
             Err(error) => tracing::error!(%error, "the certificate could not be renewed"),
         }
-        note_renewal(&app, certificates.check_authority());
+        note_certificates(&app, &certificates);
     }
+}
+
+/// Keeps for the state of the server what is to do about its certificates, and says it once.
+pub(crate) fn note_certificates(app: &App, certificates: &Certificates) {
+    note_renewal(app, certificates.check_authority());
+    let replaced = certificates.replaced();
+    let mut known = app.new_authority.lock().expect("no panic holds it");
+    if let Some(why) = replaced.as_ref().filter(|why| known.as_ref() != Some(*why)) {
+        tracing::warn!("{why}");
+    }
+    *known = replaced;
 }
 
 /// Keeps for the state of the server why its certificate cannot be renewed, and says it once.

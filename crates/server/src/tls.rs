@@ -4,7 +4,8 @@
 //! so each is good from long before on, and none ends before this program was made. Not here:
 //! listening. Invariant: keys are readable by their owner alone; the certificate is made anew
 //! before it runs out, when it is not good yet, and whenever the names it is for change. The
-//! authority keeps its key when its certificate is made anew, so who trusts it goes on doing so.
+//! authority keeps its key when its certificate is made anew, so who trusts the old one goes on doing so
+//! until that ends, and is told to trust the new one meanwhile.
 
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
@@ -19,6 +20,8 @@ use std::{
 };
 use time::{Duration, OffsetDateTime};
 
+/// The authority's certificate from before it was made anew.
+const BEFORE: &str = "ca.pem.before";
 const CA_DAYS: i64 = 3_650;
 /// Before that nothing of ours was made, whatever a clock says: 2020-01-01 and 2026-01-01.
 const OURS_SINCE: i64 = 1_577_836_800;
@@ -109,6 +112,7 @@ impl Certificates {
             made = true;
         } else if !self.authority_is_good(now) {
             let key = KeyPair::from_pem(&self.read("ca.key")?)?;
+            self.write(BEFORE, &self.read("ca.pem")?)?;
             self.make_authority(&key, now)?;
             made = true;
         }
@@ -125,6 +129,30 @@ impl Certificates {
             made = true;
         }
         Ok(made)
+    }
+
+    /// What there is to do where the authority's certificate was made anew and the one before ends
+    /// soon: whoever trusts that alone refuses the server from then on.
+    pub fn replaced(&self) -> Option<String> {
+        self.replaced_at(OffsetDateTime::now_utc())
+    }
+
+    fn replaced_at(&self, now: OffsetDateTime) -> Option<String> {
+        let text = fs::read(self.folder.join(BEFORE)).ok()?;
+        let (_, pem) = x509_parser::pem::parse_x509_pem(&text).ok()?;
+        let until = pem.parse_x509().ok()?.validity().not_after.timestamp();
+        let left = until - now.unix_timestamp();
+        // One that a clock years ahead took for ending goes on as long as it ever did.
+        if !(0..SERVER_DAYS * 86_400).contains(&left) {
+            return None;
+        }
+        let (day, path) = (at(until).date(), self.authority_path());
+        Some(format!(
+            "the authority's certificate was made anew, with the same key, as the one before ends \
+             on {day}: have browsers, sensors and programs trust {} until then; with the old file \
+             alone they refuse this server from that day on",
+            path.display()
+        ))
     }
 
     /// Whether the server's certificate can be renewed: the authority's key is there and is that of
@@ -452,7 +480,17 @@ mod tests {
         let certificates = Certificates::new(dir.path(), LISTEN, &[]);
         certificates.ensure_at(day(1)).expect("made");
         let (_, until, key) = validity(dir.path(), "ca.pem");
-        assert!(certificates.ensure_at(day(CA_DAYS - 10)).expect("made anew"));
+        assert_eq!(certificates.replaced_at(day(CA_DAYS - 60)), None);
+        assert!(certificates.ensure_at(day(CA_DAYS - 60)).expect("made anew"));
+        let told = |now| {
+            certificates.replaced_at(day(now)).is_some_and(|says| {
+                says.contains("tls/ca.pem until then")
+                    && says.contains(&at(until).date().to_string())
+            })
+        };
+        assert!(told(CA_DAYS - 60) && told(CA_DAYS) && !told(CA_DAYS + 2), "until it has ended");
+        assert!(!told(300), "a clock that was ahead, and is right again");
+        assert!(!certificates.ensure_at(day(CA_DAYS - 10)).expect("kept"));
         let (_, later, same) = validity(dir.path(), "ca.pem");
         assert!(later > until && same == key, "who trusts it goes on doing so");
         certificates.config().expect("rustls takes it");

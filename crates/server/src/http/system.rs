@@ -231,6 +231,8 @@ async fn checks(app: &App) -> Vec<HealthCheck> {
     }
     let no_renewal = app.no_renewal.lock().expect("no panic holds it").clone();
     all.extend(no_renewal.map(|why| check("certificate", "warning", why)));
+    let new_authority = app.new_authority.lock().expect("no panic holds it").clone();
+    all.extend(new_authority.map(|why| check("authority", "warning", why)));
     all
 }
 
@@ -311,7 +313,8 @@ fn kept(app: &App, sensors: &[SensorRecord]) -> Option<HealthCheck> {
         if let Some(until) = trouble.until.filter(|until| recent(*until)) {
             let Trouble { since: from, error, .. } = trouble;
             since = Some(since.map_or(from, |known| known.min(from)));
-            said.push(format!("nothing was saved {}: {}", between(from, until), error.why()));
+            let when = between(from, until);
+            said.push(format!("not everything was saved {when}: {}", error.why()));
         }
     }
     for sensor in sensors {

@@ -1,7 +1,10 @@
 //! What was done and could not be written down, for want of room or of somebody who waits.
 
 use super::tests::{As, Site, read};
-use crate::{protect::reconcile, serve::note_renewal};
+use crate::{
+    protect::reconcile,
+    serve::{note_certificates, note_renewal},
+};
 use axum::{
     body::Body,
     http::{Method, StatusCode, header},
@@ -280,6 +283,15 @@ async fn health_says_that_a_certificate_will_end_without_another() {
     let check = told().await.expect("a check");
     assert_eq!(check["state"], "warning");
     assert!(check["detail"].as_str().expect("text").contains("tls/ca.key: "), "{check}");
+    std::fs::remove_dir_all(folder.path().join("tls")).expect("was there");
+    note_certificates(&site.app, &certificates);
+    let check = told().await.expect("a check");
+    assert!(check["detail"].as_str().expect("text").contains("tls/ca.key: "), "{check}");
+    let says = "trust ca.pem until then".to_owned();
+    *site.app.new_authority.lock().expect("it is free") = Some(says.clone());
+    let health = read(site.call(&who, Method::GET, "/health", None).await).await;
+    let mut checks = health["checks"].as_array().expect("a list").iter();
+    assert!(checks.any(|check| check["name"] == "authority" && check["detail"] == *says));
 }
 
 #[tokio::test]
@@ -328,7 +340,7 @@ async fn health_says_since_when_nothing_is_saved_and_afterwards_what_is_missing(
     assert_eq!(check(&health, "database")["state"], "ok");
     let kept = check(&health, "kept");
     let detail = kept["detail"].as_str().expect("text");
-    assert!(detail.contains("nothing was saved between "), "{detail}");
+    assert!(detail.contains("not everything was saved between "), "{detail}");
     let says = "sensor line 2: 3 reports not kept, 40 saved late between ";
     assert!(detail.contains(says), "{detail}");
     assert_eq!(kept["since"], json!(from));
