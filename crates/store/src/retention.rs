@@ -3,8 +3,8 @@
 //! A clock that is wrong for a minute must not cost a month of history: beats go by their age only
 //! where those that stay reach an hour back, so where the clock has gone along with what came in.
 //! Until then, and where nothing new comes, as many stay as ever do, counted from the newest of the
-//! old ones. Not here: when it runs. Invariant: it only takes away what a limit in `limits.rs` names;
-//! assets, findings and the audit chain are never swept.
+//! old ones. Not here: when it runs. Invariant: it only takes away what a limit in `limits.rs`
+//! names; assets, findings and the audit chain are never swept.
 
 use crate::{
     BEATS_KEPT_S, EVENTS_MAX, MINUTES_KEPT_S, REPLIES_KEPT_S, RUNS_KEPT_MAX, Result, Store, gap,
