@@ -4,8 +4,8 @@
 //! so each is good from long before on, and none ends before this program was made. Not here:
 //! listening. Invariant: keys are readable by their owner alone; the certificate is made anew
 //! before it runs out, when it is not good yet, and whenever the names it is for change. The
-//! authority keeps its key when its certificate is made anew, so who trusts the old one goes on doing
-//! so until that ends, and is told to trust the new one meanwhile.
+//! authority keeps its key when its certificate is made anew, so who trusts the old one goes on
+//! doing so until that ends, and is told to trust the new one meanwhile.
 
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,

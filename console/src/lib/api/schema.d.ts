@@ -2004,7 +2004,10 @@ export interface components {
         /** @description One check of the server itself. */
         HealthCheck: {
             detail: string;
-            /** @description `database`, `sensors`, and where there is something to tell `kept` and `clock`. */
+            /**
+             * @description `database`, `sensors`, and where there is something to tell `kept`, `clock`, `log` and
+             *     `authority`.
+             */
             name: string;
             /**
              * Format: date-time

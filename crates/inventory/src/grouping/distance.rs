@@ -115,7 +115,7 @@ fn is_behind(near: &Record, far: &Record, is_here: bool) -> bool {
     let apart = !same_net(near_ip, far_ip) && !is_link_local(near_ip) && !is_link_local(far_ip);
     let begins = |record: &Record| record.hops.and_then(routers) == Some(0);
     let further = far.hops.and_then(routers).is_some_and(|routers| routers > 0);
-    // Who sends back another way than it is sent to comes from elsewhere too, unless it begins here.
+    // Who sends back another way than it is sent to comes from elsewhere, unless it begins here.
     let is_here = is_here || !begins(far);
     let outside = is_here && v4.is_private() && is_external(far_ip);
     apart && begins(near) && (further || outside)

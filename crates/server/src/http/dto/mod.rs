@@ -59,7 +59,8 @@ pub struct Version {
 /// One check of the server itself.
 #[derive(Serialize, ToSchema, Debug)]
 pub struct HealthCheck {
-    /// `database`, `sensors`, and where there is something to tell `kept` and `clock`.
+    /// `database`, `sensors`, and where there is something to tell `kept`, `clock`, `log` and
+    /// `authority`.
     pub name: String,
     /// `ok`, `warning` or `failed`.
     pub state: String,
