@@ -6,6 +6,7 @@
 mod banned;
 mod layers;
 mod sizes;
+mod strays;
 
 use crate::checkout;
 use anyhow::{Result, bail};
@@ -21,6 +22,7 @@ pub fn run() -> Result<()> {
     let mut complaints = layers::check(root)?;
     complaints.extend(sizes::check(root, &files)?);
     complaints.extend(banned::check(root, &files)?);
+    complaints.extend(strays::check(root)?);
     if complaints.is_empty() {
         println!("tidy: {} files keep the rules", files.len());
         return Ok(());
