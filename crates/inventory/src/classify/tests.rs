@@ -223,10 +223,10 @@ fn texts_of_devices_tell_what_they_are() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// By what it does, with the vendor its MAC address tells.
-fn by_doing(behaviour: &Behaviour, facts: &[Known], vendor: Option<&str>) -> Classification {
-    classify(&Evidence {
-        facts,
+/// What it does, with the vendor its MAC address tells, and nothing more.
+pub(super) fn evidence<'a>(behaviour: &'a Behaviour, vendor: Option<&'a str>) -> Evidence<'a> {
+    Evidence {
+        facts: &[],
         derived: &[],
         behaviour,
         vendor,
@@ -237,7 +237,11 @@ fn by_doing(behaviour: &Behaviour, facts: &[Known], vendor: Option<&str>) -> Cla
         loopback: false,
         forwards: false,
         industrial_peers: false,
-    })
+    }
+}
+
+fn by_doing(behaviour: &Behaviour, facts: &[Known], vendor: Option<&str>) -> Classification {
+    classify(&Evidence { facts, ..evidence(behaviour, vendor) })
 }
 
 #[test]

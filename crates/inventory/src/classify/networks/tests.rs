@@ -1,31 +1,15 @@
 //! Who is a router, and who only shares his Internet.
 
 use super::*;
-use crate::{Inventory, classify::classify};
+use crate::{
+    Inventory,
+    classify::{classify, tests::evidence},
+};
 use model::{Detail, Endpoint, Mac, Observation, Time};
-use std::collections::BTreeSet;
 
 fn known(path: &'static str, text: &str) -> Known {
     let (message, confidence, first) = ("", 90, Time::default());
     Known { path, value: text.into(), protocol: "test", message, confidence, first }
-}
-
-const NO_MACS: &BTreeSet<Mac> = &BTreeSet::new();
-
-fn evidence<'a>(behaviour: &'a Behaviour, vendor: Option<&'a str>) -> Evidence<'a> {
-    Evidence {
-        facts: &[],
-        derived: &[],
-        behaviour,
-        vendor,
-        virtual_machine: false,
-        macs: NO_MACS,
-        controller_in_rack: None,
-        external: false,
-        loopback: false,
-        forwards: false,
-        industrial_peers: false,
-    }
 }
 
 /// The classes of who has this MAC address, by the addresses that come from it and the hops they
